@@ -1,0 +1,97 @@
+# Everything a person does with a checkout of Eyrie. `make help` lists it; needs Python 3.11 or newer, make and git.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Only wheels, so that no compiler is needed, and only those whose hashes are locked.
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all:
+
+.PHONY: help install install-dev up test lint types tests prove console wheel locks docs format clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Eyrie needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@rm -rf $(VENV)
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python cannot make a virtual environment. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.run: requirements/run.lock pyproject.toml | $(BIN)/python
+	@echo "installing what Eyrie runs on (requirements/run.lock)"
+	@$(PIP_INSTALL) -r requirements/run.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps --no-index --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+	@echo "installing what tests need (requirements/dev.lock)"
+	@$(PIP_INSTALL) -r requirements/dev.lock
+	@touch $@
+
+install: $(VENV)/.run ## make .venv with .venv/bin/eyrie
+
+install-dev: $(VENV)/.dev ## the same with what tests need
+
+console: install ## build the web console into hub/static (only when its sources changed)
+	@$(BIN)/python tools/build_console.py
+
+up: install console ## start everything and stream the built-in site (ARGS="--port 9000" passes options on)
+	@exec $(BIN)/eyrie up $(ARGS)
+
+BENCHES := $(sort $(patsubst load_tests/bench_%.py,%,$(wildcard load_tests/bench_*.py)))
+
+test: lint types tests ## every check and test but `prove`; at most 15 minutes on 2 cores
+
+lint: install-dev ## formatter, linter, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: install-dev ## strict types of code and tests
+	$(BIN)/mypy
+
+tests: install-dev console ## the tests with their coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
+
+prove: install-dev console ## everything that the product promises to show, however long it takes
+	$(BIN)/python -m pytest -m prove --timeout 3600 $(ARGS)
+	@for bench in $(BENCHES); do echo "bench $$bench"; $(BIN)/python -m load_tests bench $$bench || exit 1; done
+
+wheel: install console ## build dist/*.whl, with the console inside
+	@rm -rf build dist
+	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-build-isolation --no-deps --no-index --wheel-dir dist .
+	@ls dist
+
+docs: install-dev ## write the generated pages of docs/ anew
+	$(BIN)/python -m tools.settings_page docs/settings.md
+
+format: install-dev ## format, and mend what the linter can mend
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+$(VENV)/.lock: requirements/lock.lock | $(BIN)/python
+	@$(PIP_INSTALL) -r requirements/lock.lock
+	@touch $@
+
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--annotation-style line --custom-compile-command "make locks"
+
+locks: $(VENV)/.lock ## resolve requirements/*.lock anew (UPGRADE=--upgrade takes newer indirect ones)
+	$(UV_COMPILE) $(UPGRADE) pyproject.toml requirements/build.in -o requirements/run.lock
+	$(UV_COMPILE) $(UPGRADE) pyproject.toml --extra dev requirements/build.in -c requirements/run.lock -o requirements/dev.lock
+	$(UV_COMPILE) $(UPGRADE) requirements/node.in -o requirements/node.lock
+	$(UV_COMPILE) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
+
+clean: ## remove what was built and cached
+	rm -rf build dist *.egg-info hub/static tests/output load_tests/output .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+distclean: clean ## also remove what was installed
+	rm -rf $(VENV) .tools console/node_modules

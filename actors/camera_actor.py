@@ -1,0 +1,284 @@
+"""The actor of one or more cameras, without Ray: it carries out what the camera core decides (design sections 3 and 6).
+
+One loop commits, opens sessions, renews activations and beats; a second one publishes (`actors.live`). `deliver` steps at once, so the
+mailbox is the credits that the core gave. Queries, health and stop never wait for data.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.activation import ActorStores, activate
+from actors.call_order import CallOrder
+from actors.commit_loop import CommitLoop
+from actors.core import camera as camera_core
+from actors.core import deliveries
+from actors.core.camera import Configure, Effects, ResetCounts, Tick
+from actors.core.commits import Activation, CommitRow
+from actors.core.deliveries import Answer, Attach, Detach, Dismissed, Item
+from actors.core.errors import BadInput
+from actors.core.mailbox import Mailbox
+from actors.core.settings import CameraSettings
+from actors.hosted import Hosted
+from actors.hub_answers import HubAnswers
+from actors.live import Live
+from actors.registry_desk import RegistryDesk
+from actors.turns import Turns
+
+log = logging.getLogger("eyrie.actors.camera")
+
+
+def wall_us() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+class CameraActor:
+    """One process of at most `capacity` cameras. `name` is its incarnation, the owner in PostgreSQL; `written_off` is called when it must
+    end itself."""
+
+    def __init__(
+        self, name: str, stores: ActorStores, settings: CameraSettings, *, capacity: int = 1, now_us: Callable[[], int] = wall_us,
+        written_off: Callable[[str], None] = lambda reason: None,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self._stores = stores
+        self._settings = settings
+        self._now_us = now_us
+        self._written_off = written_off
+        self._cameras: dict[str, Hosted] = {}
+        self.given_up: dict[str, str] = {}
+        self._answers = HubAnswers()
+        self._order = CallOrder()
+        self._live = Live(stores.publisher, stores.events, settings, self._cameras.values, lambda h: self._commits.doubt(h), now_us=now_us)
+        self._turns = Turns(self.step, self._ask_again)
+        self._commits = CommitLoop(name, stores, settings, self._cameras, self._live, self, capacity=capacity, now_us=now_us)
+        self.registry = RegistryDesk(stores, self._cameras, self, now_us=now_us)
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to commit and publish. Needs a running loop."""
+        loop = asyncio.get_running_loop()
+        loops = (
+            ("commit-loop", self._commits.run()), ("live-loop", self._live.run()), ("turns-loop", self._turns.run()),
+            ("registry-loop", self.registry.run()),
+        )  # fmt: skip
+        self._tasks = [loop.create_task(work, name=name) for name, work in loops]
+        for task in self._tasks:
+            task.add_done_callback(self._loop_ended)
+
+    async def adopt(self, cameras: Sequence[str]) -> dict[str, str]:
+        """Activate `cameras` here. Camera → why not, of those that are not hosted afterwards. Raises Unavailable when storage is away."""
+        wanted = [camera for camera in cameras if camera not in self._cameras]
+        found = {a.camera: a for a in await activate(self._stores, self.name, wanted)} if wanted else {}
+        for camera in wanted:
+            activation = found.get(camera)
+            if activation is None:
+                self.given_up[camera] = "another actor owns it"
+                continue
+            core = self.restore(activation)
+            if core is not None:
+                position = activation.position
+                hosted = Hosted(
+                    camera, activation.site, activation.generation, core, position.epoch, position.last_offset, Mailbox(self._settings)
+                )
+                self._cameras[camera] = hosted
+                self.given_up.pop(camera, None)
+                self.step(hosted, [Tick()])
+        self._commits.set_windows()
+        self._live.changed()
+        return {camera: self.given_up[camera] for camera in wanted if camera in self.given_up}
+
+    async def release(self, cameras: Sequence[str], reason: str = "released", *, code: int = deliveries.NOT_OWNER) -> None:
+        """Commit what is stepped, then stop hosting `cameras`; their hubs look them up again, or end the links for another `code`.
+
+        Cancelled while the last commit is late it leaves them all the same: their edges keep what is not acked.
+        """
+        for hosted in [self._cameras[camera] for camera in cameras if camera in self._cameras]:
+            hosted.leaving = True
+        try:
+            await self._settle(cameras)
+        finally:
+            for camera in cameras:
+                left = self._cameras.get(camera)
+                if left is not None:
+                    self.leave(left, reason, code=code)
+
+    async def deliver(self, hub: str, items: bytes) -> bytes:
+        """One call of a hub (`actors.core.deliveries`). Raises BadInput when `items` does not decode."""
+        try:
+            numbered, batch = deliveries.open_call(items)
+        except msgspec.MsgspecError as error:
+            raise BadInput(f"a delivery of {hub} does not decode: {error}") from error
+        if numbered is not None:
+            await self._order.turn(hub, numbered)
+        call = self._answers.arrive(hub)
+        by_camera: dict[str, list[Item]] = {}
+        for item in batch:
+            by_camera.setdefault(item.camera, []).append(item)
+        for camera, group in by_camera.items():
+            self._take(camera, group)
+        return deliveries.encoder.encode(await self._answers.take(hub, call))
+
+    def health(self) -> dict[str, Any]:
+        """How the loop that does the work fares; safe to read from another thread."""
+        now, work = time.monotonic(), self._commits
+        return {
+            "name": self.name, "loop_age_s": now - work.turn, "commit_age_s": now - work.committed_at if work.in_flight else 0.0,
+            "cameras": len(self._cameras), "waiting": self._turns.held,
+            "failed": next((str(t.get_name()) for t in self._tasks if t.done()), ""),
+        }  # fmt: skip
+
+    def describe(self) -> dict[str, Any]:
+        """What it hosts, for people."""
+        cameras = {
+            h.camera: {
+                "site": h.site, "generation": h.generation, "epoch": h.epoch, "offset": h.offset, "version": h.version, "phase": h.phase,
+                "links": len(h.links), "behind": h.behind, "waiting": h.mailbox.items, "refused": h.mailbox.refused_items,
+            }
+            for h in list(self._cameras.values())
+        }  # fmt: skip
+        return {**self.health(), "hosted": cameras, "given_up": dict(self.given_up), "counts": dict(self._commits.counts)}
+
+    async def stop(self, grace_s: float = 5.0) -> bool:
+        """Take no more data, commit and show what is stepped, close. False when the last commit did not succeed in `grace_s`."""
+        self._stopping = True
+        self._answers.close()
+        done = True
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._settle(list(self._cameras))
+        except TimeoutError:
+            done = False
+            log.error("actor %s stops with uncommitted observations; their edges keep them", self.name)
+        await self._end_loops()
+        if done:
+            for hosted in self._cameras.values():
+                hosted.live_due = 0.0
+            await self._live.publish()
+        await self._stores.close()
+        return done
+
+    def post(self, answer: Answer) -> None:
+        """Send an answer to the hub of its link."""
+        self._answers.post(answer)
+
+    def write_off(self, reason: str) -> None:
+        """The process must end, unless it is about to."""
+        if not self._stopping:
+            self._written_off(reason)
+
+    async def _end_loops(self) -> None:
+        self._commits.end()
+        self._live.end()
+        self._turns.end()
+        self.registry.end()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _take(self, camera: str, items: list[Item]) -> None:
+        hosted = self._cameras.get(camera)
+        if hosted is None:
+            reason = self.given_up.get(camera, "not hosted here")
+            for link in dict.fromkeys(item.link for item in items if not isinstance(item, Detach)):
+                self._answers.post(Dismissed(camera, link, deliveries.NOT_OWNER, reason))
+            return
+        for item in items:
+            if isinstance(item, Attach):
+                hosted.links[item.link] = item
+            elif isinstance(item, Detach):
+                hosted.links.pop(item.link, None)
+        if hosted.phase == "active" and not (self._stopping or hosted.leaving):
+            self._refuse(camera, self._turns.put(hosted, items))
+
+    def _refuse(self, camera: str, items: list[Item]) -> None:
+        """Hellos that found no room come again; data is asked for once there is room (:meth:`_ask_again`)."""
+        for item in items:
+            if isinstance(item, Attach):
+                self._answers.post(Dismissed(camera, item.link, deliveries.NOT_OWNER, "its mailbox is full of hellos"))
+
+    def _ask_again(self, hosted: Hosted) -> None:
+        """There is room for what was refused."""
+        for answer in camera_core.ask_again(hosted.core):
+            self._answers.post(answer)
+
+    def forget(self, hosted: Hosted) -> None:
+        """The core of `hosted` is thrown away: so is what waits for it."""
+        self._turns.forget(hosted)
+
+    def commit_soon(self, hosted: Hosted) -> None:
+        """Something of `hosted` waits for its commit."""
+        hosted.live_changed = True
+        self._commits.stepped(hosted, urgent=True)
+
+    def moved(self, row: CommitRow) -> None:
+        """`row` is committed."""
+        self.registry.committed(row)
+
+    def step(self, hosted: Hosted, items: Sequence[Item | Configure | ResetCounts | Tick]) -> None:
+        """Step a camera and carry the effects out; an error in it is the camera's alone."""
+        try:
+            effects = camera_core.step(hosted.core, items, self._now_us())
+        except Exception:
+            # Whatever a step stumbles over is this camera's alone: its neighbours in the process go on.
+            log.exception("camera %s: a step failed, it starts again from its last commit", hosted.camera)
+            self._commits.fault(hosted, "its steps fail")
+            return
+        self.carry_out(hosted, effects)
+
+    def carry_out(self, hosted: Hosted, effects: Effects) -> None:
+        """Carry effects out."""
+        for answer in effects.answers:
+            if isinstance(answer, Dismissed):
+                hosted.links.pop(answer.link, None)
+            self._answers.post(answer)
+        if effects.opens is not None:
+            hosted.opens = effects.opens
+        if effects.live_changed:
+            hosted.live_changed = True
+            self._live.changed()
+        self._commits.stepped(hosted, urgent=effects.urgent or effects.opens is not None)
+
+    def restore(self, activation: Activation) -> camera_core.CameraCore | None:
+        """The core of an activation, or None when its row cannot be read."""
+        if not activation.snapshot:  # a new epoch of a fresh row has an empty one
+            activation = msgspec.structs.replace(activation, snapshot=None)
+        try:
+            core = camera_core.restore(activation, owner=self.name, settings=self._settings, now_us=self._now_us())
+        except BadInput as error:
+            self.given_up[activation.camera] = f"its snapshot or scene cannot be read: {error}"
+            log.error("camera %s: %s", activation.camera, self.given_up[activation.camera])
+            return None
+        camera_core.set_window(core, self._commits.window_items)
+        return core
+
+    def leave(self, hosted: Hosted, reason: str, *, code: int = deliveries.NOT_OWNER) -> None:
+        """Stop hosting a camera; its hubs look it up again, or end its links for another `code`."""
+        if self._cameras.pop(hosted.camera, None) is None:
+            return
+        hosted.phase = "renewing"
+        self._turns.forget(hosted)
+        log.info("camera %s left %s: %s", hosted.camera, self.name, reason)
+        for link in hosted.links:
+            self._answers.post(Dismissed(hosted.camera, link, code, reason[:200]))
+        self._commits.set_windows()
+
+    async def _settle(self, cameras: Iterable[str]) -> None:
+        """Wait until nothing of `cameras` is uncommitted."""
+        wanted = set(cameras)
+        while True:
+            self._commits.hurry()
+            if not (any(map(self._turns.waits, wanted)) or wanted & self._commits.open_work() & self._cameras.keys()):
+                return
+            await asyncio.sleep(0.005)
+
+    def _loop_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("%s of %s ended: %r", task.get_name(), self.name, error, exc_info=error)
+            self.write_off(f"{task.get_name()} ended: {error!r}")

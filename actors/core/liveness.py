@@ -1,0 +1,59 @@
+"""Is the camera there? The only decisions of the core that look at a clock. They never touch what is derived from observations."""
+
+from actors.core.settings import CameraSettings
+from actors.core.states import Status
+
+NEVER_SEEN = "never_seen"
+
+
+class Liveness:
+    """Status and its reason. `heard_us`: when the edge was last heard; an activation counts as hearing it, so that a camera whose edge
+    went away together with the old actor turns stale in time."""
+
+    __slots__ = ("heard_us", "linked", "offline_us", "reason", "stale_us", "status")
+
+    def __init__(self, settings: CameraSettings, status: Status, reason: str | None, now_us: int) -> None:
+        self.stale_us = round(settings.stale_after_s * 1_000_000)
+        self.offline_us = round(settings.offline_after_s * 1_000_000)
+        self.status: Status = status
+        self.reason = reason
+        self.heard_us = now_us
+        self.linked = False
+
+    def heard(self, now_us: int) -> None:
+        """A sign of the edge."""
+        self.heard_us = now_us
+
+    def became_online(self) -> bool:
+        """A new observation was applied: True when the camera was not online before."""
+        if self.status == "online":
+            return False
+        self.status, self.reason = "online", None
+        return True
+
+    def left(self, reason: str) -> bool:
+        """The edge said goodbye: True when the camera was not offline before."""
+        if self.status == "offline":
+            return False
+        self.status, self.reason = "offline", reason
+        return True
+
+    def check(self, now_us: int) -> bool:
+        """Time has passed: True when the status fell."""
+        if self.status == "offline":
+            return False
+        silent_us = now_us - self.heard_us
+        if silent_us >= self.offline_us:
+            fallen: Status = "offline"
+        elif silent_us >= self.stale_us and self.status == "online":
+            fallen = "stale"
+        else:
+            return False
+        self.status, self.reason = fallen, "edge_silent" if self.linked else "link_lost"
+        return True
+
+    def deadline_us(self) -> int | None:
+        """When `check` may next say True."""
+        if self.status == "offline":
+            return None
+        return self.heard_us + (self.stale_us if self.status == "online" else self.offline_us)

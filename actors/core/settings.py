@@ -1,0 +1,218 @@
+"""The one settings tree: ``eyrie.toml`` sections, ``EYRIE_<SECTION>_<KEY>`` environment variables, the same names everywhere.
+
+Pure: a mapping in, a tree out. `storage.settings_files` reads files and environment. Secrets are never values here, only paths of files
+that hold them; durations are seconds and end in ``_s``.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from actors.core.errors import ConfigError
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class DataSettings(_Section, frozen=True):
+    """Where embedded servers keep their data; empty means ``~/.local/share/eyrie``, as root ``/var/lib/eyrie``."""
+
+    dir: str = ""
+
+
+class PostgresSettings(_Section, frozen=True):
+    """Empty `dsn`: an embedded PostgreSQL on a Unix socket in the data directory."""
+
+    dsn: str = ""
+    password_file: str = ""
+    connect_timeout_s: Seconds = 10.0
+    command_timeout_s: Seconds = 5.0
+    max_connections: Count = 200
+
+
+class RedisSettings(_Section, frozen=True):
+    """Empty `url`: an embedded Redis on a Unix socket in the data directory."""
+
+    url: str = ""
+    password_file: str = ""
+    timeout_s: Seconds = 2.0
+    events_kept: Count = 1000
+
+
+class RaySettings(_Section, frozen=True):
+    """Empty `address`: a private Ray head, started and stopped by `eyrie up`."""
+
+    address: str = ""
+    namespace: str = "eyrie"
+    token_file: str = ""
+
+
+class OpaSettings(_Section, frozen=True):
+    """Empty `url`: the embedded Rego engine."""
+
+    url: str = ""
+    token_file: str = ""
+    timeout_s: Seconds = 0.25
+
+
+class AuthSettings(_Section, frozen=True):
+    """Tokens. Empty `hs256_secret_file`: one is made in the data directory (embedded default)."""
+
+    issuer: str = "eyrie"
+    audience: str = "eyrie"
+    hs256_secret_file: str = ""
+    jwks_file: str = ""
+    leeway_s: Seconds = 30.0
+    user_lifetime_s: Seconds = 3600.0
+    edge_lifetime_s: Seconds = 86_400.0
+
+
+class PolicySettings(_Section, frozen=True):
+    """The policy actor and its engine. Empty `rego_dir`: the policies of the package."""
+
+    rego_dir: str = ""
+    replicas: Count = 1
+    decide_timeout_s: Seconds = 1.0
+    cache_entries: Count = 10_000
+    poll_s: Seconds = 1.0
+    max_age_s: Seconds = 5.0
+
+
+class RegistrySettings(_Section, frozen=True):
+    """`auto_register`: an unknown camera that passed policy is added to `default_site`."""
+
+    auto_register: bool = True
+    default_site: str = "default"
+    scenes_file: str = ""
+
+
+class CameraSettings(_Section, frozen=True):
+    """The camera actor. Mailbox limits are per camera; credits are given out of them."""
+
+    commit_interval_s: Seconds = 0.25
+    live_hz: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+    wall_hz: Annotated[float, msgspec.Meta(gt=0, le=20)] = 4.0
+    gap_timeout_s: Seconds = 30.0
+    stale_after_s: Seconds = 8.0
+    offline_after_s: Seconds = 30.0
+    mailbox_items: Count = 2048
+    mailbox_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=2**31)] = 8 * 1024 * 1024
+    mailbox_age_s: Seconds = 5.0
+    process_items: Count = 16_384
+    heartbeat_s: Seconds = 1.0
+
+
+class EventsSettings(_Section, frozen=True):
+    """Stored events. `keep_days` whole days (UTC, by the day of receiving) are kept, older ones dropped; 0 keeps all."""
+
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
+
+
+class HubSettings(_Section, frozen=True):
+    """Listening and limits of a hub. `port` 0 lets the system choose.
+
+    Beyond `max_connections`, those per address, or the rate of new ones, a dashboard gets 503 with Retry-After; beyond those per user it
+    is closed with 3504. `drain_s`: over how long a stopping hub spreads the closes of its dashboards. `compatibility_file`: a profile for
+    test suites made for Centrifugo, on loopback only.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    replicas: Count = 1
+    allowed_origins: list[str] = []
+    max_message_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_536
+    max_subscriptions: Count = 128
+    queue_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=2**30)] = 1_048_576
+    first_message_s: Seconds = 5.0
+    ping_s: Seconds = 25.0
+    pong_s: Seconds = 8.0
+    linger_s: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02
+    call_timeout_s: Seconds = 5.0
+    expired_grace_s: Seconds = 25.0
+    max_connections: Count = 50_000
+    max_connections_per_address: Count = 20_000
+    max_connections_per_user: Count = 1_000
+    connections_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 500.0
+    connections_burst: Count = 2_000
+    drain_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 5.0
+    compatibility_file: str = ""
+
+
+class ClusterSettings(_Section, frozen=True):
+    """The supervisor. `cameras_per_actor` = 1 is literal: one Ray actor per camera."""
+
+    cameras_per_actor: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
+    reconcile_s: Seconds = 0.5
+    actor_dead_after_s: Seconds = 5.0
+    start_timeout_s: Seconds = 60.0
+
+
+class SimulateSettings(_Section, frozen=True):
+    """The built-in simulated site of `eyrie up`."""
+
+    cameras: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 8
+    site: str = "demo"
+    fps: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+    seed: int = 1
+
+
+class LogSettings(_Section, frozen=True):
+    """`format` ``text`` for people, ``json`` for collectors: one line each either way."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class Settings(_Section, frozen=True):
+    """The whole tree."""
+
+    data: DataSettings = DataSettings()
+    postgres: PostgresSettings = PostgresSettings()
+    redis: RedisSettings = RedisSettings()
+    ray: RaySettings = RaySettings()
+    opa: OpaSettings = OpaSettings()
+    auth: AuthSettings = AuthSettings()
+    policy: PolicySettings = PolicySettings()
+    registry: RegistrySettings = RegistrySettings()
+    camera: CameraSettings = CameraSettings()
+    events: EventsSettings = EventsSettings()
+    hub: HubSettings = HubSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    simulate: SimulateSettings = SimulateSettings()
+    log: LogSettings = LogSettings()
+
+
+def sections() -> dict[str, type[msgspec.Struct]]:
+    """Section name → its struct, in the order of the tree."""
+    return {field.name: field.type for field in msgspec.structs.fields(Settings)}
+
+
+def build(tree: Mapping[str, Any]) -> Settings:
+    """The settings of a parsed mapping of sections. Raises :class:`ConfigError` with the key and, where it is unknown, the nearest name."""
+    known = sections()
+    for section, values in tree.items():
+        if section not in known:
+            raise ConfigError(f"unknown section [{section}]{nearest(section, known)}")
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"[{section}] must be a table of keys")
+        keys = [field.name for field in msgspec.structs.fields(known[section])]
+        for key in values:
+            if key not in keys:
+                raise ConfigError(f"unknown key {section}.{key}{nearest(key, keys)}")
+    try:
+        return msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error).replace("`$.", "`")) from error
+
+
+def nearest(name: str, names: Any) -> str:
+    """``; did you mean 'x'?`` for the closest of `names`, or nothing."""
+    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.4)
+    return f"; did you mean {found[0]!r}?" if found else ""

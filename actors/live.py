@@ -1,0 +1,214 @@
+"""What an actor process shows: events after their commit, states at `live_hz`, summaries at `wall_hz`, a heartbeat (design section 6).
+
+Nothing queues while Redis is away. A camera that is `behind` shows nothing until its fence is raised, its mark compared with the row and
+what was committed and not published is read back from PostgreSQL and published.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable
+
+from actors.core import camera as camera_core
+from actors.core.commits import CommitRow
+from actors.core.errors import EyrieError, Fenced
+from actors.core.events import published
+from actors.core.settings import CameraSettings
+from actors.hosted import Hosted
+from storage.ports import EventStore, LiveEvent, LiveState, LiveSummary, Publisher
+
+SPACING_S = 0.02  # seconds between two publications that carry no event: what comes meanwhile goes along
+RETRY_S = 0.5  # seconds between attempts while Redis or the catch-up fails
+MAX_EVENTS = 2_000  # committed events held for publication; beyond it they are read back instead
+CATCH_UP_PAGE = 500  # events read and published at once
+
+log = logging.getLogger("eyrie.actors.live")
+
+
+class Live:
+    """The publishing side of one actor process. `doubted` gets the cameras that Redis refused or that it is ahead of."""
+
+    def __init__(
+        self, publisher: Publisher, events: EventStore, settings: CameraSettings, cameras: Callable[[], Collection[Hosted]],
+        doubted: Callable[[Hosted], None], *, now_us: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._publisher = publisher
+        self._store = events
+        self._settings = settings
+        self._cameras = cameras
+        self._doubted = doubted
+        self._now_us = now_us
+        self._events: list[tuple[Hosted, LiveEvent]] = []
+        self._wake = asyncio.Event()
+        self._sent = self._retry_at = 0.0
+        self._wall_at = self._heartbeat_at = 0.0
+        self._away = False
+        self._ended = False
+
+    def committed(self, hosted: Hosted, row: CommitRow) -> None:
+        """`row` is committed: show its events, then the state."""
+        hosted.epoch, hosted.offset = row.after.epoch, row.after.last_offset
+        hosted.live_changed = hosted.wall_changed = True
+        if len(self._events) + len(row.events) > MAX_EVENTS:
+            hosted.behind = True
+        if not hosted.behind:
+            for stored in row.events:
+                event, body = stored.event, published(stored.body, stored.hash)
+                live = LiveEvent(hosted.site, hosted.camera, hosted.generation, event.epoch, event.offset, body)
+                self._events.append((hosted, live))
+        self._wake.set()
+
+    def changed(self) -> None:
+        """Some state changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Publish until :meth:`end`, or cancelled."""
+        while not self._ended:
+            self._wake.clear()
+            pause = self._pause(time.monotonic())
+            if pause > 0:
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+                continue
+            await self.publish()
+
+    def end(self) -> None:
+        """The loop ends at its next turn. Cancelling alone is not enough: `asyncio.wait_for` of Python 3.11, which redis-py calls,
+        may swallow a cancellation that comes with its result (python/cpython#86296)."""
+        self._ended = True
+        self._wake.set()
+
+    async def publish(self) -> None:
+        """Publish once what is due. Failures are noted and tried again by the next call; nothing escapes."""
+        try:
+            await self._catch_up([h for h in self._cameras() if h.behind and h.phase == "active"])
+            await self._publish_due()
+        except Fenced as error:
+            # Somebody was faster than the look at the fences: look again.
+            log.warning("publishing waits: %s", error)
+            self._retry_at = time.monotonic() + RETRY_S
+            return
+        except EyrieError as error:
+            if not self._away:
+                log.warning("Redis is away, dashboards see old states until it is back; commits go on: %s", error)
+            self._away = True
+            self._retry_at = time.monotonic() + RETRY_S
+            self._events.clear()
+            for hosted in self._cameras():
+                hosted.behind = True
+            return
+        if self._away:
+            self._away = False
+            log.warning("Redis is back, %d cameras are caught up", len(self._cameras()))
+
+    def _pause(self, now: float) -> float:
+        """Seconds until something is due."""
+        if now < self._retry_at:
+            return self._retry_at - now
+        if self._events or any(h.behind and h.phase == "active" for h in self._cameras()):
+            return 0.0
+        due = min(self._heartbeat_at, self._wall_at)
+        due = min((h.live_due for h in self._cameras() if h.live_changed and h.phase == "active"), default=due)
+        return max(min(due, self._heartbeat_at, self._wall_at), self._sent + SPACING_S) - now
+
+    async def _publish_due(self) -> None:
+        now = time.monotonic()
+        active = [h for h in self._cameras() if h.phase == "active" and not h.behind]
+        events = [event for hosted, event in self._events if not hosted.behind and hosted.generation == event.generation]
+        self._events.clear()
+        states = self._states(active, now)
+        summaries: dict[str, list[LiveSummary]] = {}
+        heartbeats: dict[str, list[LiveSummary]] = {}
+        if now >= self._wall_at:
+            self._wall_at = now + 1.0 / self._settings.wall_hz
+            summaries = _by_site(active, lambda h: h.wall_changed and bool(h.summary), body=True)
+        if now >= self._heartbeat_at:
+            self._heartbeat_at = now + self._settings.heartbeat_s
+            heartbeats = _by_site(active, lambda h: True, body=False)
+        self._sent = now
+        if not (states or events or summaries or heartbeats):
+            return
+        refused = await self._publisher.publish(states, events, summaries, heartbeats)
+        for entries in summaries.values():
+            told = {entry.camera: entry.version for entry in entries}
+            for hosted in active:
+                if told.get(hosted.camera) == hosted.version:
+                    hosted.wall_changed = False
+        for hosted in active:
+            if hosted.camera in refused and hosted.phase == "active":
+                log.warning("camera %s: Redis refuses generation %d or a hole in its events", hosted.camera, hosted.generation)
+                hosted.behind = True
+                self._retry_at = now + RETRY_S
+                self._doubted(hosted)
+
+    def _states(self, active: Iterable[Hosted], now: float) -> list[LiveState]:
+        states = []
+        for hosted in active:
+            if not hosted.live_changed or hosted.live_due > now:
+                continue
+            hosted.live_due = now + 1.0 / self._settings.live_hz
+            hosted.live_changed = False
+            shown = camera_core.live_state(hosted.core, hosted.version + 1, self._now_us())
+            if shown is None:
+                continue
+            state, hosted.summary, hosted.shown_offset = shown
+            hosted.version += 1
+            hosted.wall_changed = True
+            states.append(LiveState(hosted.site, hosted.camera, hosted.generation, hosted.version, hosted.shown_offset, state))
+        return states
+
+    async def _catch_up(self, behind: list[Hosted]) -> None:
+        """Raise fences, compare marks, publish what a predecessor (or a Redis that was away) has left."""
+        if not behind:
+            return
+        fences = await self._publisher.fences([h.key for h in behind])
+        for hosted in [h for h in behind if fences.get(h.camera, 0) > h.generation]:
+            log.warning("camera %s: Redis knows generation %d, this is %d", hosted.camera, fences[hosted.camera], hosted.generation)
+            behind.remove(hosted)
+            self._doubted(hosted)
+        await self._publisher.raise_fences([(h.site, h.camera, h.generation) for h in behind])
+        marks = await self._publisher.published_marks([h.key for h in behind])
+        lost = [h for h in behind if marks.get(h.camera, ("", 0))[0] != h.epoch]
+        at = {h.camera: (h.epoch, h.offset) for h in lost}
+        if lost:
+            await self._publisher.set_marks([(h.site, h.camera, h.generation, *at[h.camera]) for h in lost])
+            marks.update(at)
+        for hosted in behind:
+            await self._publish_missing(hosted, marks[hosted.camera][1])
+
+    async def _publish_missing(self, hosted: Hosted, mark: int) -> None:
+        generation = hosted.generation
+        if mark > hosted.offset:
+            log.warning("camera %s: Redis is at event %d, the row at %d", hosted.camera, mark, hosted.offset)
+            self._retry_at = time.monotonic() + RETRY_S
+            self._doubted(hosted)
+            return
+        while mark < hosted.offset and hosted.generation == generation and hosted.phase == "active":
+            rows = await self._store.after(hosted.camera, hosted.epoch, mark, CATCH_UP_PAGE)
+            if not rows:
+                log.error("camera %s: the row says event %d, stored are %d", hosted.camera, hosted.offset, mark)
+                await self._publisher.set_marks([(hosted.site, hosted.camera, generation, hosted.epoch, hosted.offset)])
+                mark = hosted.offset
+                break
+            events = [LiveEvent(hosted.site, r.camera, generation, r.epoch, r.offset, published(r.body, r.hash)) for r in rows]
+            if await self._publisher.publish([], events, {}, {}):
+                self._retry_at = time.monotonic() + RETRY_S
+                self._doubted(hosted)
+                return
+            mark = rows[-1].offset
+        if hosted.generation == generation and hosted.phase == "active":
+            hosted.behind = False
+            hosted.live_changed = hosted.wall_changed = True
+
+
+def _by_site(active: Iterable[Hosted], wanted: Callable[[Hosted], bool], *, body: bool) -> dict[str, list[LiveSummary]]:
+    sites: dict[str, list[LiveSummary]] = {}
+    for h in active:
+        if h.version and wanted(h):
+            entry = LiveSummary(h.camera, h.generation, h.version, h.shown_offset, h.summary if body else b"")
+            sites.setdefault(h.site, []).append(entry)
+    return sites

@@ -1,0 +1,1 @@
+"""Supervision, placement, the launcher and the command line. Holds no import by rule."""

@@ -1,0 +1,94 @@
+"""``eyrie audit``: prove that what is stored is complete and in order, and compare two runs."""
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import BadInput
+from cluster.archive import records
+from cluster.audit import Derived, Record, Verdict, Verifier, compare
+from cluster.cli import console
+from cluster.cli.options import add_settings_options, data_dir
+
+SHOWN = 20  # findings printed; --json has more
+
+EXAMPLES = """examples:
+  eyrie audit verify                              the chains of the default data directory
+  eyrie audit export before.ndjson                everything stored, one JSON object a line
+  eyrie audit diff before.ndjson /var/lib/eyrie   did two runs derive the same?
+
+SOURCE is a data directory (running or not), an export file, or a postgresql:// address.
+exit codes: 0 sound or equal, 1 not
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "audit", help="prove what is stored", description="Prove that stored events are complete, in order and unaltered.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add_settings_options(parser)
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    one = kinds.add_parser("verify", help="check every camera's hash chain and offsets")
+    one.add_argument("source", nargs="?", default="", metavar="SOURCE", help="default: the data directory")
+    one.add_argument("--json", action="store_true", help="print JSON")
+    two = kinds.add_parser("diff", help="compare what two runs derived from the same observations")
+    two.add_argument("a", metavar="A")
+    two.add_argument("b", metavar="B")
+    two.add_argument("--json", action="store_true", help="print JSON")
+    out = kinds.add_parser("export", help="write everything stored to a file")
+    out.add_argument("file", metavar="FILE")
+    out.add_argument("--source", default="", metavar="SOURCE", help="default: the data directory")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 0 when green."""
+    here = str(data_dir(arguments).path)
+    if arguments.kind == "export":
+        return asyncio.run(_export(arguments.source or here, Path(arguments.file)))
+    if arguments.kind == "verify":
+        verifier = Verifier()
+        asyncio.run(_each(arguments.source or here, verifier.take))
+        return _tell(verifier.verdict, "sound", as_json=arguments.json)
+    first, second = Derived(), Derived()
+    asyncio.run(_each(arguments.a, first.take))
+    asyncio.run(_each(arguments.b, second.take))
+    return _tell(compare(first, second), "equal in everything derived from observations", as_json=arguments.json)
+
+
+async def _each(source: str, take: Callable[[Record], None]) -> None:
+    try:
+        async for record in records(source):
+            take(record)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{source} is no export file: {error}") from error
+
+
+async def _export(source: str, path: Path) -> int:
+    fresh = path.with_name(path.name + ".new")
+    count = 0
+    with fresh.open("wb") as file:
+        async for record in records(source):
+            file.write(msgspec.json.encode(record) + b"\n")
+            count += 1
+    fresh.replace(path)
+    console.note(f"{count} records written to {path}")
+    return console.OK
+
+
+def _tell(verdict: Verdict, praise: str, *, as_json: bool) -> int:
+    if as_json:
+        console.emit({"green": verdict.green, **msgspec.to_builtins(verdict)})
+    elif verdict.green:
+        console.say(f"{verdict.cameras} cameras, {verdict.events} events: {praise}", style="green")
+    else:
+        console.table(
+            f"{verdict.found} findings in {verdict.cameras} cameras, {verdict.events} events", ("camera", "what", "detail"),
+            [(finding.camera, finding.what, finding.detail) for finding in verdict.findings[:SHOWN]],
+        )  # fmt: skip
+    return console.OK if verdict.green else console.FAILED

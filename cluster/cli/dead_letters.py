@@ -1,0 +1,98 @@
+"""``eyrie dead-letters``: what was refused, and what becomes of it."""
+
+import argparse
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from actors.core.errors import EyrieError, NotFound
+from cluster.cli import console
+from cluster.cli.hub_options import add_hub_options, rest
+from cluster.hub_rest import HubRest
+
+EXAMPLES = """examples:
+  eyrie dead-letters list --status new
+  eyrie dead-letters list --camera gate-1 --json
+  eyrie dead-letters show 17                       with the item as the edge sent it
+  eyrie dead-letters replay 17 18                  record them as late facts (`stream.replayed`), where today's rules take them
+  eyrie dead-letters discard 19 --reason "test device"
+
+exit codes: 0 done, 1 at least one was not, 2 wrong usage
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "dead-letters", help="what was refused", description="Items that were refused: list, show, replay, discard.", epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    found = kinds.add_parser("list", help="by id, oldest first")
+    found.add_argument("--camera", default="", metavar="CAMERA")
+    found.add_argument("--status", default="", choices=["", "new", "replayed", "discarded"])
+    found.add_argument("--after", type=int, default=0, metavar="ID", help="only those with a greater id")
+    found.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (default 100, at most 500)")
+    show = kinds.add_parser("show", help="one, with its raw item")
+    show.add_argument("id", type=int)
+    replay = kinds.add_parser("replay", help="record them as late facts")
+    replay.add_argument("ids", type=int, nargs="+", metavar="ID")
+    discard = kinds.add_parser("discard", help="mark them as not worth keeping")
+    discard.add_argument("ids", type=int, nargs="+", metavar="ID")
+    discard.add_argument("--reason", required=True, help="why; it is kept with them")
+    for kind in (found, show, replay, discard):
+        add_hub_options(kind)
+        kind.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 0 when all of it was done."""
+    hub = rest(arguments, subject="dead-letters")
+    if arguments.kind == "list":
+        return _list(hub, arguments)
+    if arguments.kind == "show":
+        return _show(hub, arguments)
+    body = {"reason": arguments.reason} if arguments.kind == "discard" else None
+    failed = 0
+    for letter in arguments.ids:
+        try:
+            done = msgspec.json.decode(hub.send("POST", f"/v1/dead-letters/{letter}/{arguments.kind}", body).body, type=dict[str, Any])
+        except EyrieError as error:
+            failed += 1
+            console.fail(error)
+            continue
+        if arguments.json:
+            console.emit(done)
+        else:
+            console.say(" ".join([f"{letter} {done['status']}", str(done.get("event", ""))]).rstrip())
+    return console.FAILED if failed else console.OK
+
+
+def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
+    asked = {"camera": arguments.camera, "status": arguments.status, "after": arguments.after, "limit": arguments.limit}
+    query = "&".join(f"{key}={quote(str(value))}" for key, value in asked.items() if value)
+    page = msgspec.json.decode(hub.send("GET", f"/v1/dead-letters?{query}").body, type=dict[str, Any])
+    if arguments.json:
+        console.emit(page)
+        return console.OK
+    rows = [
+        (str(row["id"]), row["camera"], row["session"], str(row["seq"]), row["status"], row["code"], row["detail"][:80], row["received"])
+        for row in page["dead_letters"]
+    ]
+    console.table(f"{len(rows)} dead letters", ("id", "camera", "session", "seq", "status", "code", "detail", "received"), rows)
+    if "next" in page:
+        console.note(f"there are more: --after {page['next']}")
+    return console.OK
+
+
+def _show(hub: HubRest, arguments: argparse.Namespace) -> int:
+    found = hub.get(f"/v1/dead-letters/{arguments.id}")
+    if found is None:
+        raise NotFound(f"there is no dead letter {arguments.id}", hint="`eyrie dead-letters list` shows them.")
+    letter = msgspec.json.decode(found.body, type=dict[str, Any])
+    if arguments.json:
+        console.emit(letter)
+    else:
+        console.table(f"dead letter {arguments.id}", ("field", "value"), [(key, str(value)) for key, value in letter.items()])
+    return console.OK

@@ -1,0 +1,93 @@
+"""Options of the commands that talk to a hub: where it is, and the token to show."""
+
+import argparse
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from actors.core.errors import BadInput, ConfigError
+from actors.core.settings import Settings
+from cluster.cli.options import add_settings_options, running
+from cluster.hub_rest import HubRest
+from policy.tokens import TokenType, issue
+from storage.settings_files import read_resolved
+
+EDGE_PATH = "/v1/edge"
+DASHBOARD_PATH = "/connection/websocket"
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
+
+
+def add_hub_options(parser: argparse.ArgumentParser) -> None:
+    """``--url``, ``--token-file`` and the options that find the running instance."""
+    parser.add_argument("--url", default="", metavar="URL", help="the hub, for example http://127.0.0.1:8000 (default: the running Eyrie)")
+    parser.add_argument("--token-file", default="", metavar="FILE", help="file with the token (default: one is made for the running Eyrie)")
+    add_settings_options(parser)
+    parser.add_argument("--settings", default="", help=argparse.SUPPRESS)  # how `eyrie up` tells its children
+
+
+def settings(arguments: argparse.Namespace) -> Settings:
+    """The resolved settings of the running instance. Raises ConfigError when there is none."""
+    return read_resolved(arguments.settings) if arguments.settings else running(arguments)
+
+
+def websocket_url(arguments: argparse.Namespace, path: str) -> str:
+    """The address of `path` at the hub. Raises BadInput for an address that is none, ConfigError when no instance is found."""
+    if arguments.url:
+        return complete(arguments.url, path)
+    hub = settings(arguments).hub
+    return f"ws://{_EVERYWHERE.get(hub.host, hub.host)}:{hub.port}{path}"
+
+
+def http_url(arguments: argparse.Namespace) -> str:
+    """The address of the hub's REST. Raises BadInput for an address that is none, ConfigError when no instance is found."""
+    parts = urlsplit(websocket_url(arguments, "/"))
+    return urlunsplit(("https" if parts.scheme == "wss" else "http", parts.netloc, "", "", ""))
+
+
+def rest(arguments: argparse.Namespace, *, subject: str) -> HubRest:
+    """The hub's REST under `--token-file`, or a fresh administrator's token of the running instance."""
+    token = token_source(arguments, subject=subject, typ="user", roles=["admin"], scopes=["restricted:read"])
+    return HubRest(http_url(arguments), token())
+
+
+def complete(url: str, path: str) -> str:
+    """`url` as a websocket address: http becomes ws, and `path` is added where there is none."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
+    if scheme is None or not parts.hostname:
+        raise BadInput(f"{url} is no address of a hub", hint="Write it like http://127.0.0.1:8000.")
+    return urlunsplit((scheme, parts.netloc, parts.path if parts.path.strip("/") else path, parts.query, ""))
+
+
+def token_source(
+    arguments: argparse.Namespace, *, subject: str, typ: TokenType, roles: Sequence[str] = (), sites: Sequence[str] = ("*",),
+    scopes: Sequence[str] = (),
+) -> Callable[[], str]:  # fmt: skip
+    """A function that gives the token to show now: read from `--token-file`, or freshly issued for the running instance.
+
+    Raises ConfigError when neither can be had.
+    """
+    if arguments.token_file:
+        path = Path(arguments.token_file)
+        _read(path)
+        return lambda: _read(path)
+    auth = settings(arguments).auth
+
+    def fresh() -> str:
+        return issue(auth, sub=subject, typ=typ, jti=secrets.token_hex(12), now_s=time.time(), roles=roles, sites=sites, scopes=scopes)
+
+    fresh()
+    return fresh
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"the token file {path} cannot be read: {reason}", hint="Name a file that holds one token.") from error
+    if not text or len(text) > 8192 or any(character.isspace() for character in text):
+        raise ConfigError(f"the token file {path} does not hold one token", hint="Write the token into it, alone.")
+    return text

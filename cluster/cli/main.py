@@ -1,0 +1,75 @@
+"""``eyrie``: the one command of the product."""
+
+import argparse
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from actors.core.errors import BadInput, ConfigError, EyrieError
+from cluster.cli import console
+
+# Sub-commands in the order of the help; each is the module of the same name, with an underscore for its hyphen.
+COMMANDS = ("up", "status", "config", "token", "registry", "replay", "simulate", "tail", "dead-letters", "audit")
+
+EXAMPLES = """examples:
+  eyrie up                                    start everything with a simulated site, until Ctrl-C
+  eyrie status                                what runs
+  eyrie tail camera:demo-1                    one camera's state as it comes
+  eyrie replay garage.jsonl --format deepstream --speed max
+  eyrie token --role viewer --site demo       a development token
+  eyrie registry apply cameras.toml           sites, cameras and their zones from a file
+  eyrie dead-letters list                     what was refused, and why
+  eyrie audit verify                          prove that stored events are complete and in order
+
+exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `eyrie` with `argv`; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal or pipe that is not UTF-8 must not end a command
+    parser = argparse.ArgumentParser(
+        prog="eyrie", description="A realtime hub for camera fleets.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"eyrie {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name in COMMANDS:
+        _module(name).add_parser(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(_module(arguments.command).run(arguments))
+    except (ConfigError, BadInput) as error:
+        console.fail(error)
+        return console.USAGE
+    except EyrieError as error:
+        console.fail(error)
+        return console.FAILED
+    except KeyboardInterrupt:
+        return console.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`eyrie … | head`): nothing is left to say, not even at interpreter exit.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        return console.OK
+
+
+def _version() -> str:
+    try:
+        return version("eyrie")
+    except PackageNotFoundError:
+        return "development"
+
+
+def _module(command: str) -> Any:
+    return importlib.import_module(f"cluster.cli.{command.replace('-', '_')}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

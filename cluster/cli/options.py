@@ -1,0 +1,34 @@
+"""Options that several sub-commands share, and what they lead to."""
+
+import argparse
+
+import msgspec
+
+from actors.core.settings import DataSettings, Settings
+from storage.data_dir import DataDir, of
+from storage.settings_files import Loaded, load, read_resolved
+
+
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """``--config`` and ``--data-dir``."""
+    parser.add_argument("--config", default="", metavar="FILE", help="settings file (default: $EYRIE_CONFIG, else ./eyrie.toml if there)")
+    parser.add_argument("--data-dir", default="", metavar="DIR", help="data directory of the embedded servers (default: $EYRIE_DATA_DIR)")
+
+
+def loaded(arguments: argparse.Namespace) -> Loaded:
+    """Settings by file, environment and options. Raises ConfigError."""
+    found = load(arguments.config)
+    if arguments.data_dir:
+        settings = msgspec.structs.replace(found.settings, data=DataSettings(dir=arguments.data_dir))
+        return Loaded(settings, {**found.origins, "data.dir": "--data-dir"})
+    return found
+
+
+def data_dir(arguments: argparse.Namespace) -> DataDir:
+    """The data directory that the options name."""
+    return of(loaded(arguments).settings)
+
+
+def running(arguments: argparse.Namespace) -> Settings:
+    """The resolved settings of the instance that runs on that data directory. Raises ConfigError when none has run there."""
+    return read_resolved(data_dir(arguments).settings_file)

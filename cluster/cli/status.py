@@ -1,0 +1,94 @@
+"""``eyrie status``: what runs on this data directory, and whether it can serve."""
+
+import argparse
+import asyncio
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import EyrieError
+from cluster.cli import console
+from cluster.cli.options import add_settings_options, data_dir
+from storage.data_dir import DataDir
+from storage.settings_files import read_resolved
+from storage.stores import open_stores
+
+NOT_RUNNING = 3  # exit code: no instance holds the data directory
+
+EXAMPLES = """examples:
+  eyrie status
+  eyrie status --json
+
+exit codes: 0 running, 1 something is missing, 3 not running
+"""
+
+
+class Running(msgspec.Struct):
+    """What was found."""
+
+    data_dir: str
+    processes: list[str]
+    hubs: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    cameras: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    problem: str = ""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "status", help="what runs", description="What runs on this data directory.", epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add_settings_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what runs."""
+    data = data_dir(arguments)
+    if not data.settings_file.exists() or not data.noted():
+        console.note(f"Eyrie does not run on {data.path}; start it with `eyrie up`.")
+        return NOT_RUNNING
+    found = asyncio.run(_look(data))
+    if arguments.json:
+        console.emit(found)
+    else:
+        _show(found)
+    return console.FAILED if found.problem else console.OK
+
+
+async def _look(data: DataDir) -> Running:
+    found = Running(str(data.path), sorted({record.name.partition("-")[0] for record in data.noted()}))
+    try:
+        stores = await open_stores(read_resolved(data.settings_file), name="status")
+    except EyrieError as error:
+        found.problem = error.detail
+        return found
+    try:
+        found.hubs = [{"name": h.name, "url": f"http://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in await stores.hubs.all()]
+        owners = await stores.cameras.owners()
+        rows = await stores.cameras.ownership(list(owners))
+        found.cameras = [
+            {"camera": c, "owner": row.owner or "", "generation": row.generation, "session": row.position.session,
+             "last_seq": row.position.last_seq, "last_offset": row.position.last_offset}
+            for c, row in sorted(rows.items())
+        ]  # fmt: skip
+    except EyrieError as error:
+        found.problem = error.detail
+    finally:
+        await stores.close()
+    if not found.hubs and not found.problem:
+        found.problem = "no hub is running"
+    return found
+
+
+def _show(found: Running) -> None:
+    console.say(f"data directory  {found.data_dir}")
+    console.say(f"processes       {', '.join(found.processes)}")
+    for hub in found.hubs:
+        console.say(f"hub             {hub['name']} at {hub['url']} (heard {hub['age_s']} s ago)")
+    if found.cameras:
+        columns = ("camera", "owner", "generation", "session", "last_seq", "last_offset")
+        console.table("", columns, [[str(row[name]) for name in columns] for row in found.cameras])
+    if found.problem:
+        console.note(f"problem: {found.problem}", style="bold red")

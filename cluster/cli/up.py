@@ -1,0 +1,167 @@
+"""``eyrie up``: everything, from nothing, until Ctrl-C."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import EyrieError
+from actors.core.settings import Settings, build
+from cluster.cli import console
+from cluster.cli.options import add_settings_options, loaded
+from cluster.first_publication import first_publication
+from cluster.launcher import Launcher
+from policy.tokens import issue
+from storage.data_dir import start_time
+
+FIRST_PUBLICATION_S = 60.0
+
+EXAMPLES = """examples:
+  eyrie up                          embedded servers, a hub on http://127.0.0.1:8000/, a simulated site of 8 cameras
+  eyrie up --port 9000 --cameras 16
+  eyrie up --no-simulate            wait for your own edge devices
+  EYRIE_POSTGRES_DSN=postgresql://eyrie@db/eyrie EYRIE_REDIS_URL=redis://cache eyrie up
+
+Ctrl-C stops everything in order; what was acked is there at the next start.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "up", help="start Eyrie, until Ctrl-C", description="Start PostgreSQL, Redis, Ray, supervisor, policy and hub.", epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add_settings_options(parser)
+    parser.add_argument("--host", default=None, help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=None, help="port to listen on (default 8000; 0: any free one)")
+    parser.add_argument("--cameras", type=int, default=None, metavar="N", help="cameras of the simulated site (default 8)")
+    parser.add_argument("--no-simulate", action="store_true", help="start no simulated site")
+    parser.add_argument("--json", action="store_true", help="print one JSON object when ready, one when stopped")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until a signal; 0 when all was stopped in order."""
+    settings = _settings(arguments)
+    reporter = _Reporter()
+    launcher = Launcher(settings, reporter, simulate=not arguments.no_simulate)
+    signals = _Signals()
+    launcher.data.prepare()
+    with launcher.data.locked():
+        try:
+            launcher.start()
+            launcher.start_site()
+            _tell(launcher, settings, arguments, simulated=not arguments.no_simulate and settings.simulate.cameras > 0)
+            with reporter.following(launcher.data.logs / "eyrie.log"):
+                launcher.watch(signals.stopped.is_set)
+        except (EyrieError, KeyboardInterrupt):
+            launcher.stop()
+            raise
+        console.note("")
+        durable = launcher.stop()
+    if arguments.json:
+        console.emit({"stopped": True, "durable": durable})
+    console.note(
+        "stopped; everything acked is on disk" if durable else "stopped; the last observations were not acked and will be sent again"
+    )
+    return console.OK if durable else console.FAILED
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    settings = loaded(arguments).settings
+    hub = {name: value for name, value in (("host", arguments.host), ("port", arguments.port)) if value is not None}
+    simulate = {} if arguments.cameras is None else {"cameras": arguments.cameras}
+    changed = {**msgspec.to_builtins(settings)}
+    changed["hub"] = {**changed["hub"], **hub}
+    changed["simulate"] = {**changed["simulate"], **simulate}
+    return build(changed)
+
+
+def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace, *, simulated: bool) -> None:
+    host, port = launcher.hub_address()
+    token = issue(
+        launcher.resolved.auth, sub="operator", typ="user", jti=secrets.token_hex(12), now_s=time.time(), roles=["admin"], sites=["*"],
+        scopes=["pii:read"],
+    )  # fmt: skip
+    took = None
+    if simulated:
+        asyncio.run(first_publication(f"ws://{host}:{port}/connection/websocket", token, settings.simulate.site, FIRST_PUBLICATION_S))
+        took = _age_s()
+    url = f"http://{host}:{port}/"
+    if arguments.json:
+        console.emit({"ready": True, "url": url, "token": token, "first_publication_s": took, "data_dir": str(launcher.data.path)})
+        return
+    console.say()
+    console.say(f"console   {url}#token={token}", style="bold green")
+    console.say(f"token     {token}")
+    console.say(f"data      {launcher.data.path}")
+    if took is not None:
+        console.say(f"first live publication on a subscriber after {took:.1f} s")
+    console.say("Ctrl-C stops everything.")
+
+
+def _age_s() -> float:
+    """Seconds since this process was started, interpreter start included."""
+    ticks = start_time(os.getpid()) or 0
+    up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    return round(up - ticks / os.sysconf("SC_CLK_TCK"), 2)
+
+
+class _Signals:
+    """The first Ctrl-C or SIGTERM asks to stop; a second one no longer waits for the last commits."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._heard)
+
+    def _heard(self, _number: int, _frame: Any) -> None:
+        if self.stopped.is_set():
+            raise KeyboardInterrupt
+        self.stopped.set()
+
+
+class _Reporter:
+    """Progress on standard error: a spinner per step on a terminal, a line per step elsewhere."""
+
+    @contextlib.contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Tell how long `text` took."""
+        begun = time.monotonic()
+        with console.spinner(text):
+            yield
+        console.note(f"  ✓ {text} ({time.monotonic() - begun:.1f} s)")
+
+    def note(self, text: str) -> None:
+        """Tell `text`."""
+        console.note(f"  · {text}")
+
+    @contextlib.contextmanager
+    def following(self, log: Path) -> Iterator[None]:
+        """Show warnings and errors of all processes as they are logged."""
+        over = threading.Event()
+        thread = threading.Thread(target=_follow, args=(log, over), name="log-follower", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(timeout=2.0)
+
+
+def _follow(path: Path, over: threading.Event) -> None:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        file.seek(0, os.SEEK_END)
+        while not over.wait(0.3):
+            for line in file:
+                if any(f" {level} " in line[:24] or f'"level": "{level}"' in line for level in ("warning", "error", "critical")):
+                    console.note(line.rstrip())

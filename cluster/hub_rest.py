@@ -1,0 +1,79 @@
+"""A hub's REST for commands: blocking, one connection per request, errors of the family out of problem details."""
+
+import http.client
+from urllib.parse import urlsplit
+
+import msgspec
+
+from actors.core.errors import BadInput, Conflict, EyrieError, Forbidden, NotFound, StaleTag, TooMany, Unauthorized, Unavailable
+
+TIMEOUT_S = 15.0
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+_ERRORS: dict[int, type[EyrieError]] = {
+    400: BadInput, 401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 412: StaleTag, 429: TooMany, 503: Unavailable,
+}  # fmt: skip
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A good answer; `etag` is empty where there is none."""
+
+    body: bytes
+    etag: str
+
+
+class _Problem(msgspec.Struct):
+    detail: str = ""
+    hint: str = ""
+
+
+class HubRest:
+    """`url` is ``http://host:port`` (or https); `token` a user's."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput(f"{url} is no address of a hub", hint="Write it like http://127.0.0.1:8000.")
+        self._parts = parts
+        self._token = token
+
+    def get(self, path: str) -> Answer | None:
+        """Read; None for 404. Raises the family's errors."""
+        try:
+            return self.send("GET", path)
+        except NotFound:
+            return None
+
+    def send(self, method: str, path: str, body: object = None, *, etag: str = "") -> Answer:
+        """One request; `body` is sent as JSON, `etag` as If-Match. Raises the family's errors, Unavailable when there is no answer."""
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        if etag:
+            headers["If-Match"] = etag
+        content = None
+        if body is not None:
+            content = msgspec.json.encode(body)
+            headers["Content-Type"] = "application/json"
+        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(str(self._parts.hostname), self._parts.port, timeout=TIMEOUT_S)
+        try:
+            connection.request(method, self._parts.path.rstrip("/") + path, content, headers)
+            response = connection.getresponse()
+            found = response.read(MAX_ANSWER_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(
+                f"the hub at {self._parts.netloc} does not answer: {error}", hint="Does it run? `eyrie status` tells."
+            ) from error
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise _error(response.status, found)
+        return Answer(found, response.headers.get("ETag", ""))
+
+
+def _error(status: int, body: bytes) -> EyrieError:
+    try:
+        problem = msgspec.json.decode(body, type=_Problem)
+    except msgspec.MsgspecError:
+        problem = _Problem()
+    kind = _ERRORS.get(status, EyrieError)
+    return kind(problem.detail or f"the hub answers {status}", hint=problem.hint or None)

@@ -1,0 +1,108 @@
+"""`cluster.ports.Machine` over Ray: how the supervisor starts and finds camera actors, hubs and policy replicas."""
+
+import asyncio
+import logging
+import os
+from typing import Protocol
+
+from actors import ray_camera
+from actors.core.errors import Conflict, EyrieError, Unavailable
+from actors.core.settings import Settings
+from actors.ray_camera import CameraProcess
+from cluster import ray_cluster
+from cluster.ports import Process
+from hub import ray_hub
+from policy import ray_policy
+
+CHECK_S = 1.0  # seconds between two looks at a policy replica
+CHECK_TIMEOUT_S = 5.0
+MISSES = 2  # failed looks in a row that end it
+
+log = logging.getLogger("eyrie.cluster.machine")
+
+
+class _Service(Protocol):
+    name: str
+
+    async def open(self, timeout_s: float) -> object: ...
+
+    def kill(self) -> None: ...
+
+
+class Watched:
+    """A policy replica: it lives while `open`, which is harmless to repeat, answers."""
+
+    def __init__(self, service: _Service) -> None:
+        self.name = service.name
+        self._service = service
+
+    async def open(self, timeout_s: float) -> object:
+        """Make it ready."""
+        return await self._service.open(timeout_s)
+
+    async def died(self) -> str:
+        """Look again and again until it does not answer."""
+        missed, why = 0, ""
+        while missed < MISSES:
+            await asyncio.sleep(CHECK_S)
+            try:
+                await self._service.open(CHECK_TIMEOUT_S)
+                missed = 0
+            except EyrieError as error:
+                missed, why = missed + 1, str(error)
+        self._service.kill()
+        return why
+
+    async def stop(self, grace_s: float) -> bool:
+        """End in order where it knows how to."""
+        stop = getattr(self._service, "stop", None)
+        if stop is not None:
+            await stop(grace_s)
+        return True
+
+    def kill(self) -> None:
+        """End at once."""
+        self._service.kill()
+
+
+class RayMachine:
+    """`settings_path` is handed to every process."""
+
+    def __init__(self, settings_path: str, settings: Settings) -> None:
+        self._path = settings_path
+        self._settings = settings
+        self._namespace = settings.ray.namespace
+        self._slots = ray_cluster.has_resource(ray_camera.CAMERA_SLOT)
+
+    def cores(self) -> int:
+        """See the port."""
+        return min(ray_cluster.cores(), os.cpu_count() or 1) if self._settings.ray.address == "" else ray_cluster.cores()
+
+    def start_cameras(self, name: str, cameras: int) -> CameraProcess:
+        """See the port."""
+        timeout_s = self._settings.hub.call_timeout_s
+        return ray_camera.start(self._path, name, namespace=self._namespace, slots=cameras if self._slots else 0, call_timeout_s=timeout_s)
+
+    async def find_cameras(self, name: str) -> CameraProcess | None:
+        """See the port."""
+        return await ray_camera.attach(name, namespace=self._namespace, call_timeout_s=self._settings.hub.call_timeout_s)
+
+    async def start_hub(self, index: int) -> Process:
+        """See the port."""
+        try:
+            return ray_hub.start(self._path, index, namespace=self._namespace)
+        except Conflict:
+            living = await ray_hub.attach(index, namespace=self._namespace)
+            if living is None:
+                raise Unavailable(f"hub {index} is just ending") from None
+            return living
+
+    async def start_policy(self, index: int) -> Process:
+        """See the port."""
+        try:
+            return Watched(ray_policy.start(self._path, index, namespace=self._namespace))
+        except Conflict:
+            living = await asyncio.to_thread(ray_policy.find, index, namespace=self._namespace)
+            if living is None:
+                raise Unavailable(f"policy {index} is just ending") from None
+            return Watched(living)

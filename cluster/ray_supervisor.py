@@ -1,0 +1,143 @@
+"""The supervisor as a detached Ray actor, and the handle that the launcher's driver and the hubs use.
+
+It alone is restarted by Ray (as Ray Serve does with its controller): nothing above it could replace it, its state is in PostgreSQL, and
+every method opens it first, so a restarted one heals with the first question of a hub.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from actors.core.errors import Unavailable
+from actors.ray_calls import answer, find, kill
+from actors.ray_directory import SUPERVISOR
+from cluster import ray_cluster
+from cluster.partition_keeper import PartitionKeeper, PostgresPartitions
+from cluster.ray_machine import RayMachine
+from cluster.supervisor import Supervisor
+from storage.process_log import log_to_file
+from storage.settings_files import read_resolved
+from storage.stores import open_stores
+
+CONNECTIONS = 4  # to PostgreSQL
+OPEN_S = 30.0
+
+log = logging.getLogger("eyrie.cluster.supervisor")
+
+
+class RaySupervisor:
+    """The actor class."""
+
+    def __init__(self, settings_path: str) -> None:
+        self._path = settings_path
+        self._supervisor: Supervisor | None = None
+        self._opening: asyncio.Lock | None = None
+        self._keeper: PartitionKeeper | None = None
+
+    async def open(self) -> str:
+        """Begin to supervise; again is harmless. Raises Unavailable, ConfigError."""
+        await self._opened()
+        return SUPERVISOR
+
+    async def ready(self, timeout_s: float) -> dict[str, Any]:
+        """:meth:`Supervisor.ready`."""
+        return await (await self._opened()).ready(timeout_s)
+
+    async def status(self) -> dict[str, Any]:
+        """:meth:`Supervisor.status`."""
+        supervisor = await self._opened()
+        return supervisor.status() | ({"partitions": self._keeper.status()} if self._keeper is not None else {})
+
+    async def ensure(self, cameras: list[str], doubted: list[str]) -> dict[str, str]:
+        """:meth:`Supervisor.ensure`."""
+        return await (await self._opened()).ensure(cameras, doubted)
+
+    async def stop(self, grace_s: float) -> bool:
+        """:meth:`Supervisor.stop`."""
+        if self._supervisor is None:
+            return True
+        if self._keeper is not None:
+            await self._keeper.stop()
+        return await self._supervisor.stop(grace_s)
+
+    async def _opened(self) -> Supervisor:
+        self._opening = self._opening or asyncio.Lock()
+        async with self._opening:
+            if self._supervisor is None:
+                settings = read_resolved(self._path)
+                log_to_file(settings, SUPERVISOR)
+                stores = await open_stores(settings, name=SUPERVISOR, connections=CONNECTIONS)
+                try:
+                    machine = await asyncio.to_thread(RayMachine, self._path, settings)
+                    supervisor = Supervisor(settings, stores, machine, broken=_end_process)
+                    await supervisor.start()
+                except BaseException:
+                    await stores.close()  # every question of a hub tries again, with connections of its own
+                    raise
+                self._supervisor = supervisor
+                self._keeper = PartitionKeeper(PostgresPartitions(stores.database), settings.events)
+                self._keeper.start()
+        return self._supervisor
+
+
+def _end_process(reason: str) -> None:
+    log.critical("the supervisor ends itself, Ray starts it again: %s", reason)
+    os._exit(1)
+
+
+class SupervisorHandle:
+    """The running supervisor. Every call has a deadline in seconds and raises Unavailable when it is gone or too slow."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def open(self, timeout_s: float = OPEN_S) -> None:
+        """Begin to supervise."""
+        await answer(self._handle.open.remote(), timeout_s, SUPERVISOR)
+
+    async def ready(self, timeout_s: float) -> dict[str, Any]:
+        """Wait until policy and hubs are up; the status."""
+        return dict(await answer(self._handle.ready.remote(timeout_s), timeout_s + 2.0, SUPERVISOR))
+
+    async def status(self, timeout_s: float = 5.0) -> dict[str, Any]:
+        """What runs."""
+        return dict(await answer(self._handle.status.remote(), timeout_s, SUPERVISOR))
+
+    async def ensure(self, cameras: Sequence[str], doubted: Sequence[str] = (), timeout_s: float = 5.0) -> dict[str, str]:
+        """Camera → actor name."""
+        return dict(await answer(self._handle.ensure.remote(list(cameras), list(doubted)), timeout_s, SUPERVISOR))
+
+    async def stop(self, grace_s: float) -> bool:
+        """Stop everything in order, the supervisor last. True when all that was stepped is durable."""
+        try:
+            return bool(await answer(self._handle.stop.remote(grace_s), grace_s + 5.0, SUPERVISOR))
+        finally:
+            kill(self._handle)
+
+
+async def start(settings_path: str) -> SupervisorHandle:
+    """Start the supervisor, or take over the running one. Joins the Ray cluster of the settings unless this process has joined one."""
+    settings = read_resolved(settings_path)
+    if not ray.is_initialized():
+        ray_cluster.connect(settings.ray)
+    options: dict[str, Any] = {
+        "name": SUPERVISOR, "namespace": settings.ray.namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1,
+        "max_task_retries": 0, "max_concurrency": 1000, "get_if_exists": True, "enable_task_events": False,
+    }  # fmt: skip
+    try:
+        handle = SupervisorHandle(ray.remote(RaySupervisor).options(**options).remote(settings_path))
+    except ray.exceptions.RayError as error:
+        raise Unavailable(f"the supervisor was not started: {type(error).__name__}") from error
+    await handle.open()
+    return handle
+
+
+async def attach(namespace: str) -> SupervisorHandle | None:
+    """The running supervisor, or None."""
+    handle = await find(SUPERVISOR, namespace)
+    return None if handle is None else SupervisorHandle(handle)

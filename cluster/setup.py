@@ -1,0 +1,76 @@
+"""Before anything of ours runs: the settings as processes get them, and the database as they expect it."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from actors.core.errors import ConfigError
+from actors.core.settings import Settings
+from cluster.registry_file import Step, parse
+from cluster.registry_target import StoreTarget, carry_out, compare
+from policy.keys import ensure_secret
+from storage.data_dir import DataDir
+from storage.migrations import migrate
+from storage.stores import open_stores
+
+
+def resolve(settings: Settings, data: DataDir, *, dsn: str, url: str, address: str, ray_token: str) -> Settings:
+    """`settings` with the addresses of embedded servers, the data directory and the files of secrets filled in."""
+    replace = msgspec.structs.replace
+    auth = settings.auth
+    if not auth.hs256_secret_file and not auth.jwks_file:
+        secret = data.keys / "hs256.secret"
+        ensure_secret(secret)
+        auth = replace(auth, hs256_secret_file=str(secret))
+    return replace(
+        settings,
+        data=replace(settings.data, dir=str(data.path)),
+        postgres=replace(settings.postgres, dsn=settings.postgres.dsn or dsn),
+        redis=replace(settings.redis, url=settings.redis.url or url),
+        ray=replace(settings.ray, address=settings.ray.address or address, token_file=settings.ray.token_file or ray_token),
+        auth=auth,
+        registry=replace(settings.registry, scenes_file=_absolute(settings.registry.scenes_file)),
+        policy=replace(settings.policy, rego_dir=_absolute(settings.policy.rego_dir)),
+    )
+
+
+def prepare_stores(settings: Settings) -> list[str]:
+    """Reach both servers and apply what migrations are missing; their names. Raises Unavailable when one does not answer."""
+
+    async def prepare() -> list[str]:
+        applied = await migrate(settings)
+        stores = await open_stores(settings, name="setup")
+        await stores.close()
+        return applied
+
+    return asyncio.run(prepare())
+
+
+def apply_registry_file(settings: Settings) -> list[Step]:
+    """Bring about what `registry.scenes_file` names, straight in the store; what was changed. Actors that run already follow by themselves.
+
+    Raises BadInput for a file that cannot be used, ConfigError for one that cannot be read, Unavailable.
+    """
+
+    async def apply() -> list[Step]:
+        stores = await open_stores(settings, name="setup")
+        try:
+            target = StoreTarget(stores.registry)
+            steps = await compare(file, target)
+            await carry_out(steps, target)
+        finally:
+            await stores.close()
+        return steps
+
+    path = settings.registry.scenes_file
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"registry.scenes_file {path} cannot be read: {error.strerror}", hint="Name a registry file, or none.") from error
+    file = parse(text)
+    return asyncio.run(apply())
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute()) if path else ""

@@ -1,0 +1,136 @@
+import "./style.css";
+import "./wall.css";
+import "./camera.css";
+
+import { CameraView } from "./camera";
+import { el, setData } from "./dom";
+import { Fleet } from "./fleet";
+import { Head } from "./head";
+import { type Connection, Link } from "./link";
+import { Names } from "./names";
+import { forgetToken, hrefOf, keepToken, route, storedToken, takeTokenFromAddress } from "./session";
+import { signIn } from "./signin";
+import { WallView } from "./wall";
+
+const TICK_MS = 500; // ages and "no news" are looked at this often
+
+/** The signed-in console: one link, the wall, and at most one open camera above it. */
+class Console {
+  private readonly fleet = new Fleet();
+  private readonly names: Names;
+  private readonly wall: WallView;
+  private readonly head: Head;
+  private readonly link: Link;
+  private readonly timer: number;
+  private camera: CameraView | null = null;
+  private connected = false;
+  private readonly fleetAgain: () => void;
+
+  constructor(
+    private readonly app: HTMLElement,
+    token: string,
+    private readonly leave: (reason: string) => void,
+  ) {
+    this.names = new Names(
+      () => this.fleetAgain(),
+      () => this.wall.callAll(),
+    );
+    this.wall = new WallView(this.fleet, this.names);
+    this.head = new Head(
+      () => this.link.open(),
+      () => this.leave("Signed out."),
+    );
+    this.link = new Link(token, (connection) => this.onConnection(connection));
+    this.app.replaceChildren(this.head.element, this.wall.element);
+    this.fleetAgain = this.link.watchFleet({
+      names: (names) => this.names.take(names),
+      wall: (wall) => {
+        this.wall.take(wall);
+        this.head.showTally(this.fleet.tally());
+      },
+      refused: (reason) => this.wall.refused(reason),
+    });
+    this.timer = window.setInterval(() => this.tick(), TICK_MS);
+    this.navigate();
+    this.link.open();
+  }
+
+  close(): void {
+    window.clearInterval(this.timer);
+    this.link.close();
+    this.camera?.close();
+  }
+
+  navigate(): void {
+    const wanted = route().camera;
+    if (this.camera?.camera === wanted) return;
+    const left = this.camera?.camera ?? null;
+    this.camera?.close();
+    this.camera = wanted === null ? null : new CameraView(wanted, this.link);
+    this.wall.element.hidden = this.camera !== null;
+    if (this.camera !== null) this.app.append(this.camera.element);
+    else this.wall.focusTile(left);
+    document.title = wanted === null ? "Eyrie" : `${wanted} · Eyrie`;
+    this.tick();
+  }
+
+  onKey(event: KeyboardEvent): void {
+    const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
+    if (event.key === "Escape" && this.camera !== null) location.hash = hrefOf(null);
+    else if (event.key === "/" && !typing && this.camera === null) {
+      event.preventDefault();
+      this.wall.focusFilter();
+    }
+  }
+
+  private onConnection(connection: Connection): void {
+    this.connected = connection.state === "connected";
+    if (connection.state === "closed" && connection.needsToken) {
+      forgetToken();
+      this.leave(`Eyrie did not accept the token: ${connection.reason}. Get a new one.`);
+      return;
+    }
+    this.head.showConnection(connection);
+    setData(this.app, "connection", connection.state);
+    this.tick();
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    this.head.tick(now);
+    this.wall.tick(now, this.connected);
+    this.camera?.tick(now, this.connected);
+  }
+}
+
+function start(app: HTMLElement): void {
+  let console: Console | null = null;
+
+  const ask = (reason: string): void => {
+    console?.close();
+    console = null;
+    forgetToken();
+    delete app.dataset["connection"];
+    app.replaceChildren(signIn(reason, enter));
+  };
+  const enter = (token: string): void => {
+    console?.close();
+    keepToken(token);
+    console = new Console(app, token, ask);
+  };
+  const resume = (): void => {
+    const token = storedToken();
+    if (token === null) ask("This console needs a token.");
+    else enter(token);
+  };
+
+  window.addEventListener("hashchange", () => {
+    if (takeTokenFromAddress()) resume();
+    else console?.navigate();
+  });
+  window.addEventListener("keydown", (event) => console?.onKey(event));
+  takeTokenFromAddress();
+  resume();
+}
+
+start(document.querySelector<HTMLElement>("#app") ?? document.body.appendChild(el("div", { id: "app" })));

@@ -1,0 +1,38 @@
+import { el } from "./dom";
+
+/** The form that asks for a token, with the reason why it asks. */
+export function signIn(reason: string, onToken: (token: string) => void): HTMLElement {
+  const input = el("textarea", {
+    id: "token",
+    rows: 4,
+    required: true,
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 8192,
+    "aria-describedby": "token-help",
+  });
+  const form = el(
+    "form",
+    { class: "panel" },
+    el("h1", {}, "Eyrie"),
+    el("p", { class: "reason", role: "alert" }, reason),
+    el("label", { for: "token" }, "Token"),
+    input,
+    el(
+      "p",
+      { class: "muted", id: "token-help" },
+      el("code", {}, "eyrie up"),
+      " prints an address with a token in it; ",
+      el("code", {}, "eyrie token"),
+      " makes another one. It is kept in this tab only.",
+    ),
+    el("button", { type: "submit", class: "button primary" }, "Connect"),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const token = input.value.trim();
+    if (token !== "") onToken(token);
+  });
+  queueMicrotask(() => input.focus());
+  return el("main", { class: "sign-in" }, form);
+}

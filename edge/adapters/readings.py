@@ -1,0 +1,190 @@
+"""What adapters yield, and the conversions that all of them need (video reference 1.4).
+
+An adapter is a function ``read(lines, options) -> Iterator[Reading]``: every message of the source becomes one :class:`Seen` or one
+:class:`Rejection`, so that all of them can be accounted for. One bad object of a frame is left out and reported with its frame.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from actors.core.identifiers import LABEL_PATTERN, is_id
+from actors.core.observations import Object, Observation
+from actors.core.times import from_us
+
+SLACK = 0.05  # a box may stand out of the picture by this share of it; the core clips
+MAX_LINE_BYTES = 1_048_576  # a longer line is rejected unread
+DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)  # of recordings that carry no time: fixed, so that a second replay says the same
+
+Box = tuple[float, float, float, float]
+
+_label = re.compile(LABEL_PATTERN)
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How to read. `frame_size` (width, height in pixels) and `fps` are the adapter's defaults when None; `start` is frame 0's time."""
+
+    frame_size: tuple[int, int] | None = None
+    fps: float | None = None
+    camera: str = "replay"
+    start: datetime = DEFAULT_START
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """One object left out of its frame."""
+
+    code: str
+    detail: str
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One message. `source` is the camera as the source names it."""
+
+    source: str
+    observation: Observation
+    dropped: list[Dropped] = []
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """A message that gives no observation: `code` is one word to count by, `raw` what came."""
+
+    code: str
+    detail: str
+    raw: bytes
+    source: str = ""
+
+
+Reading = Seen | Rejection
+Read = Callable[[Iterable[bytes], Options], Iterator[Reading]]
+
+
+class Refused(Exception):
+    """Inside an adapter: this message or object cannot be used."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def camera_id(source: str) -> str:
+    """A valid camera id for a name of the source: itself when it is one, else its letters and eight hex digits of its SHA-256.
+
+    Deterministic, and an id stays itself. Two names of one recording that still meet (one spelled like the other's id) are told apart by
+    `edge.replay`, which refuses the second.
+    """
+    if is_id(source):
+        return source
+    digest = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    letters = re.sub(r"[^a-z0-9_-]+", "-", source.lower()).strip("-_")[:55]
+    return f"{letters or 'camera'}-{digest}"
+
+
+def pixel_box(x1: float, y1: float, x2: float, y2: float, size: tuple[int, int]) -> Box:
+    """Pixels to 0..1. Raises :class:`Refused` with the reason for what is no box in this picture."""
+    width, height = size
+    return unit_box(x1 / width, y1 / height, x2 / width, y2 / height, f"a frame of {width}x{height}; is --frame-size right?")
+
+
+def unit_box(x1: float, y1: float, x2: float, y2: float, frame: str = "the picture") -> Box:
+    """Check a box in 0..1. Raises :class:`Refused`."""
+    box = (x1, y1, x2, y2)
+    if not all(math.isfinite(side) for side in box):
+        raise Refused("box_not_finite", "a side of the box is no number")
+    if x2 <= x1 or y2 <= y1:
+        raise Refused("box_without_area", f"the box has no area: {_show(box)}")
+    if min(box) < -SLACK or max(box) > 1.0 + SLACK:
+        raise Refused("box_out_of_range", f"the box {_show(box)} lies outside {frame}")
+    return box
+
+
+def number(value: object, name: str) -> float:
+    """A finite number. Raises :class:`Refused`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused("malformed", f"{name} is no number")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise Refused("malformed", f"{name} is too large") from error
+
+
+def label(value: object, name: str) -> str:
+    """A printable label of 1 to 64 characters. Raises :class:`Refused`."""
+    if not isinstance(value, str) or not _label.match(value):
+        raise Refused("malformed", f"{name} is no label of 1 to 64 printable characters")
+    return value
+
+
+def score(value: object) -> float | None:
+    """A score in 0..1, or None for what is none (unknown, negative, another scale)."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        return None
+    return float(value)
+
+
+def parse_json(line: bytes) -> Any:
+    """A JSON value. Raises :class:`Refused`."""
+    if len(line) > MAX_LINE_BYTES:
+        raise Refused("too_long", f"a line of {len(line)} bytes, more than {MAX_LINE_BYTES}")
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused("malformed", f"not JSON: {error}") from error
+
+
+def parse_time(value: object) -> datetime:
+    """An RFC 3339 time with an offset, as UTC. Raises :class:`Refused`."""
+    if not isinstance(value, str):
+        raise Refused("no_time", "the message has no time")
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError("no offset")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused("bad_time", f"{value[:64]!r} is no RFC 3339 time with an offset") from error
+
+
+def frame_time(index: float, options: Options, default_fps: float) -> datetime:
+    """The time of frame `index` (from 0) of a recording that carries none. Raises :class:`Refused` beyond the calendar."""
+    fps = options.fps if options.fps is not None else default_fps
+    try:
+        offset_us = round(index * 1_000_000 / fps)
+        return from_us(round(options.start.timestamp() * 1_000_000) + offset_us)
+    except (OverflowError, ValueError) as error:
+        raise Refused("bad_time", f"frame {index} has no time") from error
+
+
+def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple[list[Object], list[Dropped]]:
+    """The objects of a frame, and what had to be left out. `build` returns None for what is no object at all."""
+    objects, dropped = [], []
+    for item in items:
+        try:
+            found = build(item)
+        except Refused as refused:
+            dropped.append(Dropped(refused.code, refused.detail))
+            continue
+        if found is not None:
+            objects.append(found)
+    return objects, dropped
+
+
+def each(lines: Iterable[bytes], build: Callable[[bytes], Seen]) -> Iterator[Reading]:
+    """One reading per line that is not blank."""
+    for line in lines:
+        line = line.strip()
+        if not line:
+            continue
+        try:
+            yield build(line)
+        except Refused as refused:
+            yield Rejection(refused.code, refused.detail, line[:MAX_LINE_BYTES])
+
+
+def _show(box: Box) -> str:
+    return "[" + ", ".join(f"{side:.3f}" for side in box) + "]"

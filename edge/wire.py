@@ -1,0 +1,54 @@
+"""Messages of ``/v1/edge`` as the edge encodes and decodes them. Bodies are spooled as MessagePack, whatever the socket speaks."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from actors.core import edge_protocol
+from actors.core.edge_protocol import Bye, Gap, Hello, ObserveRaw, Ping, Pong, ToEdge
+from actors.core.errors import BadInput
+from actors.core.observations import Backlog, Observation
+
+Format = Literal["msgpack", "json"]
+
+SUBPROTOCOLS: dict[Format, str] = {"msgpack": edge_protocol.SUBPROTOCOL_MSGPACK, "json": edge_protocol.SUBPROTOCOL_JSON}
+
+_body = msgspec.msgpack.Encoder()
+_check = msgspec.msgpack.Decoder(Observation)
+_json = msgspec.json.Encoder()
+_from_msgpack: msgspec.msgpack.Decoder[ToEdge] = msgspec.msgpack.Decoder(ToEdge)
+_from_json: msgspec.json.Decoder[ToEdge] = msgspec.json.Decoder(ToEdge)
+
+
+def encode_body(observation: Observation) -> bytes:
+    """An observation as it is spooled. Raises :class:`BadInput` for one that the hub would refuse: structs are not checked when made."""
+    try:
+        body = _body.encode(observation)
+        _check.decode(body)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        raise BadInput(f"this is no observation: {error}") from error
+    return body
+
+
+def encode_observe(form: Format, camera: str, first_seq: int, bodies: list[bytes], sent: datetime, backlog: Backlog | None = None) -> bytes:
+    """One `observe` of encoded observations; `backlog` is what the device holds then."""
+    if form == "msgpack":
+        raws = [msgspec.Raw(body) for body in bodies]
+    else:
+        raws = [msgspec.Raw(_json.encode(_check.decode(body))) for body in bodies]
+    return encode(form, ObserveRaw(camera, first_seq, raws, sent, backlog))
+
+
+def encode(form: Format, message: Hello | ObserveRaw | Gap | Ping | Pong | Bye) -> bytes:
+    """One frame."""
+    return _body.encode(message) if form == "msgpack" else _json.encode(message)
+
+
+def decode(form: Format, frame: bytes | str) -> ToEdge:
+    """One frame of the hub. Raises :class:`BadInput`."""
+    data = frame.encode() if isinstance(frame, str) else frame
+    try:
+        return _from_msgpack.decode(data) if form == "msgpack" else _from_json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(f"the hub sent a frame that is no message of {form}: {error}") from error

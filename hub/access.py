@@ -1,0 +1,119 @@
+"""Who may see what on this hub: tokens, decisions, and the view a decision grants. Sockets and REST ask here alike."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from actors.core.errors import Forbidden, NotFound, Unavailable
+from hub import wishes
+from hub.camera_cache import CameraCache
+from hub.channels import Channel
+from hub.views import View
+from hub.wishes import Wish
+from policy import questions
+from policy.guard import POLICY_STALE, POLICY_UNAVAILABLE
+from policy.ports import Decider, Decision, Principal, Question
+from policy.questions import Scope
+from policy.revocations import Revocations
+
+TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that ask for it after that
+
+Use = Literal["subscribe", "history"]
+LetterAction = Literal["deadletter.read", "deadletter.replay", "deadletter.discard"]
+CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
+
+
+class Verifies(Protocol):
+    """`policy.tokens.Verifier`."""
+
+    def verify(self, text: object, *, typ: Literal["user", "edge", "service"], now_s: float) -> Principal:
+        """The principal of a token. Raises Unauthorized or Expired."""
+
+
+class Access:
+    """Tokens and decisions. `revocations` is replaced whole whenever they change."""
+
+    def __init__(self, verifier: Verifies, decider: Decider, cameras: CameraCache, now_s: Callable[[], float] = time.time) -> None:
+        self.revocations = Revocations()
+        self.now_s = now_s
+        self._verifier = verifier
+        self._decider = decider
+        self._cameras = cameras
+
+    def verify(self, token: object) -> Principal:
+        """The user behind a token. Raises Unauthorized or Expired."""
+        principal = self._verifier.verify(token, typ="user", now_s=self.now_s())
+        self.revocations.require(principal)
+        return principal
+
+    def ttl_s(self, principal: Principal) -> float:
+        """Seconds until its token expires."""
+        return principal.exp - self.now_s()
+
+    async def require_connect(self, principal: Principal) -> None:
+        """Raises Forbidden, or Unavailable where no decision can be had."""
+        await self._require(questions.connect(principal, to="dashboard"))
+
+    async def require(self, action: CameraAction, principal: Principal, camera: str, site: str, tags: Sequence[str] = ()) -> None:
+        """The same for an action on a camera."""
+        await self._require(questions.on_camera(action, principal, camera, site=site, tags=tags))
+
+    async def require_site(self, action: Literal["registry.read", "registry.write"], principal: Principal, site: str) -> None:
+        """The same for a whole site."""
+        await self._require(questions.on_site(action, principal, site))
+
+    async def require_fleet(self, action: LetterAction, principal: Principal) -> None:
+        """The same for what names no camera."""
+        await self._require(questions.on_fleet(action, principal))
+
+    async def view(self, use: Use, principal: Principal, channel: Channel, wish: Wish = wishes.NONE) -> tuple[View, float | None]:
+        """The view that `principal` gets of `channel`, and until when (seconds since 1970) it holds without asking again.
+
+        `wish` narrows it; which cameras carry the tags it names is looked up again after :data:`TAGS_HOLD_S`.
+
+        Raises Forbidden, Unavailable, and NotFound for a camera that is not registered (only to who may see every camera there is).
+        """
+        site = ""
+        tags: list[str] = []
+        found = True
+        if channel.scope == "camera":
+            record = await self._cameras.camera(channel.target)
+            found = record is not None
+            if record is not None:
+                site, tags = record.site, record.tags
+        decision = await self._require(questions.on_channel(use, principal, channel.scope, channel.target, site=site, tags=tags))
+        if not found:
+            raise NotFound(f"camera {channel.target} is not registered")
+        exclude = await self._excluded(use, principal, channel)
+        view, until = View(tuple(sorted(decision.redact)), exclude, decision.max_hz), decision.valid_until
+        if wish == wishes.NONE:
+            return view, until
+        records = await self._cameras.cameras(channel.target or None) if wish.tags else []
+        again = self.now_s() + TAGS_HOLD_S
+        return wishes.narrowed(view, wish, channel, records), (again if until is None else min(until, again)) if wish.tags else until
+
+    async def _excluded(self, use: Use, principal: Principal, channel: Channel) -> frozenset[str]:
+        """The cameras that a wall or a site's events must not show: those whose tags policy has something to say about."""
+        if channel.scope not in ("site", "fleet"):
+            return frozenset()
+        records = await self._cameras.cameras(channel.target or None)
+        scope: Scope = "camera"
+        hidden = set()
+        for record in records:
+            if record.tags:
+                question = questions.on_channel(use, principal, scope, record.camera, site=record.site, tags=record.tags)
+                if not (await self._ask(question)).allow:
+                    hidden.add(record.camera)
+        return frozenset(hidden)
+
+    async def _require(self, question: Question) -> Decision:
+        decision = await self._ask(question)
+        if not decision.allow:
+            raise Forbidden(f"policy says no: {decision.reason}")
+        return decision
+
+    async def _ask(self, question: Question) -> Decision:
+        decision = await self._decider.decide(question)
+        if not decision.allow and decision.reason in (POLICY_UNAVAILABLE, POLICY_STALE):
+            raise Unavailable("no decision can be had now; access is denied until it can")
+        return decision

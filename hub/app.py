@@ -1,0 +1,62 @@
+"""The hub's HTTP side: REST, ingest and the edge socket, health, metrics, the console.
+
+The dashboard socket is not a route here: `hub.socket_protocol` takes it before any ASGI application runs.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from actors.core.errors import NotFound
+from hub import rest, schema_routes, static_files
+from hub.edge_routes import problem
+from hub.health import Health, HealthCheck
+from hub.metrics import CONTENT_TYPE, Metrics
+from hub.node import Node
+from hub.web_guard import WebGuard
+from storage.ports import Broker, EventStore
+
+
+def create_app(
+    node: Node, *, broker: Broker, events: EventStore, health: HealthCheck, metrics: Metrics, edge_routes: Sequence[BaseRoute] = (),
+    static: Path = static_files.FOLDER, release: str = "development",
+) -> ASGIApp:  # fmt: skip
+    """The app of one hub. `edge_routes` are those of `hub.edge_routes`."""
+
+    async def live(_request: Request) -> Response:
+        return _answer(health.live())
+
+    async def ready(_request: Request) -> Response:
+        return _answer(health.ready())
+
+    async def scrape(_request: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    async def unknown(request: Request) -> Response:
+        return problem(NotFound(f"there is nothing at {request.url.path[:200]}", hint="REST lives under /v1; see the documentation."))
+
+    app = Starlette(
+        routes=[
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+            Route("/metrics", scrape),
+            *schema_routes.routes(release),
+            *edge_routes,
+            *rest.routes(node, broker, events),
+            Route("/v1/{rest:path}", unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
+            *static_files.routes(static),
+        ]
+    )
+    return WebGuard(app, lambda: node.origins)
+
+
+def _answer(health: Health) -> Response:
+    headers = {"cache-control": "no-store"}
+    status = 200 if health.ready else 503
+    return Response(msgspec.json.encode(health), status_code=status, media_type="application/json", headers=headers)

@@ -1,0 +1,170 @@
+"""One hub, put together: node, edge node, app, listeners, server. Independent of Ray and of which stores it gets."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+
+from actors.core.errors import EyrieError
+from hub import edge_routes, registry_routes
+from hub.access import Access
+from hub.app import create_app
+from hub.camera_cache import CameraCache
+from hub.canary import Canary
+from hub.channel_desk import ChannelDesk
+from hub.context import HubContext
+from hub.edge_node import EdgeNode
+from hub.health import HealthCheck
+from hub.listeners import open_private, open_public
+from hub.metrics import Metrics
+from hub.node import Node
+from hub.origins import default_origins
+from hub.partition_watch import PartitionWatch
+from hub.protobuf_codec import PROTOBUF
+from hub.protocol import JSON
+from hub.server import HubServer
+from policy.revocations import Revocations
+from storage.fleet_ports import HubRecord
+from storage.ports import Broker
+
+log = logging.getLogger(__name__)
+
+RECORD_S = 2.0  # between heartbeats in the hubs' table
+PAUSE_BEFORE_CLOSE_S = 0.2  # readiness is off this long before clients are told
+
+
+class HubStatus(msgspec.Struct, frozen=True):
+    """What a hub says of itself."""
+
+    name: str
+    host: str
+    port: int
+    private_port: int
+    pid: int
+    dashboards: int
+    edge_links: int
+    ready: bool
+    reasons: list[str]
+
+
+class Hub:
+    """Starts and stops in order. `instance` is the deployment's mark; `policy_current` says whether decisions may be given now."""
+
+    def __init__(
+        self, context: HubContext, broker: Broker, *, instance: str, policy_current: Callable[[], str | None] = lambda: None,
+        plain: ChannelDesk | None = None,
+    ) -> None:  # fmt: skip
+        self.context = context
+        stores, settings = context.stores, context.settings
+        self.cameras = CameraCache(stores.registry)
+        self.access = Access(context.verifier, context.decider, self.cameras, context.now_s)
+        self.node = Node(
+            settings, name=context.hub_name, access=self.access, cameras=self.cameras, broker=broker, events=stores.events,
+            codecs=(JSON, PROTOBUF), version=f"Eyrie {_version()}", plain=plain,
+        )  # fmt: skip
+        context.revoked = lambda principal: not self.access.revocations.holds(principal)
+        self.edge = EdgeNode(context)
+        self.partitions = PartitionWatch(stores.events)
+        self.canary = Canary(self.node, broker, context.hub_name)
+        self.health = HealthCheck(self.node, instance, [policy_current, self.canary.late], [self.partitions.note])
+        metrics = Metrics(self.node, self._gauges)
+        registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access)
+        self._app = create_app(
+            self.node,
+            broker=broker,
+            events=stores.events,
+            health=self.health,
+            metrics=metrics,
+            edge_routes=[*edge_routes.routes(self.edge), *registry],
+            release=_version(),
+        )
+        self._instance = instance
+        self._server = HubServer(self._app, self.node, settings.hub)
+        self._beat: asyncio.Task[None] | None = None
+        self._singing: asyncio.Task[None] | None = None
+        self.port = 0
+        self.private_port = 0
+
+    def _gauges(self) -> dict[str, float]:
+        return {
+            "canary_age_seconds": self.canary.age,
+            "canary_trip_seconds": self.canary.trip_s,
+            "edge_links": self.edge.links,
+            "edge_undecodable_frames": self.edge.undecodable,
+            "events_without_partition": self.partitions.rows,
+        }
+
+    def revoked(self, revocations: Revocations) -> None:
+        """Revocations changed."""
+        self.node.revoked(revocations)
+
+    def policy_changed(self, revision: str) -> None:
+        """Another policy revision is in force."""
+        self.node.policy_changed(revision)
+
+    async def start(self) -> None:
+        """Listen and serve. Raises StartError when the port cannot be had."""
+        hub = self.context.settings.hub
+        public = await open_public(hub.host, hub.port, self._instance)
+        private = open_private()
+        self.port, self.private_port = public.getsockname()[1], private.getsockname()[1]
+        self.node.origins |= default_origins(hub.host, self.port)
+        self.node.start()
+        self.edge.start()
+        await self._server.start([public, private])
+        await self._record()  # whoever hears that the hub is ready finds its address
+        self._beat = asyncio.create_task(self._keep_recorded(), name="hub-record")
+        self._singing = asyncio.create_task(self.canary.run(self.private_port), name="canary")
+        log.info("hub %s listens on %s:%d (private port %d)", self.context.hub_name, hub.host, self.port, self.private_port)
+
+    def status(self) -> HubStatus:
+        """Now."""
+        health = self.health.ready()
+        return HubStatus(
+            self.context.hub_name, self.context.settings.hub.host, self.port, self.private_port, os.getpid(), len(self.node.dashboards),
+            self.edge.links, health.ready, health.reasons,
+        )  # fmt: skip
+
+    async def stop(self, grace_s: float) -> None:
+        """Readiness off, edges told and their items carried, dashboards closed with 3001, the server last."""
+        self.node.draining = True
+        await asyncio.sleep(min(PAUSE_BEFORE_CLOSE_S, grace_s))
+        self._server.stop_listening(self.port)
+        await self.edge.stop(grace_s)
+        await self.node.drain(min(self.context.settings.hub.drain_s, grace_s / 2))
+        if self._singing is not None:
+            self._singing.cancel()
+            await asyncio.gather(self._singing, return_exceptions=True)
+        await self._server.stop()
+        await self.node.stop()
+        if self._beat is not None:
+            self._beat.cancel()
+            await asyncio.gather(self._beat, return_exceptions=True)
+        try:
+            await self.context.stores.hubs.remove(self.context.hub_name)
+        except EyrieError as error:
+            log.info("the record of hub %s stays: %s", self.context.hub_name, error)
+
+    async def _record(self) -> None:
+        record = HubRecord(self.context.hub_name, self.context.settings.hub.host, self.port, self.private_port, os.getpid())
+        try:
+            await self.context.stores.hubs.put(record)
+        except EyrieError as error:
+            log.info("hub %s cannot record that it lives: %s", self.context.hub_name, error)
+
+    async def _keep_recorded(self) -> None:
+        while True:
+            await asyncio.sleep(RECORD_S)
+            await self._record()
+            await self.partitions.look(time.monotonic())
+
+
+def _version() -> str:
+    try:
+        return version("eyrie")
+    except PackageNotFoundError:
+        return "development"

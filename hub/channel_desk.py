@@ -1,0 +1,389 @@
+"""Plain channels of one hub (`hub.compatibility`): subscribe with recovery, publish, presence, joins and leaves.
+
+The subscribe race is closed as everywhere here: buffer what comes, read history, merge, answer, release. What arrives out of its turn ends
+the subscriptions of the channel with 2500 (3010 for those the server made), and the clients recover.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from actors.core.errors import BadInput, Expired, EyrieError, Unauthorized
+from hub import centrifuge_errors, close_codes, recovery
+from hub.compatibility import Options, Profile
+from hub.dashboard import Dashboard
+from hub.protocol import (
+    ClientInfo,
+    Empty,
+    HistoryRequest,
+    HistoryResult,
+    InfoPush,
+    PresenceResult,
+    PresenceStatsResult,
+    Publication,
+    Raw,
+    SubRefreshResult,
+    SubscribeRequest,
+    SubscribeResult,
+)
+from hub.recovery import Item
+from hub.session import Action, Fail, Join, Operate, ReadHistory, Reply, Shut
+from policy.compatibility_tokens import LooseClaims, LooseVerifier
+from policy.ports import Principal
+from storage.redis_channels import Kept
+
+log = logging.getLogger(__name__)
+
+RENEW_S = 25.0  # presence entries hold for 60
+MAX_READ = 300  # publications in one answer
+MAX_BUFFER = 2_000  # publications held for one subscribe under way
+NEVER = 2**40  # seconds since 1970
+
+
+class Channels(Protocol):
+    """`storage.redis_channels.RedisChannels`."""
+
+    async def publish(self, channel: str, envelope: bytes, *, size: int, ttl_s: int) -> tuple[str, int]:
+        """(epoch, offset)."""
+
+    async def history(
+        self, channel: str, *, after: int = 0, before: int | None = None, limit: int, newest_first: bool = False
+    ) -> tuple[str, int, list[Kept]]:
+        """(epoch, top, publications)."""
+
+    async def appear(self, channel: str, clients: dict[str, bytes]) -> None:
+        """Note or renew who is there."""
+
+    async def vanish(self, channel: str, client: str) -> None:
+        """Somebody has left."""
+
+    async def present(self, channel: str) -> dict[str, bytes]:
+        """Who is there."""
+
+    async def watch(self, channel: str) -> None:
+        """Listen to a channel."""
+
+    async def unwatch(self, channel: str) -> None:
+        """Listen no more."""
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """What travels through Redis: `data` is ready JSON on one line, `user` and `client` who it is about or from."""
+
+    kind: Literal["pub", "join", "leave"]
+    user: str = ""
+    client: str = ""
+    data: bytes = b""
+
+    @property
+    def info(self) -> ClientInfo | None:
+        """Who is behind it, None for the server itself."""
+        return ClientInfo(self.user, self.client) if self.client else None
+
+    def publication(self, offset: int) -> Publication:
+        """As a client gets it."""
+        return Publication(data=Raw(self.data), info=self.info, offset=offset)
+
+
+class _Topic:
+    """One channel on this hub: its members and the offset each of them has, and the buffers of subscribes under way."""
+
+    __slots__ = ("epoch", "joining", "members", "offset")
+
+    def __init__(self) -> None:
+        self.epoch = ""
+        self.offset = 0
+        self.members: dict[Dashboard, int] = {}
+        self.joining: list[list[tuple[str, Item]]] = []
+
+
+class ChannelDesk:
+    """See the module. `arrived` and `lost` are for the store's listener."""
+
+    def __init__(self, profile: Profile, store: Channels) -> None:
+        self.profile = profile
+        self.topics: dict[str, _Topic] = {}
+        self._store = store
+        self._verifier = LooseVerifier(profile.secret)
+        self._users: dict[Dashboard, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._renew_at = 0.0
+
+    # connections
+
+    def principal(self, token: str) -> tuple[Principal, float] | None:
+        """Who a loose token names, and for how many seconds; None when it is none of those. Raises Expired."""
+        try:
+            claims = self._verifier.verify(token, time.time())
+        except Unauthorized:
+            return None
+        if claims.channel:
+            return None
+        ttl_s = claims.exp - time.time() if claims.exp else float("inf")
+        return Principal(claims.sub or "anonymous", "compatibility", "user", 0, int(claims.exp or NEVER), (), (), None, ()), ttl_s
+
+    async def entered(self, dashboard: Dashboard, user: str, asked: dict[str, SubscribeRequest]) -> dict[str, SubscribeResult]:
+        """A connection is authorized: its server-side subscriptions. Raises Unavailable."""
+        self._users[dashboard] = user
+        if not self.profile.personal or not user:
+            return {}
+        name = f"#{user}"
+        return {name: await self._start(dashboard, name, asked.get(name, SubscribeRequest()))}
+
+    def left(self, dashboard: Dashboard) -> None:
+        """A connection has ended."""
+        for name in [name for name, topic in self.topics.items() if dashboard in topic.members]:
+            self.leave(dashboard, name)
+        self._users.pop(dashboard, None)
+
+    # what clients ask
+
+    async def join(self, dashboard: Dashboard, action: Join) -> list[Action]:
+        """A subscription with its token. Raises Unavailable."""
+        claims = self._claims(action.request.token)
+        if isinstance(claims, centrifuge_errors.ReplyError):
+            return [Fail(action.id, claims)]
+        if claims.channel != action.channel.name or claims.sub != self._users.get(dashboard):
+            return [Shut(close_codes.INVALID_TOKEN)]
+        result = await self._start(dashboard, action.channel.name, action.request)
+        if claims.exp:
+            result.expires, result.ttl = True, max(1, int(claims.exp - time.time()))
+        return dashboard.session.joined(action, result)
+
+    def _claims(self, token: str) -> "LooseClaims | centrifuge_errors.ReplyError":
+        try:
+            claims = self._verifier.verify(token, time.time())
+        except Expired:
+            return centrifuge_errors.TOKEN_EXPIRED
+        except Unauthorized:
+            return centrifuge_errors.PERMISSION_DENIED
+        return claims if claims.channel else centrifuge_errors.PERMISSION_DENIED
+
+    async def history(self, action: ReadHistory) -> list[Action]:
+        """Read a channel. Raises Unavailable."""
+        result = await self.read(action.channel.name, action.request)
+        if result is None:
+            return [Fail(action.id, centrifuge_errors.UNRECOVERABLE_POSITION)]
+        return [Reply(action.id, "history", result)]
+
+    async def operate(self, dashboard: Dashboard, action: Operate) -> list[Action]:
+        """Publish, presence, sub_refresh. Raises Unavailable."""
+        name, user = action.channel, self._users.get(dashboard, "")
+        if action.method == "publish":
+            try:
+                await self.publish(name, bytes(action.data), user=user, client=dashboard.session.client)
+            except BadInput:
+                return [Fail(action.id, centrifuge_errors.BAD_REQUEST)]
+            return [Reply(action.id, "publish", Empty())]
+        if action.method == "sub_refresh":
+            claims = self._claims(action.token)
+            if isinstance(claims, centrifuge_errors.ReplyError):
+                return [Fail(action.id, claims)]
+            if claims.channel != name or claims.sub != user:
+                return [Shut(close_codes.INVALID_TOKEN)]
+            result = SubRefreshResult(bool(claims.exp), max(1, int(claims.exp - time.time())) if claims.exp else 0)
+            return [Reply(action.id, "sub_refresh", result)]
+        present = await self.present(name)
+        if action.method == "presence":
+            return [Reply(action.id, "presence", PresenceResult(present))]
+        return [Reply(action.id, "presence_stats", stats(present))]
+
+    # what the server API asks as well
+
+    async def publish(self, name: str, data: bytes, *, user: str = "", client: str = "") -> tuple[str, int]:
+        """Publish JSON; (epoch, offset). Raises BadInput for anything else, Unavailable."""
+        try:
+            dense = msgspec.json.format(data, indent=-1)
+        except msgspec.DecodeError as error:
+            raise BadInput("data is not JSON") from error
+        line = dense if b"\n" in data or b"\r" in data else data  # JSON messages are parted by newlines
+        options = self.profile.options(name)
+        envelope = msgspec.msgpack.encode(Envelope("pub", user, client, line))
+        return await self._store.publish(name, envelope, size=options.history_size, ttl_s=options.history_ttl_s)
+
+    async def read(self, name: str, asked: HistoryRequest) -> HistoryResult | None:
+        """A page of history; None when `since` is of another epoch. Raises Unavailable."""
+        limit = MAX_READ if asked.limit < 0 else min(asked.limit, MAX_READ)
+        since = asked.since.offset if asked.since is not None else None
+        after, before = (since or 0, None) if not asked.reverse else (0, since or None)
+        epoch, top, found = await self._store.history(name, after=after, before=before, limit=limit, newest_first=asked.reverse)
+        if asked.since is not None and asked.since.epoch not in ("", epoch):
+            return None
+        return HistoryResult([_opened(kept.envelope).publication(kept.offset) for kept in found], epoch, top)
+
+    async def present(self, name: str) -> dict[str, ClientInfo]:
+        """Who is on a channel, on any hub. Raises Unavailable."""
+        found = await self._store.present(name)
+        return {client: ClientInfo(user.decode(), client) for client, user in found.items()}
+
+    def dismiss(self, user: str, channel: str) -> None:
+        """End a user's subscriptions to a channel on this hub."""
+        for dashboard in [found for found, name in self._users.items() if name == user]:
+            dashboard.unsubscribe(channel, close_codes.UNSUBSCRIBED_BY_SERVER)
+
+    def disconnect(self, user: str) -> None:
+        """Close a user's connections on this hub."""
+        for dashboard in [found for found, name in self._users.items() if name == user]:
+            dashboard.drop(close_codes.FORCE_DISCONNECT)
+
+    # subscribing
+
+    async def _start(self, dashboard: Dashboard, name: str, asked: SubscribeRequest) -> SubscribeResult:
+        options = self.profile.options(name)
+        topic = self.topics.setdefault(name, _Topic())
+        buffer: list[tuple[str, Item]] = []
+        topic.joining.append(buffer)
+        try:
+            await self._store.watch(name)
+            start = await self._position(name, asked, options, buffer)
+        finally:
+            topic.joining.remove(buffer)
+            self._forget_idle(name)
+        topic = self.topics.setdefault(name, topic)
+        if not dashboard.closing:
+            topic.members[dashboard] = start.position
+        if topic.epoch != start.epoch:
+            topic.epoch, topic.offset = start.epoch, start.position
+        topic.offset = max(topic.offset, start.position)
+        self._later(self._appeared(dashboard, name, options))
+        shown = [_opened(item.body).publication(item.offset) for item in start.publications]
+        positioned = options.history_size > 0
+        return SubscribeResult(
+            recoverable=positioned, positioned=positioned, epoch=start.epoch, offset=start.offset, publications=shown,
+            recovered=start.recovered, was_recovering=asked.recover,
+        )  # fmt: skip
+
+    async def _position(self, name: str, asked: SubscribeRequest, options: Options, buffer: list[tuple[str, Item]]) -> recovery.Start:
+        if not options.history_size:
+            return recovery.Start(False, "", 0, 0)
+        limit = recovery.MAX_RECOVERED + 1 if asked.recover else 0
+        epoch, top, found = await self._store.history(name, after=asked.offset, limit=limit)
+        fresh = [item for item_epoch, item in buffer if item_epoch == epoch]
+        top = max([top, *(item.offset for item in fresh)])
+        if not asked.recover:
+            return recovery.fresh(epoch, top)
+        merged = recovery.merge([Item(kept.offset, kept.envelope) for kept in found], fresh, asked.offset)
+        return recovery.recover(asked.epoch, asked.offset, epoch, top, merged or [])
+
+    async def _appeared(self, dashboard: Dashboard, name: str, options: Options) -> None:
+        user, client = self._users.get(dashboard, ""), dashboard.session.client
+        if options.presence and self._is_member(dashboard, name):
+            await self._store.appear(name, {client: user.encode()})
+        if options.join_leave:
+            await self._announce(name, Envelope("join", user, client))
+
+    def _is_member(self, dashboard: Dashboard, name: str) -> bool:
+        topic = self.topics.get(name)
+        return topic is not None and dashboard in topic.members
+
+    def leave(self, dashboard: Dashboard, name: str) -> None:
+        """A subscription has ended."""
+        topic = self.topics.get(name)
+        if topic is None or topic.members.pop(dashboard, None) is None:
+            return
+        self._forget_idle(name)
+        self._later(self._vanished(self._users.get(dashboard, ""), dashboard.session.client, name))
+
+    async def _vanished(self, user: str, client: str, name: str) -> None:
+        options = self.profile.options(name)
+        if options.presence:
+            await self._store.vanish(name, client)
+        if options.join_leave:
+            await self._announce(name, Envelope("leave", user, client))
+        if name not in self.topics:
+            await self._store.unwatch(name)
+
+    def _forget_idle(self, name: str) -> None:
+        topic = self.topics.get(name)
+        if topic is not None and not topic.members and not topic.joining:
+            del self.topics[name]
+
+    async def _announce(self, name: str, envelope: Envelope) -> None:
+        await self._store.publish(name, msgspec.msgpack.encode(envelope), size=0, ttl_s=1)
+
+    # what arrives
+
+    def arrived(self, name: str, offset: int, epoch: str, body: bytes) -> None:
+        """Something was published in a channel that this hub listens to."""
+        topic = self.topics.get(name)
+        if topic is None:
+            return
+        if not offset:
+            self._pass_on(name, topic, body, 0)
+            return
+        for buffer in topic.joining:
+            if len(buffer) < MAX_BUFFER:
+                buffer.append((epoch, Item(offset, body)))
+        if not topic.members or (epoch == topic.epoch and offset <= topic.offset and max(topic.members.values()) < offset):
+            return
+        if epoch != topic.epoch or offset > topic.offset + 1:
+            self._evict(name, topic)
+            return
+        topic.offset = max(topic.offset, offset)
+        self._pass_on(name, topic, body, offset)
+
+    def lost(self) -> None:
+        """The listener has lost its connection: everybody recovers."""
+        for name, topic in list(self.topics.items()):
+            self._evict(name, topic)
+
+    def _evict(self, name: str, topic: _Topic) -> None:
+        for dashboard in list(topic.members):
+            if name.startswith("#"):
+                dashboard.drop(close_codes.INSUFFICIENT_STATE)
+            else:
+                dashboard.unsubscribe(name, close_codes.UNSUBSCRIBED_INSUFFICIENT_STATE)
+
+    def _pass_on(self, name: str, topic: _Topic, body: bytes, offset: int) -> None:
+        envelope = _opened(body)
+        message: msgspec.Struct = envelope.publication(offset) if envelope.kind == "pub" else InfoPush(envelope.info or ClientInfo())
+        payloads: dict[str, bytes] = {}
+        for dashboard, position in list(topic.members.items()):
+            if offset and position >= offset:
+                continue
+            if offset:
+                topic.members[dashboard] = offset
+            codec = dashboard.codec
+            if codec.name not in payloads:
+                payloads[codec.name] = codec.push(name, envelope.kind, message)
+            dashboard.send(payloads[codec.name])
+
+    # time
+
+    def tidy(self, now: float) -> None:
+        """Renew who is present; call it about every second."""
+        if now < self._renew_at:
+            return
+        self._renew_at = now + RENEW_S
+        for name, topic in self.topics.items():
+            if topic.members and self.profile.options(name).presence:
+                there = {member.session.client: self._users.get(member, "").encode() for member in topic.members}
+                self._later(self._store.appear(name, there))
+
+    async def close(self) -> None:
+        """Wait for what is under way; the store bounds it."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="plain-channel")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            level = logging.INFO if isinstance(error, EyrieError) else logging.ERROR
+            log.log(level, "presence or a join could not be told", exc_info=error)
+
+
+def stats(present: dict[str, ClientInfo]) -> PresenceStatsResult:
+    """Counts of who is there."""
+    return PresenceStatsResult(len(present), len({info.user for info in present.values()}))
+
+
+def _opened(body: bytes) -> Envelope:
+    return msgspec.msgpack.decode(body, type=Envelope)

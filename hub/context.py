@@ -1,0 +1,66 @@
+"""What the parts of one hub share: made once by the hub's process, handed to every route."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.core.settings import Settings
+from actors.ports import Directory
+from policy.ports import Decider, Principal
+from policy.tokens import Verifier
+from storage.fleet_ports import ActorStore, HubStore, PolicyStore
+from storage.ports import CameraStore, DeadLetterStore, EventStore, Registry
+
+
+class HubStores(Protocol):
+    """The stores a hub reads and writes."""
+
+    @property
+    def cameras(self) -> CameraStore:
+        """`storage.ports.CameraStore`."""
+
+    @property
+    def events(self) -> EventStore:
+        """`storage.ports.EventStore`."""
+
+    @property
+    def registry(self) -> Registry:
+        """`storage.ports.Registry`."""
+
+    @property
+    def dead_letters(self) -> DeadLetterStore:
+        """`storage.ports.DeadLetterStore`."""
+
+    @property
+    def actors(self) -> ActorStore:
+        """`storage.fleet_ports.ActorStore`."""
+
+    @property
+    def hubs(self) -> HubStore:
+        """`storage.fleet_ports.HubStore`."""
+
+    @property
+    def policy(self) -> PolicyStore:
+        """`storage.fleet_ports.PolicyStore`."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+def _none_revoked(_principal: Principal) -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class HubContext:
+    """`hub_name` is unique per incarnation of a hub. `revoked` answers from the revocations polled last."""
+
+    settings: Settings
+    stores: HubStores
+    verifier: Verifier
+    decider: Decider
+    directory: Directory
+    hub_name: str
+    revoked: Callable[[Principal], bool] = _none_revoked
+    now_s: Callable[[], float] = time.time

@@ -1,0 +1,140 @@
+"""Dead letters by REST: list, look at, replay, discard. What a replay does is in `actors.core.replays`."""
+
+import base64
+import logging
+from typing import Annotated, Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.core.errors import BadInput, Conflict, Forbidden, NotFound, Unavailable
+from actors.core.identifiers import is_id, require_id
+from actors.core.times import rfc3339
+from actors.ports import Directory
+from hub import web
+from hub.access import Access, LetterAction
+from policy.ports import Principal
+from storage.ports import DeadLetterRow, DeadLetterStore, Registry
+
+MAX_SCAN = 2_000  # letters looked at for one page; those that the asker may not see cost too
+LONGEST_RAW = 262_144  # bytes of a raw item that are shown
+
+log = logging.getLogger("eyrie.hub.dead_letters")
+
+Status = Literal["new", "replayed", "discarded"]
+
+
+class Discard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why it is not worth keeping as new."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
+
+
+class DeadLetters:
+    """The handlers. A letter that names no registered camera belongs to who may see the whole fleet."""
+
+    def __init__(self, letters: DeadLetterStore, registry: Registry, directory: Directory, access: Access) -> None:
+        self._letters = letters
+        self._registry = registry
+        self._directory = directory
+        self._access = access
+
+    async def list(self, request: Request, principal: Principal) -> Response:
+        """By id, oldest first: ``?camera=&status=&after=&limit=``. The raw item is in the letter itself."""
+        camera, status = request.query_params.get("camera"), request.query_params.get("status")
+        if camera is not None:
+            require_id(camera, "camera")
+        if status not in (None, "new", "replayed", "discarded"):
+            raise BadInput(f"status is new, replayed or discarded, not {status[:40]!r}" if status else "status is empty")
+        limit, after = web.limit_of(request), web.number(request, "after", 0)
+        found: list[dict[str, Any]] = []
+        seen, allowed = 0, dict[str, bool]()
+        while seen < MAX_SCAN:
+            rows = await self._letters.list(camera=camera, status=status, after=after, limit=limit)
+            for row in rows:
+                after, seen = row.id, seen + 1
+                if row.camera not in allowed:
+                    allowed[row.camera] = await self._may_read(principal, row.camera)
+                if allowed[row.camera]:
+                    found.append(_letter(row))
+                    if len(found) == limit:
+                        return web.answer({"dead_letters": found, "next": after})
+            if len(rows) < limit:
+                return web.answer({"dead_letters": found})
+        return web.answer({"dead_letters": found, "next": after})
+
+    async def read(self, request: Request, principal: Principal) -> Response:
+        """One, with its raw item."""
+        row = await self._row(request, principal, "deadletter.read")
+        return web.answer({**_letter(row), **_raw(row.raw)})
+
+    async def replay(self, request: Request, principal: Principal) -> Response:
+        """Have the camera's actor replay it; ``{dead_letter, status, event}``. 409 when it is not new, or refused by today's rules too."""
+        row = await self._row(request, principal, "deadletter.replay")
+        _require_new(row)
+        if not is_id(row.camera):
+            raise Conflict("it names no camera, so nobody can replay it", hint="Discard it, saying why.")
+        actor = (await self._directory.locate([row.camera])).get(row.camera)
+        if actor is None:
+            raise Unavailable(f"camera {row.camera} has no actor yet", hint="Try again in a moment.", retry_after_s=2.0)
+        event = await actor.replay(row.id, principal.sub)
+        log.info("dead letter %d of camera %s replayed by %s (token %s): %s", row.id, row.camera, principal.sub, principal.jti, event)
+        return web.answer({"dead_letter": row.id, "status": "replayed", "event": event})
+
+    async def discard(self, request: Request, principal: Principal) -> Response:
+        """Mark it as not worth keeping, with a reason: `Discard`. The row stays."""
+        row = await self._row(request, principal, "deadletter.discard")
+        asked = await web.body(request, Discard)
+        _require_new(row)
+        if await self._letters.mark([row.id], "discarded", reason=asked.reason, by=principal.sub) == 0:
+            raise Conflict(f"dead letter {row.id} was handled at the same moment")
+        log.info(
+            "dead letter %d of camera %s discarded by %s (token %s): %s", row.id, row.camera, principal.sub, principal.jti, asked.reason
+        )
+        return web.answer({"dead_letter": row.id, "status": "discarded"})
+
+    async def _row(self, request: Request, principal: Principal, action: LetterAction) -> DeadLetterRow:
+        text = request.path_params["letter"]
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+        row = await self._letters.get(number)
+        # Who may not see letters at all learns nothing, not even which numbers there are.
+        await self._require(action, principal, "" if row is None else row.camera)
+        if row is None:
+            raise NotFound(f"there is no dead letter {text[:40]}", hint="GET /v1/dead-letters lists them.")
+        return row
+
+    async def _require(self, action: LetterAction, principal: Principal, camera: str) -> None:
+        record = await self._registry.camera(camera) if is_id(camera) else None
+        if record is None:
+            await self._access.require_fleet(action, principal)
+        else:
+            await self._access.require(action, principal, camera, record.site, record.tags)
+
+    async def _may_read(self, principal: Principal, camera: str) -> bool:
+        try:
+            await self._require("deadletter.read", principal, camera)
+        except Forbidden:
+            return False
+        return True
+
+
+def _require_new(row: DeadLetterRow) -> None:
+    if row.status != "new":
+        raise Conflict(f"dead letter {row.id} was {row.status} already" + (f" by {row.by}" if row.by else ""))
+
+
+def _letter(row: DeadLetterRow) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": row.id, "camera": row.camera, "session": row.session, "seq": row.seq, "code": row.code, "detail": row.detail,
+        "received": rfc3339(row.received_us), "status": row.status, "bytes": len(row.raw),
+    }  # fmt: skip
+    return shown | {key: value for key, value in (("reason", row.reason), ("by", row.by)) if value}
+
+
+def _raw(raw: bytes) -> dict[str, str]:
+    kept = raw[:LONGEST_RAW]
+    try:
+        return {"raw": kept.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"raw_base64": base64.b64encode(kept).decode("ascii")}

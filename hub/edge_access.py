@@ -1,0 +1,93 @@
+"""Who may send a camera's observations: token, registry, policy (deny by default). Nothing else on the edge side decides access."""
+
+from collections import OrderedDict
+
+from actors.core.errors import EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
+from hub.context import HubContext
+from policy import questions
+from policy.ports import Decision, Principal
+
+MAX_PLACES = 10_000  # cameras whose site and tags are remembered
+PLACE_S = 30.0  # seconds they are remembered
+_TRANSIENT = ("policy_unavailable", "policy_stale")  # reasons of `policy.guard` that say nothing about the question
+
+_Place = tuple[str, tuple[str, ...]]
+
+
+class EdgeAccess:
+    """Verifies edge tokens and asks `ingest` per camera. Knows each camera's place for a short while."""
+
+    def __init__(self, context: HubContext) -> None:
+        self._context = context
+        self._places: OrderedDict[str, tuple[float, _Place]] = OrderedDict()
+
+    def principal(self, token: str | None) -> Principal:
+        """The principal of an edge token. Raises Unauthorized (Expired) for one that is missing, not genuine, over or revoked."""
+        if not token:
+            raise Unauthorized("an edge token is missing", hint="Send it as 'Authorization: Bearer …', or in the hello's token field.")
+        principal = self._context.verifier.verify(token, typ="edge", now_s=self._context.now_s())
+        if self._context.revoked(principal):
+            raise Unauthorized("the token was revoked")
+        return principal
+
+    async def admit(self, principal: Principal, camera: str) -> None:
+        """Return when this principal may send `camera`; an unknown camera that policy allows is registered where settings say so.
+
+        Raises Unauthorized, Forbidden, NotFound, or Unavailable when no decision can be had.
+        """
+        place = await self._place(camera)
+        if place is None:
+            await self._register(principal, camera)
+            return
+        await self._ask(principal, camera, place)
+
+    async def still(self, principal: Principal, camera: str) -> EyrieError | None:
+        """Why an admitted stream must end now, or None. No decision for the moment ends nothing that was allowed."""
+        if self._context.now_s() >= principal.exp + self._context.settings.hub.expired_grace_s:
+            return Unauthorized("the token expired")
+        if self._context.revoked(principal):
+            return Unauthorized("the token was revoked")
+        try:
+            await self.admit(principal, camera)
+        except Unavailable:
+            return None
+        except EyrieError as error:
+            return error
+        return None
+
+    def forget(self, camera: str) -> None:
+        """The registry's word about a camera changed through this hub."""
+        self._places.pop(camera, None)
+
+    async def _place(self, camera: str) -> _Place | None:
+        now = self._context.now_s()
+        known = self._places.get(camera)
+        if known is not None and now - known[0] < PLACE_S:
+            return known[1]
+        record = await self._context.stores.registry.camera(camera)
+        if record is None:
+            return None
+        place = (record.site, tuple(record.tags))
+        self._places[camera] = (now, place)
+        if len(self._places) > MAX_PLACES:
+            self._places.popitem(last=False)
+        return place
+
+    async def _register(self, principal: Principal, camera: str) -> None:
+        registry = self._context.settings.registry
+        if not registry.auto_register:
+            raise NotFound(f"camera {camera} is not registered", hint="Register it, or set registry.auto_register.")
+        # A token for one site only is at home there; otherwise the default site takes what nobody placed.
+        site = principal.sites[0] if len(principal.sites) == 1 and principal.sites[0] != "*" else registry.default_site
+        await self._ask(principal, camera, (site, ()))
+        added = await self._context.stores.registry.register(camera, site)
+        if not added and await self._place(camera) is None:
+            raise NotFound(f"camera {camera} was deleted", hint="Whoever keeps the registry can add it again.")
+
+    async def _ask(self, principal: Principal, camera: str, place: _Place) -> None:
+        decision: Decision = await self._context.decider.decide(questions.ingest(principal, camera, site=place[0], tags=place[1]))
+        if decision.allow:
+            return
+        if decision.reason in _TRANSIENT:
+            raise Unavailable(f"no decision about camera {camera} can be had now")
+        raise Forbidden(f"policy does not let this token send camera {camera} ({decision.reason})")

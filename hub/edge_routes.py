@@ -1,0 +1,65 @@
+"""The edge side's routes for the hub's app: ``/v1/edge`` and HTTP ingest."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from actors.core.errors import BadInput, EyrieError, TooMany, Unavailable
+from actors.core.identifiers import require_id
+from hub.edge_node import EdgeNode
+from hub.edge_socket import bearer, serve_edge
+from hub.ingest import MAX_BODY_BYTES, Ingest, WrongSeq
+
+MSGPACK_TYPES = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
+
+
+def routes(node: EdgeNode) -> list[BaseRoute]:
+    """The routes over `node`, which the app starts and stops."""
+    ingest = Ingest(node)
+
+    async def edge(websocket: WebSocket) -> None:
+        ingest.sweep()
+        await serve_edge(node, websocket)
+
+    async def observations(request: Request) -> Response:
+        try:
+            return await _post(node, ingest, request)
+        except EyrieError as error:
+            return problem(error)
+
+    return [WebSocketRoute("/v1/edge", edge), Route("/v1/cameras/{camera}/observations", observations, methods=["POST"])]
+
+
+async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
+    if node.stopping:
+        raise Unavailable("this hub stops", retry_after_s=1.0)
+    camera = require_id(request.path_params["camera"], "camera")
+    principal = node.access.principal(bearer(request.headers.get("authorization")))
+    await node.access.admit(principal, camera)
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and kind not in MSGPACK_TYPES:
+        raise BadInput(f"content type {kind[:80]!r} is not read here", hint="Send application/json or application/msgpack.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BadInput(f"a body has at most {MAX_BODY_BYTES} bytes", hint="Post fewer observations at once.")
+    ingest.sweep()
+    answer = await ingest.post(camera, bytes(body), packed=kind != "application/json")
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def problem(error: EyrieError) -> Response:
+    """The error as RFC 9457 problem details, with Retry-After and the expected seq where they apply."""
+    body = {"type": "about:blank", "title": error.code, "status": error.status, "detail": error.detail, "hint": error.next_step}
+    headers = {}
+    if isinstance(error, WrongSeq):
+        body["expected_seq"] = error.expected_seq
+    retry_after_s = error.retry_after_s if error.retry_after_s is not None else 1.0
+    if isinstance(error, TooMany | Unavailable):
+        headers["retry-after"] = str(max(1, round(retry_after_s)))
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(msgspec.json.encode(body), status_code=error.status, headers=headers, media_type="application/problem+json")

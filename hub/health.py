@@ -1,0 +1,53 @@
+"""Is this hub alive, and is it ready to take clients? Liveness fails slowly (the loop turns), readiness fails fast and says why."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from hub.node import Node
+
+SERVICE = "eyrie-hub"
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The answer of both endpoints. `instance` tells hubs of one deployment from any other program on a port.
+
+    `notes` are troubles of the deployment that do not keep this hub from serving.
+    """
+
+    service: str
+    instance: str
+    hub: str
+    ready: bool
+    reasons: list[str] = []
+    notes: list[str] = []
+
+
+class HealthCheck:
+    """`checks` and `notes` are further questions: each returns a reason not to be ready, or a note, or None."""
+
+    def __init__(
+        self, node: Node, instance: str, checks: list[Callable[[], str | None]], notes: Sequence[Callable[[], str | None]] = ()
+    ) -> None:
+        self._node = node
+        self._instance = instance
+        self._checks = checks
+        self._notes = notes
+
+    def live(self) -> Health:
+        """The process answers."""
+        return Health(SERVICE, self._instance, self._node.name, True)
+
+    def ready(self) -> Health:
+        """Ready, or the reasons why not."""
+        node = self._node
+        reasons = []
+        if node.draining:
+            reasons.append("draining")
+        if node.failed is not None:
+            reasons.append(f"task {node.failed} has failed")
+        if not node.broker_up:
+            reasons.append("Redis is not heard")
+        reasons += [reason for check in self._checks if (reason := check()) is not None]
+        notes = [note for ask in self._notes if (note := ask()) is not None]
+        return Health(SERVICE, self._instance, node.name, not reasons, reasons, notes)

@@ -1,0 +1,92 @@
+"""Our HTTP protocol under uvicorn: h11 with absolute deadlines for header and body, which uvicorn 0.54 lacks (trap U1, Kludex/uvicorn#157).
+
+Absolute: a peer that sends one byte a second is as late as one that sends none.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_S = 10.0
+BODY_S = 30.0
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 16_384
+
+_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+def too_large(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Beyond what a request may have. h11 bounds only headers that arrive in pieces."""
+    return len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES
+
+
+class BoundedHttp(H11Protocol):
+    """h11 with deadlines. Tests make a subclass with shorter ones."""
+
+    header_s = HEADER_S
+    body_s = BODY_S
+
+    _timer: asyncio.TimerHandle | None = None
+    _awaiting = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self._await("", 0.0)
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """The connection changes hands; the header was in time."""
+        self._await("", 0.0)
+        if too_large(self.headers):
+            self.send_400_response("The header is too large.")
+            return
+        super().handle_websocket_upgrade(event)
+
+    def on_response_complete(self) -> None:
+        """The next request's header is due once its first byte has come; until then uvicorn's keep-alive timer runs."""
+        super().on_response_complete()
+        self._watch(idle=True)
+
+    def _watch(self, *, idle: bool = False) -> None:
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            return
+        their_state: Any = self.conn.their_state
+        if their_state is h11.IDLE:
+            waiting = bool(self.conn.trailing_data[0]) or not idle
+            self._await("header" if waiting else "", self.header_s)
+        elif their_state is h11.SEND_BODY:
+            self._await("body", self.body_s)
+        else:
+            self._await("", 0.0)
+
+    def _await(self, what: str, seconds: float) -> None:
+        if what == self._awaiting:
+            return
+        self._awaiting = what
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if what:
+            self._timer = self.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing() and self.conn.our_state is not h11.SEND_BODY:
+            self.transport.write(_TOO_LATE)
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()

@@ -1,0 +1,121 @@
+"""A hub in a process of its own: real stores, the policy gate and its watch, then `hub.assembly.Hub`. No Ray here."""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from pathlib import Path
+
+from actors.core.errors import EyrieError
+from actors.core.settings import Settings
+from actors.ports import Directory
+from hub import compatibility
+from hub.assembly import Hub, HubStatus
+from hub.channel_desk import ChannelDesk
+from hub.context import HubContext
+from policy.gate import Call, Gate
+from policy.tokens import Verifier
+from policy.watch import PolicyWatch
+from storage.fleet_ports import PolicyMarks
+from storage.redis_broker import RedisBroker
+from storage.redis_channels import RedisChannels
+from storage.stores import Stores, open_broker, open_stores
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 4  # to PostgreSQL, at most
+
+
+class HubActor:
+    """Opens everything, serves, and closes in order. `settings_path` names the deployment: hubs of one share a port."""
+
+    def __init__(self, settings: Settings, settings_path: str, index: int, *, directory: Directory, policy: Call) -> None:
+        self._settings = settings
+        self._instance = hashlib.sha256(str(Path(settings_path).resolve()).encode()).hexdigest()[:16]
+        self._directory = directory
+        self._policy = policy
+        self.name = f"hub-{index}.{secrets.token_hex(3)}"
+        self._policy_read_at = float("-inf")
+        self._stores: Stores | None = None
+        self._broker: RedisBroker | None = None
+        self._gate: Gate | None = None
+        self._hub: Hub | None = None
+        self._channels: RedisChannels | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def open(self) -> HubStatus:
+        """Serve. Raises Unavailable, ConfigError, StartError; what was opened until then is closed again."""
+        try:
+            return await self._open()
+        except BaseException:
+            await self.stop(0.0)
+            raise
+
+    async def _open(self) -> HubStatus:
+        settings = self._settings
+        self._stores = stores = await open_stores(settings, name=self.name, connections=CONNECTIONS)
+        self._broker = await open_broker(settings, name=self.name)
+        self._gate = gate = Gate(self._policy, settings.policy, must_be_fresh=True)
+
+        async def read() -> PolicyMarks:
+            marks = await stores.policy.marks()
+            self._policy_read_at = time.monotonic()
+            return marks
+
+        watch = PolicyWatch(read, gate, settings.policy)
+        context = HubContext(settings, stores, Verifier(settings.auth), gate, self._directory, self.name)
+        plain = await self._open_plain()
+        self._hub = hub = Hub(context, self._broker, instance=self._instance, policy_current=self._policy_current, plain=plain)
+        gate.on_revision(hub.policy_changed)
+        watch.on_revocations(hub.revoked)
+        await watch.refresh()
+        self._watching = asyncio.create_task(watch.run(), name="policy-watch")
+        await hub.start()
+        return hub.status()
+
+    async def _open_plain(self) -> ChannelDesk | None:
+        """Plain channels, where the settings name a compatibility profile. Raises ConfigError, Unavailable."""
+        profile = compatibility.load(self._settings.hub)
+        if profile is None:
+            return None
+        self._channels = RedisChannels(self._settings.redis, name=self.name)
+        desk = ChannelDesk(profile, self._channels)
+        await self._channels.open(desk.arrived, desk.lost)
+        return desk
+
+    async def broken(self) -> str:
+        """Wait until something of the hub has failed for good; what. Its process is then to be replaced."""
+        if self._hub is None:
+            return "it does not serve"
+        node = self._hub.node
+        await node.broken.wait()
+        return f"task {node.failed} has failed"
+
+    def status(self) -> HubStatus | None:
+        """What it says of itself; None before `open`."""
+        return None if self._hub is None else self._hub.status()
+
+    async def stop(self, grace_s: float) -> bool:
+        """Drain and close; True when everything ended in order."""
+        tidy = True
+        if self._hub is not None and self._hub.port:
+            await self._hub.stop(grace_s)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        if self._gate is not None:
+            await self._gate.close()
+        for opened in (self._channels, self._broker, self._stores):
+            try:
+                if opened is not None:
+                    await opened.close()
+            except EyrieError as error:
+                log.warning("hub %s could not close a store: %s", self.name, error)
+                tidy = False
+        self._hub = self._watching = self._gate = self._broker = self._stores = None
+        return tidy
+
+    def _policy_current(self) -> str | None:
+        age = time.monotonic() - self._policy_read_at
+        return None if age <= self._settings.policy.max_age_s else "policy and revocations cannot be read"

@@ -1,0 +1,255 @@
+"""How a subscription starts, per lane: what the reply carries and from which moment the live messages follow it without a hole."""
+
+import asyncio
+import time
+
+import msgspec
+
+from actors.core.errors import NotFound, Unavailable
+from hub import live_states, recovery
+from hub.camera_cache import CameraCache
+from hub.channels import Channel
+from hub.dashboard import Dashboard
+from hub.feed import TOP, Feed
+from hub.interest import Interest
+from hub.live_states import LiveStates
+from hub.protocol import HistoryRequest, Publication, Raw, SubscribeRequest, SubscribeResult
+from hub.recovery import MAX_RECOVERED, Item
+from hub.topics import Render, Topic
+from hub.views import View, event, hides, state
+from hub.walls import Wall
+from storage.ports import Broker, EventStore
+
+WATCH_AT_ONCE = 16  # sites whose summaries are read at the same time
+MAX_SUMMARIES = 50_000  # cameras in one wall
+
+
+class Joins:
+    """Starts subscriptions. `boot` names this life of the hub: the epoch of its walls."""
+
+    def __init__(
+        self, broker: Broker, events: EventStore, cameras: CameraCache, feed: Feed, interest: Interest, topics: dict[str, Topic], boot: str
+    ) -> None:
+        self._broker = broker
+        self._events = events
+        self._cameras = cameras
+        self._feed = feed
+        self._interest = interest
+        self._topics = topics
+        self._boot = boot
+
+    @property
+    def _live(self) -> LiveStates:
+        return self._feed.live
+
+    async def join(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+        """Subscribe; when this returns the dashboard is in its group, and nothing was awaited in between. Raises EyrieErrors."""
+        if channel.lane == "live":
+            return await self._camera(dashboard, channel, request, view)
+        if channel.lane == "wall":
+            return await self._wall(dashboard, channel, request, view)
+        if channel.scope == "fleet":
+            return await self._fleet_events(dashboard, channel, view)
+        return await self._stream(dashboard, channel, request, view)
+
+    async def open_sites(self, sites: list[str]) -> None:
+        """Watch these sites; their event streams have a position before the first event is passed on."""
+        await self._interest.sites(sites)
+        for site in sites:
+            await self._feed.open_site(site)
+
+    # live
+
+    async def _camera(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+        record = await self._cameras.camera(channel.target)
+        if record is None:
+            raise NotFound(f"camera {channel.target} is not registered")
+        topic = self._topic(channel, record.site, self._render_camera(record.site, record.camera))
+        await self.open_sites([record.site])
+        await self._interest.camera(record.site, record.camera)
+        self._live.expect(record.site, [record.camera], time.monotonic())
+        if self._live.state(record.camera) is None:
+            await self.load_state(record.site, record.camera)
+        self._enter(dashboard, topic, view)
+        body, version = self._render_camera(record.site, record.camera)(view) or (b"{}", 0)
+        known = self._live.known(record.camera)
+        scene = b'{"camera":"%s","site":"%s","name":%s,"scene_version":%d,"scene":%s}' % (
+            record.camera.encode(), record.site.encode(), msgspec.json.encode(record.name), record.scene_version, record.scene or b"{}",
+        )  # fmt: skip
+        return SubscribeResult(
+            recoverable=True, positioned=True, epoch=str(known.generation if known else 0), offset=version, data=Raw(scene),
+            was_recovering=request.recover, recovered=request.recover, publications=[Publication(data=Raw(body), offset=version)],
+        )  # fmt: skip
+
+    async def load_state(self, site: str, camera: str) -> None:
+        """Read the state shown last, where this hub has none."""
+        found = await self._broker.state(site, camera)
+        if found is not None:
+            self._live.take_state(site, camera, found.generation, found.version, found.body, time.monotonic(), read=True)
+
+    def _render_camera(self, site: str, camera: str) -> Render:
+        def render(view: View) -> tuple[bytes, int] | None:
+            known = self._live.known(camera)
+            body = self._live.state(camera)
+            if body is None or known is None:
+                return live_states.never_seen_state(site, camera), 0
+            return state(body, view), known.state_version
+
+        return render
+
+    # walls
+
+    async def _wall(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+        wall = Wall(channel.target, self._summary)
+        known = self._topics.get(channel.name)
+        topic = known or self._topic(channel, channel.target, self._render_wall(wall, channel), wall=wall)
+        if channel.scope == "site" and not await self._cameras.cameras(channel.target):
+            raise NotFound(f"site {channel.target} has no cameras")
+        await self.load_sites([channel.target] if channel.target else await self._cameras.sites())
+        names = await self._names([channel.target] if channel.target else await self._cameras.sites(), view)
+        self._enter(dashboard, topic, view)
+        body, tick = topic.render(view) or (b"{}", 0)
+        return SubscribeResult(
+            recoverable=True, positioned=True, epoch=self._boot, offset=tick, was_recovering=request.recover, recovered=request.recover,
+            publications=[Publication(data=Raw(body), offset=tick)], data=Raw(names),
+        )  # fmt: skip
+
+    async def _names(self, sites: list[str], view: View) -> bytes:
+        """What people call the cameras of a wall: ``{"names": {camera: name}}``, those that `view` shows and that have a name."""
+        records = [record for site in sites for record in await self._cameras.cameras(site)]
+        shown = {record.camera: record.name for record in records if record.name and record.camera not in view.exclude}
+        return msgspec.json.encode({"names": shown})
+
+    async def load_sites(self, sites: list[str]) -> None:
+        """Watch these sites and read the summaries shown last, where they are not watched yet."""
+        await self.open_sites(sites)
+        gate = asyncio.Semaphore(WATCH_AT_ONCE)
+
+        async def load(site: str) -> None:
+            async with gate:
+                records = await self._cameras.cameras(site)
+                now = time.monotonic()
+                self._live.expect(site, [record.camera for record in records[:MAX_SUMMARIES]], now)
+                for entry in await self._broker.summaries(site):
+                    self._live.take_summary(site, entry, now, read=True)
+
+        lacking = [site for site in sites if not self._live.complete(site)]
+        await asyncio.gather(*(load(site) for site in lacking))
+        for site in lacking:
+            self._live.mark_complete(site)
+
+    def _summary(self, camera: str) -> bytes | None:
+        known = self._live.known(camera)
+        if known is None:
+            return None
+        return self._live.summary(camera) or live_states.never_seen(known.site, camera)
+
+    def _render_wall(self, wall: Wall, channel: Channel) -> Render:
+        def render(view: View) -> tuple[bytes, int] | None:
+            sites = [channel.target] if channel.target else list(self._live.sites())
+            cameras = [camera for site in sites for camera in self._live.cameras(site)]
+            body = wall.message(cameras, full=True, exclude=view.exclude)
+            return None if body is None else (body, wall.tick)
+
+        return render
+
+    # events
+
+    async def _fleet_events(self, dashboard: Dashboard, channel: Channel, view: View) -> SubscribeResult:
+        await self.open_sites(await self._cameras.sites())
+        self._enter(dashboard, self._topic(channel, "", _nothing), view)
+        return SubscribeResult()
+
+    async def _stream(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+        """The order closes the race: subscribe to Redis, buffer, read history, merge, reply; the shell awaits nothing after the merge."""
+        site = channel.target
+        if channel.scope == "camera":
+            record = await self._cameras.camera(channel.target)
+            if record is None:
+                raise NotFound(f"camera {channel.target} is not registered")
+            site = record.site
+        topic = self._topic(channel, site, _nothing)
+        buffer: list[Item] = []
+        topic.joining.append(buffer)
+        try:
+            await self.open_sites([site])
+            start = await self._start(topic, site, request, buffer)
+        finally:
+            topic.joining = [other for other in topic.joining if other is not buffer]
+        self._enter(dashboard, topic, view)
+        shown = [
+            Publication(data=Raw(event(item.body, view)), offset=item.offset) for item in start.publications if not hides(item.body, view)
+        ]
+        return SubscribeResult(
+            recoverable=True, positioned=True, epoch=start.epoch, offset=start.offset, was_recovering=request.recover,
+            recovered=start.recovered, publications=shown,
+        )  # fmt: skip
+
+    async def _start(self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item]) -> recovery.Start:
+        asked = request.offset if request.recover else TOP
+        stream = self._feed.site(site) if topic.channel.scope == "site" else topic.stream
+        epoch, top, found = await self.read(topic.channel, site, asked, MAX_RECOVERED + 1, request.epoch)
+        if stream.known and stream.epoch != epoch:
+            self._feed.restart(topic, stream, epoch, top)
+        elif not stream.known:
+            stream.start(epoch, top)
+        elif stream.offset < top:
+            await self._feed.fill(topic, site)
+            if stream.offset < top:
+                raise Unavailable("the stream is ahead of what can be read now")
+        merged = recovery.merge(found, buffer, asked) if request.recover else []
+        if not request.recover:
+            return recovery.fresh(epoch, stream.offset)
+        return recovery.recover(request.epoch, asked, epoch, stream.offset, merged or [])
+
+    async def read(self, channel: Channel, site: str, after: int, limit: int, asked_epoch: str = "") -> tuple[str, int, list[Item]]:
+        """(epoch, top, events after `after`) of an events channel; a camera's from PostgreSQL where Redis does not reach back."""
+        if channel.scope == "site":
+            epoch, top, found = await self._broker.history(site, None, after, limit)
+            return epoch, top, [Item(p.stream_offset, p.body, p) for p in found]
+        epoch, top, found = await self._broker.history(site, channel.target, after, limit)
+        items = [Item(p.offset, p.body) for p in found]
+        if not epoch:  # Redis knows nothing of it (never an event, or lost): PostgreSQL does
+            rows = await self._events.latest(channel.target, 1)
+            epoch, top = (rows[-1].epoch, rows[-1].offset) if rows else ("", 0)
+        reaches = after >= top or (bool(items) and items[0].offset == after + 1)
+        if not reaches and epoch and asked_epoch in ("", epoch):
+            items = await self._feed.read_stored(channel.target, epoch, after, limit)
+        return epoch, top, items
+
+    async def read_history(self, channel: Channel, site: str, asked: HistoryRequest) -> tuple[str, int, list[Item]]:
+        """For the history command: `limit` 0 is the position alone, -1 as much as there may be; reversed is from the newest on.
+
+        Without `since` a forward read starts at the newest `limit` events, as a dashboard wants it. A reversed `since` is exclusive.
+        """
+        since = asked.since
+        wanted = MAX_RECOVERED if asked.limit < 0 else min(asked.limit, MAX_RECOVERED)
+        if not wanted:
+            return await self.read(channel, site, TOP, 1)
+        if since is not None and not asked.reverse:
+            return await self.read(channel, site, since.offset, wanted, since.epoch)
+        epoch, top, _ = await self.read(channel, site, TOP, 1)
+        last = top if since is None else min(top, since.offset - 1)
+        if last <= 0:
+            return epoch, top, []
+        epoch, top, items = await self.read(channel, site, max(0, last - wanted), min(wanted, last), since.epoch if since else "")
+        return epoch, top, items[::-1] if asked.reverse else items
+
+    # common
+
+    def _topic(self, channel: Channel, site: str, render: Render, *, wall: Wall | None = None) -> Topic:
+        topic = self._topics.get(channel.name)
+        if topic is None:
+            topic = self._topics[channel.name] = Topic(channel, site, render, wall=wall, idle_since=time.monotonic())
+        return topic
+
+    def _enter(self, dashboard: Dashboard, topic: Topic, view: View) -> None:
+        if dashboard.closing:
+            raise Unavailable("the connection has ended")
+        topic = self._topics.setdefault(topic.channel.name, topic)
+        dashboard.groups[topic.channel.name] = topic.add(dashboard, view, dashboard.codec)
+
+
+def _nothing(view: View) -> None:
+    """Events have no newest message."""
+    return

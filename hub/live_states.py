@@ -1,0 +1,217 @@
+"""What a hub knows of the cameras it watches, and when that is too old to be shown as if it were now (pure).
+
+Latest (generation, version) wins; a lower generation is refused, as Redis refuses it too (Redis may have lost its fence). Every actor
+process tells (generation, version, offset) of its cameras once a second; when that stays away for :data:`STALE_AFTER_S` the camera is
+shown as ``stale`` with a reason, until it is heard again. `now` is monotonic seconds.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from actors.core.states import Health, Summary
+from storage.ports import LiveSummary
+
+STALE_AFTER_S = 5.0
+ACTOR_LOST = "actor_lost"
+REDIS_LOST = "redis_lost"
+NEVER_SEEN = "never_seen"
+
+
+class Known(msgspec.Struct):
+    """One camera. `state` and `summary` are ready JSON, None when not had yet; `told` is what the heartbeat before the last one said."""
+
+    site: str
+    camera: str
+    generation: int = 0
+    state_version: int = -1
+    summary_version: int = -1
+    state: bytes | None = None
+    summary: bytes | None = None
+    heard: float = 0.0
+    told: tuple[int, int, int] = (0, -1, 0)
+    last_told: tuple[int, int, int] = (0, -1, 0)
+    stale: str | None = None
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """A camera of which this hub has missed something: its state, its summary, or events up to `offset` of its `generation`."""
+
+    camera: str
+    state: bool
+    summary: bool
+    offset: int
+
+
+class LiveStates:
+    """The cameras of the watched sites. Bounded by them: `forget_site` drops what is no longer watched."""
+
+    def __init__(self) -> None:
+        self._sites: dict[str, dict[str, Known]] = {}
+        self._site_of: dict[str, str] = {}
+        self._complete: set[str] = set()
+        self.redis_lost = False
+
+    # reading
+
+    def cameras(self, site: str) -> Iterator[str]:
+        """The known cameras of a site, by id."""
+        return iter(sorted(self._sites.get(site, ())))
+
+    def sites(self) -> Iterator[str]:
+        """The sites, by id."""
+        return iter(sorted(self._sites))
+
+    def complete(self, site: str) -> bool:
+        """Whether the summaries shown last have been read: a wall's first message may be made."""
+        return site in self._complete
+
+    def mark_complete(self, site: str) -> None:
+        """They have."""
+        if site in self._sites:
+            self._complete.add(site)
+
+    def known(self, camera: str) -> Known | None:
+        """What is known of a camera."""
+        site = self._site_of.get(camera)
+        return None if site is None else self._sites[site].get(camera)
+
+    def state(self, camera: str) -> bytes | None:
+        """The state to show, marked stale where it is."""
+        known = self.known(camera)
+        return None if known is None or known.state is None else _marked(known.state, known.stale)
+
+    def summary(self, camera: str) -> bytes | None:
+        """The summary to show, marked stale where it is."""
+        known = self.known(camera)
+        if known is None:
+            return None
+        if known.summary is None and known.state is not None:
+            known.summary, known.summary_version = without_tracks(known.state), known.state_version
+        return None if known.summary is None else _marked(known.summary, known.stale)
+
+    # taking in
+
+    def expect(self, site: str, cameras: Iterable[str], now: float) -> None:
+        """These cameras belong to a watched site; those never heard of get their time to be heard."""
+        known = self._sites.setdefault(site, {})
+        for camera in cameras:
+            if camera not in known:
+                known[camera] = Known(site, camera, heard=now)
+                self._site_of[camera] = site
+
+    def forget_site(self, site: str) -> None:
+        """Nobody watches this site any more."""
+        self._complete.discard(site)
+        for camera in self._sites.pop(site, {}):
+            self._site_of.pop(camera, None)
+
+    def forget_camera(self, site: str, camera: str) -> None:
+        """This camera does not belong to the site any more."""
+        self._sites.get(site, {}).pop(camera, None)
+        if self._site_of.get(camera) == site:
+            del self._site_of[camera]
+
+    def forget_states(self, camera: str) -> None:
+        """Nobody watches this camera's own channel any more: what is kept would grow old unnoticed."""
+        known = self.known(camera)
+        if known is not None:
+            known.state, known.state_version = None, -1
+
+    def take_state(self, site: str, camera: str, generation: int, version: int, body: bytes, now: float, *, read: bool = False) -> bool:
+        """A published state, or one read back (`read`: no sign of life); whether it is news."""
+        known = self._admit(site, camera, generation, now, heard=not read)
+        if known is None or version <= known.state_version:
+            return False
+        known.state, known.state_version = body, version
+        return True
+
+    def take_summary(self, site: str, entry: LiveSummary, now: float, *, read: bool = False) -> bool:
+        """A published summary, or one read back; whether it is news."""
+        known = self._admit(site, entry.camera, entry.generation, now, heard=not read)
+        if known is None or entry.version <= known.summary_version:
+            return False
+        known.summary, known.summary_version = entry.body, entry.version
+        return True
+
+    def take_heartbeat(self, site: str, entries: Iterable[LiveSummary], now: float) -> tuple[list[Lag], list[str]]:
+        """A heartbeat: what this hub has missed, and the cameras that are no longer stale.
+
+        A camera lags when it has not reached what the heartbeat *before* told: what the last one told may still be on its way.
+        """
+        lags: list[Lag] = []
+        back: list[str] = []
+        for entry in entries:
+            before = self.known(entry.camera)
+            if before is not None and before.stale is not None and entry.generation >= before.generation:
+                back.append(entry.camera)
+            known = self._admit(site, entry.camera, entry.generation, now, heard=True)
+            if known is None:
+                continue
+            known.told, known.last_told = known.last_told, (entry.generation, entry.version, entry.offset)
+            generation, version, offset = known.told
+            if generation == known.generation and version >= 0:
+                lags.append(Lag(entry.camera, known.state_version < version, known.summary_version < version, offset))
+        return lags, back
+
+    def sweep(self, now: float) -> list[str]:
+        """The cameras that have become stale since the last sweep."""
+        reason = REDIS_LOST if self.redis_lost else ACTOR_LOST
+        changed = []
+        for cameras in self._sites.values():
+            for known in cameras.values():
+                if known.stale is None and now - known.heard > STALE_AFTER_S:
+                    known.stale = reason
+                    changed.append(known.camera)
+        return changed
+
+    def _admit(self, site: str, camera: str, generation: int, now: float, *, heard: bool) -> Known | None:
+        cameras = self._sites.get(site)
+        if cameras is None:
+            return None
+        known = cameras.get(camera)
+        if known is None:
+            known = cameras[camera] = Known(site, camera, heard=now)
+            self._site_of[camera] = site
+        if generation < known.generation:
+            return None
+        if generation > known.generation:
+            known.generation = generation
+            known.state_version = known.summary_version = -1
+            known.told = known.last_told = (generation, -1, 0)
+        if heard:
+            known.heard, known.stale = now, None
+        return known
+
+
+def without_tracks(state: bytes) -> bytes:
+    """The summary inside a state."""
+    document = msgspec.json.decode(state)
+    document.pop("tracks", None)
+    return msgspec.json.encode(document)
+
+
+def never_seen(site: str, camera: str) -> bytes:
+    """The summary of a registered camera that has never been active."""
+    return msgspec.json.encode(
+        Summary(
+            camera=camera, site=site, generation=0, version=0, offset=0, status="offline", reason=NEVER_SEEN, time=None, received=None,
+            fps=0.0, objects={}, occupancy={}, counts={}, severity="info", last_event=None, health=Health(),
+        )
+    )  # fmt: skip
+
+
+def never_seen_state(site: str, camera: str) -> bytes:
+    """The state of a registered camera that has never been active."""
+    return never_seen(site, camera)[:-1] + b',"tracks":[]}'
+
+
+def _marked(body: bytes, stale: str | None) -> bytes:
+    if stale is None:
+        return body
+    document = msgspec.json.decode(body)
+    if document.get("status") != "online":
+        return body  # what the actor knew last (stale or offline, with its reason) is the worse news
+    document["status"] = "stale"
+    document["reason"] = stale
+    return msgspec.json.encode(document)

@@ -1,0 +1,30 @@
+"""Admission of a dashboard by a token of the compatibility profile."""
+
+import time
+
+from actors.core.errors import Expired
+from hub import centrifuge_errors, close_codes
+from hub.admission import Admission
+from hub.channel_desk import ChannelDesk
+from hub.dashboard import Dashboard
+from hub.session import Action, Authorize, Fail, Shut
+
+
+async def admit(plain: ChannelDesk, admission: Admission, dashboard: Dashboard, action: Authorize) -> list[Action] | None:
+    """What to answer; None when the token is none of the profile's. Raises Unavailable."""
+    try:
+        found = plain.principal(action.request.token)
+    except Expired:
+        return [Fail(action.id, centrifuge_errors.TOKEN_EXPIRED)]
+    if found is None:
+        return None
+    principal, ttl_s = found
+    if not admission.named(principal.sub):
+        return [Shut(close_codes.CONNECTION_LIMIT)]
+    dashboard.principal = principal
+    subs = await plain.entered(dashboard, principal.sub, action.request.subs)
+    if dashboard.closing:
+        return []
+    if any(sub.was_recovering and not sub.recovered for sub in subs.values()):
+        return [Shut(close_codes.INSUFFICIENT_STATE)]
+    return dashboard.session.connected(action.id, ttl_s, time.monotonic(), subs)

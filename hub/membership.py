@@ -1,0 +1,67 @@
+"""Which cameras belong to the walls of this hub, compared with the registry: new ones appear, deleted ones disappear.
+
+A deleted camera publishes nothing more, so nobody would say so. Its walls get a whole message (``full``), which holds everything there is.
+"""
+
+import asyncio
+import logging
+import time
+
+from actors.core.errors import EyrieError
+from hub import channels
+from hub.camera_cache import CameraCache
+from hub.fanout import Fanout
+from hub.feed import Feed
+from hub.topics import Topic
+
+COMPARE_S = 1.0  # seconds between two comparisons; the cache in front of the registry makes them fewer
+
+log = logging.getLogger(__name__)
+
+
+class Membership:
+    """Over what a hub knows live. `feed.evict` ends the subscriptions of a topic."""
+
+    def __init__(self, cameras: CameraCache, feed: Feed, fanout: Fanout, topics: dict[str, Topic]) -> None:
+        self._cameras = cameras
+        self._fanout = fanout
+        self._feed = feed
+        self._topics = topics
+
+    async def run(self) -> None:
+        """Compare again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(COMPARE_S)
+            try:
+                await self.compare()
+            except EyrieError as error:
+                log.info("the registry cannot be compared with the walls now: %s", error)
+
+    async def compare(self) -> None:
+        """Compare every watched site once. Raises what the registry raises when it is away."""
+        live = self._feed.live
+        for site in [site for site in live.sites() if live.complete(site)]:
+            registered = {record.camera for record in await self._cameras.cameras(site)}
+            if not live.complete(site):
+                continue  # given up meanwhile: what is expected now would turn stale unheard
+            known = set(live.cameras(site))
+            for camera in sorted(registered - known):
+                live.expect(site, [camera], time.monotonic())
+                self._feed.mark(site, camera)
+            for camera in sorted(known - registered):
+                # A camera may be newer than what the cache knows: the registry itself is asked.
+                self._cameras.forget(camera, site)
+                record = await self._cameras.camera(camera)
+                if record is None or record.site != site:
+                    self._lose(site, camera)
+
+    def _lose(self, site: str, camera: str) -> None:
+        log.info("camera %s does not belong to site %s any more", camera, site)
+        self._feed.live.forget_camera(site, camera)
+        for name in (channels.site(site), "fleet"):
+            topic = self._topics.get(name)
+            if topic is not None and topic.wall is not None:
+                topic.show_whole(self._fanout)
+        for name in (channels.camera(camera), channels.camera_events(camera)):
+            if (topic := self._topics.get(name)) is not None:
+                self._feed.evict(topic)

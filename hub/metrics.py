@@ -1,0 +1,106 @@
+"""The hub's Prometheus metrics: counted by the parts as they go, collected when somebody asks. No camera id is ever a label."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from hub.latency import Histogram
+from hub.node import Node
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class NodeCollector(Collector):
+    """Reads a node's counts at scrape time. `extra` gives gauges of other parts by name."""
+
+    def __init__(self, node: Node, extra: Callable[[], dict[str, float]]) -> None:
+        self._node = node
+        self._extra = extra
+
+    def collect(self) -> Iterator[Metric]:
+        """See prometheus_client."""
+        node, fan, feed = self._node, self._node.fanout.stats, self._node.feed.stats
+        now = node.monotonic()
+        held = [client.outbox for client in node.dashboards if client.outbox is not None]
+        sites, cameras = node.interest.counts
+        yield _gauge("eyrie_hub_dashboards", "Open dashboard connections.", len(node.dashboards))
+        yield _gauge("eyrie_hub_topics", "Channels somebody is subscribed to.", len(node.topics))
+        yield _gauge("eyrie_hub_subscriptions", "Subscriptions of all dashboards.", sum(len(client.groups) for client in node.dashboards))
+        yield _gauge("eyrie_hub_watched_sites", "Sites subscribed to in Redis.", sites)
+        yield _gauge("eyrie_hub_watched_cameras", "Cameras whose states are subscribed to in Redis.", cameras)
+        yield _gauge("eyrie_hub_broker_up", "1 while Redis is heard.", node.broker_up)
+        yield _gauge("eyrie_hub_draining", "1 while the hub takes no more connections.", node.draining)
+        yield _gauge("eyrie_hub_drain_total", "Dashboards there were when the drain began.", node.to_drain)
+        left = len(node.dashboards) if node.draining else 0
+        yield _gauge("eyrie_hub_drain_left", "Dashboards a draining hub has still to send away.", left)
+        yield _gauge("eyrie_hub_slow_clients", "Dashboards whose socket takes no more at the moment.", len(held))
+        yield _gauge("eyrie_hub_queue_bytes", "Bytes held for slow dashboards.", sum(outbox.bytes for outbox in held))
+        yield _gauge("eyrie_hub_queue_age_seconds", "Age of the oldest held message.", max((o.age(now) for o in held), default=0.0))
+        for name, text, value in (
+            ("accepted", "Dashboard sockets opened.", node.stats.accepted),
+            ("refused", "Handshakes refused (origin, limits, drain).", node.stats.refused),
+            ("deliveries", "Messages delivered to dashboards.", fan.deliveries),
+            ("writes", "Writes to transports (several messages each when they coincide).", fan.writes),
+            ("conflated", "Live messages a slow dashboard got no copy of.", fan.conflated),
+            ("held", "Messages held for slow dashboards.", fan.held),
+            ("thinned", "Times a dashboard's live lanes were thinned.", fan.thinned),
+            ("slow_closed", "Dashboards closed with 3008.", fan.slow_closed),
+            ("publications", "Publications received from Redis.", feed.publications),
+            ("publications_refused", "Publications of a lower generation or version.", feed.refused),
+            ("holes", "Holes seen in event streams.", feed.holes),
+            ("filled", "Events read back to fill holes.", feed.filled),
+            ("stream_resets", "Streams whose subscribers had to recover by themselves.", feed.resets),
+            ("stale", "Cameras shown as stale because their actor or Redis was not heard.", feed.stale),
+        ):
+            yield CounterMetricFamily(f"eyrie_hub_{name}", text, value=value)
+        closes = CounterMetricFamily("eyrie_hub_closes", "Connections closed by this hub, by code.", labels=["code"])
+        for code, count in sorted(node.stats.closes.items()):
+            closes.add_metric([str(code)], count)
+        yield closes
+        yield _counters(
+            "eyrie_hub_dropped", "Messages dashboards got no copy of, by lane and reason.", ("lane", "reason"), fan.drops.items()
+        )
+        yield _counters("eyrie_hub_recoveries", "Recoveries asked for, by outcome.", ("lane", "outcome"), node.stats.recoveries.items())
+        refused = [((reason,), count) for reason, count in node.admission.refused.items()]
+        yield _counters("eyrie_hub_admission_refused", "Connections not admitted, by the limit.", ("reason",), refused)
+        latency = HistogramMetricFamily(
+            "eyrie_hub_latency_seconds", "How long messages took, by lane and stage (a sample).", labels=["lane", "stage"]
+        )
+        for (lane, stage), histogram in sorted(node.latencies.stages.items()):
+            latency.add_metric([lane, stage], histogram.buckets(), histogram.total_s)
+        latency.add_metric(["all", "hub_to_socket"], node.fanout.waits.buckets(), node.fanout.waits.total_s)
+        yield latency
+        ages = Histogram()
+        for outbox in held:
+            ages.observe(outbox.age(now))
+        yield HistogramMetricFamily(
+            "eyrie_hub_slow_age_seconds", "How far behind the slow dashboards are at this moment.", ages.buckets(), ages.total_s
+        )
+        for name, gauge in sorted(self._extra().items()):
+            yield _gauge(f"eyrie_hub_{name}", name.replace("_", " "), gauge)
+
+
+class Metrics:
+    """A registry of its own, so several hubs may live in one process."""
+
+    def __init__(self, node: Node, extra: Callable[[], dict[str, float]] = dict) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(NodeCollector(node, extra))
+
+    def text(self) -> bytes:
+        """The exposition in the text format."""
+        return generate_latest(self._registry)
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _counters(name: str, text: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=list(labels))
+    for key, count in sorted(counts):
+        family.add_metric(list(key), count)
+    return family

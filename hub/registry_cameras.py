@@ -1,0 +1,86 @@
+"""Cameras by REST: ``/v1/cameras`` and ``/v1/cameras/{camera}``. Their scenes are in `hub.registry_scenes`."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.core.errors import Conflict, NotFound
+from actors.core.identifiers import require_id
+from actors.core.registrations import CameraFields, NewCamera, scene_json
+from actors.core.scene_checks import require_sound
+from hub import web
+from hub.registry_desk import RegistryDesk
+from policy.ports import Principal
+from storage.ports import CameraRecord
+
+
+class Cameras:
+    """The handlers."""
+
+    def __init__(self, desk: RegistryDesk) -> None:
+        self._desk = desk
+
+    async def add(self, request: Request, principal: Principal) -> Response:
+        """Add a camera to a registered site, or bring a deleted one back: `NewCamera`. 409 when it is there, or its site is not."""
+        new = await web.body(request, NewCamera)
+        await self._desk.require("register", principal, new.camera, new.site, [])
+        if new.tags:
+            await self._desk.require("register", principal, new.camera, new.site, new.tags)
+        await asyncio.to_thread(require_sound, new.scene)
+        try:
+            added = await self._desk.registry.add_camera(
+                new.camera, new.site, name=new.name, tags=new.tags, scene=scene_json(new.scene)
+            )  # fmt: skip
+        except NotFound as error:
+            raise Conflict(error.detail, hint="Register the site first.") from error
+        if not added:
+            raise Conflict(f"camera {new.camera} is registered already", hint="Change it with PUT and its ETag.")
+        self._desk.changed(principal, f"camera {new.camera} added to site {new.site}")
+        await self._desk.tell(new.camera, new.site)
+        record = await self._desk.camera("register", principal, new.camera)
+        return web.answer(described(record), status=201, version=record.version, location=f"/v1/cameras/{new.camera}")
+
+    async def read(self, request: Request, principal: Principal) -> Response:
+        """One camera, with its ETag, which changes with its scene too."""
+        record = await self._desk.camera("registry.read", principal, camera_of(request))
+        return web.answer(described(record), version=record.version)
+
+    async def change(self, request: Request, principal: Principal) -> Response:
+        """Set `CameraFields`; If-Match. Policy is asked about the camera as it is and as it would become: tags decide who sees it."""
+        record = await self._desk.camera("registry.write", principal, camera_of(request))
+        expected = web.require_match(request, record.version)
+        fields = await web.body(request, CameraFields)
+        await self._desk.require("registry.write", principal, record.camera, record.site, fields.tags)
+        version = await self._desk.registry.update_camera(
+            record.camera, name=fields.name, tags=fields.tags, expected_version=expected
+        )  # fmt: skip
+        if version is None:
+            raise web.stale(f"camera {record.camera}")
+        self._desk.changed(principal, f"camera {record.camera} changed to version {version}, tags {', '.join(fields.tags) or 'none'}")
+        await self._desk.tell(record.camera, record.site)
+        record = await self._desk.camera("registry.write", principal, record.camera)
+        return web.answer(described(record), version=record.version)
+
+    async def remove(self, request: Request, principal: Principal) -> Response:
+        """Delete a camera; If-Match. Its actor commits and ends, walls lose it, what is stored stays (docs/registry.md)."""
+        record = await self._desk.camera("registry.write", principal, camera_of(request))
+        expected = web.require_match(request, record.version)
+        if not await self._desk.registry.remove_camera(record.camera, expected_version=expected):
+            raise web.stale(f"camera {record.camera}")
+        self._desk.changed(principal, f"camera {record.camera} deleted")
+        await self._desk.tell(record.camera, record.site)
+        return web.gone()
+
+
+def camera_of(request: Request) -> str:
+    """The camera of the path. Raises InvalidId."""
+    return require_id(request.path_params["camera"], "camera")
+
+
+def described(record: CameraRecord) -> dict[str, Any]:
+    """A camera as REST shows it."""
+    return {
+        "camera": record.camera, "site": record.site, "name": record.name, "tags": record.tags, "scene_version": record.scene_version,
+    }  # fmt: skip

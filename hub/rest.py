@@ -1,0 +1,98 @@
+"""Reads by REST, under the same tokens, decisions and views as the socket. Errors are RFC 9457 problem details."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from actors.core.errors import Forbidden, NotFound
+from actors.core.identifiers import require_id
+from hub import channels, live_states, rest_events, views
+from hub.node import Node
+from hub.registry_cameras import described
+from hub.views import View
+from hub.web import answer, limit_of, route
+from policy.ports import Principal
+from storage.ports import Broker, CameraRecord, EventStore
+
+
+def routes(node: Node, broker: Broker, events: EventStore) -> list[BaseRoute]:
+    """The read routes."""
+    reads = Reads(node, broker)
+    return [
+        route(node.access, "/v1/sites/{site}/state", get=reads.site_state),
+        route(node.access, "/v1/cameras", get=reads.cameras),
+        route(node.access, "/v1/cameras/{camera}/state", get=reads.state),
+        route(node.access, "/v1/fleet/state", get=reads.fleet_state),
+        *rest_events.routes(node, events),
+    ]
+
+
+class Reads:
+    """The handlers."""
+
+    def __init__(self, node: Node, broker: Broker) -> None:
+        self._node = node
+        self._broker = broker
+
+    async def site_state(self, request: Request, principal: Principal) -> Response:
+        """A site's whole wall, now."""
+        site = require_id(request.path_params["site"], "site")
+        view, _ = await self._node.access.view("subscribe", principal, channels.parse(channels.site(site)))
+        records = await self._node.cameras.cameras(site)
+        if not records:
+            raise NotFound(f"site {site} has no cameras")
+        return answer({"site": site, "cameras": await self._summaries(site, records, view)})
+
+    async def fleet_state(self, request: Request, principal: Principal) -> Response:
+        """The fleet's whole wall, now."""
+        view, _ = await self._node.access.view("subscribe", principal, channels.parse("fleet"))
+        bodies: list[msgspec.Raw] = []
+        for site in await self._node.cameras.sites():
+            bodies += await self._summaries(site, await self._node.cameras.cameras(site), view)
+        return answer({"cameras": bodies})
+
+    async def _summaries(self, site: str, records: list[CameraRecord], view: View) -> list[msgspec.Raw]:
+        shown = {entry.camera: entry.body for entry in await self._broker.summaries(site)}
+        bodies = []
+        for record in records:
+            if record.camera not in view.exclude:
+                fresh = self._node.feed.live.summary(record.camera)
+                bodies.append(msgspec.Raw(fresh or shown.get(record.camera) or live_states.never_seen(site, record.camera)))
+        return bodies
+
+    async def cameras(self, request: Request, principal: Principal) -> Response:
+        """Cameras by id, a page at a time: ``?site=&after=&limit=``."""
+        site = request.query_params.get("site")
+        records = await self._node.cameras.cameras(require_id(site, "site") if site else None)
+        after, limit = request.query_params.get("after", ""), limit_of(request)
+        found: list[dict[str, Any]] = []
+        for record in records:
+            if record.camera <= after or not await self._may_read(principal, record):
+                continue
+            if len(found) == limit:
+                return answer({"cameras": found, "next": found[-1]["camera"]})
+            found.append(described(record))
+        return answer({"cameras": found})
+
+    async def state(self, request: Request, principal: Principal) -> Response:
+        """Its state now, as the live channel would show it."""
+        camera = require_id(request.path_params["camera"], "camera")
+        view, _ = await self._node.access.view("subscribe", principal, channels.parse(channels.camera(camera)))
+        known = await self._node.cameras.camera(camera)
+        if known is None:
+            raise NotFound(f"camera {camera} is not registered")
+        body = self._node.feed.live.state(known.camera)
+        if body is None:
+            found = await self._broker.state(known.site, known.camera)
+            body = found.body if found is not None else live_states.never_seen_state(known.site, known.camera)
+        return Response(views.state(body, view), media_type="application/json", headers={"cache-control": "no-store"})
+
+    async def _may_read(self, principal: Principal, record: CameraRecord) -> bool:
+        try:
+            await self._node.access.require("registry.read", principal, record.camera, record.site, record.tags)
+        except Forbidden:
+            return False
+        return True

@@ -1,0 +1,378 @@
+"""The state machine of one dashboard connection: commands in, actions out (pure; hubs.md 2.4-2.7 names the rules' sources).
+
+The shell (`hub.dashboard`) carries the actions out and reports what became of the slow ones. It hands over one command at a time and waits
+for the outcome of an :data:`Inquiry` before the next, so answers leave in the order of the commands. `now` is monotonic seconds.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+
+from actors.core.errors import NotFound
+from hub import centrifuge_errors as errors
+from hub import channels, close_codes
+from hub.centrifuge_errors import ReplyError
+from hub.channels import Channel
+from hub.close_codes import Close
+from hub.protocol import (
+    NOTHING,
+    ChannelRequest,
+    Command,
+    ConnectRequest,
+    ConnectResult,
+    Empty,
+    HistoryRequest,
+    PublishRequest,
+    Raw,
+    RefreshRequest,
+    RefreshResult,
+    RpcRequest,
+    SubRefreshRequest,
+    SubscribeRequest,
+    SubscribeResult,
+)
+
+NEVER = float("inf")
+REJECT_UNRECOVERED = 2  # SubscribeRequest.flag
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of one connection. Times are seconds; `commands_per_s` with a burst of `commands_burst`."""
+
+    first_message_s: float = 5.0
+    ping_s: float = 25.0
+    pong_s: float = 8.0
+    expired_grace_s: float = 25.0
+    max_subscriptions: int = 128
+    commands_per_s: float = 50.0
+    commands_burst: float = 512.0
+    version: str = "eyrie"
+    node: str = ""
+
+
+class Phase(Enum):
+    """Where the connection stands."""
+
+    NEW = "new"
+    CONNECTING = "connecting"
+    LIVE = "live"
+    CLOSED = "closed"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """Answer command `id`."""
+
+    id: int
+    method: str
+    result: object
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """Refuse command `id`."""
+
+    id: int
+    error: ReplyError
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """Send the empty reply."""
+
+
+class Shut(msgspec.Struct, frozen=True):
+    """Close the connection."""
+
+    close: Close
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """Take the connection off a channel."""
+
+    channel: str
+
+
+class Authorize(msgspec.Struct, frozen=True):
+    """Verify the token and decide about the connection; then :meth:`Session.connected` or a :class:`Shut`/:class:`Fail`."""
+
+    id: int
+    request: ConnectRequest
+
+
+class Renew(msgspec.Struct, frozen=True):
+    """Verify a newer token of the same user; then :meth:`Session.renewed`."""
+
+    id: int
+    token: str
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Decide about a subscription and start it; then :meth:`Session.joined` or :meth:`Session.not_joined`."""
+
+    id: int
+    channel: Channel
+    request: SubscribeRequest
+
+
+class ReadHistory(msgspec.Struct, frozen=True):
+    """Read a stream; the shell answers with a HistoryResult."""
+
+    id: int
+    channel: Channel
+    request: HistoryRequest
+
+
+class Operate(msgspec.Struct, frozen=True):
+    """Publish in a plain channel, ask who is there, or renew a subscription; `data` and `token` where the method has them."""
+
+    id: int
+    method: str
+    channel: str
+    data: Raw = NOTHING
+    token: str = ""
+
+
+Inquiry = Authorize | Renew | Join | ReadHistory | Operate
+Action = Reply | Fail | Ping | Shut | Leave | Inquiry
+
+
+class Session:
+    """One connection. `spread` in 0..1 places the first ping between half and a whole period, so a mass reconnect does not ping as one."""
+
+    __slots__ = (
+        "_bucket",
+        "_bucket_at",
+        "_expires_at",
+        "_parse",
+        "_ping_at",
+        "_pong_by",
+        "_spread",
+        "channels",
+        "client",
+        "deadline",
+        "limits",
+        "phase",
+    )
+
+    def __init__(
+        self, client: str, limits: Limits, now: float, *, spread: float = 0.0, parse: Callable[[str], Channel] = channels.parse
+    ) -> None:
+        self._parse = parse
+        self.client = client
+        self.limits = limits
+        self.phase = Phase.NEW
+        self.channels: dict[str, Channel] = {}
+        self.deadline = now + limits.first_message_s
+        self._spread = spread
+        self._ping_at = NEVER
+        self._pong_by = NEVER
+        self._expires_at = NEVER
+        self._bucket = limits.commands_burst
+        self._bucket_at = now
+
+    # commands
+
+    def receive(self, command: Command, now: float) -> list[Action]:
+        """What `command` asks for. At most one :data:`Inquiry`, and always last."""
+        if self.phase is Phase.CLOSED:
+            return []
+        method = command.method
+        if method is None:
+            return self._pong(command)
+        if command.id == 0 and method != "send":
+            return self._shut(close_codes.BAD_REQUEST)
+        if self.phase is not Phase.LIVE:
+            return self._connect(command)
+        if method == "connect":
+            return self._shut(close_codes.BAD_REQUEST)
+        if not self._admit(now):
+            return self._shut(close_codes.TOO_MANY_REQUESTS) if command.id == 0 else [Fail(command.id, errors.TOO_MANY_REQUESTS)]
+        if method == "send":
+            return []  # no handler wants them; Centrifugo drops them in silence as well
+        handler = _HANDLERS[method]
+        return handler(self, command.id, getattr(command, method))
+
+    def _admit(self, now: float) -> bool:
+        limits = self.limits
+        self._bucket = min(limits.commands_burst, self._bucket + (now - self._bucket_at) * limits.commands_per_s) - 1
+        self._bucket_at = now
+        if self._bucket < 0:
+            self._bucket = 0
+            return False
+        return True
+
+    def _pong(self, command: Command) -> list[Action]:
+        if command.id != 0 or self._pong_by == NEVER:
+            return self._shut(close_codes.BAD_REQUEST)
+        self._pong_by = NEVER
+        self._set_deadline()
+        return []
+
+    def _connect(self, command: Command) -> list[Action]:
+        if self.phase is not Phase.NEW or command.connect is None:
+            return self._shut(close_codes.BAD_REQUEST)
+        if not command.connect.token:
+            return self._shut(close_codes.BAD_REQUEST)
+        self.phase = Phase.CONNECTING
+        return [Authorize(command.id, command.connect)]
+
+    def _subscribe(self, command_id: int, request: SubscribeRequest) -> list[Action]:
+        if not request.channel:
+            return self._shut(close_codes.BAD_REQUEST)
+        try:
+            channel = self._parse(request.channel)
+        except NotFound:
+            return [Fail(command_id, errors.UNKNOWN_CHANNEL)]
+        if request.type != 0:
+            return [Fail(command_id, errors.NOT_AVAILABLE)]
+        if request.channel in self.channels:
+            return [Fail(command_id, errors.ALREADY_SUBSCRIBED)]
+        if channel.lane == "personal" or request.channel.startswith("#"):
+            return [Fail(command_id, errors.PERMISSION_DENIED)]
+        if len(self.channels) >= self.limits.max_subscriptions:
+            return [Fail(command_id, errors.LIMIT_EXCEEDED)]
+        return [Join(command_id, channel, request)]
+
+    def _unsubscribe(self, command_id: int, request: ChannelRequest) -> list[Action]:
+        if not request.channel:
+            return self._shut(close_codes.BAD_REQUEST)
+        done: list[Action] = [Reply(command_id, "unsubscribe", Empty())]
+        return [Leave(request.channel), *done] if self.channels.pop(request.channel, None) is not None else done
+
+    def _history(self, command_id: int, request: HistoryRequest) -> list[Action]:
+        channel = self.channels.get(request.channel)
+        if channel is None:
+            return [Fail(command_id, errors.PERMISSION_DENIED)]
+        if not channel.namespace.history:
+            return [Fail(command_id, errors.NOT_AVAILABLE)]
+        return [ReadHistory(command_id, channel, request)]
+
+    def _publish(self, command_id: int, request: PublishRequest) -> list[Action]:
+        refused = self._off(command_id, request.channel, "publish")
+        return refused or [Operate(command_id, "publish", request.channel, data=request.data)]
+
+    def _presence(self, command_id: int, request: ChannelRequest) -> list[Action]:
+        return self._off(command_id, request.channel, "presence") or [Operate(command_id, "presence", request.channel)]
+
+    def _presence_stats(self, command_id: int, request: ChannelRequest) -> list[Action]:
+        return self._off(command_id, request.channel, "presence") or [Operate(command_id, "presence_stats", request.channel)]
+
+    def _off(self, command_id: int, name: str, feature: Literal["publish", "presence"]) -> list[Action]:
+        """The refusal where a namespace lets clients not do this, or the client is not subscribed."""
+        try:
+            channel = self._parse(name)
+        except NotFound:
+            return [Fail(command_id, errors.UNKNOWN_CHANNEL)]
+        if not getattr(channel.namespace, feature):
+            return [Fail(command_id, errors.NOT_AVAILABLE)]
+        return [] if name in self.channels else [Fail(command_id, errors.PERMISSION_DENIED)]
+
+    def _ping(self, command_id: int, _request: object) -> list[Action]:
+        return [Reply(command_id, "ping", Empty())]
+
+    def _rpc(self, command_id: int, request: RpcRequest) -> list[Action]:
+        return [Fail(command_id, errors.METHOD_NOT_FOUND if request.method else errors.NOT_AVAILABLE)]
+
+    def _refresh(self, command_id: int, request: RefreshRequest) -> list[Action]:
+        return [Renew(command_id, request.token)] if request.token else self._shut(close_codes.BAD_REQUEST)
+
+    def _sub_refresh(self, command_id: int, request: SubRefreshRequest) -> list[Action]:
+        known = self.channels.get(request.channel)
+        if known is not None and known.lane == "plain":
+            return [Operate(command_id, "sub_refresh", request.channel, token=request.token)]
+        return [Fail(command_id, errors.NOT_AVAILABLE if known is not None else errors.PERMISSION_DENIED)]
+
+    # outcomes of inquiries
+
+    def connected(self, command_id: int, ttl_s: float, now: float, subs: dict[str, SubscribeResult] | None = None) -> list[Action]:
+        """The token holds for `ttl_s` more seconds; `subs` are the server-side subscriptions."""
+        if self.phase is not Phase.CONNECTING:
+            return []
+        self.phase = Phase.LIVE
+        self._expires_at = now + ttl_s + self.limits.expired_grace_s
+        self._ping_at = now + self.limits.ping_s * (0.5 + self._spread / 2)
+        self._set_deadline()
+        for name in subs or {}:
+            self.channels[name] = self._parse(name)
+        result = ConnectResult(
+            client=self.client, version=self.limits.version, expires=ttl_s != NEVER, ttl=_whole(ttl_s), subs=subs or {},
+            ping=max(1, round(self.limits.ping_s)), pong=True, session=self.client, node=self.limits.node,
+        )  # fmt: skip
+        return [Reply(command_id, "connect", result)]
+
+    def renewed(self, command_id: int, ttl_s: float, now: float) -> list[Action]:
+        """A newer token holds for `ttl_s` more seconds."""
+        if self.phase is not Phase.LIVE:
+            return []
+        self._expires_at = now + ttl_s + self.limits.expired_grace_s
+        self._set_deadline()
+        result = RefreshResult(client=self.client, version=self.limits.version, expires=ttl_s != NEVER, ttl=_whole(ttl_s))
+        return [Reply(command_id, "refresh", result)]
+
+    def joined(self, join: Join, result: SubscribeResult) -> list[Action]:
+        """The subscription stands."""
+        if self.phase is not Phase.LIVE:
+            return [Leave(join.channel.name)]
+        if result.was_recovering and not result.recovered and join.request.flag & REJECT_UNRECOVERED:
+            return [Leave(join.channel.name), Fail(join.id, errors.UNRECOVERABLE_POSITION)]
+        self.channels[join.channel.name] = join.channel
+        return [Reply(join.id, "subscribe", result)]
+
+    def removed(self, channel: str) -> bool:
+        """The server ended a subscription; whether there was one."""
+        return self.channels.pop(channel, None) is not None
+
+    # time
+
+    def due(self, now: float) -> list[Action]:
+        """What is due at `now`; call it once `deadline` has passed."""
+        if self.phase is Phase.CLOSED or now < self.deadline:
+            return []
+        if self.phase is not Phase.LIVE:
+            return self._shut(close_codes.STALE)
+        if now >= self._pong_by:
+            return self._shut(close_codes.NO_PONG)
+        if now >= self._expires_at:
+            return self._shut(close_codes.EXPIRED)
+        actions: list[Action] = []
+        if now >= self._ping_at:
+            actions.append(Ping())
+            self._ping_at = now + self.limits.ping_s
+            self._pong_by = now + self.limits.pong_s
+        self._set_deadline()
+        return actions
+
+    def closed(self) -> list[Channel]:
+        """The connection is gone; the channels it was on."""
+        self.phase = Phase.CLOSED
+        self.deadline = NEVER
+        left = list(self.channels.values())
+        self.channels = {}
+        return left
+
+    def _set_deadline(self) -> None:
+        self.deadline = min(self._ping_at, self._pong_by, self._expires_at)
+
+    def _shut(self, close: Close) -> list[Action]:
+        self.phase = Phase.CLOSED
+        self.deadline = NEVER
+        return [Shut(close)]
+
+
+def _whole(ttl_s: float) -> int:
+    """A time to live as the protocol tells it: whole seconds, 0 for ever."""
+    return 0 if ttl_s == NEVER else max(1, int(ttl_s))
+
+
+_HANDLERS: dict[str, Callable[[Session, int, Any], list[Action]]] = {
+    "subscribe": Session._subscribe,
+    "unsubscribe": Session._unsubscribe,
+    "publish": Session._publish,
+    "presence": Session._presence,
+    "presence_stats": Session._presence_stats,
+    "history": Session._history,
+    "ping": Session._ping,
+    "rpc": Session._rpc,
+    "refresh": Session._refresh,
+    "sub_refresh": Session._sub_refresh,
+}

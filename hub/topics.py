@@ -1,0 +1,153 @@
+"""Topics: the channels somebody on this hub is subscribed to, and their groups of equal wishes.
+
+A topic keeps the frames' making: its groups ask it for bytes per (view, encoding), so each is encoded once whoever listens.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from hub.channels import Channel
+from hub.fanout import Client, Fanout, Group
+from hub.outbox import Missed
+from hub.protocol import Codec
+from hub.recovery import Item
+from hub.streams import Stream
+from hub.views import View
+from hub.walls import Wall
+
+Render = Callable[[View], tuple[bytes, int] | None]  # a view of the newest message: (JSON, offset), None when there is none
+
+
+class Members(Group):
+    """The clients of a topic with one view and one encoding. `due` is when a view with a rate limit may be sent again, monotonic."""
+
+    __slots__ = ("codec", "due", "timer", "topic", "view")
+
+    def __init__(self, topic: "Topic", view: View, codec: Codec) -> None:
+        super().__init__((topic.channel.name, view, codec.name), self._newest, topic.channel.lane)
+        self.topic = topic
+        self.view = view
+        self.codec = codec
+        self.due = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def frame(self, body: bytes, offset: int, tags: dict[str, str] | None = None) -> bytes:
+        """A publication of the topic's channel as one websocket frame."""
+        return self.codec.frame((self.codec.publication(self.topic.channel.name, body, offset, tags),))
+
+    def _newest(self, missed: Missed | None) -> bytes | None:
+        shown = self.topic.render(self.view)
+        return None if shown is None else self.frame(*shown, loss(missed))
+
+
+def loss(missed: Missed | None) -> dict[str, str] | None:
+    """The tags of a publication that follows ones its client got no copy of: how many, and why (``slow``, ``thinned``)."""
+    return None if missed is None or missed.count <= 1 else {"lost": str(missed.count - 1), "reason": missed.reason}
+
+
+class Topic:
+    """One channel. `joining` are the buffers of clients whose subscribe is under way; `idle_since` is set while nobody is there."""
+
+    __slots__ = ("channel", "groups", "idle_since", "joining", "render", "site", "stream", "wall")
+
+    def __init__(self, channel: Channel, site: str, render: Render, *, wall: Wall | None = None, idle_since: float = 0.0) -> None:
+        self.channel = channel
+        self.site = site
+        self.render = render
+        self.wall = wall
+        self.stream = Stream()
+        self.groups: dict[tuple[View, str], Members] = {}
+        self.joining: list[list[Item]] = []
+        self.idle_since: float | None = idle_since
+
+    def add(self, client: Client, view: View, codec: Codec) -> Members:
+        """Put `client` in the group of `view`."""
+        group = self.groups.get((view, codec.name))
+        if group is None:
+            group = self.groups[view, codec.name] = Members(self, view, codec)
+        group.members[client] = None
+        self.idle_since = None
+        return group
+
+    def remove(self, client: Client, group: Group, now: float) -> None:
+        """Take `client` out of its group; an empty group is forgotten."""
+        group.members.pop(client, None)
+        if isinstance(group, Members) and not group.members and self.groups.get((group.view, group.codec.name)) is group:
+            del self.groups[group.view, group.codec.name]
+            if group.timer is not None:
+                group.timer.cancel()
+        if not self.groups and not self.joining:
+            self.idle_since = now
+
+    def show(self, fanout: Fanout, now: float) -> None:
+        """Deliver the newest live message to every group, each encoded once."""
+        shown: dict[View, tuple[bytes, int] | None] = {}
+        for group in self.groups.values():
+            if group.view.max_hz is not None and not self._may(group, fanout, now):
+                continue
+            if group.view not in shown:
+                shown[group.view] = self.render(group.view)
+            if (message := shown[group.view]) is not None:
+                fanout.live(group, group.frame(*message))
+
+    def show_wall(self, fanout: Fanout, changed: list[str]) -> None:
+        """Deliver a tick of a wall: one message per set of excluded cameras. A group with a rate limit gets whole walls at its own pace."""
+        wall = self.wall
+        if wall is None:
+            return
+        now = asyncio.get_running_loop().time()
+        bodies: dict[frozenset[str], bytes | None] = {}
+        for group in self.groups.values():
+            view = group.view
+            if view.max_hz is not None:
+                if self._may(group, fanout, now) and (frame := group.latest(None)) is not None:
+                    fanout.live(group, frame)
+                continue
+            if view.exclude not in bodies:
+                bodies[view.exclude] = wall.message(changed, full=False, exclude=view.exclude)
+            if (body := bodies[view.exclude]) is not None:
+                fanout.live(group, group.frame(body, wall.tick))
+
+    def show_whole(self, fanout: Fanout) -> None:
+        """Deliver the whole wall to every group, beside its ticks: something is gone, which no summary can say."""
+        if self.wall is None:
+            return
+        self.wall.tick += 1
+        for group in self.groups.values():
+            if (frame := group.latest(None)) is not None:
+                fanout.live(group, frame)
+
+    def pass_on(self, fanout: Fanout, item: Item, render: Callable[[bytes, View], bytes], *, excluded: str, numbered: bool = True) -> None:
+        """Deliver one event to every group that may see the camera `excluded` names, and to who is just joining."""
+        for buffer in self.joining:
+            buffer.append(item)
+        bodies: dict[View, bytes] = {}
+        for group in list(self.groups.values()):  # whoever is too slow is closed by this, and its group may end with it
+            view = group.view
+            if excluded in view.exclude:
+                continue
+            if view not in bodies:
+                bodies[view] = render(item.body, view)
+            fanout.ordered(group, group.frame(bodies[view], item.offset if numbered else 0))
+
+    def clients(self) -> list[Client]:
+        """Everybody on this topic."""
+        return [client for group in self.groups.values() for client in group.members]
+
+    def _may(self, group: Members, fanout: Fanout, now: float) -> bool:
+        """Thin a rate-limited group: at once when its time has come, else once when it comes."""
+        limit = group.view.max_hz
+        if limit is None or group.timer is not None:
+            return limit is None
+        if now >= group.due:
+            group.due = now + 1.0 / limit
+            return True
+
+        def late() -> None:
+            group.timer = None
+            group.due += 1.0 / limit
+            if group.members and (frame := group.latest(None)) is not None:
+                fanout.live(group, frame)
+
+        group.timer = asyncio.get_running_loop().call_later(group.due - now, late)
+        return False

@@ -1,0 +1,121 @@
+"""What the REST routes of a hub share: the token, bounded bodies, pages, ETags, answers and problems."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from actors.core.errors import BadInput, EyrieError, NoPrecondition, StaleTag
+from actors.core.identifiers import is_id
+from hub.access import Access
+from hub.edge_routes import problem
+from hub.edge_socket import bearer
+from policy.ports import Principal
+
+MAX_BODY_BYTES = 512 * 1024  # a scene of 64 zones and 64 lines with every point takes less than 300 KiB
+MAX_PAGE = 500
+DEFAULT_PAGE = 100
+ANY = "*"
+
+T = TypeVar("T")
+Handler = Callable[[Request, Principal], Awaitable[Response]]
+
+
+def route(access: Access, path: str, **handlers: Handler) -> Route:
+    """A route with one handler per method (``get=…, put=…``); errors of the family become problem details (RFC 9457)."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            principal = access.verify(bearer(request.headers.get("authorization")))
+            method = request.method.lower()
+            return await handlers["get" if method == "head" else method](request, principal)
+        except EyrieError as error:
+            return problem(error)
+
+    return Route(path, endpoint, methods=[name.upper() for name in handlers])
+
+
+async def body(request: Request, kind: type[T]) -> T:
+    """The JSON body as `kind`. Raises BadInput for another type of content, too much of it, or what `kind` does not take."""
+    content = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if content != "application/json":
+        raise BadInput(f"content type {content[:80]!r} is not read here", hint="Send application/json.")
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > MAX_BODY_BYTES:
+            raise BadInput(f"a body has at most {MAX_BODY_BYTES} bytes")
+    try:
+        return msgspec.json.decode(bytes(read), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(f"the body is not what is asked for: {str(error)[:500]}") from error
+
+
+def answer(document: object, *, status: int = 200, version: int | None = None, location: str = "") -> Response:
+    """JSON that nobody may cache; `version` becomes the ETag."""
+    headers = {"cache-control": "no-store"}
+    if version is not None:
+        headers["etag"] = etag(version)
+    if location:
+        headers["location"] = location
+    return Response(msgspec.json.encode(document), status_code=status, media_type="application/json", headers=headers)
+
+
+def gone() -> Response:
+    """204: done, and there is nothing to show."""
+    return Response(status_code=204, headers={"cache-control": "no-store"})
+
+
+def etag(version: int) -> str:
+    """A version as a strong ETag."""
+    return f'"{version}"'
+
+
+def require_match(request: Request, version: int) -> int | None:
+    """The version that the change expects, None for ``If-Match: *``.
+
+    Raises NoPrecondition without If-Match, StaleTag when it does not name `version` (RFC 9110, 13.1.1: strong comparison).
+    """
+    given = request.headers.get("if-match")
+    if given is None:
+        raise NoPrecondition("a change must say what it changes")
+    tags = [tag.strip() for tag in given.split(",")]
+    if tags == [ANY]:
+        return None
+    if etag(version) not in tags:
+        raise StaleTag(f"the ETag is now {etag(version)}, not {given[:80]}")
+    return version
+
+
+def stale(what: str) -> StaleTag:
+    """Somebody was faster between our reading and our writing."""
+    return StaleTag(f"{what} was changed at the same moment")
+
+
+def limit_of(request: Request) -> int:
+    """``?limit=``: 1 to `MAX_PAGE`."""
+    limit = number(request, "limit", DEFAULT_PAGE)
+    if not 1 <= limit <= MAX_PAGE:
+        raise BadInput(f"limit must be 1 to {MAX_PAGE}")
+    return limit
+
+
+def number(request: Request, name: str, default: int) -> int:
+    """A whole number of the query. Raises BadInput."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise BadInput(f"{name} must be a whole number, not {text[:40]!r}")
+    return int(text)
+
+
+def after_of(request: Request) -> str:
+    """``?after=``: the `next` of the page before. Raises BadInput for what is no id."""
+    text = request.query_params.get("after", "")
+    if text and not is_id(text):
+        raise BadInput("after must be the `next` of a page", hint="Leave it out to begin.")
+    return text

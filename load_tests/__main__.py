@@ -1,0 +1,61 @@
+"""``python -m load_tests``: benches (and, later, scenarios) of Eyrie on this machine alone."""
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.core.errors import EyrieError
+from load_tests.machine import this_machine
+from load_tests.report import show
+from load_tests.results import BenchResult, Measured
+
+BENCHES = {
+    "step": "one step of the camera core, by objects, zones and lines, as a multiple of decoding",
+    "commit": "camera advances per second of the fenced commit, next to a plain UPDATE",
+    "ingest": "observations committed end to end through edge sockets, next to a plain process",
+    "flood": "what one camera's flood does to the ack latency of its neighbours in one actor process",
+    "fanout": "deliveries per second to dashboards, next to bare sockets and a plain Starlette loop",
+    "policy": "decisions per second, cached and embedded",
+}
+
+EXAMPLES = """examples:
+  python -m load_tests bench step
+  python -m load_tests bench ingest --seed 7 --json > ingest.json
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 when it measured, 1 when it could not, 2 for wrong usage, 130 when interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m load_tests", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    bench = commands.add_parser(
+        "bench", help="measure one part next to its floor", epilog="\n".join(f"{k}: {v}" for k, v in BENCHES.items())
+    )
+    bench.add_argument("name", choices=sorted(BENCHES))
+    bench.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
+    bench.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    try:
+        measured: Measured = importlib.import_module(f"load_tests.bench_{arguments.name}").run(arguments.seed)
+    except EyrieError as error:
+        sys.stderr.write(f"bench {arguments.name}: {error.detail}\n{error.next_step}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    result = BenchResult(arguments.name, arguments.seed, this_machine(), measured.figures, measured.floor, measured.ratios)
+    if arguments.json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    else:
+        show(result)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,97 @@
+"""What one `step` of the camera core costs, by objects, zones and lines, and as a multiple of decoding the same observation.
+
+`run` returns figures only; the command that prints them is elsewhere. A case is one camera whose objects walk about with 3 px of jitter
+(at 1920), 10 frames a second. The step is measured without commits of their own: a row is taken and dropped every `COMMIT_EVERY`
+observations, and its cost is a figure by itself.
+"""
+
+import time
+
+import msgspec
+
+from actors.core import camera
+from actors.core.camera import CameraCore
+from actors.core.commits import Activation, Position
+from actors.core.deliveries import Attach, Data
+from actors.core.events import CHAIN_START
+from actors.core.intake import decode
+from actors.core.scenes import Scene
+from actors.core.settings import CameraSettings
+from load_tests.results import Measured
+from load_tests.walkers import scene_of, walk
+
+FRAMES = 2_000  # observations of one case
+COMMIT_EVERY = 20
+REPEATS = 3  # the best of these counts
+CASES = ((0, 3, 1), (1, 3, 1), (5, 0, 0), (5, 3, 1), (5, 8, 4), (20, 3, 1), (50, 3, 1))  # objects, zones, lines
+REFERENCE = (5, 3, 1)
+
+
+def run(seed: int) -> Measured:
+    """Figures in microseconds per observation, and `ratios.step_vs_decode` of `REFERENCE`."""
+    figures: dict[str, object] = {}
+    reference: dict[str, float] = {}
+    for objects, zones, lines in CASES:
+        case = _case(seed, objects, zones, lines)
+        figures[f"{objects} objects, {zones} zones, {lines} lines"] = case
+        if (objects, zones, lines) == REFERENCE:
+            reference = case
+    return Measured(
+        figures=figures,
+        floor={"decode_us": reference["decode_us"]},
+        ratios={"step_vs_decode": round(reference["step_us"] / reference["decode_us"], 2)},
+    )
+
+
+def _case(seed: int, objects: int, zones: int, lines: int) -> dict[str, float]:
+    frames = walk(seed, objects, FRAMES)
+    scene = scene_of(zones, lines)
+    decode_s = min(_time_decode(frames) for _ in range(REPEATS))
+    timed = [_time_steps(frames, scene) for _ in range(REPEATS)]
+    step_s = min(first for first, _, _ in timed)
+    commit_s = min(second for _, second, _ in timed)
+    return {
+        "decode_us": _us(decode_s / FRAMES),
+        "step_us": _us(step_s / FRAMES),
+        "row_us": _us(commit_s / (FRAMES / COMMIT_EVERY)),
+        "events_per_observation": round(timed[0][2] / FRAMES, 4),
+    }
+
+
+def _us(seconds: float) -> float:
+    return round(seconds * 1e6, 2)
+
+
+def _time_decode(frames: list[bytes]) -> float:
+    began = time.perf_counter()
+    for raw in frames:
+        decode(raw, "msgpack")
+    return time.perf_counter() - began
+
+
+def _time_steps(frames: list[bytes], scene: Scene) -> tuple[float, float, int]:
+    core = _core(scene)
+    stepping = committing = 0.0
+    events = 0
+    for index, raw in enumerate(frames):
+        now_us = index * 100_000
+        data = Data("bench", "h/1", "s1", index + 1, now_us, "msgpack", [raw])
+        began = time.perf_counter()
+        camera.step(core, [data], now_us)
+        stepping += time.perf_counter() - began
+        if index % COMMIT_EVERY == COMMIT_EVERY - 1:
+            began = time.perf_counter()
+            row = camera.pending_commit(core)
+            if row is not None:
+                camera.committed(core, row, now_us)
+                events += len(row.events)
+            committing += time.perf_counter() - began
+    return stepping, committing, events
+
+
+def _core(scene: Scene) -> CameraCore:
+    activation = Activation("bench", "site", 1, Position("", 0, "e1", 0, CHAIN_START), None, msgspec.json.encode(scene), 1)
+    core = camera.restore(activation, owner="bench", settings=CameraSettings(), now_us=0)
+    camera.step(core, [Attach("bench", "h/1", "s1", 1, 0)], 0)
+    camera.session_opened(core, "s1", "opened", 0)
+    return core

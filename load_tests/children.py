@@ -1,0 +1,45 @@
+"""Processes of a bench that answer over a pipe: what loads the product must not share an interpreter with what measures."""
+
+import multiprocessing
+from multiprocessing.connection import Connection
+from typing import Any
+
+from actors.core.errors import EyrieError, StartError
+
+ANSWER_S = 120.0  # a child that says nothing for so long has failed
+
+
+class Child:
+    """A process of the bench that answers over a pipe."""
+
+    def __init__(self, target: Any, *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+
+    def __enter__(self) -> "Child":
+        self._process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send(None)
+        self._process.join(10)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def ask(self, what: object) -> Any:
+        """Say `what`; the next answer."""
+        self._pipe.send(what)
+        return self.hear()
+
+    def hear(self) -> Any:
+        """The next answer. Raises what went wrong there."""
+        said = self._pipe.recv() if _ready(self._pipe) else StartError("a process of the bench does not answer")
+        if isinstance(said, EyrieError | OSError):
+            raise said
+        return said
+
+
+def _ready(pipe: Connection) -> bool:
+    return pipe.poll(ANSWER_S)

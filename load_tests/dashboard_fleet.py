@@ -1,0 +1,275 @@
+"""Many dashboards in one lean process: raw sockets, one epoll, and as much of the Centrifuge protocol as a wall and its events need.
+
+Every dashboard keeps (epoch, offset) of the events lane, reconnects as stock SDKs do (full jitter) and recovers; what it was given is
+checked as it comes: no offset twice, none left out. Of some dashboards the age of the newest summary in every wall message is taken.
+"""
+
+import base64
+import contextlib
+import json
+import random
+import re
+import select
+import socket
+import time
+from datetime import datetime
+from multiprocessing.connection import Connection
+
+import msgspec
+
+SAMPLE_EVERY = 10  # dashboards whose latencies are taken
+OPEN_AT_ONCE = 40  # connections opened in one turn
+FIRST_BACKOFF_S = 0.5
+MAX_BACKOFF_S = 5.0
+CHUNK = 262_144
+_RECEIVED = re.compile(rb'"received":"([^"]+)"')
+
+
+class FleetWish(msgspec.Struct, frozen=True):
+    """Where to connect, as whom (dashboards take the tokens in turn), and the site whose wall and events are watched."""
+
+    host: str
+    port: int
+    tokens: list[str]
+    site: str
+    clients: int
+
+
+class FleetReport(msgspec.Struct, frozen=True):
+    """What happened since the report before. `ages` are seconds; `back_s` from the loss to the recovered events lane, each time."""
+
+    live: int
+    lost: int
+    back_s: list[float]
+    unrecovered: int
+    twice: int
+    gaps: int
+    events: int
+    errors: list[str]
+    closes: dict[int, int]
+    ages: list[float]
+
+
+class Dashboard:
+    """One of them."""
+
+    def __init__(self, number: int, fleet: "Fleet") -> None:
+        self.fleet = fleet
+        self.number = number
+        self.sampled = number % SAMPLE_EVERY == 0
+        self.sock: socket.socket | None = None
+        self.buffer = b""
+        self.upgraded = False
+        self.live = False
+        self.epoch = ""
+        self.offset = 0
+        self.lost_at = 0.0
+        self.tries = 0
+        self.due = 0.0
+
+    def open(self) -> None:
+        """Connect; the answer comes by the poll."""
+        wish = self.fleet.wish
+        self.sock = socket.create_connection((wish.host, wish.port), timeout=10)
+        key = base64.b64encode(random.randbytes(16)).decode()
+        self.sock.sendall(
+            f"GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        self.sock.setblocking(False)
+        self.buffer, self.upgraded = b"", False
+
+    def feed(self, data: bytes) -> None:
+        """Bytes of the server."""
+        self.buffer += data
+        if not self.upgraded:
+            head, found, rest = self.buffer.partition(b"\r\n\r\n")
+            if not found:
+                return
+            if b" 101 " not in head.split(b"\r\n", 1)[0]:
+                self.lose(f"handshake: {head[:30]!r}")
+                return
+            self.upgraded, self.buffer = True, rest
+            self._greet()
+        while self.sock is not None and self._frame():
+            pass
+
+    def lose(self, why: str = "") -> None:
+        """The connection has ended; come back after the back-off."""
+        if self.sock is None:
+            return
+        if why:
+            self.fleet.errors.append(why)
+        self.fleet.forget(self)
+        self.sock.close()
+        self.sock = None
+        now = time.monotonic()
+        if self.live:
+            self.fleet.lost += 1
+            self.lost_at = now
+            self.fleet.lost_before.add(self.number)
+        self.live = False
+        self.due = now + random.uniform(0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2**self.tries))
+        self.tries += 1
+
+    def _greet(self) -> None:
+        site = self.fleet.wish.site
+        events: dict[str, object] = {"channel": f"events:site:{site}"}
+        if self.epoch:
+            events |= {"recover": True, "epoch": self.epoch, "offset": self.offset}
+        tokens = self.fleet.wish.tokens
+        commands: list[dict[str, object]] = [
+            {"id": 1, "connect": {"token": tokens[self.number % len(tokens)]}},
+            {"id": 2, "subscribe": {"channel": f"site:{site}"}},
+            {"id": 3, "subscribe": events},
+        ]
+        self._send("\n".join(json.dumps(command) for command in commands).encode())
+
+    def _send(self, payload: bytes) -> None:
+        size = len(payload)
+        head = bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+        if self.sock is not None:
+            with contextlib.suppress(OSError):  # a loss is met by the poll
+                self.sock.send(head + bytes(4) + payload)
+
+    def _frame(self) -> bool:
+        data = self.buffer
+        if len(data) < 2:
+            return False
+        size, start = data[1] & 127, 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        if len(data) < start + size:
+            return False
+        payload, self.buffer = data[start : start + size], data[start + size :]
+        if data[0] & 15 == 8:
+            code = int.from_bytes(payload[:2], "big")
+            self.fleet.closes[code] = self.fleet.closes.get(code, 0) + 1
+            self.lose()
+        elif data[0] & 15 == 1:
+            for line in payload.split(b"\n"):
+                self._line(line)
+        return True
+
+    def _line(self, line: bytes) -> None:
+        if line == b"{}":
+            self._send(b"{}")
+        elif line.startswith(b'{"push":{"channel":"events:'):
+            self._event(int(line[line.rfind(b'"offset":') + 9 : -3]) if b'"pub"' in line[:120] else -1)
+        elif line.startswith(b'{"push":{"channel":"site:'):
+            if self.sampled and self.number not in self.fleet.lost_before and (times := _RECEIVED.findall(line)):
+                newest = max(datetime.fromisoformat(found.decode()).timestamp() for found in times)
+                self.fleet.ages.append(time.time() - newest)
+        elif line.startswith(b'{"id":'):
+            self._reply(json.loads(line))
+
+    def _event(self, offset: int) -> None:
+        fleet = self.fleet
+        if offset < 0:
+            self.fleet.errors.append("the events lane was ended by the hub")
+            return
+        fleet.events += 1
+        fleet.twice += offset <= self.offset
+        fleet.gaps += offset > self.offset + 1
+        self.offset = max(self.offset, offset)
+
+    def _reply(self, message: dict[str, dict[str, object]]) -> None:
+        if "error" in message:
+            self.lose(f"reply: {message['error']}")
+            return
+        result = message.get("subscribe")
+        if result is None or message["id"] != 3:  # type: ignore[comparison-overlap]
+            return
+        if self.epoch and not result.get("recovered"):
+            self.fleet.unrecovered += 1
+            self.offset = int(str(result.get("offset", 0)))
+        elif not self.epoch:
+            self.offset = int(str(result.get("offset", 0)))
+        self.epoch = str(result.get("epoch", ""))
+        publications = result.get("publications", [])
+        assert isinstance(publications, list)
+        for publication in publications:
+            self._event(publication["offset"])
+        self.live, self.tries = True, 0
+        if self.lost_at:
+            self.fleet.back_s.append(time.monotonic() - self.lost_at)
+            self.lost_at = 0.0
+
+
+class Fleet:
+    """All of them, and what they saw since the last report."""
+
+    def __init__(self, wish: FleetWish) -> None:
+        self.wish = wish
+        self.poll = select.epoll()
+        self.dashboards = [Dashboard(number, self) for number in range(wish.clients)]
+        self.by_fd: dict[int, Dashboard] = {}
+        self.lost_before: set[int] = set()
+        self._clear()
+
+    def _clear(self) -> None:
+        self.lost = self.unrecovered = self.twice = self.gaps = self.events = 0
+        self.back_s: list[float] = []
+        self.errors: list[str] = []
+        self.closes: dict[int, int] = {}
+        self.ages: list[float] = []
+
+    def report(self) -> FleetReport:
+        """And begin anew. Dashboards that were lost count as neighbours again from now on."""
+        found = FleetReport(
+            sum(dashboard.live for dashboard in self.dashboards), self.lost, self.back_s, self.unrecovered, self.twice, self.gaps,
+            self.events, self.errors[:20], self.closes, self.ages,
+        )  # fmt: skip
+        self._clear()
+        self.lost_before.clear()
+        return found
+
+    def forget(self, dashboard: Dashboard) -> None:
+        """Its socket is about to close."""
+        if dashboard.sock is not None:
+            self.by_fd.pop(dashboard.sock.fileno(), None)
+            self.poll.unregister(dashboard.sock.fileno())
+
+    def turn(self) -> None:
+        """Open what is due, read what has come."""
+        now = time.monotonic()
+        for dashboard in [dashboard for dashboard in self.dashboards if dashboard.sock is None and dashboard.due <= now][:OPEN_AT_ONCE]:
+            try:
+                dashboard.open()
+            except OSError:
+                if dashboard.sock is not None:
+                    dashboard.sock.close()
+                    dashboard.sock = None
+                dashboard.due = now + random.uniform(0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2**dashboard.tries))
+                dashboard.tries += 1
+                continue
+            assert dashboard.sock is not None
+            self.by_fd[dashboard.sock.fileno()] = dashboard
+            self.poll.register(dashboard.sock.fileno(), select.EPOLLIN)
+        for fd, _ in self.poll.poll(0.01):
+            found = self.by_fd.get(fd)
+            if found is None or found.sock is None:
+                continue
+            try:
+                data = found.sock.recv(CHUNK)
+            except BlockingIOError:
+                continue
+            except OSError:
+                data = b""
+            if data:
+                found.feed(data)
+            else:
+                found.lose()
+
+
+def watch(pipe: Connection) -> None:
+    """The process: gets a :class:`FleetWish`, answers every ``report`` with a :class:`FleetReport`, ends with ``end``."""
+    fleet = Fleet(pipe.recv())
+    while True:
+        fleet.turn()
+        if pipe.poll():
+            if pipe.recv() == "end":
+                return
+            pipe.send(fleet.report())

@@ -1,0 +1,164 @@
+"""A private Eyrie for load tests: `eyrie up` as a child on a data directory and ports of its own, its processor time, its edge tokens."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import EyrieError, StartError
+from actors.core.settings import Settings
+from cluster.ray_head import descendants, environment
+from policy.tokens import issue
+from storage.data_dir import DataDir
+from storage.settings_files import read_resolved
+from storage.stores import open_stores
+
+READY_S = 180.0
+STOP_S = 90.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Stack:
+    """A running Eyrie without a simulated site."""
+
+    def __init__(self, data: DataDir, process: "subprocess.Popen[str]", ready: Mapping[str, Any]) -> None:
+        self.data = data
+        self.process = process
+        self.settings: Settings = read_resolved(data.settings_file)
+        host_and_port = str(ready["url"]).removeprefix("http://").rstrip("/")
+        self.host, self.port = host_and_port.rpartition(":")[0], int(host_and_port.rpartition(":")[2])
+
+    def token(self) -> str:
+        """An edge token for every site."""
+        return issue(
+            self.settings.auth, sub="bench", typ="edge", jti=secrets.token_hex(8), now_s=time.time(), roles=("edge",), sites=("*",)
+        )
+
+    def register(self, cameras: Sequence[str], site: str, scene: bytes) -> None:
+        """Add cameras with one and the same scene (JSON)."""
+
+        async def add() -> None:
+            stores = await open_stores(self.settings, name="bench")
+            try:
+                for camera in cameras:
+                    await stores.registry.register(camera, site, scene=scene)
+            finally:
+                await stores.close()
+
+        asyncio.run(add())
+
+    def processes(self) -> list[int]:
+        """Every process of the product."""
+        return sorted({self.process.pid, *descendants(self.process.pid), *(record.pid for record in self.data.noted())})
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds used so far, by kind of process (``hub``, ``camera``, ``postgres``, ``redis``, ``ray``, ``other``)."""
+        found: dict[str, float] = {}
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+                kind = _kind(title)
+                found[kind] = found.get(kind, 0.0) + (int(fields[11]) + int(fields[12])) / _TICKS
+        return found
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator["Counting"]:
+        """Counters of the camera actors."""
+        child = subprocess.Popen(
+            [sys.executable, "-m", "load_tests.actor_counts", str(self.data.settings_file)], cwd=_ROOT, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, env={**environment(Path(self.settings.ray.token_file)), "PYTHONPATH": str(_ROOT)},
+        )  # fmt: skip
+        try:
+            yield Counting(child)
+        finally:
+            child.communicate(timeout=STOP_S)
+
+
+class Counting:
+    """A child that asks the actors over Ray."""
+
+    def __init__(self, child: "subprocess.Popen[str]") -> None:
+        self._child = child
+
+    def read(self) -> dict[str, int]:
+        """The sum over all actors of what `CommitLoop.counts` holds."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._child.stdin.write("\n")
+        self._child.stdin.flush()
+        for line in self._child.stdout:
+            if line.startswith("{"):  # Ray writes here too
+                return msgspec.json.decode(line, type=dict[str, int])
+        raise StartError("the child that asks the actors for their counters ended")
+
+
+_KINDS = {"RayHub": "hub", "RayCamera": "camera", "postgres": "postgres", "redis": "redis", "ray": "ray"}
+
+
+def _kind(title: str) -> str:
+    return next((kind for word, kind in _KINDS.items() if word in title), "other")
+
+
+@contextlib.contextmanager
+def stack(env: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """Start everything, stop everything. `env`: settings as ``EYRIE_<SECTION>_<KEY>``. Raises StartError."""
+    path = Path(tempfile.mkdtemp(prefix="eyrie-bench-"))
+    path.chmod(0o711)  # PostgreSQL may run as a user of its own
+    try:
+        with (path / "up.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cluster.cli.main", "up", "--json", "--port", "0", "--no-simulate", "--data-dir", str(path)],
+                cwd=_ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
+                env={**os.environ, "PYTHONPATH": str(_ROOT), **(env or {})},
+            )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise StartError(f"eyrie up ended: {(path / 'up.log').read_text(encoding='utf-8', errors='replace')[-2000:]}")
+            yield Stack(DataDir(path), process, msgspec.json.decode(line))
+        finally:
+            _stop(process)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=STOP_S)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise StartError(f"eyrie up did not stop within {STOP_S:g} s") from error
+
+
+def committed(settings: Settings, cameras: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Camera → (session, last committed seq), as PostgreSQL has it."""
+
+    async def read() -> dict[str, tuple[str, int]]:
+        stores = await open_stores(settings, name="bench")
+        try:
+            rows = await stores.cameras.ownership(cameras)
+        finally:
+            await stores.close()
+        return {camera: (row.position.session, row.position.last_seq) for camera, row in rows.items()}
+
+    try:
+        return asyncio.run(read())
+    except EyrieError as error:
+        raise StartError(f"what was committed cannot be read: {error}") from error

@@ -1,0 +1,1 @@
+"""Identity and Rego decisions. Holds no import by rule."""

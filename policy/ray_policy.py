@@ -1,0 +1,178 @@
+"""The policy actor as a Ray actor, and how hubs call it. The engine lives in its process, so that whoever overruns can be killed.
+
+One replica per index, named ``policy-<index>``: detached, no CPU reserved, never restarted by Ray (the supervisor replaces it, after
+:func:`stop` under the same name). Its methods run one at a time.
+"""
+
+import asyncio
+import itertools
+import logging
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from actors.core.errors import Conflict, EyrieError, Unavailable
+from policy.policy_actor import PolicyActor
+from storage.process_log import log_to_file
+from storage.settings_files import read_resolved
+
+log = logging.getLogger(__name__)
+
+PROBE_S = 1.0  # seconds between two looks at a policy actor
+STUCK_S = 5.0  # seconds an engine may get no further before it is killed
+
+
+class RayPolicy:
+    """The actor class. The constructor does no I/O (one that raises is final in Ray); `open` does."""
+
+    def __init__(self, settings_path: str, name: str) -> None:
+        self._settings_path = settings_path
+        self._name = name
+        self._actor: PolicyActor | None = None
+
+    def open(self) -> str:
+        """Load settings and policies; the revision. Again is harmless. Raises ConfigError."""
+        if self._actor is None:
+            settings = read_resolved(self._settings_path)
+            log_to_file(settings, self._name)
+            self._actor = PolicyActor.from_settings(settings)
+        return self._actor.revision
+
+    def ping(self) -> bool:
+        """True; it waits its turn behind the decisions asked before it, so it tells that the engine gets on."""
+        return True
+
+    def decide(self, questions: bytes) -> bytes:
+        """:meth:`policy.policy_actor.PolicyActor.decide`. Raises Unavailable before `open`."""
+        if self._actor is None:
+            raise Unavailable("the policy actor is not open yet")
+        return self._actor.decide(questions)
+
+
+class PolicyHandle:
+    """One policy actor (a `cluster.ports.Process`).
+
+    Every call has a deadline in seconds and raises Unavailable when the actor is gone, too slow or not ready. `stuck_s`: an engine
+    that gets no further for so long is killed by whoever waits in `died`.
+    """
+
+    def __init__(self, name: str, handle: Any, *, stuck_s: float = STUCK_S) -> None:
+        self.name = name
+        self.gone = False  # its process ended; a newer actor may have the name
+        self._handle = handle
+        self._stuck_s = stuck_s
+
+    async def open(self, timeout_s: float) -> str:
+        """Load the policies; the revision in force. Raises ConfigError when they cannot be used."""
+        return str(await self._ask(self._handle.open.remote(), timeout_s))
+
+    async def decide(self, questions: bytes, timeout_s: float) -> bytes:
+        """Encoded questions in, an encoded reply out (`policy.wire`)."""
+        answer = await self._ask(self._handle.decide.remote(questions), timeout_s)
+        if not isinstance(answer, bytes):
+            raise Unavailable(f"{self.name} gave no bytes")
+        return answer
+
+    async def died(self) -> str:
+        """Wait until the process is gone; why. One whose engine is stuck is killed first: nothing inside it can end the evaluation."""
+        while True:
+            try:
+                await self._ask(self._handle.ping.remote(), self._stuck_s)
+            except Unavailable as error:
+                if self.gone:
+                    return error.detail
+                self.kill()
+                return f"killed: {error.detail}"
+            await asyncio.sleep(PROBE_S)
+
+    async def stop(self, grace_s: float) -> bool:
+        """End; there is nothing to finish, so `grace_s` is not used."""
+        self.kill()
+        return True
+
+    def kill(self) -> None:
+        """End the process at once."""
+        ray.kill(self._handle, no_restart=True)
+
+    async def _ask(self, reference: Any, timeout_s: float) -> Any:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await reference
+        except TimeoutError as error:
+            raise Unavailable(f"{self.name} did not answer in {timeout_s:g} s") from error
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, EyrieError):
+                raise cause from error
+            raise Unavailable(f"{self.name} failed: {type(cause).__name__}") from error
+        except ray.exceptions.RayError as error:
+            self.gone = isinstance(error, ray.exceptions.ActorDiedError)
+            raise Unavailable(f"{self.name} is gone: {type(error).__name__}") from error
+
+
+def name_of(index: int) -> str:
+    """The actor name of replica `index` (0, 1, …)."""
+    return f"policy-{index}"
+
+
+def start(settings_path: str, index: int, *, namespace: str) -> PolicyHandle:
+    """Create replica `index`; `open` it next. Raises Conflict when an actor of that name still lives, Unavailable when Ray is away."""
+    options: dict[str, Any] = {
+        "name": name_of(index), "namespace": namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": 0, "max_task_retries": 0,
+        "max_concurrency": 1,
+    }  # fmt: skip
+    try:
+        handle = ray.remote(RayPolicy).options(**options).remote(settings_path, name_of(index))
+    except ray.exceptions.ActorAlreadyExistsError as error:
+        raise Conflict(f"{name_of(index)} exists already") from error
+    except ray.exceptions.RayError as error:
+        raise Unavailable(f"{name_of(index)} was not started: {type(error).__name__}") from error
+    return PolicyHandle(name_of(index), handle)
+
+
+def find(index: int, *, namespace: str) -> PolicyHandle | None:
+    """The living replica `index`, or None. Blocking, one question to the Ray head."""
+    try:
+        return PolicyHandle(name_of(index), ray.get_actor(name_of(index), namespace=namespace))
+    except ValueError:
+        return None
+
+
+class PolicyCaller:
+    """The `call` of a :class:`policy.gate.Gate`: spreads calls over the replicas, and looks one up afresh after it failed.
+
+    `timeout_s` is for the whole call; with several replicas each of two tries gets half of it.
+    """
+
+    def __init__(self, replicas: int, *, namespace: str, timeout_s: float) -> None:
+        self._replicas = replicas
+        self._namespace = namespace
+        self._timeout_s = timeout_s / min(replicas, 2)
+        self._handles: dict[int, PolicyHandle] = {}
+        self._turn = itertools.count()
+
+    async def __call__(self, questions: bytes) -> bytes:
+        """One call to the next replica, a second one to another if there is another. Raises Unavailable."""
+        first = next(self._turn) % self._replicas
+        try:
+            return await self._call(first, questions)
+        except Unavailable:
+            if self._replicas == 1:
+                raise
+            return await self._call((first + 1) % self._replicas, questions)
+
+    async def _call(self, index: int, questions: bytes) -> bytes:
+        known = self._handles.get(index)
+        if known is not None:
+            try:
+                return await known.decide(questions, self._timeout_s)
+            except Unavailable:
+                self._handles.pop(index, None)
+                if not known.gone:
+                    raise
+        handle = await asyncio.to_thread(find, index, namespace=self._namespace)
+        if handle is None:
+            raise Unavailable(f"{name_of(index)} does not run")
+        self._handles[index] = handle
+        return await handle.decide(questions, self._timeout_s)

@@ -1,0 +1,166 @@
+# Who may do what in Eyrie. Default deny, deny wins, and no answer ever holds a string of the question.
+#
+# Entrypoints: eyrie/authz/allow (boolean), reason (one constant), redact (set of classes), max_hz (number or null).
+# input: {action, subject: {typ, roles, sites, cameras, scopes}, resource: {kind, site, camera, tags, own}, context: {purpose}}
+package eyrie.authz
+
+default allow := false
+
+allow if {
+	granted
+	in_scope
+	count(deny) == 0
+}
+
+# ---- RBAC: what a role may do somewhere
+
+default granted := false
+
+granted if {
+	input.subject.typ in {"user", "service"}
+	some role in input.subject.roles
+	input.action in grants[role]
+}
+
+granted if {
+	input.subject.typ == "edge"
+	input.action in {"connect", "ingest", "register"}
+}
+
+looking := {"connect", "subscribe"}
+
+reading := looking | {"history", "presence", "registry.read"}
+
+operating := {"publish", "deadletter.read", "deadletter.replay", "deadletter.discard"}
+
+running := {"register", "registry.write", "cluster.read", "cluster.operate"}
+
+ruling := {"policy.read", "policy.change", "audit.read", "token.revoke"}
+
+grants := {
+	"guest": looking,
+	"viewer": reading,
+	"operator": (reading | operating),
+	"admin": ((reading | operating) | running),
+	"privacy": (reading | ruling),
+	"ingester": {"ingest", "register"},
+}
+
+# ---- ABAC: where it may do it
+
+default in_scope := false
+
+# Nothing named: the action belongs to no site.
+in_scope if input.resource.kind in {"dashboard", "edge", "cluster", "policy", "audit"}
+
+# A camera, or what hangs on it: its site and, where the token lists cameras, the camera itself.
+in_scope if {
+	input.resource.kind == "camera"
+	site_covered
+	camera_covered
+}
+
+# A token that lists cameras and no site is bound by the cameras alone.
+in_scope if {
+	input.resource.kind == "camera"
+	input.subject.sites == []
+	input.resource.camera in input.subject.cameras
+}
+
+# A site's wall or events show every camera of it: not for a token that lists cameras.
+in_scope if {
+	input.resource.kind == "site"
+	site_covered
+	input.subject.cameras == null
+}
+
+in_scope if {
+	input.resource.kind == "fleet"
+	"*" in input.subject.sites
+	input.subject.cameras == null
+}
+
+# Personal notices: only one's own.
+in_scope if {
+	input.resource.kind == "user"
+	input.resource.own == true
+}
+
+site_covered if "*" in input.subject.sites
+
+site_covered if input.resource.site in input.subject.sites
+
+camera_covered if input.subject.cameras == null
+
+camera_covered if input.resource.camera in input.subject.cameras
+
+# ---- denials win over every grant
+
+deny contains "edge_token" if {
+	input.subject.typ == "edge"
+	input.resource.kind == "dashboard"
+}
+
+deny contains "user_token" if {
+	input.subject.typ == "user"
+	input.action == "ingest"
+}
+
+deny contains "restricted_camera" if {
+	input.action != "ingest"
+	"restricted" in input.resource.tags
+	not "restricted:read" in input.subject.scopes
+}
+
+deny contains "purpose" if {
+	some tag, purpose in purposes
+	tag in input.resource.tags
+	input.action in {"subscribe", "history", "publish"}
+	not input.context.purpose == purpose
+}
+
+# A camera with such a tag is shown for this purpose only.
+purposes := {"purpose:safety": "safety", "purpose:traffic": "traffic"}
+
+# ---- why, in words of ours
+
+default reason := "denied"
+
+reason := "allowed" if {
+	allow
+} else := "denied_by_rule" if {
+	count(deny) > 0
+} else := "no_role" if {
+	not granted
+} else := "out_of_scope" if {
+	not in_scope
+}
+
+# ---- obligations
+
+# Attribute classes that nobody sees without the scope for it.
+redact contains class if {
+	some class in {"faces", "names", "plates"}
+	not sees_all
+	not may_see[class]
+}
+
+default sees_all := false
+
+sees_all if "pii:read" in input.subject.scopes
+
+sees_all if input.subject.typ == "edge"
+
+may_see contains class if {
+	some class, scope in {"faces": "faces:read", "names": "names:read", "plates": "plates:read"}
+	scope in input.subject.scopes
+}
+
+default max_hz := null
+
+# Guests get a calm picture.
+max_hz := 1 if only_guest
+
+default only_guest := false
+
+only_guest if input.subject.roles == ["guest"]

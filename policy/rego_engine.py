@@ -1,0 +1,101 @@
+"""The embedded Rego engine: rego-cpp through regopy, in the one way that is safe (traps R1-R13). The only user of regopy.
+
+Input goes in as a JSON *term* and only through :func:`policy.guard.canonical`; answers come from prebuilt entrypoints of one type
+each; undefined, an error and a value of another type all deny. The library has no deadline and may take its whole process down (measured
+with 1.5.2: a build may end in `std::terminate`), so this runs in the policy actor's own process, on sources that `policy.lint` passed.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from regopy import Bundle, Interpreter, LogLevel, RegoError  # type: ignore[import-untyped]
+
+from actors.core.errors import ConfigError
+from policy import guard
+from policy.lint import lint
+from policy.ports import Decision, Question
+from policy.sources import revision
+
+log = logging.getLogger(__name__)
+
+_UNDEFINED = object()
+
+
+class RegoEngine:
+    """`policy.ports.Engine` over rego-cpp. One interpreter, one bundle for the life of a revision; calls are serialised (R5)."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        """Build the bundle. Raises ConfigError for sources that the linter or the engine refuses."""
+        findings = lint(sources)
+        if findings:
+            raise ConfigError("the policy is refused: " + "; ".join(map(str, findings[:5])))
+        self.revision = revision(sources)
+        self._lock = threading.Lock()
+        self._interpreter = _interpreter(sources)
+        self._bundle = _build(self._interpreter)
+
+    def decide(self, questions: list[Question]) -> list[Decision]:
+        """One decision each, in order; never raises for a question."""
+        return [self._decide(question) for question in questions]
+
+    def _decide(self, question: Question) -> Decision:
+        term = guard.canonical(question)
+        if term is None:
+            return guard.denied(guard.BAD_QUESTION, self.revision)
+        try:
+            with self._lock:
+                # Setting the input and asking stay together: a failed set leaves the input of the caller before in place (R4).
+                self._interpreter.set_input_term(term.decode("ascii"))
+                allow = self._ask("allow")
+                reason = self._ask("reason")
+                redact, max_hz = (self._ask("redact"), self._ask("max_hz")) if allow is True else ((), None)
+        except (RegoError, ValueError, LookupError, RecursionError) as error:
+            log.error("policy error: the engine raised %s; denied", type(error).__name__)
+            return guard.denied(guard.POLICY_ERROR, self.revision)
+        made = guard.decision(allow, reason, redact, max_hz, self.revision)
+        if made.reason == guard.POLICY_ERROR:
+            log.error("policy error: an answer was undefined or of another type; denied")
+        return made
+
+    def _ask(self, entrypoint: str) -> Any:
+        """The value of an entrypoint; a marker that is of no answer's type when it is undefined or an error (R3, R10)."""
+        output = self._interpreter.query_bundle_entrypoint(self._bundle, f"{guard.PACKAGE}/{entrypoint}")
+        if not output.ok() or len(output.results) != 1 or len(output.results[0].expressions) != 1:
+            return _UNDEFINED
+        return output.results[0].expressions[0]
+
+
+def evaluate(sources: Mapping[str, str], entrypoint: str) -> Any:
+    """The value of one rule that needs no input, for example the `cases` of a Rego test file. Raises ConfigError when it has none."""
+    interpreter = _interpreter(sources)
+    bundle = _build(interpreter, (entrypoint,))
+    interpreter.set_input_term("{}")
+    output = interpreter.query_bundle_entrypoint(bundle, entrypoint)
+    if not output.ok() or len(output.results) != 1 or not output.results[0].expressions:
+        raise ConfigError(f"{entrypoint} is undefined")
+    return output.results[0].expressions[0]
+
+
+def _interpreter(sources: Mapping[str, str]) -> Interpreter:
+    made = Interpreter()
+    made.log_level = LogLevel.NONE  # R11: C++ would print inputs to stderr
+    made.strict_built_in_errors = True
+    try:
+        for name in sorted(sources):
+            made.add_module(name, sources[name])
+    except RegoError as error:
+        raise ConfigError(f"the policy file {name} does not compile") from error
+    return made
+
+
+def _build(interpreter: Interpreter, entrypoints: tuple[str, ...] | None = None) -> Bundle:
+    names = entrypoints or tuple(f"{guard.PACKAGE}/{name}" for name in guard.ENTRYPOINTS)
+    try:
+        bundle = interpreter.build(None, names)
+        if bundle.ok():
+            return bundle
+    except RegoError as error:
+        raise ConfigError(f"the policy does not compile; it must define {', '.join(names)}") from error
+    raise ConfigError(f"the policy does not compile; it must define {', '.join(names)}")

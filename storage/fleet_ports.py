@@ -1,0 +1,95 @@
+"""What the rest of Eyrie asks of storage about its processes and its policy: heartbeats of actors and hubs, revocations, policy marks.
+
+The rules of `storage.ports` hold here too.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+
+class ActorRecord(msgspec.Struct, frozen=True):
+    """An actor process as the supervisor knows it: `name` is its incarnation, `state` one word, `age_s` seconds since the last beat.
+
+    Times are the database's, so no two machines' clocks are compared. `age_s` and `started_us` are set when read.
+    """
+
+    name: str
+    node: str = ""
+    pid: int = 0
+    state: str = "starting"
+    reason: str = ""
+    started_us: int = 0
+    age_s: float = 0.0
+
+
+class ActorStore(Protocol):
+    """Heartbeats of actor processes. They detect failure; correctness rests on the generation alone."""
+
+    async def put(self, record: ActorRecord) -> None:
+        """Insert or replace; counts as a beat."""
+
+    async def beat(self, name: str) -> bool:
+        """Renew the heartbeat; False when the record is gone (the process was written off)."""
+
+    async def all(self) -> list[ActorRecord]:
+        """All, by name."""
+
+    async def remove(self, name: str) -> None:
+        """Forget one."""
+
+
+class HubRecord(msgspec.Struct, frozen=True):
+    """A hub and where it listens. `age_s` and `started_us` are set when read."""
+
+    name: str
+    host: str
+    port: int
+    private_port: int
+    pid: int = 0
+    started_us: int = 0
+    age_s: float = 0.0
+
+
+class HubStore(Protocol):
+    """Heartbeats of hubs."""
+
+    async def put(self, record: HubRecord) -> None:
+        """Insert or replace; counts as a beat."""
+
+    async def all(self) -> list[HubRecord]:
+        """All, by name."""
+
+    async def remove(self, name: str) -> None:
+        """Forget one."""
+
+
+class Revocation(msgspec.Struct, frozen=True):
+    """Tokens that no longer hold: `kind` ``jti`` (this one) or ``subject`` (all of it issued before `before_s`, seconds since 1970)."""
+
+    kind: str
+    value: str
+    before_s: int
+
+
+class PolicyMarks(msgspec.Struct, frozen=True):
+    """What hubs poll every second: the active revision (None: none was ever stored) and the revocations still worth keeping."""
+
+    revision: str | None
+    revocations: list[Revocation]
+
+
+class PolicyStore(Protocol):
+    """Policy revisions and revoked tokens."""
+
+    async def marks(self, *, max_age_s: float = 86_400.0) -> PolicyMarks:
+        """The active revision, and revocations not older than `max_age_s` (the longest token life)."""
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """Record a revocation; a repeated one renews it."""
+
+    async def put_revision(self, revision: str, source: bytes, *, active: bool) -> None:
+        """Store a revision (its modules, encoded by the caller); `active` makes it the one in force."""
+
+    async def revision(self, revision: str) -> bytes | None:
+        """The source of a revision."""

@@ -1,0 +1,21 @@
+-- Read a stream with its position in one moment. KEYS: site, stream. ARGV: camera or '' for the site's own, after, limit.
+-- Returns epoch, top offset, payloads.
+local epoch, top = '', '0'
+if ARGV[1] == '' then
+    local site = redis.call('HMGET', KEYS[1], 'epoch', 'top')
+    epoch, top = site[1] or '', site[2] or '0'
+else
+    local mark = redis.call('HGET', KEYS[1], 'mark:' .. ARGV[1])
+    if mark then
+        local at = string.find(mark, ' ', 1, true)
+        epoch, top = string.sub(mark, 1, at - 1), string.sub(mark, at + 1)
+    end
+end
+local payloads = {}
+if tonumber(ARGV[3]) > 0 then
+    local found = redis.call('XRANGE', KEYS[2], string.format('%.0f-0', tonumber(ARGV[2]) + 1), '+', 'COUNT', ARGV[3])
+    for _, entry in ipairs(found) do
+        payloads[#payloads + 1] = entry[2][2]
+    end
+end
+return {epoch, top, payloads}

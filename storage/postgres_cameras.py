@@ -1,0 +1,60 @@
+"""The camera rows in PostgreSQL: `storage.ports.CameraStore`. Every method is one statement, one round trip."""
+
+from collections.abc import Mapping, Sequence
+
+from actors.core.commits import Activation, CommitRow, Ownership
+from actors.core.errors import BadInput
+from storage import postgres_rows as rows_of
+from storage.postgres_pool import Database
+from storage.statements import sql
+
+
+class PostgresCameraStore:
+    """`storage.ports.CameraStore` over one :class:`Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = sql("cameras")
+
+    async def assign(self, camera: str, owner: str, *, previous: str | None) -> bool:
+        """See the port."""
+        return bool(await self._database.fetch(self._sql["assign"], camera, owner, previous, writing=True))
+
+    async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
+        """See the port."""
+        floors = [(above or {}).get(camera, 0) for camera in cameras]
+        found = await self._database.fetch(self._sql["activate"], owner, list(cameras), floors, writing=True)
+        return [rows_of.activation(row) for row in found]
+
+    async def open_session(self, camera: str, owner: str, generation: int, session: str) -> str:
+        """See the port."""
+        return str(await self._database.fetch_value(self._sql["open_session"], camera, owner, generation, session, writing=True))
+
+    async def commit(self, rows: Sequence[CommitRow]) -> set[str]:
+        """See the port."""
+        if not rows:
+            return set()
+        if len({row.camera for row in rows}) != len(rows):
+            raise BadInput("a commit holds one row for each camera")
+        rows = sorted(rows, key=lambda row: row.camera)  # the order of locks; ids are ASCII, so it is PostgreSQL's "C" order
+        arguments = rows_of.position_columns(rows)
+        name = "commit_positions"
+        if any(row.events or row.dead_letters or row.replayed for row in rows):
+            name = "commit_whole"
+            arguments += rows_of.event_columns(rows) + rows_of.letter_columns(rows) + rows_of.replayed_columns(rows)
+        try:
+            moved = await self._database.fetch(self._sql[name], *arguments, writing=True)
+        except BadInput as error:
+            if (poison := rows_of.find_poison(rows)) is not None:
+                raise poison from error
+            raise
+        return {row[0] for row in moved}
+
+    async def ownership(self, cameras: Sequence[str]) -> dict[str, Ownership]:
+        """See the port."""
+        found = await self._database.fetch(self._sql["ownership"], list(cameras))
+        return {row["camera"]: rows_of.ownership(row) for row in found}
+
+    async def owners(self) -> dict[str, str | None]:
+        """See the port."""
+        return {row["camera"]: row["owner"] for row in await self._database.fetch(self._sql["owners"])}

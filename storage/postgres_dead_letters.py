@@ -1,0 +1,35 @@
+"""Dead letters in PostgreSQL: `storage.ports.DeadLetterStore`."""
+
+from collections.abc import Sequence
+
+from storage import postgres_rows as rows_of
+from storage.ports import DeadLetterRow
+from storage.postgres_pool import Database
+from storage.statements import sql
+
+
+class PostgresDeadLetterStore:
+    """`storage.ports.DeadLetterStore` over one :class:`Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = sql("dead_letters")
+
+    async def add(self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int) -> int:
+        """See the port."""
+        texts = [rows_of.storable(text)[: rows_of.MAX_DETAIL] for text in (camera, session, code, detail)]
+        return int(await self._database.fetch_value(self._sql["add"], *texts, raw, received_us, writing=True))
+
+    async def list(self, *, camera: str | None = None, status: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetterRow]:
+        """See the port."""
+        return [rows_of.dead_letter(row) for row in await self._database.fetch(self._sql["list"], camera, status, after, limit)]
+
+    async def get(self, letter: int) -> DeadLetterRow | None:
+        """See the port."""
+        found = await self._database.fetch(self._sql["get"], letter)
+        return rows_of.dead_letter(found[0]) if found else None
+
+    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "") -> int:
+        """See the port. Any other status is refused by the table (Conflict)."""
+        texts = [rows_of.storable(reason)[: rows_of.MAX_DETAIL], rows_of.storable(by)]
+        return len(await self._database.fetch(self._sql["mark"], [*ids], status, *texts, writing=True))

@@ -1,0 +1,58 @@
+"""Heartbeats of actor processes and hubs in PostgreSQL: `storage.fleet_ports.ActorStore` and `HubStore`."""
+
+from actors.core.times import to_us
+from storage.fleet_ports import ActorRecord, HubRecord
+from storage.postgres_pool import Database
+from storage.statements import sql
+
+
+class PostgresActorStore:
+    """`storage.fleet_ports.ActorStore` over one :class:`Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = sql("fleet")
+
+    async def put(self, record: ActorRecord) -> None:
+        """See the port."""
+        values = (record.name, record.node, record.pid, record.state, record.reason)
+        await self._database.fetch(self._sql["put_actor"], *values, writing=True)
+
+    async def beat(self, name: str) -> bool:
+        """See the port."""
+        return bool(await self._database.fetch(self._sql["beat_actor"], name, writing=True))
+
+    async def all(self) -> list[ActorRecord]:
+        """See the port."""
+        return [
+            ActorRecord(row["name"], row["node"], row["pid"], row["state"], row["reason"], to_us(row["started"]), row["age_s"])
+            for row in await self._database.fetch(self._sql["all_actors"])
+        ]
+
+    async def remove(self, name: str) -> None:
+        """See the port."""
+        await self._database.fetch(self._sql["remove_actor"], name, writing=True)
+
+
+class PostgresHubStore:
+    """`storage.fleet_ports.HubStore` over one :class:`Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = sql("fleet")
+
+    async def put(self, record: HubRecord) -> None:
+        """See the port."""
+        values = (record.name, record.host, record.port, record.private_port, record.pid)
+        await self._database.fetch(self._sql["put_hub"], *values, writing=True)
+
+    async def all(self) -> list[HubRecord]:
+        """See the port."""
+        return [
+            HubRecord(row["name"], row["host"], row["port"], row["private_port"], row["pid"], to_us(row["started"]), row["age_s"])
+            for row in await self._database.fetch(self._sql["all_hubs"])
+        ]
+
+    async def remove(self, name: str) -> None:
+        """See the port."""
+        await self._database.fetch(self._sql["remove_hub"], name, writing=True)

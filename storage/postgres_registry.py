@@ -1,0 +1,104 @@
+"""Sites and cameras in PostgreSQL: `storage.ports.Registry`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from actors.core.errors import BadInput, Conflict, NotFound
+from actors.core.identifiers import require_id
+from storage import postgres_rows as rows_of
+from storage.epochs import new_epoch
+from storage.ports import CameraRecord, SceneChange, SiteRecord
+from storage.postgres_pool import Database
+from storage.statements import sql
+
+
+class PostgresRegistry:
+    """`storage.ports.Registry` over one :class:`Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = sql("registry")
+
+    async def register(self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = ()) -> bool:
+        """See the port."""
+        require_id(camera, "camera")
+        require_id(site, "site")
+        arguments = (camera, site, name, _text(scene), list(tags), new_epoch())
+        return bool(await self._database.fetch(self._sql["register"], *arguments, writing=True))
+
+    async def camera(self, camera: str) -> CameraRecord | None:
+        """See the port."""
+        found = await self._database.fetch(self._sql["camera"], camera)
+        return rows_of.camera(found[0]) if found else None
+
+    async def cameras(self, site: str | None = None) -> list[CameraRecord]:
+        """See the port."""
+        return [rows_of.camera(row) for row in await self._database.fetch(self._sql["cameras"], site)]
+
+    async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None) -> int | None:
+        """See the port."""
+        return await self._change("set_scene", "camera", camera, _text(scene), expected_version)
+
+    async def add_camera(self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}") -> bool:
+        """See the port."""
+        require_id(camera, "camera")
+        require_id(site, "site")
+        arguments = (camera, site, name, _text(scene), list(tags), new_epoch())
+        row = (await self._database.fetch(self._sql["add_camera"], *arguments, writing=True))[0]
+        if not row["site"]:
+            raise NotFound(f"site {site} is not registered", hint="Register the site first.")
+        return bool(row["added"])
+
+    async def update_camera(self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None) -> int | None:
+        """See the port."""
+        return await self._change("update_camera", "camera", camera, name, list(tags), expected_version)
+
+    async def remove_camera(self, camera: str, *, expected_version: int | None = None) -> bool:
+        """See the port."""
+        return await self._change("remove_camera", "camera", camera, expected_version) is not None
+
+    async def sites(self, *, after: str = "", limit: int = 1000) -> list[SiteRecord]:
+        """See the port."""
+        return [rows_of.site(row) for row in await self._database.fetch(self._sql["sites"], after, limit)]
+
+    async def site(self, site: str) -> SiteRecord | None:
+        """See the port."""
+        found = await self._database.fetch(self._sql["site"], site)
+        return rows_of.site(found[0]) if found else None
+
+    async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}") -> bool:
+        """See the port."""
+        require_id(site, "site")
+        return bool(await self._database.fetch(self._sql["add_site"], site, name, _text(place), writing=True))
+
+    async def update_site(self, site: str, *, name: str, place: bytes, expected_version: int | None = None) -> int | None:
+        """See the port."""
+        return await self._change("update_site", "site", site, name, _text(place), expected_version)
+
+    async def remove_site(self, site: str, *, expected_version: int | None = None) -> bool:
+        """See the port."""
+        return await self._change("remove_site", "site", site, expected_version) is not None
+
+    async def changed_scenes(self, known: Mapping[str, int]) -> list[SceneChange]:
+        """See the port."""
+        rows = await self._database.fetch(self._sql["changed_scenes"], list(known), list(known.values()))
+        return [
+            SceneChange(row["camera"], None if row["scene"] is None else row["scene"].encode(), row["scene_version"] or 0) for row in rows
+        ]
+
+    async def _change(self, statement: str, what: str, name: str, *arguments: Any) -> int | None:
+        """Run a statement that answers ``version``, ``known`` and perhaps ``busy``; the new version, None when another was expected."""
+        row = (await self._database.fetch(self._sql[statement], name, *arguments, writing=True))[0]
+        version: int | None = row["version"]
+        if not row["known"]:
+            raise NotFound(f"{what} {name!r} is not registered")
+        if version is None and "busy" in row.keys() and row["busy"] is not None:  # noqa: SIM118 (a Record's `in` looks at values)
+            raise Conflict(f"site {name} still has cameras, {row['busy']} for one", hint="Delete its cameras first.")
+        return version
+
+
+def _text(document: bytes) -> str:
+    try:
+        return document.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput("it must be JSON in UTF-8") from error

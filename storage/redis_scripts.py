@@ -1,0 +1,41 @@
+"""Our Lua scripts on a link: called by hash, loaded when the server does not know them (it forgets them when it restarts)."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import NoScriptError, ResponseError
+
+from actors.core.errors import Unavailable
+from storage.redis_link import Command, RedisLink
+from storage.statements import lua
+
+NAMES = ("fence", "states", "events", "entries", "marks", "history", "channel_publish", "channel_history")
+
+
+def call_of(script: str, keys: Sequence[str], arguments: Sequence[str | int | bytes]) -> Command:
+    """The EVALSHA of one script."""
+    return ("EVALSHA", _sha(script), len(keys), *keys, *arguments)
+
+
+def _sha(script: str) -> str:
+    return _SHA[script]
+
+
+# Redis names a script by the SHA-1 of its text; nothing here is secured by it.
+_SHA = {name: hashlib.sha1(lua(name).encode(), usedforsecurity=False).hexdigest() for name in NAMES}
+
+
+async def run(link: RedisLink, commands: Sequence[Command], *, writing: bool) -> list[Any]:
+    """All replies, in order, in one round trip (two after a restart of the server: every script of ours may be sent twice without harm).
+
+    Raises Unavailable when the server refuses a command (loading, out of memory, read only): what the others did stands.
+    """
+    replies = await link.call(commands, writing=writing)
+    if any(isinstance(reply, NoScriptError) for reply in replies):
+        loads: list[Command] = [("SCRIPT", "LOAD", lua(name)) for name in NAMES]
+        replies = (await link.call([*loads, *commands], writing=writing))[len(loads) :]
+    for reply in replies:
+        if isinstance(reply, ResponseError):
+            raise Unavailable(f"Redis refuses: {reply}")
+    return replies

@@ -1,0 +1,78 @@
+"""Everything a process asks of storage, opened together: one PostgreSQL and one Redis connection for an actor process, more for a hub."""
+
+import os
+from dataclasses import dataclass
+
+from actors.core.settings import Settings
+from storage.fleet_ports import ActorStore, HubStore, PolicyStore
+from storage.ports import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
+from storage.postgres_cameras import PostgresCameraStore
+from storage.postgres_dead_letters import PostgresDeadLetterStore
+from storage.postgres_events import PostgresEventStore
+from storage.postgres_fleet import PostgresActorStore, PostgresHubStore
+from storage.postgres_policy import PostgresPolicyStore
+from storage.postgres_pool import Database
+from storage.postgres_registry import PostgresRegistry
+from storage.redis_broker import RedisBroker
+from storage.redis_publisher import RedisPublisher
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The ports of one process. `database` and `redis` are for closing, and for `storage.postgres_partitions`."""
+
+    cameras: CameraStore
+    events: EventStore
+    registry: Registry
+    dead_letters: DeadLetterStore
+    actors: ActorStore
+    hubs: HubStore
+    policy: PolicyStore
+    publisher: Publisher
+    database: Database
+    redis: RedisPublisher
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        try:
+            await self.redis.close()
+        finally:
+            await self.database.close()
+
+
+async def open_stores(settings: Settings, *, name: str = "", connections: int = 1) -> Stores:
+    """Connect to both servers. `name` tells the process apart in them; `connections`: to PostgreSQL, at most.
+
+    Raises Unavailable when one cannot be reached, ConfigError when it refuses us.
+    """
+    name = name or f"eyrie:{os.getpid()}"
+    database = await Database.open(settings.postgres, name=name, size=connections)
+    redis = RedisPublisher(settings.redis, name=name)
+    try:
+        await redis.open()
+    except BaseException:
+        await database.close()
+        raise
+    return Stores(
+        cameras=PostgresCameraStore(database),
+        events=PostgresEventStore(database),
+        registry=PostgresRegistry(database),
+        dead_letters=PostgresDeadLetterStore(database),
+        actors=PostgresActorStore(database),
+        hubs=PostgresHubStore(database),
+        policy=PostgresPolicyStore(database),
+        publisher=redis,
+        database=database,
+        redis=redis,
+    )
+
+
+async def open_broker(settings: Settings, *, name: str = "") -> RedisBroker:
+    """Connect a hub's broker: two connections to Redis. Raises Unavailable or ConfigError."""
+    broker = RedisBroker(settings.redis, name=name or f"eyrie:{os.getpid()}")
+    try:
+        await broker.open()
+    except BaseException:
+        await broker.close()
+        raise
+    return broker

@@ -1,0 +1,41 @@
+"""`eyrie up` from nothing: a live wall within 30 s, a clean stop that loses nothing, and a start that goes on."""
+
+import os
+import signal
+
+import pytest
+
+from storage.data_dir import start_time
+from tests.support.product import Product, committed_seqs, data_folder, eyrie, product
+from tests.support.waiting import block_until
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+FIRST_PUBLICATION_S = 30.0  # what the product promises, installation apart
+
+
+def test_the_first_live_publication_comes_within_30_s_and_a_stop_loses_nothing() -> None:
+    with data_folder() as path:
+        with product(path, "--cameras", "2") as first:
+            assert 0 < first.ready["first_publication_s"] < FIRST_PUBLICATION_S
+            block_until(lambda: committed_seqs(first.data) > 20, "observations are committed", within_s=30)
+            verdict = first.stop()
+        assert verdict == {"stopped": True, "durable": True}
+        with product(path, "--cameras", "2") as second:
+            block_until(lambda: committed_seqs(second.data) > 0, "the next start goes on", within_s=30)
+            second.stop()
+        verified = eyrie("audit", "verify", path)
+        assert verified.returncode == 0, verified.stdout
+
+
+def test_what_a_killed_launcher_leaves_is_ended_by_the_next_start() -> None:
+    with data_folder() as path:
+        killed = Product(path, ["--cameras", "2"])
+        killed.wait_ready()
+        family = {pid: start_time(pid) for pid in killed.processes()}
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.reap()
+        with product(path, "--cameras", "2") as again:
+            left = [pid for pid, started in family.items() if started is not None and start_time(pid) == started]
+            assert left == []
+            assert again.ready["ready"] is True

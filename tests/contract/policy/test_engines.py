@@ -1,0 +1,86 @@
+"""One suite for every engine: the embedded one, and a real OPA where there is one. They must agree."""
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from actors.core.settings import OpaSettings
+from policy import guard
+from policy.opa_engine import OpaEngine
+from policy.ports import Engine, Question
+from policy.rego_engine import RegoEngine
+from policy.sources import PACKAGED, read_sources, revision
+from tests.support.opa_server import MISSING, opa_binary, opa_server
+from tests.support.policy_cases import grid, question, written
+
+
+@pytest.fixture(scope="module", params=["regopy", pytest.param("opa", marks=pytest.mark.opa)])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    sources = read_sources()
+    if request.param == "regopy":
+        yield RegoEngine(sources)
+        return
+    binary = opa_binary()
+    if binary is None:
+        pytest.skip(MISSING)
+    with opa_server(binary) as url:
+        made = OpaEngine(OpaSettings(url=url, timeout_s=5.0), revision(sources))
+        yield made
+        made.close()
+
+
+def test_the_cases(engine: Engine) -> None:
+    cases = written("cases")
+    made = engine.decide([question(case["input"]) for case in cases])
+    wrong = [
+        case["name"]
+        for case, decision in zip(cases, made, strict=True)
+        if (decision.allow, decision.reason) != (case["allow"], case["reason"])
+    ]
+    assert wrong == []
+    assert {decision.revision for decision in made} == {engine.revision} == {revision(read_sources())}
+
+
+def test_the_obligations(engine: Engine) -> None:
+    cases = written("obligations")
+    made = engine.decide([question(case["input"]) for case in cases])
+    assert [(d.allow, list(d.redact), d.max_hz) for d in made] == [(True, case["redact"], case["max_hz"]) for case in cases]
+
+
+@pytest.mark.parametrize(
+    "subject", [{"who": "a\x00"}, {"who": "x" * 129}, {"n": 2**63}, {"n": 1.5}, {"who": '"'}, {"deep": [[[[[[[[[[]]]]]]]]]]}]
+)
+def test_questions_out_of_bounds_are_denied(engine: Engine, subject: dict[str, Any]) -> None:
+    assert engine.decide([Question("connect", subject, {})]) == [guard.denied(guard.BAD_QUESTION, engine.revision)]
+
+
+def test_nothing_asked_is_nothing_answered(engine: Engine) -> None:
+    assert engine.decide([]) == []
+
+
+@pytest.mark.opa
+def test_both_engines_agree_on_the_whole_grid() -> None:
+    binary = opa_binary()
+    if binary is None:
+        pytest.skip(MISSING)
+    sources, asked = read_sources(), grid()
+    embedded = RegoEngine(sources).decide(asked)
+    with opa_server(binary) as url:
+        served = OpaEngine(OpaSettings(url=url, timeout_s=5.0), revision(sources))
+        answers = served.decide(asked)
+        served.close()
+    assert len(asked) > 1500
+    assert [pair for pair in zip(asked, embedded, answers, strict=True) if pair[1] != pair[2]] == []
+    assert 0.02 < sum(decision.allow for decision in embedded) / len(embedded) < 0.5
+
+
+@pytest.mark.opa
+def test_opa_itself_checks_and_tests_the_policy() -> None:
+    binary = opa_binary()
+    if binary is None:
+        pytest.skip(MISSING)
+    for command in (["check", "--strict"], ["test"], ["fmt", "--fail", "--list"]):
+        done = subprocess.run([binary, *command, str(PACKAGED)], capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,1 @@
+"""One suite for the stores and their doubles."""

@@ -1,0 +1,132 @@
+"""`storage.ports.Registry` and `DeadLetterStore`, what changes them: the doubles and PostgreSQL."""
+
+import pytest
+
+from actors.core.commits import Replayed
+from actors.core.errors import Conflict, NotFound
+from storage.ports import SceneChange
+from tests.support.store_fixtures import Contract
+from tests.support.store_rows import OWNER, RECEIVED_US, event_of, row_of, running
+
+PLACE = b'{"latitude":52.5,"longitude":13.4}'
+
+
+async def test_sites_are_added_changed_and_deleted_under_their_version(contract: Contract) -> None:
+    registry = contract.registry
+    assert await registry.add_site("north", name="North", place=PLACE)
+    assert not await registry.add_site("north", name="again")
+    assert await registry.update_site("north", name="Northern", place=PLACE, expected_version=1) == 2
+    assert await registry.update_site("north", name="lost", place=PLACE, expected_version=1) is None
+    site = await registry.site("north")
+    assert site is not None
+    assert (site.name, site.place, site.version) == ("Northern", PLACE, 2)
+    assert not await registry.remove_site("north", expected_version=1)
+    assert await registry.remove_site("north", expected_version=2)
+    assert await registry.site("north") is None
+    with pytest.raises(NotFound):
+        await registry.update_site("north", name="", place=b"{}")
+    assert await registry.add_site("north")
+    back = await registry.site("north")
+    assert back is not None
+    assert back.version == 4, "an ETag from before the deletion never fits again"
+
+
+async def test_sites_come_a_page_at_a_time(contract: Contract) -> None:
+    for name in ("b", "a", "c"):
+        await contract.registry.add_site(name)
+    assert [site.site for site in await contract.registry.sites(limit=2)] == ["a", "b"]
+    assert [site.site for site in await contract.registry.sites(after="b")] == ["c"]
+
+
+async def test_a_site_with_cameras_stays(contract: Contract) -> None:
+    await contract.registry.add_site("north")
+    await contract.registry.add_camera("cam-1", "north")
+    with pytest.raises(Conflict):
+        await contract.registry.remove_site("north")
+    await contract.registry.remove_camera("cam-1")
+    assert await contract.registry.remove_site("north")
+
+
+async def test_a_camera_needs_a_registered_site(contract: Contract) -> None:
+    with pytest.raises(NotFound):
+        await contract.registry.add_camera("cam-1", "nowhere")
+    await contract.registry.register("cam-1", "north")
+    assert (await contract.registry.site("north")) is not None, "what an edge brings about has its site"
+    assert not await contract.registry.add_camera("cam-1", "north")
+
+
+async def test_cameras_change_under_their_version(contract: Contract) -> None:
+    registry = contract.registry
+    await registry.add_site("north")
+    assert await registry.add_camera("cam-1", "north", name="Gate", tags=["a"], scene=b'{"min_hits":2}')
+    assert await registry.update_camera("cam-1", name="Door", tags=["b", "c"], expected_version=1) == 2
+    assert await registry.update_camera("cam-1", name="lost", tags=[], expected_version=1) is None
+    assert await registry.set_scene("cam-1", b"{}", expected_version=1) == 2
+    found = await registry.camera("cam-1")
+    assert found is not None
+    assert (found.name, found.tags, found.scene_version, found.version) == ("Door", ["b", "c"], 2, 3)
+    with pytest.raises(NotFound):
+        await registry.update_camera("unknown", name="", tags=[])
+
+
+async def test_a_deleted_camera_is_not_there_and_nothing_of_it_is_lost(contract: Contract) -> None:
+    generation, position = (await running(contract.registry, contract.cameras, ["cam-1"]))["cam-1"]
+    assert await contract.cameras.commit([row_of("cam-1", generation, position, events=[event_of("cam-1", position)])]) == {"cam-1"}
+    assert not await contract.registry.remove_camera("cam-1", expected_version=9)
+    assert await contract.registry.remove_camera("cam-1", expected_version=1)
+    assert await contract.registry.camera("cam-1") is None
+    assert await contract.registry.cameras() == []
+    assert await contract.cameras.owners() == {}
+    assert await contract.cameras.activate(OWNER, ["cam-1"]) == []
+    assert len(await contract.events.latest("cam-1", 10)) == 1
+    assert not await contract.registry.register("cam-1", "site"), "an edge does not bring it back"
+    assert await contract.registry.camera("cam-1") is None
+    with pytest.raises(NotFound):
+        await contract.registry.remove_camera("cam-1")
+
+
+async def test_a_camera_that_comes_back_goes_on_where_it_stood(contract: Contract) -> None:
+    generation, position = (await running(contract.registry, contract.cameras, ["cam-1"]))["cam-1"]
+    await contract.registry.remove_camera("cam-1")
+    assert await contract.registry.add_camera("cam-1", "site", name="Back")
+    found = await contract.registry.camera("cam-1")
+    assert found is not None
+    assert found.name == "Back"
+    assert (found.version > 1, found.scene_version > 1) == (True, True), "an ETag from before the deletion never fits again"
+    (activation,) = await contract.cameras.activate(OWNER, ["cam-1"])
+    assert activation.generation > generation
+    assert activation.position.epoch == position.epoch
+
+
+async def test_changed_scenes_are_told_against_the_known_versions(contract: Contract) -> None:
+    for name in ("cam-1", "cam-2", "cam-3"):
+        await contract.registry.register(name, "north")
+    assert await contract.registry.changed_scenes({"cam-1": 1, "cam-2": 1, "cam-3": 1}) == []
+    await contract.registry.set_scene("cam-1", b'{"min_hits":2}')
+    await contract.registry.remove_camera("cam-3")
+    found = await contract.registry.changed_scenes({"cam-1": 1, "cam-2": 1, "cam-3": 1})
+    assert found == [SceneChange("cam-1", b'{"min_hits":2}', 2), SceneChange("cam-3", None, 0)]
+    assert await contract.registry.changed_scenes({}) == []
+
+
+async def test_a_dead_letter_says_who_handled_it(contract: Contract) -> None:
+    letter = await contract.dead_letters.add("cam-1", "s", "bad", "why", b"{}", RECEIVED_US)
+    assert await contract.dead_letters.get(letter + 1) is None
+    assert await contract.dead_letters.mark([letter], "discarded", reason="a test\x00", by="ada") == 1
+    found = await contract.dead_letters.get(letter)
+    assert found is not None
+    assert (found.status, found.reason, found.by) == ("discarded", "a test\ufffd", "ada")
+
+
+async def test_a_replay_is_marked_with_the_commit_of_its_event_or_not_at_all(contract: Contract) -> None:
+    generation, position = (await running(contract.registry, contract.cameras, ["cam-1"]))["cam-1"]
+    letters = [await contract.dead_letters.add(name, "s", "bad", "why", b"{}", RECEIVED_US) for name in ("cam-1", "cam-2")]
+    row = row_of("cam-1", generation, position, seqs=0, events=[event_of("cam-1", position)])
+    replays = [Replayed(letter, "ada") for letter in letters]
+    stale = row_of("cam-1", generation - 1, position, seqs=0)
+    stale.replayed.extend(replays)
+    row.replayed.extend(replays)
+    assert await contract.cameras.commit([stale]) == set()
+    assert [letter.status for letter in await contract.dead_letters.list()] == ["new", "new"]
+    assert await contract.cameras.commit([row]) == {"cam-1"}
+    assert [(letter.status, letter.by) for letter in await contract.dead_letters.list()] == [("replayed", "ada"), ("new", "")]

@@ -1,0 +1,78 @@
+"""The private Ray head: joinable with its token only, on loopback, and gone with everything it started."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.ray_head import RayHead, descendants, environment
+from storage.data_dir import DataDir, start_time
+from tests.support.product import ROOT, data_folder
+from tests.support.waiting import block_until
+
+pytestmark = pytest.mark.ray
+
+JOIN = """
+import sys, ray
+ray.init(address=sys.argv[1], namespace="test", log_to_driver=False, configure_logging=False)
+print(int(ray.cluster_resources()["camera_slot"]))
+"""
+
+
+@pytest.fixture
+def data() -> Iterator[DataDir]:
+    with data_folder() as path:
+        made = DataDir(path)
+        made.prepare()
+        yield made
+
+
+def join(head: RayHead, token_file: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", JOIN, head.address], env={**environment(token_file), "PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_it_is_joined_with_its_token_and_leaves_nothing(data: DataDir, tmp_path: Path) -> None:
+    head = RayHead(data, cameras=7)
+    head.spawn()
+    try:
+        head.wait()
+        assert head.address.startswith("127.")
+        assert stat.S_IMODE(head.token_file.stat().st_mode) == 0o600
+        assert join(head, head.token_file).stdout.split() == ["7"]
+        other = tmp_path / "other.token"
+        other.write_text("0" * 64, encoding="ascii")
+        assert join(head, other).returncode != 0
+        family = {pid: start_time(pid) for pid in descendants(next(r.pid for r in data.noted() if r.name == "ray"))}
+        assert len(family) >= 3
+    finally:
+        head.stop()
+    assert [pid for pid, started in family.items() if started is not None and start_time(pid) == started] == []
+    assert list(data.run.glob("*.pid")) == []
+    assert not head.alive()
+
+
+def test_it_starts_again_after_a_kill(data: DataDir) -> None:
+    head = RayHead(data, cameras=1)
+    head.spawn()
+    try:
+        head.wait()
+        first = head.address
+        for record in data.noted():
+            os.kill(record.pid, signal.SIGKILL)
+        block_until(lambda: not head.alive(), "the head is gone")
+        head.stop()
+        assert data.end_leftovers() == []
+        head.spawn()
+        head.wait()
+        assert head.address != ""
+        assert head.address != first
+    finally:
+        head.stop()

@@ -1,0 +1,89 @@
+"""The public test suite of centrifuge-python, as its authors wrote it, against hubs with the compatibility profile and a real Redis."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.compatible_hubs import compatible_hubs
+from tests.support.store_servers import redis
+
+REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "centrifuge-suite.txt"
+CLASS_S = 90  # its tests wait without deadlines
+FETCH_S = 120
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked suite."""
+    folder = tmp_path_factory.mktemp("centrifuge")
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--require-hashes", "-r"]
+    fetched = subprocess.run([*command, str(REQUIREMENTS), "-d", str(folder)], check=False, capture_output=True, timeout=FETCH_S, text=True)
+    if fetched.returncode:
+        if os.environ.get("CI"):
+            pytest.fail(f"the suite cannot be fetched: {fetched.stderr[-500:]}")
+        pytest.skip("the suite cannot be fetched here")
+    [archive] = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    [unpacked] = [path for path in folder.iterdir() if path.is_dir()]
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    """A Redis of its own."""
+    with redis() as (_, url):
+        yield url
+
+
+@pytest.mark.parametrize("hubs", [1, 2])
+async def test_public_suite_passes(suite: Path, redis_url: str, tmp_path: Path, hubs: int) -> None:
+    tests = suite / "tests" / "test_client.py"
+    original = tests.read_text("utf-8")
+    classes = re.findall(r"^class (Test\w+)\(", original, re.MULTILINE)
+    assert len(classes) >= 20, "the suite is not what it was"
+    failed: dict[str, str] = {}
+    ran = 0
+    async with compatible_hubs(tmp_path, redis_url, hubs) as port:
+        for path in (tests, suite / "tests" / "centrifugo.py"):
+            path.write_text(re.sub(r"localhost:(8000|\d+)(?=[/\"])", f"127.0.0.1:{port}", _pristine(path)), "utf-8")
+        for name in classes:
+            count, output = await _run(suite, f"tests.test_client.{name}")
+            ran += count
+            if output:
+                failed[name] = output
+    assert not failed, "\n\n".join(f"{name}:\n{output}" for name, output in failed.items())
+    assert ran == 62
+
+
+def _pristine(path: Path) -> str:
+    """The file as it was unpacked, kept beside it."""
+    kept = path.with_suffix(".unpacked")
+    if not kept.exists():
+        kept.write_bytes(path.read_bytes())
+    return kept.read_text("utf-8")
+
+
+async def _run(suite: Path, name: str) -> tuple[int, str]:
+    """(how many tests ran, what went wrong)."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "unittest", name, cwd=suite, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": str(suite)},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(CLASS_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return 0, f"no end after {CLASS_S} s"
+    text = output.decode(errors="replace")
+    found = re.search(r"^Ran (\d+) tests?", text, re.MULTILINE)
+    return int(found[1]) if found else 0, "" if process.returncode == 0 else text[-3000:]

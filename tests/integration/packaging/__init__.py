@@ -1,0 +1,1 @@
+"""What a wheel of Eyrie carries."""

@@ -1,0 +1,1 @@
+"""The stores against real servers: faults, concurrency, migrations."""

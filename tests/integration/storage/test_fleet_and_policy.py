@@ -1,0 +1,99 @@
+"""Heartbeats, policy marks and what happens at opening, against PostgreSQL."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from actors.core.errors import ConfigError, Unavailable
+from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
+from storage.postgres_pool import Database
+from storage.stores import Stores, open_stores
+from tests.support.store_fixtures import Servers
+
+
+async def test_actors_beat_until_they_are_removed(stores: Stores) -> None:
+    await stores.actors.put(ActorRecord("actor-2", "node-1", 11, "ready"))
+    await stores.actors.put(ActorRecord("actor-1", "node-1", 12))
+    await stores.database.fetch("UPDATE actors SET heartbeat = now() - interval '9 seconds'")
+    assert await stores.actors.beat("actor-1")
+    assert not await stores.actors.beat("unknown")
+    first, second = await stores.actors.all()
+    assert (first.name, first.state, first.pid) == ("actor-1", "starting", 12)
+    assert first.age_s < 5 < second.age_s
+    await stores.actors.put(ActorRecord("actor-2", "node-1", 11, "quarantined", "it crashed five times"))
+    second = (await stores.actors.all())[1]
+    assert (second.state, second.reason) == ("quarantined", "it crashed five times")
+    assert second.age_s < 30
+    await stores.actors.remove("actor-1")
+    assert [record.name for record in await stores.actors.all()] == ["actor-2"]
+
+
+async def test_hubs_say_where_they_listen(stores: Stores) -> None:
+    await stores.hubs.put(HubRecord("hub-1", "127.0.0.1", 8000, 8101, 7))
+    await stores.hubs.put(HubRecord("hub-1", "127.0.0.1", 8000, 8102, 8))
+    (hub,) = await stores.hubs.all()
+    assert (hub.host, hub.port, hub.private_port, hub.pid) == ("127.0.0.1", 8000, 8102, 8)
+    assert hub.age_s < 30
+    await stores.hubs.remove("hub-1")
+    assert await stores.hubs.all() == []
+
+
+async def test_policy_marks(stores: Stores) -> None:
+    policy = stores.policy
+    assert await policy.marks() == PolicyMarks(None, [])
+    await policy.put_revision("r1", b"one", active=True)
+    await policy.put_revision("r2", b"two", active=False)
+    assert (await policy.marks()).revision == "r1"
+    await asyncio.gather(policy.put_revision("r2", b"two", active=True), policy.put_revision("r3", b"three", active=False))
+    assert (await policy.marks()).revision == "r2"
+    assert await policy.revision("r1") == b"one"
+    assert await policy.revision("unknown") is None
+    await policy.revoke(Revocation("jti", "token-1", 1000))
+    await policy.revoke(Revocation("subject", "ann", 2000))
+    await policy.revoke(Revocation("subject", "ann", 1500))
+    assert (await policy.marks()).revocations == [Revocation("jti", "token-1", 1000), Revocation("subject", "ann", 2000)]
+    assert (await policy.marks(max_age_s=0.0)).revocations == []
+
+
+async def test_the_password_comes_from_its_file(servers: Servers, tmp_path: Path) -> None:
+    missing = msgspec.structs.replace(servers.settings.postgres, password_file=str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match=r"password_file"):
+        await Database.open(missing, name="x")
+    (tmp_path / "password").write_text("not asked for\n")
+    database = await Database.open(msgspec.structs.replace(missing, password_file=str(tmp_path / "password")), name="x")
+    await database.close()
+
+
+async def test_a_server_that_is_not_there(servers: Servers, tmp_path: Path) -> None:
+    away = msgspec.structs.replace(servers.settings.postgres, dsn=f"postgresql://eyrie@/postgres?host={tmp_path}")
+    with pytest.raises(Unavailable, match=r"cannot be reached"):
+        await open_stores(msgspec.structs.replace(servers.settings, postgres=away))
+    unknown = msgspec.structs.replace(away, dsn=servers.settings.postgres.dsn.replace("/postgres?", "/nothing?"))
+    with pytest.raises(ConfigError, match=r"nothing"):
+        await open_stores(msgspec.structs.replace(servers.settings, postgres=unknown))
+
+
+async def test_a_database_without_our_tables(servers: Servers) -> None:
+    bare = msgspec.structs.replace(
+        servers.settings.postgres, dsn=servers.settings.postgres.dsn.replace("/postgres?", "/template1?")
+    )  # fmt: skip
+    stores = await open_stores(msgspec.structs.replace(servers.settings, postgres=bare))
+    with pytest.raises(ConfigError, match=r"does not fit"):
+        await stores.cameras.owners()
+    await stores.close()
+
+
+async def test_an_export_sees_one_moment_and_may_be_left_early(stores: Stores) -> None:
+    await stores.database.fetch(
+        "INSERT INTO events SELECT 'cam-1', 'e1', n, now(), now(), 't', 'info', 'site', 's', n, NULL, NULL, NULL, NULL, '{}', '' "
+        "FROM generate_series(1, 1500) n"
+    )
+    export = stores.events.export()
+    assert (await anext(export)).offset == 1
+    await stores.database.fetch("DELETE FROM events")
+    assert len([row async for row in export]) == 1499
+    again = stores.events.export()
+    assert [row async for row in again] == []
+    assert await stores.database.fetch_value("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == 0

@@ -1,0 +1,1 @@
+"""Tests. Holds no import by rule."""

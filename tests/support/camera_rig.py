@@ -1,0 +1,145 @@
+"""A camera actor over real stores, and a hub made of calls: what the integration tests of `actors` share."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from actors.camera_actor import CameraActor, wall_us
+from actors.core import deliveries
+from actors.core.deliveries import Acked, Answer, Attach, Data, Item
+from actors.core.settings import CameraSettings, PostgresSettings, RedisSettings, Settings
+from actors.core.times import rfc3339
+from storage.fleet_ports import ActorRecord
+from storage.ports import EventRow, Publication
+from storage.stores import Stores, open_stores
+from tests.support.waiting import until
+
+T0_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
+SCENE = msgspec.json.encode(
+    {"zones": {"door": {"points": [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]], "enter_frames": 1}}, "min_hits": 1}
+)
+
+
+def settings_of(dsn: str, url: str, **camera: Any) -> Settings:
+    """Settings over these servers, with short intervals."""
+    return Settings(
+        postgres=PostgresSettings(dsn=dsn, command_timeout_s=10.0),
+        redis=RedisSettings(url=url, timeout_s=5.0),
+        camera=CameraSettings(**{"commit_interval_s": 0.02, "heartbeat_s": 0.2, **camera}),
+    )
+
+
+def walk(seqs: Sequence[int], *, every_us: int = 100_000) -> list[bytes]:
+    """Observations of a person who is in zone ``door`` at even tens of seqs and outside at odd ones."""
+    observations = []
+    for seq in seqs:
+        x = 0.2 if (seq // 10) % 2 == 0 else 0.8
+        seen = {"label": "person", "box": [x - 0.05, 0.4, x + 0.05, 0.6], "score": 0.9, "id": "p1"}
+        observations.append(msgspec.json.encode({"time": rfc3339(T0_US + seq * every_us), "objects": [seen]}))
+    return observations
+
+
+class Process:
+    """A camera actor "process" that can be cut off like one that was killed."""
+
+    def __init__(self, actor: CameraActor, stores: Stores) -> None:
+        self.actor = actor
+        self.stores = stores
+        self.hub = f"hub-{secrets.token_hex(2)}"
+        self.answers: list[Answer] = []
+        self._polls: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def begin(cls, settings: Settings, stores: Stores, cameras: Sequence[str], *, name: str = "") -> "Process":
+        """Assign `cameras` to a new incarnation and activate them there."""
+        name = name or f"actor.{secrets.token_hex(4)}"
+        own = await open_stores(settings, name=name)
+        owners = await stores.cameras.owners()
+        await own.actors.put(ActorRecord(name))
+        for camera in cameras:
+            assert await own.cameras.assign(camera, name, previous=owners[camera])
+        actor = CameraActor(name, own, settings.camera)
+        actor.start()
+        assert await actor.adopt(cameras) == {}
+        return cls(actor, own)
+
+    def send(self, *items: Item) -> None:
+        """One call, its answers collected in `answers`."""
+        task = asyncio.create_task(self._call(list(items)))
+        self._polls.add(task)
+        task.add_done_callback(self._polls.discard)
+
+    async def _call(self, items: list[Item]) -> None:
+        reply = await self.actor.deliver(self.hub, deliveries.encoder.encode(items))
+        self.answers += deliveries.answers_decoder.decode(reply)
+
+    def attach(self, camera: str, session: str = "s1", link: str = "1") -> None:
+        """A hello."""
+        self.send(Attach(camera, f"{self.hub}/{link}", session, 1, wall_us()))
+
+    def data(self, camera: str, seqs: Sequence[int], session: str = "s1", link: str = "1") -> None:
+        """Observations `seqs` (contiguous) of :func:`walk`."""
+        self.send(Data(camera, f"{self.hub}/{link}", session, seqs[0], wall_us(), "json", walk(seqs)))
+
+    def of(self, kind: type[Any], camera: str = "") -> list[Any]:
+        """Answers of one kind."""
+        return [answer for answer in self.answers if isinstance(answer, kind) and camera in ("", answer.camera)]
+
+    async def acked(self, camera: str, seq: int) -> None:
+        """Wait for the ack of `seq`, polling as a hub does."""
+
+        def there() -> bool:
+            if any(ack.seq >= seq for ack in self.of(Acked, camera)):
+                return True
+            if not self._polls:
+                self.send()
+            return False
+
+        await until(there, what=f"the ack of {camera} {seq}")
+
+    async def has(self, kind: type[Any], times: int = 1) -> None:
+        """Wait for answers of one kind, polling."""
+
+        def there() -> bool:
+            if len(self.of(kind)) >= times:
+                return True
+            if not self._polls:
+                self.send()
+            return False
+
+        await until(there, what=f"{times} × {kind.__name__}")
+
+    def freeze(self) -> None:
+        """Like SIGKILL: the loops end at once, nothing is committed or published any more."""
+        self.actor._commits.end()
+        self.actor._live.end()
+        for task in self.actor._tasks:
+            task.remove_done_callback(self.actor._loop_ended)
+            task.cancel()
+
+    async def end(self) -> None:
+        """Close without a last commit."""
+        self.freeze()
+        for task in [*self._polls, *self.actor._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._polls, *self.actor._tasks, return_exceptions=True)
+        await self.stores.close()
+
+
+async def events_of(stores: Stores, camera: str) -> list[EventRow]:
+    """All stored events of a camera's current epoch."""
+    position = (await stores.cameras.ownership([camera]))[camera].position
+    return await stores.events.after(camera, position.epoch, 0, 10_000)
+
+
+def types(rows: Sequence[EventRow]) -> list[str]:
+    """Their types."""
+    return [msgspec.json.decode(row.body)["type"] for row in rows]
+
+
+def shown(publications: Sequence[Publication]) -> list[int]:
+    """Offsets of published events, in order."""
+    return [publication.offset for publication in publications if publication.kind == "event"]

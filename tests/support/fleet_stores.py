@@ -1,0 +1,90 @@
+"""Doubles of the two stores that the supervisor uses; `away` makes their reads and assignments fail."""
+
+from collections.abc import Mapping, Sequence
+
+from actors.core.commits import Activation, CommitRow, Ownership
+from actors.core.errors import Unavailable
+from storage.fleet_ports import ActorRecord
+
+
+class MemoryCameras:
+    """Owners only: what `storage.ports.CameraStore` is for a supervisor."""
+
+    def __init__(self, *cameras: str) -> None:
+        self.owner: dict[str, str | None] = dict.fromkeys(cameras)
+        self.away = False
+
+    async def assign(self, camera: str, owner: str, *, previous: str | None) -> bool:
+        """Compare and swap."""
+        self._check()
+        if self.owner[camera] not in (previous, owner):
+            return False
+        self.owner[camera] = owner
+        return True
+
+    async def owners(self) -> dict[str, str | None]:
+        """All."""
+        self._check()
+        return dict(self.owner)
+
+    async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
+        """Not asked by a supervisor."""
+        raise NotImplementedError
+
+    async def open_session(self, camera: str, owner: str, generation: int, session: str) -> str:
+        """Not asked by a supervisor."""
+        raise NotImplementedError
+
+    async def commit(self, rows: Sequence[CommitRow]) -> set[str]:
+        """Not asked by a supervisor."""
+        raise NotImplementedError
+
+    async def ownership(self, cameras: Sequence[str]) -> dict[str, Ownership]:
+        """Not asked by a supervisor."""
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        if self.away:
+            raise Unavailable("PostgreSQL is away")
+
+
+class MemoryActors:
+    """`storage.fleet_ports.ActorStore`; `ages` sets what a record's age is read as."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, ActorRecord] = {}
+        self.away = False
+        self.ages: dict[str, float] = {}
+
+    async def put(self, record: ActorRecord) -> None:
+        """Insert or replace."""
+        self.records[record.name] = record
+
+    async def beat(self, name: str) -> bool:
+        """Known?"""
+        return name in self.records
+
+    async def all(self) -> list[ActorRecord]:
+        """All, with their ages."""
+        if self.away:
+            raise Unavailable("PostgreSQL is away")
+        return [
+            ActorRecord(r.name, r.node, r.pid, r.state, r.reason, r.started_us, self.ages.get(r.name, 0.0)) for r in self.records.values()
+        ]
+
+    async def remove(self, name: str) -> None:
+        """Forget."""
+        self.records.pop(name, None)
+
+
+class FleetStores:
+    """Both together."""
+
+    def __init__(self, *cameras: str) -> None:
+        self.cameras = MemoryCameras(*cameras)
+        self.actors = MemoryActors()
+        self.closed = False
+
+    async def close(self) -> None:
+        """Note it."""
+        self.closed = True

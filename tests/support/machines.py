@@ -1,0 +1,138 @@
+"""A double of `cluster.ports.Machine`: processes in memory that die, hang or refuse as told."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from actors.core.errors import Unavailable
+from cluster.ports import CameraProcess, Process
+from tests.support.fleet_stores import MemoryActors, MemoryCameras
+
+
+class FakeProcess:
+    """Any process. Switches: `broken` (open fails), `refuses` (cameras that adopt refuses), `mute` (describes that fail first),
+    `hangs` (at stop). `die` ends it."""
+
+    def __init__(self, machine: "FakeMachine", name: str) -> None:
+        self.name = name
+        self.machine = machine
+        self.broken = machine.broken
+        self.refuses: dict[str, str] = machine.refuses
+        self.hosted: dict[str, Any] = {}
+        self.gate = asyncio.Event()
+        self.dead = asyncio.Event()
+        self.stopped = False
+        self.killed = False
+        self.mute = 0
+        self.hangs = False
+        self.grace_s = 0.0
+        if not machine.hold_opens:
+            self.gate.set()
+
+    async def open(self, timeout_s: float) -> object:
+        """Ready once the gate is open."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.gate.wait()
+        except TimeoutError as error:
+            raise Unavailable(f"{self.name} is too slow") from error
+        if self.broken:
+            raise Unavailable(f"{self.name} is broken")
+        return {"node": "here", "pid": 1}
+
+    async def adopt(self, cameras: Sequence[str], timeout_s: float) -> dict[str, str]:
+        """Host them, as far as the store agrees."""
+        if self.dead.is_set():
+            raise Unavailable(f"{self.name} is gone")
+        refused = {}
+        for camera in cameras:
+            if camera in self.refuses:
+                refused[camera] = self.refuses[camera]
+            elif self.machine.cameras.owner.get(camera) != self.name:
+                refused[camera] = "another actor owns it"
+            else:
+                self.hosted[camera] = {}
+        return refused
+
+    async def release(self, cameras: Sequence[str], timeout_s: float) -> None:
+        """Give them up."""
+        for camera in cameras:
+            self.hosted.pop(camera, None)
+
+    async def describe(self, timeout_s: float) -> dict[str, Any]:
+        """What it hosts."""
+        if self.dead.is_set():
+            raise Unavailable(f"{self.name} is gone")
+        if self.mute:
+            self.mute -= 1
+            raise Unavailable(f"{self.name} is too slow")
+        return {"hosted": dict(self.hosted), "given_up": {}}
+
+    async def died(self) -> str:
+        """Wait for `die` or `kill`."""
+        await self.dead.wait()
+        return "told to"
+
+    async def stop(self, grace_s: float) -> bool:
+        """Note the order of stops."""
+        self.grace_s = grace_s
+        if self.hangs:
+            await asyncio.sleep(grace_s)
+            raise Unavailable(f"{self.name} hangs")
+        self.stopped = True
+        self.machine.stops.append(self.name)
+        return True
+
+    def kill(self) -> None:
+        """End it."""
+        self.killed = True
+        self.dead.set()
+
+    def die(self) -> None:
+        """As if the process had crashed."""
+        self.dead.set()
+
+
+class FakeMachine:
+    """Starts :class:`FakeProcess`; the newest of a name is in `processes`."""
+
+    def __init__(self, cameras: MemoryCameras, actors: MemoryActors, *, cores: int = 2) -> None:
+        self.cameras = cameras
+        self.actors = actors
+        self.processes: dict[str, FakeProcess] = {}
+        self.started: list[str] = []
+        self.stops: list[str] = []
+        self.broken = False
+        self.hold_opens = False
+        self.refuses: dict[str, str] = {}
+        self._cores = cores
+
+    def cores(self) -> int:
+        """See the port."""
+        return self._cores
+
+    def start_cameras(self, name: str, cameras: int) -> CameraProcess:
+        """See the port."""
+        return self._start(name)
+
+    async def find_cameras(self, name: str) -> CameraProcess | None:
+        """See the port."""
+        found = self.processes.get(name)
+        return None if found is None or found.dead.is_set() else found
+
+    async def start_hub(self, index: int) -> Process:
+        """See the port."""
+        return self._start(f"hub-{index}")
+
+    async def start_policy(self, index: int) -> Process:
+        """See the port."""
+        return self._start(f"policy-{index}")
+
+    def of_cameras(self) -> list[FakeProcess]:
+        """Living processes of cameras."""
+        return [p for p in self.processes.values() if not p.dead.is_set() and not p.name.startswith(("hub-", "policy-"))]
+
+    def _start(self, name: str) -> FakeProcess:
+        process = self.processes[name] = FakeProcess(self, name)
+        self.started.append(name)
+        return process

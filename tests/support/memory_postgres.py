@@ -1,0 +1,252 @@
+"""Doubles of the PostgreSQL stores: the same contracts in memory, with failure switches (`faults`). One
+database, several stores over it.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from actors.core.commits import Activation, CommitRow, Ownership, Position
+from actors.core.errors import BadInput, Conflict
+from storage.ports import CameraRecord, DeadLetterRow, EventRow, SiteRecord
+from storage.postgres_rows import MAX_DETAIL, find_poison, storable
+from tests.support.faults import Faults
+
+
+@dataclass
+class Row:
+    """A camera's row."""
+
+    position: Position
+    owner: str | None = None
+    generation: int = 0
+    snapshot: bytes | None = None
+    sessions: set[str] = field(default_factory=set)
+
+
+@dataclass
+class StoredRow:
+    """An event and the site it happened in."""
+
+    site: str
+    row: EventRow
+
+
+@dataclass
+class MemoryDatabase:
+    """What the stores share. Tests may look into it."""
+
+    sites: dict[str, SiteRecord] = field(default_factory=dict)
+    cameras: dict[str, CameraRecord] = field(default_factory=dict)
+    deleted_sites: dict[str, SiteRecord] = field(default_factory=dict)
+    deleted_cameras: dict[str, CameraRecord] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
+    events: list[StoredRow] = field(default_factory=list)
+    homeless: int = 0
+    dead_letters: list[DeadLetterRow] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+
+
+class MemoryCameraStore:
+    """`storage.ports.CameraStore`. Operations: assign, activate, open_session, commit, ownership, owners."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self.database = database
+        self.faults = database.faults
+
+    async def assign(self, camera: str, owner: str, *, previous: str | None) -> bool:
+        """See the port."""
+
+        def act() -> bool:
+            row = self.database.rows.get(camera)
+            if row is None or row.owner not in (previous, owner):
+                return False
+            row.owner = owner
+            return True
+
+        return await self.faults.run("assign", act)
+
+    async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
+        """See the port."""
+
+        def act() -> list[Activation]:
+            found = []
+            for camera in sorted(cameras):
+                row = self.database.rows.get(camera)
+                if row is None or row.owner != owner or camera not in self.database.cameras:
+                    continue
+                row.generation = max(row.generation, (above or {}).get(camera, 0)) + 1
+                record = self.database.cameras[camera]
+                found.append(
+                    Activation(camera, record.site, row.generation, row.position, row.snapshot, record.scene, record.scene_version)
+                )
+            return found
+
+        return await self.faults.run("activate", act)
+
+    async def open_session(self, camera: str, owner: str, generation: int, session: str) -> str:
+        """See the port."""
+
+        def act() -> str:
+            row = self.database.rows.get(camera)
+            if row is None or (row.owner, row.generation) != (owner, generation):
+                return "fenced"
+            if row.position.session != session:
+                if session in row.sessions:
+                    return "superseded"
+                row.sessions.add(session)
+                row.position = msgspec.structs.replace(row.position, session=session, last_seq=0)
+            return "opened"
+
+        return await self.faults.run("open_session", act)
+
+    async def commit(self, rows: Sequence[CommitRow]) -> set[str]:
+        """See the port."""
+        if len({row.camera for row in rows}) != len(rows):
+            raise BadInput("a commit holds one row for each camera")
+        if (poison := find_poison(rows)) is not None:
+            raise poison
+        return await self.faults.run("commit", lambda: {row.camera for row in rows if self._move(row)})
+
+    def _move(self, new: CommitRow) -> bool:
+        row = self.database.rows.get(new.camera)
+        if row is None or (row.owner, row.generation) != (new.owner, new.generation):
+            return False
+        if _fence_of(row.position) != _fence_of(new.before):
+            return False
+        row.position = msgspec.structs.replace(new.after, session=row.position.session)
+        row.snapshot = new.snapshot
+        for stored in new.events:
+            e = stored.event
+            event = EventRow(new.camera, e.epoch, e.offset, stored.body, stored.hash, stored.received_us)
+            self.database.events.append(StoredRow(e.site, event))
+        for letter in new.dead_letters:
+            _bury(
+                self.database, new.camera, letter.session, letter.seq, letter.code, letter.detail, letter.raw, letter.received_us
+            )  # fmt: skip
+        for replayed in new.replayed:
+            _mark(self.database, [replayed.letter], "replayed", by=replayed.by, camera=new.camera)
+        return True
+
+    async def ownership(self, cameras: Sequence[str]) -> dict[str, Ownership]:
+        """See the port."""
+
+        def act() -> dict[str, Ownership]:
+            rows = {camera: self.database.rows[camera] for camera in cameras if camera in self.database.rows}
+            return {camera: Ownership(camera, row.owner, row.generation, row.position) for camera, row in rows.items()}
+
+        return await self.faults.run("ownership", act)
+
+    async def owners(self) -> dict[str, str | None]:
+        """See the port."""
+        rows, cameras = self.database.rows, self.database.cameras
+        return await self.faults.run("owners", lambda: {camera: row.owner for camera, row in rows.items() if camera in cameras})
+
+
+def _fence_of(position: Position) -> tuple[str, int, str, int]:
+    return position.session, position.last_seq, position.epoch, position.last_offset
+
+
+def _bury(
+    database: MemoryDatabase, camera: str, session: str, seq: int, code: str, detail: str, raw: bytes, received_us: int
+) -> int:  # fmt: skip
+    number = len(database.dead_letters) + 1
+    texts = [storable(text) for text in (camera, session, code)]
+    detail = storable(detail)[:MAX_DETAIL]
+    database.dead_letters.append(DeadLetterRow(number, texts[0], texts[1], seq, texts[2], detail, raw, received_us, "new"))
+    return number
+
+
+class MemoryEventStore:
+    """`storage.ports.EventStore`. Operations: after, latest, since, export, homeless."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self.database = database
+        self.faults = database.faults
+
+    def _of(self, camera: str) -> list[EventRow]:
+        found = (stored.row for stored in self.database.events if stored.row.camera == camera)
+        return sorted(found, key=lambda row: (row.epoch, row.offset))
+
+    async def after(self, camera: str, epoch: str, offset: int, limit: int) -> list[EventRow]:
+        """See the port."""
+
+        def act() -> list[EventRow]:
+            return [row for row in self._of(camera) if row.epoch == epoch and row.offset > offset][:limit]
+
+        return await self.faults.run("after", act)
+
+    async def homeless(self) -> int:
+        """See the port; `database.homeless` sets it."""
+        return await self.faults.run("homeless", lambda: self.database.homeless)
+
+    async def latest(self, camera: str, limit: int) -> list[EventRow]:
+        """See the port."""
+        return await self.faults.run("latest", lambda: self._of(camera)[-limit:])
+
+    async def since(self, site: str, received_us: int, limit: int) -> list[EventRow]:
+        """See the port."""
+
+        def act() -> list[EventRow]:
+            found = [stored.row for stored in self.database.events if stored.site == site and stored.row.received_us >= received_us]
+            return sorted(found, key=lambda row: (row.received_us, row.camera, row.epoch, row.offset))[:limit]
+
+        return await self.faults.run("since", act)
+
+    async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
+        """See the port."""
+
+        def act() -> Iterator[EventRow]:
+            known = {stored.row.camera for stored in self.database.events}
+            wanted = sorted(known if cameras is None else known & set(cameras))
+            return iter([row for camera in wanted for row in self._of(camera)])
+
+        for row in await self.faults.run("export", act):
+            yield row
+
+
+class MemoryDeadLetterStore:
+    """`storage.ports.DeadLetterStore`. Operations: add, list, get, mark."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self.database = database
+        self.faults = database.faults
+
+    async def add(self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int) -> int:
+        """See the port."""
+        return await self.faults.run("add", lambda: _bury(self.database, camera, session, 0, code, detail, raw, received_us))
+
+    async def list(self, *, camera: str | None = None, status: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetterRow]:
+        """See the port."""
+
+        def fits(letter: DeadLetterRow) -> bool:
+            return camera in (None, letter.camera) and status in (None, letter.status) and letter.id > after
+
+        return await self.faults.run("list", lambda: [letter for letter in self.database.dead_letters if fits(letter)][:limit])
+
+    async def get(self, letter: int) -> DeadLetterRow | None:
+        """See the port."""
+        return await self.faults.run("get", lambda: next((one for one in self.database.dead_letters if one.id == letter), None))
+
+    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "") -> int:
+        """See the port."""
+
+        def act() -> int:
+            if status not in ("new", "replayed", "discarded"):
+                raise Conflict(f"no such status: {status}")
+            return _mark(self.database, ids, status, reason=reason, by=by)
+
+        return await self.faults.run("mark", act)
+
+
+def _mark(
+    database: MemoryDatabase, ids: Sequence[int], status: str, *, reason: str = "", by: str = "", camera: str | None = None
+) -> int:  # fmt: skip
+    marked = 0
+    for index, letter in enumerate(database.dead_letters):
+        if letter.id in ids and letter.status == "new" and camera in (None, letter.camera):
+            handled = msgspec.structs.replace(letter, status=status, reason=storable(reason)[:MAX_DETAIL], by=storable(by))
+            database.dead_letters[index] = handled
+            marked += 1
+    return marked

@@ -1,0 +1,179 @@
+"""The double of `storage.ports.Registry`, over the database of `tests.support.memory_postgres`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from actors.core.commits import Position
+from actors.core.errors import Conflict, NotFound
+from actors.core.events import CHAIN_START
+from actors.core.identifiers import require_id
+from storage.epochs import new_epoch
+from storage.ports import CameraRecord, SceneChange, SiteRecord
+from tests.support.memory_postgres import MemoryDatabase, Row
+
+Record = TypeVar("Record")
+
+
+class MemoryRegistry:
+    """`storage.ports.Registry`. Operations: the names of its methods."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self.database = database
+        self.faults = database.faults
+
+    async def register(self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = ()) -> bool:
+        """See the port."""
+        require_id(camera, "camera")
+        require_id(site, "site")
+
+        def act() -> bool:
+            if camera in self.database.cameras or camera in self.database.deleted_cameras:
+                return False
+            self._add_site(SiteRecord(site))
+            self.database.cameras[camera] = CameraRecord(camera, site, name, scene, 1, list(tags))
+            self.database.rows[camera] = Row(Position("", 0, new_epoch(), 0, CHAIN_START))
+            return True
+
+        return await self.faults.run("register", act)
+
+    async def camera(self, camera: str) -> CameraRecord | None:
+        """See the port."""
+        return await self.faults.run("camera", lambda: self.database.cameras.get(camera))
+
+    async def cameras(self, site: str | None = None) -> list[CameraRecord]:
+        """See the port."""
+
+        def act() -> list[CameraRecord]:
+            return [record for _, record in sorted(self.database.cameras.items()) if site is None or record.site == site]
+
+        return await self.faults.run("cameras", act)
+
+    async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None) -> int | None:
+        """See the port."""
+
+        def act() -> int | None:
+            record = self.database.cameras.get(camera)
+            if record is None:
+                raise NotFound(f"camera {camera!r} is not registered")
+            if expected_version not in (None, record.scene_version):
+                return None
+            version = record.scene_version + 1
+            changed = msgspec.structs.replace(record, scene=scene, scene_version=version, version=record.version + 1)
+            self.database.cameras[camera] = changed
+            return version
+
+        return await self.faults.run("set_scene", act)
+
+    async def add_camera(self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}") -> bool:
+        """See the port."""
+        require_id(camera, "camera")
+        require_id(site, "site")
+
+        def act() -> bool:
+            if site not in self.database.sites:
+                raise NotFound(f"site {site} is not registered")
+            if camera in self.database.cameras:
+                return False
+            old = self.database.deleted_cameras.pop(camera, None)
+            versions = (1, 1) if old is None else (old.scene_version + 1, old.version + 1)
+            self.database.cameras[camera] = CameraRecord(camera, site, name, scene, versions[0], list(tags), versions[1])
+            self.database.rows.setdefault(camera, Row(Position("", 0, new_epoch(), 0, CHAIN_START)))
+            return True
+
+        return await self.faults.run("add_camera", act)
+
+    async def update_camera(self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None) -> int | None:
+        """See the port."""
+
+        def act() -> int | None:
+            record = _known(self.database.cameras, camera)
+            if expected_version not in (None, record.version):
+                return None
+            changed = msgspec.structs.replace(record, name=name, tags=list(tags), version=record.version + 1)
+            self.database.cameras[camera] = changed
+            return changed.version
+
+        return await self.faults.run("update_camera", act)
+
+    async def remove_camera(self, camera: str, *, expected_version: int | None = None) -> bool:
+        """See the port."""
+
+        def act() -> bool:
+            record = _known(self.database.cameras, camera)
+            if expected_version not in (None, record.version):
+                return False
+            self.database.deleted_cameras[camera] = msgspec.structs.replace(record, version=record.version + 1)
+            del self.database.cameras[camera]
+            return True
+
+        return await self.faults.run("remove_camera", act)
+
+    async def sites(self, *, after: str = "", limit: int = 1000) -> list[SiteRecord]:
+        """See the port."""
+        return await self.faults.run("sites", lambda: [s for _, s in sorted(self.database.sites.items()) if s.site > after][:limit])
+
+    async def site(self, site: str) -> SiteRecord | None:
+        """See the port."""
+        return await self.faults.run("site", lambda: self.database.sites.get(site))
+
+    async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}") -> bool:
+        """See the port."""
+        require_id(site, "site")
+        return await self.faults.run("add_site", lambda: self._add_site(SiteRecord(site, name, place)))
+
+    async def update_site(self, site: str, *, name: str, place: bytes, expected_version: int | None = None) -> int | None:
+        """See the port."""
+
+        def act() -> int | None:
+            record = _known(self.database.sites, site)
+            if expected_version not in (None, record.version):
+                return None
+            self.database.sites[site] = SiteRecord(site, name, place, record.version + 1)
+            return record.version + 1
+
+        return await self.faults.run("update_site", act)
+
+    async def remove_site(self, site: str, *, expected_version: int | None = None) -> bool:
+        """See the port."""
+
+        def act() -> bool:
+            record = _known(self.database.sites, site)
+            if any(camera.site == site for camera in self.database.cameras.values()):
+                raise Conflict(f"site {site} still has cameras")
+            if expected_version not in (None, record.version):
+                return False
+            self.database.deleted_sites[site] = msgspec.structs.replace(record, version=record.version + 1)
+            del self.database.sites[site]
+            return True
+
+        return await self.faults.run("remove_site", act)
+
+    async def changed_scenes(self, known: Mapping[str, int]) -> list[SceneChange]:
+        """See the port."""
+
+        def act() -> list[SceneChange]:
+            found = []
+            for camera, version in sorted(known.items()):
+                record = self.database.cameras.get(camera)
+                if record is None:
+                    found.append(SceneChange(camera, None, 0))
+                elif record.scene_version != version:
+                    found.append(SceneChange(camera, record.scene, record.scene_version))
+            return found
+
+        return await self.faults.run("changed_scenes", act)
+
+    def _add_site(self, site: SiteRecord) -> bool:
+        if site.site in self.database.sites:
+            return False
+        old = self.database.deleted_sites.pop(site.site, None)
+        self.database.sites[site.site] = msgspec.structs.replace(site, version=1 if old is None else old.version + 1)
+        return True
+
+
+def _known(records: Mapping[str, Record], name: str) -> Record:
+    if name not in records:
+        raise NotFound(f"{name!r} is not registered")
+    return records[name]

@@ -1,0 +1,78 @@
+"""What is stored, read back through a fresh connection for `load_tests.checker`; and a witness in the database of every move of a row."""
+
+from typing import Any
+
+from actors.core.commits import Activation
+from actors.core.settings import PostgresSettings
+from actors.core.snapshot import totals
+from cluster.audit import AuditEvent, CameraTotals
+from load_tests.history import Letter, Move, Stored
+from storage.ports import EventRow
+from storage.postgres_archive import read_archive
+from storage.postgres_pool import Database
+
+_WITNESS = (
+    """CREATE TABLE IF NOT EXISTS witnessed (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, camera text, writer text, owner text, generation bigint, session text,
+        seq bigint, epoch text, "offset" bigint, at timestamptz
+    )""",
+    """CREATE OR REPLACE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO witnessed (camera, writer, owner, generation, session, seq, epoch, "offset", at) VALUES (
+            NEW.camera, current_setting('application_name'), NEW.owner, NEW.generation, NEW.session, NEW.last_seq, NEW.epoch,
+            NEW.last_offset, clock_timestamp());
+        RETURN NULL;
+    END $$""",
+    """CREATE OR REPLACE TRIGGER witness AFTER UPDATE ON positions FOR EACH ROW
+        WHEN (OLD.last_seq <> NEW.last_seq OR OLD.last_offset <> NEW.last_offset OR OLD.epoch <> NEW.epoch)
+        EXECUTE FUNCTION witness()""",
+)
+
+
+async def install_witness(settings: PostgresSettings) -> None:
+    """From now on the database notes who moves which row where, in the transaction that does it."""
+    database = await Database.open(settings, name="witness", size=1)
+    try:
+        for statement in _WITNESS:
+            await database.fetch(statement, writing=True)
+    finally:
+        await database.close()
+
+
+async def read_back(settings: PostgresSettings, cameras: list[str]) -> Stored:
+    """Everything of `cameras`, as of now."""
+    events: list[AuditEvent] = []
+    rows: list[CameraTotals] = []
+    scenes: dict[str, bytes] = {}
+    async for record in read_archive(settings):
+        if record.camera not in cameras:
+            continue
+        if isinstance(record, EventRow):
+            events.append(AuditEvent(record.camera, record.epoch, record.offset, record.body.decode(), record.hash.hex()))
+            continue
+        if not isinstance(record, Activation):
+            continue  # what retention dropped: nothing, in a test's time
+        at, derived = record.position, totals(record.snapshot)
+        rows.append(
+            CameraTotals(
+                record.camera, at.session, at.last_seq, at.epoch, at.last_offset, at.chain.hex(), derived.counts, derived.occupancy
+            )
+        )  # fmt: skip
+        scenes[record.camera] = record.scene
+    database = await Database.open(settings, name="read-back", size=1)
+    try:
+        moves = await database.fetch("SELECT * FROM witnessed WHERE camera = ANY ($1::text[]) ORDER BY number", cameras)
+        letters = await database.fetch("SELECT camera, session, seq, raw FROM dead_letters WHERE camera = ANY ($1::text[])", cameras)
+    finally:
+        await database.close()
+    return Stored(rows, events, [_letter(row) for row in letters], [_move(row) for row in moves], scenes)
+
+
+def _letter(row: Any) -> Letter:
+    return Letter(row["camera"], row["session"], row["seq"], bytes(row["raw"]))
+
+
+def _move(row: Any) -> Move:
+    return Move(
+        row["camera"], row["writer"], row["owner"] or "", row["generation"], row["session"], row["seq"], row["epoch"], row["offset"],
+        row["at"].timestamp(),
+    )  # fmt: skip

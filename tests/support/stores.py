@@ -1,0 +1,38 @@
+"""All the in-memory doubles of storage together, in the shape that a process opens the real ones."""
+
+from dataclasses import dataclass
+
+from tests.support.memory_postgres import MemoryCameraStore, MemoryDatabase, MemoryDeadLetterStore, MemoryEventStore
+from tests.support.memory_redis import MemoryBroker, MemoryPublisher, MemoryRedis
+from tests.support.memory_registry import MemoryRegistry
+
+
+@dataclass
+class MemoryStores:
+    """One database and one Redis. Switches: `database.faults` and `redis.faults` (`tests.support.faults`)."""
+
+    database: MemoryDatabase
+    redis: MemoryRedis
+    cameras: MemoryCameraStore
+    events: MemoryEventStore
+    registry: MemoryRegistry
+    dead_letters: MemoryDeadLetterStore
+    publisher: MemoryPublisher
+
+    def broker(self) -> MemoryBroker:
+        """Another hub's broker."""
+        return MemoryBroker(self.redis)
+
+
+def memory_stores() -> MemoryStores:
+    """Empty ones."""
+    database, redis = MemoryDatabase(), MemoryRedis()
+    return MemoryStores(
+        database=database,
+        redis=redis,
+        cameras=MemoryCameraStore(database),
+        events=MemoryEventStore(database),
+        registry=MemoryRegistry(database),
+        dead_letters=MemoryDeadLetterStore(database),
+        publisher=MemoryPublisher(redis),
+    )

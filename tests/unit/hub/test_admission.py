@@ -1,0 +1,62 @@
+"""Admission and drain: what is refused, for how long, and who leaves when."""
+
+import msgspec
+
+from actors.core.settings import HubSettings
+from hub import drain
+from hub.admission import ADDRESS_FULL, DRAINING, HUB_FULL, TOO_FAST, USER_FULL, Admission, Bucket
+from hub.close_codes import MAX_REASON_BYTES
+
+
+def admission(**limits: int) -> Admission:
+    return Admission(msgspec.convert(limits, HubSettings), 0.0)
+
+
+def test_a_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
+    bucket = Bucket(10.0, 5.0, 0.0)
+    assert [bucket.take(0.0) for _ in range(6)] == [True] * 5 + [False]
+    assert [bucket.take(0.1), bucket.take(0.1)] == [True, False]
+    given = sum(bucket.take(0.2 + step / 100) for step in range(200))
+    assert 19 <= given <= 21, "10 a second over two seconds"
+    assert sum(bucket.take(60.0) for _ in range(9)) == 5, "never more than the burst"
+
+
+def test_each_limit_has_its_reason() -> None:
+    made = admission(max_connections=3, max_connections_per_address=1, max_connections_per_user=1, connections_burst=2)
+    assert made.check("a", 0, 0.0, draining=False) is None
+    made.entered("a")
+    found = [made.check("a", 1, 0.0, draining=False), made.check("b", 3, 0.0, draining=False), made.check("b", 1, 0.0, draining=True)]
+    assert [denied.reason for denied in found if denied is not None] == [ADDRESS_FULL, HUB_FULL, DRAINING]
+    assert made.named("ada")
+    assert not made.named("ada")
+    made.left("a", "ada")
+    assert made.named("ada")
+    assert made.check("a", 0, 0.0, draining=False) is None
+    assert dict(made.refused) == {ADDRESS_FULL: 1, HUB_FULL: 1, DRAINING: 1, USER_FULL: 1}
+
+
+def test_the_later_a_connection_is_refused_for_the_rate_the_later_it_is_asked_back() -> None:
+    made = admission(connections_per_s=10, connections_burst=1)
+    assert made.check("a", 0, 0.0, draining=False) is None
+    denied = [made.check("a", 0, 0.0, draining=False) for _ in range(50)]
+    assert {found.reason for found in denied if found is not None} == {TOO_FAST}
+    retries = [found.retry_s for found in denied if found is not None]
+    assert retries == sorted(retries)
+    assert (retries[0], retries[-1]) == (1, 6)
+    later = made.check("a", 0, 4.9, draining=False)
+    assert later is None
+
+
+def test_few_leave_at_once_and_many_within_the_window() -> None:
+    assert [len(batch) for batch in drain.batches(range(10), 5.0)] == [10]
+    many = list(drain.batches(range(10_000), 5.0))
+    assert len(many) * drain.STEP_S <= 5.0
+    assert sorted(item for batch in many for item in batch) == list(range(10_000))
+    assert [len(batch) for batch in drain.batches(range(1000), 0.0)] == [1000]
+    assert list(drain.batches([], 5.0)) == []
+
+
+def test_the_last_word_fits_a_close_frame() -> None:
+    close = drain.goodbye(1.0)
+    assert (close.code, close.reason, close.reconnects) == (3001, "shutdown; reconnect_after_ms=2000", True)
+    assert len(close.reason) <= MAX_REASON_BYTES

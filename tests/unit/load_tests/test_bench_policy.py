@@ -1,0 +1,12 @@
+"""The policy benchmark, made small: its figures are there and make sense."""
+
+from load_tests.bench_policy import CLIENTS, PERMISSIONS, run
+
+
+def test_the_figures_make_sense() -> None:
+    measured = run(1, embedded=50, cached=500)
+    assert measured.figures["storm_clients"] == CLIENTS
+    assert measured.figures["storm_evaluations"] in range(1, PERMISSIONS + 1)
+    assert measured.floor["embedded_per_s"]
+    assert measured.figures["cached_p99_s"]
+    assert measured.ratios["cached_vs_embedded"] > 1

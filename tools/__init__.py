@@ -1,0 +1,1 @@
+"""Scripts for those who work on Eyrie: what `make` calls beyond the tools of the locks."""
