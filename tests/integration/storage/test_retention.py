@@ -23,8 +23,19 @@ from storage.postgres_retention import drop_old
 from tests.support.store_fixtures import settings_of
 from tests.support.store_rows import row_of, running
 from tests.support.store_servers import postgres
+from tests.support.waiting import block_until
 
-NOW = datetime.now(UTC)
+MARGIN = timedelta(minutes=1)  # longer than any of these tests takes
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def far_from_midnight() -> None:
+    """The product takes the database's day, so a test that a midnight cuts in two would expect the wrong names: wait until it is over."""
+    block_until(lambda: (now() + MARGIN).date() == now().date(), "midnight being over", within_s=90)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +86,13 @@ async def partitions(database: Database) -> dict[str, int]:
 
 
 def name(days: int) -> str:
-    return partition_name((NOW + timedelta(days=days)).date())
+    return partition_name((now() + timedelta(days=days)).date())
 
 
 async def days_exist(database: Database, first: int, last: int) -> None:
     """Make day partitions in the past, as a database has them that has run for long."""
     for days in range(first, last + 1):
-        day = datetime.combine((NOW + timedelta(days=days)).date(), datetime.min.time(), UTC)
+        day = datetime.combine((now() + timedelta(days=days)).date(), datetime.min.time(), UTC)
         await database.fetch(
             f"CREATE TABLE IF NOT EXISTS {name(days)} PARTITION OF events FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
         )
@@ -89,8 +100,8 @@ async def days_exist(database: Database, first: int, last: int) -> None:
 
 async def test_a_cameras_clock_decides_nothing(database: Database) -> None:
     """Captured in 1970, 2199 and today, received today: one partition, and nothing outside."""
-    moments = [datetime(1970, 1, 2, tzinfo=UTC), datetime(2199, 12, 31, tzinfo=UTC), NOW]
-    await store(database, "cam-1", [(NOW, captured) for captured in moments])
+    moments = [datetime(1970, 1, 2, tzinfo=UTC), datetime(2199, 12, 31, tzinfo=UTC), now()]
+    await store(database, "cam-1", [(now(), captured) for captured in moments])
     assert await partitions(database) == {name(0): 3}
     assert (await make_partitions(database)).default_rows == 0
     report = await drop_old(database, 1)
@@ -100,7 +111,7 @@ async def test_a_cameras_clock_decides_nothing(database: Database) -> None:
 
 async def test_a_hubs_clock_that_is_days_off_raises_the_alarm_and_loses_nothing(database: Database) -> None:
     """A hub stamps the receiving: far ahead and far behind it has no partition, which is told and kept."""
-    await store(database, "cam-1", [(NOW + timedelta(days=40), NOW), (NOW - timedelta(days=40), NOW), (NOW, NOW)])
+    await store(database, "cam-1", [(now() + timedelta(days=40), now()), (now() - timedelta(days=40), now()), (now(), now())])
     assert await partitions(database) == {name(0): 1, "events_default": 2}
     assert await PostgresEventStore(database).homeless() == 2
     keeper = PartitionKeeper(PostgresPartitions(database), EventsSettings())
@@ -111,9 +122,9 @@ async def test_a_hubs_clock_that_is_days_off_raises_the_alarm_and_loses_nothing(
 
 async def test_whole_days_are_dropped_with_a_receipt_and_a_mark(database: Database) -> None:
     await days_exist(database, -10, -2)
-    moments = [(NOW + timedelta(days=days), NOW) for days in (-9, -9, -5, -3, -2, -1, 0)]
+    moments = [(now() + timedelta(days=days), now()) for days in (-9, -9, -5, -3, -2, -1, 0)]
     position = await store(database, "cam-1", moments)
-    await store(database, "cam-2", [(NOW + timedelta(days=-8), NOW)])
+    await store(database, "cam-2", [(now() + timedelta(days=-8), now())])
     dry = await drop_old(database, 3, dry=True)
     assert sum((await partitions(database)).values()) == 8
     report = await drop_old(database, 3)
@@ -129,7 +140,7 @@ async def test_whole_days_are_dropped_with_a_receipt_and_a_mark(database: Databa
 
 
 async def test_what_is_old_outside_the_days_goes_too(database: Database) -> None:
-    await store(database, "cam-1", [(NOW - timedelta(days=40), NOW), (NOW + timedelta(days=40), NOW), (NOW, NOW)])
+    await store(database, "cam-1", [(now() - timedelta(days=40), now()), (now() + timedelta(days=40), now()), (now(), now())])
     report = await drop_old(database, 30)
     assert [(one.partition, one.events) for one in report.dropped] == [("events_default", 1)]
     assert await partitions(database) == {name(0): 1, "events_default": 1}
@@ -137,7 +148,7 @@ async def test_what_is_old_outside_the_days_goes_too(database: Database) -> None
 
 async def test_zero_days_keep_everything(database: Database) -> None:
     await days_exist(database, -400, -400)
-    await store(database, "cam-1", [(NOW - timedelta(days=400), NOW)])
+    await store(database, "cam-1", [(now() - timedelta(days=400), now())])
     assert (await drop_old(database, 0)).dropped == []
     assert sum((await partitions(database)).values()) == 1
 
@@ -164,7 +175,7 @@ async def test_many_keepers_at_once_make_each_day_once(database: Database) -> No
 
 async def test_a_drop_does_not_queue_everybody_behind_a_reader(database: Database) -> None:
     await days_exist(database, -10, -10)
-    await store(database, "cam-1", [(NOW - timedelta(days=10), NOW), (NOW, NOW)])
+    await store(database, "cam-1", [(now() - timedelta(days=10), now()), (now(), now())])
     async with database.transaction(readonly=True) as reading:
         assert await reading.fetchval("SELECT count(*) FROM events") == 2
         with pytest.raises(Unavailable):
