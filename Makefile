@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 # Only wheels, so that no compiler is needed, and only those whose hashes are locked.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
-.PHONY: help install install-dev up test lint types tests prove console wheel locks docs format clean distclean
+.PHONY: help install install-dev peers up test lint types tests prove console wheel locks docs format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,12 +38,18 @@ install: $(VENV)/.run ## make .venv with .venv/bin/eyrie
 
 install-dev: $(VENV)/.dev ## the same with what tests need
 
+peers: install-dev ## what `bench peers` compares with: python-socketio, Django Channels, and (with Go) a NATS server
+	@$(PIP_INSTALL) -r requirements/peers.lock
+	@command -v go >/dev/null && { GOBIN="$(CURDIR)/.tools/peers" CGO_ENABLED=0 GOFLAGS=-mod=mod go install github.com/nats-io/nats-server/v2@$(NATS_VERSION) \
+		&& echo "NATS_SERVER_BINARY=$(CURDIR)/.tools/peers/nats-server is ready"; } || echo "no Go: NATS will be reported as absent" >&2
+
 console: install ## build the web console into hub/static (only when its sources changed)
 	@$(BIN)/python tools/build_console.py
 
 up: install console ## start everything and stream the built-in site (ARGS="--port 9000" passes options on)
 	@exec $(BIN)/eyrie up $(ARGS)
 
+NATS_VERSION := v2.15.2
 BENCHES := $(sort $(patsubst load_tests/bench_%.py,%,$(wildcard load_tests/bench_*.py)))
 
 test: lint types tests ## every check and test but `prove`; at most 15 minutes on 2 cores
@@ -87,6 +93,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 locks: $(VENV)/.lock ## resolve requirements/*.lock anew (UPGRADE=--upgrade takes newer indirect ones)
 	$(UV_COMPILE) $(UPGRADE) pyproject.toml requirements/build.in -o requirements/run.lock
 	$(UV_COMPILE) $(UPGRADE) pyproject.toml --extra dev requirements/build.in -c requirements/run.lock -o requirements/dev.lock
+	$(UV_COMPILE) $(UPGRADE) requirements/peers.in -c requirements/dev.lock -o requirements/peers.lock
 	$(UV_COMPILE) $(UPGRADE) requirements/node.in -o requirements/node.lock
 	$(UV_COMPILE) $(UPGRADE) requirements/lock.in -o requirements/lock.lock
 

@@ -19,6 +19,7 @@ BENCHES = {
     "ingest": "observations committed end to end through edge sockets, next to a plain process",
     "flood": "what one camera's flood does to the ack latency of its neighbours in one actor process",
     "fanout": "deliveries per second to dashboards, next to bare sockets and a plain Starlette loop",
+    "peers": "the same fan-out by python-socketio, Django Channels and NATS, where they are installed",
     "policy": "decisions per second, cached and embedded",
 }
 

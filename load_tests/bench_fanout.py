@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import StartError
-from load_tests import fanout_servers, naive_server
+from load_tests import fanout_servers, naive_server, peer_daemons
 from load_tests.fanout_receiver import receive
 from load_tests.fanout_servers import Report
 from load_tests.results import Measured, percentile
@@ -43,17 +43,18 @@ class Outcome(msgspec.Struct, frozen=True):
 def run(seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS) -> Measured:
     """The whole bench. `seed` is taken for uniformity: nothing in it is random."""
     measured = {
-        "raw": _measure(fanout_servers.raw, clients, rounds, PUBLICATIONS),
-        "naive": _measure(naive_server.naive, clients, rounds, PUBLICATIONS),
-        "camera": _measure(fanout_servers.camera, clients, rounds, PUBLICATIONS),
-        "coalesced": _measure(partial(fanout_servers.camera, burst=BURST), clients, rounds, PUBLICATIONS * 4),
-        "wall": _measure(fanout_servers.wall, clients, rounds, WALL_PUBLICATIONS),
+        "raw": measure(fanout_servers.raw, clients, rounds, PUBLICATIONS),
+        "naive": measure(naive_server.naive, clients, rounds, PUBLICATIONS),
+        "camera": measure(fanout_servers.camera, clients, rounds, PUBLICATIONS),
+        "coalesced": measure(partial(fanout_servers.camera, burst=BURST), clients, rounds, PUBLICATIONS * 4),
+        "wall": measure(fanout_servers.wall, clients, rounds, WALL_PUBLICATIONS),
     }
+    nats = measure(partial(peer_daemons.nats, burst=BURST), clients, rounds, PUBLICATIONS * 4) if peer_daemons.program("nats") else None
     many = MEMORY_CLIENTS if clients == CLIENTS else clients
     memory = {
-        "bare": _measure(naive_server.naive, many, 0, 0).bytes_per_client,
-        "idle": _measure(fanout_servers.idle, many, 0, 0).bytes_per_client,
-        "subscribed": _measure(fanout_servers.camera, many, 0, 0).bytes_per_client,
+        "bare": measure(naive_server.naive, many, 0, 0).bytes_per_client,
+        "idle": measure(fanout_servers.idle, many, 0, 0).bytes_per_client,
+        "subscribed": measure(fanout_servers.camera, many, 0, 0).bytes_per_client,
     }
     raw, naive, camera, wall = (measured[name] for name in ("raw", "naive", "camera", "wall"))
     figures: dict[str, object] = {"seed": seed, "clients": clients, "rounds": rounds}
@@ -61,18 +62,25 @@ def run(seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS) -> Measured:
     figures["memory"] = {"connections": many} | {f"{name}_bytes_per_client": size for name, size in memory.items()}
     return Measured(
         figures=figures,
-        floor={"raw": msgspec.to_builtins(raw), "naive": msgspec.to_builtins(naive), "nats": "absent: no NATS server in this run"},
+        floor={
+            "raw": msgspec.to_builtins(raw),
+            "naive": msgspec.to_builtins(naive),
+            "nats_coalesced": msgspec.to_builtins(nats) if nats else "absent: no NATS server on this machine (make peers)",
+        },
         ratios={
             "camera_vs_raw": camera.per_cpu_s / raw.per_cpu_s,
             "camera_vs_naive": camera.per_cpu_s / naive.per_cpu_s,
+            "raw_vs_naive": raw.per_cpu_s / naive.per_cpu_s,
             "wall_vs_naive": wall.per_cpu_s / naive.per_cpu_s,
             "idle_vs_bare": memory["idle"] / memory["bare"],
             "subscribed_vs_bare": memory["subscribed"] / memory["bare"],
-        },
+        }
+        | ({"coalesced_vs_nats": measured["coalesced"].per_cpu_s / nats.per_cpu_s} if nats else {}),
     )
 
 
-def _measure(server: Callable[..., None], clients: int, rounds: int, publications: int) -> Outcome:
+def measure(server: Callable[..., None], clients: int, rounds: int, publications: int) -> Outcome:
+    """One server against the receiver. `server` gets (pipe, progress file, clients, rounds, publications) in a process of its own."""
     context = multiprocessing.get_context("spawn")
     with tempfile.NamedTemporaryFile(prefix="eyrie-bench-") as progress:
         progress.write(bytes(8))

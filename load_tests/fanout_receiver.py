@@ -22,7 +22,8 @@ CONNECT_S = 60.0
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """How to connect: `path` empty for bare sockets; `hello` is sent as one text message, and the answer awaited that holds `answer`."""
+    """How to connect: `path` empty for bare sockets; `hello` is sent as one text message (to a bare socket as it is), and the answer
+    awaited that holds `answer`."""
 
     port: int
     clients: int
@@ -84,7 +85,7 @@ def _connect(wish: Wish) -> socket.socket:
         )
         _read_until(sock, b"\r\n\r\n")
     if wish.hello:
-        sock.sendall(_masked(wish.hello.encode()))
+        sock.sendall(_masked(wish.hello.encode()) if wish.path else wish.hello.encode())
         _read_until(sock, wish.answer)
     sock.setblocking(False)
     return sock

@@ -35,6 +35,7 @@ WALL_CAMERAS = 50
 SUMMARY_BYTES = 400
 PACED = 40  # publications of the latency phase
 PACE_S = 0.02
+SETTLED_S = 0.5  # without a byte more, a publication has arrived everywhere
 SITE = "bench"
 VERSION = 1_000_000_000  # a fixed number of digits, so that all frames have one size
 
@@ -57,7 +58,20 @@ class Progress:
 
     def behind(self, limit: int) -> bool:
         """Whether more than `limit` bytes are on their way."""
-        return self.sent - int.from_bytes(self._shared[:], "little") > limit
+        return self.sent - self.received() > limit
+
+    def received(self) -> int:
+        """Bytes the receiver has got."""
+        return int.from_bytes(self._shared[:], "little")
+
+    async def settled(self) -> int:
+        """Bytes the receiver has got once no more come: the size of a peer's frames is its own affair, so it is measured."""
+        seen, since = 0, time.monotonic()
+        while not seen or time.monotonic() - since < SETTLED_S:
+            if self.received() != seen:
+                seen, since = self.received(), time.monotonic()
+            await asyncio.sleep(0.01)
+        return seen
 
 
 def stamped(size: int) -> bytes:
@@ -180,20 +194,23 @@ def wall(pipe: Connection, progress_path: str, clients: int, rounds: int, public
 
 async def drive(
     pipe: Connection, wish: Wish, progress: Progress, publish: Callable[[], Awaitable[int]], clients: int, rounds: int,
-    publications: int, *, per_publication: int = 1,
+    publications: int, *, per_publication: int = 1, used_cpu_s: Callable[[], float] = time.process_time,
 ) -> None:  # fmt: skip
-    """Wait for the clients, measure memory and throughput, then publish at a pace for latencies."""
+    """Wait for the clients, measure memory and throughput, then publish at a pace for latencies.
+
+    `used_cpu_s` tells the processor seconds of the server; its own process is the default.
+    """
     empty = _memory()
     pipe.send(wish)
     await asyncio.to_thread(pipe.recv)
     pipe.send((_memory() - empty) / clients)
     for _ in range(rounds):
-        began, cpu = time.perf_counter(), time.process_time()
+        began, cpu = time.perf_counter(), used_cpu_s()
         for _ in range(publications):
             size = await publish()
             while progress.behind(WINDOW * size * clients):
                 await asyncio.sleep(0.0005)
-        pipe.send(Report(publications * clients * per_publication, time.process_time() - cpu, time.perf_counter() - began))
+        pipe.send(Report(publications * clients * per_publication, used_cpu_s() - cpu, time.perf_counter() - began))
     pipe.send("paced")
     for _ in range(PACED):
         await publish()

@@ -26,6 +26,9 @@ BORDERS = {
     "opa_client": ("policy/opa_engine.py",),
     "starlette": ("hub/*.py", "cluster/*.py", "load_tests/naive_*.py"),
     "uvicorn": ("hub/*.py", "load_tests/naive_*.py"),
+    "socketio": ("load_tests/naive_peers.py",),
+    "channels": ("load_tests/naive_peers.py",),
+    "django": ("load_tests/naive_peers.py",),
     "h11": ("hub/*.py",),
     "prometheus_client": ("*/metrics.py", "*/*_metrics.py", "hub/health.py"),
     "rich": ("cluster/*.py", "load_tests/report.py"),
@@ -143,7 +146,7 @@ def is_short(call: ast.Call) -> bool:
     return isinstance(argument, ast.Constant) and isinstance(argument.value, (int, float)) and argument.value <= LONGEST_PAUSE_S
 
 
-@pytest.mark.parametrize("lock", ["run", "dev", "node", "lock"])
+@pytest.mark.parametrize("lock", ["run", "dev", "node", "lock", "peers"])
 def test_locks_carry_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8")
     pinned = [line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")]

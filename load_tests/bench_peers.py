@@ -1,0 +1,53 @@
+"""The peers of the field on the same work as a hub's camera channel: 1,000 subscribers, one publication of 450 bytes at a time, and 16 at a
+time, with the receiver and the flow control of the fan-out bench. Counted are deliveries per processor second of the server.
+
+A peer that is not installed is reported as absent. `make peers` installs them all.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from load_tests import fanout_servers, naive_peers, peer_daemons
+from load_tests.bench_fanout import BURST, CLIENTS, PUBLICATIONS, ROUNDS, Outcome, measure
+from load_tests.results import Measured
+
+Server = Callable[..., None]
+ABSENT = "absent: not installed on this machine"
+
+
+def run(seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS, publications: int = PUBLICATIONS) -> Measured:
+    """The whole bench. `seed` is taken for uniformity: nothing in it is random."""
+    outcomes = {
+        name: measure(server, clients, rounds, publications * (BURST // 4 if "coalesced" in name else 1)) for name, server in _servers()
+    }
+    present = {name.split("_", maxsplit=1)[0] for name in outcomes}
+    absent = {name: ABSENT for name in (*naive_peers.PACKAGES, *peer_daemons.PROGRAMS) if name not in present}
+    figures: dict[str, object] = {"seed": seed, "clients": clients, "rounds": rounds}
+    figures |= {name: msgspec.to_builtins(outcome) for name, outcome in outcomes.items() if name.startswith("eyrie")}
+    floor: dict[str, object] = {name: msgspec.to_builtins(outcome) for name, outcome in outcomes.items() if not name.startswith("eyrie")}
+    return Measured(figures=figures, floor=floor | absent, ratios=_ratios(outcomes))
+
+
+def _servers() -> list[tuple[str, Server]]:
+    servers: list[tuple[str, Server]] = [
+        ("eyrie", fanout_servers.camera),
+        ("eyrie_coalesced", partial(fanout_servers.camera, burst=BURST)),
+    ]
+    for name, server in (("socketio", naive_peers.socketio), ("channels", naive_peers.channels)):
+        if naive_peers.present(name):
+            servers.append((name, server))
+    if peer_daemons.program("nats") is not None:
+        servers += [("nats", peer_daemons.nats), ("nats_coalesced", partial(peer_daemons.nats, burst=BURST))]
+    return servers
+
+
+def _ratios(outcomes: dict[str, Outcome]) -> dict[str, float]:
+    """A hub's deliveries per processor second over each peer's, like with like."""
+    ratios = {}
+    for name, outcome in outcomes.items():
+        if not name.startswith("eyrie"):
+            own = outcomes["eyrie_coalesced" if name.endswith("_coalesced") else "eyrie"]
+            ratios[f"eyrie_vs_{name}"] = own.per_cpu_s / outcome.per_cpu_s
+    return ratios
