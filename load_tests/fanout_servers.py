@@ -10,6 +10,7 @@ import mmap
 import resource
 import socket
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -148,14 +149,26 @@ def camera(pipe: Connection, progress_path: str, clients: int, rounds: int, publ
 
 def idle(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
     """A hub with clients that are connected and subscribed to nothing: memory alone."""
+    _still(pipe, clients, _memory)
 
+
+def traced(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
+    """The same, told by part: which library or package of ours holds how many bytes of each client, by Python's own tracing."""
+    tracemalloc.start()
+    _still(pipe, clients, _by_part)
+
+
+def _still(pipe: Connection, clients: int, measure: Callable[[], Any]) -> None:
     async def main() -> None:
         node, server, listener = await _hub()
-        empty = _memory()
+        empty = measure()
         hello = '{"id":1,"connect":{"token":"t"}}'
         pipe.send(Wish(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"connect":'))
         await asyncio.to_thread(pipe.recv)
-        pipe.send((_memory() - empty) / clients)
+        full = measure()
+        pipe.send(
+            {part: (full[part] - empty.get(part, 0)) / clients for part in full} if isinstance(full, dict) else (full - empty) / clients
+        )
         pipe.send("paced")
         pipe.send("done")
         await asyncio.to_thread(pipe.recv)
@@ -275,6 +288,17 @@ def _memory() -> int:
     gc.collect()
     fields = dict(line.split(":", 1) for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:])
     return sum(int(fields[name].split()[0]) * 1024 for name in ("Private_Dirty", "Private_Clean"))
+
+
+def _by_part() -> dict[str, int]:
+    """Bytes of living Python objects by the library, or the package of this project, whose line made them."""
+    gc.collect()
+    parts: dict[str, int] = {}
+    for statistic in tracemalloc.take_snapshot().statistics("filename"):
+        path = Path(statistic.traceback[0].filename)
+        below = path.parts[path.parts.index("site-packages") + 1 :] if "site-packages" in path.parts else (path.parent.name,)
+        parts[below[0]] = parts.get(below[0], 0) + statistic.size
+    return parts
 
 
 class _Everybody:
