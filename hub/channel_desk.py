@@ -14,6 +14,7 @@ import msgspec
 
 from actors.core.errors import BadInput, Expired, EyrieError, Unauthorized
 from hub import centrifuge_errors, close_codes, recovery
+from hub.actions import Action, Fail, Join, Operate, ReadHistory, Reply, Shut
 from hub.compatibility import Options, Profile
 from hub.dashboard import Dashboard
 from hub.protocol import (
@@ -31,7 +32,6 @@ from hub.protocol import (
     SubscribeResult,
 )
 from hub.recovery import Item
-from hub.session import Action, Fail, Join, Operate, ReadHistory, Reply, Shut
 from policy.compatibility_tokens import LooseClaims, LooseVerifier
 from policy.ports import Principal
 from storage.redis_channels import Kept
@@ -119,6 +119,8 @@ class ChannelDesk:
         """Who a loose token names, and for how many seconds; None when it is none of those. Raises Expired."""
         try:
             claims = self._verifier.verify(token, time.time())
+        except Expired:
+            raise
         except Unauthorized:
             return None
         if claims.channel:
@@ -133,6 +135,10 @@ class ChannelDesk:
             return {}
         name = f"#{user}"
         return {name: await self._start(dashboard, name, asked.get(name, SubscribeRequest()))}
+
+    def knows(self, dashboard: Dashboard) -> bool:
+        """Whether the connection came in by a loose token: then the profile alone says what it may, and no policy."""
+        return dashboard in self._users
 
     def left(self, dashboard: Dashboard) -> None:
         """A connection has ended."""
@@ -152,7 +158,7 @@ class ChannelDesk:
         result = await self._start(dashboard, action.channel.name, action.request)
         if claims.exp:
             result.expires, result.ttl = True, max(1, int(claims.exp - time.time()))
-        return dashboard.session.joined(action, result)
+        return dashboard.session.joined(action, result, time.monotonic())
 
     def _claims(self, token: str) -> "LooseClaims | centrifuge_errors.ReplyError":
         try:
@@ -186,7 +192,7 @@ class ChannelDesk:
             if claims.channel != name or claims.sub != user:
                 return [Shut(close_codes.INVALID_TOKEN)]
             result = SubRefreshResult(bool(claims.exp), max(1, int(claims.exp - time.time())) if claims.exp else 0)
-            return [Reply(action.id, "sub_refresh", result)]
+            return dashboard.session.sub_renewed(action.id, name, result, time.monotonic())
         present = await self.present(name)
         if action.method == "presence":
             return [Reply(action.id, "presence", PresenceResult(present))]

@@ -13,27 +13,12 @@ from typing import Protocol
 
 from actors.core.errors import BadInput, EyrieError, Unavailable
 from hub import centrifuge_errors, channels, close_codes
+from hub.actions import Action, Authorize, Expel, Fail, Inquiry, Join, Leave, Operate, Ping, ReadHistory, Renew, Reply, Shut
 from hub.channels import Channel
 from hub.close_codes import Close
 from hub.fanout import Client, Fanout, Group
 from hub.protocol import Codec, Command
-from hub.session import (
-    Action,
-    Authorize,
-    Fail,
-    Inquiry,
-    Join,
-    Leave,
-    Limits,
-    Operate,
-    Phase,
-    Ping,
-    ReadHistory,
-    Renew,
-    Reply,
-    Session,
-    Shut,
-)
+from hub.session import Limits, Phase, Session
 from hub.wishes import NONE, Wish
 from policy.ports import Principal
 
@@ -276,5 +261,7 @@ class Dashboard(Client):
                 self.send(self.codec.ping)
             elif isinstance(action, Leave):
                 self.desk.leave(self, action.channel)
+            elif isinstance(action, Expel):
+                self.unsubscribe(action.channel, close_codes.UNSUBSCRIBED_EXPIRED)
             elif isinstance(action, Shut):
                 self.drop(action.close)

@@ -1,13 +1,13 @@
-"""Admission of a dashboard by a token of the compatibility profile."""
+"""Admission of a dashboard by a token of the compatibility profile, and its renewal."""
 
 import time
 
 from actors.core.errors import Expired
 from hub import centrifuge_errors, close_codes
+from hub.actions import Action, Authorize, Fail, Renew, Shut
 from hub.admission import Admission
 from hub.channel_desk import ChannelDesk
 from hub.dashboard import Dashboard
-from hub.session import Action, Authorize, Fail, Shut
 
 
 async def admit(plain: ChannelDesk, admission: Admission, dashboard: Dashboard, action: Authorize) -> list[Action] | None:
@@ -28,3 +28,17 @@ async def admit(plain: ChannelDesk, admission: Admission, dashboard: Dashboard, 
     if any(sub.was_recovering and not sub.recovered for sub in subs.values()):
         return [Shut(close_codes.INSUFFICIENT_STATE)]
     return dashboard.session.connected(action.id, ttl_s, time.monotonic(), subs)
+
+
+def renew(plain: ChannelDesk, dashboard: Dashboard, action: Renew) -> list[Action] | None:
+    """What to answer to a newer token of the same user; None when the connection is none of the profile's."""
+    if dashboard.principal is None or not plain.knows(dashboard):
+        return None
+    try:
+        found = plain.principal(action.token)
+    except Expired:
+        return [Fail(action.id, centrifuge_errors.TOKEN_EXPIRED)]
+    if found is None or found[0].sub != dashboard.principal.sub:
+        return [Shut(close_codes.INVALID_TOKEN)]
+    dashboard.principal = found[0]
+    return dashboard.session.renewed(action.id, found[1], time.monotonic())

@@ -12,12 +12,11 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-import msgspec
-
 from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
 from actors.core.settings import Settings
-from hub import canary, centrifuge_errors, channels, close_codes, drain, origins, views, wishes
+from hub import canary, centrifuge_errors, channels, close_codes, drain, loose_admission, origins, views, wishes
 from hub.access import Access
+from hub.actions import Action, Authorize, Fail, Join, Operate, ReadHistory, Renew, Reply, Shut
 from hub.admission import Admission
 from hub.camera_cache import CameraCache
 from hub.channel_desk import ChannelDesk
@@ -28,12 +27,12 @@ from hub.feed import Feed
 from hub.interest import Interest
 from hub.joins import Joins
 from hub.latency import Latencies
-from hub.loose_admission import admit
 from hub.membership import Membership
+from hub.node_stats import NodeStats
 from hub.protocol import JSON, Codec, HistoryResult, Publication, Raw
 from hub.recovery_outcomes import outcome
 from hub.reviews import Reviews
-from hub.session import Action, Authorize, Fail, Join, Limits, Operate, ReadHistory, Renew, Reply, Shut
+from hub.session import Limits
 from hub.socket_protocol import DASHBOARD_PATH, Refusal
 from hub.tidying import tidy
 from hub.timers import RESOLUTION_S, Wheel
@@ -48,16 +47,6 @@ CANARY_TTL_S = 86_400.0
 LANES = {"state": "live", "event": "events"}
 TIDY_S = 1.0  # between two looks at what nobody watches any more
 BURST = 64  # publications taken in one turn of the loop
-
-
-class NodeStats(msgspec.Struct):
-    """Counts since the start, for metrics. `recoveries`: (lane, outcome) → how often."""
-
-    accepted: int = 0
-    refused: int = 0
-    recoveries: dict[tuple[str, str], int] = {}
-    closes: dict[int, int] = {}
-    errors: dict[int, int] = {}
 
 
 class Node:
@@ -102,6 +91,8 @@ class Node:
         )  # fmt: skip
         self._wheel: Wheel[Dashboard] = Wheel(time.monotonic())
         self.reviews = Reviews(access, self.topics, self.dashboards, self.fanout, self._spawn)
+        if plain is not None:
+            self.reviews.exempt = plain.knows
         self._tasks: set[asyncio.Task[None]] = set()
 
     # sockets, as `socket_protocol.Door`
@@ -142,7 +133,7 @@ class Node:
         """See Desk."""
         if secrets.compare_digest(action.request.token.encode(), self.canary_key.encode()):
             return self._admit_canary(dashboard, action)
-        if self.plain is not None and (admitted := await admit(self.plain, self.admission, dashboard, action)) is not None:
+        if self.plain is not None and (admitted := await loose_admission.admit(self.plain, self.admission, dashboard, action)) is not None:
             return admitted
         try:
             principal = self.access.verify(action.request.token)
@@ -180,6 +171,8 @@ class Node:
 
     async def renew(self, dashboard: Dashboard, action: Renew) -> list[Action]:
         """See Desk. The subject may not change; what it may see is asked about again."""
+        if self.plain is not None and (renewed := loose_admission.renew(self.plain, dashboard, action)) is not None:
+            return renewed
         try:
             principal = self.access.verify(action.token)
         except Expired:
@@ -213,7 +206,7 @@ class Node:
             key = (action.channel.lane, outcome(action.request, result))
             self.stats.recoveries[key] = self.stats.recoveries.get(key, 0) + 1
         self.reviews.if_older(dashboard, turn)
-        return dashboard.session.joined(action, result)
+        return dashboard.session.joined(action, result, time.monotonic())
 
     async def history(self, dashboard: Dashboard, action: ReadHistory) -> list[Action]:
         """See Desk."""

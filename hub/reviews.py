@@ -33,6 +33,7 @@ class Reviews:
         self._fanout = fanout
         self._spawn = spawn
         self._until: dict[tuple[Dashboard, str], float] = {}
+        self.exempt: Callable[[Dashboard], bool] = lambda _: False  # who is not the policy's business (`hub.loose_admission`)
 
     def revoked(self, revocations: Revocations) -> None:
         """Close the sockets whose token no longer holds."""
@@ -71,7 +72,7 @@ class Reviews:
     async def one(self, dashboard: Dashboard) -> None:
         """What may it see now? Denied channels end, changed views change; without a decision there is no access."""
         principal = dashboard.principal
-        if principal is None or dashboard.closing:
+        if principal is None or dashboard.closing or self.exempt(dashboard):
             return
         try:
             await self._access.require_connect(principal)
@@ -91,7 +92,11 @@ class Reviews:
     async def _all(self, revision: str) -> None:
         pending = list(self._dashboards)
         for start in range(0, len(pending), SLICE):
-            await asyncio.gather(*(self.one(dashboard) for dashboard in pending[start : start + SLICE]))
+            asked = pending[start : start + SLICE]
+            for dashboard, ended in zip(asked, await asyncio.gather(*map(self.one, asked), return_exceptions=True), strict=True):
+                if isinstance(ended, Exception):  # nobody foresaw it: the others are asked all the same, and this one comes again
+                    log.error("dashboard %s: its review failed", dashboard.session.client, exc_info=ended)
+                    dashboard.drop(close_codes.INTERNAL_ERROR)
         log.info("policy %s: %d dashboards asked about again", revision[:12], len(pending))
 
     def _change_view(self, dashboard: Dashboard, channel: str, view: View) -> None:

@@ -13,23 +13,21 @@ import msgspec
 from actors.core.errors import NotFound
 from hub import centrifuge_errors as errors
 from hub import channels, close_codes
-from hub.centrifuge_errors import ReplyError
+from hub.actions import Action, Authorize, Expel, Fail, Join, Leave, Operate, Ping, ReadHistory, Renew, Reply, Shut
 from hub.channels import Channel
 from hub.close_codes import Close
 from hub.protocol import (
-    NOTHING,
     ChannelRequest,
     Command,
-    ConnectRequest,
     ConnectResult,
     Empty,
     HistoryRequest,
     PublishRequest,
-    Raw,
     RefreshRequest,
     RefreshResult,
     RpcRequest,
     SubRefreshRequest,
+    SubRefreshResult,
     SubscribeRequest,
     SubscribeResult,
 )
@@ -61,81 +59,6 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """Answer command `id`."""
-
-    id: int
-    method: str
-    result: object
-
-
-class Fail(msgspec.Struct, frozen=True):
-    """Refuse command `id`."""
-
-    id: int
-    error: ReplyError
-
-
-class Ping(msgspec.Struct, frozen=True):
-    """Send the empty reply."""
-
-
-class Shut(msgspec.Struct, frozen=True):
-    """Close the connection."""
-
-    close: Close
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """Take the connection off a channel."""
-
-    channel: str
-
-
-class Authorize(msgspec.Struct, frozen=True):
-    """Verify the token and decide about the connection; then :meth:`Session.connected` or a :class:`Shut`/:class:`Fail`."""
-
-    id: int
-    request: ConnectRequest
-
-
-class Renew(msgspec.Struct, frozen=True):
-    """Verify a newer token of the same user; then :meth:`Session.renewed`."""
-
-    id: int
-    token: str
-
-
-class Join(msgspec.Struct, frozen=True):
-    """Decide about a subscription and start it; then :meth:`Session.joined` or :meth:`Session.not_joined`."""
-
-    id: int
-    channel: Channel
-    request: SubscribeRequest
-
-
-class ReadHistory(msgspec.Struct, frozen=True):
-    """Read a stream; the shell answers with a HistoryResult."""
-
-    id: int
-    channel: Channel
-    request: HistoryRequest
-
-
-class Operate(msgspec.Struct, frozen=True):
-    """Publish in a plain channel, ask who is there, or renew a subscription; `data` and `token` where the method has them."""
-
-    id: int
-    method: str
-    channel: str
-    data: Raw = NOTHING
-    token: str = ""
-
-
-Inquiry = Authorize | Renew | Join | ReadHistory | Operate
-Action = Reply | Fail | Ping | Shut | Leave | Inquiry
-
-
 class Session:
     """One connection. `spread` in 0..1 places the first ping between half and a whole period, so a mass reconnect does not ping as one."""
 
@@ -147,6 +70,7 @@ class Session:
         "_ping_at",
         "_pong_by",
         "_spread",
+        "_sub_expiries",
         "channels",
         "client",
         "deadline",
@@ -167,6 +91,7 @@ class Session:
         self._ping_at = NEVER
         self._pong_by = NEVER
         self._expires_at = NEVER
+        self._sub_expiries: dict[str, float] | None = None  # channel → when its subscription ends, where one has an end
         self._bucket = limits.commands_burst
         self._bucket_at = now
 
@@ -237,7 +162,7 @@ class Session:
         if not request.channel:
             return self._shut(close_codes.BAD_REQUEST)
         done: list[Action] = [Reply(command_id, "unsubscribe", Empty())]
-        return [Leave(request.channel), *done] if self.channels.pop(request.channel, None) is not None else done
+        return [Leave(request.channel), *done] if self.removed(request.channel) else done
 
     def _history(self, command_id: int, request: HistoryRequest) -> list[Action]:
         channel = self.channels.get(request.channel)
@@ -309,18 +234,36 @@ class Session:
         result = RefreshResult(client=self.client, version=self.limits.version, expires=ttl_s != NEVER, ttl=_whole(ttl_s))
         return [Reply(command_id, "refresh", result)]
 
-    def joined(self, join: Join, result: SubscribeResult) -> list[Action]:
-        """The subscription stands."""
+    def joined(self, join: Join, result: SubscribeResult, now: float) -> list[Action]:
+        """The subscription stands, for `result.ttl` more seconds where `result.expires`."""
         if self.phase is not Phase.LIVE:
             return [Leave(join.channel.name)]
         if result.was_recovering and not result.recovered and join.request.flag & REJECT_UNRECOVERED:
             return [Leave(join.channel.name), Fail(join.id, errors.UNRECOVERABLE_POSITION)]
         self.channels[join.channel.name] = join.channel
+        self._expires(join.channel.name, result.expires, result.ttl, now)
         return [Reply(join.id, "subscribe", result)]
+
+    def sub_renewed(self, command_id: int, channel: str, result: SubRefreshResult, now: float) -> list[Action]:
+        """A newer token of a subscription, which may have ended meanwhile."""
+        if channel not in self.channels:
+            return [Fail(command_id, errors.PERMISSION_DENIED)]
+        self._expires(channel, result.expires, result.ttl, now)
+        return [Reply(command_id, "sub_refresh", result)]
 
     def removed(self, channel: str) -> bool:
         """The server ended a subscription; whether there was one."""
+        if self._sub_expiries:
+            self._sub_expiries.pop(channel, None)
         return self.channels.pop(channel, None) is not None
+
+    def _expires(self, channel: str, expires: bool, ttl_s: int, now: float) -> None:
+        expiries = self._sub_expiries if self._sub_expiries is not None else {}
+        expiries.pop(channel, None)
+        if expires:
+            expiries[channel] = now + ttl_s + self.limits.expired_grace_s
+        self._sub_expiries = expiries or None
+        self._set_deadline()
 
     # time
 
@@ -334,7 +277,10 @@ class Session:
             return self._shut(close_codes.NO_PONG)
         if now >= self._expires_at:
             return self._shut(close_codes.EXPIRED)
-        actions: list[Action] = []
+        expired = [name for name, end in (self._sub_expiries or {}).items() if now >= end]
+        for name in expired:
+            self._expires(name, False, 0, now)
+        actions: list[Action] = [Expel(name) for name in expired]
         if now >= self._ping_at:
             actions.append(Ping())
             self._ping_at = now + self.limits.ping_s
@@ -351,7 +297,7 @@ class Session:
         return left
 
     def _set_deadline(self) -> None:
-        self.deadline = min(self._ping_at, self._pong_by, self._expires_at)
+        self.deadline = min(self._ping_at, self._pong_by, self._expires_at, *(self._sub_expiries or {}).values())
 
     def _shut(self, close: Close) -> list[Action]:
         self.phase = Phase.CLOSED

@@ -5,6 +5,9 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from actors.core.settings import HubSettings, RedisSettings
 from hub.channel_desk import ChannelDesk
@@ -43,9 +46,9 @@ def settings(folder: Path) -> HubSettings:
 
 
 @asynccontextmanager
-async def compatible_hub(folder: Path, redis_url: str, name: str = "hub-a") -> AsyncIterator[TestHub]:
-    """One hub."""
-    hub = settings(folder)
+async def compatible_hub(folder: Path, redis_url: str, name: str = "hub-a", **changes: Any) -> AsyncIterator[TestHub]:
+    """One hub; `changes` are settings of it."""
+    hub = msgspec.structs.replace(settings(folder), **changes)
     profile = load(hub)
     assert profile is not None
     store = RedisChannels(RedisSettings(url=redis_url), name=name)

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.core.errors import BadInput
+from hub.actions import Authorize, Fail, Join, Leave, Ping, ReadHistory, Renew, Reply, Shut
 from hub.protobuf_codec import PROTOBUF
 from hub.protocol import JSON, Codec, SubscribeResult
-from hub.session import Authorize, Fail, Join, Leave, Limits, Phase, Ping, ReadHistory, Renew, Reply, Session, Shut
+from hub.session import Limits, Phase, Session
 
 NAMES = st.sampled_from(["fleet", "camera:a", "site:a", "events:camera:a", "events:site:a", "events:fleet", "#ada", "nope", ""])
 VALUES = st.recursive(
@@ -60,7 +61,7 @@ def drive(codec: Codec, session: Session, payload: bytes, now: float, live: bool
             if isinstance(action, Authorize):
                 actions += session.connected(action.id, 60.0, now) if live else []
             elif isinstance(action, Join):
-                actions += session.joined(action, SubscribeResult())
+                actions += session.joined(action, SubscribeResult(), now)
             elif isinstance(action, Renew):
                 actions += session.renewed(action.id, 60.0, now)
             elif isinstance(action, Reply | Fail):

@@ -6,10 +6,11 @@ import pytest
 
 from hub import centrifuge_errors as errors
 from hub import close_codes
+from hub.actions import Action, Authorize, Expel, Fail, Join, Leave, Ping, ReadHistory, Renew, Reply, Shut
 from hub.centrifuge_errors import ReplyError
 from hub.close_codes import Close
-from hub.protocol import JSON, SubscribeResult
-from hub.session import Action, Authorize, Fail, Join, Leave, Limits, Phase, Ping, ReadHistory, Renew, Reply, Session, Shut
+from hub.protocol import JSON, SubRefreshResult, SubscribeResult
+from hub.session import Limits, Phase, Session
 
 LIMITS = Limits(max_subscriptions=2, commands_burst=20, commands_per_s=1)
 
@@ -28,7 +29,7 @@ def connected(limits: Limits = LIMITS, spread: float = 0.0) -> Session:
 def subscribed(session: Session, channel: str) -> list[Action]:
     join = told(session, f'{{"id":9,"subscribe":{{"channel":"{channel}"}}}}')[-1]
     assert isinstance(join, Join)
-    return session.joined(join, SubscribeResult())
+    return session.joined(join, SubscribeResult(), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_an_unrecovered_position_is_refused_when_the_client_says_so() -> None:
     session = connected()
     join = told(session, '{"id":9,"subscribe":{"channel":"events:site:a","recover":true,"flag":2}}')[-1]
     assert isinstance(join, Join)
-    outcome = session.joined(join, SubscribeResult(was_recovering=True))
+    outcome = session.joined(join, SubscribeResult(was_recovering=True), 0.0)
     assert outcome == [Leave("events:site:a"), Fail(9, errors.UNRECOVERABLE_POSITION)]
     assert session.channels == {}
 
@@ -178,6 +179,45 @@ def test_outcomes_that_come_after_the_end_change_nothing() -> None:
     join = told(session, '{"id":2,"subscribe":{"channel":"fleet"}}')[-1]
     assert isinstance(join, Join)
     session.closed()
-    assert session.joined(join, SubscribeResult()) == [Leave("fleet")]
+    assert session.joined(join, SubscribeResult(), 0.0) == [Leave("fleet")]
     assert session.renewed(1, 1.0, 0.0) == []
     assert session.due(1e9) == []
+
+
+def plain_join(session: Session, ttl_s: int, now: float) -> None:
+    join = told(session, '{"id":9,"subscribe":{"channel":"fleet"}}', now)[-1]
+    assert isinstance(join, Join)
+    assert isinstance(session.joined(join, SubscribeResult(expires=True, ttl=ttl_s), now)[0], Reply)
+
+
+def test_a_subscription_ends_after_its_token_and_the_grace_alone() -> None:
+    session = connected(Limits(ping_s=1e6, expired_grace_s=25.0))
+    plain_join(session, 10, 100.0)
+    assert session.deadline == 135.0
+    assert session.due(134.9) == []
+    assert session.due(135.0) == [Expel("fleet")]
+    assert session.removed("fleet")
+    assert session.phase is Phase.LIVE
+    assert session.deadline > 135.0
+    assert session.due(session.deadline - 0.1) == []
+
+
+def test_a_newer_token_moves_the_end_of_a_subscription_and_one_without_an_end_lifts_it() -> None:
+    session = connected(Limits(ping_s=1e6, expired_grace_s=25.0))
+    plain_join(session, 10, 100.0)
+    assert isinstance(session.sub_renewed(3, "fleet", SubRefreshResult(True, 50), 120.0)[0], Reply)
+    assert session.deadline == 195.0
+    session.sub_renewed(4, "fleet", SubRefreshResult(False, 0), 130.0)
+    assert session.deadline > 600.0
+    assert session.sub_renewed(5, "other", SubRefreshResult(False, 0), 130.0) == [Fail(5, errors.PERMISSION_DENIED)]
+
+
+def test_who_leaves_and_comes_back_is_not_ended_by_the_token_before() -> None:
+    session = connected(Limits(ping_s=1e6, expired_grace_s=25.0))
+    plain_join(session, 10, 100.0)
+    told(session, '{"id":10,"unsubscribe":{"channel":"fleet"}}', 101.0)
+    join = told(session, '{"id":11,"subscribe":{"channel":"fleet"}}', 102.0)[-1]
+    assert isinstance(join, Join)
+    session.joined(join, SubscribeResult(), 102.0)
+    assert session.due(session.deadline - 0.1) == []
+    assert session.deadline > 135.0
