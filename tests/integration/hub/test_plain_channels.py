@@ -69,7 +69,7 @@ async def test_a_connection_is_refreshed_by_a_newer_token_of_the_same_user(redis
         async with hub.dashboard(token(ttl_s=2)) as other:
             assert await close_code(other) == 3005  # by then the refreshed one would have gone as well
         assert "error" not in await dash.ask("ping")
-        await dash.socket.send('{"id":99,"refresh":{"token":"%s"}}' % token("bob"))
+        await dash.socket.send('{{"id":99,"refresh":{{"token":"{}"}}}}'.format(token("bob")))
         assert await close_code(dash) == 3500
 
 
@@ -77,11 +77,11 @@ async def test_a_subscription_token_is_for_one_channel_and_one_user(redis_url: s
     async with compatible_hub(tmp_path, redis_url) as hub:
         for wrong in (token(channel="other"), token("bob", channel="c")):
             async with hub.dashboard(token()) as dash:
-                await dash.socket.send('{"id":9,"subscribe":{"channel":"c","token":"%s"}}' % wrong)
+                await dash.socket.send(f'{{"id":9,"subscribe":{{"channel":"c","token":"{wrong}"}}}}')
                 assert await close_code(dash) == 3500
         async with hub.dashboard(token()) as dash:
             await join(dash, "c")
-            await dash.socket.send('{"id":9,"sub_refresh":{"channel":"c","token":"%s"}}' % token("bob", channel="c"))
+            await dash.socket.send('{{"id":9,"sub_refresh":{{"channel":"c","token":"{}"}}}}'.format(token("bob", channel="c")))
             assert await close_code(dash) == 3500
 
 
