@@ -29,9 +29,14 @@ class Known(msgspec.Struct):
     state: bytes | None = None
     summary: bytes | None = None
     heard: float = 0.0
+    alive: bool = False  # whether anything of it was heard since it is watched; until then its time runs from when that began
     told: tuple[int, int, int] = (0, -1, 0)
     last_told: tuple[int, int, int] = (0, -1, 0)
     stale: str | None = None
+
+
+class _Status(msgspec.Struct, frozen=True):
+    status: str = ""
 
 
 class Lag(msgspec.Struct, frozen=True):
@@ -89,6 +94,21 @@ class LiveStates:
         if known.summary is None and known.state is not None:
             known.summary, known.summary_version = without_tracks(known.state), known.state_version
         return None if known.summary is None else _marked(known.summary, known.stale)
+
+    def unheard(self, site: str) -> list[str]:
+        """The cameras that are shown as online without having been heard since the site is watched."""
+        return [
+            known.camera
+            for known in self._sites.get(site, {}).values()
+            if not known.alive and known.stale is None and (body := known.summary or known.state) is not None and _online(body)
+        ]
+
+    def vouched(self, camera: str, body: bytes) -> bytes:
+        """A state or summary for who asks once: stale as well where nothing was heard that speaks for it."""
+        known = self.known(camera)
+        if known is None or (known.stale is None and not known.alive):
+            return _marked(body, REDIS_LOST if self.redis_lost else ACTOR_LOST)
+        return _marked(body, known.stale)
 
     # taking in
 
@@ -180,7 +200,7 @@ class LiveStates:
             known.state_version = known.summary_version = -1
             known.told = known.last_told = (generation, -1, 0)
         if heard:
-            known.heard, known.stale = now, None
+            known.heard, known.stale, known.alive = now, None, True
         return known
 
 
@@ -204,6 +224,10 @@ def never_seen(site: str, camera: str) -> bytes:
 def never_seen_state(site: str, camera: str) -> bytes:
     """The state of a registered camera that has never been active."""
     return never_seen(site, camera)[:-1] + b',"tracks":[]}'
+
+
+def _online(body: bytes) -> bool:
+    return msgspec.json.decode(body, type=_Status).status == "online"
 
 
 def _marked(body: bytes, stale: str | None) -> bytes:

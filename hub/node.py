@@ -29,6 +29,7 @@ from hub.joins import Joins
 from hub.latency import Latencies
 from hub.membership import Membership
 from hub.node_stats import NodeStats
+from hub.polls import Polls
 from hub.protocol import JSON, Codec, HistoryResult, Publication, Raw
 from hub.recovery_outcomes import outcome
 from hub.reviews import Reviews
@@ -71,6 +72,7 @@ class Node:
         self.interest = Interest(broker)
         self.boot = secrets.token_hex(4)
         self.joins = Joins(broker, events, cameras, self.feed, self.interest, self.topics, self.boot)
+        self.polls = Polls(self.joins, self.feed.live)
         self.membership = Membership(cameras, self.feed, self.fanout, self.topics)
         self.dashboards: dict[Dashboard, None] = {}
         self.origins: frozenset[str] = frozenset(origin.lower() for origin in hub.allowed_origins)
@@ -364,7 +366,7 @@ class Node:
         """Apart from the clock: what it reads may hang, and pings and staleness must not wait for that."""
         while True:
             await asyncio.sleep(TIDY_S)
-            await tidy(self.topics, self.feed, self.joins, self.interest, self.cameras, time.monotonic())
+            await tidy(self.topics, self.feed, self.joins, self.interest, self.cameras, self.polls, time.monotonic())
             if self.plain is not None:
                 self.plain.tidy(time.monotonic())
 

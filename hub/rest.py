@@ -44,23 +44,25 @@ class Reads:
         records = await self._node.cameras.cameras(site)
         if not records:
             raise NotFound(f"site {site} has no cameras")
-        return answer({"site": site, "cameras": await self._summaries(site, records, view)})
+        await self._node.polls.settle([site])
+        return answer({"site": site, "cameras": self._summaries(site, records, view)})
 
     async def fleet_state(self, request: Request, principal: Principal) -> Response:
         """The fleet's whole wall, now."""
         view, _ = await self._node.access.view("subscribe", principal, channels.parse("fleet"))
         bodies: list[msgspec.Raw] = []
+        await self._node.polls.settle(await self._node.cameras.sites())
         for site in await self._node.cameras.sites():
-            bodies += await self._summaries(site, await self._node.cameras.cameras(site), view)
+            bodies += self._summaries(site, await self._node.cameras.cameras(site), view)
         return answer({"cameras": bodies})
 
-    async def _summaries(self, site: str, records: list[CameraRecord], view: View) -> list[msgspec.Raw]:
-        shown = {entry.camera: entry.body for entry in await self._broker.summaries(site)}
+    def _summaries(self, site: str, records: list[CameraRecord], view: View) -> list[msgspec.Raw]:
+        live = self._node.feed.live
         bodies = []
         for record in records:
             if record.camera not in view.exclude:
-                fresh = self._node.feed.live.summary(record.camera)
-                bodies.append(msgspec.Raw(fresh or shown.get(record.camera) or live_states.never_seen(site, record.camera)))
+                found = live.summary(record.camera)
+                bodies.append(msgspec.Raw(live.vouched(record.camera, found) if found else live_states.never_seen(site, record.camera)))
         return bodies
 
     async def cameras(self, request: Request, principal: Principal) -> Response:
@@ -84,10 +86,12 @@ class Reads:
         known = await self._node.cameras.camera(camera)
         if known is None:
             raise NotFound(f"camera {camera} is not registered")
+        await self._node.polls.settle([known.site])
         body = self._node.feed.live.state(known.camera)
         if body is None:
             found = await self._broker.state(known.site, known.camera)
             body = found.body if found is not None else live_states.never_seen_state(known.site, known.camera)
+        body = self._node.feed.live.vouched(known.camera, body)
         return Response(views.state(body, view), media_type="application/json", headers={"cache-control": "no-store"})
 
     async def _may_read(self, principal: Principal, record: CameraRecord) -> bool:

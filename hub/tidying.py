@@ -7,19 +7,22 @@ from hub.camera_cache import CameraCache
 from hub.feed import Feed
 from hub.interest import LINGER_S, Interest
 from hub.joins import Joins
+from hub.polls import Polls
 from hub.topics import Topic
 
 log = logging.getLogger(__name__)
 
 
-async def tidy(topics: dict[str, Topic], feed: Feed, joins: Joins, interest: Interest, cameras: CameraCache, now: float) -> None:
+async def tidy(
+    topics: dict[str, Topic], feed: Feed, joins: Joins, interest: Interest, cameras: CameraCache, polls: Polls, now: float
+) -> None:
     """One look. `now` is monotonic, seconds; what is forgotten has been without a client for `LINGER_S`."""
     for name, topic in list(topics.items()):
         if topic.idle_since is not None and now - topic.idle_since > LINGER_S and not topic.groups and not topic.joining:
             del topics[name]
             if topic.channel.lane == "live":
                 feed.live.forget_states(topic.channel.target)
-    sites = {topic.site for topic in topics.values() if topic.site}
+    sites = {topic.site for topic in topics.values() if topic.site} | polls.sites(now)
     if "fleet" in topics or "events:fleet" in topics:
         try:
             every = await cameras.sites()
