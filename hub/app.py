@@ -19,6 +19,7 @@ from hub.edge_routes import problem
 from hub.health import Health, HealthCheck
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.node import Node
+from hub.server_api import ServerApi
 from hub.web_guard import WebGuard
 from storage.ports import Broker, EventStore
 
@@ -49,6 +50,7 @@ def create_app(
             *schema_routes.routes(release),
             *edge_routes,
             *rest.routes(node, broker, events),
+            *([] if node.plain is None else ServerApi(node.plain, name=node.name, release=release).routes()),
             Route("/v1/{rest:path}", unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
             *static_files.routes(static),
         ]

@@ -8,15 +8,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from actors.core.errors import BadInput, Expired, EyrieError, Unauthorized
+from actors.core.errors import BadInput, Expired, EyrieError, Unauthorized, Unavailable
 from hub import centrifuge_errors, close_codes, recovery
 from hub.actions import Action, Fail, Join, Operate, ReadHistory, Reply, Shut
+from hub.close_codes import Close
 from hub.compatibility import Options, Profile
 from hub.dashboard import Dashboard
+from hub.envelopes import ORDERS, Envelope, Order, opened, order
 from hub.protocol import (
     ClientInfo,
     Empty,
@@ -25,8 +27,6 @@ from hub.protocol import (
     InfoPush,
     PresenceResult,
     PresenceStatsResult,
-    Publication,
-    Raw,
     SubRefreshResult,
     SubscribeRequest,
     SubscribeResult,
@@ -70,23 +70,8 @@ class Channels(Protocol):
     async def unwatch(self, channel: str) -> None:
         """Listen no more."""
 
-
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What travels through Redis: `data` is ready JSON on one line, `user` and `client` who it is about or from."""
-
-    kind: Literal["pub", "join", "leave"]
-    user: str = ""
-    client: str = ""
-    data: bytes = b""
-
-    @property
-    def info(self) -> ClientInfo | None:
-        """Who is behind it, None for the server itself."""
-        return ClientInfo(self.user, self.client) if self.client else None
-
-    def publication(self, offset: int) -> Publication:
-        """As a client gets it."""
-        return Publication(data=Raw(self.data), info=self.info, offset=offset)
+    async def forget(self, channel: str) -> None:
+        """Empty its history."""
 
 
 class _Topic:
@@ -131,6 +116,7 @@ class ChannelDesk:
     async def entered(self, dashboard: Dashboard, user: str, asked: dict[str, SubscribeRequest]) -> dict[str, SubscribeResult]:
         """A connection is authorized: its server-side subscriptions. Raises Unavailable."""
         self._users[dashboard] = user
+        await self._store.watch(ORDERS)
         if not self.profile.personal or not user:
             return {}
         name = f"#{user}"
@@ -219,22 +205,33 @@ class ChannelDesk:
         epoch, top, found = await self._store.history(name, after=after, before=before, limit=limit, newest_first=asked.reverse)
         if asked.since is not None and asked.since.epoch not in ("", epoch):
             return None
-        return HistoryResult([_opened(kept.envelope).publication(kept.offset) for kept in found], epoch, top)
+        return HistoryResult([opened(kept.envelope).publication(kept.offset) for kept in found], epoch, top)
 
     async def present(self, name: str) -> dict[str, ClientInfo]:
         """Who is on a channel, on any hub. Raises Unavailable."""
         found = await self._store.present(name)
         return {client: ClientInfo(user.decode(), client) for client, user in found.items()}
 
-    def dismiss(self, user: str, channel: str) -> None:
-        """End a user's subscriptions to a channel on this hub."""
-        for dashboard in [found for found, name in self._users.items() if name == user]:
-            dashboard.unsubscribe(channel, close_codes.UNSUBSCRIBED_BY_SERVER)
+    async def order(self, wanted: Order) -> None:
+        """Have every hub obey. Raises Unavailable or UnknownOutcome."""
+        await self._store.publish(ORDERS, msgspec.msgpack.encode(wanted), size=0, ttl_s=1)
 
-    def disconnect(self, user: str) -> None:
-        """Close a user's connections on this hub."""
-        for dashboard in [found for found, name in self._users.items() if name == user]:
-            dashboard.drop(close_codes.FORCE_DISCONNECT)
+    async def forget_history(self, name: str) -> None:
+        """Empty a channel's history; its numbering goes on. Raises Unavailable."""
+        await self._store.forget(name)
+
+    def count(self) -> tuple[int, int, int]:
+        """(connections, users, channels) on this hub."""
+        return len(self._users), len(set(self._users.values())), len(self.topics)
+
+    def _obey(self, wanted: Order) -> None:
+        for dashboard in [found for found, user in self._users.items() if user == wanted.user]:
+            if wanted.client not in ("", dashboard.session.client):
+                continue
+            if wanted.kind == "unsubscribe":
+                dashboard.unsubscribe(wanted.channel, close_codes.UNSUBSCRIBED_BY_SERVER)
+            else:
+                dashboard.drop(Close(wanted.code, wanted.reason))
 
     # subscribing
 
@@ -246,6 +243,8 @@ class ChannelDesk:
         try:
             await self._store.watch(name)
             start = await self._position(name, asked, options, buffer)
+            if len(buffer) == MAX_BUFFER:
+                raise Unavailable(f"more than {MAX_BUFFER} publications came while the subscription was made")
         finally:
             topic.joining.remove(buffer)
             self._forget_idle(name)
@@ -256,7 +255,7 @@ class ChannelDesk:
             topic.epoch, topic.offset = start.epoch, start.position
         topic.offset = max(topic.offset, start.position)
         self._later(self._appeared(dashboard, name, options))
-        shown = [_opened(item.body).publication(item.offset) for item in start.publications]
+        shown = [opened(item.body).publication(item.offset) for item in start.publications]
         positioned = options.history_size > 0
         return SubscribeResult(
             recoverable=positioned, positioned=positioned, epoch=start.epoch, offset=start.offset, publications=shown,
@@ -315,6 +314,9 @@ class ChannelDesk:
 
     def arrived(self, name: str, offset: int, epoch: str, body: bytes) -> None:
         """Something was published in a channel that this hub listens to."""
+        if name == ORDERS:
+            self._obey(order(body))
+            return
         topic = self.topics.get(name)
         if topic is None:
             return
@@ -345,7 +347,7 @@ class ChannelDesk:
                 dashboard.unsubscribe(name, close_codes.UNSUBSCRIBED_INSUFFICIENT_STATE)
 
     def _pass_on(self, name: str, topic: _Topic, body: bytes, offset: int) -> None:
-        envelope = _opened(body)
+        envelope = opened(body)
         message: msgspec.Struct = envelope.publication(offset) if envelope.kind == "pub" else InfoPush(envelope.info or ClientInfo())
         payloads: dict[str, bytes] = {}
         for dashboard, position in list(topic.members.items()):
@@ -389,7 +391,3 @@ class ChannelDesk:
 def stats(present: dict[str, ClientInfo]) -> PresenceStatsResult:
     """Counts of who is there."""
     return PresenceStatsResult(len(present), len({info.user for info in present.values()}))
-
-
-def _opened(body: bytes) -> Envelope:
-    return msgspec.msgpack.decode(body, type=Envelope)

@@ -63,7 +63,7 @@ class Profile:
                 pass  # not one of ours: plain, if the profile knows its namespace
         head, colon, _ = name.partition(":")
         namespace = self._namespaces.get(head if colon else "")
-        if namespace is None or len(name) > MAX_NAME:
+        if namespace is None or len(name) > MAX_NAME or not name.isprintable():
             raise NotFound(f"no channel is called {name[:80]!r}")
         return Channel(name, namespace, name)
 

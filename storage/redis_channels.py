@@ -86,6 +86,10 @@ class RedisChannels:
         epoch, top, found = (await run(self._link, [call], writing=False))[0]
         return epoch.decode(), int(top), [Kept(int(offset), envelope) for offset, envelope in zip(found[::2], found[1::2], strict=True)]
 
+    async def forget(self, channel: str) -> None:
+        """Empty a channel's history; its numbering goes on. Raises Unavailable."""
+        await run(self._link, [("DEL", _base(channel) + ":stream")], writing=True)
+
     async def appear(self, channel: str, clients: dict[str, bytes]) -> None:
         """Note or renew who is there, for :data:`PRESENCE_S`. Raises Unavailable."""
         key = _base(channel) + ":presence"
