@@ -9,7 +9,9 @@ from actors.core.errors import ConfigError
 from actors.core.settings import Settings
 from cluster.registry_file import Step, parse
 from cluster.registry_target import StoreTarget, carry_out, compare
-from policy.keys import ensure_secret
+from policy import revisions
+from policy.keys import ensure_secret, read_secret
+from policy.sources import read_sources
 from storage.data_dir import DataDir
 from storage.migrations import migrate
 from storage.stores import open_stores
@@ -23,6 +25,10 @@ def resolve(settings: Settings, data: DataDir, *, dsn: str, url: str, address: s
         secret = data.keys / "hs256.secret"
         ensure_secret(secret)
         auth = replace(auth, hs256_secret_file=str(secret))
+    policy = replace(settings.policy, rego_dir=_absolute(settings.policy.rego_dir), key_file=_absolute(settings.policy.key_file))
+    if not policy.key_file:
+        policy = replace(policy, key_file=str(data.keys / "policy.secret"))
+        ensure_secret(Path(policy.key_file))
     return replace(
         settings,
         data=replace(settings.data, dir=str(data.path)),
@@ -31,7 +37,7 @@ def resolve(settings: Settings, data: DataDir, *, dsn: str, url: str, address: s
         ray=replace(settings.ray, address=settings.ray.address or address, token_file=settings.ray.token_file or ray_token),
         auth=auth,
         registry=replace(settings.registry, scenes_file=_absolute(settings.registry.scenes_file)),
-        policy=replace(settings.policy, rego_dir=_absolute(settings.policy.rego_dir)),
+        policy=policy,
     )
 
 
@@ -41,7 +47,12 @@ def prepare_stores(settings: Settings) -> list[str]:
     async def prepare() -> list[str]:
         applied = await migrate(settings)
         stores = await open_stores(settings, name="setup")
-        await stores.close()
+        try:
+            await revisions.keep_default(
+                stores.revisions, read_secret(Path(settings.policy.key_file)), read_sources(settings.policy.rego_dir)
+            )
+        finally:
+            await stores.close()
         return applied
 
     return asyncio.run(prepare())

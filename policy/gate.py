@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000  # distinct questions without an answer yet
 MAX_CALLS = 2  # in flight at once
+CATCH_UP_S = 0.25  # between two probes while the policy actors answer by another revision
+PROBE = Question("connect", {}, {"kind": "dashboard"})
 
 Call = Callable[[bytes], Awaitable[bytes]]
 
@@ -34,6 +36,7 @@ class GateStats(msgspec.Struct):
     evaluated: int = 0
     calls: int = 0
     unavailable: int = 0
+    behind: int = 0  # answers of another revision than the one in force
 
 
 class Gate:
@@ -58,6 +61,13 @@ class Gate:
         self._fresh_until = float("-inf")
         self._listeners: list[Callable[[str], None]] = []
         self._closed = False
+        self._behind = False
+        self._catching_up: asyncio.Task[None] | None = None
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last answer came from another revision than the one in force: the policy actors have not loaded it, or refuse to."""
+        return self._behind
 
     async def decide(self, question: Question) -> Decision:
         """The decision; deny with reason ``policy_unavailable`` when none can be had in `decide_timeout_s`. Never raises for a question."""
@@ -102,7 +112,7 @@ class Gate:
         self._closed = True
         if self._starting is not None:
             self._starting.cancel()
-        calls = list(self._calls)
+        calls = [*self._calls, *([self._catching_up] if self._catching_up is not None else [])]
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
@@ -180,7 +190,15 @@ class Gate:
         if not self._announced:
             self._adopt(reply.revision)
         if reply.revision != self.revision:
-            return  # an actor that still has another revision answers for the moment; its answers are not kept
+            # An actor that still has another revision answers for the moment; its answers are not kept, and asked again later.
+            self.stats.behind += 1
+            self._behind = True
+            if self._catching_up is None and not self._closed:
+                self._catching_up = asyncio.create_task(self._catch_up(), name="policy-catch-up")
+            return
+        if self._behind:
+            self._behind = False
+            self._tell()
         for key, decision in made.items():
             if decision.reason not in guard.UNCACHED:
                 self._cache[key] = decision
@@ -195,8 +213,18 @@ class Gate:
         self._flying.clear()  # who asks from now on must not share an answer of the revision before
         log.info("policy revision %s is in force", revision[:12])
         if before:
-            for listener in self._listeners:
-                listener(revision)
+            self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener(self.revision)
+
+    async def _catch_up(self) -> None:
+        """Ask, whoever else asks, until the revision in force answers: what older ones answered meanwhile has then to be asked again."""
+        while self._behind and not self._closed:
+            await asyncio.sleep(CATCH_UP_S)
+            await self.decide(PROBE)
+        self._catching_up = None
 
     def _unavailable(self) -> Decision:
         self.stats.unavailable += 1

@@ -153,6 +153,8 @@ def _packages(parsed: Mapping[str, list[Token]]) -> list[Finding]:
             findings.append(Finding(files[0][0], 1, "`default allow := false` is missing"))
         if package == "eyrie.authz":
             defined = set(defaults).union(*(_heads(tokens) for _, tokens in files))
+            if "revision" in defined:
+                findings.append(Finding(files[0][0], 1, "the rule revision is not for a policy to define: the product adds it"))
             findings += [Finding(files[0][0], 1, f"the rule {name} is missing") for name in ENTRYPOINTS if name not in defined]
         findings += _recursion(package, files)
     return findings

@@ -1,7 +1,8 @@
-"""An OPA server as the engine, through opa-python-client. The only user of opa_client, and of its `query_rule` alone.
+"""An OPA server as the engine, through opa-python-client. The only user of opa_client, and of `query_rule` and three calls of its policy
+API alone: the rest of that library can send its token to any address (opa-python-client 3.0.0, `opa.py`).
 
-The rest of that library stays out of reach on purpose: it can rewrite and upload policies and send its token to any address
-(opa-python-client 3.0.0, `opa.py`). One question is one request for the whole package, so that all answers come from one revision.
+One question is one request for the whole package, so that all answers come from one revision, and the answer must name it: the rule
+``eyrie.authz.revision``, which :func:`revision_module` defines and nothing else. A server that serves anything else answers nothing.
 """
 
 import logging
@@ -11,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opa_client import OpaClient  # type: ignore[import-untyped]
+from opa_client.errors import DeletePolicyError, RegoParseError  # type: ignore[import-untyped]
 
-from actors.core.errors import ConfigError
+from actors.core.errors import ConfigError, Unavailable
 from actors.core.settings import OpaSettings
 from policy import guard
 from policy.keys import read_secret
@@ -20,6 +22,9 @@ from policy.ports import Decision, Question
 
 log = logging.getLogger(__name__)
 
+OURS = "eyrie-"  # how the names of our modules begin on the server
+REVISION_MODULE = "revision.rego"
+PUSH_TIMEOUT_S = 5.0  # for each module
 LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 
 
@@ -31,6 +36,8 @@ class OpaEngine:
         host, port, tls = _address(settings.url)
         token = read_secret(Path(settings.token_file)).decode("ascii", "strict") if settings.token_file else None
         self.revision = revision
+        self._sources: dict[str, str] | None = None
+        self._push = {"host": host, "port": port, "ssl": tls, "token": token, "retries": 0, "timeout": PUSH_TIMEOUT_S}
         # retries=0: the caller's deadline is shorter than the library's three tries (measured up to 5.4 s).
         self._client = OpaClient(host=host, port=port, ssl=tls, token=token, retries=0, timeout=settings.timeout_s)
 
@@ -49,18 +56,61 @@ class OpaEngine:
             return guard.denied(guard.POLICY_UNAVAILABLE, self.revision)
         made = read_answer(answer, self.revision)
         if made.reason == guard.POLICY_ERROR:
-            log.error("policy error: the answer of OPA is undefined or of another type; denied")
+            log.error("policy error: the answer of OPA is undefined, of another type or of another revision; denied")
         return made
+
+    def push(self, sources: Mapping[str, str]) -> None:
+        """Have the server serve `sources` and nothing else of ours. Raises ConfigError when it refuses a module, Unavailable.
+
+        Until the last module is there the server names no revision, so nobody is answered out of a mixture. Another thread may decide
+        meanwhile.
+        """
+        client = OpaClient(**self._push)
+        try:
+            for name in client.get_policies_list():
+                if name.startswith(OURS):
+                    client.delete_policy(name)
+            for name in [*sorted(sources), REVISION_MODULE]:
+                text = sources.get(name) or revision_module(self.revision)
+                # rego_compat rewrites what the server refuses; a policy is what was reviewed or nothing.
+                client.update_policy_from_string(text, OURS + name, rego_compat=False)
+        except (RegoParseError, DeletePolicyError) as error:
+            raise ConfigError(f"OPA refuses the policy: {str(error)[:300]}") from error
+        except (OSError, ValueError, TypeError, AttributeError) as error:  # the errors of `requests` are OSErrors
+            raise Unavailable(f"OPA does not take the policy: {type(error).__name__}") from error
+        finally:
+            client.close_connection()
+        self._sources = dict(sources)
+
+    def keep(self) -> None:
+        """Push again what was pushed if the server has lost it (it restarted). Raises what `push` raises."""
+        if self._sources is None:
+            return
+        client = OpaClient(**self._push)
+        try:
+            found = client.query_rule(input_data={}, package_path=guard.PACKAGE, rule_name="revision")
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"OPA does not answer: {type(error).__name__}") from error
+        finally:
+            client.close_connection()
+        if not isinstance(found, Mapping) or found.get("result") != self.revision:
+            log.warning("OPA does not serve revision %s any more; it gets it again", self.revision[:12])
+            self.push(self._sources)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close_connection()
 
 
+def revision_module(revision: str) -> str:
+    """The module that tells which revision a server serves."""
+    return f'package eyrie.authz\n\nrevision := "{revision}"\n'
+
+
 def read_answer(answer: Any, revision: str) -> Decision:
-    """A decision out of OPA's answer. An undefined package is ``{}`` there: a policy error, and a deny."""
+    """A decision out of OPA's answer. An undefined package is ``{}`` there: a policy error, and a deny; so is another revision."""
     result = answer.get("result") if isinstance(answer, Mapping) else None
-    if not isinstance(result, Mapping):
+    if not isinstance(result, Mapping) or result.get("revision") != revision:
         return guard.denied(guard.POLICY_ERROR, revision)
     return guard.decision(result.get("allow"), result.get("reason"), result.get("redact"), result.get("max_hz"), revision)
 

@@ -47,6 +47,9 @@ class Engine(Protocol):
     def decide(self, questions: list[Question]) -> list[Decision]:
         """One decision each, in order. Undefined, an error or a non-boolean is deny; never raises for a question."""
 
+    def keep(self) -> None:
+        """Make sure, once in a while and from another thread, that the engine still has its revision. Raises Unavailable, ConfigError."""
+
 
 class Decider(Protocol):
     """The caller's side: `policy.gate.Gate` with its cache, or a double."""

@@ -32,11 +32,11 @@ class RayPolicy:
         self._actor: PolicyActor | None = None
 
     def open(self) -> str:
-        """Load settings and policies; the revision. Again is harmless. Raises ConfigError."""
+        """Load settings and policies; the revision. Again is harmless. Raises ConfigError, Unavailable."""
         if self._actor is None:
             settings = read_resolved(self._settings_path)
             log_to_file(settings, self._name)
-            self._actor = PolicyActor.from_settings(settings)
+            self._actor = PolicyActor.from_settings(settings, name=self._name)
         return self._actor.revision
 
     def ping(self) -> bool:

@@ -40,6 +40,9 @@ class RegoEngine:
         """One decision each, in order; never raises for a question."""
         return [self._decide(question) for question in questions]
 
+    def keep(self) -> None:
+        """Nothing to do: what was built stays."""
+
     def _decide(self, question: Question) -> Decision:
         term = guard.canonical(question)
         if term is None:

@@ -80,16 +80,10 @@ class PolicyMarks(msgspec.Struct, frozen=True):
 
 
 class PolicyStore(Protocol):
-    """Policy revisions and revoked tokens."""
+    """What is polled of policy: the revision in force and the revoked tokens."""
 
     async def marks(self, *, max_age_s: float = 86_400.0) -> PolicyMarks:
         """The active revision, and revocations not older than `max_age_s` (the longest token life)."""
 
     async def revoke(self, revocation: Revocation) -> None:
         """Record a revocation; a repeated one renews it."""
-
-    async def put_revision(self, revision: str, source: bytes, *, active: bool) -> None:
-        """Store a revision (its modules, encoded by the caller); `active` makes it the one in force."""
-
-    async def revision(self, revision: str) -> bytes | None:
-        """The source of a revision."""

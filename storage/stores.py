@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from actors.core.settings import Settings
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
+from storage.policy_ports import RevisionStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
 from storage.postgres_cameras import PostgresCameraStore
 from storage.postgres_dead_letters import PostgresDeadLetterStore
@@ -13,6 +14,7 @@ from storage.postgres_fleet import PostgresActorStore, PostgresHubStore
 from storage.postgres_policy import PostgresPolicyStore
 from storage.postgres_pool import Database
 from storage.postgres_registry import PostgresRegistry
+from storage.postgres_revisions import PostgresRevisionStore
 from storage.redis_broker import RedisBroker
 from storage.redis_publisher import RedisPublisher
 
@@ -28,6 +30,7 @@ class Stores:
     actors: ActorStore
     hubs: HubStore
     policy: PolicyStore
+    revisions: RevisionStore
     publisher: Publisher
     database: Database
     redis: RedisPublisher
@@ -61,6 +64,7 @@ async def open_stores(settings: Settings, *, name: str = "", connections: int = 
         actors=PostgresActorStore(database),
         hubs=PostgresHubStore(database),
         policy=PostgresPolicyStore(database),
+        revisions=PostgresRevisionStore(database),
         publisher=redis,
         database=database,
         redis=redis,

@@ -55,10 +55,15 @@ class RaySettings(_Section, frozen=True):
 
 
 class OpaSettings(_Section, frozen=True):
-    """Empty `url`: the embedded Rego engine."""
+    """Empty `url`: the embedded Rego engine.
+
+    `push`: the revision in force is written to the server by its policy API; without, whoever runs the server has to. Either way an
+    answer counts only when it names the revision in force (`eyrie.authz.revision`).
+    """
 
     url: str = ""
     token_file: str = ""
+    push: bool = True
     timeout_s: Seconds = 0.25
 
 
@@ -75,9 +80,13 @@ class AuthSettings(_Section, frozen=True):
 
 
 class PolicySettings(_Section, frozen=True):
-    """The policy actor and its engine. Empty `rego_dir`: the policies of the package."""
+    """The policy actor and its engine. Empty `rego_dir`: the policies of the package; they are in force until somebody activates others.
+
+    `key_file`: the secret that signs revisions, the same on every machine; empty: one is made in the data directory.
+    """
 
     rego_dir: str = ""
+    key_file: str = ""
     replicas: Count = 1
     decide_timeout_s: Seconds = 1.0
     cache_entries: Count = 10_000

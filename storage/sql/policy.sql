@@ -1,5 +1,5 @@
 -- name: active_revision
-SELECT revision FROM policy_revisions WHERE active;
+SELECT revision FROM policy_activations ORDER BY generation DESC LIMIT 1;
 
 -- name: revocations
 SELECT kind, value, extract(epoch FROM before)::bigint AS before_s FROM revocations
@@ -10,12 +10,26 @@ ORDER BY kind, value;
 INSERT INTO revocations (kind, value, before) VALUES ($1, $2, to_timestamp($3::bigint))
 ON CONFLICT (kind, value) DO UPDATE SET before = greatest(revocations.before, excluded.before), created = now();
 
--- name: deactivate
-UPDATE policy_revisions SET active = false WHERE active AND revision <> $1;
-
--- name: put_revision
-INSERT INTO policy_revisions (revision, source, active) VALUES ($1, $2, $3)
-ON CONFLICT (revision) DO UPDATE SET source = $2, active = policy_revisions.active OR $3;
+-- name: add_revision
+INSERT INTO policy_revisions (revision, source, signature, author, note) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (revision) DO NOTHING
+RETURNING number;
 
 -- name: revision
-SELECT source FROM policy_revisions WHERE revision = $1;
+SELECT revision, number, source, signature, author, note, (extract(epoch FROM created) * 1000000)::bigint AS created_us
+FROM policy_revisions WHERE revision = $1;
+
+-- name: revisions
+SELECT revision, number, ''::bytea AS source, signature, author, note, (extract(epoch FROM created) * 1000000)::bigint AS created_us
+FROM policy_revisions WHERE number < $1 ORDER BY number DESC LIMIT $2;
+
+-- name: activation
+SELECT generation, revision, previous, signature, author, (extract(epoch FROM time) * 1000000)::bigint AS time_us
+FROM policy_activations ORDER BY generation DESC LIMIT 1;
+
+-- name: activate
+INSERT INTO policy_activations (generation, revision, previous, signature, author)
+SELECT $1::bigint, $2, $3, $4, $5
+WHERE (SELECT coalesce(max(generation), 0) FROM policy_activations) = $1::bigint - 1
+ON CONFLICT (generation) DO NOTHING
+RETURNING generation;

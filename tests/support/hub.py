@@ -98,14 +98,6 @@ class Records:
         """Add one."""
         self.found = PolicyMarks(self.found.revision, [*self.found.revocations, revocation])
 
-    async def put_revision(self, revision: str, source: bytes, *, active: bool) -> None:
-        """Set it."""
-        self.found = PolicyMarks(revision, self.found.revocations)
-
-    async def revision(self, revision: str) -> bytes | None:
-        """None stored."""
-        return None
-
 
 class _Stores:
     """The shape of `hub.context.HubStores` over memory."""

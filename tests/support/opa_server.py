@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from policy.sources import PACKAGED
+from policy.opa_engine import REVISION_MODULE, revision_module
+from policy.sources import PACKAGED, read_sources, revision
 
 MISSING = "no OPA: set OPA_BINARY or put `opa` on the PATH (`.ci/run` builds one)"
 
@@ -21,13 +22,20 @@ def opa_binary() -> str | None:
 
 
 @contextlib.contextmanager
-def opa_server(binary: str, folder: Path = PACKAGED) -> Iterator[str]:
-    """The address of an OPA that serves the policies of `folder` (tests apart); it is stopped at the end."""
+def opa_server(binary: str, folder: Path | None = PACKAGED) -> Iterator[str]:
+    """The address of an OPA that serves the policies of `folder` (tests apart) and tells their revision; it is stopped at the end.
+
+    None: it serves nothing yet.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    files = [str(path) for path in sorted(folder.glob("*.rego")) if not path.name.endswith("_test.rego")]
-    with tempfile.TemporaryFile() as output:
+    files = [] if folder is None else [str(path) for path in sorted(folder.glob("*.rego")) if not path.name.endswith("_test.rego")]
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory() as extra:
+        if folder is not None:
+            module = Path(extra, REVISION_MODULE)
+            module.write_text(revision_module(revision(read_sources(str(folder)))))
+            files.append(str(module))
         server = subprocess.Popen(
             [binary, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", "--disable-telemetry", *files],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,

@@ -58,7 +58,8 @@ async def wipe(settings: Settings) -> None:
     """Empty both servers."""
     database = await Database.open(settings.postgres, name="wipe")
     await database.fetch(
-        "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, dead_letters, actors, hubs, policy_revisions, revocations"
+        "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, dead_letters, actors, hubs, "
+        "policy_revisions, policy_activations, revocations"
     )
     await database.close()
     link = RedisLink(settings.redis, "wipe")

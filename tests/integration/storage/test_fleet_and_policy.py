@@ -2,12 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from actors.core.errors import ConfigError, Unavailable
+from actors.core.errors import ConfigError, EyrieError, Unavailable
 from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
+from storage.policy_ports import Activation, RevisionRecord
 from storage.postgres_pool import Database
 from storage.stores import Stores, open_stores
 from tests.support.store_fixtures import Servers
@@ -43,18 +45,56 @@ async def test_hubs_say_where_they_listen(stores: Stores) -> None:
 async def test_policy_marks(stores: Stores) -> None:
     policy = stores.policy
     assert await policy.marks() == PolicyMarks(None, [])
-    await policy.put_revision("r1", b"one", active=True)
-    await policy.put_revision("r2", b"two", active=False)
-    assert (await policy.marks()).revision == "r1"
-    await asyncio.gather(policy.put_revision("r2", b"two", active=True), policy.put_revision("r3", b"three", active=False))
-    assert (await policy.marks()).revision == "r2"
-    assert await policy.revision("r1") == b"one"
-    assert await policy.revision("unknown") is None
     await policy.revoke(Revocation("jti", "token-1", 1000))
     await policy.revoke(Revocation("subject", "ann", 2000))
     await policy.revoke(Revocation("subject", "ann", 1500))
     assert (await policy.marks()).revocations == [Revocation("jti", "token-1", 1000), Revocation("subject", "ann", 2000)]
     assert (await policy.marks(max_age_s=0.0)).revocations == []
+
+
+async def test_revisions_are_kept_and_one_is_in_force(stores: Stores) -> None:
+    revisions = stores.revisions
+    assert await revisions.current() is None
+    for name in ("r1", "r2", "r3"):
+        assert await revisions.add(RevisionRecord(name, name.encode(), b"signed", "pia", "a note"))
+    assert not await revisions.add(RevisionRecord("r1", b"another", b"", "eve"))
+    found = await revisions.get("r1")
+    assert found is not None
+    assert (found.source, found.signature, found.author, found.note) == (b"r1", b"signed", "pia", "a note")
+    assert await revisions.get("unknown") is None
+    listed = await revisions.list(before=2**62, limit=2)
+    assert [(record.revision, record.source) for record in listed] == [("r3", b""), ("r2", b"")]
+    assert [record.revision for record in await revisions.list(before=listed[-1].number, limit=2)] == ["r1"]
+
+    assert await revisions.activate(Activation(1, "r1", None, b"s", "pia"))
+    assert (await stores.policy.marks()).revision == "r1"
+    both = await asyncio.gather(*(revisions.activate(Activation(2, name, "r1", b"s")) for name in ("r2", "r3")))
+    assert sorted(both) == [False, True]
+    assert not await revisions.activate(Activation(2, "r1", "r2", b"s"))
+    assert not await revisions.activate(Activation(9, "r1", "r2", b"s"))
+    with pytest.raises(EyrieError):
+        await revisions.activate(Activation(3, "unknown", "r2", b"s"))
+    current = await revisions.current()
+    assert current is not None
+    assert (current.generation, current.previous) == (2, "r1")
+
+
+async def test_a_change_without_its_record_is_none(stores: Stores) -> None:
+    async def refuse(connection: Any) -> None:
+        raise Unavailable("the audit log cannot be written")
+
+    async def write(connection: Any) -> None:
+        await connection.execute("INSERT INTO revocations (kind, value, before) VALUES ('jti', 'written', now())")
+
+    revisions = stores.revisions
+    with pytest.raises(Unavailable, match="audit"):
+        await revisions.add(RevisionRecord("r1", b"one", b""), audit=refuse)
+    assert await revisions.get("r1") is None
+    assert await revisions.add(RevisionRecord("r1", b"one", b""), audit=write)
+    with pytest.raises(Unavailable, match="audit"):
+        await revisions.activate(Activation(1, "r1", None, b""), audit=refuse)
+    assert await revisions.current() is None
+    assert [found.value for found in (await stores.policy.marks()).revocations] == ["written"]
 
 
 async def test_the_password_comes_from_its_file(servers: Servers, tmp_path: Path) -> None:

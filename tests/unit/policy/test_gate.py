@@ -9,9 +9,10 @@ from actors.core.errors import Unavailable
 from actors.core.settings import PolicySettings
 from policy import gate as gate_module
 from policy import guard
-from policy.gate import Gate
+from policy.gate import PROBE, Gate
 from policy.ports import Decision, Question
 from policy.wire import Reply, decode_questions, encode_reply
+from tests.support.waiting import until
 
 REVISION = "r1"
 
@@ -255,3 +256,24 @@ async def test_close_denies_who_waits(actor: Actor) -> None:
     assert {decision.reason for decision in await asyncio.gather(*tasks)} == {guard.POLICY_UNAVAILABLE}
     assert actor.flying == 0
     assert (await gate.decide(ask(7000))).reason == guard.POLICY_UNAVAILABLE
+
+
+async def test_answers_of_an_older_revision_are_asked_again_until_the_new_one_answers() -> None:
+    served = ["r1"]
+
+    async def call(data: bytes) -> bytes:
+        found = decode_questions(data)
+        return encode_reply(Reply(served[0], [Decision(True, "allowed", served[0]) for _ in found]))
+
+    gate = Gate(call, PolicySettings(), now=lambda: 1000.0)
+    heard: list[tuple[str, bool]] = []
+    gate.on_revision(lambda revision: heard.append((revision, gate.behind)))
+    gate.mark_fresh(1000.0, "r1")
+    gate.mark_fresh(1000.0, "r2")
+    assert (await gate.decide(PROBE)).revision == "r1"
+    assert gate.behind
+    served[0] = "r2"
+    await until(lambda: len(heard) == 2, what="the second telling")
+    assert heard == [("r2", False), ("r2", False)]
+    assert not gate.behind
+    await gate.close()

@@ -15,7 +15,7 @@ from policy import guard
 from policy.opa_engine import OpaEngine, read_answer
 from policy.ports import Decision, Question
 
-GOOD = {"allow": True, "reason": "allowed", "redact": ["plates"], "max_hz": 2, "granted": True}
+GOOD = {"allow": True, "reason": "allowed", "redact": ["plates"], "max_hz": 2, "granted": True, "revision": "r1"}
 
 
 class _Server(BaseHTTPRequestHandler):
@@ -72,9 +72,12 @@ def test_one_question_is_one_request_for_the_package(server: tuple[type[_Server]
     "body",
     [
         b"{}", b'{"result":null}', b'{"result":"true"}', b'{"result":true}', b'{"result":[]}', b"[]", b"null", b"true", b'"x"',
-        b'{"result":{}}', b'{"result":{"allow":"true","reason":"allowed","redact":[]}}', b'{"result":{"allow":1,"reason":"a"}}',
-        b'{"result":{"allow":true}}', b'{"result":{"allow":true,"reason":"allowed","redact":{"a":1}}}',
-        b'{"result":{"allow":true,"reason":"allowed","redact":["Plates!"]}}',
+        b'{"result":{}}',
+        b'{"result":{"revision":"r1","allow":"true","reason":"allowed","redact":[]}}',
+        b'{"result":{"revision":"r1","allow":1,"reason":"a"}}',
+        b'{"result":{"revision":"r1","allow":true}}',
+        b'{"result":{"revision":"r1","allow":true,"reason":"allowed","redact":{"a":1}}}',
+        b'{"result":{"revision":"r1","allow":true,"reason":"allowed","redact":["Plates!"]}}',
     ],
 )  # fmt: skip
 def test_121_undefined_and_other_types_are_policy_errors(server: tuple[type[_Server], str], body: bytes) -> None:
@@ -113,8 +116,15 @@ def test_bad_questions_are_not_asked(server: tuple[type[_Server], str]) -> None:
     assert handler.asked == []
 
 
+@pytest.mark.parametrize("served", [None, "", "r2", ["r1"], True])
+def test_120_an_answer_of_another_revision_is_no_decision(server: tuple[type[_Server], str], served: object) -> None:
+    handler, url = server
+    handler.body = json.dumps({"result": GOOD | {"revision": served}}).encode()
+    assert decide(url) == guard.denied(guard.POLICY_ERROR, "r1")
+
+
 def test_a_deny_carries_the_reason_and_no_obligation() -> None:
-    assert read_answer({"result": {"allow": False, "reason": "no_role"}}, "r") == guard.denied("no_role", "r")
+    assert read_answer({"result": {"allow": False, "reason": "no_role", "revision": "r"}}, "r") == guard.denied("no_role", "r")
 
 
 @pytest.mark.parametrize(

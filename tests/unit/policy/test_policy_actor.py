@@ -24,7 +24,8 @@ def actor() -> PolicyActor:
 
 
 def test_settings_choose_the_engine_and_both_tell_the_same_revision() -> None:
-    embedded, served = make_engine(Settings()), make_engine(Settings(opa=OpaSettings(url="http://127.0.0.1:8181")))
+    sources = read_sources()
+    embedded, served = make_engine(Settings(), sources), make_engine(Settings(opa=OpaSettings(url="http://127.0.0.1:8181")), sources)
     assert isinstance(embedded, RegoEngine)
     assert isinstance(served, OpaEngine)
     assert embedded.revision == served.revision == revision(read_sources())

@@ -1,0 +1,52 @@
+"""Policy revisions in PostgreSQL: `storage.policy_ports.RevisionStore`."""
+
+from typing import Any
+
+from storage.policy_ports import Activation, Audit, RevisionRecord
+from storage.postgres_pool import Database
+from storage.statements import sql
+
+
+class PostgresRevisionStore:
+    """`storage.policy_ports.RevisionStore` over one :class:`Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = sql("policy")
+
+    async def add(self, record: RevisionRecord, *, audit: Audit | None = None) -> bool:
+        """See the port."""
+        return await self._change("add_revision", audit, record.revision, record.source, record.signature, record.author, record.note)
+
+    async def get(self, revision: str) -> RevisionRecord | None:
+        """See the port."""
+        rows = await self._database.fetch(self._sql["revision"], revision)
+        return _record(rows[0]) if rows else None
+
+    async def list(self, *, before: int, limit: int) -> list[RevisionRecord]:
+        """See the port."""
+        return [_record(row) for row in await self._database.fetch(self._sql["revisions"], before, limit)]
+
+    async def current(self) -> Activation | None:
+        """See the port."""
+        rows = await self._database.fetch(self._sql["activation"])
+        return Activation(**rows[0]) if rows else None
+
+    async def activate(self, activation: Activation, *, audit: Audit | None = None) -> bool:
+        """See the port."""
+        return await self._change(
+            "activate", audit, activation.generation, activation.revision, activation.previous, activation.signature, activation.author
+        )
+
+    async def _change(self, statement: str, audit: Audit | None, *arguments: Any) -> bool:
+        """One statement and, where it changed something, its record, together or not at all."""
+        async with self._database.transaction(writing=True) as connection:
+            if not await connection.fetch(self._sql[statement], *arguments):
+                return False
+            if audit is not None:
+                await audit(connection)
+        return True
+
+
+def _record(row: Any) -> RevisionRecord:
+    return RevisionRecord(**row)
