@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from actors.core.errors import NotFound
 from hub import rest, schema_routes, static_files
 from hub.edge_routes import problem
+from hub.fallbacks import Fallbacks
 from hub.health import Health, HealthCheck
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.node import Node
@@ -50,6 +51,7 @@ def create_app(
             *schema_routes.routes(release),
             *edge_routes,
             *rest.routes(node, broker, events),
+            *Fallbacks(node).routes(),
             *([] if node.plain is None else ServerApi(node.plain, name=node.name, release=release).routes()),
             Route("/v1/{rest:path}", unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
             *static_files.routes(static),

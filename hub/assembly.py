@@ -18,6 +18,7 @@ from hub.canary import Canary
 from hub.channel_desk import ChannelDesk
 from hub.context import HubContext
 from hub.edge_node import EdgeNode
+from hub.fallback_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.health import HealthCheck
 from hub.listeners import open_private, open_public
 from hub.metrics import Metrics
@@ -64,7 +65,7 @@ class Hub:
         self.access = Access(context.verifier, context.decider, self.cameras, context.now_s)
         self.node = Node(
             settings, name=context.hub_name, access=self.access, cameras=self.cameras, broker=broker, events=stores.events,
-            codecs=(JSON, PROTOBUF), version=f"Eyrie {_version()}", plain=plain,
+            codecs=(JSON, PROTOBUF, SSE, JSON_STREAM, PROTOBUF_STREAM), version=f"Eyrie {_version()}", plain=plain,
         )  # fmt: skip
         context.revoked = lambda principal: not self.access.revocations.holds(principal)
         self.edge = EdgeNode(context)

@@ -5,7 +5,7 @@ Absolute: a peer that sends one byte a second is as late as one that sends none.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -14,6 +14,7 @@ HEADER_S = 10.0
 BODY_S = 30.0
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16_384
+PROTOCOL = "eyrie.protocol"  # where a request finds its :class:`BoundedHttp`, in the `state` of its scope
 
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -21,6 +22,19 @@ _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 def too_large(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Beyond what a request may have. h11 bounds only headers that arrive in pieces."""
     return len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES
+
+
+class Taker(Protocol):
+    """Whoever takes a connection over (`hub.fallbacks`)."""
+
+    def on_blocked(self) -> None:
+        """The transport is above its mark."""
+
+    def on_drained(self) -> None:
+        """It has room again."""
+
+    def on_lost(self) -> None:
+        """It is gone."""
 
 
 class BoundedHttp(H11Protocol):
@@ -31,6 +45,28 @@ class BoundedHttp(H11Protocol):
 
     _timer: asyncio.TimerHandle | None = None
     _awaiting = ""
+    taken: Taker | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.app_state = {**self.app_state, PROTOCOL: self}
+
+    def take(self, taker: Taker) -> None:
+        """The connection is `taker`'s from now on: it answers on the transport, and what still comes in is thrown away."""
+        self.taken = taker
+        self._await("", 0.0)
+
+    def pause_writing(self) -> None:
+        """See asyncio."""
+        super().pause_writing()
+        if self.taken is not None:
+            self.taken.on_blocked()
+
+    def resume_writing(self) -> None:
+        """See asyncio."""
+        super().resume_writing()
+        if self.taken is not None:
+            self.taken.on_drained()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio."""
@@ -39,6 +75,8 @@ class BoundedHttp(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
+        if self.taken is not None:
+            return
         super().data_received(data)
         self._watch()
 
@@ -46,6 +84,9 @@ class BoundedHttp(H11Protocol):
         """See asyncio."""
         self._await("", 0.0)
         super().connection_lost(exc)
+        taken, self.taken = self.taken, None
+        if taken is not None:
+            taken.on_lost()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """The connection changes hands; the header was in time."""

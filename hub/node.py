@@ -22,6 +22,7 @@ from hub.camera_cache import CameraCache
 from hub.channel_desk import ChannelDesk
 from hub.close_codes import Close
 from hub.dashboard import Dashboard, Link
+from hub.emulation import Emulation
 from hub.fanout import Fanout
 from hub.feed import Feed
 from hub.interest import Interest
@@ -34,7 +35,7 @@ from hub.protocol import JSON, Codec, HistoryResult, Publication, Raw
 from hub.recovery_outcomes import outcome
 from hub.reviews import Reviews
 from hub.session import Limits
-from hub.socket_protocol import DASHBOARD_PATH, Refusal
+from hub.socket_protocol import DASHBOARD_PATHS, Refusal
 from hub.tidying import tidy
 from hub.timers import RESOLUTION_S, Wheel
 from hub.topics import Topic
@@ -78,6 +79,7 @@ class Node:
         self.origins: frozenset[str] = frozenset(origin.lower() for origin in hub.allowed_origins)
         self.admission = Admission(hub, time.monotonic())
         self.latencies = Latencies()
+        self.emulation = Emulation(name, broker)
         self.canary_key = canary.new_key()
         self._canary: Dashboard | None = None
         self.draining = False
@@ -107,7 +109,7 @@ class Node:
             self.stats.refused += 1
             log.warning("a socket for %s from origin %.200r is refused: not in hub.allowed_origins", path[:100], ", ".join(found))
             return Refusal(403, "This origin may not connect; add it to hub.allowed_origins.\n")
-        if path != DASHBOARD_PATH and not self.draining:
+        if path not in DASHBOARD_PATHS and not self.draining:
             return None  # edges have their own limits
         denied = self.admission.check(address, len(self.dashboards), time.monotonic(), draining=self.draining)
         if denied is not None:
@@ -250,6 +252,7 @@ class Node:
         if self.plain is not None:
             self.plain.left(dashboard)
         self.fanout.forget(dashboard)
+        self.emulation.forget(dashboard)
         if self.dashboards.pop(dashboard, self) is None:
             self.admission.left(dashboard.address, dashboard.principal.sub if dashboard.principal is not None else None)
 
@@ -326,6 +329,8 @@ class Node:
                         self._notice(publication.body)
                         continue
                     self.feed.live.redis_lost = False
+                    if publication.kind == "canary" and self.emulation.take(publication.body):
+                        continue
                     if publication.kind == "canary":
                         if self._canary is not None and not self._canary.closing:
                             self._canary.send(JSON.publication(canary.CHANNEL, publication.body))

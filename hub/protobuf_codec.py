@@ -5,7 +5,7 @@ for, and unknown fields are skipped as protobuf wants. Every message in a frame 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -22,6 +22,7 @@ from hub.protocol import (
     ConnectResult,
     Disconnect,
     Empty,
+    EmulationRequest,
     HistoryRequest,
     HistoryResult,
     InfoPush,
@@ -103,6 +104,7 @@ TABLES: dict[type[msgspec.Struct], Table] = {
     PingRequest: {},
     Empty: {},
     Unsubscribe: {2: ("code", "int"), 3: ("reason", "str")},
+    EmulationRequest: {1: ("node", "str"), 2: ("session", "str"), 3: ("data", "raw")},
     Disconnect: {1: ("code", "int"), 2: ("reason", "str")},
     ReplyError: {1: ("code", "int"), 2: ("message", "str"), 3: ("temporary", "bool")},
 }  # fmt: skip
@@ -113,7 +115,7 @@ _REPLY = {
     "refresh": 14, "sub_refresh": 15,
 }  # fmt: skip
 _REPLY_ID, _REPLY_ERROR, _REPLY_PUSH = 1, 2, 4
-_PUSH_CHANNEL, _PUSH_PUB, _PUSH_UNSUBSCRIBE = 2, 4, 7
+_PUSH_CHANNEL, _PUSH_PUB, _PUSH_UNSUBSCRIBE, _PUSH_DISCONNECT = 2, 4, 7, 11
 _PUBLICATION_TAGS = 7
 _PUSH_KINDS = {"pub": 4, "join": 5, "leave": 6}
 
@@ -143,6 +145,13 @@ class ProtobufCodec:
             raise BadInput("an empty frame")
         return commands
 
+    def emulated(self, body: bytes) -> EmulationRequest:
+        """See Codec."""
+        try:
+            return cast("EmulationRequest", _decode(EmulationRequest, body))
+        except (ValueError, IndexError, OverflowError, RecursionError) as error:
+            raise BadInput(f"not an emulation request: {error}") from error
+
     def reply(self, command_id: int, method: str, result: Any) -> bytes:
         """See Codec."""
         return _int(_REPLY_ID, command_id) + _bytes(_REPLY[method], encode(result))
@@ -169,7 +178,16 @@ class ProtobufCodec:
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
         """See Codec."""
-        return frames.frame(frames.BINARY, b"".join(_varint(len(message)) + message for message in messages))
+        return frames.frame(frames.BINARY, self.delimited(messages))
+
+    @staticmethod
+    def delimited(messages: Sequence[bytes]) -> bytes:
+        """Each message after its length."""
+        return b"".join(_varint(len(message)) + message for message in messages)
+
+    def disconnect(self, code: int, reason: str) -> bytes:
+        """See Codec."""
+        return _bytes(_REPLY_PUSH, _bytes(_PUSH_DISCONNECT, encode(Disconnect(code, reason))))
 
 
 def encode(message: msgspec.Struct) -> bytes:

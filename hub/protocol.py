@@ -246,6 +246,14 @@ class Disconnect(msgspec.Struct):
     reason: str
 
 
+class EmulationRequest(msgspec.Struct):
+    """Commands that come apart from the stream their answers go to. `data` is a JSON string where the rest is JSON."""
+
+    node: str = ""
+    session: str = ""
+    data: Raw = NOTHING
+
+
 class Codec(Protocol):
     """One encoding. All methods return the payload of one message; :meth:`frame` makes websocket frames of payloads."""
 
@@ -254,6 +262,9 @@ class Codec(Protocol):
 
     def decode(self, payload: bytes) -> list[Command]:
         """The commands of one frame. Raises :class:`BadInput`; nothing else, whatever the bytes are."""
+
+    def emulated(self, body: bytes) -> EmulationRequest:
+        """The commands of a client whose answers go another way; `data` holds them ready to decode. Raises BadInput."""
 
     def reply(self, command_id: int, method: str, result: Any) -> bytes:
         """The answer to a command; the result key is there even when the result is empty."""
@@ -266,6 +277,9 @@ class Codec(Protocol):
 
     def unsubscribe(self, channel: str, code: int, reason: str) -> bytes:
         """A push that ends a subscription."""
+
+    def disconnect(self, code: int, reason: str) -> bytes:
+        """A push that ends the connection, on transports without a close frame."""
 
     def push(self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct) -> bytes:
         """A push of a whole :class:`Publication` or :class:`InfoPush`."""
@@ -294,6 +308,15 @@ class JsonCodec:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadInput(f"not a command of the Centrifuge protocol: {error}") from error
 
+    def emulated(self, body: bytes) -> EmulationRequest:
+        """See :class:`Codec`."""
+        try:
+            found = msgspec.json.decode(body, type=EmulationRequest)
+            found.data = Raw(msgspec.json.decode(found.data, type=str).encode())
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise BadInput(f"not an emulation request: {error}") from error
+        return found
+
     def reply(self, command_id: int, method: str, result: Any) -> bytes:
         """See :class:`Codec`."""
         return b'{"id":%d,"%s":%s}' % (command_id, method.encode(), self._encoder.encode(result))
@@ -313,6 +336,10 @@ class JsonCodec:
         """See :class:`Codec`."""
         push = self._encoder.encode(Unsubscribe(code, reason))
         return b'{"push":{"channel":%s,"unsubscribe":%s}}' % (self._encoder.encode(channel), push)
+
+    def disconnect(self, code: int, reason: str) -> bytes:
+        """See :class:`Codec`."""
+        return b'{"push":{"disconnect":%s}}' % self._encoder.encode(Disconnect(code, reason))
 
     def push(self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct) -> bytes:
         """See :class:`Codec`."""

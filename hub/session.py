@@ -76,6 +76,7 @@ class Session:
         "deadline",
         "limits",
         "phase",
+        "secret",
     )
 
     def __init__(
@@ -83,6 +84,7 @@ class Session:
     ) -> None:
         self._parse = parse
         self.client = client
+        self.secret = client  # what the client proves itself by where its commands come on connections of their own
         self.limits = limits
         self.phase = Phase.NEW
         self.channels: dict[str, Channel] = {}
@@ -221,7 +223,7 @@ class Session:
             self.channels[name] = self._parse(name)
         result = ConnectResult(
             client=self.client, version=self.limits.version, expires=ttl_s != NEVER, ttl=_whole(ttl_s), subs=subs or {},
-            ping=max(1, round(self.limits.ping_s)), pong=True, session=self.client, node=self.limits.node,
+            ping=max(1, round(self.limits.ping_s)), pong=True, session=self.secret, node=self.limits.node,
         )  # fmt: skip
         return [Reply(command_id, "connect", result)]
 

@@ -24,6 +24,9 @@ from hub.close_codes import POLICY_VIOLATION, Close
 from hub.dashboard import Dashboard
 
 DASHBOARD_PATH = "/connection/websocket"
+SSE_PATH = "/connection/sse"
+HTTP_STREAM_PATH = "/connection/http_stream"
+DASHBOARD_PATHS = (DASHBOARD_PATH, SSE_PATH, HTTP_STREAM_PATH)
 SUBPROTOCOLS = {"centrifuge-json": "json", "centrifuge-protobuf": "protobuf"}
 
 CLOSE_S = 5.0  # seconds a close may take before the socket is aborted
@@ -35,6 +38,15 @@ MAX_QUEUED = 1024  # messages an ASGI app has not taken yet (uvicorn ignores ws_
 NOTSENT_LOWAT = 131_072  # bytes; what the kernel may hold unsent, so that the newest state is not behind megabytes of old ones
 SEND_BUFFER = 131_072  # bytes, which Linux doubles; without it the kernel takes megabytes for a client that reads nothing
 TCP_NOTSENT_LOWAT = 25  # Linux; not in the socket module of 3.11
+
+
+def bound_buffers(transport: BaseTransport) -> Any:
+    """Keep little in the kernel for a client that reads slowly; the socket, None where there is none."""
+    raw = transport.get_extra_info("socket")
+    if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
+        raw.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # the mark above is for polls; our writes do not ask first
+    return raw
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -103,10 +115,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self.close_sent = True
             self._finish()
             return
-        raw = self.transport.get_extra_info("socket")
-        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
-            raw.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # the mark above is for polls; our writes do not ask first
+        raw = bound_buffers(self.transport)
         self.dashboard = self.door.open(self, codec, address)
         if raw is not None and self.transport.get_extra_info("sslcontext") is None:
             self.dashboard.fd = raw.fileno()

@@ -338,6 +338,9 @@ class _Silence:
     async def echo(self, name: str, body: bytes) -> None:
         return
 
+    async def tell(self, name: str, body: bytes) -> bool:
+        return False
+
     async def state(self, site: str, camera: str) -> LiveState | None:
         return None
 

@@ -270,6 +270,12 @@ class Broker(Protocol):
         `name` is unique per hub. Raises Unavailable or UnknownOutcome.
         """
 
+    async def tell(self, name: str, body: bytes) -> bool:
+        """Send `body` to the hub that echoes under `name`: it gets it by `run` with the kind ``canary``. Whether anybody listens.
+
+        Raises Unavailable or UnknownOutcome.
+        """
+
     async def state(self, site: str, camera: str) -> LiveState | None:
         """The last published state."""
 

@@ -103,6 +103,11 @@ class RedisBroker:
             await self._send("SUBSCRIBE", [channel])
         await run(self._link, [("PUBLISH", channel, keys.encode_canary(name, body))], writing=True)
 
+    async def tell(self, name: str, body: bytes) -> bool:
+        """See the port."""
+        [heard] = await run(self._link, [("PUBLISH", keys.canary_channel(name), keys.encode_canary(name, body))], writing=True)
+        return int(heard) > 0
+
     async def state(self, site: str, camera: str) -> LiveState | None:
         """See the port."""
         payload = (await run(self._link, [("HGET", keys.states(site), camera)], writing=False))[0]

@@ -189,6 +189,7 @@ class MemoryBroker:
         self.sites: set[str] = set()
         self.cameras: set[tuple[str, str]] = set()
         self.connected = True
+        self.name = ""  # which this broker echoes under
         server.brokers.append(self)
 
     def receive(self, publication: Publication) -> None:
@@ -241,7 +242,19 @@ class MemoryBroker:
             if self.connected:
                 self.inbox.put(Publication("canary", name, body=body), len(body))
 
+        self.name = name
         await self.faults.run("echo", act)
+
+    async def tell(self, name: str, body: bytes) -> bool:
+        """See the port."""
+        there = [broker for broker in self.server.brokers if broker.name == name and broker.connected]
+
+        def act() -> None:
+            for broker in there:
+                broker.inbox.put(Publication("canary", name, body=body), len(body))
+
+        await self.faults.run("tell", act)
+        return bool(there)
 
     async def state(self, site: str, camera: str) -> LiveState | None:
         """See the port."""

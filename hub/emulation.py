@@ -1,0 +1,64 @@
+"""Commands of dashboards whose stream is one-way (SSE, HTTP streaming): they come on requests of their own, maybe to another hub, and are
+passed on to the hub that holds the stream, through Redis. Who knows a session's secret is its client; secrets are 128 random bits.
+"""
+
+import logging
+import secrets
+
+import msgspec
+
+from actors.core.errors import NotFound
+from hub.dashboard import Dashboard
+from storage.ports import Broker
+
+log = logging.getLogger(__name__)
+
+MARK = b"\0emulate"  # what tells such a message from the canary's, which is JSON
+SECRET_BYTES = 16
+
+
+class _Passed(msgspec.Struct, frozen=True, array_like=True):
+    session: str
+    data: bytes
+
+
+class Emulation:
+    """The streams of one hub, by their secret. Bounded by the connections there are."""
+
+    def __init__(self, name: str, broker: Broker) -> None:
+        self._name = name
+        self._broker = broker
+        self._streams: dict[str, Dashboard] = {}
+
+    def enter(self, dashboard: Dashboard) -> None:
+        """A one-way stream begins."""
+        dashboard.session.secret = secrets.token_hex(SECRET_BYTES)
+        self._streams[dashboard.session.secret] = dashboard
+
+    def forget(self, dashboard: Dashboard) -> None:
+        """A connection has ended."""
+        self._streams.pop(dashboard.session.secret, None)
+
+    async def deliver(self, node: str, session: str, data: bytes) -> None:
+        """Commands of a session that the hub `node` holds. Raises NotFound where that is known not to be so, Unavailable."""
+        if node in ("", self._name):
+            self._hand_over(session, data)
+        elif not await self._broker.tell(node, MARK + msgspec.msgpack.encode(_Passed(session, data))):
+            raise NotFound(f"no hub is called {node[:80]!r}", hint="Connect again.")
+
+    def take(self, body: bytes) -> bool:
+        """A message from Redis to this hub; whether it was for here."""
+        if not body.startswith(MARK):
+            return False
+        passed = msgspec.msgpack.decode(body[len(MARK) :], type=_Passed)
+        try:
+            self._hand_over(passed.session, passed.data)
+        except NotFound as error:
+            log.info("commands passed on by another hub are dropped: %s", error.detail)
+        return True
+
+    def _hand_over(self, session: str, data: bytes) -> None:
+        dashboard = self._streams.get(session)
+        if dashboard is None or dashboard.closing:
+            raise NotFound("this hub holds no such session", hint="Connect again.")
+        dashboard.on_message(data)

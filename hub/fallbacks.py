@@ -1,0 +1,185 @@
+"""The HTTP transports of the Centrifuge protocol, for networks that break websockets: a stream that never ends as the answer to the connect
+command, and the later commands as requests to ``/emulation`` (hubs.md 2.10).
+
+The stream is written as raw frames to the transport, like a websocket's: the same groups, ladder, drain and limits, one encoding for all.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from actors.core.errors import BadInput, EyrieError
+from hub import origins
+from hub.close_codes import Close
+from hub.dashboard import MAX_FIRST_BYTES, Dashboard
+from hub.edge_routes import problem
+from hub.fallback_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
+from hub.http_protocol import PROTOCOL, BoundedHttp
+from hub.node import Node
+from hub.protocol import Codec
+from hub.socket_protocol import CLOSE_S, HTTP_STREAM_PATH, SSE_PATH, bound_buffers
+
+EMULATION_PATH = "/emulation"
+PREFLIGHT_S = 300  # how long a browser remembers that it may
+PROTOBUF_TYPE = "application/octet-stream"
+CONTENT_TYPES = {SSE.name: "text/event-stream", JSON_STREAM.name: "application/json", PROTOBUF_STREAM.name: PROTOBUF_TYPE}
+
+
+class _Link:
+    """The transport under one stream, as `dashboard.Link`. Its commands come elsewhere, so there is no reading to pause."""
+
+    def __init__(self, http: BoundedHttp, codec: Codec) -> None:
+        self._http = http
+        self._codec = codec
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport."""
+        if not self._http.transport.is_closing():
+            self._http.transport.write(data)
+
+    def close(self, close: Close) -> None:
+        """Say why as a push, and end the stream within `CLOSE_S`."""
+        self.write(self._codec.frame((self._codec.disconnect(close.code, close.reason),)))
+        self._http.transport.close()
+        asyncio.get_running_loop().call_later(CLOSE_S, self._http.transport.abort)
+
+    def pause_reading(self) -> None:
+        """Nothing is read here."""
+
+    def resume_reading(self) -> None:
+        """Nothing is read here."""
+
+
+class _Stream:
+    """A connection taken over, as `http_protocol.Taker`."""
+
+    def __init__(self, dashboard: Dashboard) -> None:
+        self._dashboard = dashboard
+        self.lost = asyncio.Event()
+
+    def on_blocked(self) -> None:
+        """See Taker."""
+        self._dashboard.on_blocked()
+
+    def on_drained(self) -> None:
+        """See Taker."""
+        self._dashboard.on_drained()
+
+    def on_lost(self) -> None:
+        """See Taker."""
+        self._dashboard.on_lost()
+        self.lost.set()
+
+
+class Fallbacks:
+    """The routes of one hub."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def routes(self) -> list[BaseRoute]:
+        """All of them; each answers a browser's preflight."""
+        return [
+            Route(SSE_PATH, self._sse, methods=["GET", "POST", "OPTIONS"]),
+            Route(HTTP_STREAM_PATH, self._http_stream, methods=["POST", "OPTIONS"]),
+            Route(EMULATION_PATH, self._emulation, methods=["POST", "OPTIONS"]),
+        ]
+
+    async def _sse(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return self._preflight(request)
+        try:
+            asked = (
+                request.query_params.get("cf_connect", "").encode() if request.method == "GET" else await _body(request, MAX_FIRST_BYTES)
+            )
+        except EyrieError as error:
+            return problem(error)
+        return await self._stream(request, SSE, asked)
+
+    async def _http_stream(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return self._preflight(request)
+        try:
+            asked = await _body(request, MAX_FIRST_BYTES)
+        except EyrieError as error:
+            return problem(error)
+        return await self._stream(request, PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM, asked)
+
+    async def _emulation(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return self._preflight(request)
+        if not origins.allowed(request.headers.getlist("origin"), self._node.origins):
+            return Response("This origin may not connect.\n", status_code=403)
+        codec: Codec = PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM
+        try:
+            asked = codec.emulated(await _body(request, 2 * self._node.settings.hub.max_message_bytes))  # quotes in JSON take two bytes
+            if len(asked.data) > self._node.settings.hub.max_message_bytes:
+                raise BadInput("the commands are larger than hub.max_message_bytes")
+            await self._node.emulation.deliver(asked.node, asked.session, bytes(asked.data))
+        except EyrieError as error:
+            answer = problem(error)
+            answer.headers.update(self._cors(request))
+            return answer
+        return Response(status_code=204, headers=self._cors(request))
+
+    async def _stream(self, request: Request, codec: Codec, asked: bytes) -> Response:
+        node = self._node
+        address = request.client.host if request.client is not None else ""
+        refusal = node.admit(request.url.path, request.headers.getlist("origin"), address)
+        if refusal is not None:
+            return Response(refusal.text, status_code=refusal.status, headers=refusal.headers)
+        http = request.scope["state"][PROTOCOL]
+        if http.transport.is_closing():
+            return Response(status_code=499)
+        bound_buffers(http.transport)
+        dashboard = node.open(_Link(http, codec), codec.name, address)
+        node.emulation.enter(dashboard)
+        stream = _Stream(dashboard)
+        http.take(stream)
+        http.transport.write(_head(CONTENT_TYPES[codec.name], self._cors(request)))
+        dashboard.on_message(asked)
+        await stream.lost.wait()
+        return Response(status_code=499)  # goes nowhere: the answer was the stream
+
+    def _preflight(self, request: Request) -> Response:
+        if not origins.allowed(request.headers.getlist("origin"), self._node.origins):
+            return Response("This origin may not connect.\n", status_code=403)
+        allowed = {"access-control-allow-methods": "GET, POST", "access-control-allow-headers": "content-type"}
+        return Response(status_code=204, headers=self._cors(request) | allowed | {"access-control-max-age": str(PREFLIGHT_S)})
+
+    def _cors(self, request: Request) -> dict[str, str]:
+        """What lets a page of another, allowed origin read the answer (Fetch standard, 3.2)."""
+        origin = request.headers.get("origin")
+        if origin is None or urlsplit(origin).netloc == request.headers.get("host"):
+            return {}
+        return {"access-control-allow-origin": origin, "vary": "origin"}
+
+
+def _is_protobuf(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == PROTOBUF_TYPE
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The body of at most `limit` bytes. Raises BadInput for more, or none."""
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > limit:
+            raise BadInput(f"a body has at most {limit} bytes here")
+    if not read:
+        raise BadInput("there are no commands")
+    return bytes(read)
+
+
+def _head(content_type: str, extra: Mapping[str, str]) -> bytes:
+    """The head of an answer whose end is that of the connection (RFC 9112, 6.3)."""
+    headers = {
+        "content-type": content_type, "cache-control": "no-store", "connection": "close", "x-accel-buffering": "no",
+        "x-content-type-options": "nosniff",
+    }  # fmt: skip
+    lines = [f"{name}: {value}" for name, value in (headers | dict(extra)).items()]
+    return ("HTTP/1.1 200 OK\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
