@@ -20,6 +20,7 @@ TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that as
 
 Use = Literal["subscribe", "history"]
 LetterAction = Literal["deadletter.read", "deadletter.replay", "deadletter.discard"]
+SystemAction = Literal["cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read"]
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
 
 
@@ -65,6 +66,10 @@ class Access:
     async def require_fleet(self, action: LetterAction, principal: Principal) -> None:
         """The same for what names no camera."""
         await self._require(questions.on_fleet(action, principal))
+
+    async def require_system(self, action: SystemAction, principal: Principal, kind: Literal["cluster", "policy", "audit"]) -> None:
+        """The same for the deployment itself."""
+        await self._require(questions.on_system(action, principal, kind))
 
     async def view(self, use: Use, principal: Principal, channel: Channel, wish: Wish = wishes.NONE) -> tuple[View, float | None]:
         """The view that `principal` gets of `channel`, and until when (seconds since 1970) it holds without asking again.

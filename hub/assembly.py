@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from actors.core.errors import EyrieError
-from hub import edge_routes, registry_routes
+from hub import edge_routes, policy_routes, registry_routes
 from hub.access import Access
 from hub.app import create_app
 from hub.camera_cache import CameraCache
@@ -74,19 +74,21 @@ class Hub:
         self.health = HealthCheck(self.node, instance, [policy_current, self.canary.late], [self.partitions.note])
         metrics = Metrics(self.node, self._gauges)
         registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access)
+        policies = policy_routes.Policies(stores.revisions, self.access, settings.policy.key_file)
         self._app = create_app(
             self.node,
             broker=broker,
             events=stores.events,
             health=self.health,
             metrics=metrics,
-            edge_routes=[*edge_routes.routes(self.edge), *registry],
+            edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(policies, self.access)],
             release=_version(),
         )
         self._instance = instance
         self._server = HubServer(self._app, self.node, settings.hub)
         self._beat: asyncio.Task[None] | None = None
         self._singing: asyncio.Task[None] | None = None
+        self.policy_behind: Callable[[], bool] = lambda: False
         self.port = 0
         self.private_port = 0
 
@@ -96,6 +98,7 @@ class Hub:
             "canary_trip_seconds": self.canary.trip_s,
             "edge_links": self.edge.links,
             "edge_undecodable_frames": self.edge.undecodable,
+            "policy_behind": float(self.policy_behind()),
             "events_without_partition": self.partitions.rows,
         }
 

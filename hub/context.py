@@ -10,6 +10,7 @@ from actors.ports import Directory
 from policy.ports import Decider, Principal
 from policy.tokens import Verifier
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
+from storage.policy_ports import RevisionStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Registry
 
 
@@ -43,6 +44,10 @@ class HubStores(Protocol):
     @property
     def policy(self) -> PolicyStore:
         """`storage.fleet_ports.PolicyStore`."""
+
+    @property
+    def revisions(self) -> RevisionStore:
+        """`storage.policy_ports.RevisionStore`."""
 
     async def close(self) -> None:
         """Close the connections."""

@@ -67,6 +67,7 @@ class HubActor:
         context = HubContext(settings, stores, Verifier(settings.auth), gate, self._directory, self.name)
         plain = await self._open_plain()
         self._hub = hub = Hub(context, self._broker, instance=self._instance, policy_current=self._policy_current, plain=plain)
+        hub.policy_behind = lambda: gate.behind
         gate.on_revision(hub.policy_changed)
         watch.on_revocations(hub.revoked)
         await watch.refresh()

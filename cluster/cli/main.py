@@ -13,7 +13,7 @@ from actors.core.errors import BadInput, ConfigError, EyrieError
 from cluster.cli import console
 
 # Sub-commands in the order of the help; each is the module of the same name, with an underscore for its hyphen.
-COMMANDS = ("up", "status", "config", "token", "registry", "replay", "simulate", "tail", "dead-letters", "audit")
+COMMANDS = ("up", "status", "config", "token", "registry", "replay", "simulate", "tail", "dead-letters", "audit", "policy")
 
 EXAMPLES = """examples:
   eyrie up                                    start everything with a simulated site, until Ctrl-C
@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   eyrie token --role viewer --site demo       a development token
   eyrie registry apply cameras.toml           sites, cameras and their zones from a file
   eyrie dead-letters list                     what was refused, and why
+  eyrie policy list                           revisions of the policy, and which one is in force
   eyrie audit verify                          prove that stored events are complete and in order
 
 exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted

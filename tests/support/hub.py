@@ -13,17 +13,19 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from actors.core.events import published
-from actors.core.settings import AuthSettings, CameraSettings, HubSettings, Settings
+from actors.core.settings import AuthSettings, CameraSettings, HubSettings, PolicySettings, Settings
 from actors.ports import ActorHandle, Directory
 from hub.assembly import Hub
 from hub.channel_desk import ChannelDesk
 from hub.context import HubContext
+from policy.keys import ensure_secret
 from policy.ports import Decision, Question
 from policy.tokens import Verifier, issue
 from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
 from storage.ports import EventRow, LiveEvent, LiveState, LiveSummary
 from tests.support.memory_postgres import StoredRow
 from tests.support.memory_redis import MemoryBroker
+from tests.support.memory_revisions import MemoryRevisions
 from tests.support.stores import MemoryStores, memory_stores
 from tests.support.tokens import auth_settings
 
@@ -110,6 +112,7 @@ class _Stores:
         self.hubs = Records()
         self.actors = _Actors()
         self.policy = self.hubs
+        self.revisions = MemoryRevisions()
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -266,7 +269,11 @@ async def running_hub(
     """Start a hub on a free port and stop it. `folder` keeps its token secret."""
     memory = memory or memory_stores()
     auth = auth_settings(folder)
-    settings = Settings(hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0))
+    ensure_secret(folder / "policy.secret")
+    settings = Settings(
+        hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0),
+        policy=PolicySettings(key_file=str(folder / "policy.secret")),
+    )  # fmt: skip
     policy = Policy()
     broker = memory.broker()
     context = HubContext(settings, _Stores(memory), Verifier(auth), policy, directory or NoActors(), name)

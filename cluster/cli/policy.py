@@ -1,0 +1,112 @@
+"""``eyrie policy``: revisions of the policy, and which one is in force."""
+
+import argparse
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import BadInput, NotFound
+from cluster.cli import console
+from cluster.cli.hub_options import add_hub_options, http_url, token_source
+from cluster.hub_rest import HubRest
+from policy.sources import read_sources
+
+EXAMPLES = """examples:
+  eyrie policy show                             what is in force
+  eyrie policy list
+  eyrie policy upload policy/rego --note "guests see no plates"
+  eyrie policy activate 94250c9c90ab            a revision by the beginning of its name
+  eyrie policy rollback                         to the one before
+
+A change tells which state it changes; when somebody else was faster it is refused.
+exit codes: 0 done, 1 refused, 2 wrong policy or usage
+"""
+
+MIN_PREFIX = 6
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "policy", help="who may do what", description="Policy revisions: upload, look at, activate, roll back.", epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    upload = kinds.add_parser("upload", help="keep the *.rego files of a folder as a revision; it is not in force by that")
+    upload.add_argument("folder", metavar="FOLDER")
+    upload.add_argument("--note", default="", help="what it is for")
+    found = kinds.add_parser("list", help="revisions, newest first")
+    show = kinds.add_parser("show", help="what is in force, or one revision with its modules")
+    show.add_argument("revision", nargs="?", default="")
+    activate = kinds.add_parser("activate", help="put a revision in force")
+    activate.add_argument("revision")
+    rollback = kinds.add_parser("rollback", help="put the one before in force")
+    for kind in (activate, rollback):
+        kind.add_argument("--lock-out", action="store_true", help="even when nobody like you may change the policy after it")
+    for kind in (upload, found, show, activate, rollback):
+        add_hub_options(kind)
+        kind.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 0 when done."""
+    token = token_source(arguments, subject="policy", typ="user", roles=["privacy"])
+    hub = HubRest(http_url(arguments), token())
+    if arguments.kind == "list":
+        return _list(hub, arguments)
+    if arguments.kind == "upload":
+        done = _send(hub, "POST", "/v1/policy/revisions", {"modules": read_sources(arguments.folder), "note": arguments.note})
+    elif arguments.kind == "show":
+        path = f"/v1/policy/revisions/{_name(hub, arguments.revision)}" if arguments.revision else "/v1/policy"
+        done = _send(hub, "GET", path)
+    else:
+        name = f"revisions/{_name(hub, arguments.revision)}/activate" if arguments.kind == "activate" else "rollback"
+        etag = hub.send("GET", "/v1/policy").etag
+        done = _send(hub, "POST", f"/v1/policy/{name}", {"lock_out": arguments.lock_out}, etag=etag)
+    if arguments.json:
+        console.emit(done)
+        return console.OK
+    for key, value in done.items():
+        if key != "modules":
+            console.say(f"{key}: {value}")
+    for name, text in done.get("modules", {}).items():
+        console.say(f"\n# {name}\n{text}")
+    return console.OK
+
+
+def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
+    found = _revisions(hub)
+    if arguments.json:
+        console.emit({"revisions": found})
+        return console.OK
+    rows = [
+        (str(row["number"]), row["revision"][:12], "in force" if row["active"] else "", row["created"], row["author"], row["note"])
+        for row in found
+    ]
+    console.table(f"{len(rows)} revisions", ("number", "revision", "state", "created", "by", "note"), rows)
+    return console.OK
+
+
+def _revisions(hub: HubRest) -> list[dict[str, Any]]:
+    """All of them, page by page."""
+    found: list[dict[str, Any]] = []
+    before = ""
+    while True:
+        page = _send(hub, "GET", f"/v1/policy/revisions?limit=500{before}")
+        found += page["revisions"]
+        if "next" not in page:
+            return found
+        before = f"&before={page['next']}"
+
+
+def _name(hub: HubRest, prefix: str) -> str:
+    if len(prefix) < MIN_PREFIX:
+        raise BadInput(f"{prefix} is too short for the name of a revision", hint=f"Give at least {MIN_PREFIX} digits of it.")
+    names = [row["revision"] for row in _revisions(hub) if row["revision"].startswith(prefix)]
+    if len(names) != 1:
+        raise NotFound(f"{len(names)} revisions begin with {prefix}", hint="`eyrie policy list` shows them.")
+    return str(names[0])
+
+
+def _send(hub: HubRest, method: str, path: str, body: object = None, *, etag: str = "") -> dict[str, Any]:
+    return msgspec.json.decode(hub.send(method, path, body, etag=etag).body, type=dict[str, Any])

@@ -1,0 +1,156 @@
+"""Policy as a product, by REST: ``/v1/policy`` and below. Reading is the action `policy.read`, changing `policy.change`."""
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from actors.core.errors import BadInput, Conflict, NotFound, Unavailable
+from actors.core.times import rfc3339
+from hub import web
+from hub.access import Access
+from policy import questions, revisions, trial
+from policy.keys import read_secret
+from policy.ports import Principal
+from storage.policy_ports import Activation, RevisionRecord, RevisionStore
+
+NEWEST = 2**62
+HEX = frozenset("0123456789abcdef")
+
+log = logging.getLogger("eyrie.hub.policy")
+
+
+class NewRevision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """File name → Rego text, and what it is for."""
+
+    modules: dict[str, str]
+    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class Activate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`lock_out`: go on even when the revision takes the right to change the policy away from who asks."""
+
+    lock_out: bool = False
+
+
+class Policies:
+    """The handlers. `key_file` holds the secret that signs; empty: nothing can be changed here."""
+
+    def __init__(self, store: RevisionStore, access: Access, key_file: str) -> None:
+        self._store = store
+        self._access = access
+        self._key_file = key_file
+
+    async def show(self, request: Request, principal: Principal) -> Response:
+        """What is in force, with its ETag."""
+        await self._access.require_system("policy.read", principal, "policy")
+        current = await self._store.current()
+        return web.answer(_activation(current), version=0 if current is None else current.generation)
+
+    async def list(self, request: Request, principal: Principal) -> Response:
+        """Revisions, newest first, a page at a time: ``?before=&limit=``."""
+        await self._access.require_system("policy.read", principal, "policy")
+        limit = web.limit_of(request)
+        records = await self._store.list(before=web.number(request, "before", NEWEST), limit=limit)
+        current = await self._store.current()
+        found = [_revision(record, current) for record in records]
+        return web.answer({"revisions": found} | ({"next": records[-1].number} if len(records) == limit else {}))
+
+    async def read(self, request: Request, principal: Principal) -> Response:
+        """One revision with its modules."""
+        await self._access.require_system("policy.read", principal, "policy")
+        record = await self._record(request)
+        return web.answer(_revision(record, await self._store.current()) | {"modules": revisions.unpack(record, self._key())})
+
+    async def upload(self, request: Request, principal: Principal) -> Response:
+        """Keep a revision that passes lint and trial: 201, or 200 when it is there. 400 says what to mend. It is not in force by that."""
+        await self._access.require_system("policy.change", principal, "policy")
+        new = await web.body(request, NewRevision)
+        revisions.check(new.modules)
+        await trial.attempt(new.modules)
+        record = revisions.signed(new.modules, self._key(), author=principal.sub, note=new.note)
+        added = await self._store.add(record)
+        found = await self._store.get(record.revision)
+        if found is None:
+            raise Unavailable("the revision cannot be read back")
+        if added:
+            log.info("policy: revision %s uploaded by %s (token %s)", record.revision[:12], principal.sub, principal.jti)
+        answered = _revision(found, await self._store.current())
+        return web.answer(answered, status=201 if added else 200, location=f"/v1/policy/revisions/{record.revision}")
+
+    async def activate(self, request: Request, principal: Principal) -> Response:
+        """Put a revision in force; If-Match with the ETag of ``/v1/policy``."""
+        await self._access.require_system("policy.change", principal, "policy")
+        asked = await web.body(request, Activate)
+        return await self._change(request, principal, await self._record(request), asked)
+
+    async def rollback(self, request: Request, principal: Principal) -> Response:
+        """Put the revision in force that was before; If-Match likewise."""
+        await self._access.require_system("policy.change", principal, "policy")
+        asked = await web.body(request, Activate)
+        current = await self._store.current()
+        record = None if current is None or current.previous is None else await self._store.get(current.previous)
+        if record is None:
+            raise Conflict("there is no revision before this one", hint="Activate another one by its name.")
+        return await self._change(request, principal, record, asked)
+
+    async def _change(self, request: Request, principal: Principal, record: RevisionRecord, asked: Activate) -> Response:
+        current = await self._store.current()
+        generation = 0 if current is None else current.generation
+        web.require_match(request, generation)
+        key = self._key()
+        (kept,) = await trial.attempt(revisions.unpack(record, key), [questions.on_system("policy.change", principal, "policy")])
+        if not kept.allow and not asked.lock_out:
+            raise Conflict(
+                "under this revision you could not change the policy any more", hint="Say `lock_out: true` if that is what you want."
+            )
+        new = revisions.activation(current, record.revision, key, author=principal.sub)
+        if not await self._store.activate(new):
+            raise web.stale("the policy")
+        log.warning("policy: revision %s activated by %s (token %s)", record.revision[:12], principal.sub, principal.jti)
+        return web.answer(_activation(await self._store.current()), version=new.generation)
+
+    async def _record(self, request: Request) -> RevisionRecord:
+        name = request.path_params["revision"]
+        if len(name) != 64 or not set(name) <= HEX:
+            raise BadInput("a revision is named by 64 hex digits", hint="`eyrie policy list` shows them.")
+        record = await self._store.get(name)
+        if record is None:
+            raise NotFound(f"there is no revision {name[:12]}")
+        return record
+
+    def _key(self) -> bytes:
+        if not self._key_file:
+            raise Unavailable("this deployment has no key that signs policies (policy.key_file)")
+        return read_secret(Path(self._key_file))
+
+
+def routes(policies: Policies, access: Access) -> list[BaseRoute]:
+    """All of them."""
+    return [
+        web.route(access, "/v1/policy", get=policies.show),
+        web.route(access, "/v1/policy/rollback", post=policies.rollback),
+        web.route(access, "/v1/policy/revisions", get=policies.list, post=policies.upload),
+        web.route(access, "/v1/policy/revisions/{revision}", get=policies.read),
+        web.route(access, "/v1/policy/revisions/{revision}/activate", post=policies.activate),
+    ]
+
+
+def _revision(record: RevisionRecord, current: Activation | None) -> dict[str, Any]:
+    return {
+        "revision": record.revision, "number": record.number, "author": record.author, "note": record.note,
+        "created": rfc3339(record.created_us), "active": current is not None and current.revision == record.revision,
+    }  # fmt: skip
+
+
+def _activation(current: Activation | None) -> dict[str, Any]:
+    if current is None:
+        return {"generation": 0, "revision": None}
+    return {
+        "generation": current.generation, "revision": current.revision, "previous": current.previous, "author": current.author,
+        "since": rfc3339(current.time_us),
+    }  # fmt: skip
