@@ -89,27 +89,33 @@ class Access:
         decision = await self._require(questions.on_channel(use, principal, channel.scope, channel.target, site=site, tags=tags))
         if not found:
             raise NotFound(f"camera {channel.target} is not registered")
-        exclude = await self._excluded(use, principal, channel)
-        view, until = View(tuple(sorted(decision.redact)), exclude, decision.max_hz), decision.valid_until
+        exclude, until = await self._excluded(use, principal, channel, decision.valid_until)
+        view = View(tuple(sorted(decision.redact)), exclude, decision.max_hz)
         if wish == wishes.NONE:
             return view, until
         records = await self._cameras.cameras(channel.target or None) if wish.tags else []
         again = self.now_s() + TAGS_HOLD_S
         return wishes.narrowed(view, wish, channel, records), (again if until is None else min(until, again)) if wish.tags else until
 
-    async def _excluded(self, use: Use, principal: Principal, channel: Channel) -> frozenset[str]:
-        """The cameras that a wall or a site's events must not show: those whose tags policy has something to say about."""
+    async def _excluded(self, use: Use, principal: Principal, channel: Channel, until: float | None) -> tuple[frozenset[str], float | None]:
+        """The cameras that a wall or a site's events must not show (those whose tags policy has something to say about), and until when.
+
+        `until`: the answer holds no longer than that.
+        """
         if channel.scope not in ("site", "fleet"):
-            return frozenset()
+            return frozenset(), until
         records = await self._cameras.cameras(channel.target or None)
         scope: Scope = "camera"
         hidden = set()
         for record in records:
             if record.tags:
                 question = questions.on_channel(use, principal, scope, record.camera, site=record.site, tags=record.tags)
-                if not (await self._ask(question)).allow:
+                decision = await self._ask(question)
+                if not decision.allow:
                     hidden.add(record.camera)
-        return frozenset(hidden)
+                if decision.valid_until is not None:
+                    until = decision.valid_until if until is None else min(until, decision.valid_until)
+        return frozenset(hidden), until
 
     async def _require(self, question: Question) -> Decision:
         decision = await self._ask(question)

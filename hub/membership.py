@@ -1,4 +1,5 @@
-"""Which cameras belong to the walls of this hub, compared with the registry: new ones appear, deleted ones disappear.
+"""Which cameras belong to the walls of this hub, compared with the registry: new ones appear, deleted ones disappear, and others than
+before may see one whose tags have changed.
 
 A deleted camera publishes nothing more, so nobody would say so. Its walls get a whole message (``full``), which holds everything there is.
 """
@@ -6,6 +7,7 @@ A deleted camera publishes nothing more, so nobody would say so. Its walls get a
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from actors.core.errors import EyrieError
 from hub import channels
@@ -27,6 +29,8 @@ class Membership:
         self._fanout = fanout
         self._feed = feed
         self._topics = topics
+        self._tags: dict[str, dict[str, list[str]]] = {}  # by site and camera, as policy was asked about them
+        self.changed: Callable[[set[str], set[str]], None] = lambda sites, cameras: None
 
     async def run(self) -> None:
         """Compare again and again, until cancelled."""
@@ -34,6 +38,7 @@ class Membership:
             await asyncio.sleep(COMPARE_S)
             try:
                 await self.compare()
+                await self.compare_tags()
             except EyrieError as error:
                 log.info("the registry cannot be compared with the walls now: %s", error)
 
@@ -54,6 +59,28 @@ class Membership:
                 record = await self._cameras.camera(camera)
                 if record is None or record.site != site:
                     self._lose(site, camera)
+
+    async def compare_tags(self) -> None:
+        """Tell `changed` (sites, cameras) where tags are others than at the last look. Raises what the registry raises when it is away."""
+        watched = {topic.site for topic in self._topics.values() if topic.site}
+        if any(topic.channel.scope == "fleet" for topic in self._topics.values()):
+            watched |= set(await self._cameras.sites())
+        self._tags = {site: known for site, known in self._tags.items() if site in watched}
+        sites, cameras = set[str](), set[str]()
+        for site in watched:
+            found = {record.camera: record.tags for record in await self._cameras.cameras(site)}
+            # At the first look nothing is known: what was decided until then may rest on something older than this.
+            known = self._tags.get(site, {})
+            differ = {camera for camera in found.keys() | known.keys() if found.get(camera, []) != known.get(camera, [])}
+            for camera in differ:
+                self._cameras.forget(camera, site)
+            if differ:
+                sites.add(site)
+                cameras |= differ
+            self._tags[site] = found
+        if cameras:
+            log.info("the tags of %d cameras are others than policy was asked about", len(cameras))
+            self.changed(sites, cameras)
 
     def _lose(self, site: str, camera: str) -> None:
         log.info("camera %s does not belong to site %s any more", camera, site)

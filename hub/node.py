@@ -97,6 +97,7 @@ class Node:
         self.reviews = Reviews(access, self.topics, self.dashboards, self.fanout, self._spawn)
         if plain is not None:
             self.reviews.exempt = plain.knows
+        self.membership.changed = self.reviews.cameras_changed
         self._tasks: set[asyncio.Task[None]] = set()
 
     # sockets, as `socket_protocol.Door`

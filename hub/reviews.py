@@ -1,4 +1,4 @@
-"""Access is not asked once: a changed policy, a revoked token or a decision whose time has come reaches open sockets."""
+"""Access is not asked once: a changed policy, a revoked token, changed tags or a decision whose time has come reaches open sockets."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from typing import Any
 from actors.core.errors import EyrieError, Forbidden
 from hub import close_codes
 from hub.access import Access
+from hub.channels import Channel
 from hub.dashboard import Dashboard
 from hub.fanout import Fanout
 from hub.topics import Topic
@@ -33,6 +34,7 @@ class Reviews:
         self._fanout = fanout
         self._spawn = spawn
         self._until: dict[tuple[Dashboard, str], float] = {}
+        self._last: dict[Dashboard, asyncio.Future[None]] = {}  # the newest review of each: what is asked last is also done last
         self.exempt: Callable[[Dashboard], bool] = lambda _: False  # who is not the policy's business (`hub.loose_admission`)
 
     def revoked(self, revocations: Revocations) -> None:
@@ -45,7 +47,13 @@ class Reviews:
     def policy_changed(self, revision: str) -> None:
         """Another revision is in force: ask again about everybody."""
         self.turn += 1
-        self._spawn(self._all(revision), f"review of policy {revision[:12]}")
+        self._spawn(self._each(list(self._dashboards), f"policy {revision[:12]}"), f"review of policy {revision[:12]}")
+
+    def cameras_changed(self, sites: set[str], cameras: set[str]) -> None:
+        """The tags of `cameras`, which belong to `sites`, are others now: ask again about who watches them or a wall they are on."""
+        self.turn += 1
+        concerned = [d for d in self._dashboards if any(_shows(channel, sites, cameras) for channel in d.session.channels.values())]
+        self._spawn(self._each(concerned, f"tags of {len(cameras)} cameras"), "review of changed tags")
 
     def if_older(self, dashboard: Dashboard, turn: int) -> None:
         """The policy may have changed while a decision was under way; the review of everybody has not seen what it led to."""
@@ -71,8 +79,23 @@ class Reviews:
 
     async def one(self, dashboard: Dashboard) -> None:
         """What may it see now? Denied channels end, changed views change; without a decision there is no access."""
+        before, done = self._last.get(dashboard), asyncio.get_running_loop().create_future()
+        self._last[dashboard] = done
+        try:
+            if before is not None:
+                await asyncio.shield(before)
+            await self._one(dashboard)
+        except Exception:
+            log.exception("the review of dashboard %s has failed; it is closed", dashboard.session.client)
+            dashboard.drop(close_codes.POLICY_UNAVAILABLE)
+        finally:
+            done.set_result(None)
+            if self._last.get(dashboard) is done:
+                del self._last[dashboard]
+
+    async def _one(self, dashboard: Dashboard) -> None:
         principal = dashboard.principal
-        if principal is None or dashboard.closing or self.exempt(dashboard):
+        if principal is None or dashboard.closing:
             return
         try:
             await self._access.require_connect(principal)
@@ -89,15 +112,10 @@ class Reviews:
             self._change_view(dashboard, name, view)
             self.ask_again_at(dashboard, name, until)
 
-    async def _all(self, revision: str) -> None:
-        pending = list(self._dashboards)
+    async def _each(self, pending: list[Dashboard], why: str) -> None:
         for start in range(0, len(pending), SLICE):
-            asked = pending[start : start + SLICE]
-            for dashboard, ended in zip(asked, await asyncio.gather(*map(self.one, asked), return_exceptions=True), strict=True):
-                if isinstance(ended, Exception):  # nobody foresaw it: the others are asked all the same, and this one comes again
-                    log.error("dashboard %s: its review failed", dashboard.session.client, exc_info=ended)
-                    dashboard.drop(close_codes.INTERNAL_ERROR)
-        log.info("policy %s: %d dashboards asked about again", revision[:12], len(pending))
+            await asyncio.gather(*(self.one(dashboard) for dashboard in pending[start : start + SLICE]))
+        log.info("%s: %d dashboards asked about again", why, len(pending))
 
     def _change_view(self, dashboard: Dashboard, channel: str, view: View) -> None:
         topic, group = self._topics.get(channel), dashboard.groups.get(channel)
@@ -107,3 +125,7 @@ class Reviews:
         dashboard.groups[channel] = moved = topic.add(dashboard, view, dashboard.codec)
         if (frame := moved.latest(None)) is not None:
             self._fanout.send(dashboard, frame)
+
+
+def _shows(channel: Channel, sites: set[str], cameras: set[str]) -> bool:
+    return channel.scope == "fleet" or channel.target in (cameras if channel.scope == "camera" else sites)

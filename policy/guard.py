@@ -20,6 +20,7 @@ MAX_BATCH = 256  # questions in one call
 
 PACKAGE = "eyrie/authz"
 ENTRYPOINTS = ("allow", "reason", "redact", "max_hz")
+UNTIL = "valid_until"  # an entrypoint that only policies with time windows need
 
 _IDENTIFIER = re.compile(r"\A[A-Za-z0-9._:@/*-]{0,128}\Z")
 _WORD = re.compile(r"\A[a-z_]{1,64}\Z")
@@ -62,16 +63,21 @@ def denied(reason: str, revision: str) -> Decision:
     return Decision(False, reason, revision)
 
 
-def decision(allow: Any, reason: Any, redact: Any, max_hz: Any, revision: str) -> Decision:
-    """A decision out of the four answers of an engine. Anything of another type than the entrypoint's is a policy error, and a deny."""
+def decision(allow: Any, reason: Any, redact: Any, max_hz: Any, revision: str, valid_until: Any = None) -> Decision:
+    """A decision out of the answers of an engine. Anything of another type than the entrypoint's is a policy error, and a deny."""
     if not isinstance(allow, bool) or not isinstance(reason, str) or not _WORD.match(reason):
         return denied(POLICY_ERROR, revision)
+    if valid_until is not None and (
+        isinstance(valid_until, bool) or not isinstance(valid_until, (int, float)) or not 0 < valid_until < MAX_INTEGER
+    ):
+        return denied(POLICY_ERROR, revision)
+    until = None if valid_until is None else float(valid_until)
     if not allow:
-        return denied(reason, revision)
+        return Decision(False, reason, revision, valid_until=until)
     if not isinstance(redact, Sequence) or isinstance(redact, str) or len(redact) > MAX_ITEMS:
         return denied(POLICY_ERROR, revision)
     if not all(isinstance(word, str) and _WORD.match(word) for word in redact):
         return denied(POLICY_ERROR, revision)
     if max_hz is not None and (isinstance(max_hz, bool) or not isinstance(max_hz, (int, float)) or not 0 < max_hz <= 1000):
         return denied(POLICY_ERROR, revision)
-    return Decision(True, reason, revision, tuple(sorted(redact)), None if max_hz is None else float(max_hz))
+    return Decision(True, reason, revision, tuple(sorted(redact)), None if max_hz is None else float(max_hz), until)

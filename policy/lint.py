@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from policy.guard import ENTRYPOINTS
+from policy.guard import ENTRYPOINTS, UNTIL
 
 MAX_DEPTH = 32
 MAX_SOURCE = 65_536
@@ -62,6 +62,16 @@ def lint(sources: Mapping[str, str]) -> list[Finding]:
     if not findings:
         findings = _packages(parsed)
     return findings
+
+
+def defines(sources: Mapping[str, str], rule: str) -> bool:
+    """Whether the package of the decisions has this rule, or a default of it."""
+    for tokens in map(_tokens, sources.values()):
+        if _package(tokens) == "eyrie.authz":
+            after_default = {tokens[at + 1].text for at, token in enumerate(tokens[:-1]) if token.text == "default" and token.first}
+            if rule in _heads(tokens) | after_default:
+                return True
+    return False
 
 
 def _tokens(source: str) -> list[Token]:
@@ -153,6 +163,8 @@ def _packages(parsed: Mapping[str, list[Token]]) -> list[Finding]:
             findings.append(Finding(files[0][0], 1, "`default allow := false` is missing"))
         if package == "eyrie.authz":
             defined = set(defaults).union(*(_heads(tokens) for _, tokens in files))
+            if UNTIL not in defined and any(token.text == "input.now" for each in parsed.values() for token in each):
+                findings.append(Finding(files[0][0], 1, f"input.now is read and {UNTIL} is missing: nobody would ask again in time"))
             if "revision" in defined:
                 findings.append(Finding(files[0][0], 1, "the rule revision is not for a policy to define: the product adds it"))
             findings += [Finding(files[0][0], 1, f"the rule {name} is missing") for name in ENTRYPOINTS if name not in defined]

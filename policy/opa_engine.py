@@ -6,11 +6,13 @@ One question is one request for the whole package, so that all answers come from
 """
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from opa_client import OpaClient  # type: ignore[import-untyped]
 from opa_client.errors import DeletePolicyError, RegoParseError  # type: ignore[import-untyped]
 
@@ -31,11 +33,12 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 class OpaEngine:
     """`policy.ports.Engine` over HTTP. `revision` is that of the sources the server is expected to hold."""
 
-    def __init__(self, settings: OpaSettings, revision: str) -> None:
-        """Makes no request. Raises ConfigError for an address or token file that cannot be used."""
+    def __init__(self, settings: OpaSettings, revision: str, now: Callable[[], float] = time.time) -> None:
+        """Makes no request. `now` tells seconds since 1970. Raises ConfigError for an address or token file that cannot be used."""
         host, port, tls = _address(settings.url)
         token = read_secret(Path(settings.token_file)).decode("ascii", "strict") if settings.token_file else None
         self.revision = revision
+        self._now = now
         self._sources: dict[str, str] | None = None
         self._push = {"host": host, "port": port, "ssl": tls, "token": token, "retries": 0, "timeout": PUSH_TIMEOUT_S}
         # retries=0: the caller's deadline is shorter than the library's three tries (measured up to 5.4 s).
@@ -48,7 +51,7 @@ class OpaEngine:
     def _decide(self, question: Question) -> Decision:
         if guard.canonical(question) is None:
             return guard.denied(guard.BAD_QUESTION, self.revision)
-        asked = {"action": question.action, "subject": question.subject, "resource": question.resource, "context": question.context}
+        asked = msgspec.to_builtins(question) | {"now": int(self._now())}
         try:
             answer = self._client.query_rule(input_data=asked, package_path=guard.PACKAGE)
         except (OSError, ValueError, TypeError, RecursionError) as error:  # the errors of `requests` are OSErrors
@@ -112,7 +115,9 @@ def read_answer(answer: Any, revision: str) -> Decision:
     result = answer.get("result") if isinstance(answer, Mapping) else None
     if not isinstance(result, Mapping) or result.get("revision") != revision:
         return guard.denied(guard.POLICY_ERROR, revision)
-    return guard.decision(result.get("allow"), result.get("reason"), result.get("redact"), result.get("max_hz"), revision)
+    return guard.decision(
+        result.get("allow"), result.get("reason"), result.get("redact"), result.get("max_hz"), revision, result.get(guard.UNTIL)
+    )
 
 
 def _address(url: str) -> tuple[str, int, bool]:

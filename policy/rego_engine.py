@@ -7,14 +7,15 @@ with 1.5.2: a build may end in `std::terminate`), so this runs in the policy act
 
 import logging
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from regopy import Bundle, Interpreter, LogLevel, RegoError  # type: ignore[import-untyped]
 
 from actors.core.errors import ConfigError
 from policy import guard
-from policy.lint import lint
+from policy.lint import defines, lint
 from policy.ports import Decision, Question
 from policy.sources import revision
 
@@ -26,15 +27,21 @@ _UNDEFINED = object()
 class RegoEngine:
     """`policy.ports.Engine` over rego-cpp. One interpreter, one bundle for the life of a revision; calls are serialised (R5)."""
 
-    def __init__(self, sources: Mapping[str, str]) -> None:
-        """Build the bundle. Raises ConfigError for sources that the linter or the engine refuses."""
+    def __init__(self, sources: Mapping[str, str], now: Callable[[], float] = time.time) -> None:
+        """Build the bundle. `now` tells seconds since 1970, whole ones of which policies get as `input.now`.
+
+        Raises ConfigError for sources that the linter or the engine refuses.
+        """
         findings = lint(sources)
         if findings:
             raise ConfigError("the policy is refused: " + "; ".join(map(str, findings[:5])))
         self.revision = revision(sources)
+        self._now = now
+        self._timed = defines(sources, guard.UNTIL)
         self._lock = threading.Lock()
         self._interpreter = _interpreter(sources)
-        self._bundle = _build(self._interpreter)
+        names = (*guard.ENTRYPOINTS, guard.UNTIL) if self._timed else guard.ENTRYPOINTS
+        self._bundle = _build(self._interpreter, tuple(f"{guard.PACKAGE}/{name}" for name in names))
 
     def decide(self, questions: list[Question]) -> list[Decision]:
         """One decision each, in order; never raises for a question."""
@@ -50,14 +57,15 @@ class RegoEngine:
         try:
             with self._lock:
                 # Setting the input and asking stay together: a failed set leaves the input of the caller before in place (R4).
-                self._interpreter.set_input_term(term.decode("ascii"))
+                self._interpreter.set_input_term(f'{term.decode("ascii")[:-1]},"now":{int(self._now())}}}')
                 allow = self._ask("allow")
                 reason = self._ask("reason")
                 redact, max_hz = (self._ask("redact"), self._ask("max_hz")) if allow is True else ((), None)
+                until = self._ask(guard.UNTIL) if self._timed else None
         except (RegoError, ValueError, LookupError, RecursionError) as error:
             log.error("policy error: the engine raised %s; denied", type(error).__name__)
             return guard.denied(guard.POLICY_ERROR, self.revision)
-        made = guard.decision(allow, reason, redact, max_hz, self.revision)
+        made = guard.decision(allow, reason, redact, max_hz, self.revision, until)
         if made.reason == guard.POLICY_ERROR:
             log.error("policy error: an answer was undefined or of another type; denied")
         return made
@@ -93,8 +101,7 @@ def _interpreter(sources: Mapping[str, str]) -> Interpreter:
     return made
 
 
-def _build(interpreter: Interpreter, entrypoints: tuple[str, ...] | None = None) -> Bundle:
-    names = entrypoints or tuple(f"{guard.PACKAGE}/{name}" for name in guard.ENTRYPOINTS)
+def _build(interpreter: Interpreter, names: tuple[str, ...]) -> Bundle:
     try:
         bundle = interpreter.build(None, names)
         if bundle.ok():

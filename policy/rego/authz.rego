@@ -1,7 +1,9 @@
 # Who may do what in Eyrie. Default deny, deny wins, and no answer ever holds a string of the question.
 #
 # Entrypoints: eyrie/authz/allow (boolean), reason (one constant), redact (set of classes), max_hz (number or null).
-# input: {action, subject: {typ, roles, sites, cameras, scopes}, resource: {kind, site, camera, tags, own}, context: {purpose}}
+# valid_until (null or seconds since 1970: what is decided holds no longer).
+# input: {action, subject: {typ, roles, sites, cameras, scopes}, resource: {kind, site, camera, tags, own}, context: {purpose},
+#         now (whole seconds since 1970)}
 package eyrie.authz
 
 default allow := false
@@ -121,6 +123,43 @@ deny contains "purpose" if {
 
 # A camera with such a tag is shown for this purpose only.
 purposes := {"purpose:safety": "safety", "purpose:traffic": "traffic"}
+
+# A camera with this tag is shown by day only: from 06:00 to 20:00 UTC.
+by_day := "hours:day"
+
+opens := 21600
+
+closes := 72000
+
+deny contains "hours" if {
+	by_day in input.resource.tags
+	input.action in {"subscribe", "history"}
+	not daytime
+}
+
+second := input.now % 86400
+
+daytime if {
+	second >= opens
+	second < closes
+}
+
+default valid_until := null
+
+valid_until := (input.now - second) + opens if {
+	by_day in input.resource.tags
+	second < opens
+}
+
+valid_until := (input.now - second) + closes if {
+	by_day in input.resource.tags
+	daytime
+}
+
+valid_until := ((input.now - second) + 86400) + opens if {
+	by_day in input.resource.tags
+	second >= closes
+}
 
 # ---- why, in words of ours
 

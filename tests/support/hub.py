@@ -32,7 +32,10 @@ from tests.support.tokens import auth_settings
 
 @dataclass
 class Policy:
-    """A `Decider` with switches: `denied` holds (action, target) pairs, `redact` and `max_hz` are everybody's obligations."""
+    """A `Decider` with switches: `denied` holds (action, target) pairs, `redact` and `max_hz` are everybody's obligations.
+
+    Cameras with the tag ``secret`` are nobody's. `broken` is raised by the next decision.
+    """
 
     denied: set[tuple[str, str]] = field(default_factory=set)
     redact: tuple[str, ...] = ()
@@ -40,11 +43,17 @@ class Policy:
     unavailable: bool = False
     valid_s: float | None = None  # how long each decision holds
     asked: list[Question] = field(default_factory=list)
+    broken: Exception | None = None
 
     async def decide(self, question: Question) -> Decision:
         """See `policy.ports.Decider`."""
         self.asked.append(question)
         await asyncio.sleep(0)
+        if self.broken is not None:
+            error, self.broken = self.broken, None
+            raise error
+        if "secret" in question.resource.get("tags", ()):
+            return Decision(False, "denied", "r1")
         if self.unavailable:
             return Decision(False, "policy_unavailable", "r1")
         target = question.resource.get("camera") or question.resource.get("site") or question.resource["kind"]

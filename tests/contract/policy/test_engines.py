@@ -84,3 +84,27 @@ def test_opa_itself_checks_and_tests_the_policy() -> None:
     for command in (["check", "--strict"], ["test"], ["fmt", "--fail", "--list"]):
         done = subprocess.run([binary, *command, str(PACKAGED)], capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+DAY = 86_400
+BY_DAY = question(
+    {
+        "action": "subscribe",
+        "subject": {"typ": "user", "roles": ["viewer"], "sites": ["north"], "cameras": None, "scopes": []},
+        "resource": {"kind": "camera", "site": "north", "camera": "gate", "tags": ["hours:day"]},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("second", "allow", "until"),
+    [(0, False, 21_600), (21_599, False, 21_600), (21_600, True, 72_000), (71_999, True, 72_000), (72_000, False, DAY + 21_600)],
+)
+def test_a_time_window_and_how_long_the_decision_holds(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, second: int, allow: bool, until: int
+) -> None:
+    monkeypatch.setattr(engine, "_now", lambda: 20_000 * DAY + second + 0.9)
+    (made,) = engine.decide([BY_DAY])
+    assert (made.allow, made.valid_until) == (allow, 20_000 * DAY + until)
+    (other,) = engine.decide([question({"action": "connect", "subject": BY_DAY.subject, "resource": {"kind": "dashboard"}})])
+    assert (other.allow, other.valid_until) == (True, None)

@@ -55,3 +55,10 @@ def test_nonsense_and_size_are_refused_in_good_time() -> None:
     assert says("x" * 70_000) == ["a.rego:1: longer than 65536 characters"]
     assert says(GOOD + "\nx := " + "{" * 10_000)
     assert lint({})
+
+
+def test_who_reads_the_time_says_how_long_a_decision_holds() -> None:
+    timed = GOOD + "\nallow if input.now > 5\n"
+    assert any("valid_until is missing" in text for text in says(timed))
+    assert says(timed + "\ndefault valid_until := null\n") == []
+    assert any("revision" in text for text in says(GOOD + '\nrevision := "mine"\n'))

@@ -52,7 +52,7 @@ def server() -> Iterator[tuple[type[_Server], str]]:
 
 
 def decide(url: str, asked: Question | None = None) -> Decision:
-    engine = OpaEngine(OpaSettings(url=url), "r1")
+    engine = OpaEngine(OpaSettings(url=url), "r1", now=lambda: 1000.9)
     try:
         (made,) = engine.decide([asked or Question("connect", {"roles": ["viewer"]}, {})])
         return made
@@ -64,7 +64,7 @@ def test_one_question_is_one_request_for_the_package(server: tuple[type[_Server]
     handler, url = server
     handler.body = json.dumps({"result": GOOD}).encode()
     assert decide(url) == Decision(True, "allowed", "r1", ("plates",), 2.0)
-    question = {"action": "connect", "subject": {"roles": ["viewer"]}, "resource": {}, "context": {}}
+    question = {"action": "connect", "subject": {"roles": ["viewer"]}, "resource": {}, "context": {}, "now": 1000}
     assert handler.asked == [("/v1/data/eyrie/authz", {"input": question})]
 
 
