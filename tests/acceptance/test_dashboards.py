@@ -135,18 +135,19 @@ def test_a_killed_hub_costs_its_dashboards_seconds_and_no_event(running: Product
     settings = settings_of(running)
     block_until(lambda: len(hubs(settings)) == 2, "two hubs on one port", within_s=60)
     with watchers(settings, DASHBOARDS) as fleet:
-        calm = fleet.over(BASELINE_S)
-        assert (calm.lost, calm.twice, calm.gaps, calm.errors) == (0, 0, 0, [])
+        calm = [fleet.over(BASELINE_S) for _ in range(ROUNDS)]
+        assert all((found.lost, found.twice, found.gaps, found.errors) == (0, 0, 0, []) for found in calm)
         victim = hubs(settings)[0]
         fleet.report()
         os.kill(victim.pid, signal.SIGKILL)
         let_pass(BACK_S)
         after = fleet.report()
         later = fleet.over(BASELINE_S)
-    baseline, meanwhile, settled = (percentile(sorted(found.ages), 0.99) for found in (calm, after, later))
+    before = sorted(percentile(sorted(found.ages), 0.99) for found in calm)
+    meanwhile, settled = (percentile(sorted(found.ages), 0.99) for found in (after, later))
     note(
         "hub-killed", dashboards=DASHBOARDS, lost=after.lost, back_p50_s=percentile(sorted(after.back_s), 0.5),
-        back_max_s=max(after.back_s, default=0.0), p99_before_s=baseline, p99_meanwhile_s=meanwhile, p99_after_s=settled,
+        back_max_s=max(after.back_s, default=0.0), p99_before_s=before, p99_meanwhile_s=meanwhile, p99_after_s=settled,
     )  # fmt: skip
     assert DASHBOARDS / 10 < after.lost < DASHBOARDS, "the hubs did not share the port"
     assert after.live == DASHBOARDS, (after.live, after.errors)
@@ -154,7 +155,8 @@ def test_a_killed_hub_costs_its_dashboards_seconds_and_no_event(running: Product
     assert max(after.back_s) <= BACK_S
     assert (after.twice, after.gaps, after.unrecovered) == (0, 0, 0)
     assert (later.twice, later.gaps, later.unrecovered, later.lost) == (0, 0, 0, 0)
-    assert meanwhile <= 3 * baseline
+    assert meanwhile <= 3 * before[ROUNDS // 2]
+    assert settled <= before[-1] + (before[-1] - before[0])
 
 
 @contextlib.contextmanager
