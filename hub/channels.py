@@ -8,12 +8,14 @@ events:fleet         events   as they come, no history
 #<user>              personal notices to one user, subscribed by the server
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
 from actors.core.errors import NotFound
 from actors.core.identifiers import is_id
+from actors.core.settings import ChannelKind, ChannelsSettings
 
 Lane = Literal["live", "wall", "events", "personal", "plain"]
 Scope = Literal["camera", "site", "fleet", "user"]
@@ -75,6 +77,31 @@ def parse(name: str) -> Channel:
         raise NotFound(f"no channel is called {name[:80]!r}")
     return Channel(name, namespace, target)
 
+
+def parser(settings: ChannelsSettings) -> Callable[[str], Channel]:
+    """:func:`parse` for one deployment: what its settings switch off is off, and a closed kind of channel does not exist."""
+
+    def parse_here(name: str) -> Channel:
+        channel = parse(name)
+        kind = _KINDS.get((channel.lane, channel.scope))
+        if kind is None:
+            return channel
+        if kind in settings.closed:
+            raise NotFound(f"no channel is called {name[:80]!r}")
+        namespace = msgspec.structs.replace(
+            channel.namespace,
+            history=channel.namespace.history and kind not in settings.without_history,
+            recover=channel.namespace.recover and kind not in settings.without_recovery,
+        )
+        return msgspec.structs.replace(channel, namespace=namespace)
+
+    return parse_here if settings != ChannelsSettings() else parse
+
+
+_KINDS: dict[tuple[Lane, Scope], ChannelKind] = {
+    ("live", "camera"): "camera", ("wall", "site"): "site", ("wall", "fleet"): "fleet", ("events", "camera"): "events:camera",
+    ("events", "site"): "events:site", ("events", "fleet"): "events:fleet",
+}  # fmt: skip
 
 _BY_PREFIX = {"camera": CAMERA, "site": SITE, "events:camera": CAMERA_EVENTS, "events:site": SITE_EVENTS}
 

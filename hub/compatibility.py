@@ -5,6 +5,7 @@ It is read from the TOML file that `hub.compatibility_file` names, and refused u
 
 import ipaddress
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,7 @@ class Profile:
     """The profile in force. `personal`: every user is subscribed to ``#<user>`` by the server."""
 
     def __init__(self, found: _File) -> None:
+        self.own: Callable[[str], Channel] = channels.parse  # of Eyrie's own channels; a hub puts that of its deployment here
         self.secret = _read(found.secret_file)
         self.api_key = _read(found.api_key_file) if found.api_key_file else b""
         self.personal = found.personal
@@ -58,7 +60,7 @@ class Profile:
         """Eyrie's own channels first, then plain ones. Raises NotFound."""
         if not name.startswith("#"):
             try:
-                return channels.parse(name)
+                return self.own(name)
             except NotFound:
                 pass  # not one of ours: plain, if the profile knows its namespace
         head, colon, _ = name.partition(":")

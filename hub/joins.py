@@ -44,6 +44,13 @@ class Joins:
 
     async def join(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
         """Subscribe; when this returns the dashboard is in its group, and nothing was awaited in between. Raises EyrieErrors."""
+        if channel.namespace.recover:
+            return await self._join(dashboard, channel, request, view)
+        result = await self._join(dashboard, channel, msgspec.structs.replace(request, recover=False), view)
+        result.recoverable = result.positioned = False
+        return result
+
+    async def _join(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
         if channel.lane == "live":
             return await self._camera(dashboard, channel, request, view)
         if channel.lane == "wall":

@@ -9,7 +9,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
@@ -95,8 +95,10 @@ class Node:
         )  # fmt: skip
         self._wheel: Wheel[Dashboard] = Wheel(time.monotonic())
         self.reviews = Reviews(access, self.topics, self.dashboards, self.fanout, self._spawn)
+        self._parse: Callable[[str], channels.Channel] = channels.parser(settings.channels)
         if plain is not None:
-            self.reviews.exempt = plain.knows
+            self.reviews.exempt, plain.profile.own = plain.knows, self._parse
+            self._parse = plain.profile.parse
         self.membership.changed = self.reviews.cameras_changed
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -125,7 +127,7 @@ class Node:
         dashboard = Dashboard(
             self, link, self._codecs.get(codec, JSON), secrets.token_hex(8), self._limits, queue_bytes=hub.queue_bytes,
             timeout_s=hub.call_timeout_s, spread=random.random(), address=address,
-            parse=channels.parse if self.plain is None else self.plain.profile.parse,
+            parse=self._parse,
         )  # fmt: skip
         self.dashboards[dashboard] = None
         self.admission.entered(address)

@@ -7,6 +7,7 @@ argument. The tree holds no secret, only the paths of files that do.
 import os
 import re
 import tomllib
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,9 @@ def _from_environment(variables: Mapping[str, str]) -> list[tuple[str, str, Any,
 
 
 def _typed(name: str, text: str, kind: Any) -> Any:
-    if kind == list[str]:
-        return [part.strip() for part in text.split(",") if part.strip()]
+    given = [part.strip() for part in text.split(",") if part.strip()] if typing.get_origin(kind) is list else text
     try:
-        return msgspec.convert(text, kind, strict=False)
+        return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}={text[:80]!r}: {error}") from error
 

@@ -14,6 +14,7 @@ from actors.core.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+ChannelKind = Literal["camera", "site", "fleet", "events:camera", "events:site", "events:fleet"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
@@ -154,6 +155,17 @@ class HubSettings(_Section, frozen=True):
     compatibility_file: str = ""
 
 
+class ChannelsSettings(_Section, frozen=True):
+    """What dashboards may do in each kind of channel: `camera`, `site`, `fleet`, `events:camera`, `events:site`, `events:fleet`.
+
+    `closed`: nobody can subscribe. `without_history`: the history command is refused. `without_recovery`: who comes back starts from now.
+    """
+
+    closed: list[ChannelKind] = []
+    without_history: list[ChannelKind] = []
+    without_recovery: list[ChannelKind] = []
+
+
 class ClusterSettings(_Section, frozen=True):
     """The supervisor. `cameras_per_actor` = 1 is literal: one Ray actor per camera."""
 
@@ -192,6 +204,7 @@ class Settings(_Section, frozen=True):
     registry: RegistrySettings = RegistrySettings()
     camera: CameraSettings = CameraSettings()
     events: EventsSettings = EventsSettings()
+    channels: ChannelsSettings = ChannelsSettings()
     hub: HubSettings = HubSettings()
     cluster: ClusterSettings = ClusterSettings()
     simulate: SimulateSettings = SimulateSettings()

@@ -13,7 +13,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from actors.core.events import published
-from actors.core.settings import AuthSettings, CameraSettings, HubSettings, PolicySettings, Settings
+from actors.core.settings import AuthSettings, CameraSettings, ChannelsSettings, HubSettings, PolicySettings, Settings
 from actors.ports import ActorHandle, Directory
 from hub.assembly import Hub
 from hub.channel_desk import ChannelDesk
@@ -271,6 +271,7 @@ async def running_hub(
     memory: MemoryStores | None = None,
     hub: HubSettings | None = None,
     camera: CameraSettings | None = None,
+    channels: ChannelsSettings | None = None,
     name: str = "hub-test",
     directory: Directory | None = None,
     plain: ChannelDesk | None = None,
@@ -280,7 +281,7 @@ async def running_hub(
     auth = auth_settings(folder)
     ensure_secret(folder / "policy.secret")
     settings = Settings(
-        hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0),
+        hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0), channels=channels or ChannelsSettings(),
         policy=PolicySettings(key_file=str(folder / "policy.secret")),
     )  # fmt: skip
     policy = Policy()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.core.settings import ChannelsSettings
 from tests.support.hub import running_hub
 
 
@@ -141,3 +142,15 @@ async def test_several_messages_of_one_turn_leave_in_one_write(tmp_path: Path) -
             for offset in range(2, 12):
                 assert (await dash.publication())["data"]["offset"] == offset
             assert hub.hub.node.fanout.stats.writes - before < 10
+
+
+async def test_a_deployment_can_offer_less(tmp_path: Path) -> None:
+    offered = ChannelsSettings(closed=["fleet"], without_history=["events:camera"], without_recovery=["events:camera"])
+    async with running_hub(tmp_path, channels=offered) as hub, hub.dashboard() as dash:
+        await hub.register("cam-1")
+        for offset in (1, 2, 3):
+            await hub.happen("cam-1", offset)
+        assert (await dash.ask("subscribe", channel="fleet"))["error"]["code"] == 102
+        asked = await dash.ask("subscribe", channel="events:camera:cam-1", recover=True, epoch="e1", offset=1)
+        assert not {"recoverable", "recovered", "publications"} & {key for key, value in asked["subscribe"].items() if value}
+        assert (await dash.ask("history", channel="events:camera:cam-1", limit=1))["error"]["code"] == 108

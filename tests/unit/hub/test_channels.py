@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
+from actors.core.settings import ChannelsSettings
 from hub import centrifuge_errors, channels, close_codes, frames, origins
 from hub.close_codes import reconnects, resubscribes
 from hub.timers import Wheel
@@ -115,3 +116,17 @@ def test_the_wheel_hands_everything_out_once_and_not_too_early(deadlines: list[f
         assert all(deadline <= now for deadline in due)
         seen += due
     assert sorted(seen) == sorted(deadlines)
+
+
+def test_what_a_deployment_switches_off_is_off() -> None:
+    found = channels.parser(
+        ChannelsSettings(closed=["fleet", "events:site"], without_history=["events:camera"], without_recovery=["camera"])
+    )
+    for closed in ("fleet", "events:site:north"):
+        with pytest.raises(NotFound):
+            found(closed)
+    assert not found("events:camera:cam-1").namespace.history
+    assert found("events:camera:cam-1").namespace.recover
+    assert not found("camera:cam-1").namespace.recover
+    assert found("site:north") == channels.parse("site:north")
+    assert channels.parser(ChannelsSettings()) is channels.parse
