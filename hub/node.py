@@ -332,10 +332,8 @@ class Node:
                         self._notice(publication.body)
                         continue
                     self.feed.live.redis_lost = False
-                    if publication.kind == "canary" and self.emulation.take(publication.body):
-                        continue
                     if publication.kind == "canary":
-                        if self._canary is not None and not self._canary.closing:
+                        if not self.emulation.take(publication.body) and self._canary is not None and not self._canary.closing:
                             self._canary.send(JSON.publication(canary.CHANNEL, publication.body))
                         continue
                     if publication.kind in LANES:
