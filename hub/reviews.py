@@ -95,7 +95,7 @@ class Reviews:
 
     async def _one(self, dashboard: Dashboard) -> None:
         principal = dashboard.principal
-        if principal is None or dashboard.closing:
+        if principal is None or dashboard.closing or self.exempt(dashboard):
             return
         try:
             await self._access.require_connect(principal)
