@@ -74,14 +74,13 @@ class Hub:
         self.health = HealthCheck(self.node, instance, [policy_current, self.canary.late], [self.partitions.note])
         metrics = Metrics(self.node, self._gauges)
         registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access)
-        policies = policy_routes.Policies(stores.revisions, self.access, settings.policy.key_file)
         self._app = create_app(
             self.node,
             broker=broker,
             events=stores.events,
             health=self.health,
             metrics=metrics,
-            edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(policies, self.access)],
+            edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(context, self.access)],
             release=_version(),
         )
         self._instance = instance

@@ -10,7 +10,7 @@ from actors.ports import Directory
 from policy.ports import Decider, Principal
 from policy.tokens import Verifier
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
-from storage.policy_ports import RevisionStore
+from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Registry
 
 
@@ -48,6 +48,14 @@ class HubStores(Protocol):
     @property
     def revisions(self) -> RevisionStore:
         """`storage.policy_ports.RevisionStore`."""
+
+    @property
+    def decisions(self) -> DecisionStore:
+        """`storage.policy_ports.DecisionStore`."""
+
+    @property
+    def shadows(self) -> ShadowStore:
+        """`storage.policy_ports.ShadowStore`."""
 
     async def close(self) -> None:
         """Close the connections."""

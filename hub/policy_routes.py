@@ -11,8 +11,9 @@ from starlette.routing import BaseRoute
 
 from actors.core.errors import BadInput, Conflict, NotFound, Unavailable
 from actors.core.times import rfc3339
-from hub import web
+from hub import policy_shadow, web
 from hub.access import Access
+from hub.context import HubContext
 from policy import questions, revisions, trial
 from policy.keys import read_secret
 from policy.ports import Principal
@@ -129,9 +130,12 @@ class Policies:
         return read_secret(Path(self._key_file))
 
 
-def routes(policies: Policies, access: Access) -> list[BaseRoute]:
-    """All of them."""
+def routes(context: HubContext, access: Access) -> list[BaseRoute]:
+    """All of ``/v1/policy``, under the tokens and decisions of `access`."""
+    stores = context.stores
+    policies = Policies(stores.revisions, access, context.settings.policy.key_file)
     return [
+        *policy_shadow.routes(policy_shadow.Shadows(stores.shadows, stores.decisions, access), access),
         web.route(access, "/v1/policy", get=policies.show),
         web.route(access, "/v1/policy/rollback", post=policies.rollback),
         web.route(access, "/v1/policy/revisions", get=policies.list, post=policies.upload),

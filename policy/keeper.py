@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from actors.core.errors import EyrieError, Unavailable
+from actors.core.errors import EyrieError
 from actors.core.settings import Settings
 from policy.keys import read_secret
 from policy.loader import Build, Loader
@@ -77,7 +77,7 @@ class Keeper:
                 self._looked.set()
                 for chore in self._chores:
                     await chore(database)
-            except Unavailable as error:
+            except EyrieError as error:
                 if not failing:
                     log.warning("the policy actor goes on with what it has: %s", error)
                 self._refused, failing = error.detail, True

@@ -2,13 +2,17 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import msgspec
 
 from actors.core.errors import BadInput, Unavailable
 from actors.core.settings import Settings
 from policy import guard
-from policy.keeper import Keeper
+from policy.chores import LogKeeper, ShadowKeeper
+from policy.decision_log import DecisionQueue
+from policy.keeper import Chore, Keeper
+from policy.keys import read_secret
 from policy.opa_engine import OpaEngine
 from policy.ports import Decision, Engine, Question
 from policy.rego_engine import RegoEngine
@@ -16,6 +20,8 @@ from policy.sources import read_sources, revision
 from policy.wire import Reply, decode_questions, encode_reply
 
 log = logging.getLogger(__name__)
+
+FIRST = "policy-0"  # one replica writes to OPA and follows shadows, the others only decide
 
 Heard = Callable[[list[Question], list[Decision]], None]
 
@@ -45,16 +51,21 @@ class PolicyActor:
         self._keeper: Keeper | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, name: str = "policy-0") -> "PolicyActor":
+    def from_settings(cls, settings: Settings, *, name: str = FIRST) -> "PolicyActor":
         """The actor that the settings ask for: with a key it follows the store, else it has the modules of the settings for good.
 
         Raises ConfigError, Unavailable.
         """
         if not settings.policy.key_file:
             return cls(make_engine(settings, read_sources(settings.policy.rego_dir), push=settings.opa.push))
-        made = cls(None)
-        first = settings.opa.push and name == "policy-0"  # one replica writes to OPA, the others only ask
-        made._keeper = Keeper(settings, name, lambda modules: make_engine(settings, modules, push=first), made.use)
+        queue = DecisionQueue()
+        made = cls(None, queue.put)
+        first = name == FIRST
+        chores: list[Chore] = [LogKeeper(queue, settings.policy)]
+        if first:
+            chores.append(ShadowKeeper(lambda: read_secret(Path(settings.policy.key_file))))
+        push = first and settings.opa.push
+        made._keeper = Keeper(settings, name, lambda modules: make_engine(settings, modules, push=push), made.use, tuple(chores))
         made._keeper.start()
         if made._engine is None:
             reason = made._keeper.refused or "the store was not read in time"

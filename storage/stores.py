@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from actors.core.settings import Settings
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
-from storage.policy_ports import RevisionStore
+from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
 from storage.postgres_cameras import PostgresCameraStore
 from storage.postgres_dead_letters import PostgresDeadLetterStore
+from storage.postgres_decisions import PostgresDecisionStore, PostgresShadowStore
 from storage.postgres_events import PostgresEventStore
 from storage.postgres_fleet import PostgresActorStore, PostgresHubStore
 from storage.postgres_policy import PostgresPolicyStore
@@ -31,6 +32,8 @@ class Stores:
     hubs: HubStore
     policy: PolicyStore
     revisions: RevisionStore
+    decisions: DecisionStore
+    shadows: ShadowStore
     publisher: Publisher
     database: Database
     redis: RedisPublisher
@@ -65,6 +68,8 @@ async def open_stores(settings: Settings, *, name: str = "", connections: int = 
         hubs=PostgresHubStore(database),
         policy=PostgresPolicyStore(database),
         revisions=PostgresRevisionStore(database),
+        decisions=PostgresDecisionStore(database),
+        shadows=PostgresShadowStore(database),
         publisher=redis,
         database=database,
         redis=redis,

@@ -83,7 +83,8 @@ class AuthSettings(_Section, frozen=True):
 class PolicySettings(_Section, frozen=True):
     """The policy actor and its engine. Empty `rego_dir`: the policies of the package; they are in force until somebody activates others.
 
-    `key_file`: the secret that signs revisions, the same on every machine; empty: one is made in the data directory.
+    `key_file`: the secret that signs revisions, the same on every machine; empty: one is made in the data directory. The log of decisions
+    keeps the newest `log_rows`, none older than `log_days`.
     """
 
     rego_dir: str = ""
@@ -93,6 +94,8 @@ class PolicySettings(_Section, frozen=True):
     cache_entries: Count = 10_000
     poll_s: Seconds = 1.0
     max_age_s: Seconds = 5.0
+    log_rows: Count = 100_000
+    log_days: Count = 30
 
 
 class RegistrySettings(_Section, frozen=True):

@@ -15,6 +15,9 @@ EXAMPLES = """examples:
   eyrie policy show                             what is in force
   eyrie policy list
   eyrie policy upload policy/rego --note "guests see no plates"
+  eyrie policy shadow 94250c9c90ab --start      compare it with the one in force
+  eyrie policy shadow                           what it decides otherwise
+  eyrie policy shadow --stop
   eyrie policy activate 94250c9c90ab            a revision by the beginning of its name
   eyrie policy rollback                         to the one before
 
@@ -38,12 +41,17 @@ def add_parser(commands: Any) -> None:
     found = kinds.add_parser("list", help="revisions, newest first")
     show = kinds.add_parser("show", help="what is in force, or one revision with its modules")
     show.add_argument("revision", nargs="?", default="")
+    shadow = kinds.add_parser("shadow", help="compare a revision with the one in force, and what it decides otherwise")
+    shadow.add_argument("revision", nargs="?", default="", help="without: the one that is compared now")
+    turn = shadow.add_mutually_exclusive_group()
+    turn.add_argument("--start", action="store_true", help="begin to compare")
+    turn.add_argument("--stop", action="store_true", help="end it; the report stays")
     activate = kinds.add_parser("activate", help="put a revision in force")
     activate.add_argument("revision")
     rollback = kinds.add_parser("rollback", help="put the one before in force")
     for kind in (activate, rollback):
         kind.add_argument("--lock-out", action="store_true", help="even when nobody like you may change the policy after it")
-    for kind in (upload, found, show, activate, rollback):
+    for kind in (upload, found, show, shadow, activate, rollback):
         add_hub_options(kind)
         kind.add_argument("--json", action="store_true", help="print JSON")
 
@@ -54,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     hub = HubRest(http_url(arguments), token())
     if arguments.kind == "list":
         return _list(hub, arguments)
+    if arguments.kind == "shadow":
+        return _shadow(hub, arguments)
     if arguments.kind == "upload":
         done = _send(hub, "POST", "/v1/policy/revisions", {"modules": read_sources(arguments.folder), "note": arguments.note})
     elif arguments.kind == "show":
@@ -84,6 +94,29 @@ def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
         for row in found
     ]
     console.table(f"{len(rows)} revisions", ("number", "revision", "state", "created", "by", "note"), rows)
+    return console.OK
+
+
+def _shadow(hub: HubRest, arguments: argparse.Namespace) -> int:
+    path = "/v1/policy/shadow"
+    name = _name(hub, arguments.revision) if arguments.revision else ""
+    if arguments.start:
+        if not name:
+            raise BadInput("which revision?", hint="eyrie policy shadow REVISION --start")
+        report = _send(hub, "PUT", path, {"revision": name})
+    elif arguments.stop:
+        report = _send(hub, "DELETE", path)
+    else:
+        report = _send(hub, "GET", path + (f"?revision={name}" if name else ""))
+    if arguments.json:
+        console.emit(report)
+        return console.OK
+    rows = [tuple(str(flip[key]) for key in ("kind", "action", "role", "site", "count")) for flip in report["flips"]]
+    state = "it runs" if report["ended"] is None else f"ended {report['ended']}"
+    title = f"revision {report['revision'][:12]}: {report['evaluated']} decisions compared, {state}"
+    console.table(title, ("kind", "action", "role", "site", "count"), rows)
+    if report["error"]:
+        console.note(f"it ended by itself: {report['error']}")
     return console.OK
 
 

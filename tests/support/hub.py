@@ -25,7 +25,7 @@ from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
 from storage.ports import EventRow, LiveEvent, LiveState, LiveSummary
 from tests.support.memory_postgres import StoredRow
 from tests.support.memory_redis import MemoryBroker
-from tests.support.memory_revisions import MemoryRevisions
+from tests.support.memory_revisions import MemoryDecisions, MemoryRevisions, MemoryShadows
 from tests.support.stores import MemoryStores, memory_stores
 from tests.support.tokens import auth_settings
 
@@ -122,6 +122,8 @@ class _Stores:
         self.actors = _Actors()
         self.policy = self.hubs
         self.revisions = MemoryRevisions()
+        self.decisions = MemoryDecisions()
+        self.shadows = MemoryShadows()
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -1,8 +1,11 @@
-"""A double of `storage.policy_ports.RevisionStore`."""
+"""Doubles of `storage.policy_ports`: revisions, the log of decisions, shadows."""
+
+from collections.abc import Sequence
 
 import msgspec
 
-from storage.policy_ports import Activation, Audit, RevisionRecord
+from actors.core.errors import Conflict
+from storage.policy_ports import Activation, Audit, DecisionRow, Flip, RevisionRecord, ShadowRecord
 
 
 class MemoryRevisions:
@@ -41,4 +44,64 @@ class MemoryRevisions:
         if audit is not None:
             await audit(None)
         self.activations.append(msgspec.structs.replace(activation, time_us=1))
+        return True
+
+
+class MemoryDecisions:
+    """The log."""
+
+    def __init__(self) -> None:
+        self.rows: list[DecisionRow] = []
+
+    async def write(self, rows: Sequence[DecisionRow]) -> None:
+        """Append."""
+        self.rows += [msgspec.structs.replace(row, id=len(self.rows) + at + 1) for at, row in enumerate(rows)]
+
+    async def after(self, id: int, limit: int) -> list[DecisionRow]:
+        """Oldest first."""
+        return [row for row in self.rows if row.id > id][:limit]
+
+    async def before(self, id: int, limit: int) -> list[DecisionRow]:
+        """Newest first."""
+        return [row for row in reversed(self.rows) if row.id < id][:limit]
+
+    async def forget(self, *, keep_rows: int, keep_days: float, limit: int) -> int:
+        """Nothing."""
+        return 0
+
+
+class MemoryShadows:
+    """Shadows."""
+
+    def __init__(self) -> None:
+        self.shadows: dict[str, ShadowRecord] = {}
+        self.flipped: list[Flip] = []
+
+    async def start(self, revision: str, author: str, *, back: int) -> None:
+        """Begin."""
+        if any(shadow.ended_us is None and shadow.revision != revision for shadow in self.shadows.values()):
+            raise Conflict("another one runs")
+        self.shadows[revision] = ShadowRecord(revision, author, 0, 0, "", 1, None)
+
+    async def end(self, revision: str, error: str = "") -> bool:
+        """End."""
+        found = self.shadows.get(revision)
+        if found is None or found.ended_us is not None:
+            return False
+        self.shadows[revision] = msgspec.structs.replace(found, ended_us=2, error=error)
+        return True
+
+    async def find(self, revision: str = "") -> ShadowRecord | None:
+        """One, or the running one."""
+        if revision:
+            return self.shadows.get(revision)
+        return next((shadow for shadow in self.shadows.values() if shadow.ended_us is None), None)
+
+    async def flips(self, revision: str) -> list[Flip]:
+        """What was set."""
+        return self.flipped
+
+    async def found(self, shadow: ShadowRecord, last_id: int, evaluated: int, flips: Sequence[Flip]) -> bool:
+        """Add."""
+        self.flipped += flips
         return True

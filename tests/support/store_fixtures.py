@@ -59,7 +59,7 @@ async def wipe(settings: Settings) -> None:
     database = await Database.open(settings.postgres, name="wipe")
     await database.fetch(
         "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, dead_letters, actors, hubs, "
-        "policy_revisions, policy_activations, revocations"
+        "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, revocations"
     )
     await database.close()
     link = RedisLink(settings.redis, "wipe")

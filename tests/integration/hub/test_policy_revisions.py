@@ -10,6 +10,7 @@ import pytest
 
 from cluster.cli.main import main
 from policy.sources import PACKAGED, read_sources
+from storage.policy_ports import DecisionRow, Flip
 from tests.support.hub import TestHub, running_hub
 
 CLOSED = 'package eyrie.authz\n\ndefault allow := false\n\nreason := "closed"\n\nredact := []\n\nmax_hz := null\n'
@@ -122,3 +123,35 @@ async def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (folder / "a.rego").write_text("package other\n")
         code, out = await eyrie("upload", str(folder))
         assert (code, "the package must be" in out) == (2, True)
+
+
+async def test_a_shadow_and_the_log_by_rest_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = tmp_path / "token"
+    async with running_hub(tmp_path) as hub, client(hub) as http:
+        token.write_text(hub.token(roles=["privacy"]))
+        where = ["--url", f"http://127.0.0.1:{hub.port}", "--token-file", str(token)]
+        name = (await upload(http, read_sources()))["revision"]
+        other = (await upload(http, {"closed.rego": CLOSED}))["revision"]
+        assert (await http.get(f"{PATH}/shadow")).status_code == 404
+        for bad in ({"revision": "x"}, {}, {"revision": name, "more": 1}):
+            assert (await http.put(f"{PATH}/shadow", json=bad)).status_code == 400
+        code = await asyncio.to_thread(main, ["policy", "shadow", name[:12], "--start", *where])
+        assert (code, "0 decisions compared, it runs" in capsys.readouterr().out) == (0, True)
+        assert (await http.put(f"{PATH}/shadow", json={"revision": other})).status_code == 409
+        stores: Any = hub.hub.context.stores
+        stores.shadows.flipped = [Flip("deny_to_allow", "subscribe", "guest", "north", 3, '{"was":"no_role"}')]
+        report = (await http.get(f"{PATH}/shadow?revision={name}")).json()
+        assert report["flips"] == [
+            {"kind": "deny_to_allow", "action": "subscribe", "role": "guest", "site": "north", "count": 3, "example": {"was": "no_role"}}
+        ]
+        assert (await http.get(f"{PATH}/shadow?revision={other}")).status_code == 404
+        code = await asyncio.to_thread(main, ["policy", "shadow", *where])
+        assert (code, "deny_to_allow" in capsys.readouterr().out) == (0, True)
+        assert (await http.delete(f"{PATH}/shadow")).json()["ended"] is not None
+        assert (await http.delete(f"{PATH}/shadow")).status_code == 404
+        await stores.decisions.write([DecisionRow("r", "connect", "guest", "", True, "allowed", "{}", bytes(32), "{}")] * 3)
+        page = (await http.get(f"{PATH}/decisions?limit=2")).json()
+        assert ([row["id"] for row in page["decisions"]], page["next"], page["decisions"][0]["rule"]) == ([3, 2], 2, "allowed")
+        hub.policy.denied = {("policy.read", "policy"), ("policy.change", "policy")}
+        for method, path in (("GET", "shadow"), ("PUT", "shadow"), ("DELETE", "shadow"), ("GET", "decisions")):
+            assert (await http.request(method, f"{PATH}/{path}", json={"revision": name})).status_code == 403
