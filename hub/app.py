@@ -3,7 +3,7 @@
 The dashboard socket is not a route here: `hub.socket_protocol` takes it before any ASGI application runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,10 +26,11 @@ from storage.ports import Broker, EventStore
 
 
 def create_app(
-    node: Node, *, broker: Broker, events: EventStore, health: HealthCheck, metrics: Metrics, edge_routes: Sequence[BaseRoute] = (),
-    static: Path = static_files.FOLDER, release: str = "development",
+    node: Node, *, broker: Broker, events: EventStore, health: HealthCheck, metrics: Metrics, private_port: Callable[[], int],
+    edge_routes: Sequence[BaseRoute] = (), static: Path = static_files.FOLDER, release: str = "development",
 ) -> ASGIApp:  # fmt: skip
-    """The app of one hub. `edge_routes` are those of `hub.edge_routes`."""
+    """The app of one hub. `edge_routes` are those of `hub.edge_routes`. Metrics are shown on the private port alone: they tell what a
+    deployment does, and ask nobody for a token."""
 
     async def live(_request: Request) -> Response:
         return _answer(health.live())
@@ -37,7 +38,9 @@ def create_app(
     async def ready(_request: Request) -> Response:
         return _answer(health.ready())
 
-    async def scrape(_request: Request) -> Response:
+    async def scrape(request: Request) -> Response:
+        if request.scope["server"][1] != private_port():
+            return problem(NotFound("metrics are not shown here", hint="Scrape the hub's private port; `eyrie status` names it."))
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     async def unknown(request: Request) -> Response:

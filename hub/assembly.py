@@ -80,6 +80,7 @@ class Hub:
             events=stores.events,
             health=self.health,
             metrics=metrics,
+            private_port=lambda: self.private_port,
             edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(context, self.access)],
             release=_version(),
         )

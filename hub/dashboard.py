@@ -17,6 +17,7 @@ from hub.actions import Action, Authorize, Expel, Fail, Inquiry, Join, Leave, Op
 from hub.channels import Channel
 from hub.close_codes import Close
 from hub.fanout import Client, Fanout, Group
+from hub.node_stats import NodeStats
 from hub.protocol import Codec, Command
 from hub.session import Limits, Phase, Session
 from hub.wishes import NONE, Wish
@@ -48,6 +49,7 @@ class Desk(Protocol):
     """What a connection asks of its hub (`hub.node`)."""
 
     fanout: Fanout
+    stats: NodeStats
 
     async def authorize(self, dashboard: "Dashboard", action: Authorize) -> list[Action]:
         """Verify, decide, and say what to answer."""
@@ -256,6 +258,7 @@ class Dashboard(Client):
             if isinstance(action, Reply):
                 self.send(self.codec.reply(action.id, action.method, action.result))
             elif isinstance(action, Fail):
+                self.desk.stats.refuse(action.error.code)
                 self.send(self.codec.error(action.id, action.error))
             elif isinstance(action, Ping):
                 self.send(self.codec.ping)

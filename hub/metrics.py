@@ -60,6 +60,8 @@ class NodeCollector(Collector):
         for code, count in sorted(node.stats.closes.items()):
             closes.add_metric([str(code)], count)
         yield closes
+        replies = [((str(code),), count) for code, count in node.stats.errors.items()]
+        yield _counters("eyrie_hub_reply_errors", "Commands refused, by the protocol's error code.", ("code",), replies)
         yield _counters(
             "eyrie_hub_dropped", "Messages dashboards got no copy of, by lane and reason.", ("lane", "reason"), fan.drops.items()
         )

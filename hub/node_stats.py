@@ -11,3 +11,7 @@ class NodeStats(msgspec.Struct):
     recoveries: dict[tuple[str, str], int] = {}
     closes: dict[int, int] = {}
     errors: dict[int, int] = {}
+
+    def refuse(self, code: int) -> None:
+        """A command was answered with this error."""
+        self.errors[code] = self.errors.get(code, 0) + 1

@@ -14,8 +14,8 @@ _NOT_BUILT = """<!doctype html>
 <h1>The console is not built</h1>
 <p>This hub runs, but the files of its web console are missing. In a checkout, run <code>make console</code> and load this page again;
 a released wheel carries them.</p>
-<p>Everything else works: the dashboard socket at <code>/connection/websocket</code>, REST under <code>/v1</code>,
-<code>/health/ready</code> and <code>/metrics</code>.</p></html>
+<p>Everything else works: the dashboard socket at <code>/connection/websocket</code>, REST under <code>/v1</code>
+and <code>/health/ready</code>.</p></html>
 """
 
 

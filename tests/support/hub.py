@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -161,6 +162,11 @@ class TestHub:
         """A genuine token of a viewer."""
         chosen: dict[str, Any] = {"roles": ["viewer"], "sites": ["*"], "jti": f"{sub}-1"} | options
         return issue(self.auth, sub=sub, typ=chosen.pop("typ", "user"), now_s=chosen.pop("now_s", time.time()), **chosen)
+
+    async def metrics(self) -> str:
+        """Its metrics, from the private port."""
+        async with httpx.AsyncClient(timeout=30) as http:
+            return (await http.get(f"http://127.0.0.1:{self.hub.private_port}/metrics")).raise_for_status().text
 
     async def register(self, *cameras: str, site: str = "north", tags: Sequence[str] = (), scene: bytes = b"{}") -> None:
         """Register cameras."""

@@ -288,7 +288,8 @@ async def test_health_metrics_and_the_console_page(tmp_path: Path) -> None:
         assert f"ws://127.0.0.1:{hub.port}" in policy
         assert page.headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in page.headers
-        text = (await http.get("/metrics")).text
+        assert (await http.get(f"http://127.0.0.1:{hub.port}/metrics")).status_code == 404
+        text = await hub.metrics()
         assert "eyrie_hub_dashboards 1.0" in text
         hub.broker.disconnect()
         await until(lambda: not hub.hub.node.broker_up, what="the loss is known")

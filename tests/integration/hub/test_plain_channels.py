@@ -108,6 +108,7 @@ async def test_what_a_namespace_does_not_allow_is_refused(redis_url: str, tmp_pa
         await join(dash, "smallhistory:c")
         assert (await dash.ask("presence", channel="smallhistory:c"))["error"]["code"] == 108
         assert (await dash.ask("subscribe", channel="unknown:c", token=token(channel="unknown:c")))["error"]["code"] == 102
+        assert 'eyrie_hub_reply_errors_total{code="102"} 1.0' in await hub.metrics()
         for method in ("publish", "presence", "history"):
             assert (await dash.ask(method, channel="not-joined", data={}))["error"]["code"] == 103
 

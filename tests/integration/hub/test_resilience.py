@@ -7,7 +7,6 @@ import socket
 from collections import Counter
 from pathlib import Path
 
-import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -106,11 +105,7 @@ async def test_the_canary_comes_back_and_a_silent_one_makes_the_hub_not_ready(tm
 
 
 async def test_metrics_tell_drops_recoveries_latencies_and_the_canary(tmp_path: Path) -> None:
-    async with (
-        running_hub(tmp_path) as hub,
-        hub.dashboard() as dash,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30) as http,
-    ):
+    async with running_hub(tmp_path) as hub, hub.dashboard() as dash:
         await hub.register("gate")
         await hub.happen("gate", 1)
         await dash.ask("subscribe", channel="camera:gate")
@@ -121,7 +116,7 @@ async def test_metrics_tell_drops_recoveries_latencies_and_the_canary(tmp_path: 
         await hub.show("gate", 1)
         await dash.publication()
         hub.hub.node.fanout.stats.drop("live", "slow", 3)
-        text = (await http.get("/metrics")).text
+        text = await hub.metrics()
     for line in (
         'eyrie_hub_dropped_total{lane="live",reason="slow"} 3.0',
         'eyrie_hub_recoveries_total{lane="events",outcome="recovered"} 1.0',
