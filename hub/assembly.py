@@ -97,6 +97,7 @@ class Hub:
             "canary_age_seconds": self.canary.age,
             "canary_trip_seconds": self.canary.trip_s,
             "edge_links": self.edge.links,
+            "edge_sockets_refused": self.edge.crowded,
             "edge_undecodable_frames": self.edge.undecodable,
             "policy_behind": float(self.policy_behind()),
             "events_without_partition": self.partitions.rows,

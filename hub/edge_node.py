@@ -3,6 +3,7 @@
 import itertools
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable
 
 from actors.core.deliveries import Answer
@@ -24,6 +25,8 @@ class EdgeNode:
         self.pump = Pump(context.hub_name, context.directory, context.settings.hub, self._answered)
         self.stopping = False
         self.undecodable = 0
+        self.crowded = 0  # sockets refused for their number
+        self._sockets: Counter[str] = Counter()  # by address
         self._receivers: dict[str, Receiver] = {}
         self._leavers: dict[str, Callable[[], None]] = {}
         # A hub that starts again under its old name must not reuse links that actors may still know.
@@ -45,6 +48,21 @@ class EdgeNode:
         for leave in list(self._leavers.values()):
             leave()
         await self.pump.stop(grace_s)
+
+    def enter(self, address: str) -> bool:
+        """Count a socket in; False, and not counted, where this hub or its address has as many as the settings allow."""
+        hub = self.context.settings.hub
+        if self._sockets.total() >= hub.max_edge_sockets or self._sockets[address] >= hub.max_edge_sockets_per_address:
+            self.crowded += 1
+            return False
+        self._sockets[address] += 1
+        return True
+
+    def left(self, address: str) -> None:
+        """A socket that was counted in has ended."""
+        self._sockets[address] -= 1
+        if not self._sockets[address]:
+            del self._sockets[address]
 
     def open_link(self, receive: Receiver, leave: Callable[[], None]) -> str:
         """A new link name; `receive` gets its answers, `leave` is called when the hub stops."""

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from actors.core.deliveries import Answer
 from actors.core.edge_protocol import MAX_MESSAGE_BYTES, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Ack, Bye, Hello, ToEdge
-from actors.core.errors import BadInput, EyrieError, Unauthorized
+from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized
 from hub.edge_link import Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
 from hub.edge_node import EdgeNode
 from policy.ports import Principal
@@ -39,7 +39,14 @@ async def serve_edge(node: EdgeNode, websocket: WebSocket) -> None:
     if chosen is None:
         await websocket.close(BadInput.close_code, f"offer the subprotocol {SUBPROTOCOL_MSGPACK} or {SUBPROTOCOL_JSON}")
         return
-    await _EdgeSocket(node, websocket, "json" if chosen == SUBPROTOCOL_JSON else "msgpack").run()
+    address = websocket.client.host if websocket.client is not None else ""
+    if not node.enter(address):
+        await websocket.close(TooMany.close_code, "too many edge sockets on this hub or from this address; come back later")
+        return
+    try:
+        await _EdgeSocket(node, websocket, "json" if chosen == SUBPROTOCOL_JSON else "msgpack").run()
+    finally:
+        node.left(address)
 
 
 def bearer(header: str | None) -> str | None:

@@ -132,8 +132,9 @@ class HubSettings(_Section, frozen=True):
     """Listening and limits of a hub. `port` 0 lets the system choose.
 
     Beyond `max_connections`, those per address, or the rate of new ones, a dashboard gets 503 with Retry-After; beyond those per user it
-    is closed with 3504. `drain_s`: over how long a stopping hub spreads the closes of its dashboards. `compatibility_file`: a profile for
-    test suites made for Centrifugo, on loopback only.
+    is closed with 3504. Beyond `max_edge_sockets`, or those per address, an edge is closed with 4008: come back later. `drain_s`: over how
+    long a stopping hub spreads the closes of its dashboards. `compatibility_file`: a profile for test suites made for Centrifugo, on
+    loopback only.
     """
 
     host: str = "127.0.0.1"
@@ -152,6 +153,8 @@ class HubSettings(_Section, frozen=True):
     max_connections: Count = 50_000
     max_connections_per_address: Count = 20_000
     max_connections_per_user: Count = 1_000
+    max_edge_sockets: Count = 10_000
+    max_edge_sockets_per_address: Count = 2_000
     connections_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 500.0
     connections_burst: Count = 2_000
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 5.0

@@ -338,3 +338,20 @@ async def test_welcomes_of_a_reattach_resync_the_edge(rig: Rig) -> None:
         assert (await edge.hear("resync"))["resume_from"] == 3
         await edge.observe(3)
         assert (await edge.hear("ack"))["seq"] == 3
+
+
+async def test_an_address_opens_so_many_sockets_and_gets_its_place_back(tmp_path: Path) -> None:
+    limits = HubSettings(port=0, max_edge_sockets_per_address=2)
+    async with running_hub(tmp_path, hub=limits, directory=FakeDirectory(lambda camera: FakeActor("actor-1"))) as hub:
+        await hub.register("cam", "other")
+        rig = Rig(hub, FakeActor("actor-1"), FakeDirectory(lambda camera: FakeActor("actor-1")))
+        async with rig.edge() as first:
+            await first.hello()
+            async with rig.edge() as second:
+                await second.hello("other")
+                async with rig.edge() as third:
+                    assert (await third.closed())[0] == 4008
+            await until(lambda: hub.hub.edge.links == 1, what="the second has gone")
+            async with rig.edge() as fourth:
+                await fourth.hello("other")
+        assert "eyrie_hub_edge_sockets_refused 1.0" in await hub.metrics()
