@@ -24,6 +24,7 @@ MAX_WAITING = 10_000  # distinct questions without an answer yet
 MAX_CALLS = 2  # in flight at once
 CATCH_UP_S = 0.25  # between two probes while the policy actors answer by another revision
 PROBE = Question("connect", {}, {"kind": "dashboard"})
+_PROBED = guard.canonical(PROBE) or b""
 
 Call = Callable[[bytes], Awaitable[bytes]]
 
@@ -223,6 +224,7 @@ class Gate:
         """Ask, whoever else asks, until the revision in force answers: what older ones answered meanwhile has then to be asked again."""
         while self._behind and not self._closed:
             await asyncio.sleep(CATCH_UP_S)
+            self._cache.pop(_PROBED, None)  # another replica may have answered it by the revision in force: that says nothing of this one
             await self.decide(PROBE)
         self._catching_up = None
 

@@ -277,3 +277,25 @@ async def test_answers_of_an_older_revision_are_asked_again_until_the_new_one_an
     assert heard == [("r2", False), ("r2", False)]
     assert not gate.behind
     await gate.close()
+
+
+async def test_a_second_replica_that_is_late_is_waited_for_too() -> None:
+    served, turn = ["r2", "r1"], iter(range(1_000_000))
+
+    async def call(data: bytes) -> bytes:
+        revision = served[next(turn) % 2]
+        return encode_reply(Reply(revision, [Decision(True, "allowed", revision) for _ in decode_questions(data)]))
+
+    gate = Gate(call, PolicySettings(), now=lambda: 1000.0)
+    heard: list[str] = []
+    gate.mark_fresh(1000.0, "r2")
+    gate.on_revision(heard.append)
+    await gate.decide(PROBE)  # answered by the first replica, and cached
+    assert (await gate.decide(Question("connect", {"typ": "user"}, {"kind": "dashboard"}))).revision == "r1"
+    await until(lambda: len(heard) == 1, what="the telling after the first replica's answer")
+    assert (await gate.decide(Question("connect", {"typ": "edge"}, {"kind": "dashboard"}))).revision == "r1"
+    assert gate.behind
+    served[1] = "r2"
+    await until(lambda: not gate.behind, what="the late replica has caught up")
+    assert heard == ["r2", "r2"]
+    await gate.close()
