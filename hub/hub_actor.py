@@ -15,6 +15,7 @@ from hub.assembly import Hub, HubStatus
 from hub.channel_desk import ChannelDesk
 from hub.context import HubContext
 from policy.gate import Call, Gate
+from policy.key_watch import KeyWatch
 from policy.tokens import Verifier
 from policy.watch import PolicyWatch
 from storage.fleet_ports import PolicyMarks
@@ -43,6 +44,7 @@ class HubActor:
         self._hub: Hub | None = None
         self._channels: RedisChannels | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._keys: KeyWatch | None = None
 
     async def open(self) -> HubStatus:
         """Serve. Raises Unavailable, ConfigError, StartError; what was opened until then is closed again."""
@@ -64,7 +66,9 @@ class HubActor:
             return marks
 
         watch = PolicyWatch(read, gate, settings.policy)
-        context = HubContext(settings, stores, Verifier(settings.auth), gate, self._directory, self.name)
+        verifier = await asyncio.to_thread(Verifier, settings.auth)  # its keys may come by HTTP
+        self._keys = KeyWatch(verifier, settings.auth)
+        context = HubContext(settings, stores, verifier, gate, self._directory, self.name)
         plain = await self._open_plain()
         self._hub = hub = Hub(context, self._broker, instance=self._instance, policy_current=self._policy_current, plain=plain)
         hub.policy_behind = lambda: gate.behind
@@ -72,6 +76,7 @@ class HubActor:
         watch.on_revocations(hub.revoked)
         await watch.refresh()
         self._watching = asyncio.create_task(watch.run(), name="policy-watch")
+        self._keys.start()
         await hub.start()
         return hub.status()
 
@@ -105,6 +110,8 @@ class HubActor:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        if self._keys is not None:
+            await self._keys.stop()
         if self._gate is not None:
             await self._gate.close()
         for opened in (self._channels, self._broker, self._stores):
@@ -114,7 +121,7 @@ class HubActor:
             except EyrieError as error:
                 log.warning("hub %s could not close a store: %s", self.name, error)
                 tidy = False
-        self._hub = self._watching = self._gate = self._broker = self._stores = None
+        self._hub = self._keys = self._watching = self._gate = self._broker = self._stores = None
         return tidy
 
     def _policy_current(self) -> str | None:

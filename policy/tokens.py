@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,8 @@ from jose.exceptions import JOSEError  # type: ignore[import-untyped]
 from actors.core.errors import BadInput, ConfigError, Expired, Unauthorized
 from actors.core.identifiers import ID_PATTERN
 from actors.core.settings import AuthSettings
+from policy.jwks_fetch import fetch_jwks
+from policy.key_pairs import read_signing_key
 from policy.keys import VerificationKeys, read_jwks, read_secret
 from policy.ports import Principal
 
@@ -56,7 +58,10 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class Verifier:
-    """Verifies the tokens of the one issuer. Reads its key file once, when it is made; raises ConfigError when that cannot be used."""
+    """Verifies the tokens of the one issuer. Reads its keys when it is made; `policy.key_watch` brings later ones.
+
+    Raises ConfigError when the keys cannot be used.
+    """
 
     def __init__(self, auth: AuthSettings) -> None:
         if "cryptography" not in backends.ECKey.__module__:
@@ -64,10 +69,25 @@ class Verifier:
         keys = load_keys(auth)
         self._auth = auth
         self.algorithm = keys.algorithm
+        self._keys: dict[str, Any] = {}
+        self.on_unknown_kid: Callable[[], None] = _nothing
+        self.use(keys)
+
+    def use(self, keys: VerificationKeys | None) -> None:
+        """Verify with `keys` from now on; with none every token is refused.
+
+        Raises ConfigError for a key that is none, or another algorithm than before: one issuer has one; then the old keys stay.
+        """
+        if keys is None:
+            self._keys = {}
+            return
+        where = self._auth.jwks_file or self._auth.jwks_url or self._auth.hs256_secret_file
+        if keys.algorithm != self.algorithm:
+            raise ConfigError(f"the keys of {where} changed from {self.algorithm} to {keys.algorithm}", hint="Start the hubs again.")
         try:
             self._keys = {kid: jwk.construct(key, keys.algorithm) for kid, key in keys.by_kid.items()}
         except (JOSEError, ValueError, TypeError, KeyError) as error:
-            raise ConfigError(f"a key of {auth.jwks_file or auth.hs256_secret_file} cannot be used: {type(error).__name__}") from error
+            raise ConfigError(f"a key of {where} cannot be used: {type(error).__name__}") from error
 
     def verify(self, text: object, *, typ: TokenType, now_s: float) -> Principal:
         """The principal of the token `text` when it is genuine, in time and of type `typ`.
@@ -104,6 +124,8 @@ class Verifier:
         if header.get("alg") != self.algorithm or header.get("typ", "JWT") != "JWT" or "crit" in header:
             raise Unauthorized(_NOT_GENUINE)
         kid = header.get("kid", LOCAL_KID)
+        if isinstance(kid, str) and kid not in self._keys:
+            self.on_unknown_kid()
         key = self._keys.get(kid) if isinstance(kid, str) else None
         if key is None:
             raise Unauthorized(_NOT_GENUINE)
@@ -117,11 +139,17 @@ class Verifier:
 
 
 def load_keys(auth: AuthSettings) -> VerificationKeys:
-    """The keys the settings name: a JWKS file where there is one, else the HS256 secret. Raises ConfigError."""
+    """The keys the settings name: a JWKS file or URL where there is one, else the HS256 secret. Blocks. Raises ConfigError."""
+    if auth.jwks_file and auth.jwks_url:
+        raise ConfigError("auth.jwks_file and auth.jwks_url are both set", hint="Leave one of them empty.")
     if auth.jwks_file:
         return read_jwks(Path(auth.jwks_file))
+    if auth.jwks_url:
+        return fetch_jwks(auth.jwks_url, auth.jwks_timeout_s)
     if not auth.hs256_secret_file:
-        raise ConfigError("no key for tokens", hint="Set auth.jwks_file, or auth.hs256_secret_file (`eyrie up` makes one by itself).")
+        raise ConfigError(
+            "no key for tokens", hint="Set auth.jwks_file or auth.jwks_url, or auth.hs256_secret_file (`eyrie up` makes one by itself)."
+        )
     return VerificationKeys("HS256", {LOCAL_KID: read_secret(Path(auth.hs256_secret_file))})
 
 
@@ -134,12 +162,18 @@ def issue(
     auth: AuthSettings, *, sub: str, typ: TokenType, jti: str, now_s: float, roles: Sequence[str] = (), sites: Sequence[str] = (),
     cameras: Sequence[str] | None = None, scopes: Sequence[str] = (), lifetime: float | None = None,
 ) -> str:  # fmt: skip
-    """A development token signed with the HS256 secret; it lives `lifetime` seconds, by default as long as its type may.
+    """A development token signed with the HS256 secret, or with `auth.signing_key_file`.
+
+    It lives `lifetime` seconds, by default as long as its type may.
 
     Raises BadInput for claims that the verifier would refuse, ConfigError where tokens come from an identity provider.
     """
-    if auth.jwks_file:
-        raise ConfigError("tokens are signed by the identity provider of auth.jwks_file", hint="Get the token there.")
+    provider = auth.jwks_file or auth.jwks_url
+    if provider and not auth.signing_key_file:
+        raise ConfigError(
+            "tokens are signed by the identity provider of auth.jwks_file or auth.jwks_url",
+            hint="Get the token there, or set auth.signing_key_file to a key of `eyrie keys`.",
+        )
     lives = lifetime_s(auth, typ) if lifetime is None else lifetime
     if not 1 <= lives <= lifetime_s(auth, typ):
         raise BadInput(f"{_a(typ)} token may live 1 to {lifetime_s(auth, typ):.0f} seconds, not {lives:.0f}")
@@ -150,19 +184,32 @@ def issue(
     }  # fmt: skip
     if cameras is not None:
         claims["cameras"] = list(cameras)
+    if provider:
+        key = read_signing_key(Path(auth.signing_key_file))
+        return sign(VerificationKeys(key.algorithm, {key.kid: key.pem}), claims, kid=key.kid)
     return sign(load_keys(auth), claims)
 
 
-def sign(keys: VerificationKeys, claims: dict[str, Any]) -> str:
-    """`claims` signed with the HS256 secret of `keys`. Raises BadInput for claims out of shape or a token too long to be accepted."""
+def sign(keys: VerificationKeys, claims: dict[str, Any], *, kid: str = LOCAL_KID) -> str:
+    """`claims` signed with the HS256 secret or private key `kid` of `keys`.
+
+    Raises BadInput for claims out of shape or a token too long to be accepted, ConfigError for a key that cannot sign.
+    """
     try:
         msgspec.convert(claims, Claims)
     except msgspec.ValidationError as error:
         raise BadInput(f"these claims make no token: {error}".replace("`$.", "`")) from error
-    text = jws.sign(claims, jwk.construct(keys.by_kid[LOCAL_KID], keys.algorithm), {"kid": LOCAL_KID}, keys.algorithm)
+    try:
+        text = jws.sign(claims, jwk.construct(keys.by_kid[kid], keys.algorithm), {"kid": kid}, keys.algorithm)
+    except (JOSEError, ValueError, TypeError) as error:
+        raise ConfigError(f"the signing key {kid} cannot be used: {type(error).__name__}") from error
     if len(text) > MAX_TOKEN_BYTES:
         raise BadInput(f"the token would have {len(text)} bytes, more than {MAX_TOKEN_BYTES}", hint="Name fewer sites or cameras.")
     return str(text)
+
+
+def _nothing() -> None:
+    """Nobody fetches keys."""
 
 
 def _segment(text: str, limit: int) -> bytes:

@@ -69,12 +69,23 @@ class OpaSettings(_Section, frozen=True):
 
 
 class AuthSettings(_Section, frozen=True):
-    """Tokens. Empty `hs256_secret_file`: one is made in the data directory (embedded default)."""
+    """Tokens. Empty `hs256_secret_file`: one is made in the data directory (embedded default).
+
+    `jwks_file` (looked at every second) or `jwks_url` (read every `jwks_refresh_s`, and after an unknown `kid` at most every
+    `jwks_unknown_kid_s`) holds the public keys of the issuer. While neither can be read the last good keys hold for `jwks_keep_s`, then
+    every token is refused. `signing_key_file`: a private key of `eyrie keys`, for those who also make tokens here.
+    """
 
     issuer: str = "eyrie"
     audience: str = "eyrie"
     hs256_secret_file: str = ""
     jwks_file: str = ""
+    jwks_url: str = ""
+    jwks_refresh_s: Seconds = 300.0
+    jwks_unknown_kid_s: Seconds = 10.0
+    jwks_timeout_s: Seconds = 5.0
+    jwks_keep_s: Seconds = 3600.0
+    signing_key_file: str = ""
     leeway_s: Seconds = 30.0
     user_lifetime_s: Seconds = 3600.0
     edge_lifetime_s: Seconds = 86_400.0

@@ -1,0 +1,74 @@
+"""``eyrie keys``: key pairs that sign tokens, instead of the shared secret of the embedded default."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from cluster.cli import console
+from cluster.cli.options import add_settings_options, data_dir
+from policy import key_pairs
+from policy.keys import ALGORITHMS
+
+DAY_S = 86_400.0  # the longest an edge token lives by default: after that no token of the old key is left
+
+EXAMPLES = """examples:
+  eyrie keys make                       the first pair, in the data directory
+  eyrie keys rotate --overlap-s 86400   a new pair; the old public key stays a day
+  eyrie keys list
+  eyrie keys retire 3f0c…               refuse the tokens of an old key now
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "keys", help="make and rotate the keys of tokens", description="Make and rotate the key pair that signs tokens.", epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    for name, text in (
+        ("make", "make the first pair"), ("rotate", "make the next pair"), ("list", "list the public keys"), ("retire", "take a key away"),
+    ):  # fmt: skip
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        add_settings_options(action)
+        action.add_argument("--folder", default="", metavar="DIR", help="where the keys are (default: keys/ in the data directory)")
+        action.add_argument("--json", action="store_true", help="print JSON")
+        if name == "make":
+            action.add_argument("--algorithm", choices=tuple(ALGORITHMS), default="ES256", help="default ES256")
+        elif name == "rotate":
+            action.add_argument(
+                "--overlap-s", type=float, default=DAY_S, metavar="S", help="seconds the old key stays good (default a day)"
+            )
+        elif name == "retire":
+            action.add_argument("kid", help="the key's id")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it, and tell which key signs."""
+    folder = Path(arguments.folder) if arguments.folder else data_dir(arguments).path / "keys"
+    if arguments.action == "make":
+        key_pairs.make(folder, arguments.algorithm)
+    elif arguments.action == "rotate":
+        key_pairs.rotate(folder, overlap_s=arguments.overlap_s, now_s=time.time())
+    elif arguments.action == "retire":
+        key_pairs.retire(folder, arguments.kid)
+    _tell(folder, arguments)
+    return console.OK
+
+
+def _tell(folder: Path, arguments: argparse.Namespace) -> None:
+    signing = key_pairs.read_signing_key(folder / key_pairs.SIGNING).kid
+    keys = [
+        {"kid": key["kid"], "algorithm": key["alg"], "signs": key["kid"] == signing, "retires": key.get("retires")}
+        for key in key_pairs.published(folder)
+    ]
+    names = {"jwks_file": str(folder / key_pairs.PUBLIC), "signing_key_file": str(folder / key_pairs.SIGNING)}
+    if arguments.json:
+        console.emit({**names, "keys": keys})
+        return
+    for key in keys:
+        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(key["retires"])) if key["retires"] else ""
+        console.say(f"{key['kid']}  {key['algorithm']}  {'signs' if key['signs'] else f'until {until}'}")
+    if arguments.action == "make":
+        console.say("\n".join(["", "[auth]", *(f'{name} = "{value}"' for name, value in names.items())]))
