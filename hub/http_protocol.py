@@ -84,6 +84,7 @@ class BoundedHttp(H11Protocol):
         """See asyncio."""
         self._await("", 0.0)
         super().connection_lost(exc)
+        self.app_state.pop(PROTOCOL, None)
         taken, self.taken = self.taken, None
         if taken is not None:
             taken.on_lost()
@@ -91,6 +92,7 @@ class BoundedHttp(H11Protocol):
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """The connection changes hands; the header was in time."""
         self._await("", 0.0)
+        self.app_state.pop(PROTOCOL, None)  # or the websocket would keep this whole object for as long as it lives
         if too_large(self.headers):
             self.send_400_response("The header is too large.")
             return

@@ -1,6 +1,7 @@
 """SSE and HTTP streaming: the same session, over answers that never end and requests of their own, through one hub and through two."""
 
 import asyncio
+import gc
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ import pytest
 
 from actors.core.settings import HubSettings
 from hub.fallback_codecs import PROTOBUF_STREAM
+from hub.http_protocol import BoundedHttp
 from tests.support.hub import TestHub, running_hub
 from tests.support.stores import memory_stores
 from tests.support.waiting import until
@@ -205,3 +207,11 @@ async def test_a_reader_that_stalls_is_conflated_and_harms_nobody(tmp_path: Path
                 shown = await well.until(lambda message: "push" in message)
                 assert shown["push"]["pub"]["offset"] <= version
         stalled.close()
+
+
+async def test_a_websocket_keeps_nothing_of_the_request_it_came_from(tmp_path: Path) -> None:
+    """Its HTTP protocol would cost as much memory as the whole of an idle dashboard."""
+    async with running_hub(tmp_path) as hub, hub.dashboard():
+        gc.collect()
+        kept = [found for found in gc.get_objects() if isinstance(found, BoundedHttp) and found.taken is None and found.cycle is None]
+        assert kept == []
