@@ -1,4 +1,4 @@
-"""``python -m load_tests``: benches (and, later, scenarios) of Eyrie on this machine alone."""
+"""``python -m load_tests``: scenarios and benches of Eyrie on this machine alone."""
 
 import argparse
 import importlib
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.core.errors import EyrieError
+from load_tests import run_cli
 from load_tests.machine import this_machine
 from load_tests.report import show
 from load_tests.results import BenchResult, Measured
@@ -25,6 +26,7 @@ BENCHES = {
 
 EXAMPLES = """examples:
   python -m load_tests bench step
+  python -m load_tests run steady --seed 7 --duration 30 --out results
   python -m load_tests bench ingest --seed 7 --json > ingest.json
 """
 
@@ -41,8 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     bench.add_argument("name", choices=sorted(BENCHES))
     bench.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     bench.add_argument("--json", action="store_true", help="print one JSON object")
+    run_cli.add_to(commands)
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    if arguments.command != "bench":
+        return run_cli.main(arguments)
     try:
         measured: Measured = importlib.import_module(f"load_tests.bench_{arguments.name}").run(arguments.seed)
     except EyrieError as error:

@@ -28,18 +28,19 @@ class Child:
             self._process.kill()
             self._process.join()
 
+    @property
+    def pipe(self) -> Connection:
+        """To the process, for those that say more than one thing at a time."""
+        return self._pipe
+
     def ask(self, what: object) -> Any:
         """Say `what`; the next answer."""
         self._pipe.send(what)
         return self.hear()
 
-    def hear(self) -> Any:
+    def hear(self, within_s: float = ANSWER_S) -> Any:
         """The next answer. Raises what went wrong there."""
-        said = self._pipe.recv() if _ready(self._pipe) else StartError("a process of the bench does not answer")
+        said = self._pipe.recv() if self._pipe.poll(within_s) else StartError("a process of the bench does not answer")
         if isinstance(said, EyrieError | OSError):
             raise said
         return said
-
-
-def _ready(pipe: Connection) -> bool:
-    return pipe.poll(ANSWER_S)

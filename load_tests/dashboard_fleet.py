@@ -265,11 +265,17 @@ class Fleet:
 
 
 def watch(pipe: Connection) -> None:
-    """The process: gets a :class:`FleetWish`, answers every ``report`` with a :class:`FleetReport`, ends with ``end``."""
+    """The process: gets a :class:`FleetWish`, answers every ``report`` with a :class:`FleetReport`, cuts all off at ``storm``,
+    ends with ``end`` or None."""
     fleet = Fleet(pipe.recv())
     while True:
         fleet.turn()
         if pipe.poll():
-            if pipe.recv() == "end":
+            said = pipe.recv()
+            if said in (None, "end"):
                 return
-            pipe.send(fleet.report())
+            if said == "storm":
+                for dashboard in fleet.dashboards:
+                    dashboard.lose()
+            else:
+                pipe.send(fleet.report())

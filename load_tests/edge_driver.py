@@ -20,6 +20,8 @@ import uvloop
 
 from actors.core.edge_protocol import SUBPROTOCOL_MSGPACK, Ack, Bye, Hello, Ping, Pong, Reject, Resync, ToEdge, Welcome
 from actors.core.errors import StartError
+from load_tests.histogram import Histogram
+from load_tests.scenarios import Schedule
 
 TICK_S = 0.01  # seconds between two looks at what is due
 PER_FRAME = 64  # observations in one message at most
@@ -31,7 +33,8 @@ _decode = msgspec.msgpack.Decoder(ToEdge).decode
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One run. `rate`: observations per second and camera; `sockets`: the cameras of each."""
+    """One run. `rate`: observations per second and camera; `sockets`: the cameras of each. With `rates` (see `scenarios.Schedule`) the
+    rate changes over the run, latencies go into histograms per second, and every ack is noted."""
 
     host: str
     port: int
@@ -41,11 +44,13 @@ class Plan(msgspec.Struct, frozen=True):
     rate: float
     warm_s: float
     measure_s: float
+    rates: list[float] = []
 
 
 class Driven(msgspec.Struct, frozen=True):
     """What was acked in the measured window, and how long acks took there (seconds, of every observation, sorted): from sending, and from
-    the moment the schedule wanted it sent. `sent`, `acked` and `resent` count the whole run."""
+    the moment the schedule wanted it sent. `sent`, `acked` and `resent` count the whole run. With `Plan.rates` the lists are empty;
+    `by_second`: second of the run → buckets of a histogram, from the due time; `acks`: (camera, seq, seconds of the wall clock)."""
 
     window_s: float
     in_window: int
@@ -55,6 +60,8 @@ class Driven(msgspec.Struct, frozen=True):
     acked: dict[str, int]
     resent: int
     cpu_s: float
+    by_second: dict[int, dict[int, int]] = {}
+    acks: list[tuple[str, int, float]] = []
 
 
 class _Camera:
@@ -173,6 +180,9 @@ class _Run:
         self._cameras = [camera for socket in self._sockets for camera in socket.cameras.values()]
         self._scored = dict.fromkeys((camera.name for camera in self._cameras), 0)
         self._sending = True
+        self._schedule = Schedule(plan.rates) if plan.rates else None
+        self._by_second: dict[int, Histogram] = {}
+        self._acks: list[tuple[str, int, float]] = []
 
     async def run(self, pipe: Connection) -> Driven:
         loop = asyncio.get_running_loop()
@@ -204,11 +214,13 @@ class _Run:
             self._plan.measure_s, self._in_window, sorted(self._from_sent), sorted(self._from_due),
             {camera.name: camera.sent for camera in self._cameras}, {camera.name: camera.acked for camera in self._cameras},
             sum(socket.resent for socket in self._sockets), cpu,
+            {second: dict(found.counts) for second, found in self._by_second.items()}, self._acks,
         )  # fmt: skip
 
     def _fill(self, camera: _Camera, now: float) -> None:
         """Send what is due and admitted."""
-        due = min(int((now - self._began) * self._plan.rate), camera.limit, len(self._pool))
+        wanted = self._schedule.due(now - self._began) if self._schedule else int((now - self._began) * self._plan.rate)
+        due = min(wanted, camera.limit, len(self._pool))
         while camera.sent < due:
             first, last = camera.sent, min(due, camera.sent + PER_FRAME)
             items = self._pool[first:last]
@@ -227,6 +239,12 @@ class _Run:
         inside = self._window_from <= now < self._window_to
         if inside:
             self._in_window += camera.acked - before
+        if self._schedule is not None and camera.acked > before:
+            self._acks.append((camera.name, camera.acked, time.time()))
+            second = self._by_second.setdefault(int(now - self._began), Histogram())
+            for seq in range(before + 1, camera.acked + 1):
+                second.add(now - self._began - self._schedule.at(seq))
+            inside = False
         start = before
         while camera.out and start < camera.acked:
             last, sent_at = camera.out[0]

@@ -46,6 +46,12 @@ class Stack:
             self.settings.auth, sub="bench", typ="edge", jti=secrets.token_hex(8), now_s=time.time(), roles=("edge",), sites=("*",)
         )
 
+    def viewer_token(self) -> str:
+        """A dashboard's token for every site."""
+        return issue(
+            self.settings.auth, sub="bench", typ="user", jti=secrets.token_hex(8), now_s=time.time(), roles=("viewer",), sites=("*",)
+        )
+
     def register(self, cameras: Sequence[str], site: str, scene: bytes) -> None:
         """Add cameras with one and the same scene (JSON)."""
 
@@ -72,6 +78,16 @@ class Stack:
                 fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
                 kind = _kind(title)
                 found[kind] = found.get(kind, 0.0) + (int(fields[11]) + int(fields[12])) / _TICKS
+        return found
+
+    def rss_bytes(self) -> dict[str, int]:
+        """Resident memory by kind of process; pages that processes share count in each."""
+        found: dict[str, int] = {}
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                kind = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+                found[kind] = found.get(kind, 0) + pages * os.sysconf("SC_PAGE_SIZE")
         return found
 
     @contextlib.contextmanager

@@ -19,6 +19,7 @@ from actors.core.errors import EyrieError
 from actors.core.settings import PostgresSettings
 from load_tests.checker import check
 from load_tests.history import Stored
+from load_tests.read_back import install_witness, read_back
 from policy.tokens import issue
 from storage.data_dir import start_time
 from storage.fleet_ports import ActorRecord
@@ -28,7 +29,6 @@ from storage.stores import Stores, open_stores
 from tests.support.fault_load import Load, watching
 from tests.support.fault_proxy import Cut, Where, fault_proxy
 from tests.support.product import Product, data_folder, eyrie, product
-from tests.support.read_back import install_witness, read_back
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]

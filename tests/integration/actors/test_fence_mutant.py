@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from actors.core.deliveries import Acked, Welcomed
 from actors.core.settings import Settings
 from load_tests.checker import Violation, check
+from load_tests.read_back import install_witness, read_back
 from storage.postgres_cameras import PostgresCameraStore
 from storage.stores import Stores
 from tests.support.camera_rig import Process
-from tests.support.read_back import install_witness, read_back
 from tests.support.waiting import until
 
 Begin = Callable[[Sequence[str]], Awaitable[Process]]

@@ -1,0 +1,82 @@
+"""``python -m load_tests run`` and ``compare``: the commands around a run."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import EyrieError, StartError
+from load_tests import run_page, run_result, run_scenario, scenarios
+from load_tests.histogram import Histogram
+from load_tests.run_result import RunResult
+from load_tests.verdict import green
+
+
+def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+    """The two commands."""
+    run = commands.add_parser(
+        "run", help="drive a scenario, check that nothing was lost, write a report; exit status 0 only when nothing is red",
+        epilog="\n".join(f"{one.name}: {one.what}" for one in scenarios.READY_MADE.values()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    run.add_argument("name", help="a ready-made scenario, or a .toml file")
+    run.add_argument("--seed", type=int, default=1, help="seed of what the devices send (default 1)")
+    run.add_argument("--duration", type=float, help="seconds (default: the scenario's)")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the scenario (TOML)")
+    run.add_argument("--out", type=Path, default=Path("load-results"), help="folder of the report (default load-results)")
+    compare = commands.add_parser("compare", help="ratios of two runs; exit status 1 when the second is worse beyond noise and bound")
+    compare.add_argument("old", type=Path)
+    compare.add_argument("new", type=Path)
+    compare.add_argument("--bound", type=float, default=0.2, help="share by which a figure may be worse (default 0.2)")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """0 green or not worse, 1 red or worse or failed, 130 interrupted."""
+    try:
+        return _run(arguments) if arguments.command == "run" else _compare(arguments)
+    except EyrieError as error:
+        sys.stderr.write(f"{arguments.command}: {error.detail}\n{error.next_step}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    scenario = scenarios.load(arguments.name, arguments.set, arguments.duration)
+    _say(f"run {scenario.name}: seed {arguments.seed}, {scenario.duration_s:g} s")
+    result = run_scenario.run(scenario, arguments.seed, _say)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / f"{scenario.name}-{arguments.seed}"
+    path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+    path.with_suffix(".html").write_text(run_page.page(result), encoding="utf-8")
+    latency = Histogram(result.latency)
+    p50_ms, p99_ms = (latency.percentile(share) * 1e3 for share in (0.5, 0.99))
+    _say(f"sent {result.sent}, acked {result.acked}; ack p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms")
+    for line in result.verdict:
+        _say(f"{line.invariant:4} {line.status:12} {line.means}" + (f": {line.first}" if line.first else ""))
+    _say(f"seed {result.seed}: {'green' if green(result.verdict) else 'RED'}; {path.with_suffix('.html')}")
+    return 0 if green(result.verdict) else 1
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    old, new = _read(arguments.old), _read(arguments.new)
+    found = run_result.compare(old, new, arguments.bound)
+    for ratio in found:
+        _say(
+            f"{ratio.name:12} {ratio.old:12.4f} {ratio.new:12.4f}  ×{ratio.ratio:.3f} ±{ratio.noise:.3f}{'  WORSE' if ratio.worse else ''}"
+        )
+    return 1 if any(ratio.worse for ratio in found) else 0
+
+
+def _read(path: Path) -> RunResult:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunResult)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StartError(f"{path} is not the JSON of a run: {error}") from error
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

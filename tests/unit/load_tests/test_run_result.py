@@ -1,0 +1,76 @@
+"""Histograms, verdicts and comparisons of runs."""
+
+import math
+import random
+
+import msgspec
+import pytest
+
+from load_tests.checker import Violation
+from load_tests.dashboard_fleet import FleetReport
+from load_tests.histogram import Histogram
+from load_tests.machine import this_machine
+from load_tests.run_page import page
+from load_tests.run_result import Happened, RunResult, Second, compare
+from load_tests.scenarios import READY_MADE
+from load_tests.verdict import INVARIANTS, green, judge
+
+CLEAN = FleetReport(10, 0, [], 0, 0, 0, 500, [], {}, [])
+
+
+def run(*, p50_s: float = 0.1, spread: float = 0.01, verdict_of: FleetReport = CLEAN, violations: tuple[Violation, ...] = ()) -> RunResult:
+    seconds = [
+        Second(float(at), 100.0, 100.0, p50_s + (at % 2) * spread, 2 * p50_s, 0.2, 10, {"hub": 0.2}, {"hub": 2**27}) for at in range(1, 21)
+    ]
+    latency = Histogram()
+    for _ in range(1000):
+        latency.add(p50_s)
+    return RunResult(
+        READY_MADE["steady"], 7, "1", this_machine(), 0.1, 1000, 1000, 0, 2000, dict(latency.counts), seconds, [Happened(3.0, "<storm>")],
+        judge(violations, verdict_of, dashboards=10), 0.1,
+    )  # fmt: skip
+
+
+def test_percentiles_are_those_of_the_values_within_two_percent() -> None:
+    rng = random.Random(5)
+    values = sorted(rng.lognormvariate(-3, 1.5) for _ in range(5000))
+    found = Histogram()
+    for value in values:
+        found.add(value)
+    for share in (0.5, 0.9, 0.99, 0.999):
+        assert found.percentile(share) == pytest.approx(values[math.ceil(share * len(values)) - 1], rel=0.02)
+    halves = [Histogram(), Histogram()]
+    for index, value in enumerate(values):
+        halves[index % 2].add(value)
+    assert Histogram().merge(half.counts for half in halves).counts == found.counts
+
+
+@pytest.mark.parametrize("field", ["twice", "gaps", "unrecovered"])
+def test_what_a_dashboard_missed_is_red(field: str) -> None:
+    lines = judge((), msgspec.structs.replace(CLEAN, **{field: 1}), dashboards=10)
+    assert [line.invariant for line in lines if line.status == "red"] == ["I5"]
+
+
+def test_a_run_is_green_only_when_nothing_is_red() -> None:
+    assert green(judge((), CLEAN, dashboards=10))
+    assert not green(judge((), msgspec.structs.replace(CLEAN, live=9), dashboards=10))
+    assert not green(judge((), msgspec.structs.replace(CLEAN, closes={4999: 1}), dashboards=10))
+    for invariant in INVARIANTS:
+        lines = judge((Violation(invariant, "cam-1", "broken"),), CLEAN, dashboards=10)
+        assert [(line.invariant, line.first) for line in lines if line.status == "red"] == [(invariant, "cam-1: broken")]
+
+
+def test_only_what_is_beyond_noise_and_bound_is_worse() -> None:
+    assert not any(ratio.worse for ratio in compare(run(), run(), 0.2))
+    assert [ratio.name for ratio in compare(run(), run(p50_s=0.2), 0.2) if ratio.worse] == ["ack_p50_s", "ack_p99_s"]
+    assert not any(ratio.worse for ratio in compare(run(p50_s=0.2), run(), 0.2))
+    assert not any(ratio.worse for ratio in compare(run(spread=0.5), run(p50_s=0.12, spread=0.5), 0.0) if ratio.name == "ack_p50_s")
+
+
+def test_the_page_holds_everything_itself_and_escapes_names() -> None:
+    html = page(run())
+    assert "<svg" in html
+    assert "&lt;storm&gt;" in html
+    assert "<storm>" not in html
+    for loaded in ("<script", "http://", "https://", "src="):
+        assert loaded not in html
