@@ -4,10 +4,12 @@ passed on to the hub that holds the stream, through Redis. Who knows a session's
 
 import logging
 import secrets
+import time
 
 import msgspec
 
-from actors.core.errors import NotFound
+from actors.core.errors import NotFound, TooMany
+from hub.admission import Bucket
 from hub.dashboard import Dashboard
 from storage.ports import Broker
 
@@ -15,6 +17,8 @@ log = logging.getLogger(__name__)
 
 MARK = b"\0emulate"  # what tells such a message from the canary's, which is JSON
 SECRET_BYTES = 16
+PASSED_PER_S = 500.0  # requests handed on to other hubs: nobody has shown a token for them yet, and each costs Redis a message
+PASSED_BURST = 1_000.0
 
 
 class _Passed(msgspec.Struct, frozen=True, array_like=True):
@@ -29,6 +33,7 @@ class Emulation:
         self._name = name
         self._broker = broker
         self._streams: dict[str, Dashboard] = {}
+        self._passed = Bucket(PASSED_PER_S, PASSED_BURST, time.monotonic())
 
     def enter(self, dashboard: Dashboard) -> None:
         """A one-way stream begins."""
@@ -40,9 +45,11 @@ class Emulation:
         self._streams.pop(dashboard.session.secret, None)
 
     async def deliver(self, node: str, session: str, data: bytes) -> None:
-        """Commands of a session that the hub `node` holds. Raises NotFound where that is known not to be so, Unavailable."""
+        """Commands of a session that the hub `node` holds. Raises NotFound where that is known not to be so, TooMany, Unavailable."""
         if node in ("", self._name):
             self._hand_over(session, data)
+        elif not self._passed.take(time.monotonic()):
+            raise TooMany("too many commands for other hubs", retry_after_s=1.0)
         elif not await self._broker.tell(node, MARK + msgspec.msgpack.encode(_Passed(session, data))):
             raise NotFound(f"no hub is called {node[:80]!r}", hint="Connect again.")
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from actors.core.settings import HubSettings
+from hub.admission import Bucket
 from hub.fallback_codecs import PROTOBUF_STREAM
 from hub.http_protocol import BoundedHttp
 from tests.support.hub import TestHub, running_hub
@@ -110,6 +111,13 @@ async def test_commands_reach_the_stream_through_another_hub(tmp_path: Path, tra
         reply = await dash.ask("subscribe", second.port, channel="camera:cam-1")
         assert reply["subscribe"]["offset"] == 7
         assert await dash.post("{}", second.port, node="hub-z") == 404
+
+
+async def test_strangers_cannot_make_redis_busy_through_a_hub(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub, httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30) as http:
+        hub.hub.node.emulation._passed = Bucket(0.001, 2, 0.0)
+        asked = {"node": "another", "session": "s", "data": "{}"}
+        assert [(await http.post("/emulation", json=asked)).status_code for _ in range(3)] == [404, 404, 429]
 
 
 async def test_protobuf_on_http_streaming(tmp_path: Path) -> None:
