@@ -1,7 +1,6 @@
 """A log-linear histogram of latencies, as HdrHistogram has it: every value is kept to within 1.6 %, from a microsecond to hours.
 
-Of its own, since the one package for Python counts in C over an array of fixed range and brings a codec that nobody here reads; what is
-needed fits into a dictionary that can be sent over a pipe and merged (pure).
+Of its own: what is needed fits into a dictionary that can be sent over a pipe and merged (pure).
 """
 
 from collections import Counter
