@@ -114,6 +114,10 @@ def forgets_the_tail(monkey: pytest.MonkeyPatch) -> None:
     monkey.setattr(ordering.Order, "advance", advance)
 
 
+# The hardest to find took 8 to 285 examples over six seeds, some 100 on average; and what is generated changes with the code around it
+# (Hypothesis takes constants from the modules that are loaded), so a bound near that fails now and then. One that is found costs no more.
+FOUND_WITHIN = 5_000
+
 MUTANTS = [
     acks_before_the_commit, applies_duplicates, applies_beyond_a_hole, shows_what_is_not_committed, breaks_the_chain,
     skips_the_commit_of_dead_letters, forgets_the_tail,
@@ -138,7 +142,7 @@ def test_a_broken_core_is_caught(mutant: Patch, monkeypatch: pytest.MonkeyPatch)
         run_state_machine_as_test(
             CameraMachine,
             settings=settings(
-                max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, database=None, print_blob=False,
+                max_examples=FOUND_WITHIN, stateful_step_count=40, deadline=None, derandomize=True, database=None, print_blob=False,
                 phases=[Phase.generate], suppress_health_check=list(HealthCheck),
             ),
         )  # fmt: skip
