@@ -26,21 +26,28 @@ async def records(source: str) -> AsyncIterator[Record]:
 
     Raises NotFound for a source that is none of the three, Unavailable.
     """
-    if source.startswith(ADDRESSES):
-        async for record in _of_database(PostgresSettings(dsn=source)):
-            yield record
-        return
     path = await asyncio.to_thread(lambda: Path(source).expanduser().absolute())
     if path.is_file():
         with path.open("rb") as lines:
             for record in read_export(lines):
                 yield record
         return
+    with database_of(source) as settings:
+        async for record in _of_database(settings):
+            yield record
+
+
+@contextlib.contextmanager
+def database_of(source: str) -> Iterator[PostgresSettings]:
+    """The database that `source` names: an address, or the one of a data directory. Raises NotFound."""
+    if source.startswith(ADDRESSES):
+        yield PostgresSettings(dsn=source)
+        return
+    path = Path(source).expanduser().absolute()
     if not (path / "postgres").is_dir():
         raise NotFound(f"{source} is neither a data directory, nor an export file, nor a postgresql:// address")
     with _database_of(DataDir(path)) as settings:
-        async for record in _of_database(settings):
-            yield record
+        yield settings
 
 
 async def _of_database(settings: PostgresSettings) -> AsyncIterator[Record]:

@@ -9,6 +9,7 @@ from actors.core.settings import Settings
 from actors.ports import Directory
 from policy.ports import Decider, Principal
 from policy.tokens import Verifier
+from storage.audit_ports import AuditLog
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
 from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Registry
@@ -56,6 +57,10 @@ class HubStores(Protocol):
     @property
     def shadows(self) -> ShadowStore:
         """`storage.policy_ports.ShadowStore`."""
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """`storage.audit_ports.AuditLog`."""
 
     async def close(self) -> None:
         """Close the connections."""

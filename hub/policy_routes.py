@@ -1,7 +1,6 @@
 """Policy as a product, by REST: ``/v1/policy`` and below. Reading is the action `policy.read`, changing `policy.change`."""
 
 import logging
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -11,11 +10,11 @@ from starlette.routing import BaseRoute
 
 from actors.core.errors import BadInput, Conflict, NotFound, Unavailable
 from actors.core.times import rfc3339
-from hub import policy_shadow, web
+from hub import auditing, policy_shadow, web
 from hub.access import Access
+from hub.auditing import Auditor
 from hub.context import HubContext
 from policy import questions, revisions, trial
-from policy.keys import read_secret
 from policy.ports import Principal
 from storage.policy_ports import Activation, RevisionRecord, RevisionStore
 
@@ -39,12 +38,12 @@ class Activate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Policies:
-    """The handlers. `key_file` holds the secret that signs; empty: nothing can be changed here."""
+    """The handlers. Without the auditor's key nothing can be changed here."""
 
-    def __init__(self, store: RevisionStore, access: Access, key_file: str) -> None:
+    def __init__(self, store: RevisionStore, access: Access, auditor: Auditor) -> None:
         self._store = store
         self._access = access
-        self._key_file = key_file
+        self._auditor = auditor
 
     async def show(self, request: Request, principal: Principal) -> Response:
         """What is in force, with its ETag."""
@@ -65,7 +64,7 @@ class Policies:
         """One revision with its modules."""
         await self._access.require_system("policy.read", principal, "policy")
         record = await self._record(request)
-        return web.answer(_revision(record, await self._store.current()) | {"modules": revisions.unpack(record, self._key())})
+        return web.answer(_revision(record, await self._store.current()) | {"modules": revisions.unpack(record, self._auditor.key())})
 
     async def upload(self, request: Request, principal: Principal) -> Response:
         """Keep a revision that passes lint and trial: 201, or 200 when it is there. 400 says what to mend. It is not in force by that."""
@@ -73,8 +72,9 @@ class Policies:
         new = await web.body(request, NewRevision)
         revisions.check(new.modules)
         await trial.attempt(new.modules)
-        record = revisions.signed(new.modules, self._key(), author=principal.sub, note=new.note)
-        added = await self._store.add(record)
+        record = revisions.signed(new.modules, self._auditor.key(), author=principal.sub, note=new.note)
+        audit = self._auditor.record(principal, "policy.upload", record.revision, new.note)
+        added = await self._store.add(record, audit=audit)
         found = await self._store.get(record.revision)
         if found is None:
             raise Unavailable("the revision cannot be read back")
@@ -87,7 +87,7 @@ class Policies:
         """Put a revision in force; If-Match with the ETag of ``/v1/policy``."""
         await self._access.require_system("policy.change", principal, "policy")
         asked = await web.body(request, Activate)
-        return await self._change(request, principal, await self._record(request), asked)
+        return await self._change(request, principal, await self._record(request), asked, "policy.activate")
 
     async def rollback(self, request: Request, principal: Principal) -> Response:
         """Put the revision in force that was before; If-Match likewise."""
@@ -97,20 +97,21 @@ class Policies:
         record = None if current is None or current.previous is None else await self._store.get(current.previous)
         if record is None:
             raise Conflict("there is no revision before this one", hint="Activate another one by its name.")
-        return await self._change(request, principal, record, asked)
+        return await self._change(request, principal, record, asked, "policy.rollback")
 
-    async def _change(self, request: Request, principal: Principal, record: RevisionRecord, asked: Activate) -> Response:
+    async def _change(self, request: Request, principal: Principal, record: RevisionRecord, asked: Activate, action: str) -> Response:
         current = await self._store.current()
         generation = 0 if current is None else current.generation
         web.require_match(request, generation)
-        key = self._key()
+        key = self._auditor.key()
         (kept,) = await trial.attempt(revisions.unpack(record, key), [questions.on_system("policy.change", principal, "policy")])
         if not kept.allow and not asked.lock_out:
             raise Conflict(
                 "under this revision you could not change the policy any more", hint="Say `lock_out: true` if that is what you want."
             )
         new = revisions.activation(current, record.revision, key, author=principal.sub)
-        if not await self._store.activate(new):
+        detail = f"generation {new.generation}" + (", locks out" if not kept.allow else "")
+        if not await self._store.activate(new, audit=self._auditor.record(principal, action, record.revision, detail)):
             raise web.stale("the policy")
         log.warning("policy: revision %s activated by %s (token %s)", record.revision[:12], principal.sub, principal.jti)
         return web.answer(_activation(await self._store.current()), version=new.generation)
@@ -124,18 +125,15 @@ class Policies:
             raise NotFound(f"there is no revision {name[:12]}")
         return record
 
-    def _key(self) -> bytes:
-        if not self._key_file:
-            raise Unavailable("this deployment has no key that signs policies (policy.key_file)")
-        return read_secret(Path(self._key_file))
-
 
 def routes(context: HubContext, access: Access) -> list[BaseRoute]:
     """All of ``/v1/policy``, under the tokens and decisions of `access`."""
     stores = context.stores
-    policies = Policies(stores.revisions, access, context.settings.policy.key_file)
+    auditor = auditing.Auditor(stores.audit_log, context.settings.policy.key_file)
+    policies = Policies(stores.revisions, access, auditor)
     return [
-        *policy_shadow.routes(policy_shadow.Shadows(stores.shadows, stores.decisions, access), access),
+        *auditing.routes(stores.audit_log, access),
+        *policy_shadow.routes(policy_shadow.Shadows(stores.shadows, stores.decisions, access, auditor), access),
         web.route(access, "/v1/policy", get=policies.show),
         web.route(access, "/v1/policy/rollback", post=policies.rollback),
         web.route(access, "/v1/policy/revisions", get=policies.list, post=policies.upload),

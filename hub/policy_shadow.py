@@ -12,6 +12,7 @@ from actors.core.errors import Conflict, NotFound
 from actors.core.times import rfc3339
 from hub import web
 from hub.access import Access
+from hub.auditing import Auditor
 from policy.ports import Principal
 from storage.policy_ports import DecisionRow, DecisionStore, ShadowStore
 
@@ -30,10 +31,11 @@ class StartShadow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Shadows:
     """The handlers."""
 
-    def __init__(self, shadows: ShadowStore, decisions: DecisionStore, access: Access) -> None:
+    def __init__(self, shadows: ShadowStore, decisions: DecisionStore, access: Access, auditor: Auditor) -> None:
         self._shadows = shadows
         self._decisions = decisions
         self._access = access
+        self._auditor = auditor
 
     async def report(self, request: Request, principal: Principal) -> Response:
         """What the shadow of ``?revision=`` (without: the running one) decides otherwise, by kind, action, role and site."""
@@ -44,8 +46,9 @@ class Shadows:
         """Compare a revision from now on, and with what the log holds. 409 while another one is compared."""
         await self._access.require_system("policy.change", principal, "policy")
         asked = await web.body(request, StartShadow)
+        audit = self._auditor.record(principal, "policy.shadow_start", asked.revision)
         try:
-            await self._shadows.start(asked.revision, principal.sub, back=BACK)
+            await self._shadows.start(asked.revision, principal.sub, back=BACK, audit=audit)
         except Conflict as error:
             raise Conflict("another revision is compared, or there is no such one", hint="`eyrie policy list` shows them.") from error
         log.info("policy: shadow of revision %s started by %s (token %s)", asked.revision[:12], principal.sub, principal.jti)
@@ -55,7 +58,9 @@ class Shadows:
         """End the running one; its report stays."""
         await self._access.require_system("policy.change", principal, "policy")
         running = await self._shadows.find()
-        if running is None or not await self._shadows.end(running.revision):
+        if running is None or not await self._shadows.end(
+            running.revision, audit=self._auditor.record(principal, "policy.shadow_end", running.revision)
+        ):
             raise NotFound("no shadow runs")
         log.info("policy: shadow of revision %s ended by %s (token %s)", running.revision[:12], principal.sub, principal.jti)
         return web.answer(await self._report(running.revision))

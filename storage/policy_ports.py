@@ -116,13 +116,13 @@ class Flip(msgspec.Struct, frozen=True):
 class ShadowStore(Protocol):
     """Shadows and what they found. One runs at a time."""
 
-    async def start(self, revision: str, author: str, *, back: int) -> None:
+    async def start(self, revision: str, author: str, *, back: int, audit: Audit | None = None) -> None:
         """Compare `revision` from now on, and with the `back` newest rows of the log; what it found before is forgotten.
 
         Raises Conflict while another one runs, or for an unknown revision.
         """
 
-    async def end(self, revision: str, error: str = "") -> bool:
+    async def end(self, revision: str, error: str = "", *, audit: Audit | None = None) -> bool:
         """Stop comparing; False when it does not run."""
 
     async def find(self, revision: str = "") -> ShadowRecord | None:

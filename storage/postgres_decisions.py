@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from storage.policy_ports import DecisionRow, Flip, ShadowRecord
+from storage.policy_ports import Audit, DecisionRow, Flip, ShadowRecord
 from storage.postgres_pool import Database
 from storage.statements import sql
 
@@ -42,15 +42,22 @@ class PostgresShadowStore:
         self._database = database
         self._sql = sql("decisions")
 
-    async def start(self, revision: str, author: str, *, back: int) -> None:
+    async def start(self, revision: str, author: str, *, back: int, audit: Audit | None = None) -> None:
         """See the port."""
         async with self._database.transaction(writing=True) as connection:
             await connection.execute(self._sql["start_shadow"], revision, author, back)
             await connection.execute(self._sql["clear_flips"], revision)
+            if audit is not None:
+                await audit(connection)
 
-    async def end(self, revision: str, error: str = "") -> bool:
+    async def end(self, revision: str, error: str = "", *, audit: Audit | None = None) -> bool:
         """See the port."""
-        return bool(await self._database.fetch(self._sql["end_shadow"], revision, error, writing=True))
+        async with self._database.transaction(writing=True) as connection:
+            if not await connection.fetch(self._sql["end_shadow"], revision, error):
+                return False
+            if audit is not None:
+                await audit(connection)
+        return True
 
     async def find(self, revision: str = "") -> ShadowRecord | None:
         """See the port."""

@@ -4,9 +4,11 @@ import os
 from dataclasses import dataclass
 
 from actors.core.settings import Settings
+from storage.audit_ports import AuditLog
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
 from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
+from storage.postgres_audit_log import PostgresAuditLog
 from storage.postgres_cameras import PostgresCameraStore
 from storage.postgres_dead_letters import PostgresDeadLetterStore
 from storage.postgres_decisions import PostgresDecisionStore, PostgresShadowStore
@@ -34,6 +36,7 @@ class Stores:
     revisions: RevisionStore
     decisions: DecisionStore
     shadows: ShadowStore
+    audit_log: AuditLog
     publisher: Publisher
     database: Database
     redis: RedisPublisher
@@ -70,6 +73,7 @@ async def open_stores(settings: Settings, *, name: str = "", connections: int = 
         revisions=PostgresRevisionStore(database),
         decisions=PostgresDecisionStore(database),
         shadows=PostgresShadowStore(database),
+        audit_log=PostgresAuditLog(database),
         publisher=redis,
         database=database,
         redis=redis,

@@ -11,7 +11,7 @@ import msgspec
 from actors.core.errors import BadInput
 from cluster.archive import records
 from cluster.audit import Derived, Record, Verdict, Verifier, compare
-from cluster.cli import console
+from cluster.cli import audit_log, console
 from cluster.cli.options import add_settings_options, data_dir
 
 SHOWN = 20  # findings printed; --json has more
@@ -19,6 +19,9 @@ SHOWN = 20  # findings printed; --json has more
 EXAMPLES = """examples:
   eyrie audit verify                              the chains of the default data directory
   eyrie audit export before.ndjson                everything stored, one JSON object a line
+  eyrie audit log                                 who changed the policy
+  eyrie audit log checkpoint > kept.json          the sealed end of that log, to be kept elsewhere
+  eyrie audit log verify --checkpoint kept.json   was an entry edited, deleted, moved or cut off?
   eyrie audit diff before.ndjson /var/lib/eyrie   did two runs derive the same?
 
 SOURCE is a data directory (running or not), an export file, or a postgresql:// address.
@@ -41,6 +44,7 @@ def add_parser(commands: Any) -> None:
     two.add_argument("a", metavar="A")
     two.add_argument("b", metavar="B")
     two.add_argument("--json", action="store_true", help="print JSON")
+    audit_log.add_parser(kinds)
     out = kinds.add_parser("export", help="write everything stored to a file")
     out.add_argument("file", metavar="FILE")
     out.add_argument("--source", default="", metavar="SOURCE", help="default: the data directory")
@@ -48,6 +52,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 0 when green."""
+    if arguments.kind == "log":
+        return audit_log.run(arguments)
     here = str(data_dir(arguments).path)
     if arguments.kind == "export":
         return asyncio.run(_export(arguments.source or here, Path(arguments.file)))

@@ -24,6 +24,7 @@ from policy.ports import Decision, Question
 from policy.tokens import Verifier, issue
 from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
 from storage.ports import EventRow, LiveEvent, LiveState, LiveSummary
+from tests.support.memory_audit_log import MemoryAuditLog
 from tests.support.memory_postgres import StoredRow
 from tests.support.memory_redis import MemoryBroker
 from tests.support.memory_revisions import MemoryDecisions, MemoryRevisions, MemoryShadows
@@ -125,6 +126,7 @@ class _Stores:
         self.revisions = MemoryRevisions()
         self.decisions = MemoryDecisions()
         self.shadows = MemoryShadows()
+        self.audit_log = MemoryAuditLog()
 
     async def close(self) -> None:
         """Nothing to close."""

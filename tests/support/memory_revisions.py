@@ -77,17 +77,21 @@ class MemoryShadows:
         self.shadows: dict[str, ShadowRecord] = {}
         self.flipped: list[Flip] = []
 
-    async def start(self, revision: str, author: str, *, back: int) -> None:
+    async def start(self, revision: str, author: str, *, back: int, audit: Audit | None = None) -> None:
         """Begin."""
         if any(shadow.ended_us is None and shadow.revision != revision for shadow in self.shadows.values()):
             raise Conflict("another one runs")
+        if audit is not None:
+            await audit(None)
         self.shadows[revision] = ShadowRecord(revision, author, 0, 0, "", 1, None)
 
-    async def end(self, revision: str, error: str = "") -> bool:
+    async def end(self, revision: str, error: str = "", *, audit: Audit | None = None) -> bool:
         """End."""
         found = self.shadows.get(revision)
         if found is None or found.ended_us is not None:
             return False
+        if audit is not None:
+            await audit(None)
         self.shadows[revision] = msgspec.structs.replace(found, ended_us=2, error=error)
         return True
 

@@ -59,8 +59,9 @@ async def wipe(settings: Settings) -> None:
     database = await Database.open(settings.postgres, name="wipe")
     await database.fetch(
         "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, dead_letters, actors, hubs, "
-        "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, revocations"
+        "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, revocations, audit_log"
     )
+    await database.fetch("UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''")
     await database.close()
     link = RedisLink(settings.redis, "wipe")
     await link.call([("FLUSHALL",)], writing=True)

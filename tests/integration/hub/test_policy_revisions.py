@@ -155,3 +155,37 @@ async def test_a_shadow_and_the_log_by_rest_and_command(tmp_path: Path, capsys: 
         hub.policy.denied = {("policy.read", "policy"), ("policy.change", "policy")}
         for method, path in (("GET", "shadow"), ("PUT", "shadow"), ("DELETE", "shadow"), ("GET", "decisions")):
             assert (await http.request(method, f"{PATH}/{path}", json={"revision": name})).status_code == 403
+
+
+async def test_every_change_is_in_the_audit_log_and_none_is_made_without(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub, client(hub) as http:
+        audit: Any = hub.hub.context.stores.audit_log
+        name = (await upload(http, read_sources()))["revision"]
+        await upload(http, read_sources(), 200)
+        other = (await upload(http, read_sources() | {"more.rego": "package eyrie.more\n\nfast := 10\n"}))["revision"]
+        for revision in (name, other):
+            await http.post(f"{PATH}/revisions/{revision}/activate", json={}, headers={"If-Match": "*"})
+        await http.post(f"{PATH}/rollback", json={}, headers={"If-Match": "*"})
+        await http.put(f"{PATH}/shadow", json={"revision": other})
+        await http.delete(f"{PATH}/shadow")
+        told = (await http.get("/v1/audit?limit=100")).json()["entries"]
+        assert [(entry["who"], entry["action"], entry["target"]) for entry in reversed(told)] == [
+            ("ada", f"policy.{action}", target)
+            for action, target in (
+                ("upload", name), ("upload", other), ("activate", name), ("activate", other), ("rollback", name), ("shadow_start", other),
+                ("shadow_end", other),
+            )
+        ]  # fmt: skip
+        page = (await http.get("/v1/audit?limit=2&before=3")).json()
+        assert ([entry["number"] for entry in page["entries"]], page["next"]) == ([2, 1], 1)
+        audit.away = True
+        refused = await http.post(f"{PATH}/revisions", json={"modules": {"closed.rego": CLOSED}})
+        assert refused.status_code == 503
+        for method, path in (("POST", f"revisions/{other}/activate"), ("POST", "rollback"), ("PUT", "shadow")):
+            refused = await http.request(
+                method, f"{PATH}/{path}", json={"revision": name} if path == "shadow" else {}, headers={"If-Match": "*"}
+            )
+            assert refused.status_code == 503, refused.text
+        assert (await http.get(PATH)).json()["generation"] == 3
+        hub.policy.denied = {("policy.read", "policy")}
+        assert (await http.get("/v1/audit")).status_code == 403

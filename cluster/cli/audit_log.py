@@ -1,0 +1,113 @@
+"""``eyrie audit log``: who changed what, and the proof that nobody changed that."""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from actors.core.errors import BadInput
+from actors.core.times import rfc3339
+from cluster.archive import database_of
+from cluster.cli import console
+from cluster.cli.options import data_dir
+from policy.audit_trail import Checkpoint, Proof, checkpoint, prove
+from policy.keys import read_secret
+from storage.audit_ports import AuditEntry, AuditHead
+from storage.postgres_audit_log import PostgresAuditLog
+from storage.postgres_pool import Database
+from storage.settings_files import read_resolved
+
+NEWEST = 2**62
+SHOWN = 50
+MAX_SHOWN = 10_000
+MAX_CHECKPOINT_BYTES = 4096
+
+T = TypeVar("T")
+
+
+def add_parser(kinds: Any) -> None:
+    """Add ``log`` to the kinds of ``eyrie audit``."""
+    log = kinds.add_parser("log", help="who changed what")
+    log.add_argument("what", nargs="?", default="show", choices=("show", "verify", "checkpoint"), help="default: show the newest entries")
+    log.add_argument(
+        "--source", default="", metavar="SOURCE", help="a data directory or a postgresql:// address; default: the data directory"
+    )
+    log.add_argument("--key-file", type=Path, metavar="FILE", help="the secret that seals (policy.key_file); default: the data directory's")
+    log.add_argument("--checkpoint", type=Path, metavar="FILE", help="with verify: a checkpoint kept elsewhere that the log must contain")
+    log.add_argument("--limit", type=int, default=SHOWN, metavar="N", help=f"entries shown (default {SHOWN})")
+    log.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 0 when sound."""
+    source = arguments.source or str(data_dir(arguments).path)
+    if arguments.what == "verify":
+        key, kept = _key(arguments), _kept(arguments.checkpoint)
+        return _tell(_read(source, lambda log: prove(log.read(), key, kept)), as_json=arguments.json)
+    if arguments.what == "checkpoint":
+        console.emit(checkpoint(_read(source, _head)))
+        return console.OK
+    if not 1 <= arguments.limit <= MAX_SHOWN:
+        raise BadInput(f"--limit is 1 to {MAX_SHOWN}")
+    entries = _read(source, lambda log: log.before(NEWEST, arguments.limit))
+    if arguments.json:
+        console.emit([_plain(entry) for entry in entries])
+    else:
+        rows = [(str(e.number), rfc3339(e.time_us), e.who, e.action, e.target, e.detail) for e in entries]
+        console.table("what was changed, newest first", ("number", "when", "who", "what", "target", "detail"), rows)
+    return console.OK
+
+
+def _read(source: str, ask: Callable[[PostgresAuditLog], Awaitable[T]]) -> T:
+    async def read() -> T:
+        database = await Database.open(settings, name="audit log")
+        try:
+            return await ask(PostgresAuditLog(database))
+        finally:
+            await database.close()
+
+    with database_of(source) as settings:
+        return asyncio.run(read())
+
+
+async def _head(log: PostgresAuditLog) -> AuditHead:
+    async for item in log.read():
+        if isinstance(item, AuditHead):
+            return item
+    raise BadInput("the end of the log is missing", hint="`eyrie audit log verify` says what else is wrong.")
+
+
+def _key(arguments: argparse.Namespace) -> bytes:
+    data = data_dir(arguments)
+    path = arguments.key_file
+    if path is None and data.settings_file.exists():
+        path = Path(read_resolved(data.settings_file).policy.key_file)
+    return read_secret(path or data.keys / "policy.secret")
+
+
+def _kept(path: Path | None) -> Checkpoint | None:
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(MAX_CHECKPOINT_BYTES), type=Checkpoint)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BadInput(f"{path} is no checkpoint: {error}", hint="`eyrie audit log checkpoint` prints one.") from error
+
+
+def _tell(proof: Proof, *, as_json: bool) -> int:
+    if as_json:
+        console.emit({"sound": proof.sound, **msgspec.to_builtins(proof)})
+    elif proof.sound:
+        console.say(f"{proof.entries} entries: sound", style="green")
+    else:
+        console.table(f"the audit log was altered ({proof.entries} entries)", ("finding",), [(finding,) for finding in proof.findings])
+    return console.OK if proof.sound else console.FAILED
+
+
+def _plain(entry: AuditEntry) -> dict[str, Any]:
+    return {"number": entry.number, "time": rfc3339(entry.time_us), "who": entry.who, "token": entry.token, "action": entry.action,
+            "target": entry.target, "detail": entry.detail}  # fmt: skip

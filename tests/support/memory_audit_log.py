@@ -1,0 +1,42 @@
+"""Double of `storage.audit_ports.AuditLog`; `away` makes every entry fail."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from actors.core.errors import Unavailable
+from storage.audit_ports import AuditEntry, AuditHead, Seal
+from storage.policy_ports import Audit
+
+
+class MemoryAuditLog:
+    """Entries in a list."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+        self.head = AuditHead(0, bytes(32), b"")
+        self.away = False
+
+    def writer(self, seal: Seal) -> Audit:
+        """Append one."""
+
+        async def write(_connection: Any) -> None:
+            if self.away:
+                raise Unavailable("the audit log cannot be written")
+            entry, self.head = seal(self.head, 1_000_000 * (self.head.number + 1))
+            self.entries.append(entry)
+
+        return write
+
+    async def append(self, seal: Seal) -> None:
+        """Append one."""
+        await self.writer(seal)(None)
+
+    async def before(self, number: int, limit: int) -> list[AuditEntry]:
+        """Newest first."""
+        return [entry for entry in reversed(self.entries) if entry.number < number][:limit]
+
+    async def read(self) -> AsyncIterator[AuditEntry | AuditHead]:
+        """All, then the head."""
+        for entry in self.entries:
+            yield entry
+        yield self.head
