@@ -20,6 +20,7 @@ Format = Literal["json", "msgpack"]
 MAX_CAMERAS = 1024  # camera streams on one socket
 MAX_DETAIL = 300  # characters of an error text that go back to the edge
 SILENT_HEARTBEATS = 2.5  # heartbeats without a sign of the edge before its socket is closed
+DAMAGED = 4002  # close code: a frame that cannot be decoded after others could: the link damaged it, reconnect
 NO_HELLO = 4005  # close code: no hello in time, reconnect
 SILENT = 4007  # close code: nothing heard, reconnect
 OVER_CREDIT = TooMany.close_code
@@ -85,7 +86,7 @@ class EdgeLink:
         self._heartbeat_s = heartbeat_s
         self._first_message_s = first_message_s
         self._opened = self._heard = self._pinged = now
-        self._greeted = False
+        self._greeted = self._understood = False
         self._streams: dict[str, _Stream] = {}
         self._ended: dict[str, None] = {}
         if form == "json":
@@ -107,7 +108,9 @@ class EdgeLink:
             message = self._frames.decode(frame)
         except _BAD_FRAME as error:
             detail = f"this frame is no message of {self.format}: {error}"[:MAX_DETAIL]
-            return [Record(BadInput.code, detail, frame), *self._close(BadInput.close_code, detail)]
+            # A device that spoke the protocol until now has not forgotten it; one that never did must not try for ever.
+            return [Record(BadInput.code, detail, frame), *self._close(DAMAGED if self._understood else BadInput.close_code, detail)]
+        self._understood = True
         match message:
             case ObserveRaw():
                 return self._observe(message, now, wall_us)

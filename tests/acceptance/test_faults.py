@@ -27,7 +27,7 @@ from storage.postgres_pool import Database
 from storage.settings_files import read_resolved
 from storage.stores import Stores, open_stores
 from tests.support.fault_load import Load, watching
-from tests.support.fault_proxy import Cut, Where, fault_proxy
+from load_tests.fault_proxy import Cut, Where, fault_proxy
 from tests.support.product import Product, data_folder, eyrie, product
 from tests.support.waiting import until
 

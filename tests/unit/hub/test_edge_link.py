@@ -22,7 +22,7 @@ from actors.core.edge_protocol import Ack, Bye, Hello, Ping, Pong, Reject, Resyn
 from actors.core.errors import Forbidden
 from actors.core.intake import Unusable, decode
 from actors.core.observations import Backlog
-from hub.edge_link import NO_HELLO, OVER_CREDIT, SILENT, Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
+from hub.edge_link import DAMAGED, NO_HELLO, OVER_CREDIT, SILENT, Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
 
 WALL = 1_700_000_000_000_000
 TIME = "2026-03-01T12:00:00Z"
@@ -124,6 +124,15 @@ def test_an_undecodable_frame_is_recorded_and_closes_the_socket_for_good(raw: by
     assert effects[0].raw == raw
     assert isinstance(effects[-1], Close)
     assert effects[-1].code == 4500
+
+
+def test_a_damaged_frame_among_good_ones_sends_the_device_back_to_send_it_again() -> None:
+    link = make()
+    link.received(b'{"type":"ping"}', 0.0, WALL)
+    effects = link.received(b';"type":"ping"}', 0.0, WALL)
+    assert isinstance(effects[0], Record)
+    assert isinstance(effects[-1], Close)
+    assert effects[-1].code == DAMAGED < 4500
 
 
 def test_an_alarm_is_urgent_and_an_observation_lingers() -> None:

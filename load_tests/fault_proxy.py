@@ -1,12 +1,16 @@
-"""A TCP proxy on loopback that does to a websocket what links do: cuts it at a chosen place in a frame, loses one direction, is slow.
+"""A TCP proxy on loopback that does to a websocket what links do: it is slow, cuts it at a chosen place in a frame, loses one direction,
+falls silent, damages a frame.
 
-Frames are read as RFC 6455 has them (section 5.2), so that a cut can be placed by what it hits. Planned cuts happen once each, in order;
-`cuts` says what has really happened: a fault that did not happen proves nothing.
+Frames are read as RFC 6455 has them (section 5.2), so that a fault can be placed by what it hits. Planned faults happen once each, in
+order; `cuts` says what has really happened: a fault that did not happen proves nothing.
 """
 
 import asyncio
+import contextlib
+import random
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,14 +18,18 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
+from load_tests.websocket_bytes import Frames
+
 Where = Literal["before", "header", "payload", "sent", "acked"]
 How = Literal["rst", "fin"]
-Side = Literal["edge", "hub"]  # who sent the bytes
+Side = Literal["edge", "hub"]  # who sent the bytes: the client of the proxy, or its target
+Flip = Literal["header", "payload"]
 
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 1_024
 CHUNK = 65_536
+UNDER_WAY = 64  # chunks of one direction that are delayed at once; more are not read
 FLUSH_S = 0.02  # seconds for the bytes before a reset to leave
-MAX_FRAME = 1_048_576  # bytes of one frame that is held to look at it
+STALL_LOOK_S = 0.02  # seconds between two looks whether a stalled direction goes on
 
 
 @dataclass(frozen=True)
@@ -37,19 +45,33 @@ class Cut:
 
 
 class FaultProxy:
-    """Listens on `port` of loopback and forwards to `target` (host, port). Switches may be set at any time."""
+    """Listens on `port` of loopback and forwards to `target` (host, port). Switches may be set at any time; `seed` decides the jitter.
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    `latency_s` and `jitter_s` (uniform, on top) delay every chunk either way, in order. `bytes_per_s` holds a side's bytes to a bandwidth.
+    `lost`: what these sides send is read and thrown away (half open); a stream that lacks bytes is reset when the loss ends.
+    `stalled`: what these sides send is not read and goes on afterwards (a blackhole, as TCP sees it). `limit`: once, cut after so many more bytes of the
+    edge. `plan`: cuts. `flips`: one bit of the next frame of the edge that `flips_hit` accepts is turned over, in its header or in the
+    first byte of its payload, where every encoding notices it.
+    """
+
+    def __init__(self, target: tuple[str, int], *, seed: int = 0) -> None:
         self.target = target
         self.port = 0
-        self.latency_s = 0.0  # before every chunk, either way
-        self.lost: set[Side] = set()  # half open: what these sides send is read and thrown away
-        self.limit: tuple[int, How] | None = None  # once: cut after so many more bytes of the edge
+        self.latency_s = 0.0
+        self.jitter_s = 0.0
+        self.bytes_per_s: dict[Side, float] = {}
+        self.lost: set[Side] = set()
+        self.stalled: set[Side] = set()
+        self.limit: tuple[int, How] | None = None
         self.plan: deque[Cut] = deque()
+        self.flips: deque[Flip] = deque()
+        self.flips_hit: Callable[[bytes], bool] = bool
         self.cuts: list[str] = []
         self.connections = 0
         self.bytes: dict[Side, int] = {"edge": 0, "hub": 0}
+        self.thrown_away = 0  # bytes of lost directions
         self.open: set[_Link] = set()
+        self.dice = random.Random(seed)
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "FaultProxy":
@@ -116,23 +138,70 @@ class _Link:
 
     async def pump(self, reader: asyncio.StreamReader, side: Side) -> None:
         """Carry what `side` sends until the end."""
-        frames = _Frames()
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(UNDER_WAY)
+        delivering = asyncio.create_task(self._deliver(under_way, side))
+        due = 0.0
         try:
-            while not (self._over or self._stopped) and (chunk := await reader.read(CHUNK)):
-                if self._proxy.latency_s:
-                    await asyncio.sleep(self._proxy.latency_s)
-                if side in self._proxy.lost:
-                    continue
-                for raw, payload, head in frames.feed(chunk):
-                    self._decide(side, raw, payload, head)
-                    if self._over or self._stopped:
-                        return
-                await self._writers[side].drain()
+            while not (self._over or self._stopped) and (chunk := await self._read(reader, side)):
+                proxy = self._proxy
+                delay = proxy.latency_s + (proxy.dice.uniform(0.0, proxy.jitter_s) if proxy.jitter_s else 0.0)
+                due = max(due, time.monotonic() + delay)
+                if delivering.done():
+                    break
+                await under_way.put((due, chunk))
+            await under_way.put((due, b""))
+            await delivering
         except (ConnectionError, OSError):
             self.end("rst")
         else:
             if not self._stopped:
                 self.end("fin")
+        finally:
+            delivering.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await delivering
+
+    async def _read(self, reader: asyncio.StreamReader, side: Side) -> bytes:
+        while side in self._proxy.stalled and not self._over:
+            await asyncio.sleep(STALL_LOOK_S)
+        return await reader.read(CHUNK)
+
+    async def _deliver(self, under_way: asyncio.Queue[tuple[float, bytes]], side: Side) -> None:
+        """Write what is due, in order, until an empty chunk; what is left then is dropped, so that nobody waits for room."""
+        try:
+            await self._deliver_all(under_way, side)
+        finally:
+            while not under_way.empty():
+                under_way.get_nowait()
+
+    async def _deliver_all(self, under_way: asyncio.Queue[tuple[float, bytes]], side: Side) -> None:
+        frames, torn, proxy = Frames(), False, self._proxy
+        while not (self._over or self._stopped):
+            due, chunk = await under_way.get()
+            if not chunk:
+                return
+            if (left := due - time.monotonic()) > 0:
+                await asyncio.sleep(left)
+            while side in proxy.stalled and not self._over:
+                await asyncio.sleep(STALL_LOOK_S)
+            if side in proxy.lost:
+                proxy.thrown_away += len(chunk)
+                torn = True
+                continue
+            if torn:
+                self.end("rst")  # bytes are missing: no network gives such a stream to its reader
+                return
+            for raw, payload, head in frames.feed(chunk):
+                await self._slowly(side, len(raw))
+                self._decide(side, raw, payload, head)
+                if self._over or self._stopped:
+                    return
+            await self._writers[side].drain()
+
+    async def _slowly(self, side: Side, size: int) -> None:
+        """Wait as long as these bytes take at the bandwidth of the side."""
+        if per_s := self._proxy.bytes_per_s.get(side, 0.0):
+            await asyncio.sleep(size / per_s)
 
     def _decide(self, side: Side, raw: bytes, payload: bytes, head: int) -> None:
         """Forward one frame (or what is none), or cut the connection in it."""
@@ -145,6 +214,7 @@ class _Link:
                 return
             if cut is not None:
                 self._waits = cut
+            raw = self._flipped(raw, payload, head)
             if proxy.limit is not None:
                 left, how = proxy.limit
                 if len(raw) >= left:
@@ -170,6 +240,17 @@ class _Link:
         self._counted = 0
         return plan.popleft()
 
+    def _flipped(self, raw: bytes, payload: bytes, head: int) -> bytes:
+        """The frame with one bit turned over, if that is planned: a reserved bit of the header, or a bit of the payload's first byte."""
+        proxy = self._proxy
+        if not proxy.flips or not head or not payload or not proxy.flips_hit(payload):
+            return raw
+        flip = proxy.flips.popleft()
+        damaged = bytearray(raw)
+        damaged[0 if flip == "header" else head] ^= 0x40
+        proxy.cuts.append(f"flip {flip}")
+        return bytes(damaged)
+
     def _forward(self, side: Side, raw: bytes) -> None:
         if raw and not self._stopped and not self._writers[side].is_closing():
             self._writers[side].write(raw)
@@ -186,59 +267,8 @@ class _Link:
         asyncio.get_running_loop().call_later(FLUSH_S, self.end, how)
 
 
-class _Frames:
-    """Cuts a byte stream into (raw, payload, header length): the HTTP head first, then websocket frames. Anything else passes."""
-
-    def __init__(self) -> None:
-        self._held = bytearray()
-        self._mode: Literal["head", "frames", "raw"] = "head"
-
-    def feed(self, chunk: bytes) -> list[tuple[bytes, bytes, int]]:
-        """What is complete now."""
-        self._held += chunk
-        if self._mode == "head":
-            if not self._held.startswith((b"GET ", b"HTTP/")):
-                self._mode = "raw"
-            elif (end := self._held.find(b"\r\n\r\n")) < 0:
-                return []
-            else:
-                self._mode = "frames"
-                return [(self._take(end + 4), b"", 0), *self.feed(b"")]
-        if self._mode == "raw":
-            return [(self._take(len(self._held)), b"", 0)] if self._held else []
-        found = []
-        while (frame := self._frame()) is not None:
-            found.append(frame)
-        return found
-
-    def _frame(self) -> tuple[bytes, bytes, int] | None:
-        held = self._held
-        if len(held) < 2:
-            return None
-        size, head = held[1] & 0x7F, 2
-        if size == 126:
-            size, head = int.from_bytes(held[2:4], "big"), 4
-        elif size == 127:
-            size, head = int.from_bytes(held[2:10], "big"), 10
-        masked = bool(held[1] & 0x80)
-        head += 4 if masked else 0
-        if len(held) < head or len(held) < head + min(size, MAX_FRAME):
-            return None
-        raw = self._take(head + size)
-        payload = raw[head:]
-        if masked:
-            key = raw[head - 4 : head] * (size // 4 + 1)
-            payload = bytes(a ^ b for a, b in zip(payload, key, strict=False))
-        return raw, payload, head
-
-    def _take(self, count: int) -> bytes:
-        taken = bytes(self._held[:count])
-        del self._held[:count]
-        return taken
-
-
 @asynccontextmanager
-async def fault_proxy(target: tuple[str, int]) -> AsyncIterator[FaultProxy]:
+async def fault_proxy(target: tuple[str, int], *, seed: int = 0) -> AsyncIterator[FaultProxy]:
     """A running proxy."""
-    async with FaultProxy(target) as proxy:
+    async with FaultProxy(target, seed=seed) as proxy:
         yield proxy

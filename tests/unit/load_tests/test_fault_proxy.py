@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.fault_proxy import Cut, FaultProxy, Where, fault_proxy
+from load_tests.fault_proxy import Cut, FaultProxy, Flip, Where, fault_proxy
 from tests.support.waiting import until
 
 
@@ -88,6 +88,57 @@ async def test_latency_is_added() -> None:
         writer.close()
 
 
+async def test_a_stalled_direction_loses_nothing_and_goes_on() -> None:
+    async with echoing() as (proxy, arrived):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        proxy.stalled.add("edge")
+        writer.write(b"hello")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.1)
+        assert arrived == []
+        proxy.stalled.clear()
+        assert await reader.readexactly(5) == b"hello"
+        writer.close()
+
+
+async def test_a_stream_that_lacks_bytes_is_reset_when_the_loss_ends() -> None:
+    async with echoing() as (proxy, _):
+        proxy.lost.add("hub")
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"hello")
+        await until(lambda: proxy.thrown_away == 5)
+        proxy.lost.clear()
+        writer.write(b"again")
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reader.read(10), 2.0)
+        writer.close()
+
+
+async def test_a_bandwidth_holds_one_side() -> None:
+    async with echoing() as (proxy, _):
+        proxy.bytes_per_s["hub"] = 20_000.0
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        began = time.monotonic()
+        writer.write(b"x" * 4_000)
+        await reader.readexactly(4_000)
+        assert 0.2 <= time.monotonic() - began < 2.0
+        writer.close()
+
+
+async def test_jitter_is_seeded_and_keeps_the_order() -> None:
+    async with echoing() as (proxy, arrived):
+        proxy.jitter_s = 0.02
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        sent = [b"%04d" % number for number in range(40)]
+        for part in sent:
+            writer.write(part)
+            await asyncio.sleep(0)
+        assert await reader.readexactly(160) == b"".join(sent)
+        writer.close()
+    assert FaultProxy(("", 0), seed=3).dice.random() == FaultProxy(("", 0), seed=3).dice.random()
+    assert b"".join(arrived) == b"".join(sent)
+
+
 @asynccontextmanager
 async def acking() -> AsyncIterator[tuple[FaultProxy, list[bytes]]]:
     """A proxy before a websocket server that answers every message with an ack; and the whole messages that arrived."""
@@ -139,3 +190,19 @@ async def test_a_frame_is_cut_where_it_was_planned(where: Where, arrives: int, a
         assert len(acks) == acked
         async with connect(f"ws://127.0.0.1:{proxy.port}", compression=None, proxy=None) as socket:
             assert len(await converse(socket, messages)) == 3  # a planned cut happens once
+
+
+@pytest.mark.parametrize("flip", ["header", "payload"])
+async def test_one_bit_of_one_frame_is_turned_over(flip: Flip) -> None:
+    messages = [b"%07d " % number + b"x" * 20 for number in range(3)]
+    async with acking() as (proxy, arrived):
+        proxy.flips_hit = lambda payload: payload.startswith(b"0000001")
+        proxy.flips.append(flip)
+        async with connect(f"ws://127.0.0.1:{proxy.port}", compression=None, proxy=None) as socket:
+            acks = await converse(socket, messages)
+        assert proxy.cuts == [f"flip {flip}"]
+        damaged = bytes((messages[1][0] ^ 0x40,)) + messages[1][1:]
+        if flip == "header":  # a reserved bit: refused by whoever reads the frame (RFC 6455, 5.2)
+            assert (arrived, len(acks)) == (messages[:1], 1)
+        else:
+            assert arrived == [messages[0], damaged, messages[2]]
