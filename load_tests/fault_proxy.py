@@ -49,9 +49,9 @@ class FaultProxy:
 
     `latency_s` and `jitter_s` (uniform, on top) delay every chunk either way, in order. `bytes_per_s` holds a side's bytes to a bandwidth.
     `lost`: what these sides send is read and thrown away (half open); a stream that lacks bytes is reset when the loss ends.
-    `stalled`: what these sides send is not read and goes on afterwards (a blackhole, as TCP sees it). `limit`: once, cut after so many more bytes of the
-    edge. `plan`: cuts. `flips`: one bit of the next frame of the edge that `flips_hit` accepts is turned over, in its header or in the
-    first byte of its payload, where every encoding notices it.
+    `stalled`: what these sides send is not read and goes on afterwards (a blackhole, as TCP sees it).
+    `limit`: once, cut after so many more bytes of the edge. `plan`: cuts. `flips`: one bit of the next frame of the edge that `flips_hit`
+    accepts is turned over, in its header or in the first byte of its payload, where every encoding notices it.
     """
 
     def __init__(self, target: tuple[str, int], *, seed: int = 0) -> None:

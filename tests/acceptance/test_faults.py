@@ -18,6 +18,7 @@ import pytest
 from actors.core.errors import EyrieError
 from actors.core.settings import PostgresSettings
 from load_tests.checker import check
+from load_tests.fault_proxy import Cut, Where, fault_proxy
 from load_tests.history import Stored
 from load_tests.read_back import install_witness, read_back
 from policy.tokens import issue
@@ -27,7 +28,6 @@ from storage.postgres_pool import Database
 from storage.settings_files import read_resolved
 from storage.stores import Stores, open_stores
 from tests.support.fault_load import Load, watching
-from load_tests.fault_proxy import Cut, Where, fault_proxy
 from tests.support.product import Product, data_folder, eyrie, product
 from tests.support.waiting import until
 
