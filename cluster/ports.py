@@ -6,6 +6,9 @@ Every method raises :class:`~actors.core.errors.Unavailable` when the process is
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
+from storage.cluster_ports import ClusterStore
 from storage.fleet_ports import ActorStore
 from storage.ports import CameraStore
 
@@ -41,23 +44,56 @@ class CameraProcess(Process, Protocol):
         """What it hosts: ``hosted`` (camera → …) and ``given_up`` (camera → reason)."""
 
 
+class NodeView(msgspec.Struct, frozen=True):
+    """A machine of the cluster. `id`: Ray's, hex. `slots`: cameras it has room for, 0 where nobody counts them. `draining`: Ray lets it go.
+
+    `cores_used` and `memory_used` are shares in 0..1 where they are known, else 0.
+    """
+
+    id: str
+    address: str = ""
+    cores: float = 1.0
+    memory_bytes: int = 0
+    slots: int = 0
+    alive: bool = True
+    draining: bool = False
+    head: bool = False
+    cores_used: float = 0.0
+    memory_used: float = 0.0
+
+
 class Machine(Protocol):
     """Where processes are started: Ray, or a double."""
 
     def cores(self) -> int:
         """Cores of the whole cluster, at least 1."""
 
-    def start_cameras(self, name: str, cameras: int) -> CameraProcess:
-        """A new process for `cameras` cameras. Raises Unavailable, Conflict."""
+    async def nodes(self) -> list[NodeView]:
+        """The nodes, living ones at least. Raises Unavailable when nobody can say."""
+
+    async def services(self) -> list[str]:
+        """The names of living hubs and policy replicas (``hub-0``, ``policy-1``). Raises Unavailable when nobody can say."""
+
+    async def request_resources(self, cameras: int) -> None:
+        """Ask for a cluster with room for so many cameras, whoever can make it grow (Ray's autoscaler). A floor: the next call replaces it.
+
+        Harmless where nobody can. Raises Unavailable.
+        """
+
+    async def release_node(self, node: str, deadline_s: float) -> None:
+        """Nothing of ours is left there: let Ray take the node out of use within so many seconds. Raises Unavailable."""
+
+    def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
+        """A new process for `cameras` cameras, on `node` unless it is empty. Raises Unavailable, Conflict."""
 
     async def find_cameras(self, name: str) -> CameraProcess | None:
         """The living process `name`, or None."""
 
-    async def start_hub(self, index: int) -> Process:
-        """Hub `index`, or the living one of that index."""
+    async def start_hub(self, index: int, node: str = "") -> Process:
+        """Hub `index`, or the living one of that index (wherever it is); a new one on `node` unless that is empty."""
 
-    async def start_policy(self, index: int) -> Process:
-        """Policy replica `index`, or the living one of that index."""
+    async def start_policy(self, index: int, node: str = "") -> Process:
+        """Policy replica `index`, or the living one of that index (wherever it is); a new one on `node` unless that is empty."""
 
 
 class SupervisorStores(Protocol):
@@ -70,6 +106,10 @@ class SupervisorStores(Protocol):
     @property
     def actors(self) -> ActorStore:
         """`storage.fleet_ports.ActorStore`."""
+
+    @property
+    def cluster(self) -> ClusterStore:
+        """`storage.cluster_ports.ClusterStore`."""
 
     async def close(self) -> None:
         """Close the connections."""

@@ -10,7 +10,7 @@ from actors.core.errors import Conflict, EyrieError, Unavailable
 from actors.core.settings import Settings
 from actors.ray_camera import CameraProcess
 from cluster import ray_cluster
-from cluster.ports import Process
+from cluster.ports import NodeView, Process
 from hub import ray_hub
 from policy import ray_policy
 
@@ -78,7 +78,22 @@ class RayMachine:
         """See the port."""
         return min(ray_cluster.cores(), os.cpu_count() or 1) if self._settings.ray.address == "" else ray_cluster.cores()
 
-    def start_cameras(self, name: str, cameras: int) -> CameraProcess:
+    async def nodes(self) -> list[NodeView]:
+        """See the port."""
+        return await asyncio.to_thread(ray_cluster.nodes, ray_camera.CAMERA_SLOT)
+
+    async def services(self) -> list[str]:
+        """See the port."""
+        named = await asyncio.to_thread(ray_cluster.named_actors, self._namespace)
+        return [name for name in named if name.startswith(("hub-", "policy-"))]
+
+    async def request_resources(self, cameras: int) -> None:
+        """See the port. A private head of one machine cannot grow."""
+
+    async def release_node(self, node: str, deadline_s: float) -> None:
+        """See the port. A private head of one machine is never let go."""
+
+    def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
         """See the port."""
         timeout_s = self._settings.hub.call_timeout_s
         return ray_camera.start(self._path, name, namespace=self._namespace, slots=cameras if self._slots else 0, call_timeout_s=timeout_s)
@@ -87,7 +102,7 @@ class RayMachine:
         """See the port."""
         return await ray_camera.attach(name, namespace=self._namespace, call_timeout_s=self._settings.hub.call_timeout_s)
 
-    async def start_hub(self, index: int) -> Process:
+    async def start_hub(self, index: int, node: str = "") -> Process:
         """See the port."""
         try:
             return ray_hub.start(self._path, index, namespace=self._namespace)
@@ -97,7 +112,7 @@ class RayMachine:
                 raise Unavailable(f"hub {index} is just ending") from None
             return living
 
-    async def start_policy(self, index: int) -> Process:
+    async def start_policy(self, index: int, node: str = "") -> Process:
         """See the port."""
         try:
             return Watched(ray_policy.start(self._path, index, namespace=self._namespace))

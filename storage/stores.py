@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from actors.core.settings import Settings
 from storage.audit_ports import AuditLog
+from storage.cluster_ports import ClusterStore
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
 from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
 from storage.postgres_audit_log import PostgresAuditLog
 from storage.postgres_cameras import PostgresCameraStore
+from storage.postgres_cluster import PostgresClusterStore
 from storage.postgres_dead_letters import PostgresDeadLetterStore
 from storage.postgres_decisions import PostgresDecisionStore, PostgresShadowStore
 from storage.postgres_events import PostgresEventStore
@@ -37,6 +39,7 @@ class Stores:
     decisions: DecisionStore
     shadows: ShadowStore
     audit_log: AuditLog
+    cluster: ClusterStore
     publisher: Publisher
     database: Database
     redis: RedisPublisher
@@ -74,6 +77,7 @@ async def open_stores(settings: Settings, *, name: str = "", connections: int = 
         decisions=PostgresDecisionStore(database),
         shadows=PostgresShadowStore(database),
         audit_log=PostgresAuditLog(database),
+        cluster=PostgresClusterStore(database),
         publisher=redis,
         database=database,
         redis=redis,

@@ -1,10 +1,11 @@
-"""Doubles of the two stores that the supervisor uses; `away` makes their reads and assignments fail."""
+"""Doubles of the stores that the supervisor uses; `away` makes their reads and assignments fail."""
 
 from collections.abc import Mapping, Sequence
 
 from actors.core.commits import Activation, CommitRow, Ownership
 from actors.core.errors import Unavailable
 from storage.fleet_ports import ActorRecord
+from tests.support.memory_cluster import MemoryClusterStore
 
 
 class MemoryCameras:
@@ -78,11 +79,12 @@ class MemoryActors:
 
 
 class FleetStores:
-    """Both together."""
+    """All of a supervisor's together."""
 
     def __init__(self, *cameras: str) -> None:
         self.cameras = MemoryCameras(*cameras)
         self.actors = MemoryActors()
+        self.cluster = MemoryClusterStore(lambda camera: camera in self.cameras.owner)
         self.closed = False
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.core.errors import Unavailable
-from cluster.ports import CameraProcess, Process
+from cluster.ports import CameraProcess, NodeView, Process
 from tests.support.fleet_stores import MemoryActors, MemoryCameras
 
 
@@ -15,6 +15,7 @@ class FakeProcess:
 
     def __init__(self, machine: "FakeMachine", name: str) -> None:
         self.name = name
+        self.node = ""
         self.machine = machine
         self.broken = machine.broken
         self.refuses: dict[str, str] = machine.refuses
@@ -38,7 +39,7 @@ class FakeProcess:
             raise Unavailable(f"{self.name} is too slow") from error
         if self.broken:
             raise Unavailable(f"{self.name} is broken")
-        return {"node": "here", "pid": 1}
+        return {"node": self.node, "pid": 1}
 
     async def adopt(self, cameras: Sequence[str], timeout_s: float) -> dict[str, str]:
         """Host them, as far as the store agrees."""
@@ -105,34 +106,54 @@ class FakeMachine:
         self.broken = False
         self.hold_opens = False
         self.refuses: dict[str, str] = {}
+        self.of_nodes = [NodeView("here", cores=cores, head=True)]
+        self.requested = 0
+        self.let_go: list[str] = []
         self._cores = cores
 
     def cores(self) -> int:
         """See the port."""
         return self._cores
 
-    def start_cameras(self, name: str, cameras: int) -> CameraProcess:
+    async def nodes(self) -> list[NodeView]:
         """See the port."""
-        return self._start(name)
+        return list(self.of_nodes)
+
+    async def services(self) -> list[str]:
+        """See the port."""
+        return [name for name, process in self.processes.items() if name.startswith(("hub-", "policy-")) and not process.dead.is_set()]
+
+    async def request_resources(self, cameras: int) -> None:
+        """Note it."""
+        self.requested = cameras
+
+    async def release_node(self, node: str, deadline_s: float) -> None:
+        """Note it."""
+        self.let_go.append(node)
+
+    def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
+        """See the port."""
+        return self._start(name, node)
 
     async def find_cameras(self, name: str) -> CameraProcess | None:
         """See the port."""
         found = self.processes.get(name)
         return None if found is None or found.dead.is_set() else found
 
-    async def start_hub(self, index: int) -> Process:
+    async def start_hub(self, index: int, node: str = "") -> Process:
         """See the port."""
-        return self._start(f"hub-{index}")
+        return self._start(f"hub-{index}", node)
 
-    async def start_policy(self, index: int) -> Process:
+    async def start_policy(self, index: int, node: str = "") -> Process:
         """See the port."""
-        return self._start(f"policy-{index}")
+        return self._start(f"policy-{index}", node)
 
     def of_cameras(self) -> list[FakeProcess]:
         """Living processes of cameras."""
         return [p for p in self.processes.values() if not p.dead.is_set() and not p.name.startswith(("hub-", "policy-"))]
 
-    def _start(self, name: str) -> FakeProcess:
+    def _start(self, name: str, node: str) -> FakeProcess:
         process = self.processes[name] = FakeProcess(self, name)
+        process.node = node or self.of_nodes[0].id
         self.started.append(name)
         return process

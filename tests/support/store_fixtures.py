@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from actors.core.settings import PostgresSettings, RedisSettings, Settings
+from storage.cluster_ports import ClusterStore
 from storage.migrations import migrate
 from storage.ports import Broker, CameraStore, DeadLetterStore, EventStore, Publisher, Registry
 from storage.postgres_pool import Database
@@ -35,6 +36,7 @@ class Contract:
     dead_letters: DeadLetterStore
     publisher: Publisher
     broker: Broker
+    cluster: ClusterStore
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +61,8 @@ async def wipe(settings: Settings) -> None:
     database = await Database.open(settings.postgres, name="wipe")
     await database.fetch(
         "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, dead_letters, actors, hubs, "
-        "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, revocations, audit_log"
+        "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, revocations, audit_log, "
+        "cluster_wanted, cluster_cordons, cluster_orders, cluster_troubles, cluster_operations, cluster_decisions"
     )
     await database.fetch("UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''")
     await database.close()
@@ -82,12 +85,14 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
     """The doubles, then the real ones."""
     if request.param == "double":
         memory = memory_stores()
-        yield Contract(memory.cameras, memory.events, memory.registry, memory.dead_letters, memory.publisher, memory.broker())
+        yield Contract(
+            memory.cameras, memory.events, memory.registry, memory.dead_letters, memory.publisher, memory.broker(), memory.cluster
+        )
         return
     settings = servers.settings
     await wipe(settings)
     opened = await open_stores(settings, name="test", connections=2)
     broker = await open_broker(settings, name="test")
-    yield Contract(opened.cameras, opened.events, opened.registry, opened.dead_letters, opened.publisher, broker)
+    yield Contract(opened.cameras, opened.events, opened.registry, opened.dead_letters, opened.publisher, broker, opened.cluster)
     await broker.close()
     await opened.close()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tests.support.memory_cluster import MemoryClusterStore
 from tests.support.memory_postgres import MemoryCameraStore, MemoryDatabase, MemoryDeadLetterStore, MemoryEventStore
 from tests.support.memory_redis import MemoryBroker, MemoryPublisher, MemoryRedis
 from tests.support.memory_registry import MemoryRegistry
@@ -18,6 +19,7 @@ class MemoryStores:
     registry: MemoryRegistry
     dead_letters: MemoryDeadLetterStore
     publisher: MemoryPublisher
+    cluster: MemoryClusterStore
 
     def broker(self) -> MemoryBroker:
         """Another hub's broker."""
@@ -35,4 +37,5 @@ def memory_stores() -> MemoryStores:
         registry=MemoryRegistry(database),
         dead_letters=MemoryDeadLetterStore(database),
         publisher=MemoryPublisher(redis),
+        cluster=MemoryClusterStore(lambda camera: camera in database.cameras),
     )
