@@ -20,7 +20,7 @@ TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that as
 
 Use = Literal["subscribe", "history"]
 LetterAction = Literal["deadletter.read", "deadletter.replay", "deadletter.discard"]
-SystemAction = Literal["cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read"]
+SystemAction = Literal["cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read", "token.revoke"]
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
 
 

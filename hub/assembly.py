@@ -28,6 +28,7 @@ from hub.partition_watch import PartitionWatch
 from hub.protobuf_codec import PROTOBUF
 from hub.protocol import JSON
 from hub.server import HubServer
+from policy.auditor import Auditor
 from policy.revocations import Revocations
 from storage.fleet_ports import HubRecord
 from storage.ports import Broker
@@ -73,7 +74,8 @@ class Hub:
         self.canary = Canary(self.node, broker, context.hub_name)
         self.health = HealthCheck(self.node, instance, [policy_current, self.canary.late], [self.partitions.note])
         metrics = Metrics(self.node, self._gauges)
-        registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access)
+        auditor = Auditor(stores.audit_log, settings.policy.key_file)
+        registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access, auditor)
         self._app = create_app(
             self.node,
             broker=broker,
@@ -81,7 +83,7 @@ class Hub:
             health=self.health,
             metrics=metrics,
             private_port=lambda: self.private_port,
-            edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(context, self.access)],
+            edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(context, self.access, auditor)],
             release=_version(),
         )
         self._instance = instance

@@ -36,6 +36,8 @@ class Counts:
         actor = (await self._directory.locate([record.camera])).get(record.camera)
         if actor is None:
             raise Unavailable(f"camera {record.camera} has no actor yet", hint="Try again in a moment.", retry_after_s=2.0)
+        lines = "all lines" if asked.lines is None else f"lines {', '.join(asked.lines)}"
+        await self._desk.auditor.announce(principal, "counts.reset", record.camera, lines)
         event = await actor.reset_counts(record.camera, asked.lines, asked.reason)
         self._desk.changed(principal, f"counts of camera {record.camera} reset: {event}")
         return web.answer({"camera": record.camera, "event": event})

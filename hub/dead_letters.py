@@ -14,6 +14,7 @@ from actors.core.times import rfc3339
 from actors.ports import Directory
 from hub import web
 from hub.access import Access, LetterAction
+from policy.auditor import Auditor
 from policy.ports import Principal
 from storage.ports import DeadLetterRow, DeadLetterStore, Registry
 
@@ -34,11 +35,12 @@ class Discard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DeadLetters:
     """The handlers. A letter that names no registered camera belongs to who may see the whole fleet."""
 
-    def __init__(self, letters: DeadLetterStore, registry: Registry, directory: Directory, access: Access) -> None:
+    def __init__(self, letters: DeadLetterStore, registry: Registry, directory: Directory, access: Access, auditor: Auditor) -> None:
         self._letters = letters
         self._registry = registry
         self._directory = directory
         self._access = access
+        self._auditor = auditor
 
     async def list(self, request: Request, principal: Principal) -> Response:
         """By id, oldest first: ``?camera=&status=&after=&limit=``. The raw item is in the letter itself."""
@@ -78,6 +80,7 @@ class DeadLetters:
         actor = (await self._directory.locate([row.camera])).get(row.camera)
         if actor is None:
             raise Unavailable(f"camera {row.camera} has no actor yet", hint="Try again in a moment.", retry_after_s=2.0)
+        await self._auditor.announce(principal, "deadletter.replay", str(row.id), f"camera {row.camera}")
         event = await actor.replay(row.id, principal.sub)
         log.info("dead letter %d of camera %s replayed by %s (token %s): %s", row.id, row.camera, principal.sub, principal.jti, event)
         return web.answer({"dead_letter": row.id, "status": "replayed", "event": event})
@@ -87,7 +90,8 @@ class DeadLetters:
         row = await self._row(request, principal, "deadletter.discard")
         asked = await web.body(request, Discard)
         _require_new(row)
-        if await self._letters.mark([row.id], "discarded", reason=asked.reason, by=principal.sub) == 0:
+        audit = self._auditor.record(principal, "deadletter.discard", str(row.id), f"camera {row.camera or 'none'}: {asked.reason}")
+        if await self._letters.mark([row.id], "discarded", reason=asked.reason, by=principal.sub, audit=audit) == 0:
             raise Conflict(f"dead letter {row.id} was handled at the same moment")
         log.info(
             "dead letter %d of camera %s discarded by %s (token %s): %s", row.id, row.camera, principal.sub, principal.jti, asked.reason

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from actors.core.errors import EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
 from hub.context import HubContext
 from policy import questions
+from policy.auditor import Auditor
 from policy.ports import Decision, Principal
 
 MAX_PLACES = 10_000  # cameras whose site and tags are remembered
@@ -19,6 +20,7 @@ class EdgeAccess:
 
     def __init__(self, context: HubContext) -> None:
         self._context = context
+        self._auditor = Auditor(context.stores.audit_log, context.settings.policy.key_file)
         self._places: OrderedDict[str, tuple[float, _Place]] = OrderedDict()
 
     def principal(self, token: str | None) -> Principal:
@@ -80,7 +82,8 @@ class EdgeAccess:
         # A token for one site only is at home there; otherwise the default site takes what nobody placed.
         site = principal.sites[0] if len(principal.sites) == 1 and principal.sites[0] != "*" else registry.default_site
         await self._ask(principal, camera, (site, ()))
-        added = await self._context.stores.registry.register(camera, site)
+        audit = self._auditor.record(principal, "camera.register", camera, f"site {site}")
+        added = await self._context.stores.registry.register(camera, site, audit=audit)
         if not added and await self._place(camera) is None:
             raise NotFound(f"camera {camera} was deleted", hint="Whoever keeps the registry can add it again.")
 

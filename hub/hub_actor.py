@@ -16,7 +16,7 @@ from hub.channel_desk import ChannelDesk
 from hub.context import HubContext
 from policy.gate import Call, Gate
 from policy.key_watch import KeyWatch
-from policy.tokens import Verifier
+from policy.tokens import Verifier, longest_life_s
 from policy.watch import PolicyWatch
 from storage.fleet_ports import PolicyMarks
 from storage.redis_broker import RedisBroker
@@ -61,7 +61,7 @@ class HubActor:
         self._gate = gate = Gate(self._policy, settings.policy, must_be_fresh=True)
 
         async def read() -> PolicyMarks:
-            marks = await stores.policy.marks()
+            marks = await stores.policy.marks(max_age_s=longest_life_s(settings.auth))
             self._policy_read_at = time.monotonic()
             return marks
 

@@ -10,11 +10,11 @@ from starlette.routing import BaseRoute
 
 from actors.core.errors import BadInput, Conflict, NotFound, Unavailable
 from actors.core.times import rfc3339
-from hub import auditing, policy_shadow, web
+from hub import auditing, policy_shadow, revocation_routes, web
 from hub.access import Access
-from hub.auditing import Auditor
 from hub.context import HubContext
 from policy import questions, revisions, trial
+from policy.auditor import Auditor
 from policy.ports import Principal
 from storage.policy_ports import Activation, RevisionRecord, RevisionStore
 
@@ -126,13 +126,13 @@ class Policies:
         return record
 
 
-def routes(context: HubContext, access: Access) -> list[BaseRoute]:
+def routes(context: HubContext, access: Access, auditor: Auditor) -> list[BaseRoute]:
     """All of ``/v1/policy``, under the tokens and decisions of `access`."""
     stores = context.stores
-    auditor = auditing.Auditor(stores.audit_log, context.settings.policy.key_file)
     policies = Policies(stores.revisions, access, auditor)
     return [
         *auditing.routes(stores.audit_log, access),
+        *revocation_routes.routes(stores.policy, access, auditor, context.settings.auth),
         *policy_shadow.routes(policy_shadow.Shadows(stores.shadows, stores.decisions, access, auditor), access),
         web.route(access, "/v1/policy", get=policies.show),
         web.route(access, "/v1/policy/rollback", post=policies.rollback),

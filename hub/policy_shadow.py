@@ -12,7 +12,7 @@ from actors.core.errors import Conflict, NotFound
 from actors.core.times import rfc3339
 from hub import web
 from hub.access import Access
-from hub.auditing import Auditor
+from policy.auditor import Auditor
 from policy.ports import Principal
 from storage.policy_ports import DecisionRow, DecisionStore, ShadowStore
 

@@ -1,6 +1,7 @@
 """Cameras by REST: ``/v1/cameras`` and ``/v1/cameras/{camera}``. Their scenes are in `hub.registry_scenes`."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -29,9 +30,10 @@ class Cameras:
         if new.tags:
             await self._desk.require("register", principal, new.camera, new.site, new.tags)
         await asyncio.to_thread(require_sound, new.scene)
+        audit = self._desk.auditor.record(principal, "camera.add", new.camera, f"site {new.site}, {tags_of(new.tags)}")
         try:
             added = await self._desk.registry.add_camera(
-                new.camera, new.site, name=new.name, tags=new.tags, scene=scene_json(new.scene)
+                new.camera, new.site, name=new.name, tags=new.tags, scene=scene_json(new.scene), audit=audit
             )  # fmt: skip
         except NotFound as error:
             raise Conflict(error.detail, hint="Register the site first.") from error
@@ -53,12 +55,15 @@ class Cameras:
         expected = web.require_match(request, record.version)
         fields = await web.body(request, CameraFields)
         await self._desk.require("registry.write", principal, record.camera, record.site, fields.tags)
+        audit = self._desk.auditor.record(
+            principal, "camera.change", record.camera, f"{tags_of(fields.tags)}, before {tags_of(record.tags)}"
+        )
         version = await self._desk.registry.update_camera(
-            record.camera, name=fields.name, tags=fields.tags, expected_version=expected
+            record.camera, name=fields.name, tags=fields.tags, expected_version=expected, audit=audit
         )  # fmt: skip
         if version is None:
             raise web.stale(f"camera {record.camera}")
-        self._desk.changed(principal, f"camera {record.camera} changed to version {version}, tags {', '.join(fields.tags) or 'none'}")
+        self._desk.changed(principal, f"camera {record.camera} changed to version {version}, {tags_of(fields.tags)}")
         await self._desk.tell(record.camera, record.site)
         record = await self._desk.camera("registry.write", principal, record.camera)
         return web.answer(described(record), version=record.version)
@@ -67,7 +72,8 @@ class Cameras:
         """Delete a camera; If-Match. Its actor commits and ends, walls lose it, what is stored stays (docs/registry.md)."""
         record = await self._desk.camera("registry.write", principal, camera_of(request))
         expected = web.require_match(request, record.version)
-        if not await self._desk.registry.remove_camera(record.camera, expected_version=expected):
+        audit = self._desk.auditor.record(principal, "camera.delete", record.camera, f"site {record.site}")
+        if not await self._desk.registry.remove_camera(record.camera, expected_version=expected, audit=audit):
             raise web.stale(f"camera {record.camera}")
         self._desk.changed(principal, f"camera {record.camera} deleted")
         await self._desk.tell(record.camera, record.site)
@@ -77,6 +83,11 @@ class Cameras:
 def camera_of(request: Request) -> str:
     """The camera of the path. Raises InvalidId."""
     return require_id(request.path_params["camera"], "camera")
+
+
+def tags_of(tags: Sequence[str]) -> str:
+    """Tags in a line of a log."""
+    return f"tags {', '.join(tags) or 'none'}"
 
 
 def described(record: CameraRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hub import channels
 from hub.access import Access, CameraAction
 from hub.camera_cache import CameraCache
 from hub.edge_access import EdgeAccess
+from policy.auditor import Auditor
 from policy.ports import Principal
 from storage.ports import CameraRecord, CameraStore, Registry, SiteRecord
 
@@ -21,9 +22,11 @@ class RegistryDesk:
     """Reads past the caches of this hub: what is to be changed is read fresh, and its ETag with it."""
 
     def __init__(
-        self, registry: Registry, rows: CameraStore, directory: Directory, access: Access, cache: CameraCache, edges: EdgeAccess
-    ) -> None:
+        self, registry: Registry, rows: CameraStore, directory: Directory, access: Access, cache: CameraCache, edges: EdgeAccess,
+        auditor: Auditor,
+    ) -> None:  # fmt: skip
         self.registry = registry
+        self.auditor = auditor
         self._rows = rows
         self._directory = directory
         self._access = access

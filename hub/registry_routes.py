@@ -13,15 +13,16 @@ from hub.registry_cameras import Cameras
 from hub.registry_desk import RegistryDesk
 from hub.registry_scenes import Scenes
 from hub.registry_sites import Sites
+from policy.auditor import Auditor
 
 
-def routes(context: HubContext, access: Access, cache: CameraCache, edges: EdgeAccess) -> list[BaseRoute]:
+def routes(context: HubContext, access: Access, cache: CameraCache, edges: EdgeAccess, auditor: Auditor) -> list[BaseRoute]:
     """All of them, under the tokens and decisions of `access`."""
     stores = context.stores
-    desk = RegistryDesk(stores.registry, stores.cameras, context.directory, access, cache, edges)
+    desk = RegistryDesk(stores.registry, stores.cameras, context.directory, access, cache, edges, auditor)
     sites, cameras, scenes = Sites(desk, cache), Cameras(desk), Scenes(desk)
     counts = Counts(desk, context.directory)
-    letters = DeadLetters(stores.dead_letters, stores.registry, context.directory, access)
+    letters = DeadLetters(stores.dead_letters, stores.registry, context.directory, access, auditor)
     return [
         web.route(access, "/v1/sites", get=sites.all, post=sites.add),
         web.route(access, "/v1/sites/{site}", get=sites.read, put=sites.change, delete=sites.remove),

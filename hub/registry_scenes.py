@@ -81,7 +81,8 @@ class Scenes:
             stored = scene_json(scene)
         except UnicodeEncodeError as error:
             raise BadInput("a text of the scene has a lone surrogate") from error
-        version = await self._desk.registry.set_scene(record.camera, stored, expected_version=expected)
+        audit = self._desk.auditor.record(principal, "scene.change", record.camera, what)
+        version = await self._desk.registry.set_scene(record.camera, stored, expected_version=expected, audit=audit)
         if version is None:
             raise web.stale(f"the scene of camera {record.camera}")
         self._desk.changed(principal, f"camera {record.camera}: {what}, scene version {version}")

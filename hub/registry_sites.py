@@ -44,7 +44,9 @@ class Sites:
         """Add a site: `NewSite`. 409 when it is there."""
         new = await web.body(request, NewSite)
         await self._desk.require_site(principal, new.site)
-        if not await self._desk.registry.add_site(new.site, name=new.name, place=place_json(new.place)):
+        if not await self._desk.registry.add_site(
+            new.site, name=new.name, place=place_json(new.place), audit=self._desk.auditor.record(principal, "site.add", new.site)
+        ):
             raise Conflict(f"site {new.site} is registered already", hint="Change it with PUT and its ETag.")
         self._desk.changed(principal, f"site {new.site} added")
         record = await self._desk.site(principal, new.site, write=True)
@@ -61,7 +63,8 @@ class Sites:
         expected = web.require_match(request, record.version)
         fields = await web.body(request, SiteFields)
         place = place_json(fields.place)
-        version = await self._desk.registry.update_site(record.site, name=fields.name, place=place, expected_version=expected)
+        audit = self._desk.auditor.record(principal, "site.change", record.site)
+        version = await self._desk.registry.update_site(record.site, name=fields.name, place=place, expected_version=expected, audit=audit)
         if version is None:
             raise web.stale(f"site {record.site}")
         self._desk.changed(principal, f"site {record.site} changed to version {version}")
@@ -71,7 +74,8 @@ class Sites:
         """Delete a site without cameras; If-Match. 409 while it has some."""
         record = await self._desk.site(principal, _name(request), write=True)
         expected = web.require_match(request, record.version)
-        if not await self._desk.registry.remove_site(record.site, expected_version=expected):
+        audit = self._desk.auditor.record(principal, "site.delete", record.site)
+        if not await self._desk.registry.remove_site(record.site, expected_version=expected, audit=audit):
             raise web.stale(f"site {record.site}")
         self._desk.changed(principal, f"site {record.site} deleted")
         return web.gone()

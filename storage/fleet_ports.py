@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from storage.policy_ports import Audit
+
 
 class ActorRecord(msgspec.Struct, frozen=True):
     """An actor process as the supervisor knows it: `name` is its incarnation, `state` one word, `age_s` seconds since the last beat.
@@ -85,5 +87,5 @@ class PolicyStore(Protocol):
     async def marks(self, *, max_age_s: float = 86_400.0) -> PolicyMarks:
         """The active revision, and revocations not older than `max_age_s` (the longest token life)."""
 
-    async def revoke(self, revocation: Revocation) -> None:
-        """Record a revocation; a repeated one renews it."""
+    async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
+        """Keep a revocation; a repeated one renews it."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from actors.core.commits import Activation, CommitRow, Ownership
+from storage.policy_ports import Audit
 
 
 class CameraStore(Protocol):
@@ -115,9 +116,14 @@ class SceneChange(msgspec.Struct, frozen=True):
 
 
 class Registry(Protocol):
-    """Sites and cameras. Deleting marks a row: it is as if it were not there, until it is added again."""
+    """Sites and cameras. Deleting marks a row: it is as if it were not there, until it is added again.
 
-    async def register(self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = ()) -> bool:
+    `audit` writes the record of a change in its transaction; it is not asked where nothing changes, and what it raises undoes the change.
+    """
+
+    async def register(
+        self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = (), audit: Audit | None = None
+    ) -> bool:
         """Add a camera (and its site) if it is not there; True when it was added. Makes its camera row (no owner, generation 0).
 
         What an edge brings about by itself: it never brings back a camera that was deleted.
@@ -129,19 +135,23 @@ class Registry(Protocol):
     async def cameras(self, site: str | None = None) -> list[CameraRecord]:
         """All cameras, or those of one site, by id."""
 
-    async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None) -> int | None:
+    async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None, audit: Audit | None = None) -> int | None:
         """Store a scene; the new version, or None when `expected_version` is not the current one. Raises NotFound."""
 
-    async def add_camera(self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}") -> bool:
+    async def add_camera(
+        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", audit: Audit | None = None
+    ) -> bool:
         """Add a camera to a registered site, or bring back a deleted one (its stream goes on where it stood); False when it is there.
 
         Raises NotFound for a site that is not registered.
         """
 
-    async def update_camera(self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None) -> int | None:
+    async def update_camera(
+        self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None, audit: Audit | None = None
+    ) -> int | None:
         """Set these; the new version, or None when `expected_version` is not the current one. Raises NotFound."""
 
-    async def remove_camera(self, camera: str, *, expected_version: int | None = None) -> bool:
+    async def remove_camera(self, camera: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
         """Mark it deleted; False when `expected_version` is not the current one. Raises NotFound."""
 
     async def sites(self, *, after: str = "", limit: int = 1000) -> list[SiteRecord]:
@@ -150,13 +160,15 @@ class Registry(Protocol):
     async def site(self, site: str) -> SiteRecord | None:
         """One site."""
 
-    async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}") -> bool:
+    async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}", audit: Audit | None = None) -> bool:
         """Add a site, or bring a deleted one back; False when it is there."""
 
-    async def update_site(self, site: str, *, name: str, place: bytes, expected_version: int | None = None) -> int | None:
+    async def update_site(
+        self, site: str, *, name: str, place: bytes, expected_version: int | None = None, audit: Audit | None = None
+    ) -> int | None:
         """Set these; the new version, or None when `expected_version` is not the current one. Raises NotFound."""
 
-    async def remove_site(self, site: str, *, expected_version: int | None = None) -> bool:
+    async def remove_site(self, site: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
         """Mark it deleted; False when `expected_version` is not the current one. Raises NotFound, and Conflict while it has cameras."""
 
     async def changed_scenes(self, known: Mapping[str, int]) -> list[SceneChange]:
@@ -317,8 +329,8 @@ class DeadLetterStore(Protocol):
     async def get(self, letter: int) -> DeadLetterRow | None:
         """One of them."""
 
-    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "") -> int:
-        """Set ``replayed`` or ``discarded``, why and by whom, on those that are still ``new``; how many were.
+    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "", audit: Audit | None = None) -> int:
+        """Set ``replayed`` or ``discarded``, why and by whom, on those that are still ``new``; how many were. `audit`: see Registry.
 
         A replay marks its letter by `CameraStore.commit` instead, in the statement that stores its event.
         """

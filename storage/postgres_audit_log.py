@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+from actors.core.errors import Unavailable
 from storage.audit_ports import AuditEntry, AuditHead, Seal
 from storage.policy_ports import Audit
 from storage.postgres_pool import Database
@@ -22,7 +23,12 @@ class PostgresAuditLog:
         """See the port."""
 
         async def write(connection: Any) -> None:
-            number, hash, mac, now_us = await connection.fetchrow(self._sql["lock_head"])
+            found = await connection.fetchrow(self._sql["lock_head"])
+            if found is None:
+                raise Unavailable(
+                    "the end of the audit log is missing, so nothing can be appended", hint="`eyrie audit log verify` tells more."
+                )
+            number, hash, mac, now_us = found
             entry, head = seal(AuditHead(number, hash, mac), now_us)
             await connection.execute(
                 self._sql["append"], entry.number, entry.time_us, entry.who, entry.token, entry.action, entry.target, entry.detail,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from storage import postgres_rows as rows_of
+from storage.policy_ports import Audit
 from storage.ports import DeadLetterRow
 from storage.postgres_pool import Database
 from storage.statements import sql
@@ -29,7 +30,7 @@ class PostgresDeadLetterStore:
         found = await self._database.fetch(self._sql["get"], letter)
         return rows_of.dead_letter(found[0]) if found else None
 
-    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "") -> int:
+    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "", audit: Audit | None = None) -> int:
         """See the port. Any other status is refused by the table (Conflict)."""
         texts = [rows_of.storable(reason)[: rows_of.MAX_DETAIL], rows_of.storable(by)]
-        return len(await self._database.fetch(self._sql["mark"], [*ids], status, *texts, writing=True))
+        return len(await self._database.change(self._sql["mark"], [*ids], status, *texts, audit=audit))

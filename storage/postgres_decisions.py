@@ -52,12 +52,7 @@ class PostgresShadowStore:
 
     async def end(self, revision: str, error: str = "", *, audit: Audit | None = None) -> bool:
         """See the port."""
-        async with self._database.transaction(writing=True) as connection:
-            if not await connection.fetch(self._sql["end_shadow"], revision, error):
-                return False
-            if audit is not None:
-                await audit(connection)
-        return True
+        return bool(await self._database.change(self._sql["end_shadow"], revision, error, audit=audit))
 
     async def find(self, revision: str = "") -> ShadowRecord | None:
         """See the port."""

@@ -1,6 +1,7 @@
 """Policy marks and revocations in PostgreSQL: `storage.fleet_ports.PolicyStore`."""
 
 from storage.fleet_ports import PolicyMarks, Revocation
+from storage.policy_ports import Audit
 from storage.postgres_pool import Database
 from storage.statements import sql
 
@@ -18,6 +19,6 @@ class PostgresPolicyStore:
         found = await self._database.fetch(self._sql["revocations"], max_age_s)
         return PolicyMarks(revision, [Revocation(row["kind"], row["value"], row["before_s"]) for row in found])
 
-    async def revoke(self, revocation: Revocation) -> None:
+    async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
         """See the port."""
-        await self._database.fetch(self._sql["revoke"], revocation.kind, revocation.value, revocation.before_s, writing=True)
+        await self._database.change(self._sql["revoke"], revocation.kind, revocation.value, revocation.before_s, audit=audit)

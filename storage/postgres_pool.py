@@ -1,7 +1,7 @@
 """The connections of one process to PostgreSQL, with the limits that neither asyncpg nor PostgreSQL set by themselves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +10,7 @@ import asyncpg
 
 from actors.core.errors import ConfigError, EyrieError
 from actors.core.settings import PostgresSettings
+from storage.policy_ports import Audit
 from storage.postgres_errors import connecting, translate
 
 LOCK_TIMEOUT_S = 2.0
@@ -90,6 +91,18 @@ class Database:
         """The first column of the first row, or None."""
         rows = await self.fetch(statement, *arguments, writing=writing)
         return rows[0][0] if rows else None
+
+    async def change(
+        self, statement: str, *arguments: Any, audit: Audit | None = None, done: Callable[[Sequence[Any]], bool] = bool
+    ) -> Sequence[Any]:
+        """Run one statement and, where `done` says of its rows that it changed something, `audit`: together or not at all."""
+        if audit is None:
+            return await self.fetch(statement, *arguments, writing=True)
+        async with self.transaction(writing=True) as connection:
+            rows = cast(Sequence[Any], await connection.fetch(statement, *arguments))
+            if done(rows):
+                await audit(connection)
+        return rows
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:

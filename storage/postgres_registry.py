@@ -7,6 +7,7 @@ from actors.core.errors import BadInput, Conflict, NotFound
 from actors.core.identifiers import require_id
 from storage import postgres_rows as rows_of
 from storage.epochs import new_epoch
+from storage.policy_ports import Audit
 from storage.ports import CameraRecord, SceneChange, SiteRecord
 from storage.postgres_pool import Database
 from storage.statements import sql
@@ -19,12 +20,14 @@ class PostgresRegistry:
         self._database = database
         self._sql = sql("registry")
 
-    async def register(self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = ()) -> bool:
+    async def register(
+        self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = (), audit: Audit | None = None
+    ) -> bool:
         """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
         arguments = (camera, site, name, _text(scene), list(tags), new_epoch())
-        return bool(await self._database.fetch(self._sql["register"], *arguments, writing=True))
+        return bool(await self._database.change(self._sql["register"], *arguments, audit=audit))
 
     async def camera(self, camera: str) -> CameraRecord | None:
         """See the port."""
@@ -35,27 +38,31 @@ class PostgresRegistry:
         """See the port."""
         return [rows_of.camera(row) for row in await self._database.fetch(self._sql["cameras"], site)]
 
-    async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None) -> int | None:
+    async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None, audit: Audit | None = None) -> int | None:
         """See the port."""
-        return await self._change("set_scene", "camera", camera, _text(scene), expected_version)
+        return await self._change("set_scene", "camera", camera, _text(scene), expected_version, audit=audit)
 
-    async def add_camera(self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}") -> bool:
+    async def add_camera(
+        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", audit: Audit | None = None
+    ) -> bool:
         """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
         arguments = (camera, site, name, _text(scene), list(tags), new_epoch())
-        row = (await self._database.fetch(self._sql["add_camera"], *arguments, writing=True))[0]
+        row = (await self._database.change(self._sql["add_camera"], *arguments, audit=audit, done=lambda rows: bool(rows[0]["added"])))[0]
         if not row["site"]:
             raise NotFound(f"site {site} is not registered", hint="Register the site first.")
         return bool(row["added"])
 
-    async def update_camera(self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None) -> int | None:
+    async def update_camera(
+        self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None, audit: Audit | None = None
+    ) -> int | None:
         """See the port."""
-        return await self._change("update_camera", "camera", camera, name, list(tags), expected_version)
+        return await self._change("update_camera", "camera", camera, name, list(tags), expected_version, audit=audit)
 
-    async def remove_camera(self, camera: str, *, expected_version: int | None = None) -> bool:
+    async def remove_camera(self, camera: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
         """See the port."""
-        return await self._change("remove_camera", "camera", camera, expected_version) is not None
+        return await self._change("remove_camera", "camera", camera, expected_version, audit=audit) is not None
 
     async def sites(self, *, after: str = "", limit: int = 1000) -> list[SiteRecord]:
         """See the port."""
@@ -66,18 +73,20 @@ class PostgresRegistry:
         found = await self._database.fetch(self._sql["site"], site)
         return rows_of.site(found[0]) if found else None
 
-    async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}") -> bool:
+    async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}", audit: Audit | None = None) -> bool:
         """See the port."""
         require_id(site, "site")
-        return bool(await self._database.fetch(self._sql["add_site"], site, name, _text(place), writing=True))
+        return bool(await self._database.change(self._sql["add_site"], site, name, _text(place), audit=audit))
 
-    async def update_site(self, site: str, *, name: str, place: bytes, expected_version: int | None = None) -> int | None:
+    async def update_site(
+        self, site: str, *, name: str, place: bytes, expected_version: int | None = None, audit: Audit | None = None
+    ) -> int | None:
         """See the port."""
-        return await self._change("update_site", "site", site, name, _text(place), expected_version)
+        return await self._change("update_site", "site", site, name, _text(place), expected_version, audit=audit)
 
-    async def remove_site(self, site: str, *, expected_version: int | None = None) -> bool:
+    async def remove_site(self, site: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
         """See the port."""
-        return await self._change("remove_site", "site", site, expected_version) is not None
+        return await self._change("remove_site", "site", site, expected_version, audit=audit) is not None
 
     async def changed_scenes(self, known: Mapping[str, int]) -> list[SceneChange]:
         """See the port."""
@@ -86,9 +95,12 @@ class PostgresRegistry:
             SceneChange(row["camera"], None if row["scene"] is None else row["scene"].encode(), row["scene_version"] or 0) for row in rows
         ]
 
-    async def _change(self, statement: str, what: str, name: str, *arguments: Any) -> int | None:
+    async def _change(self, statement: str, what: str, name: str, *arguments: Any, audit: Audit | None) -> int | None:
         """Run a statement that answers ``version``, ``known`` and perhaps ``busy``; the new version, None when another was expected."""
-        row = (await self._database.fetch(self._sql[statement], name, *arguments, writing=True))[0]
+        rows = await self._database.change(
+            self._sql[statement], name, *arguments, audit=audit, done=lambda found: found[0]["version"] is not None
+        )
+        row = rows[0]
         version: int | None = row["version"]
         if not row["known"]:
             raise NotFound(f"{what} {name!r} is not registered")

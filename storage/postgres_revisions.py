@@ -39,13 +39,7 @@ class PostgresRevisionStore:
         )
 
     async def _change(self, statement: str, audit: Audit | None, *arguments: Any) -> bool:
-        """One statement and, where it changed something, its record, together or not at all."""
-        async with self._database.transaction(writing=True) as connection:
-            if not await connection.fetch(self._sql[statement], *arguments):
-                return False
-            if audit is not None:
-                await audit(connection)
-        return True
+        return bool(await self._database.change(self._sql[statement], *arguments, audit=audit))
 
 
 def _record(row: Any) -> RevisionRecord:

@@ -19,7 +19,7 @@ SHOWN = 20  # findings printed; --json has more
 EXAMPLES = """examples:
   eyrie audit verify                              the chains of the default data directory
   eyrie audit export before.ndjson                everything stored, one JSON object a line
-  eyrie audit log                                 who changed the policy
+  eyrie audit log                                 who changed what
   eyrie audit log checkpoint > kept.json          the sealed end of that log, to be kept elsewhere
   eyrie audit log verify --checkpoint kept.json   was an entry edited, deleted, moved or cut off?
   eyrie audit diff before.ndjson /var/lib/eyrie   did two runs derive the same?

@@ -1,18 +1,27 @@
-"""``eyrie token``: a development token, signed with the secret of the embedded default."""
+"""``eyrie token``: a development token, signed with the secret of the embedded default; and tokens taken back."""
 
 import argparse
 import secrets
 import time
 from typing import Any
 
+import msgspec
+
 from cluster.cli import console
+from cluster.cli.hub_options import add_hub_options, http_url, token_source
 from cluster.cli.options import add_settings_options, running
+from cluster.hub_rest import HubRest
 from policy.tokens import issue
+
+PATH = "/v1/revocations"
 
 EXAMPLES = """examples:
   eyrie token --role viewer --site demo              for a dashboard of one site
   eyrie token --role admin --site '*' --scope pii:read
   eyrie token --type edge --subject gate-box --camera gate-1 --camera gate-2
+  eyrie token revoke --jti 4f1d0c52a7                one token; its sockets are closed within seconds
+  eyrie token revoke --subject gate-box --reason "the box was stolen"
+  eyrie token revocations                            what is revoked
 """
 
 
@@ -31,10 +40,22 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--scope", action="append", default=[], help="a scope, for example pii:read (may repeat)")
     parser.add_argument("--lifetime-s", type=float, default=None, metavar="S", help="seconds it lives (default: as long as its type may)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    kinds = parser.add_subparsers(dest="kind", metavar="kind")
+    revoke = kinds.add_parser("revoke", help="take back one token, or all of a subject that were issued until now")
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("--jti", help="the id of the token (its claim jti)")
+    which.add_argument("--subject", dest="revoked", metavar="SUBJECT", help="a user or device: every token of it")
+    revoke.add_argument("--reason", default="", help="why, for the audit log")
+    listed = kinds.add_parser("revocations", help="what is revoked and not forgotten yet")
+    for kind in (revoke, listed):
+        add_hub_options(kind)
+        kind.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the token."""
+    """Print the token, or do what was asked."""
+    if arguments.kind is not None:
+        return _revocations(arguments)
     now = time.time()
     token = issue(
         running(arguments).auth, sub=arguments.subject, typ=arguments.type, jti=secrets.token_hex(12), now_s=now, roles=arguments.role,
@@ -44,4 +65,23 @@ def run(arguments: argparse.Namespace) -> int:
         console.emit({"token": token})
     else:
         console.say(token)
+    return console.OK
+
+
+def _revocations(arguments: argparse.Namespace) -> int:
+    token = token_source(arguments, subject="policy", typ="user", roles=["privacy"])
+    hub = HubRest(http_url(arguments), token())
+    if arguments.kind == "revoke":
+        asked = {"jti": arguments.jti} if arguments.jti else {"subject": arguments.revoked}
+        found = [msgspec.json.decode(hub.send("POST", PATH, asked | {"reason": arguments.reason}).body, type=dict[str, str])]
+    else:
+        found = msgspec.json.decode(hub.send("GET", PATH).body, type=dict[str, list[dict[str, str]]])["revocations"]
+    if arguments.json:
+        console.emit(found[0] if arguments.kind == "revoke" else {"revocations": found})
+    elif arguments.kind == "revoke":
+        until = f", issued until {found[0]['issued_before']}" if arguments.revoked else ""
+        console.say(f"{found[0]['kind']} {found[0]['value']} is revoked{until}; hubs close its sockets within five seconds", style="green")
+    else:
+        rows = [(row["kind"], row["value"], row["issued_before"]) for row in found]
+        console.table(f"{len(rows)} revocations", ("kind", "value", "issued until"), rows)
     return console.OK

@@ -8,7 +8,8 @@ ORDER BY kind, value;
 
 -- name: revoke
 INSERT INTO revocations (kind, value, before) VALUES ($1, $2, to_timestamp($3::bigint))
-ON CONFLICT (kind, value) DO UPDATE SET before = greatest(revocations.before, excluded.before), created = now();
+ON CONFLICT (kind, value) DO UPDATE SET before = greatest(revocations.before, excluded.before), created = now()
+RETURNING kind;
 
 -- name: add_revision
 INSERT INTO policy_revisions (revision, source, signature, author, note) VALUES ($1, $2, $3, $4, $5)

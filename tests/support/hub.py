@@ -23,6 +23,7 @@ from policy.keys import ensure_secret
 from policy.ports import Decision, Question
 from policy.tokens import Verifier, issue
 from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
+from storage.policy_ports import Audit
 from storage.ports import EventRow, LiveEvent, LiveState, LiveSummary
 from tests.support.memory_audit_log import MemoryAuditLog
 from tests.support.memory_postgres import StoredRow
@@ -107,8 +108,10 @@ class Records:
         """What was set."""
         return self.found
 
-    async def revoke(self, revocation: Revocation) -> None:
+    async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
         """Add one."""
+        if audit is not None:
+            await audit(None)
         self.found = PolicyMarks(self.found.revision, [*self.found.revocations, revocation])
 
 

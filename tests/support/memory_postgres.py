@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from actors.core.commits import Activation, CommitRow, Ownership, Position
-from actors.core.errors import BadInput, Conflict
+from actors.core.errors import BadInput, Conflict, EyrieError
+from storage.policy_ports import Audit
 from storage.ports import CameraRecord, DeadLetterRow, EventRow, SiteRecord
 from storage.postgres_rows import MAX_DETAIL, find_poison, storable
 from tests.support.faults import Faults
@@ -229,7 +230,7 @@ class MemoryDeadLetterStore:
         """See the port."""
         return await self.faults.run("get", lambda: next((one for one in self.database.dead_letters if one.id == letter), None))
 
-    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "") -> int:
+    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "", audit: Audit | None = None) -> int:
         """See the port."""
 
         def act() -> int:
@@ -237,7 +238,15 @@ class MemoryDeadLetterStore:
                 raise Conflict(f"no such status: {status}")
             return _mark(self.database, ids, status, reason=reason, by=by)
 
-        return await self.faults.run("mark", act)
+        before = [*self.database.dead_letters]
+        marked = await self.faults.run("mark", act)
+        if marked and audit is not None:
+            try:
+                await audit(None)
+            except EyrieError:
+                self.database.dead_letters[:] = before
+                raise
+        return marked
 
 
 def _mark(

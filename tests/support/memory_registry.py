@@ -1,15 +1,16 @@
 """The double of `storage.ports.Registry`, over the database of `tests.support.memory_postgres`."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from actors.core.commits import Position
-from actors.core.errors import Conflict, NotFound
+from actors.core.errors import Conflict, EyrieError, NotFound
 from actors.core.events import CHAIN_START
 from actors.core.identifiers import require_id
 from storage.epochs import new_epoch
+from storage.policy_ports import Audit
 from storage.ports import CameraRecord, SceneChange, SiteRecord
 from tests.support.memory_postgres import MemoryDatabase, Row
 
@@ -23,7 +24,9 @@ class MemoryRegistry:
         self.database = database
         self.faults = database.faults
 
-    async def register(self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = ()) -> bool:
+    async def register(
+        self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = (), audit: Audit | None = None
+    ) -> bool:
         """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
@@ -36,7 +39,7 @@ class MemoryRegistry:
             self.database.rows[camera] = Row(Position("", 0, new_epoch(), 0, CHAIN_START))
             return True
 
-        return await self.faults.run("register", act)
+        return await self._change("register", act, audit)
 
     async def camera(self, camera: str) -> CameraRecord | None:
         """See the port."""
@@ -50,7 +53,7 @@ class MemoryRegistry:
 
         return await self.faults.run("cameras", act)
 
-    async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None) -> int | None:
+    async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None, audit: Audit | None = None) -> int | None:
         """See the port."""
 
         def act() -> int | None:
@@ -64,9 +67,11 @@ class MemoryRegistry:
             self.database.cameras[camera] = changed
             return version
 
-        return await self.faults.run("set_scene", act)
+        return await self._change("set_scene", act, audit)
 
-    async def add_camera(self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}") -> bool:
+    async def add_camera(
+        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", audit: Audit | None = None
+    ) -> bool:
         """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
@@ -82,9 +87,11 @@ class MemoryRegistry:
             self.database.rows.setdefault(camera, Row(Position("", 0, new_epoch(), 0, CHAIN_START)))
             return True
 
-        return await self.faults.run("add_camera", act)
+        return await self._change("add_camera", act, audit)
 
-    async def update_camera(self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None) -> int | None:
+    async def update_camera(
+        self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None, audit: Audit | None = None
+    ) -> int | None:
         """See the port."""
 
         def act() -> int | None:
@@ -95,9 +102,9 @@ class MemoryRegistry:
             self.database.cameras[camera] = changed
             return changed.version
 
-        return await self.faults.run("update_camera", act)
+        return await self._change("update_camera", act, audit)
 
-    async def remove_camera(self, camera: str, *, expected_version: int | None = None) -> bool:
+    async def remove_camera(self, camera: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
         """See the port."""
 
         def act() -> bool:
@@ -108,7 +115,7 @@ class MemoryRegistry:
             del self.database.cameras[camera]
             return True
 
-        return await self.faults.run("remove_camera", act)
+        return await self._change("remove_camera", act, audit)
 
     async def sites(self, *, after: str = "", limit: int = 1000) -> list[SiteRecord]:
         """See the port."""
@@ -118,12 +125,14 @@ class MemoryRegistry:
         """See the port."""
         return await self.faults.run("site", lambda: self.database.sites.get(site))
 
-    async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}") -> bool:
+    async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}", audit: Audit | None = None) -> bool:
         """See the port."""
         require_id(site, "site")
-        return await self.faults.run("add_site", lambda: self._add_site(SiteRecord(site, name, place)))
+        return await self._change("add_site", lambda: self._add_site(SiteRecord(site, name, place)), audit)
 
-    async def update_site(self, site: str, *, name: str, place: bytes, expected_version: int | None = None) -> int | None:
+    async def update_site(
+        self, site: str, *, name: str, place: bytes, expected_version: int | None = None, audit: Audit | None = None
+    ) -> int | None:
         """See the port."""
 
         def act() -> int | None:
@@ -133,9 +142,9 @@ class MemoryRegistry:
             self.database.sites[site] = SiteRecord(site, name, place, record.version + 1)
             return record.version + 1
 
-        return await self.faults.run("update_site", act)
+        return await self._change("update_site", act, audit)
 
-    async def remove_site(self, site: str, *, expected_version: int | None = None) -> bool:
+    async def remove_site(self, site: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
         """See the port."""
 
         def act() -> bool:
@@ -148,7 +157,7 @@ class MemoryRegistry:
             del self.database.sites[site]
             return True
 
-        return await self.faults.run("remove_site", act)
+        return await self._change("remove_site", act, audit)
 
     async def changed_scenes(self, known: Mapping[str, int]) -> list[SceneChange]:
         """See the port."""
@@ -164,6 +173,27 @@ class MemoryRegistry:
             return found
 
         return await self.faults.run("changed_scenes", act)
+
+    async def _change(self, operation: str, act: Callable[[], Record], audit: Audit | None) -> Record:
+        """With its record, or not at all."""
+        tables = (
+            self.database.sites,
+            self.database.deleted_sites,
+            self.database.cameras,
+            self.database.deleted_cameras,
+            self.database.rows,
+        )
+        before: list[dict[str, Any]] = [dict(table) for table in tables]
+        done = await self.faults.run(operation, act)
+        if done and audit is not None:
+            try:
+                await audit(None)
+            except EyrieError:
+                for table, old in zip(cast("tuple[dict[str, Any], ...]", tables), before, strict=True):
+                    table.clear()
+                    table.update(old)
+                raise
+        return done
 
     def _add_site(self, site: SiteRecord) -> bool:
         if site.site in self.database.sites:

@@ -1,9 +1,14 @@
 """`storage.ports.Registry` and `DeadLetterStore`, what changes them: the doubles and PostgreSQL."""
 
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 
 from actors.core.commits import Replayed
-from actors.core.errors import Conflict, NotFound
+from actors.core.errors import Conflict, NotFound, Unavailable
+from storage.policy_ports import Audit
 from storage.ports import SceneChange
 from tests.support.store_fixtures import Contract
 from tests.support.store_rows import OWNER, RECEIVED_US, event_of, row_of, running
@@ -107,6 +112,51 @@ async def test_changed_scenes_are_told_against_the_known_versions(contract: Cont
     found = await contract.registry.changed_scenes({"cam-1": 1, "cam-2": 1, "cam-3": 1})
     assert found == [SceneChange("cam-1", b'{"min_hits":2}', 2), SceneChange("cam-3", None, 0)]
     assert await contract.registry.changed_scenes({}) == []
+
+
+CHANGES: dict[str, Callable[[Contract, Audit], Awaitable[object]]] = {
+    "register": lambda c, audit: c.registry.register("cam-9", "west", audit=audit),
+    "add_site": lambda c, audit: c.registry.add_site("west", audit=audit),
+    "update_site": lambda c, audit: c.registry.update_site("north", name="N", place=b"{}", expected_version=1, audit=audit),
+    "remove_site": lambda c, audit: c.registry.remove_site("empty", audit=audit),
+    "add_camera": lambda c, audit: c.registry.add_camera("cam-9", "north", audit=audit),
+    "update_camera": lambda c, audit: c.registry.update_camera("cam-1", name="N", tags=["a"], expected_version=1, audit=audit),
+    "set_scene": lambda c, audit: c.registry.set_scene("cam-1", b'{"min_hits":2}', expected_version=1, audit=audit),
+    "remove_camera": lambda c, audit: c.registry.remove_camera("cam-1", expected_version=1, audit=audit),
+    "discard": lambda c, audit: c.dead_letters.mark([letter_of["id"]], "discarded", audit=audit),
+}
+letter_of: dict[str, int] = {}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_a_change_and_its_record_come_together_or_not_at_all(
+    contract: Contract, change: Callable[[Contract, Audit], Awaitable[object]]
+) -> None:
+    for site in ("north", "empty"):
+        await contract.registry.add_site(site)
+    await contract.registry.add_camera("cam-1", "north")
+    letter_of["id"] = await contract.dead_letters.add("cam-1", "s", "bad", "why", b"{}", RECEIVED_US)
+    records = []
+
+    async def write(_connection: Any) -> None:
+        records.append("written")
+
+    async def refuse(_connection: Any) -> None:
+        raise Unavailable("the audit log cannot be written")
+
+    async def everything() -> object:
+        return await contract.registry.sites(), await contract.registry.cameras(), await contract.dead_letters.list()
+
+    before = await everything()
+    with pytest.raises(Unavailable, match="audit"):
+        await change(contract, refuse)
+    assert await everything() == before
+    assert await change(contract, write)
+    assert await everything() != before
+    assert records == ["written"]
+    with contextlib.suppress(NotFound):
+        assert not await change(contract, write)
+    assert records == ["written"], "what changes nothing is not recorded"
 
 
 async def test_a_dead_letter_says_who_handled_it(contract: Contract) -> None:

@@ -187,5 +187,5 @@ async def test_every_change_is_in_the_audit_log_and_none_is_made_without(tmp_pat
             )
             assert refused.status_code == 503, refused.text
         assert (await http.get(PATH)).json()["generation"] == 3
-        hub.policy.denied = {("policy.read", "policy")}
+        hub.policy.denied = {("audit.read", "audit")}
         assert (await http.get("/v1/audit")).status_code == 403

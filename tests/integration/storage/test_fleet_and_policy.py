@@ -94,6 +94,8 @@ async def test_a_change_without_its_record_is_none(stores: Stores) -> None:
     with pytest.raises(Unavailable, match="audit"):
         await revisions.activate(Activation(1, "r1", None, b""), audit=refuse)
     assert await revisions.current() is None
+    with pytest.raises(Unavailable, match="audit"):
+        await stores.policy.revoke(Revocation("jti", "refused", 1), audit=refuse)
     assert [found.value for found in (await stores.policy.marks()).revocations] == ["written"]
 
 

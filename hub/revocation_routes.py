@@ -1,0 +1,74 @@
+"""Tokens taken back, by REST: ``/v1/revocations``. The action is `token.revoke`; hubs follow within seconds and close open sockets."""
+
+import logging
+from typing import Annotated, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from actors.core.errors import BadInput
+from actors.core.settings import AuthSettings
+from actors.core.times import rfc3339
+from hub import web
+from hub.access import Access
+from policy.auditor import Auditor
+from policy.ports import Principal
+from policy.tokens import Name, longest_life_s
+from storage.fleet_ports import PolicyStore, Revocation
+
+log = logging.getLogger("eyrie.hub.policy")
+
+
+class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of both: the one token `jti`, or every token of `subject` issued until now. `reason` is for who reads the audit log."""
+
+    jti: Name | None = None
+    subject: Name | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class Revocations:
+    """The handlers."""
+
+    def __init__(self, store: PolicyStore, access: Access, auditor: Auditor, auth: AuthSettings) -> None:
+        self._store = store
+        self._access = access
+        self._auditor = auditor
+        self._auth = auth
+
+    async def list(self, request: Request, principal: Principal) -> Response:
+        """Those that a living token may still meet."""
+        await self._access.require_system("token.revoke", principal, "policy")
+        marks = await self._store.marks(max_age_s=longest_life_s(self._auth))
+        return web.answer({"revocations": [_shown(found) for found in marks.revocations]})
+
+    async def add(self, request: Request, principal: Principal) -> Response:
+        """Take back: `Revoke`. 201; again is harmless.
+
+        A subject's tokens are revoked up to `auth.leeway_s` from now: an issuer whose clock is ahead may have dated them so.
+        """
+        await self._access.require_system("token.revoke", principal, "policy")
+        asked = await web.body(request, Revoke)
+        if (asked.jti is None) == (asked.subject is None):
+            raise BadInput("a revocation names a token by `jti`, or all of a `subject`", hint="Give one of both.")
+        now = int(self._access.now_s())
+        if asked.jti is not None:
+            revocation = Revocation("jti", asked.jti, now)
+        else:
+            revocation = Revocation("subject", str(asked.subject), now + int(self._auth.leeway_s))
+        target = f"{revocation.kind}:{revocation.value}"
+        await self._store.revoke(revocation, audit=self._auditor.record(principal, "token.revoke", target, asked.reason))
+        log.warning("policy: %s revoked by %s (token %s)", target, principal.sub, principal.jti)
+        return web.answer(_shown(revocation), status=201)
+
+
+def routes(store: PolicyStore, access: Access, auditor: Auditor, auth: AuthSettings) -> list[BaseRoute]:
+    """``/v1/revocations``."""
+    revocations = Revocations(store, access, auditor, auth)
+    return [web.route(access, "/v1/revocations", get=revocations.list, post=revocations.add)]
+
+
+def _shown(revocation: Revocation) -> dict[str, Any]:
+    return {"kind": revocation.kind, "value": revocation.value, "issued_before": rfc3339(revocation.before_s * 1_000_000)}
