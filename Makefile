@@ -38,10 +38,13 @@ install: $(VENV)/.run ## make .venv with .venv/bin/eyrie
 
 install-dev: $(VENV)/.dev ## the same with what tests need
 
-peers: install-dev ## what `bench peers` compares with: python-socketio, Django Channels, and (with Go) a NATS server
+peers: install-dev ## what `bench peers` compares with: python-socketio, Django Channels, and (with Go) a NATS server and Centrifugo
 	@$(PIP_INSTALL) -r requirements/peers.lock
-	@command -v go >/dev/null && { GOBIN="$(CURDIR)/.tools/peers" CGO_ENABLED=0 GOFLAGS=-mod=mod go install github.com/nats-io/nats-server/v2@$(NATS_VERSION) \
-		&& echo "NATS_SERVER_BINARY=$(CURDIR)/.tools/peers/nats-server is ready"; } || echo "no Go: NATS will be reported as absent" >&2
+	@command -v go >/dev/null || echo "no Go: NATS and Centrifugo will be reported as absent" >&2
+	@command -v go >/dev/null && for module in github.com/nats-io/nats-server/v2@$(NATS_VERSION) github.com/centrifugal/centrifugo/v6@$(CENTRIFUGO_VERSION); do \
+		GOBIN="$(CURDIR)/.tools/peers" CGO_ENABLED=0 GOFLAGS=-mod=mod go install $$module || echo "$$module cannot be had: it will be reported as absent" >&2; \
+	done; true
+	@echo "for the bench: NATS_SERVER_BINARY=$(CURDIR)/.tools/peers/nats-server CENTRIFUGO_BINARY=$(CURDIR)/.tools/peers/centrifugo"
 
 console: install ## build the web console into hub/static (only when its sources changed)
 	@$(BIN)/python tools/build_console.py
@@ -50,6 +53,7 @@ up: install console ## start everything and stream the built-in site (ARGS="--po
 	@exec $(BIN)/eyrie up $(ARGS)
 
 NATS_VERSION := v2.15.2
+CENTRIFUGO_VERSION := v6.9.1
 BENCHES := $(sort $(patsubst load_tests/bench_%.py,%,$(wildcard load_tests/bench_*.py)))
 
 test: lint types tests ## every check and test but `prove`; at most 15 minutes on 2 cores

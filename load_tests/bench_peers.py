@@ -38,8 +38,9 @@ def _servers() -> list[tuple[str, Server]]:
     for name, server in (("socketio", naive_peers.socketio), ("channels", naive_peers.channels)):
         if naive_peers.present(name):
             servers.append((name, server))
-    if peer_daemons.program("nats") is not None:
-        servers += [("nats", peer_daemons.nats), ("nats_coalesced", partial(peer_daemons.nats, burst=BURST))]
+    for name, daemon in (("nats", peer_daemons.nats), ("centrifugo", peer_daemons.centrifugo)):
+        if peer_daemons.program(name) is not None:
+            servers += [(name, daemon), (f"{name}_coalesced", partial(daemon, burst=BURST))]
     return servers
 
 

@@ -27,6 +27,7 @@ TICK_S = 0.01  # seconds between two looks at what is due
 PER_FRAME = 64  # observations in one message at most
 WELCOME_S = 60.0  # an actor may have to be started first
 DRAIN_S = 20.0  # seconds the last acks may take
+PROGRESS_S = 1.0  # seconds between two words about how it goes
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ToEdge).decode
@@ -62,6 +63,20 @@ class Driven(msgspec.Struct, frozen=True):
     cpu_s: float
     by_second: dict[int, dict[int, int]] = {}
     acks: list[tuple[str, int, float]] = []
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How it goes, told about once a second where `Plan.rates` is given. Totals since the beginning but for `latency`: buckets of a
+    histogram of what was acked since the word before. `credits`: observations that may be sent now; `waiting`: due and not sent;
+    `oldest_s`: how long the oldest observation without an ack has been due."""
+
+    sent: int = 0
+    acked: int = 0
+    resent: int = 0
+    credits: int = 0
+    waiting: int = 0
+    oldest_s: float = 0.0
+    latency: dict[int, int] = {}
 
 
 class _Camera:
@@ -183,6 +198,8 @@ class _Run:
         self._schedule = Schedule(plan.rates) if plan.rates else None
         self._by_second: dict[int, Histogram] = {}
         self._acks: list[tuple[str, int, float]] = []
+        self._recent = Histogram()
+        self._told_s = 0.0
 
     async def run(self, pipe: Connection) -> Driven:
         loop = asyncio.get_running_loop()
@@ -203,6 +220,8 @@ class _Run:
             for camera in self._cameras:
                 self._fill(camera, now)
             self._check()
+            if self._schedule is not None and now - self._began >= self._told_s + PROGRESS_S:
+                pipe.send(self._progress(now - self._began, self._schedule))
             await asyncio.sleep(TICK_S)
         pipe.send("over")
         self._sending = False
@@ -215,6 +234,17 @@ class _Run:
             {camera.name: camera.sent for camera in self._cameras}, {camera.name: camera.acked for camera in self._cameras},
             sum(socket.resent for socket in self._sockets), cpu,
             {second: dict(found.counts) for second, found in self._by_second.items()}, self._acks,
+        )  # fmt: skip
+
+    def _progress(self, at_s: float, schedule: Schedule) -> Progress:
+        """And begin the next one."""
+        recent, self._recent, self._told_s = self._recent, Histogram(), at_s
+        due = min(schedule.due(at_s), len(self._pool))
+        late = [schedule.at(camera.acked + 1) for camera in self._cameras if camera.acked < due]
+        return Progress(
+            sum(camera.sent for camera in self._cameras), sum(camera.acked for camera in self._cameras),
+            sum(socket.resent for socket in self._sockets), sum(max(0, camera.limit - camera.sent) for camera in self._cameras),
+            sum(max(0, due - camera.sent) for camera in self._cameras), at_s - min(late, default=at_s), dict(recent.counts),
         )  # fmt: skip
 
     def _fill(self, camera: _Camera, now: float) -> None:
@@ -243,7 +273,9 @@ class _Run:
             self._acks.append((camera.name, camera.acked, time.time()))
             second = self._by_second.setdefault(int(now - self._began), Histogram())
             for seq in range(before + 1, camera.acked + 1):
-                second.add(now - self._began - self._schedule.at(seq))
+                took_s = now - self._began - self._schedule.at(seq)
+                second.add(took_s)
+                self._recent.add(took_s)
             inside = False
         start = before
         while camera.out and start < camera.acked:
@@ -273,7 +305,8 @@ class _Run:
 
 
 def drive(pipe: Connection, pool: list[bytes]) -> None:
-    """The process: plans come over `pipe`, one by one; None ends it. Answers ``welcome``, ``window``, ``over``, then :class:`Driven`."""
+    """The process: plans come over `pipe`, one by one; None ends it. Answers ``welcome``, ``window``, ``over``, then
+    :class:`Driven`; with `Plan.rates` a :class:`Progress` about every second until ``over``."""
     while (plan := pipe.recv()) is not None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

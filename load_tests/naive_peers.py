@@ -76,7 +76,7 @@ def _serve(
     async def main() -> None:
         progress = Progress(progress_path)
         config = uvicorn.Config(
-            app, log_config=None, log_level="error", ws_per_message_deflate=False, ws_ping_interval=None, lifespan="off"
+            app, log_config=None, log_level="critical", ws_per_message_deflate=False, ws_ping_interval=None, lifespan="off"
         )  # fmt: skip
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         server = uvicorn.Server(config)

@@ -10,6 +10,7 @@ import msgspec
 from actors.core.errors import EyrieError, StartError
 from load_tests import run_page, run_result, run_scenario, scenarios
 from load_tests.histogram import Histogram
+from load_tests.live_view import line_of
 from load_tests.run_result import RunResult
 from load_tests.verdict import green
 
@@ -46,7 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     scenario = scenarios.load(arguments.name, arguments.set, arguments.duration)
     _say(f"run {scenario.name}: seed {arguments.seed}, {scenario.duration_s:g} s")
-    result = run_scenario.run(scenario, arguments.seed, _say)
+    result = run_scenario.run(scenario, arguments.seed, _say, lambda second, happened: _say(line_of(second, happened)))
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / f"{scenario.name}-{arguments.seed}"
     path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(result)))

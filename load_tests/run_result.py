@@ -1,7 +1,7 @@
 """What a run leaves behind, as the JSON beside its report; and two of them compared (pure)."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,9 +14,10 @@ NOISE_FACTOR = 3.0  # standard errors that pass as noise
 
 
 class Second(msgspec.Struct, frozen=True):
-    """One look at the run, `at_s` after its beginning. `due` and `acked`: observations per second; latencies in seconds, from the time
-    the schedule wanted an observation sent to its ack; `cpu`: cores in use, `rss`: bytes, both by kind of process; `age_p99_s`: of what the
-    dashboards were shown."""
+    """One look at the run, `at_s` after its beginning. `due`, `sent` and `acked`: observations per second; latencies in seconds, from
+    the time the schedule wanted an observation sent to its ack; `cpu`: cores in use, `rss`: bytes, both by kind of process; `age_p99_s`: of
+    what the dashboards were shown; `events`: delivered to them per second; `gaps`: silent ones they saw so far. `credits`: observations the
+    devices may send now; `waiting`: due and not sent; `oldest_s`: how long the oldest one without an ack has been due."""
 
     at_s: float
     due: float = 0.0
@@ -27,6 +28,12 @@ class Second(msgspec.Struct, frozen=True):
     live: int = 0
     cpu: dict[str, float] = {}
     rss: dict[str, int] = {}
+    sent: float = 0.0
+    events: float = 0.0
+    gaps: int = 0
+    credits: int = 0
+    waiting: int = 0
+    oldest_s: float = 0.0
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -34,6 +41,9 @@ class Happened(msgspec.Struct, frozen=True):
 
     at_s: float
     what: str
+
+
+Look = Callable[[Second, Sequence[Happened]], None]  # called every second of a run, with all that was done so far
 
 
 class RunResult(msgspec.Struct, frozen=True):

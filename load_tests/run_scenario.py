@@ -16,13 +16,14 @@ from load_tests import dashboard_fleet, edge_driver
 from load_tests.checker import check
 from load_tests.children import Child
 from load_tests.dashboard_fleet import FleetReport, FleetWish
-from load_tests.edge_driver import DRAIN_S, Driven, Plan
+from load_tests.driver_desk import DriverDesk
+from load_tests.edge_driver import DRAIN_S, Driven, Plan, Progress
 from load_tests.histogram import Histogram
 from load_tests.history import Acknowledged, Operation, Sent
 from load_tests.machine import this_machine
 from load_tests.read_back import install_witness, read_back
 from load_tests.results import percentile
-from load_tests.run_result import Happened, RunResult, Second
+from load_tests.run_result import Happened, Look, RunResult, Second
 from load_tests.scenarios import Scenario, Schedule, rates
 from load_tests.stack import Stack, stack
 from load_tests.verdict import judge, summed
@@ -34,8 +35,8 @@ LIVE_S = 90.0  # seconds in which all dashboards must be there
 SESSION = "run"
 
 
-def run(scenario: Scenario, seed: int, tell: Callable[[str], None]) -> RunResult:
-    """Run it. `tell` gets a line every second. Raises StartError when the stack or a driver fails."""
+def run(scenario: Scenario, seed: int, tell: Callable[[str], None], look: Look) -> RunResult:
+    """Run it. `tell` gets a line about every step, `look` what every second shows. Raises StartError when the stack or a driver fails."""
     load_before = os.getloadavg()[0]
     schedule = Schedule(rates(scenario))
     pool = walk(seed, scenario.objects, schedule.total() + 1)
@@ -56,14 +57,10 @@ def run(scenario: Scenario, seed: int, tell: Callable[[str], None]) -> RunResult
                 Plan(running.host, running.port, running.token(), SESSION, sockets, scenario.fps, 0.0, scenario.duration_s, rates(scenario))
             )
         fleet = children.enter_context(_fleet(running, scenario.dashboards)) if scenario.dashboards else None
-        for driver in drivers:
-            driver.ask("go")  # answers ``window`` at once
-        seconds, reports, happened = _look_on(running, scenario, fleet, schedule, len(names), tell)
-        driven: list[Driven] = []
-        for driver in drivers:
-            if driver.hear(scenario.duration_s + DRAIN_S) != "over":
-                raise StartError("a driver process lost its place")
-            driven.append(driver.hear(2 * DRAIN_S))
+        desk = DriverDesk(drivers)
+        desk.begin()
+        seconds, reports, happened = _look_on(running, scenario, fleet, schedule, len(names), desk, look)
+        driven = desk.finish(scenario.duration_s + 3 * DRAIN_S)
         if fleet is not None:
             time.sleep(LOOK_S)  # what was committed last is under way to the dashboards
             reports.append(fleet.report())
@@ -111,15 +108,16 @@ def _fleet(running: Stack, clients: int) -> Iterator[_Fleet]:
 
 
 def _look_on(
-    running: Stack, scenario: Scenario, fleet: _Fleet | None, schedule: Schedule, cameras: int, tell: Callable[[str], None]
-) -> tuple[list[Second], list[FleetReport], list[Happened]]:
+    running: Stack, scenario: Scenario, fleet: _Fleet | None, schedule: Schedule, cameras: int, desk: DriverDesk,
+    look: Look,
+) -> tuple[list[Second], list[FleetReport], list[Happened]]:  # fmt: skip
     """A look every second until the end of the run; acts at their times."""
     seconds: list[Second] = []
     reports: list[FleetReport] = []
     happened: list[Happened] = []
     acts = sorted(scenario.acts, key=lambda act: act.at)
     began = before = time.perf_counter()
-    used = running.cpu_s()
+    used, told = running.cpu_s(), Progress()
     for number in range(1, math.ceil(scenario.duration_s / LOOK_S) + 1):
         time.sleep(max(0.0, min(began + number * LOOK_S, began + scenario.duration_s) - time.perf_counter()))
         now = time.perf_counter()
@@ -134,15 +132,17 @@ def _look_on(
             reports.append(report)
         at_s = now - began
         due = (schedule.due(at_s) - schedule.due(max(0.0, at_s - LOOK_S))) * cameras / LOOK_S
+        progress, took_s = desk.look(), now - before
+        acked = Histogram(progress.latency)
         found = Second(
-            round(at_s, 2), due, age_p99_s=percentile(sorted(report.ages), 0.99) if report else 0.0, live=report.live if report else 0,
-            cpu=cores, rss=running.rss_bytes(),
+            round(at_s, 2), due, (progress.acked - told.acked) / took_s, acked.percentile(0.5), acked.percentile(0.99),
+            percentile(sorted(report.ages), 0.99) if report else 0.0, report.live if report else 0, cores, running.rss_bytes(),
+            (progress.sent - told.sent) / took_s, report.events / took_s if report else 0.0, sum(one.gaps for one in reports),
+            progress.credits, progress.waiting, round(progress.oldest_s, 3),
         )  # fmt: skip
         seconds.append(found)
-        used, before = cpu, now
-        parts = "  ".join(f"{kind} {cores[kind]:.2f}c {found.rss.get(kind, 0) / 2**20:.0f}M" for kind in sorted(cores))
-        tell(f"{at_s:6.1f} s  due {due:7.0f}/s  dashboards {found.live} p99 {found.age_p99_s * 1e3:.0f} ms  gaps "
-             f"{sum(r.gaps for r in reports)}  {parts}")  # fmt: skip
+        look(found, happened)
+        used, before, told = cpu, now, progress
     return seconds, reports, happened
 
 
