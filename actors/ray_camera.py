@@ -7,7 +7,7 @@ and stop answer even when the loop that does the work is stuck (Ray documentatio
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -174,11 +174,17 @@ class CameraProcess:
         kill(self._handle)
 
 
-def start(settings_path: str, name: str, *, namespace: str, slots: int, call_timeout_s: float = 5.0) -> CameraProcess:
-    """Create the process `name`; `open` it next. `slots` camera slots are taken where the cluster has such a resource (0: none)."""
+def start(
+    settings_path: str, name: str, *, namespace: str, slots: int, placed: Mapping[str, Any] | None = None, call_timeout_s: float = 5.0
+) -> CameraProcess:  # fmt: skip
+    """Create the process `name`; `open` it next. `slots` camera slots are taken where the cluster has such a resource (0: none).
+
+    `placed` are Ray options that say where.
+    """
     options: dict[str, Any] = {
         "name": name, "namespace": namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": 0, "max_task_retries": 0,
         "max_concurrency": MAX_CALLS, "enable_task_events": False,
+        **(placed or {}),
     }  # fmt: skip
     if slots:
         options["resources"] = {CAMERA_SLOT: slots}

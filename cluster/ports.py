@@ -47,6 +47,7 @@ class CameraProcess(Process, Protocol):
 class NodeView(msgspec.Struct, frozen=True):
     """A machine of the cluster. `id`: Ray's, hex. `slots`: cameras it has room for, 0 where nobody counts them. `draining`: Ray lets it go.
 
+    `alive`: its raylet answered just now. Ray takes half a minute to give up a frozen node: place nothing new where this is False.
     `cores_used` and `memory_used` are shares in 0..1 where they are known, else 0.
     """
 

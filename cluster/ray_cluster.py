@@ -2,7 +2,6 @@
 
 import logging
 import os
-from typing import Any
 
 import ray
 import ray.exceptions
@@ -10,7 +9,6 @@ import ray.util
 
 from actors.core.errors import ConfigError, Unavailable
 from actors.core.settings import RaySettings
-from cluster.ports import NodeView
 
 
 def connect(settings: RaySettings) -> None:
@@ -42,23 +40,6 @@ def cores() -> int:
 def has_resource(name: str) -> bool:
     """True when some node of the cluster has this custom resource."""
     return _resources().get(name, 0.0) > 0.0
-
-
-def nodes(slot: str) -> list[NodeView]:
-    """The living nodes; `slot` is the resource that counts cameras. Raises Unavailable."""
-    try:
-        found = ray.nodes()  # type: ignore[no-untyped-call]
-    except ray.exceptions.RayError as error:
-        raise Unavailable(f"Ray does not tell its nodes: {type(error).__name__}") from error
-    return [_node(node, slot) for node in found if node["Alive"]]
-
-
-def _node(node: dict[str, Any], slot: str) -> NodeView:
-    has: dict[str, float] = node["Resources"]
-    return NodeView(
-        node["NodeID"], node["NodeManagerAddress"], cores=has.get("CPU", 0.0), memory_bytes=int(has.get("memory", 0)),
-        slots=int(has.get(slot, 0)), alive=True, head="node:__internal_head__" in has,
-    )  # fmt: skip
 
 
 def named_actors(namespace: str) -> list[str]:

@@ -9,7 +9,7 @@ from actors import ray_camera
 from actors.core.errors import Conflict, EyrieError, Unavailable
 from actors.core.settings import Settings
 from actors.ray_camera import CameraProcess
-from cluster import ray_cluster
+from cluster import ray_cluster, ray_nodes
 from cluster.ports import NodeView, Process
 from hub import ray_hub
 from policy import ray_policy
@@ -80,7 +80,7 @@ class RayMachine:
 
     async def nodes(self) -> list[NodeView]:
         """See the port."""
-        return await asyncio.to_thread(ray_cluster.nodes, ray_camera.CAMERA_SLOT)
+        return await ray_nodes.nodes()
 
     async def services(self) -> list[str]:
         """See the port."""
@@ -88,15 +88,19 @@ class RayMachine:
         return [name for name in named if name.startswith(("hub-", "policy-"))]
 
     async def request_resources(self, cameras: int) -> None:
-        """See the port. A private head of one machine cannot grow."""
+        """See the port."""
+        await ray_nodes.request(cameras)
 
     async def release_node(self, node: str, deadline_s: float) -> None:
-        """See the port. A private head of one machine is never let go."""
+        """See the port."""
+        await ray_nodes.release(node, deadline_s)
 
     def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
         """See the port."""
-        timeout_s = self._settings.hub.call_timeout_s
-        return ray_camera.start(self._path, name, namespace=self._namespace, slots=cameras if self._slots else 0, call_timeout_s=timeout_s)
+        timeout_s, slots = self._settings.hub.call_timeout_s, cameras if self._slots else 0
+        return ray_camera.start(
+            self._path, name, namespace=self._namespace, slots=slots, placed=ray_nodes.bound_to(node), call_timeout_s=timeout_s
+        )
 
     async def find_cameras(self, name: str) -> CameraProcess | None:
         """See the port."""
@@ -105,7 +109,7 @@ class RayMachine:
     async def start_hub(self, index: int, node: str = "") -> Process:
         """See the port."""
         try:
-            return ray_hub.start(self._path, index, namespace=self._namespace)
+            return ray_hub.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node))
         except Conflict:
             living = await ray_hub.attach(index, namespace=self._namespace)
             if living is None:
@@ -115,7 +119,7 @@ class RayMachine:
     async def start_policy(self, index: int, node: str = "") -> Process:
         """See the port."""
         try:
-            return Watched(ray_policy.start(self._path, index, namespace=self._namespace))
+            return Watched(ray_policy.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node)))
         except Conflict:
             living = await asyncio.to_thread(ray_policy.find, index, namespace=self._namespace)
             if living is None:

@@ -6,6 +6,7 @@ busy.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -111,14 +112,15 @@ def name_of(index: int) -> str:
     return f"hub-{index}"
 
 
-def start(settings_path: str, index: int, *, namespace: str | None = None) -> HubHandle:
-    """Create hub `index` (by default in the namespace of who asks); `open` it next.
+def start(settings_path: str, index: int, *, namespace: str | None = None, placed: Mapping[str, Any] | None = None) -> HubHandle:
+    """Create hub `index` (by default in the namespace of who asks); `open` it next. `placed` are Ray options that say where.
 
     Raises Conflict when an actor of that name still lives, Unavailable when Ray is away.
     """
     options: dict[str, Any] = {
         "name": name_of(index), "namespace": namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": 0, "max_task_retries": 0,
         "max_concurrency": MAX_CALLS, "enable_task_events": False,
+        **(placed or {}),
     }  # fmt: skip
     try:
         actor = ray.remote(concurrency_groups={"control": 4})(RayHub)  # type: ignore[call-overload]

@@ -7,6 +7,7 @@ One replica per index, named ``policy-<index>``: detached, no CPU reserved, neve
 import asyncio
 import itertools
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -116,11 +117,15 @@ def name_of(index: int) -> str:
     return f"policy-{index}"
 
 
-def start(settings_path: str, index: int, *, namespace: str) -> PolicyHandle:
-    """Create replica `index`; `open` it next. Raises Conflict when an actor of that name still lives, Unavailable when Ray is away."""
+def start(settings_path: str, index: int, *, namespace: str, placed: Mapping[str, Any] | None = None) -> PolicyHandle:
+    """Create replica `index`; `open` it next. `placed` are Ray options that say where.
+
+    Raises Conflict when an actor of that name still lives, Unavailable when Ray is away.
+    """
     options: dict[str, Any] = {
         "name": name_of(index), "namespace": namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": 0, "max_task_retries": 0,
         "max_concurrency": 1,
+        **(placed or {}),
     }  # fmt: skip
     try:
         handle = ray.remote(RayPolicy).options(**options).remote(settings_path, name_of(index))
