@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from actors.core.errors import Forbidden, NotFound, Unavailable
+from actors.core.errors import Expired, Forbidden, NotFound, Unauthorized, Unavailable
 from hub import wishes
 from hub.camera_cache import CameraCache
 from hub.channels import Channel
+from hub.limiter import Limiter, place
 from hub.views import View
 from hub.wishes import Wish
 from policy import questions
@@ -15,6 +16,7 @@ from policy.guard import POLICY_STALE, POLICY_UNAVAILABLE
 from policy.ports import Decider, Decision, Principal, Question
 from policy.questions import Scope
 from policy.revocations import Revocations
+from policy.tokens import claimed_subject
 
 TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that ask for it after that
 
@@ -34,8 +36,11 @@ class Verifies(Protocol):
 class Access:
     """Tokens and decisions. `revocations` is replaced whole whenever they change."""
 
-    def __init__(self, verifier: Verifies, decider: Decider, cameras: CameraCache, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, verifier: Verifies, decider: Decider, cameras: CameraCache, limiter: Limiter, now_s: Callable[[], float] = time.time
+    ) -> None:
         self.revocations = Revocations()
+        self.limiter = limiter
         self.now_s = now_s
         self._verifier = verifier
         self._decider = decider
@@ -45,6 +50,23 @@ class Access:
         """The user behind a token. Raises Unauthorized or Expired."""
         principal = self._verifier.verify(token, typ="user", now_s=self.now_s())
         self.revocations.require(principal)
+        return principal
+
+    async def identify(self, token: object, address: str) -> Principal:
+        """The same, with failures of `address` counted. Raises also TooMany, for one too many of them."""
+        try:
+            return self.verify(token)
+        except Expired:
+            raise
+        except Unauthorized:
+            await self.limiter.failed(place(address), claimed_subject(token))
+            raise
+
+    async def identify_request(self, token: object, address: str) -> Principal:
+        """The user behind a REST request of `address`, with the request counted. Raises also TooMany."""
+        self.limiter.check("address_requests", place(address))
+        principal = await self.identify(token, address)
+        await self.limiter.take(("user_requests", principal.sub), ("address_requests", place(address)))
         return principal
 
     def ttl_s(self, principal: Principal) -> float:

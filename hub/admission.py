@@ -8,6 +8,7 @@ from collections import Counter
 
 import msgspec
 
+from actors.core.buckets import Bucket
 from actors.core.settings import HubSettings
 
 HUB_FULL = "hub"
@@ -16,27 +17,6 @@ TOO_FAST = "rate"
 USER_FULL = "user"
 DRAINING = "draining"
 MAX_RETRY_S = 30
-
-
-class Bucket:
-    """A token bucket: `rate` a second, at most `burst` at once."""
-
-    __slots__ = ("_at", "_tokens", "burst", "rate")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self.rate = rate
-        self.burst = burst
-        self._tokens = burst
-        self._at = now
-
-    def take(self, now: float) -> bool:
-        """One token, if there is one."""
-        self._tokens = min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class Denied(msgspec.Struct, frozen=True):

@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.core.settings import Settings
 from actors.ports import Directory
+from hub.limiter import Limiter
 from policy.ports import Decider, Principal
 from policy.tokens import Verifier
 from storage.audit_ports import AuditLog
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
+from storage.limit_ports import Buckets
 from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Registry
 
@@ -72,7 +74,8 @@ def _none_revoked(_principal: Principal) -> bool:
 
 @dataclass(slots=True)
 class HubContext:
-    """`hub_name` is unique per incarnation of a hub. `revoked` answers from the revocations polled last."""
+    """`hub_name` is unique per incarnation of a hub. `revoked` answers from the revocations polled last. Without `buckets` the hub keeps
+    the limits by itself."""
 
     settings: Settings
     stores: HubStores
@@ -82,3 +85,8 @@ class HubContext:
     hub_name: str
     revoked: Callable[[Principal], bool] = _none_revoked
     now_s: Callable[[], float] = time.time
+    buckets: Buckets | None = None
+    limiter: Limiter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.limiter = Limiter(self.settings.limits, self.settings.hub.replicas, self.buckets)

@@ -2,11 +2,13 @@
 
 from collections import OrderedDict
 
-from actors.core.errors import EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
+from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
 from hub.context import HubContext
+from hub.limiter import place
 from policy import questions
 from policy.auditor import Auditor
 from policy.ports import Decision, Principal
+from policy.tokens import claimed_subject
 
 MAX_PLACES = 10_000  # cameras whose site and tags are remembered
 PLACE_S = 30.0  # seconds they are remembered
@@ -31,6 +33,16 @@ class EdgeAccess:
         if self._context.revoked(principal):
             raise Unauthorized("the token was revoked")
         return principal
+
+    async def identify(self, token: str | None, address: str) -> Principal:
+        """The same, with failures of `address` counted. Raises also TooMany, for one too many of them."""
+        try:
+            return self.principal(token)
+        except Expired:
+            raise
+        except Unauthorized:
+            await self._context.limiter.failed(place(address), claimed_subject(token))
+            raise
 
     async def admit(self, principal: Principal, camera: str) -> None:
         """Return when this principal may send `camera`; an unknown camera that policy allows is registered where settings say so.

@@ -1,7 +1,7 @@
 """The edge side's routes for the hub's app: ``/v1/edge`` and HTTP ingest."""
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -36,7 +36,8 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
     if node.stopping:
         raise Unavailable("this hub stops", retry_after_s=1.0)
     camera = require_id(request.path_params["camera"], "camera")
-    principal = node.access.principal(bearer(request.headers.get("authorization")))
+    principal = await node.access.identify(bearer(request.headers.get("authorization")), address_of(request))
+    await node.context.limiter.take(("device_posts", principal.sub))
     await node.access.admit(principal, camera)
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and kind not in MSGPACK_TYPES:
@@ -49,6 +50,11 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
     ingest.sweep()
     answer = await ingest.post(camera, bytes(body), packed=kind != "application/json")
     return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Where it comes from."""
+    return connection.client.host if connection.client is not None else ""
 
 
 def problem(error: EyrieError) -> Response:

@@ -44,7 +44,7 @@ async def serve_edge(node: EdgeNode, websocket: WebSocket) -> None:
         await websocket.close(TooMany.close_code, "too many edge sockets on this hub or from this address; come back later")
         return
     try:
-        await _EdgeSocket(node, websocket, "json" if chosen == SUBPROTOCOL_JSON else "msgpack").run()
+        await _EdgeSocket(node, websocket, address, "json" if chosen == SUBPROTOCOL_JSON else "msgpack").run()
     finally:
         node.left(address)
 
@@ -63,9 +63,10 @@ def wall_us() -> int:
 
 
 class _EdgeSocket:
-    def __init__(self, node: EdgeNode, websocket: WebSocket, form: Format) -> None:
+    def __init__(self, node: EdgeNode, websocket: WebSocket, address: str, form: Format) -> None:
         self._node = node
         self._websocket = websocket
+        self._address = address
         self._form: Format = form
         self._token = bearer(websocket.headers.get("authorization"))
         self._principals: dict[str, Principal] = {}
@@ -145,7 +146,8 @@ class _EdgeSocket:
     async def _authorize(self, hello: Hello) -> None:
         now, camera = time.monotonic(), hello.camera
         try:
-            principal = self._node.access.principal(hello.token or self._token)
+            principal = await self._node.access.identify(hello.token or self._token, self._address)
+            await self._node.context.limiter.take(("device_hellos", principal.sub))
             await self._node.access.admit(principal, camera)
         except EyrieError as error:
             if isinstance(error, Unauthorized):

@@ -8,8 +8,8 @@ import time
 
 import msgspec
 
+from actors.core.buckets import Bucket
 from actors.core.errors import NotFound, TooMany
-from hub.admission import Bucket
 from hub.dashboard import Dashboard
 from storage.ports import Broker
 

@@ -20,6 +20,7 @@ from policy.tokens import Verifier, longest_life_s
 from policy.watch import PolicyWatch
 from storage.fleet_ports import PolicyMarks
 from storage.redis_broker import RedisBroker
+from storage.redis_buckets import RedisBuckets
 from storage.redis_channels import RedisChannels
 from storage.stores import Stores, open_broker, open_stores
 
@@ -43,6 +44,7 @@ class HubActor:
         self._gate: Gate | None = None
         self._hub: Hub | None = None
         self._channels: RedisChannels | None = None
+        self._buckets: RedisBuckets | None = None
         self._watching: asyncio.Task[None] | None = None
         self._keys: KeyWatch | None = None
 
@@ -68,7 +70,8 @@ class HubActor:
         watch = PolicyWatch(read, gate, settings.policy)
         verifier = await asyncio.to_thread(Verifier, settings.auth)  # its keys may come by HTTP
         self._keys = KeyWatch(verifier, settings.auth)
-        context = HubContext(settings, stores, verifier, gate, self._directory, self.name)
+        self._buckets = RedisBuckets(settings.redis, name=self.name)
+        context = HubContext(settings, stores, verifier, gate, self._directory, self.name, buckets=self._buckets)
         plain = await self._open_plain()
         self._hub = hub = Hub(context, self._broker, instance=self._instance, policy_current=self._policy_current, plain=plain)
         hub.policy_behind = lambda: gate.behind
@@ -114,14 +117,14 @@ class HubActor:
             await self._keys.stop()
         if self._gate is not None:
             await self._gate.close()
-        for opened in (self._channels, self._broker, self._stores):
+        for opened in (self._buckets, self._channels, self._broker, self._stores):
             try:
                 if opened is not None:
                     await opened.close()
             except EyrieError as error:
                 log.warning("hub %s could not close a store: %s", self.name, error)
                 tidy = False
-        self._hub = self._keys = self._watching = self._gate = self._broker = self._stores = None
+        self._hub = self._buckets = self._keys = self._watching = self._gate = self._broker = self._stores = None
         return tidy
 
     def _policy_current(self) -> str | None:

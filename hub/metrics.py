@@ -68,6 +68,10 @@ class NodeCollector(Collector):
         yield _counters("eyrie_hub_recoveries", "Recoveries asked for, by outcome.", ("lane", "outcome"), node.stats.recoveries.items())
         refused = [((reason,), count) for reason, count in node.admission.refused.items()]
         yield _counters("eyrie_hub_admission_refused", "Connections not admitted, by the limit.", ("reason",), refused)
+        limiter = node.access.limiter
+        limited = [((scope,), count) for scope, count in limiter.refused.items()]
+        yield _counters("eyrie_hub_limited", "Refused for coming too often, by the limit.", ("scope",), limited)
+        yield CounterMetricFamily("eyrie_hub_limits_alone", "Limits kept without Redis, by this hub's share.", value=limiter.alone)
         latency = HistogramMetricFamily(
             "eyrie_hub_latency_seconds", "How long messages took, by lane and stage (a sample).", labels=["lane", "stage"]
         )

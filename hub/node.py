@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
+from actors.core.errors import EyrieError, Forbidden, NotFound
 from actors.core.settings import Settings
-from hub import canary, centrifuge_errors, channels, close_codes, drain, loose_admission, origins, views, wishes
+from hub import canary, centrifuge_errors, channels, close_codes, drain, greetings, loose_admission, origins, views, wishes
 from hub.access import Access
 from hub.actions import Action, Authorize, Fail, Join, Operate, ReadHistory, Renew, Reply, Shut
 from hub.admission import Admission
@@ -143,25 +143,21 @@ class Node:
         if self.plain is not None and (admitted := await loose_admission.admit(self.plain, self.admission, dashboard, action)) is not None:
             return admitted
         try:
-            principal = self.access.verify(action.request.token)
+            principal = await self.access.identify(action.request.token, dashboard.address)
             turn = self.reviews.turn
+            await self.access.limiter.take(("user_connects", principal.sub))
             await self.access.require_connect(principal)
             self.access.revocations.require(principal)
-        except Expired:
-            return [Fail(action.id, centrifuge_errors.TOKEN_EXPIRED)]
-        except Unauthorized as error:
+        except EyrieError as error:
             log.info("dashboard %s: %s", dashboard.session.client, error.detail)
-            return [Shut(close_codes.INVALID_TOKEN)]
-        except Forbidden:
-            return [Shut(close_codes.PERMISSION_DENIED)]
-        except Unavailable:
-            return [Shut(close_codes.POLICY_UNAVAILABLE)]
+            return [greetings.refusal(action.id, error)]
         if dashboard.closing or dashboard not in self.dashboards:
             return []
         if not self.admission.named(principal.sub):
             log.info("dashboard %s: %s has too many connections", dashboard.session.client, principal.sub)
             return [Shut(close_codes.CONNECTION_LIMIT)]
         dashboard.principal = principal
+        dashboard.session.may_ask = self.access.limiter.commands(principal.sub)
         self.reviews.if_older(dashboard, turn)
         return dashboard.session.connected(action.id, self.access.ttl_s(principal), time.monotonic())
 
@@ -181,11 +177,9 @@ class Node:
         if self.plain is not None and (renewed := loose_admission.renew(self.plain, dashboard, action)) is not None:
             return renewed
         try:
-            principal = self.access.verify(action.token)
-        except Expired:
-            return [Fail(action.id, centrifuge_errors.TOKEN_EXPIRED)]
-        except Unauthorized:
-            return [Shut(close_codes.INVALID_TOKEN)]
+            principal = await self.access.identify(action.token, dashboard.address)
+        except EyrieError as error:
+            return [greetings.refusal(action.id, error)]
         if dashboard.principal is None or principal.sub != dashboard.principal.sub:
             return [Shut(close_codes.INVALID_TOKEN)]
         dashboard.principal = principal

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from actors.core.errors import BadInput, EyrieError, NoPrecondition, StaleTag
 from actors.core.identifiers import is_id
 from hub.access import Access
-from hub.edge_routes import problem
+from hub.edge_routes import address_of, problem
 from hub.edge_socket import bearer
 from policy.ports import Principal
 
@@ -29,7 +29,7 @@ def route(access: Access, path: str, **handlers: Handler) -> Route:
 
     async def endpoint(request: Request) -> Response:
         try:
-            principal = access.verify(bearer(request.headers.get("authorization")))
+            principal = await access.identify_request(bearer(request.headers.get("authorization")), address_of(request))
             method = request.method.lower()
             return await handlers["get" if method == "head" else method](request, principal)
         except EyrieError as error:

@@ -19,11 +19,12 @@ from typing import Any
 import msgspec
 import uvloop
 
-from actors.core.settings import CameraSettings, HubSettings, Settings
+from actors.core.settings import CameraSettings, HubSettings, LimitsSettings, Settings
 from hub import frames
 from hub.access import Access
 from hub.camera_cache import CameraCache
 from hub.fanout import Group
+from hub.limiter import Limiter
 from hub.node import Node
 from hub.server import HubServer
 from load_tests.fanout_receiver import STAMP_DIGITS, Wish
@@ -251,9 +252,9 @@ async def _hub() -> tuple[Node, HubServer, socket.socket]:
     hub = HubSettings(port=0, ping_s=3600.0, max_message_bytes=65_536, connections_burst=100_000, max_connections_per_user=100_000)
     settings = Settings(hub=hub, camera=CameraSettings(wall_hz=0.001))
     cameras = CameraCache(_Records(records))
-    node = Node(
-        settings, name="bench", access=Access(_Everybody(), _Everybody(), cameras), cameras=cameras, broker=_Silence(), events=_NoEvents()
-    )  # fmt: skip
+    limiter = Limiter(LimitsSettings(user_connects_burst=100_000), 1, None)
+    access = Access(_Everybody(), _Everybody(), cameras, limiter)
+    node = Node(settings, name="bench", access=access, cameras=cameras, broker=_Silence(), events=_NoEvents())
     node.start()
     server = HubServer(_no_app, node, hub)
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)

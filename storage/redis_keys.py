@@ -12,6 +12,7 @@ All keys of a site share the hash tag ``{site}``, so that its scripts run on one
     eyrie:{site}:wall              channel summaries, heartbeats and events of the site
     eyrie:{site}:live:<camera>     channel states
     eyrie:canary:<hub>             channel what a hub sends to itself
+    eyrie:limit:<name>             hash    tokens, at (microseconds since 1970): a bucket of `hub.limiter`
 
 A payload is the MessagePack of `storage.ports.Publication` as an array. Of events the script alone knows the site offset, of summaries and
 heartbeats which entries pass the fence; so the publisher sends such a payload in parts whose concatenation is plain MessagePack, and
@@ -89,6 +90,11 @@ def live_channel(site: str, camera: str) -> str:
 def canary_channel(name: str) -> str:
     """Channel of what the hub `name` sends to itself."""
     return f"eyrie:canary:{name}"
+
+
+def bucket(name: str) -> str:
+    """Key of a token bucket."""
+    return f"eyrie:limit:{name}"
 
 
 def encode_canary(name: str, body: bytes) -> bytes:

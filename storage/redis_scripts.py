@@ -10,7 +10,7 @@ from actors.core.errors import Unavailable
 from storage.redis_link import Command, RedisLink
 from storage.statements import lua
 
-NAMES = ("fence", "states", "events", "entries", "marks", "history", "channel_publish", "channel_history")
+NAMES = ("fence", "states", "events", "entries", "marks", "history", "channel_publish", "channel_history", "bucket")
 
 
 def call_of(script: str, keys: Sequence[str], arguments: Sequence[str | int | bytes]) -> Command:

@@ -15,6 +15,7 @@ from actors.core.errors import ConfigError
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 ChannelKind = Literal["camera", "site", "fleet", "events:camera", "events:site", "events:fleet"]
+PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
@@ -166,10 +167,37 @@ class HubSettings(_Section, frozen=True):
     max_connections_per_user: Count = 1_000
     max_edge_sockets: Count = 10_000
     max_edge_sockets_per_address: Count = 2_000
-    connections_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 500.0
+    connections_per_s: PerSecond = 500.0
     connections_burst: Count = 2_000
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 5.0
     compatibility_file: str = ""
+
+
+class LimitsSettings(_Section, frozen=True):
+    """How often a user, a device (an edge token's subject) or an address may do something, over all hubs together.
+
+    `…_per_s`, and `…_burst` at once. Beyond it: 429 with Retry-After, for a hello close code 4008, for a dashboard close code 3013, for its
+    commands (each hub counts them for itself) error 111. `failures` are tokens that are not good; only further ones are refused for them.
+    The buckets are in Redis; while it does not answer within `timeout_s` each of `hub.replicas` hubs goes on with its share.
+    """
+
+    user_connects_per_s: PerSecond = 100.0
+    user_connects_burst: Count = 2_000
+    user_commands_per_s: PerSecond = 1_000.0
+    user_commands_burst: Count = 50_000
+    user_requests_per_s: PerSecond = 500.0
+    user_requests_burst: Count = 5_000
+    address_requests_per_s: PerSecond = 1_000.0
+    address_requests_burst: Count = 10_000
+    device_hellos_per_s: PerSecond = 500.0
+    device_hellos_burst: Count = 10_000
+    device_posts_per_s: PerSecond = 500.0
+    device_posts_burst: Count = 5_000
+    address_failures_per_s: PerSecond = 5.0
+    address_failures_burst: Count = 300
+    subject_failures_per_s: PerSecond = 1.0
+    subject_failures_burst: Count = 100
+    timeout_s: Seconds = 0.25
 
 
 class ChannelsSettings(_Section, frozen=True):
@@ -223,6 +251,7 @@ class Settings(_Section, frozen=True):
     events: EventsSettings = EventsSettings()
     channels: ChannelsSettings = ChannelsSettings()
     hub: HubSettings = HubSettings()
+    limits: LimitsSettings = LimitsSettings()
     cluster: ClusterSettings = ClusterSettings()
     simulate: SimulateSettings = SimulateSettings()
     log: LogSettings = LogSettings()

@@ -14,7 +14,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from actors.core.events import published
-from actors.core.settings import AuthSettings, CameraSettings, ChannelsSettings, HubSettings, PolicySettings, Settings
+from actors.core.settings import AuthSettings, CameraSettings, ChannelsSettings, HubSettings, LimitsSettings, PolicySettings, Settings
 from actors.ports import ActorHandle, Directory
 from hub.assembly import Hub
 from hub.channel_desk import ChannelDesk
@@ -23,6 +23,7 @@ from policy.keys import ensure_secret
 from policy.ports import Decision, Question
 from policy.tokens import Verifier, issue
 from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
+from storage.limit_ports import Buckets
 from storage.policy_ports import Audit
 from storage.ports import EventRow, LiveEvent, LiveState, LiveSummary
 from tests.support.memory_audit_log import MemoryAuditLog
@@ -288,6 +289,8 @@ async def running_hub(
     name: str = "hub-test",
     directory: Directory | None = None,
     plain: ChannelDesk | None = None,
+    limits: LimitsSettings | None = None,
+    buckets: Buckets | None = None,
 ) -> AsyncIterator[TestHub]:
     """Start a hub on a free port and stop it. `folder` keeps its token secret."""
     memory = memory or memory_stores()
@@ -295,11 +298,11 @@ async def running_hub(
     ensure_secret(folder / "policy.secret")
     settings = Settings(
         hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0), channels=channels or ChannelsSettings(),
-        policy=PolicySettings(key_file=str(folder / "policy.secret")),
+        limits=limits or LimitsSettings(), policy=PolicySettings(key_file=str(folder / "policy.secret")),
     )  # fmt: skip
     policy = Policy()
     broker = memory.broker()
-    context = HubContext(settings, _Stores(memory), Verifier(auth), policy, directory or NoActors(), name)
+    context = HubContext(settings, _Stores(memory), Verifier(auth), policy, directory or NoActors(), name, buckets=buckets)
     made = Hub(context, broker, instance="test", plain=plain)
     await made.start()
     try:

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from actors.core.buckets import Bucket
 from actors.core.settings import HubSettings
-from hub.admission import Bucket
 from hub.fallback_codecs import PROTOBUF_STREAM
 from hub.http_protocol import BoundedHttp
 from tests.support.hub import TestHub, running_hub

@@ -4,21 +4,12 @@ import msgspec
 
 from actors.core.settings import HubSettings
 from hub import drain
-from hub.admission import ADDRESS_FULL, DRAINING, HUB_FULL, TOO_FAST, USER_FULL, Admission, Bucket
+from hub.admission import ADDRESS_FULL, DRAINING, HUB_FULL, TOO_FAST, USER_FULL, Admission
 from hub.close_codes import MAX_REASON_BYTES
 
 
 def admission(**limits: int) -> Admission:
     return Admission(msgspec.convert(limits, HubSettings), 0.0)
-
-
-def test_a_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
-    bucket = Bucket(10.0, 5.0, 0.0)
-    assert [bucket.take(0.0) for _ in range(6)] == [True] * 5 + [False]
-    assert [bucket.take(0.1), bucket.take(0.1)] == [True, False]
-    given = sum(bucket.take(0.2 + step / 100) for step in range(200))
-    assert 19 <= given <= 21, "10 a second over two seconds"
-    assert sum(bucket.take(60.0) for _ in range(9)) == 5, "never more than the burst"
 
 
 def test_each_limit_has_its_reason() -> None:

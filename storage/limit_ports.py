@@ -1,0 +1,32 @@
+"""What is asked of storage about limits that all hubs keep together: token buckets by name.
+
+The rules of `storage.ports` hold here too.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Take at most `want` tokens of the bucket `name`, which gets `rate` a second and holds `burst`."""
+
+    name: str
+    rate: float
+    burst: int
+    want: int = 1
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """`given` tokens; after `retry_s` seconds there is one more."""
+
+    given: int
+    retry_s: float
+
+
+class Buckets(Protocol):
+    """Token buckets that every hub takes from. A bucket nobody has used for as long as it takes to fill is full, and forgotten."""
+
+    async def take(self, asks: Sequence[Ask]) -> list[Grant]:
+        """One grant each, in order, in one round trip. Raises Unavailable, or UnknownOutcome: the tokens may be gone."""

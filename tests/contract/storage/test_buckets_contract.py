@@ -1,0 +1,48 @@
+"""`storage.limit_ports.Buckets`: the double and Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from storage.limit_ports import Ask, Buckets
+from storage.redis_buckets import RedisBuckets
+from tests.support.memory_buckets import MemoryBuckets
+from tests.support.store_fixtures import Servers, wipe
+
+
+@pytest.fixture(params=["double", "real"])
+async def hubs(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[tuple[Buckets, Buckets]]:
+    """Two hubs' ways to the same buckets."""
+    if request.param == "double":
+        memory = MemoryBuckets()
+        yield memory, memory
+        return
+    await wipe(servers.settings)
+    first, second = (RedisBuckets(servers.settings.redis, name=name) for name in ("one", "two"))
+    yield first, second
+    await first.close()
+    await second.close()
+
+
+async def test_check_38_two_hubs_together_get_exactly_the_burst(hubs: tuple[Buckets, Buckets]) -> None:
+    ask = Ask("user_requests:ada", 0.01, 20)
+
+    async def many(buckets: Buckets) -> int:
+        return sum([(await buckets.take([ask]))[0].given for _ in range(20)])
+
+    assert sum(await asyncio.gather(many(hubs[0]), many(hubs[1]))) == 20
+    (grant,) = await hubs[1].take([ask])
+    assert grant.given == 0
+    assert 90 < grant.retry_s <= 100
+
+
+async def test_tokens_come_back_at_the_rate_and_a_part_of_what_is_wanted_is_given(hubs: tuple[Buckets, Buckets]) -> None:
+    assert [grant.given for grant in await hubs[0].take([Ask("a:x", 100.0, 5, 3), Ask("a:x", 100.0, 5, 3), Ask("a:y", 100.0, 5, 9)])] == [
+        3,
+        2,
+        5,
+    ]
+    await asyncio.sleep(0.1)
+    (grant,) = await hubs[1].take([Ask("a:x", 100.0, 5, 9)])
+    assert grant.given == 5, "ten would have come back; it holds five"
