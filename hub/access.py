@@ -1,5 +1,6 @@
 """Who may see what on this hub: tokens, decisions, and the view a decision grants. Sockets and REST ask here alike."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -17,7 +18,11 @@ from policy.ports import Decider, Decision, Principal, Question
 from policy.questions import Scope
 from policy.revocations import Revocations
 from policy.tokens import claimed_subject
+from storage.ports import CameraRecord
 
+log = logging.getLogger(__name__)
+
+NOT_THERE = "camera {} is not registered, or not yours to see"
 TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that ask for it after that
 
 Use = Literal["subscribe", "history"]
@@ -78,8 +83,21 @@ class Access:
         await self._require(questions.connect(principal, to="dashboard"))
 
     async def require(self, action: CameraAction, principal: Principal, camera: str, site: str, tags: Sequence[str] = ()) -> None:
-        """The same for an action on a camera."""
+        """The same for an action on a camera as it would become."""
         await self._require(questions.on_camera(action, principal, camera, site=site, tags=tags))
+
+    async def require_camera(self, action: CameraAction, principal: Principal, camera: str, record: CameraRecord | None) -> CameraRecord:
+        """`record` when `principal` may do `action` to it. Whoever may not gets the answer for a camera that is not there.
+
+        Raises Forbidden, and NotFound to who might do it to a camera at any site.
+        """
+        if record is not None:
+            decision = await self._ask(questions.on_camera(action, principal, camera, site=record.site, tags=record.tags))
+            if decision.allow:
+                return record
+            log.info("%s of camera %s is denied to %s: %s", action, camera, principal.sub, decision.reason)
+        await self._require(questions.on_camera(action, principal, camera, site=""))
+        raise NotFound(NOT_THERE.format(camera))
 
     async def require_site(self, action: Literal["registry.read", "registry.write"], principal: Principal, site: str) -> None:
         """The same for a whole site."""
@@ -98,19 +116,9 @@ class Access:
 
         `wish` narrows it; which cameras carry the tags it names is looked up again after :data:`TAGS_HOLD_S`.
 
-        Raises Forbidden, Unavailable, and NotFound for a camera that is not registered (only to who may see every camera there is).
+        Raises Forbidden, Unavailable, and NotFound as :meth:`require_camera` does.
         """
-        site = ""
-        tags: list[str] = []
-        found = True
-        if channel.scope == "camera":
-            record = await self._cameras.camera(channel.target)
-            found = record is not None
-            if record is not None:
-                site, tags = record.site, record.tags
-        decision = await self._require(questions.on_channel(use, principal, channel.scope, channel.target, site=site, tags=tags))
-        if not found:
-            raise NotFound(f"camera {channel.target} is not registered")
+        decision = await self._decision(use, principal, channel)
         exclude, until = await self._excluded(use, principal, channel, decision.valid_until)
         view = View(tuple(sorted(decision.redact)), exclude, decision.max_hz)
         if wish == wishes.NONE:
@@ -118,6 +126,19 @@ class Access:
         records = await self._cameras.cameras(channel.target or None) if wish.tags else []
         again = self.now_s() + TAGS_HOLD_S
         return wishes.narrowed(view, wish, channel, records), (again if until is None else min(until, again)) if wish.tags else until
+
+    async def _decision(self, use: Use, principal: Principal, channel: Channel) -> Decision:
+        record = await self._cameras.camera(channel.target) if channel.scope == "camera" else None
+        if record is not None:
+            question = questions.on_channel(use, principal, channel.scope, channel.target, site=record.site, tags=record.tags)
+            decision = await self._ask(question)
+            if decision.allow:
+                return decision
+            log.info("%s of camera %s is denied to %s: %s", use, channel.target, principal.sub, decision.reason)
+        decision = await self._require(questions.on_channel(use, principal, channel.scope, channel.target))
+        if channel.scope == "camera":
+            raise NotFound(NOT_THERE.format(channel.target))
+        return decision
 
     async def _excluded(self, use: Use, principal: Principal, channel: Channel, until: float | None) -> tuple[frozenset[str], float | None]:
         """The cameras that a wall or a site's events must not show (those whose tags policy has something to say about), and until when.

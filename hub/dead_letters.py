@@ -57,7 +57,7 @@ class DeadLetters:
             for row in rows:
                 after, seen = row.id, seen + 1
                 if row.camera not in allowed:
-                    allowed[row.camera] = await self._may_read(principal, row.camera)
+                    allowed[row.camera] = await self._may("deadletter.read", principal, row.camera)
                 if allowed[row.camera]:
                     found.append(_letter(row))
                     if len(found) == limit:
@@ -102,11 +102,11 @@ class DeadLetters:
         text = request.path_params["letter"]
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
         row = await self._letters.get(number)
-        # Who may not see letters at all learns nothing, not even which numbers there are.
-        await self._require(action, principal, "" if row is None else row.camera)
-        if row is None:
-            raise NotFound(f"there is no dead letter {text[:40]}", hint="GET /v1/dead-letters lists them.")
-        return row
+        if row is not None and await self._may(action, principal, row.camera):
+            return row
+        # Who may not see a letter learns nothing, not even which numbers there are.
+        await self._access.require_fleet(action, principal)
+        raise NotFound(f"there is no dead letter {text[:40]}", hint="GET /v1/dead-letters lists them.")
 
     async def _require(self, action: LetterAction, principal: Principal, camera: str) -> None:
         record = await self._registry.camera(camera) if is_id(camera) else None
@@ -115,9 +115,9 @@ class DeadLetters:
         else:
             await self._access.require(action, principal, camera, record.site, record.tags)
 
-    async def _may_read(self, principal: Principal, camera: str) -> bool:
+    async def _may(self, action: LetterAction, principal: Principal, camera: str) -> bool:
         try:
-            await self._require("deadletter.read", principal, camera)
+            await self._require(action, principal, camera)
         except Forbidden:
             return False
         return True

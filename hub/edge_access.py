@@ -1,5 +1,6 @@
 """Who may send a camera's observations: token, registry, policy (deny by default). Nothing else on the edge side decides access."""
 
+import logging
 from collections import OrderedDict
 
 from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
@@ -9,6 +10,8 @@ from policy import questions
 from policy.auditor import Auditor
 from policy.ports import Decision, Principal
 from policy.tokens import claimed_subject
+
+log = logging.getLogger("eyrie.hub.edge")
 
 MAX_PLACES = 10_000  # cameras whose site and tags are remembered
 PLACE_S = 30.0  # seconds they are remembered
@@ -50,10 +53,16 @@ class EdgeAccess:
         Raises Unauthorized, Forbidden, NotFound, or Unavailable when no decision can be had.
         """
         place = await self._place(camera)
-        if place is None:
+        if place is not None:
+            if await self._may(principal, camera, place):
+                return
+        elif self._context.settings.registry.auto_register:
             await self._register(principal, camera)
             return
-        await self._ask(principal, camera, place)
+        # One answer, whether there is such a camera elsewhere or not; with auto_register one that is not there would have been registered.
+        if self._context.settings.registry.auto_register or not await self._may(principal, camera, ("", ())):
+            raise _denied(camera)
+        raise NotFound(f"camera {camera} is not registered", hint="Register it, or set registry.auto_register.")
 
     async def still(self, principal: Principal, camera: str) -> EyrieError | None:
         """Why an admitted stream must end now, or None. No decision for the moment ends nothing that was allowed."""
@@ -89,20 +98,23 @@ class EdgeAccess:
 
     async def _register(self, principal: Principal, camera: str) -> None:
         registry = self._context.settings.registry
-        if not registry.auto_register:
-            raise NotFound(f"camera {camera} is not registered", hint="Register it, or set registry.auto_register.")
         # A token for one site only is at home there; otherwise the default site takes what nobody placed.
         site = principal.sites[0] if len(principal.sites) == 1 and principal.sites[0] != "*" else registry.default_site
-        await self._ask(principal, camera, (site, ()))
+        if not await self._may(principal, camera, (site, ())):
+            raise _denied(camera)
         audit = self._auditor.record(principal, "camera.register", camera, f"site {site}")
         added = await self._context.stores.registry.register(camera, site, audit=audit)
         if not added and await self._place(camera) is None:
             raise NotFound(f"camera {camera} was deleted", hint="Whoever keeps the registry can add it again.")
 
-    async def _ask(self, principal: Principal, camera: str, place: _Place) -> None:
+    async def _may(self, principal: Principal, camera: str, place: _Place) -> bool:
         decision: Decision = await self._context.decider.decide(questions.ingest(principal, camera, site=place[0], tags=place[1]))
-        if decision.allow:
-            return
-        if decision.reason in _TRANSIENT:
+        if not decision.allow and decision.reason in _TRANSIENT:
             raise Unavailable(f"no decision about camera {camera} can be had now")
-        raise Forbidden(f"policy does not let this token send camera {camera} ({decision.reason})")
+        if not decision.allow:
+            log.info("ingest of camera %s is denied to %s: %s", camera, principal.sub, decision.reason)
+        return decision.allow
+
+
+def _denied(camera: str) -> Forbidden:
+    return Forbidden(f"policy does not let this token send camera {camera}")

@@ -34,12 +34,8 @@ class RegistryDesk:
         self._edges = edges
 
     async def camera(self, action: CameraAction, principal: Principal, camera: str) -> CameraRecord:
-        """The camera, when `principal` may do `action` to it. Raises Forbidden, NotFound (only to who may see every camera there is)."""
-        record = await self.registry.camera(camera)
-        await self._access.require(action, principal, camera, record.site if record else "", record.tags if record else [])
-        if record is None:
-            raise NotFound(f"camera {camera} is not registered")
-        return record
+        """The camera, when `principal` may do `action` to it. Raises Forbidden, NotFound: `Access.require_camera`."""
+        return await self._access.require_camera(action, principal, camera, await self.registry.camera(camera))
 
     async def site(self, principal: Principal, site: str, *, write: bool) -> SiteRecord:
         """The site, when it may be read or changed. Raises Forbidden, NotFound."""

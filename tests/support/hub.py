@@ -14,13 +14,22 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from actors.core.events import published
-from actors.core.settings import AuthSettings, CameraSettings, ChannelsSettings, HubSettings, LimitsSettings, PolicySettings, Settings
+from actors.core.settings import (
+    AuthSettings,
+    CameraSettings,
+    ChannelsSettings,
+    HubSettings,
+    LimitsSettings,
+    PolicySettings,
+    RegistrySettings,
+    Settings,
+)
 from actors.ports import ActorHandle, Directory
 from hub.assembly import Hub
 from hub.channel_desk import ChannelDesk
 from hub.context import HubContext
 from policy.keys import ensure_secret
-from policy.ports import Decision, Question
+from policy.ports import Decider, Decision, Question
 from policy.tokens import Verifier, issue
 from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
 from storage.limit_ports import Buckets
@@ -291,18 +300,22 @@ async def running_hub(
     plain: ChannelDesk | None = None,
     limits: LimitsSettings | None = None,
     buckets: Buckets | None = None,
+    decider: Decider | None = None,
+    registry: RegistrySettings | None = None,
 ) -> AsyncIterator[TestHub]:
-    """Start a hub on a free port and stop it. `folder` keeps its token secret."""
+    """Start a hub on a free port and stop it. `folder` keeps its token secret; `decider` is asked instead of the
+    double with switches."""
     memory = memory or memory_stores()
     auth = auth_settings(folder)
     ensure_secret(folder / "policy.secret")
     settings = Settings(
         hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0), channels=channels or ChannelsSettings(),
         limits=limits or LimitsSettings(), policy=PolicySettings(key_file=str(folder / "policy.secret")),
+        registry=registry or RegistrySettings(),
     )  # fmt: skip
     policy = Policy()
     broker = memory.broker()
-    context = HubContext(settings, _Stores(memory), Verifier(auth), policy, directory or NoActors(), name, buckets=buckets)
+    context = HubContext(settings, _Stores(memory), Verifier(auth), decider or policy, directory or NoActors(), name, buckets=buckets)
     made = Hub(context, broker, instance="test", plain=plain)
     await made.start()
     try:

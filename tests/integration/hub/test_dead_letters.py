@@ -62,7 +62,7 @@ async def test_a_replay_goes_through_the_actor(hub: TestHub, actor: FakeActor) -
         assert problem(await http.post("/v1/dead-letters/4/replay")) == (409, "conflict")
         assert problem(await http.post("/v1/dead-letters/2/replay")) == (503, "unavailable")
         assert problem(await http.post("/v1/dead-letters/3/replay")) == (409, "conflict")
-        hub.policy.denied = {("deadletter.replay", "c1")}
+        hub.policy.denied = {("deadletter.replay", "c1"), ("deadletter.replay", "fleet")}
         assert problem(await http.post("/v1/dead-letters/1/replay")) == (403, "forbidden")
 
 

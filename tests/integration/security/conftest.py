@@ -1,0 +1,14 @@
+"""The bare servers, for the tests that need real ones; and uvloop, the event loop that hubs run on (Ray's asynchronous actors use it)."""
+
+from collections.abc import Callable, Mapping
+
+import uvloop
+
+from tests.support.store_fixtures import servers
+
+__all__ = ["servers"]
+
+
+def pytest_asyncio_loop_factories(config: object, item: object) -> Mapping[str, Callable[[], uvloop.Loop]]:
+    """See pytest-asyncio."""
+    return {"uvloop": uvloop.new_event_loop}
