@@ -11,10 +11,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
 
 from actors.core.errors import NotFound
-from hub import rest, schema_routes, static_files
+from hub import openapi_routes, rest, rest_table, schema_routes, static_files, web
 from hub.edge_routes import problem
 from hub.fallbacks import Fallbacks
 from hub.health import Health, HealthCheck
@@ -28,7 +27,7 @@ from storage.ports import Broker, EventStore
 def create_app(
     node: Node, *, broker: Broker, events: EventStore, health: HealthCheck, metrics: Metrics, private_port: Callable[[], int],
     edge_routes: Sequence[BaseRoute] = (), static: Path = static_files.FOLDER, release: str = "development",
-) -> ASGIApp:  # fmt: skip
+) -> WebGuard:  # fmt: skip
     """The app of one hub. `edge_routes` are those of `hub.edge_routes`. Metrics are shown on the private port alone: they tell what a
     deployment does, and ask nobody for a token."""
 
@@ -52,13 +51,15 @@ def create_app(
             Route("/health/ready", ready),
             Route("/metrics", scrape),
             *schema_routes.routes(release),
+            *openapi_routes.routes(rest_table.openapi(release)),
             *edge_routes,
             *rest.routes(node, broker, events),
             *Fallbacks(node).routes(),
             *([] if node.plain is None else ServerApi(node.plain, name=node.name, release=release).routes()),
             Route("/v1/{rest:path}", unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
             *static_files.routes(static),
-        ]
+        ],
+        exception_handlers={405: web.wrong_method},
     )
     return WebGuard(app, lambda: node.origins)
 

@@ -76,7 +76,7 @@ class Hub:
         metrics = Metrics(self.node, self._gauges)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
         registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access, auditor)
-        self._app = create_app(
+        self.app = create_app(
             self.node,
             broker=broker,
             events=stores.events,
@@ -87,7 +87,7 @@ class Hub:
             release=_version(),
         )
         self._instance = instance
-        self._server = HubServer(self._app, self.node, settings.hub)
+        self._server = HubServer(self.app, self.node, settings.hub)
         self._beat: asyncio.Task[None] | None = None
         self._singing: asyncio.Task[None] | None = None
         self.policy_behind: Callable[[], bool] = lambda: False

@@ -20,8 +20,8 @@ SCHEMA_TYPE = "application/schema+json"
 class Published:
     """One document, ready to be sent."""
 
-    def __init__(self, document: Mapping[str, Any], media_type: str) -> None:
-        self.body = msgspec.json.encode(document)
+    def __init__(self, document: Mapping[str, Any] | bytes, media_type: str) -> None:
+        self.body = document if isinstance(document, bytes) else msgspec.json.encode(document)
         self.media_type = media_type
         self.headers = {
             "etag": f'"{hashlib.sha256(self.body).hexdigest()[:32]}"', "cache-control": f"public, max-age={MAX_AGE_S}",

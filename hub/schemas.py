@@ -72,13 +72,18 @@ def index() -> Document:
 
 def _components(types: Iterable[Any]) -> tuple[tuple[Document, ...], dict[str, Document]]:
     bodies, defs = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
-    portable = {name: _portable(body) for name, body in sorted(defs.items())}
-    track = portable.get("TrackView")
-    if track is not None:
-        sub_label = track["properties"]["sub_label"]
-        sub_label["anyOf"] = [*sub_label["anyOf"], {"$ref": "#/$defs/Redacted"}]
-        portable["Redacted"] = _REDACTED
-    return tuple(_portable(body) for body in bodies), portable
+    made = redactable({name: portable(body) for name, body in sorted(defs.items())}, "#/$defs/Redacted")
+    return tuple(portable(body) for body in bodies), made
+
+
+def redactable(defs: dict[str, Document], reference: str) -> dict[str, Document]:
+    """`defs` with what a view may show instead of a value; `reference` is where that lies."""
+    track = defs.get("TrackView")
+    if track is None:
+        return defs
+    sub_label = track["properties"]["sub_label"]
+    sub_label["anyOf"] = [*sub_label["anyOf"], {"$ref": reference}]
+    return {**defs, "Redacted": _REDACTED}
 
 
 def _document(name: str, body: Document, defs: Mapping[str, Document]) -> Document:
@@ -90,15 +95,15 @@ def _document(name: str, body: Document, defs: Mapping[str, Document]) -> Docume
     return {**document, "$defs": rest} if rest else document
 
 
-def _portable(value: Any) -> Any:
+def portable(value: Any) -> Any:
     """`\\A` and `\\Z` are Python's; in JSON Schema (ECMA 262) they are `^` and `$`. OpenAPI's discriminator says nothing there."""
     if isinstance(value, dict):
         return {
-            key: part.replace(r"\A", "^").replace(r"\Z", "$") if key == "pattern" and isinstance(part, str) else _portable(part)
+            key: part.replace(r"\A", "^").replace(r"\Z", "$") if key == "pattern" and isinstance(part, str) else portable(part)
             for key, part in value.items()
             if key != "discriminator"
         }
-    return [_portable(part) for part in value] if isinstance(value, list) else value
+    return [portable(part) for part in value] if isinstance(value, list) else value
 
 
 def _event(name: str, kind: Document, data: type[EventData]) -> Document:

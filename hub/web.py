@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from actors.core.errors import BadInput, EyrieError, NoPrecondition, StaleTag
+from actors.core.errors import BadInput, EyrieError, NoPrecondition, StaleTag, WrongMethod
 from actors.core.identifiers import is_id
 from hub.access import Access
 from hub.edge_routes import address_of, problem
@@ -38,16 +39,27 @@ def route(access: Access, path: str, **handlers: Handler) -> Route:
     return Route(path, endpoint, methods=[name.upper() for name in handlers])
 
 
-async def body(request: Request, kind: type[T]) -> T:
-    """The JSON body as `kind`. Raises BadInput for another type of content, too much of it, or what `kind` does not take."""
+async def wrong_method(request: Request, error: Exception) -> Response:
+    """What Starlette answers to a method that a path does not take, as a problem."""
+    answered = problem(WrongMethod(f"{request.url.path[:200]} does not take {request.method[:20]}"))
+    if isinstance(error, HTTPException):
+        answered.headers.update(error.headers or {})
+    return answered
+
+
+async def body(request: Request, kind: type[T], *, limit: int = MAX_BODY_BYTES) -> T:
+    """The JSON body of at most `limit` bytes as `kind`.
+
+    Raises BadInput for another type of content, too much of it, or what `kind` does not take.
+    """
     content = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content != "application/json":
         raise BadInput(f"content type {content[:80]!r} is not read here", hint="Send application/json.")
     read = bytearray()
     async for chunk in request.stream():
         read += chunk
-        if len(read) > MAX_BODY_BYTES:
-            raise BadInput(f"a body has at most {MAX_BODY_BYTES} bytes")
+        if len(read) > limit:
+            raise BadInput(f"a body has at most {limit} bytes")
     try:
         return msgspec.json.decode(bytes(read), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -7,8 +7,9 @@ Transfer-Encoding, or with a malformed Host, are refused: a proxy in front may r
 import re
 from collections.abc import Callable, Iterable
 
+from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from hub.http_protocol import too_large
 
@@ -28,14 +29,14 @@ def content_policy(origins: Iterable[str]) -> str:
 class WebGuard:
     """Wraps the app. `origins` is asked at each answer: the port may be known only after the start."""
 
-    def __init__(self, app: ASGIApp, origins: Callable[[], Iterable[str]]) -> None:
-        self._app = app
+    def __init__(self, app: Starlette, origins: Callable[[], Iterable[str]]) -> None:
+        self.app = app
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         headers = [(b"content-security-policy", content_policy(self._origins()).encode()), *_FIXED]
 
@@ -50,7 +51,7 @@ class WebGuard:
         if (problem := _refused(scope)) is not None:
             await PlainTextResponse(problem, status_code=400)(scope, receive, guarded)
             return
-        await self._app(scope, receive, guarded)
+        await self.app(scope, receive, guarded)
 
 
 _FIXED = [

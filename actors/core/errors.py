@@ -4,6 +4,8 @@
     ├── BadInput          400  malformed or out of range; do not resend unchanged
     │   ├── InvalidId     400
     │   ├── NoPrecondition 428 a change that does not say what it changes (If-Match)
+    │   ├── WrongMethod   405  a path that is there, a method that it does not take
+    │   ├── KeyReused     422  an idempotency key that came before with another request
     │   └── PoisonRow     400  one camera's values can never be stored; names the camera
     ├── Unauthorized      401  no identity, or one that no longer holds
     │   └── Expired       401  a genuine token whose time is over: renew it
@@ -61,6 +63,22 @@ class NoPrecondition(BadInput):
     code = "precondition_required"
     status = 428
     hint = "Read it first and send its ETag as If-Match."
+
+
+class WrongMethod(BadInput):
+    """The path is there, this method is not (RFC 9110, 15.5.6)."""
+
+    code = "wrong_method"
+    status = 405
+    hint = "The Allow header says which methods there are."
+
+
+class KeyReused(BadInput):
+    """The same idempotency key came with another request (draft-ietf-httpapi-idempotency-key-header, 2.7)."""
+
+    code = "key_reused"
+    status = 422
+    hint = "Use a fresh key for another request."
 
 
 class PoisonRow(BadInput):

@@ -1,0 +1,96 @@
+"""Schemathesis over the hub's OpenAPI document, against a real hub: whatever is asked, the answer is one that the document tells of."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from actors.core.settings import CameraSettings
+from policy.sources import read_sources
+from storage.policy_ports import DecisionRow
+from tests.support.api_fuzz import Known, fuzz, in_thread
+from tests.support.hub import TestHub, running_hub
+from tests.support.local_actor import local_actor
+from tests.support.stores import memory_stores
+
+SEED = 20260301
+NEVER_GOOD = ["POST /v1/dead-letters/{letter}/replay"]  # what was refused once is refused again, unless the rules changed
+SLOW = frozenset({"uploadRevision", "activateRevision", "rollBackPolicy"})  # each tries the policy in a process of its own
+SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]
+
+
+@asynccontextmanager
+async def furnished(folder: Path) -> AsyncIterator[TestHub]:
+    """A hub with something of everything."""
+    memory = memory_stores()
+    async with (
+        local_actor(memory, CameraSettings(commit_interval_s=0.05)) as actor,
+        running_hub(folder, memory=memory, directory=actor) as hub,
+    ):
+        scene = {"zones": {"z1": {"points": SQUARE}}, "lines": {"l1": {"points": SQUARE[:2]}}}
+        await hub.register("gate", "dock", "yard", scene=msgspec.json.encode(scene))
+        await memory.registry.add_site("spare")
+        await hub.show(
+            "gate", 3, tracks=[{"id": "1", "label": "car", "score": 0.5, "box": [0, 0, 0.1, 0.1], "current_zones": [], "stationary": True}]
+        )
+        for offset in 1, 2, 3:
+            await hub.happen("gate", offset)
+        for code in "bad_input", "poison", "bad_input":
+            await memory.dead_letters.add("gate", "s1", code, "not good", b"\xff{", 1)
+        revisions = hub.hub.context.stores.revisions
+        assert revisions is not None
+        await hub.hub.context.stores.decisions.write(
+            [DecisionRow("r1", "subscribe", "viewer", "north", True, "allowed", "{}", bytes(32), "{}")]
+        )
+        yield hub
+
+
+def prepared(url: str, headers: dict[str, str]) -> str:
+    """Two revisions, one after the other in force, and a shadow; the name of the second."""
+    with httpx.Client(base_url=f"{url}/v1/policy", headers={**headers, "If-Match": "*"}, timeout=60) as http:
+        for modules in read_sources(), read_sources() | {"more.rego": "package eyrie.more\n\nfast := 10\n"}:
+            found = http.post("/revisions", json={"modules": modules}).raise_for_status().json()["revision"]
+            http.post(f"/revisions/{found}/activate", json={}).raise_for_status()
+        http.put("/shadow", json={"revision": found}).raise_for_status()
+    return str(found)
+
+
+def run(folder: Path, examples: int) -> None:
+    with in_thread(lambda: furnished(folder)) as hub:
+        url = f"http://127.0.0.1:{hub.port}"
+        roles = ["admin", "privacy", "operator"]
+        people = hub.token(roles=roles, scopes=["restricted:read", "pii:read"])
+        edge = hub.token(typ="edge", roles=["edge"])
+
+        def token_of(method: str, path: str) -> str:
+            return edge if path.endswith("/observations") else people
+
+        revision = prepared(url, {"Authorization": f"Bearer {people}"})
+        names = {
+            "camera": ["gate", "dock", "yard"], "site": ["north", "spare"], "letter": ["1", "2", "3"], "revision": [revision],
+            "zone": ["z1"], "line": ["l1"],
+        }  # fmt: skip
+        bodies: dict[str, Any] = {
+            "addSite": {"site": "south"}, "addCamera": {"camera": "tower", "site": "north"}, "changeSite": {"name": "North"},
+            "changeCamera": {"tags": ["door"]}, "changeScene": {"zones": {"z1": {"points": SQUARE}}}, "changeZone": {"points": SQUARE},
+            "changeLine": {"points": [[0.1, 0.1], [0.9, 0.9]]}, "resetCounts": {}, "startShadow": {"revision": revision},
+            "uploadRevision": {"modules": read_sources()}, "revoke": {"jti": "somebody"}, "activateRevision": {}, "rollBackPolicy": {},
+            "discardDeadLetter": {"reason": "noise"},
+            "postObservations": {"session": "s1", "first_seq": 1, "observations": [{"time": "2026-03-01T12:00:00Z", "objects": []}]},
+        }  # fmt: skip
+        found = fuzz(url, Known(names, bodies, token_of, SLOW), examples=examples, seed_number=SEED)
+        assert (found.never_good(), found.calls > 2 * examples * 20) == (NEVER_GOOD, True)
+
+
+def test_no_500_and_no_undocumented_answer(tmp_path: Path) -> None:
+    run(tmp_path, 6)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+def test_the_same_for_longer(tmp_path: Path) -> None:
+    run(tmp_path, 150)
