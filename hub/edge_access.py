@@ -29,10 +29,13 @@ class EdgeAccess:
         self._places: OrderedDict[str, tuple[float, _Place]] = OrderedDict()
 
     def principal(self, token: str | None) -> Principal:
-        """The principal of an edge token. Raises Unauthorized (Expired) for one that is missing, not genuine, over or revoked."""
+        """The principal of a device's token, or of a service's, which policy lets ingest by its role.
+
+        Raises Unauthorized (Expired) for one that is missing, not genuine, over or revoked.
+        """
         if not token:
             raise Unauthorized("an edge token is missing", hint="Send it as 'Authorization: Bearer …', or in the hello's token field.")
-        principal = self._context.verifier.verify(token, typ="edge", now_s=self._context.now_s())
+        principal = self._context.verifier.verify(token, typ=("edge", "service"), now_s=self._context.now_s())
         if self._context.revoked(principal):
             raise Unauthorized("the token was revoked")
         return principal

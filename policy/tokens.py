@@ -89,8 +89,8 @@ class Verifier:
         except (JOSEError, ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"a key of {where} cannot be used: {type(error).__name__}") from error
 
-    def verify(self, text: object, *, typ: TokenType, now_s: float) -> Principal:
-        """The principal of the token `text` when it is genuine, in time and of type `typ`.
+    def verify(self, text: object, *, typ: TokenType | tuple[TokenType, ...], now_s: float) -> Principal:
+        """The principal of the token `text` when it is genuine, in time and of type `typ` (one of them).
 
         Raises Unauthorized, or Expired for a genuine token whose time is over; nothing else, whatever `text` is.
         Expiry is exact; `auth.leeway_s` only forgives an issuer whose clock is ahead of ours.
@@ -102,8 +102,9 @@ class Verifier:
             raise Unauthorized("the token is from another issuer")
         if auth.audience not in ([claims.aud] if isinstance(claims.aud, str) else claims.aud):
             raise Unauthorized("the token is for another audience")
-        if claims.typ != typ:
-            raise Unauthorized(f"this is {_a(claims.typ)} token; {_a(typ)} token is needed here")
+        wanted = (typ,) if isinstance(typ, str) else typ
+        if claims.typ not in wanted:
+            raise Unauthorized(f"this is {_a(claims.typ)} token; {' or '.join(map(_a, wanted))} token is needed here")
         if max(claims.iat, claims.nbf) > now_s + auth.leeway_s:
             raise Unauthorized("the token is not valid yet; compare the clocks")
         if not 0 < claims.exp - claims.iat <= lifetime_s(auth, claims.typ):
