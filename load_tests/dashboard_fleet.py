@@ -1,7 +1,8 @@
 """Many dashboards in one lean process: raw sockets, one epoll, and as much of the Centrifuge protocol as a wall and its events need.
 
 Every dashboard keeps (epoch, offset) of the events lane, reconnects as stock SDKs do (full jitter) and recovers; what it was given is
-checked as it comes: no offset twice, none left out. Of some dashboards the age of the newest summary in every wall message is taken.
+checked as it comes: no offset twice, none left out. Of some dashboards the age of the newest summary in every wall message is taken, and
+some write a history of all they are shown. The slow ones, when told, read nothing or a byte a second, until they are healed.
 """
 
 import base64
@@ -13,26 +14,41 @@ import select
 import socket
 import time
 from datetime import datetime
+from functools import lru_cache
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import msgspec
+
+from load_tests.dashboard_seen import Seen, ShownFact, WallPub, fact, summaries
+from load_tests.recording import Recorder
 
 SAMPLE_EVERY = 10  # dashboards whose latencies are taken
 OPEN_AT_ONCE = 40  # connections opened in one turn
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 5.0
 CHUNK = 262_144
+SLOW_RECEIVE_BYTES = 4096  # receive buffer of those who are to be slow: what the kernel holds is not held by the hub
+TRICKLE_S = 1.0  # between two bytes
+RECORDED = 100  # dashboards of a process that write a history at most
 _RECEIVED = re.compile(rb'"received":"([^"]+)"')
 
 
 class FleetWish(msgspec.Struct, frozen=True):
-    """Where to connect, as whom (dashboards take the tokens in turn), and the site whose wall and events are watched."""
+    """Where to connect, as whom (dashboards take the tokens in turn), and the site whose wall and events are watched. `history`: the file
+    of the history of `proc`, none when empty. The first `slow` of the dashboards are slow when told, half of them stalled, half of a byte
+    a second. The first `through` of them connect to `proxy_port`, where connections may end without a close frame."""
 
     host: str
     port: int
     tokens: list[str]
     site: str
     clients: int
+    history: str = ""
+    proc: str = "dashboards"
+    slow: int = 0
+    through: int = 0
+    proxy_port: int = 0
 
 
 class FleetReport(msgspec.Struct, frozen=True):
@@ -56,7 +72,11 @@ class Dashboard:
     def __init__(self, number: int, fleet: "Fleet") -> None:
         self.fleet = fleet
         self.number = number
-        self.sampled = number % SAMPLE_EVERY == 0
+        self.slow = number < fleet.wish.slow
+        self.sampled = number % SAMPLE_EVERY == 0 and not self.slow
+        recorded = fleet.recorder is not None and number % max(1, fleet.wish.clients // RECORDED) == 0
+        self.seen = Seen(f"{fleet.wish.proc}/{number}", fleet.recorder) if recorded and fleet.recorder else None
+        self.port = fleet.wish.proxy_port if number < fleet.wish.through else fleet.wish.port
         self.sock: socket.socket | None = None
         self.buffer = b""
         self.upgraded = False
@@ -70,7 +90,11 @@ class Dashboard:
     def open(self) -> None:
         """Connect; the answer comes by the poll."""
         wish = self.fleet.wish
-        self.sock = socket.create_connection((wish.host, wish.port), timeout=10)
+        self.sock = socket.socket()
+        self.sock.settimeout(10)
+        if self.slow:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_RECEIVE_BYTES)
+        self.sock.connect((wish.host, self.port))
         key = base64.b64encode(random.randbytes(16)).decode()
         self.sock.sendall(
             f"GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -94,12 +118,20 @@ class Dashboard:
         while self.sock is not None and self._frame():
             pass
 
-    def lose(self, why: str = "") -> None:
-        """The connection has ended; come back after the back-off."""
+    def lose(self, why: str = "", *, code: int | None = None, reason: str = "") -> None:
+        """The connection has ended; come back after the back-off. `code` and `reason` of the close frame; without a frame 0, and None when
+        the dashboard itself goes."""
         if self.sock is None:
             return
         if why:
             self.fleet.errors.append(why)
+        if code is not None and self.fleet.recorder is not None:
+            excused = not code and (self.number < self.fleet.wish.through or (self.slow and self.fleet.slowed))
+            self.fleet.recorder.note(
+                "info" if excused else "ok", "close", by=f"{self.fleet.wish.proc}/{self.number}", code=code, reason=reason
+            )
+        if self.seen is not None:
+            self.seen.lost()
         self.fleet.forget(self)
         self.sock.close()
         self.sock = None
@@ -147,7 +179,7 @@ class Dashboard:
         if data[0] & 15 == 8:
             code = int.from_bytes(payload[:2], "big")
             self.fleet.closes[code] = self.fleet.closes.get(code, 0) + 1
-            self.lose()
+            self.lose(code=code, reason=payload[2:].decode(errors="replace"))
         elif data[0] & 15 == 1:
             for line in payload.split(b"\n"):
                 self._line(line)
@@ -158,10 +190,13 @@ class Dashboard:
             self._send(b"{}")
         elif line.startswith(b'{"push":{"channel":"events:'):
             self._event(int(line[line.rfind(b'"offset":') + 9 : -3]) if b'"pub"' in line[:120] else -1)
+            if self.seen is not None and (event := fact(line)) is not None:
+                self.seen.event(event)
         elif line.startswith(b'{"push":{"channel":"site:'):
-            if self.sampled and self.number not in self.fleet.lost_before and (times := _RECEIVED.findall(line)):
-                newest = max(datetime.fromisoformat(found.decode()).timestamp() for found in times)
+            if self.sampled and self.number not in self.fleet.lost_before and (newest := _newest(line)):
                 self.fleet.ages.append(time.time() - newest)
+            if self.seen is not None and not (self.slow and self.fleet.slowed):
+                self.seen.states(summaries(line))
         elif line.startswith(b'{"id":'):
             self._reply(json.loads(line))
 
@@ -180,10 +215,17 @@ class Dashboard:
             self.lose(f"reply: {message['error']}")
             return
         result = message.get("subscribe")
-        if result is None or message["id"] != 3:  # type: ignore[comparison-overlap]
+        if result is None:
+            return
+        if message["id"] != 3:  # type: ignore[comparison-overlap]
+            if self.seen is not None:
+                for one in msgspec.convert(result.get("publications", []), list[WallPub]):
+                    self.seen.states(one.data.cameras)
             return
         if self.epoch and not result.get("recovered"):
             self.fleet.unrecovered += 1
+            if self.seen is not None:
+                self.seen.told_gap()
             self.offset = int(str(result.get("offset", 0)))
         elif not self.epoch:
             self.offset = int(str(result.get("offset", 0)))
@@ -192,6 +234,8 @@ class Dashboard:
         assert isinstance(publications, list)
         for publication in publications:
             self._event(publication["offset"])
+            if self.seen is not None:
+                self.seen.event(msgspec.convert(publication["data"], ShownFact))
         self.live, self.tries = True, 0
         if self.lost_at:
             self.fleet.back_s.append(time.monotonic() - self.lost_at)
@@ -204,6 +248,9 @@ class Fleet:
     def __init__(self, wish: FleetWish) -> None:
         self.wish = wish
         self.poll = select.epoll()
+        self.recorder = Recorder(Path(wish.history), wish.proc) if wish.history else None
+        self.slowed = False
+        self.trickled = 0.0
         self.dashboards = [Dashboard(number, self) for number in range(wish.clients)]
         self.by_fd: dict[int, Dashboard] = {}
         self.lost_before: set[int] = set()
@@ -224,7 +271,47 @@ class Fleet:
         )  # fmt: skip
         self._clear()
         self.lost_before.clear()
+        if self.recorder is not None:
+            self.recorder.flush()
         return found
+
+    def slow_down(self, slowed: bool) -> None:
+        """The slow dashboards read nothing any more, or little; or all as they should."""
+        self.slowed = slowed
+        for dashboard in self.dashboards:
+            if dashboard.slow and dashboard.sock is not None:
+                self.poll.modify(dashboard.sock.fileno(), 0 if slowed else select.EPOLLIN)
+            if dashboard.slow and slowed and dashboard.seen is not None:
+                dashboard.seen.lost()  # who does not read cannot be told
+
+    def end(self) -> None:
+        """The run is over."""
+        for dashboard in self.dashboards:
+            if dashboard.seen is not None:
+                dashboard.seen.end()
+        if self.recorder is not None:
+            self.recorder.flush()
+
+    def _trickle(self, now: float) -> None:
+        if not self.slowed or now - self.trickled < TRICKLE_S:
+            return
+        self.trickled = now
+        for dashboard in self.dashboards:
+            if dashboard.slow and dashboard.number % 2 and dashboard.sock is not None:
+                self._read(dashboard, 1)
+
+    def _read(self, dashboard: Dashboard, size: int) -> None:
+        assert dashboard.sock is not None
+        try:
+            data = dashboard.sock.recv(size)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            dashboard.feed(data)
+        else:
+            dashboard.lose(code=0)
 
     def forget(self, dashboard: Dashboard) -> None:
         """Its socket is about to close."""
@@ -247,35 +334,40 @@ class Fleet:
                 continue
             assert dashboard.sock is not None
             self.by_fd[dashboard.sock.fileno()] = dashboard
-            self.poll.register(dashboard.sock.fileno(), select.EPOLLIN)
+            self.poll.register(dashboard.sock.fileno(), 0 if self.slowed and dashboard.slow else select.EPOLLIN)
+        self._trickle(now)
         for fd, _ in self.poll.poll(0.01):
             found = self.by_fd.get(fd)
             if found is None or found.sock is None:
                 continue
-            try:
-                data = found.sock.recv(CHUNK)
-            except BlockingIOError:
-                continue
-            except OSError:
-                data = b""
-            if data:
-                found.feed(data)
+            if found.slow and self.slowed:  # nobody asked for its bytes: the hub has hung up
+                found.lose(code=0)
             else:
-                found.lose()
+                self._read(found, CHUNK)
+
+
+@lru_cache(maxsize=16)
+def _newest(line: bytes) -> float:
+    """When the newest summary of a wall's message was received; 0 where there is none."""
+    times = _RECEIVED.findall(line)
+    return max((datetime.fromisoformat(found.decode()).timestamp() for found in times), default=0.0)
 
 
 def watch(pipe: Connection) -> None:
-    """The process: gets a :class:`FleetWish`, answers every ``report`` with a :class:`FleetReport`, cuts all off at ``storm``,
-    ends with ``end`` or None."""
+    """The process: gets a :class:`FleetWish`, answers every ``report`` with a :class:`FleetReport`, cuts all off at ``storm``, slows the
+    slow ones down at ``slow`` and heals them at ``heal``, ends with ``end`` or None."""
     fleet = Fleet(pipe.recv())
     while True:
         fleet.turn()
         if pipe.poll():
             said = pipe.recv()
             if said in (None, "end"):
+                fleet.end()
                 return
             if said == "storm":
                 for dashboard in fleet.dashboards:
                     dashboard.lose()
+            elif said in ("slow", "heal"):
+                fleet.slow_down(said == "slow")
             else:
                 pipe.send(fleet.report())

@@ -6,23 +6,29 @@ from typing import Any
 
 from actors.core.errors import EyrieError, StartError
 from load_tests.children import Child
-from load_tests.edge_driver import Driven, Progress
+from load_tests.device_plan import Drove, Progress
 from load_tests.histogram import Histogram
 
 
 class DriverDesk:
-    """`drivers` have their plans (with `Plan.rates`) and wait for ``go``."""
+    """`drivers` have their plans; they say ``welcome`` and wait to be told when to begin."""
 
     def __init__(self, drivers: Sequence[Child]) -> None:
         self._drivers = list(drivers)
         self._progress = [Progress()] * len(self._drivers)
         self._recent = Histogram()
-        self._driven: dict[int, Driven] = {}
+        self._drove: dict[int, Drove] = {}
 
-    def begin(self) -> None:
-        """Everybody sends from now on."""
+    def welcome(self) -> None:
+        """Wait until every camera of every driver is. Raises what went wrong in a driver."""
         for driver in self._drivers:
-            driver.ask("go")  # answers ``window`` at once
+            if (said := driver.hear()) != "welcome":
+                raise StartError(f"a driver process lost its place: it said {said!r}")
+
+    def begin(self, at: float) -> None:
+        """Everybody sends from `at` (perf_counter, the same clock in all processes of a machine)."""
+        for driver in self._drivers:
+            driver.pipe.send(at)
 
     def look(self) -> Progress:
         """How it goes, all together; the latencies are those since the look before. Raises what went wrong in a driver."""
@@ -37,24 +43,22 @@ class DriverDesk:
             dict(recent.counts),
         )  # fmt: skip
 
-    def finish(self, within_s: float) -> list[Driven]:
+    def finish(self, within_s: float) -> list[Drove]:
         """What each of them did, once all have ended. Raises StartError after `within_s`, and what went wrong in a driver."""
         deadline = time.monotonic() + within_s
         for number, driver in enumerate(self._drivers):
-            while number not in self._driven:
+            while number not in self._drove:
                 self._take(number, driver.hear(max(0.0, deadline - time.monotonic())))
-        return [self._driven[number] for number in range(len(self._drivers))]
+        return [self._drove[number] for number in range(len(self._drivers))]
 
     def _take(self, number: int, said: Any) -> None:
         match said:
             case Progress():
                 self._progress[number] = said
                 self._recent.merge([said.latency])
-            case Driven():
-                self._driven[number] = said
+            case Drove():
+                self._drove[number] = said
             case EyrieError() | OSError():
                 raise said
-            case "over":
-                pass
             case _:
                 raise StartError(f"a driver process lost its place: it said {said!r}")

@@ -76,7 +76,18 @@ class ShownState(msgspec.Struct, frozen=True):
     at_s: float
 
 
-Operation = Sent | Declared | Acknowledged | Watching | ShownEvent | ToldGap | ShownState
+class Closed(msgspec.Struct, frozen=True):
+    """A connection of `by` was ended by the hub or the link, with this close code and reason; 0 is an end without a close frame. What the
+    run itself has cut is not recorded as this."""
+
+    by: str
+    code: int
+    reason: str
+    at_s: float
+    camera: str = ""
+
+
+Operation = Sent | Declared | Acknowledged | Watching | ShownEvent | ToldGap | ShownState | Closed
 
 
 class Move(msgspec.Struct, frozen=True):

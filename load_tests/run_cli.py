@@ -47,16 +47,20 @@ def main(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     scenario = scenarios.load(arguments.name, arguments.set, arguments.duration)
     _say(f"run {scenario.name}: seed {arguments.seed}, {scenario.duration_s:g} s")
-    result = run_scenario.run(scenario, arguments.seed, _say, lambda second, happened: _say(line_of(second, happened)))
-    arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / f"{scenario.name}-{arguments.seed}"
+    histories = path.with_name(f"{path.name}-histories")
+    result = run_scenario.run(scenario, arguments.seed, _say, lambda second, happened: _say(line_of(second, happened)), histories)
     path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(result)))
     path.with_suffix(".html").write_text(run_page.page(result), encoding="utf-8")
     latency = Histogram(result.latency)
     p50_ms, p99_ms = (latency.percentile(share) * 1e3 for share in (0.5, 0.99))
     _say(f"sent {result.sent}, acked {result.acked}; ack p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms")
     for line in result.verdict:
-        _say(f"{line.invariant:4} {line.status:12} {line.means}" + (f": {line.first}" if line.first else ""))
+        _say(f"{line.invariant:6} {line.status:12} {line.means}" + (f": {line.first}" if line.first else ""))
+        for shown in line.excerpt:
+            _say(f"       | {shown}")
+    for note in result.notes:
+        _say(f"note: {note}")
     _say(f"seed {result.seed}: {'green' if green(result.verdict) else 'RED'}; {path.with_suffix('.html')}")
     return 0 if green(result.verdict) else 1
 

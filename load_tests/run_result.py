@@ -47,7 +47,7 @@ Look = Callable[[Second, Sequence[Happened]], None]  # called every second of a 
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """A run. `latency`: buckets of `load_tests.histogram`, of all observations."""
+    """A run. `latency`: buckets of `load_tests.histogram`, of all observations. `notes`: what a reader must know besides."""
 
     scenario: Scenario
     seed: int
@@ -63,6 +63,7 @@ class RunResult(msgspec.Struct, frozen=True):
     happened: list[Happened]
     verdict: list[Line]
     check_s: float
+    notes: list[str] = []
 
 
 class Ratio(msgspec.Struct, frozen=True):

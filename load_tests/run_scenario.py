@@ -1,164 +1,208 @@
-"""One run: a private stack, devices in several processes, dashboards in one, a look at everything every second, and the verdict."""
+"""One run: a private stack, devices and dashboards in processes of their own, a look at everything every second, and the verdict."""
 
 import asyncio
 import contextlib
 import importlib.metadata
 import math
 import os
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
-from actors.core.errors import StartError
-from load_tests import dashboard_fleet, edge_driver
+from load_tests import devices, recording, sdk_dashboards
 from load_tests.checker import check
 from load_tests.children import Child
-from load_tests.dashboard_fleet import FleetReport, FleetWish
+from load_tests.device_plan import Drove, Progress
 from load_tests.driver_desk import DriverDesk
-from load_tests.edge_driver import DRAIN_S, Driven, Plan, Progress
 from load_tests.histogram import Histogram
-from load_tests.history import Acknowledged, Operation, Sent
+from load_tests.history import Operation, Stored
 from load_tests.machine import this_machine
 from load_tests.read_back import install_witness, read_back
+from load_tests.resources import Resources, returned, within_budget
 from load_tests.results import percentile
+from load_tests.run_devices import plans
+from load_tests.run_parts import BadLinks, Dashboards, Deploy, bad_links, dashboards
 from load_tests.run_result import Happened, Look, RunResult, Second
-from load_tests.scenarios import Scenario, Schedule, rates
+from load_tests.scenarios import Act, Scenario, Schedule, rates
 from load_tests.stack import Stack, stack
-from load_tests.verdict import judge, summed
+from load_tests.verdict import Seen, judge, summed
+from load_tests.violations import excerpt
 from load_tests.walkers import scene_of, walk
 
 SITE = "load"
 LOOK_S = 1.0  # seconds between two looks
-LIVE_S = 90.0  # seconds in which all dashboards must be there
+BEGIN_S = 0.5  # seconds from the word to the beginning, so that every process has heard it
+SHOWN_S = 1.0  # seconds that what was committed last may be under way to the dashboards
+QUIET_S = 20.0  # seconds at the end within which everything must have come back
+LIVE_S = 30.0  # seconds within which every dashboard must be back at the end
 SESSION = "run"
 
 
-def run(scenario: Scenario, seed: int, tell: Callable[[str], None], look: Look) -> RunResult:
-    """Run it. `tell` gets a line about every step, `look` what every second shows. Raises StartError when the stack or a driver fails."""
-    load_before = os.getloadavg()[0]
-    schedule = Schedule(rates(scenario))
-    pool = walk(seed, scenario.objects, schedule.total() + 1)
-    names = [f"load-{number:04}" for number in range(scenario.cameras)]
-    env = {
-        "EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(scenario.per_actor), "EYRIE_LOG_LEVEL": "warning",
-    }  # fmt: skip
-    with stack(env) as running, contextlib.ExitStack() as children:
-        asyncio.run(install_witness(running.settings.postgres))
-        running.register(names, SITE, msgspec.json.encode(scene_of(2, 1)))
-        groups = [names[index :: scenario.drivers] for index in range(min(scenario.drivers, scenario.cameras))]
-        drivers = [children.enter_context(Child(edge_driver.drive, pool)) for _ in groups]
-        tell(f"{running.host}:{running.port}: {len(names)} cameras, {len(drivers)} driver processes")
-        for driver, group in zip(drivers, groups, strict=True):
-            count = max(1, min(len(group), math.ceil(scenario.sockets / len(groups))))
-            sockets = [group[index::count] for index in range(count)]
-            driver.ask(
-                Plan(running.host, running.port, running.token(), SESSION, sockets, scenario.fps, 0.0, scenario.duration_s, rates(scenario))
-            )
-        fleet = children.enter_context(_fleet(running, scenario.dashboards)) if scenario.dashboards else None
-        desk = DriverDesk(drivers)
-        desk.begin()
-        seconds, reports, happened = _look_on(running, scenario, fleet, schedule, len(names), desk, look)
-        driven = desk.finish(scenario.duration_s + 3 * DRAIN_S)
-        if fleet is not None:
-            time.sleep(LOOK_S)  # what was committed last is under way to the dashboards
-            reports.append(fleet.report())
-        history = _history(driven, pool)
-        tell(f"checking {len(history)} operations")
-        began = time.perf_counter()
-        stored = asyncio.run(read_back(running.settings.postgres, names))
-        lines = judge(check(history, stored), summed(reports), dashboards=scenario.dashboards)
-        check_s = time.perf_counter() - began
-    return RunResult(
-        scenario, seed, importlib.metadata.version("eyrie"), this_machine(), round(load_before, 2),
-        sum(sum(one.sent.values()) for one in driven), sum(sum(one.acked.values()) for one in driven), sum(one.resent for one in driven),
-        len(history), dict(Histogram().merge(found for one in driven for found in one.by_second.values()).counts),
-        _with_latencies(seconds, driven), happened, lines, round(check_s, 2),
-    )  # fmt: skip
+def run(scenario: Scenario, seed: int, tell: Callable[[str], None], look: Look, folder: Path | None = None) -> RunResult:
+    """Run it. `tell` gets a line about every step, `look` what every second shows. `folder` gets the histories; without it they are thrown
+    away. Raises StartError when the stack or a driver fails."""
+    with contextlib.ExitStack() as kept:
+        histories = folder or Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="eyrie-histories-")))
+        histories.mkdir(parents=True, exist_ok=True)
+        for old in histories.glob("*.jsonl"):
+            old.unlink()
+        return _Run(scenario, seed, tell, look, histories).run()
 
 
-class _Fleet:
-    def __init__(self, pipe: Connection, tell: Callable[[object], None]) -> None:
-        self._pipe, self._tell = pipe, tell
+class _Run:
+    def __init__(self, scenario: Scenario, seed: int, tell: Callable[[str], None], look: Look, folder: Path) -> None:
+        self._scenario, self._seed, self._tell, self._look, self._folder = scenario, seed, tell, look, folder
+        self._schedule = Schedule(rates(scenario))
+        self._pool = walk(seed, scenario.objects, self._schedule.total() + 1)
+        self._names = [f"load-{number:04}" for number in range(scenario.cameras)]
+        self._happened: list[Happened] = []
+        self._seconds: list[Second] = []
+        self._ages: list[float] = []
+        self._missing: list[str] = []
+        self._deploy: Deploy | None = None
+        self._slowest = 0.0  # slow dashboards at the most
 
-    def report(self) -> FleetReport:
-        self._tell("report")
-        if not self._pipe.poll(60):
-            raise StartError("the dashboards do not answer")
-        found: FleetReport = self._pipe.recv()
+    def run(self) -> RunResult:
+        scenario, load_before = self._scenario, os.getloadavg()[0]
+        env = {
+            "EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(scenario.per_actor), "EYRIE_LOG_LEVEL": "warning",
+            "EYRIE_HUB_REPLICAS": str(scenario.hubs),
+        }  # fmt: skip
+        with stack(env) as running, contextlib.ExitStack() as children:
+            asyncio.run(install_witness(running.settings.postgres))
+            running.register(self._names, SITE, msgspec.json.encode(scene_of(2, 1)))
+            links = children.enter_context(bad_links(running, scenario, self._seed, self._folder))
+            ports = links.ports if links is not None else []
+            planned = plans(
+                scenario, self._names, (running.host, running.port), running.token(), SESSION, ports, self._seed, self._folder
+            )  # fmt: skip
+            drivers = [children.enter_context(Child(devices.drive, self._pool, plan)) for plan in planned]
+            self._tell(f"{running.host}:{running.port}: {len(self._names)} cameras, {len(drivers)} driver processes")
+            desk = DriverDesk(drivers)
+            desk.welcome()
+            proxy = next((ports[n] for n, one in enumerate(scenario.links) if one.between == "dashboards"), 0)
+            with dashboards(running, scenario, SITE, proxy, self._folder) as fleet:
+                before = self._measure(running)
+                drove = self._drive(running, desk, fleet, links)
+                resources = self._quiet(running, fleet, before)
+            history, stored = self._read(running)
+            began = time.perf_counter()
+            violations = check(history, stored)
+            check_s = time.perf_counter() - began
+        planned_faults = links is not None or bool(scenario.acts)
+        seen = Seen(summed(fleet.reports, fleet.reports[-1].live), fleet.size, resources, self._missing if planned_faults else None)
+        lines = judge(violations, seen, lambda violation: excerpt(violation, history, stored))
+        return RunResult(
+            scenario, self._seed, importlib.metadata.version("eyrie"), this_machine(), round(load_before, 2),
+            sum(sum(one.sent.values()) for one in drove), sum(sum(one.acked.values()) for one in drove), sum(one.resent for one in drove),
+            len(history), dict(Histogram().merge(found for one in drove for found in one.by_second.values()).counts),
+            self._with_latencies(drove), sorted(self._happened, key=lambda one: one.at_s), lines, round(check_s, 2), self._notes(drove),
+        )  # fmt: skip
+
+    def _drive(self, running: Stack, desk: DriverDesk, fleet: Dashboards, links: BadLinks | None) -> list[Drove]:
+        """The run itself, to the last ack, and until everything is healed."""
+        began = time.perf_counter() + BEGIN_S
+        desk.begin(began)
+        if links is not None:
+            links.begin(began)
+        self._look_on(running, began, desk, fleet, links)
+        if links is not None:
+            self._happened += links.heal()
+            self._missing += links.missing()
+        if any(act.kind == "slow" for act in self._scenario.acts):
+            fleet.say("heal")
+            self._missing += [] if self._slowest else ["no dashboard became slow"]
+        if self._deploy is not None:
+            done, missing = self._deploy.finish()
+            self._happened += [Happened(round(self._scenario.duration_s, 2), line) for line in done]
+            self._missing += missing
+        return desk.finish(self._scenario.duration_s + 3 * devices.DRAIN_S)
+
+    def _look_on(self, running: Stack, began: float, desk: DriverDesk, fleet: Dashboards, links: BadLinks | None) -> None:
+        """A look every second until the end of the run; acts at their times."""
+        scenario = self._scenario
+        acts = sorted(scenario.acts, key=lambda act: act.at)
+        time.sleep(max(0.0, began - time.perf_counter()))
+        before, used, told = began, running.cpu_s(), Progress()
+        for number in range(1, math.ceil(scenario.duration_s / LOOK_S) + 1):
+            time.sleep(max(0.0, min(began + number * LOOK_S, began + scenario.duration_s) - time.perf_counter()))
+            now = time.perf_counter()
+            while acts and acts[0].at * scenario.duration_s <= now - began:
+                self._act(acts.pop(0), running, fleet, now - began)
+            if links is not None:
+                self._happened += links.look()
+            cpu, took_s, at_s = running.cpu_s(), now - before, now - began
+            cores = {kind: round(max(0.0, total - used.get(kind, 0.0)) / took_s, 3) for kind, total in cpu.items()}
+            report, progress = fleet.report(), desk.look()
+            self._ages += report.ages
+            acked = Histogram(progress.latency)
+            due = (self._schedule.due(at_s) - self._schedule.due(max(0.0, at_s - LOOK_S))) * len(self._names) / LOOK_S
+            found = Second(
+                round(at_s, 2), due, (progress.acked - told.acked) / took_s, acked.percentile(0.5), acked.percentile(0.99),
+                percentile(sorted(report.ages), 0.99), report.live, cores, running.rss_bytes(),
+                (progress.sent - told.sent) / took_s, report.events / took_s, sum(one.gaps for one in fleet.reports),
+                progress.credits, progress.waiting, round(progress.oldest_s, 3),
+            )  # fmt: skip
+            self._seconds.append(found)
+            self._look(found, self._happened)
+            before, used, told = now, cpu, progress
+
+    def _act(self, act: Act, running: Stack, fleet: Dashboards, at_s: float) -> None:
+        if act.kind == "deploy":
+            self._deploy = Deploy(running)
+        elif act.kind == "kill-actor":
+            self._missing += [] if running.kill_actor() else ["no actor process could be killed"]
+        else:
+            if act.kind == "heal":
+                self._slowest = max(self._slowest, running.metric("eyrie_hub_slow_clients"))
+            fleet.say(act.kind)
+        self._happened.append(Happened(round(at_s, 2), act.kind))
+
+    def _measure(self, running: Stack) -> Resources:
+        return Resources(
+            running.rss_bytes(), running.opened(), running.metric("eyrie_hub_queue_bytes"), running.metric("eyrie_hub_slow_clients")
+        )
+
+    def _quiet(self, running: Stack, fleet: Dashboards, before: Resources) -> list[str]:
+        """Wait until every dashboard is back and everything has been shown and given back; what has not."""
+        fleet.wait_live(LIVE_S)
+        time.sleep(SHOWN_S)
+        # Caches fill while the load grows: memory is compared with its height in the first half of the run, before anything is disturbed.
+        calm = self._seconds[: max(1, len(self._seconds) // 2)]
+        if disturbed := min((one.at_s for one in self._happened), default=0.0):
+            calm = [second for second in calm if second.at_s <= disturbed] or calm[:1]
+        height = {kind: max(second.rss.get(kind, 0) for second in calm) for second in calm for kind in second.rss}
+        before = msgspec.structs.replace(before, rss={kind: max(height.get(kind, 0), was) for kind, was in before.rss.items()})
+        deadline = time.monotonic() + QUIET_S
+        while (left := returned(before, self._measure(running))) and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        fleet.report()
+        return [*left, *within_budget(sorted(self._ages), self._scenario.budget_p99_s)]
+
+    def _read(self, running: Stack) -> tuple[list[Operation], Stored]:
+        """The histories of all processes, and what a fresh connection finds stored."""
+        history = recording.operations(recording.read(self._folder), lambda camera, seq: self._pool[seq - 1])
+        self._tell(f"checking {len(history)} operations")
+        return history, asyncio.run(read_back(running.settings.postgres, self._names))
+
+    def _with_latencies(self, drove: Sequence[Drove]) -> list[Second]:
+        """The seconds with the acks that came in them, and the latencies of what was due in them."""
+        found = []
+        for number, second in enumerate(self._seconds):
+            both = Histogram().merge(one.by_second.get(number, {}) for one in drove)
+            acked = float(sum(one.acked_in.get(number, 0) for one in drove))
+            found.append(msgspec.structs.replace(second, acked=acked, p50_s=both.percentile(0.5), p99_s=both.percentile(0.99)))
         return found
 
-    def act(self, what: str) -> None:
-        self._tell(what)
-
-
-@contextlib.contextmanager
-def _fleet(running: Stack, clients: int) -> Iterator[_Fleet]:
-    """Dashboards that are all live."""
-    with Child(dashboard_fleet.watch) as child:
-        fleet = _Fleet(child.pipe, child.pipe.send)
-        child.pipe.send(FleetWish(running.host, running.port, [running.viewer_token() for _ in range(20)], SITE, clients))
-        deadline = time.monotonic() + LIVE_S
-        while (found := fleet.report()).live < clients:
-            if time.monotonic() > deadline:
-                raise StartError(f"{found.live} of {clients} dashboards are live after {LIVE_S:g} s: {found.errors[:3]}")
-            time.sleep(0.2)
-        yield fleet
-
-
-def _look_on(
-    running: Stack, scenario: Scenario, fleet: _Fleet | None, schedule: Schedule, cameras: int, desk: DriverDesk,
-    look: Look,
-) -> tuple[list[Second], list[FleetReport], list[Happened]]:  # fmt: skip
-    """A look every second until the end of the run; acts at their times."""
-    seconds: list[Second] = []
-    reports: list[FleetReport] = []
-    happened: list[Happened] = []
-    acts = sorted(scenario.acts, key=lambda act: act.at)
-    began = before = time.perf_counter()
-    used, told = running.cpu_s(), Progress()
-    for number in range(1, math.ceil(scenario.duration_s / LOOK_S) + 1):
-        time.sleep(max(0.0, min(began + number * LOOK_S, began + scenario.duration_s) - time.perf_counter()))
-        now = time.perf_counter()
-        while fleet is not None and acts and acts[0].at * scenario.duration_s <= now - began:
-            act = acts.pop(0)
-            fleet.act(act.kind)
-            happened.append(Happened(round(now - began, 2), act.kind))
-        cpu = running.cpu_s()
-        cores = {kind: round(max(0.0, total - used.get(kind, 0.0)) / (now - before), 3) for kind, total in cpu.items()}
-        report = fleet.report() if fleet is not None else None
-        if report is not None:
-            reports.append(report)
-        at_s = now - began
-        due = (schedule.due(at_s) - schedule.due(max(0.0, at_s - LOOK_S))) * cameras / LOOK_S
-        progress, took_s = desk.look(), now - before
-        acked = Histogram(progress.latency)
-        found = Second(
-            round(at_s, 2), due, (progress.acked - told.acked) / took_s, acked.percentile(0.5), acked.percentile(0.99),
-            percentile(sorted(report.ages), 0.99) if report else 0.0, report.live if report else 0, cores, running.rss_bytes(),
-            (progress.sent - told.sent) / took_s, report.events / took_s if report else 0.0, sum(one.gaps for one in reports),
-            progress.credits, progress.waiting, round(progress.oldest_s, 3),
-        )  # fmt: skip
-        seconds.append(found)
-        look(found, happened)
-        used, before, told = cpu, now, progress
-    return seconds, reports, happened
-
-
-def _history(driven: list[Driven], pool: list[bytes]) -> list[Operation]:
-    """What the devices did, for the checker. The bodies are those of the pool."""
-    found: list[Operation] = []
-    for one in driven:
-        for camera, sent in one.sent.items():
-            found += [Sent(camera, SESSION, seq, pool[seq - 1]) for seq in range(1, sent + 1)]
-        found += [Acknowledged(camera, SESSION, seq, at_s) for camera, seq, at_s in one.acks]
-    return found
-
-
-def _with_latencies(seconds: list[Second], driven: list[Driven]) -> list[Second]:
-    found = []
-    for number, second in enumerate(seconds):
-        both = Histogram().merge(one.by_second.get(number, {}) for one in driven)
-        found.append(msgspec.structs.replace(second, acked=float(both.total()), p50_s=both.percentile(0.5), p99_s=both.percentile(0.99)))
-    return found
+    def _notes(self, drove: Sequence[Drove]) -> list[str]:
+        """What a reader of the report must know."""
+        connections = sum(one.connections for one in drove)
+        found = [f"{connections} connections of devices", f"histories: {len(list(self._folder.glob('*.jsonl')))} files"]
+        if late := sum(one.unanswered for one in drove):
+            found.append(f"{late} observations were due and never acked; they count as late as the run's end found them")
+        if self._scenario.sdk_dashboards and not sdk_dashboards.installed():
+            found.append(f"{sdk_dashboards.NAME} is absent: no dashboard ran on the stock SDK")
+        return found

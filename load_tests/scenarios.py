@@ -26,15 +26,44 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something done at a share (0..1) of the run. ``storm``: every dashboard loses its connection at once."""
+    """Something done at a share (0..1) of the run. ``storm``: every dashboard loses its connection at once. ``slow``: the slow dashboards
+    read nothing or a byte a second, until ``heal`` (or the end). ``deploy``: the hubs are replaced in order, one by one. ``kill-actor``: an
+    actor process of cameras is ended by `kill -9`."""
 
     at: float
-    kind: Literal["storm"]
+    kind: Literal["storm", "slow", "heal", "deploy", "kill-actor"]
+
+
+FaultKind = Literal["cut", "reset", "half-open", "blackhole", "corrupt"]
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """About every `every_s` seconds, at moments that the seed decides. ``cut``: a reset before, in or after a frame of observations.
+    ``reset``: of all connections. ``half-open``: what the hub says is lost for `for_s`. ``blackhole``: nothing moves for `for_s`.
+    ``corrupt``: one bit of a frame of observations is turned over, where it is sure to be noticed."""
+
+    kind: FaultKind
+    every_s: float = 10.0
+    for_s: float = 3.0
+
+
+class Links(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A share (0..1) of the devices' sockets, or of the dashboards, reaches the hub through a fault proxy. Jitter is uniform on top of the
+    latency, both one way; `bytes_per_s` is the bandwidth of all of them together, 0 for none. ``cut`` and ``corrupt`` are for edges."""
+
+    between: Literal["edges", "dashboards"]
+    share: float = 1.0
+    latency_ms: float = 0.0
+    jitter_ms: float = 0.0
+    bytes_per_s: float = 0.0
+    faults: list[Fault] = []
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`fps`: observations per second and camera before the phases; `per_actor`: cameras in one actor process at most; `objects`: per
-    observation; `drivers`: processes that play devices."""
+    observation; `drivers`: processes that play devices; `client_share`: of the cameras, played by the public edge client instead of raw
+    sockets; `sdk_dashboards`: more dashboards, on the stock SDK; `slow_share`: of the dashboards, slow when an act says so; `budget_p99_s`:
+    what the 99th percentile of the age of what dashboards are shown may be in the seconds that no act or fault disturbs (I10)."""
 
     name: str
     what: str = ""
@@ -43,11 +72,17 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fps: float = 10.0
     objects: int = 3
     per_actor: int = 32
+    client_share: float = 0.2
     dashboards: int = 20
+    sdk_dashboards: int = 2
+    slow_share: float = 0.0
+    hubs: int = 1
     drivers: int = 2
+    budget_p99_s: float = 1.0
     duration_s: float = 60.0
     phases: list[Phase] = []
     acts: list[Act] = []
+    links: list[Links] = []
 
 
 READY_MADE = {
@@ -61,6 +96,21 @@ READY_MADE = {
             "reconnect-storm", "every dashboard is cut off at once, twice", dashboards=300, acts=[Act(1 / 3, "storm"), Act(2 / 3, "storm")],
         ),
         Scenario("burst", "ten times the rate for thirty seconds", fps=4.0, duration_s=90.0, phases=[Phase("burst", 10.0, 30.0, 30.0)]),
+        Scenario(
+            "slow-readers", "a fifth of the dashboards reads nothing, or a byte a second, and comes back", dashboards=60, slow_share=0.2,
+            acts=[Act(1 / 4, "slow"), Act(3 / 4, "heal")],
+        ),
+        Scenario(
+            "bad-links", "links that are slow, cut, half open, silent, and damage frames", duration_s=90.0,
+            links=[
+                Links("edges", 0.5, 40.0, 40.0, faults=[Fault("cut", 6.0), Fault("corrupt", 15.0), Fault("half-open", 30.0, 11.0)]),
+                Links("edges", 0.25, 20.0, 20.0, faults=[Fault("blackhole", 20.0, 4.0)]),
+                Links("dashboards", 0.3, 40.0, 40.0, 2e6, faults=[Fault("reset", 20.0)]),
+            ],
+        ),
+        Scenario(
+            "deploy", "two hubs are replaced, one after the other", hubs=2, dashboards=100, duration_s=90.0, acts=[Act(0.2, "deploy")],
+        ),
         Scenario("soak", "an hour at one rate", duration_s=3600.0),
     )
 }  # fmt: skip
@@ -133,6 +183,11 @@ def load(name: str, settings: Sequence[str] = (), duration_s: float | None = Non
         scenario = msgspec.convert(values, Scenario, strict=False)
     except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors
         raise StartError(f"scenario {name}: {error}") from error
+    for links in scenario.links:
+        if not 0 <= links.share <= 1 or any(fault.every_s <= 0 or fault.for_s < 0 for fault in links.faults):
+            raise StartError(f"scenario {name}: a share of links lies in 0..1, every_s above 0")
+        if links.between == "dashboards" and any(fault.kind in ("cut", "corrupt") for fault in links.faults):
+            raise StartError(f"scenario {name}: cut and corrupt are faults of links between edges and hub; dashboards have reset")
     if min(scenario.cameras, scenario.sockets, scenario.drivers) < 1 or scenario.duration_s <= 0 or scenario.fps <= 0:
         raise StartError(f"scenario {name}: cameras, sockets, drivers, fps and duration_s must be above 0")
     return scenario

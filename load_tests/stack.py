@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,20 @@ from actors.core.settings import Settings
 from cluster.ray_head import descendants, environment
 from policy.tokens import issue
 from storage.data_dir import DataDir
+from storage.fleet_ports import HubRecord
 from storage.settings_files import read_resolved
 from storage.stores import open_stores
 
 READY_S = 180.0
 STOP_S = 90.0
+HUB_AGE_S = 5.0  # a hub that recorded itself longer ago is gone
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ROOT = Path(__file__).resolve().parents[1]
+
+
+def python_path() -> str:
+    """Where children find the product: here, before whatever the environment names."""
+    return os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 class Stack:
@@ -46,11 +54,9 @@ class Stack:
             self.settings.auth, sub="bench", typ="edge", jti=secrets.token_hex(8), now_s=time.time(), roles=("edge",), sites=("*",)
         )
 
-    def viewer_token(self) -> str:
-        """A dashboard's token for every site."""
-        return issue(
-            self.settings.auth, sub="bench", typ="user", jti=secrets.token_hex(8), now_s=time.time(), roles=("viewer",), sites=("*",)
-        )
+    def viewer_token(self, user: str = "bench") -> str:
+        """A dashboard's token for every site. Users have a limit of connections each."""
+        return issue(self.settings.auth, sub=user, typ="user", jti=secrets.token_hex(8), now_s=time.time(), roles=("viewer",), sites=("*",))
 
     def register(self, cameras: Sequence[str], site: str, scene: bytes) -> None:
         """Add cameras with one and the same scene (JSON)."""
@@ -90,12 +96,69 @@ class Stack:
                 found[kind] = found.get(kind, 0) + pages * os.sysconf("SC_PAGE_SIZE")
         return found
 
+    def opened(self) -> dict[str, int]:
+        """Open files and threads by kind of process, as ``<kind> files`` and ``<kind> threads``."""
+        found: dict[str, int] = {}
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                kind = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                for what, folder in (("files", "fd"), ("threads", "task")):
+                    name = f"{kind} {what}"
+                    found[name] = found.get(name, 0) + len(os.listdir(f"/proc/{pid}/{folder}"))
+        return found
+
+    def hubs(self) -> list[HubRecord]:
+        """The hubs that live, as PostgreSQL has them."""
+
+        async def read() -> list[HubRecord]:
+            stores = await open_stores(self.settings, name="bench")
+            try:
+                return [record for record in await stores.hubs.all() if record.age_s < HUB_AGE_S]
+            finally:
+                await stores.close()
+
+        return asyncio.run(read())
+
+    def kill_actor(self) -> bool:
+        """End an actor process of cameras by `kill -9`; whether there was one. Only processes of this stack are touched."""
+
+        async def read() -> list[int]:
+            stores = await open_stores(self.settings, name="bench")
+            try:
+                return [record.pid for record in await stores.actors.all() if record.pid]
+            finally:
+                await stores.close()
+
+        for pid in asyncio.run(read()):
+            if pid in self.processes():
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric without labels over all hubs; one that does not answer counts nothing."""
+        total = 0.0
+        for record in self.hubs():
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(f"http://127.0.0.1:{record.private_port}/metrics", timeout=5) as answer:
+                    lines = answer.read().decode().splitlines()
+                total += sum(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+        return total
+
+    def deploy(self) -> "subprocess.Popen[str]":
+        """Begin to replace the hubs one by one (`load_tests.ray_deploy`)."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "load_tests.ray_deploy", str(self.data.settings_file)], cwd=_ROOT, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**environment(Path(self.settings.ray.token_file)), "PYTHONPATH": python_path()},
+        )  # fmt: skip
+
     @contextlib.contextmanager
     def counting(self) -> Iterator["Counting"]:
         """Counters of the camera actors."""
         child = subprocess.Popen(
             [sys.executable, "-m", "load_tests.actor_counts", str(self.data.settings_file)], cwd=_ROOT, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, env={**environment(Path(self.settings.ray.token_file)), "PYTHONPATH": str(_ROOT)},
+            stdout=subprocess.PIPE, text=True, env={**environment(Path(self.settings.ray.token_file)), "PYTHONPATH": python_path()},
         )  # fmt: skip
         try:
             yield Counting(child)
@@ -138,7 +201,7 @@ def stack(env: Mapping[str, str] | None = None) -> Iterator[Stack]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "cluster.cli.main", "up", "--json", "--port", "0", "--no-simulate", "--data-dir", str(path)],
                 cwd=_ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
-                env={**os.environ, "PYTHONPATH": str(_ROOT), **(env or {})},
+                env={**os.environ, "PYTHONPATH": python_path(), **(env or {})},
             )  # fmt: skip
         try:
             assert process.stdout is not None

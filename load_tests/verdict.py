@@ -1,13 +1,12 @@
-"""The verdict of a run: one line per invariant, from the checker's violations and from what the dashboards saw (pure)."""
+"""The verdict of a run: one line per invariant, from the checker's violations and from what the run itself has seen (pure)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
-from hub import close_codes
-from load_tests.checker import Violation
 from load_tests.dashboard_fleet import FleetReport
+from load_tests.violations import Violation
 
 INVARIANTS: Mapping[str, str] = {
     "I1": "what was acked is stored",
@@ -22,46 +21,66 @@ INVARIANTS: Mapping[str, str] = {
     "I10": "memory and queues come back after a fault",
     "I11": "nothing of an old generation after a newer one",
     "I12": "no session ends without a documented code",
+    "faults": "everything that was planned to go wrong did",
 }
-NOT_RECORDED = {
-    "I6": "lean dashboards do not record the states they are shown (tests/acceptance/test_faults.py does)",
-    "I10": "the run has no quiet end to compare with",
-    "I11": "lean dashboards do not record generations",
-}
-_CODES = {value.code for value in vars(close_codes).values() if isinstance(value, close_codes.Close)} | {1000, 1001, 1012}
+OF_DASHBOARDS = ("I5", "I6", "I11")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """An invariant: ``green``, ``red`` or ``not checked``; `violations` counts, `first` is the first of them, or why it was not checked."""
+    """An invariant: ``green``, ``red`` or ``not checked``; `violations` counts, `first` is the first of them, or why it was not checked.
+    `excerpt`: the lines of the histories and moves of rows around the first."""
 
     invariant: str
     means: str
     status: Literal["green", "red", "not checked"]
     violations: int = 0
     first: str = ""
+    excerpt: list[str] = []
 
 
-def judge(violations: Sequence[Violation], seen: FleetReport, *, dashboards: int) -> list[Line]:
-    """All lines. `seen`: everything that the dashboards reported, summed up."""
+class Seen(msgspec.Struct, frozen=True):
+    """What the run itself has seen. `fleet`: everything the dashboards reported, summed up; `dashboards`: how many there are; `resources`:
+    what has not come back (None: not looked at); `missing`: planned faults that did not happen (None: none were planned)."""
+
+    fleet: FleetReport
+    dashboards: int
+    resources: list[str] | None = None
+    missing: list[str] | None = None
+
+
+def judge(
+    violations: Sequence[Violation], seen: Seen, excerpt: Callable[[Violation], list[str]] = lambda violation: []
+) -> list[Line]:  # fmt: skip
+    """All lines."""
     found: dict[str, list[str]] = {name: [] for name in INVARIANTS}
+    first: dict[str, Violation] = {}
     for violation in violations:
         found[violation.invariant].append(f"{violation.camera}: {violation.detail}")
+        first.setdefault(violation.invariant, violation)
+    fleet = seen.fleet
     for count, what in (
-        (seen.twice, "events came twice"),
-        (seen.gaps, "silent gaps"),
-        (seen.unrecovered, "dashboards that came back were not given what they missed"),
-        (dashboards - seen.live, "dashboards were not live at the end"),
+        (fleet.twice, "events came twice"),
+        (fleet.gaps, "silent gaps"),
+        (fleet.unrecovered, "dashboards that came back were not given what they missed"),
+        (seen.dashboards - fleet.live, "dashboards were not live at the end"),
     ):
         if count:
             found["I5"].append(f"{count} {what}")
-    found["I12"] += [f"{count} sessions ended with {code}" for code, count in seen.closes.items() if code not in _CODES]
-    found["I12"] += [f"a dashboard was told {error}" for error in seen.errors]
+    found["I12"] += [f"a dashboard was told {error}" for error in fleet.errors]
+    found["I10"] += seen.resources or []
+    found["faults"] += seen.missing or []
+    unchecked = dict.fromkeys(OF_DASHBOARDS, "no dashboards") if not seen.dashboards else {}
+    if seen.resources is None:
+        unchecked["I10"] = "nobody looked"
+    if seen.missing is None:
+        unchecked["faults"] = "none were planned"
     lines = []
     for name, means in INVARIANTS.items():
         if found[name]:
-            lines.append(Line(name, means, "red", len(found[name]), found[name][0]))
-        elif name in NOT_RECORDED or (name in ("I5", "I12") and not dashboards):
-            lines.append(Line(name, means, "not checked", 0, NOT_RECORDED.get(name, "no dashboards")))
+            shown = excerpt(first[name]) if name in first else []
+            lines.append(Line(name, means, "red", len(found[name]), found[name][0], shown))
+        elif name in unchecked:
+            lines.append(Line(name, means, "not checked", 0, unchecked[name]))
         else:
             lines.append(Line(name, means, "green"))
     return lines
@@ -72,14 +91,14 @@ def green(lines: Sequence[Line]) -> bool:
     return all(line.status != "red" for line in lines)
 
 
-def summed(reports: Sequence[FleetReport]) -> FleetReport:
-    """Many reports as one; `live` is the last one's."""
+def summed(reports: Sequence[FleetReport], live: int) -> FleetReport:
+    """Many reports as one; `live` is how many were at the end, in all processes together."""
     closes: dict[int, int] = {}
     for report in reports:
         for code, count in report.closes.items():
             closes[code] = closes.get(code, 0) + count
     return FleetReport(
-        reports[-1].live if reports else 0, sum(r.lost for r in reports), [s for r in reports for s in r.back_s],
+        live, sum(r.lost for r in reports), [s for r in reports for s in r.back_s],
         sum(r.unrecovered for r in reports), sum(r.twice for r in reports), sum(r.gaps for r in reports), sum(r.events for r in reports),
         [e for r in reports for e in r.errors], closes, [],
     )  # fmt: skip

@@ -15,8 +15,9 @@ from actors.core.camera import CameraCore
 from actors.core.deliveries import Answer, Data
 from actors.core.events import StoredEvent
 from hub.live_states import STALE_AFTER_S, LiveStates
-from load_tests.checker import Violation, check
+from load_tests.checker import check
 from load_tests.history import Move, Operation, ShownState, Stored
+from load_tests.violations import Violation
 from tests.property.test_camera_machine import LENGTH, SCENE, stream
 from tests.property.test_machine_catches import acks_before_the_commit, applies_duplicates, skips_the_commit_of_dead_letters
 from tests.support.cores import Row

@@ -7,25 +7,25 @@ import pytest
 
 from actors.core.errors import StartError
 from load_tests.children import Child
+from load_tests.device_plan import Drove, Progress
 from load_tests.driver_desk import DriverDesk
-from load_tests.edge_driver import Driven, Progress
 from tests.support.waiting import block_until
 
 
 def driver(pipe: Connection, sent: int, fails: bool) -> None:
-    while pipe.recv() is not None:
-        pipe.send("window")
-        for number in range(1, 4):
-            pipe.send(Progress(sent * number, sent * number, oldest_s=0.1 * sent, latency={100: sent}))
-        pipe.send(StartError("turned away") if fails else "over")
-        if not fails:
-            pipe.send(Driven(1.0, 0, [], [], {"cam": 3 * sent}, {"cam": 3 * sent}, 0, 0.0))
+    pipe.send("welcome")
+    assert pipe.recv() == 7.0
+    for number in range(1, 4):
+        pipe.send(Progress(sent * number, sent * number, oldest_s=0.1 * sent, latency={100: sent}))
+    pipe.send(StartError("turned away") if fails else Drove({"cam": 3 * sent}, {"cam": 3 * sent}, 0, 1, 0, 0.0, {}, {}))
+    pipe.recv()
 
 
 def test_progress_is_summed_and_everybody_is_heard_to_the_end() -> None:
     with ExitStack() as stack:
         desk = DriverDesk([stack.enter_context(Child(driver, sent, False)) for sent in (1, 2)])
-        desk.begin()
+        desk.welcome()
+        desk.begin(7.0)
         seen: list[Progress] = []
 
         def all_is_seen() -> bool:
@@ -41,6 +41,7 @@ def test_progress_is_summed_and_everybody_is_heard_to_the_end() -> None:
 def test_what_goes_wrong_in_a_driver_is_raised() -> None:
     with ExitStack() as stack:
         desk = DriverDesk([stack.enter_context(Child(driver, 1, True))])
-        desk.begin()
+        desk.welcome()
+        desk.begin(7.0)
         with pytest.raises(StartError, match="turned away"):
             desk.finish(10)

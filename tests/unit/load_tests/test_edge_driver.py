@@ -8,7 +8,8 @@ import pytest
 from actors.core.edge_protocol import ObserveRaw
 from actors.core.intake import decode
 from load_tests import edge_driver
-from load_tests.edge_driver import PER_FRAME, Plan
+from load_tests.edge_driver import Plan
+from load_tests.edge_socket import PER_FRAME
 from load_tests.walkers import walk
 
 PLAN = Plan("127.0.0.1", 1, "token", "s1", [["cam"]], rate=1000.0, warm_s=0.0, measure_s=10.0)
@@ -16,7 +17,7 @@ PLAN = Plan("127.0.0.1", 1, "token", "s1", [["cam"]], rate=1000.0, warm_s=0.0, m
 
 def test_frames_hold_what_is_due_and_no_more_than_credits_admit(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[bytes] = []
-    monkeypatch.setattr(edge_driver._Socket, "send", lambda _self, payload: sent.append(payload))
+    monkeypatch.setattr(edge_driver._Socket, "send_payload", lambda _self, payload: sent.append(payload))
     run = edge_driver._Run(PLAN, walk(1, 5, 400))
     (camera,) = run._cameras
     camera.limit = 3 * PER_FRAME // 2

@@ -6,14 +6,14 @@ import random
 import msgspec
 import pytest
 
-from load_tests.checker import Violation
 from load_tests.dashboard_fleet import FleetReport
 from load_tests.histogram import Histogram
 from load_tests.machine import this_machine
 from load_tests.run_page import page
 from load_tests.run_result import Happened, RunResult, Second, compare
 from load_tests.scenarios import READY_MADE
-from load_tests.verdict import INVARIANTS, green, judge
+from load_tests.verdict import INVARIANTS, Seen, green, judge
+from load_tests.violations import Violation
 
 CLEAN = FleetReport(10, 0, [], 0, 0, 0, 500, [], {}, [])
 
@@ -27,7 +27,7 @@ def run(*, p50_s: float = 0.1, spread: float = 0.01, verdict_of: FleetReport = C
         latency.add(p50_s)
     return RunResult(
         READY_MADE["steady"], 7, "1", this_machine(), 0.1, 1000, 1000, 0, 2000, dict(latency.counts), seconds, [Happened(3.0, "<storm>")],
-        judge(violations, verdict_of, dashboards=10), 0.1,
+        judge(violations, Seen(verdict_of, 10, [])), 0.1,
     )  # fmt: skip
 
 
@@ -47,17 +47,21 @@ def test_percentiles_are_those_of_the_values_within_two_percent() -> None:
 
 @pytest.mark.parametrize("field", ["twice", "gaps", "unrecovered"])
 def test_what_a_dashboard_missed_is_red(field: str) -> None:
-    lines = judge((), msgspec.structs.replace(CLEAN, **{field: 1}), dashboards=10)
+    lines = judge((), Seen(msgspec.structs.replace(CLEAN, **{field: 1}), 10, []))
     assert [line.invariant for line in lines if line.status == "red"] == ["I5"]
 
 
 def test_a_run_is_green_only_when_nothing_is_red() -> None:
-    assert green(judge((), CLEAN, dashboards=10))
-    assert not green(judge((), msgspec.structs.replace(CLEAN, live=9), dashboards=10))
-    assert not green(judge((), msgspec.structs.replace(CLEAN, closes={4999: 1}), dashboards=10))
+    assert green(judge((), Seen(CLEAN, 10, [])))
+    assert not green(judge((), Seen(msgspec.structs.replace(CLEAN, live=9), 10, [])))
+    assert not green(judge((), Seen(CLEAN, 10, ["1 bytes are still held for slow dashboards"])))
+    assert not green(judge((), Seen(CLEAN, 10, [], ["cut was planned 3 times and happened 0 times"])))
+    unseen = judge((), Seen(msgspec.structs.replace(CLEAN, live=0), 0))
+    assert {line.invariant for line in unseen if line.status == "not checked"} == {"I5", "I6", "I10", "I11", "faults"}
     for invariant in INVARIANTS:
-        lines = judge((Violation(invariant, "cam-1", "broken"),), CLEAN, dashboards=10)
-        assert [(line.invariant, line.first) for line in lines if line.status == "red"] == [(invariant, "cam-1: broken")]
+        lines = judge((Violation(invariant, "cam-1", "broken"),), Seen(CLEAN, 10, [], []), lambda found: [found.detail])
+        red = [(line.invariant, line.first, line.excerpt) for line in lines if line.status == "red"]
+        assert red == [(invariant, "cam-1: broken", ["broken"])]
 
 
 def test_only_what_is_beyond_noise_and_bound_is_worse() -> None:
