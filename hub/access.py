@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 NOT_THERE = "camera {} is not registered, or not yours to see"
 TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that ask for it after that
 
+Redact = tuple[str, ...]  # classes, sorted
 Use = Literal["subscribe", "history"]
 LetterAction = Literal["deadletter.read", "deadletter.replay", "deadletter.discard"]
 SystemAction = Literal["cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read", "token.revoke"]
@@ -82,9 +83,9 @@ class Access:
         """Raises Forbidden, or Unavailable where no decision can be had."""
         await self._require(questions.connect(principal, to="dashboard"))
 
-    async def require(self, action: CameraAction, principal: Principal, camera: str, site: str, tags: Sequence[str] = ()) -> None:
-        """The same for an action on a camera as it would become."""
-        await self._require(questions.on_camera(action, principal, camera, site=site, tags=tags))
+    async def require(self, action: CameraAction, principal: Principal, camera: str, site: str, tags: Sequence[str] = ()) -> Redact:
+        """The same for an action on a camera, as it is or would become; the classes that are hidden from them."""
+        return (await self._require(questions.on_camera(action, principal, camera, site=site, tags=tags))).redact
 
     async def require_camera(self, action: CameraAction, principal: Principal, camera: str, record: CameraRecord | None) -> CameraRecord:
         """`record` when `principal` may do `action` to it. Whoever may not gets the answer for a camera that is not there.
@@ -103,9 +104,9 @@ class Access:
         """The same for a whole site."""
         await self._require(questions.on_site(action, principal, site))
 
-    async def require_fleet(self, action: LetterAction, principal: Principal) -> None:
+    async def require_fleet(self, action: LetterAction, principal: Principal) -> Redact:
         """The same for what names no camera."""
-        await self._require(questions.on_fleet(action, principal))
+        return (await self._require(questions.on_fleet(action, principal))).redact
 
     async def require_system(self, action: SystemAction, principal: Principal, kind: Literal["cluster", "policy", "audit"]) -> None:
         """The same for the deployment itself."""

@@ -1,6 +1,7 @@
 """Dead letters by REST: list, look at, replay, discard. What a replay does is in `actors.core.replays`."""
 
 import base64
+import contextlib
 import logging
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from actors.core.identifiers import is_id, require_id
 from actors.core.times import rfc3339
 from actors.ports import Directory
 from hub import web
-from hub.access import Access, LetterAction
+from hub.access import Access, LetterAction, Redact
 from policy.auditor import Auditor
 from policy.ports import Principal
 from storage.ports import DeadLetterRow, DeadLetterStore, Registry
@@ -57,7 +58,7 @@ class DeadLetters:
             for row in rows:
                 after, seen = row.id, seen + 1
                 if row.camera not in allowed:
-                    allowed[row.camera] = await self._may("deadletter.read", principal, row.camera)
+                    allowed[row.camera] = await self._may_read(principal, row.camera)
                 if allowed[row.camera]:
                     found.append(_letter(row))
                     if len(found) == limit:
@@ -68,12 +69,12 @@ class DeadLetters:
 
     async def read(self, request: Request, principal: Principal) -> Response:
         """One, with its raw item."""
-        row = await self._row(request, principal, "deadletter.read")
-        return web.answer({**_letter(row), **_raw(row.raw)})
+        row, redact = await self._row(request, principal, "deadletter.read")
+        return web.answer({**_letter(row), **_raw(row.raw, redact)})
 
     async def replay(self, request: Request, principal: Principal) -> Response:
         """Have the camera's actor replay it; ``{dead_letter, status, event}``. 409 when it is not new, or refused by today's rules too."""
-        row = await self._row(request, principal, "deadletter.replay")
+        row, _ = await self._row(request, principal, "deadletter.replay")
         _require_new(row)
         if not is_id(row.camera):
             raise Conflict("it names no camera, so nobody can replay it", hint="Discard it, saying why.")
@@ -87,7 +88,7 @@ class DeadLetters:
 
     async def discard(self, request: Request, principal: Principal) -> Response:
         """Mark it as not worth keeping, with a reason: `Discard`. The row stays."""
-        row = await self._row(request, principal, "deadletter.discard")
+        row, _ = await self._row(request, principal, "deadletter.discard")
         asked = await web.body(request, Discard)
         _require_new(row)
         audit = self._auditor.record(principal, "deadletter.discard", str(row.id), f"camera {row.camera or 'none'}: {asked.reason}")
@@ -98,26 +99,27 @@ class DeadLetters:
         )
         return web.answer({"dead_letter": row.id, "status": "discarded"})
 
-    async def _row(self, request: Request, principal: Principal, action: LetterAction) -> DeadLetterRow:
+    async def _row(self, request: Request, principal: Principal, action: LetterAction) -> tuple[DeadLetterRow, Redact]:
+        """The letter, and which classes are hidden from who asks."""
         text = request.path_params["letter"]
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
         row = await self._letters.get(number)
-        if row is not None and await self._may(action, principal, row.camera):
-            return row
+        if row is not None:
+            with contextlib.suppress(Forbidden):
+                return row, await self._require(action, principal, row.camera)
         # Who may not see a letter learns nothing, not even which numbers there are.
         await self._access.require_fleet(action, principal)
         raise NotFound(f"there is no dead letter {text[:40]}", hint="GET /v1/dead-letters lists them.")
 
-    async def _require(self, action: LetterAction, principal: Principal, camera: str) -> None:
+    async def _require(self, action: LetterAction, principal: Principal, camera: str) -> Redact:
         record = await self._registry.camera(camera) if is_id(camera) else None
         if record is None:
-            await self._access.require_fleet(action, principal)
-        else:
-            await self._access.require(action, principal, camera, record.site, record.tags)
+            return await self._access.require_fleet(action, principal)
+        return await self._access.require(action, principal, camera, record.site, record.tags)
 
-    async def _may(self, action: LetterAction, principal: Principal, camera: str) -> bool:
+    async def _may_read(self, principal: Principal, camera: str) -> bool:
         try:
-            await self._require(action, principal, camera)
+            await self._require("deadletter.read", principal, camera)
         except Forbidden:
             return False
         return True
@@ -136,7 +138,10 @@ def _letter(row: DeadLetterRow) -> dict[str, Any]:
     return shown | {key: value for key, value in (("reason", row.reason), ("by", row.by)) if value}
 
 
-def _raw(raw: bytes) -> dict[str, str]:
+def _raw(raw: bytes, redact: Redact) -> dict[str, Any]:
+    """The item as it came. It was refused, so nobody knows what lies where in it: who may not see a class sees nothing of it."""
+    if redact:
+        return {"raw": {"redacted": redact[0]}}
     kept = raw[:LONGEST_RAW]
     try:
         return {"raw": kept.decode("utf-8")}

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
 
-from actors.core.errors import BadInput, EyrieError
+from actors.core.errors import BadInput, EyrieError, Forbidden
 from actors.core.events import published
 from actors.core.identifiers import require_id
 from hub import channels, views
@@ -25,6 +25,7 @@ from storage.ports import EventRow, EventStore
 
 NDJSON = "application/x-ndjson"
 PAGE = 500  # events a stream reads at once
+FILTERS = frozenset({"epoch", "after", "limit", "from", "to", "type", "severity"})
 SEVERITIES = ("info", "notice", "warning", "critical")
 MAX_TYPES = 32
 MAX_TIED = 10_000  # events of one microsecond that a cursor may have behind it
@@ -82,7 +83,7 @@ class EventReads:
         """``?epoch=&after=&limit=`` in order after an offset, or the newest `limit` without `after`; filters as for sites."""
         camera = require_id(request.path_params["camera"], "camera")
         channel = channels.parse(channels.camera_events(camera))
-        await self._view(principal, channel)
+        require_filters(request, await self._view(principal, channel))
         epoch = request.query_params.get("epoch", "")
         if not epoch:
             newest = await self._events.latest(camera, 1)
@@ -133,7 +134,9 @@ class EventReads:
     async def _deliver(
         self, request: Request, principal: Principal, channel: Channel, read: Read, cursor: str, head: dict[str, Any]
     ) -> Response:
-        view, wanted = await self._view(principal, channel), filter_of(request)
+        view = await self._view(principal, channel)
+        require_filters(request, view)
+        wanted = filter_of(request)
         if not _streamed(request):
             rows, after = await read(cursor, limit_of(request))
             return self._answer(head, rows, view, wanted, after)
@@ -163,6 +166,18 @@ class EventReads:
         if after and not _beyond(rows, wanted):
             document["next"] = int(after) if after.isdigit() else after
         return answer(document)
+
+
+def require_filters(request: Request, view: View) -> None:
+    """Refuse what no filter is called, so that nobody takes everything for what they asked for.
+
+    Raises Forbidden for one on an attribute that `view` hides (by what comes back it would tell the value), BadInput for any other.
+    """
+    for name in request.query_params.keys() - FILTERS:
+        hidden = views.class_of(name, view.redact)
+        if hidden is not None:
+            raise Forbidden(f"events cannot be filtered by {name[:40]!r}: its class ({hidden}) is redacted for you")
+        raise BadInput(f"events cannot be filtered by {name[:40]!r}", hint=f"There are {', '.join(sorted(FILTERS))}.")
 
 
 def filter_of(request: Request) -> Filter:

@@ -6,16 +6,19 @@ name; a sub-label may name a person or a vehicle, so either class hides it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 WORDS = {
-    "faces": frozenset({"face", "faces", "facial"}),
-    "names": frozenset({"name", "names", "firstname", "lastname", "surname", "identity"}),
-    "plates": frozenset({"plate", "plates", "license", "licence", "lpr", "numberplate"}),
+    "faces": frozenset({"face", "faces", "facial", "faceid"}),
+    "names": frozenset({"name", "names", "firstname", "lastname", "fullname", "surname", "identity", "personname", "personid"}),
+    "plates": frozenset({"plate", "plates", "license", "licence", "lpr", "numberplate", "licenseplate", "licenceplate", "platenumber"}),
 }
+SHORTEST_ECHO = 3  # characters; shorter texts are in everything
+Hidden = dict[str, str]  # text → class
+
 _SPLIT = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _BOXES = ("camera", "site", "generation", "version", "offset", "status", "reason", "time", "received")
 _BOX = ("id", "label", "score", "box")
@@ -39,7 +42,7 @@ DEFAULT = View()
 
 def class_of(key: str, redact: tuple[str, ...]) -> str | None:
     """The redacted class that an attribute called `key` belongs to, None when it may be seen."""
-    words = {word.lower() for word in _SPLIT.split(key[:128]) if word}
+    words = {word.lower() for word in _SPLIT.split(key) if word}
     if key == "sub_label":
         return next((name for name in ("names", "plates") if name in redact), None)
     return next((name for name in redact if words & WORDS.get(name, frozenset())), None)
@@ -55,8 +58,9 @@ def state(body: bytes, view: View) -> bytes:
         return msgspec.json.encode(_project(document, view.projection))
     changed = False
     for track in document.get("tracks", ()):
-        changed |= _hide(track, view.redact, lambda key: key == "sub_label")
-        changed |= _hide(track.get("attributes") or {}, view.redact, lambda key: True)
+        hidden = _hide(track, view.redact, lambda key: key == "sub_label") | _hide_deep(track.get("attributes"), view.redact)
+        _hide_echoes(track.get("attributes"), hidden)
+        changed |= bool(hidden)
     return msgspec.json.encode(document) if changed else body
 
 
@@ -79,25 +83,65 @@ def _project(document: dict[str, Any], projection: str) -> dict[str, Any]:
 
 
 def event(body: bytes, view: View) -> bytes:
-    """An event as `view` may see it: whatever its `data` holds under a telling name, at any depth. Its hash is that of the stored event."""
+    """An event as `view` may see it: without what its `data` holds under a telling name, at any depth, and wherever else that is said.
+
+    The hash goes too, in every event: who knows the rest of a chain can try plates until one fits.
+    """
     if not view.redact:
         return body
     document = msgspec.json.decode(body)
-    return msgspec.json.encode(document) if _hide_deep(document.get("data"), view.redact) else body
+    try:
+        hidden = _hide_deep(document.get("data"), view.redact)
+        _hide_echoes(document.get("data"), hidden)
+    except RecursionError:  # too deep to be looked through: nothing of it is shown
+        hidden, document["data"] = {"": view.redact[0]}, {"redacted": view.redact[0]}
+    if "hash" in document:
+        document["hash"] = {"redacted": view.redact[0]}
+    return msgspec.json.encode(document) if hidden or "hash" in document else body
 
 
-def _hide(fields: dict[str, Any], redact: tuple[str, ...], among: Callable[[str], bool]) -> bool:
-    hidden = {key: name for key in fields if among(key) and (name := class_of(key, redact)) is not None and fields[key] is not None}
-    for key, name in hidden.items():
+def _hide(fields: dict[str, Any], redact: tuple[str, ...], among: Callable[[str], bool]) -> Hidden:
+    """What was hidden: text → class."""
+    found = {key: name for key in fields if among(key) and (name := class_of(key, redact)) is not None and fields[key] is not None}
+    hidden: Hidden = {}
+    for key, name in found.items():
+        hidden |= dict.fromkeys(_texts(fields[key]), name)
         fields[key] = {"redacted": name}
-    return bool(hidden)
+    return hidden
 
 
-def _hide_deep(value: Any, redact: tuple[str, ...]) -> bool:
-    changed = False
+def _hide_deep(value: Any, redact: tuple[str, ...]) -> Hidden:
+    hidden: Hidden = {}
     if isinstance(value, dict):
-        changed = _hide(value, redact, lambda key: True)
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for child in children:
-        changed |= _hide_deep(child, redact)
-    return changed
+        hidden = _hide(value, redact, lambda key: True)
+    for child in _children(value):
+        hidden |= _hide_deep(child, redact)
+    return hidden
+
+
+def _hide_echoes(value: Any, hidden: Hidden) -> None:
+    """Hide every text below `value` that says what was hidden: an alarm's text names the plate that its data holds."""
+    spoken = {text: name for text, name in hidden.items() if len(text) >= SHORTEST_ECHO}
+    if not spoken or not isinstance(value, dict | list):
+        return
+    for key, child in list(value.items()) if isinstance(value, dict) else list(enumerate(value)):
+        if isinstance(child, str):
+            name = next((name for text, name in spoken.items() if text in child), None)
+            if name is not None:
+                value[key] = {"redacted": name}
+        else:
+            _hide_echoes(child, spoken)
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in `value`; what is no text echoes nowhere. Without text a mark that something was hidden."""
+    if isinstance(value, str):
+        yield value
+    else:
+        yield ""
+        for child in _children(value):
+            yield from _texts(child)

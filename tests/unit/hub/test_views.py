@@ -18,6 +18,7 @@ def state(**track: object) -> bytes:
     [
         ("license_plate", "plates"), ("recognizedLicensePlate", "plates"), ("plate", "plates"), ("lpr.text", "plates"),
         ("face_id", "faces"),        ("personName", "names"), ("identity", "names"), ("sub_label", "names"), ("surface", None),
+        ("licenseplate", "plates"), ("LICENSE_PLATE", "plates"), ("template", None), ("x" * 500 + ".plate", "plates"),
         ("colour", None),         ("nameplateless", None),
     ],
 )  # fmt: skip
@@ -49,3 +50,27 @@ def test_a_redacted_event_hides_at_any_depth_of_its_data() -> None:
     assert shown == {"type": "alarm.plate", "label": "car", "zone": "face", "data": {"found": [{"plate": {"redacted": "plates"}, "n": 1}]}}
     plain = msgspec.json.encode({"type": "x", "data": {"n": 1}})
     assert views.event(plain, ALL) is plain
+
+
+def test_what_says_a_hidden_value_again_is_hidden_and_nothing_else() -> None:
+    data = {"text": "KA 123 has left", "note": "all quiet", "more": ["KA 123!", 7], "plate": "KA 123", "short_name": "ab", "about": "about"}
+    shown = msgspec.json.decode(views.event(msgspec.json.encode({"label": "car", "data": data}), ALL))["data"]
+    assert (shown["text"], shown["note"], shown["more"]) == ({"redacted": "plates"}, "all quiet", [{"redacted": "plates"}, 7])
+    assert (shown["short_name"], shown["about"]) == ({"redacted": "names"}, "about"), "two letters are in everything"
+    body = state(attributes={"plate": "KA 123", "remark": "it was KA 123"})
+    assert b"KA 123" not in views.state(body, View(redact=("plates",)))
+
+
+def test_a_redacting_view_hides_the_hash_of_every_event() -> None:
+    body = msgspec.json.encode({"type": "x", "data": {"n": 1}, "hash": "ab"})
+    assert msgspec.json.decode(views.event(body, ALL))["hash"] == {"redacted": "faces"}
+    assert views.event(body, DEFAULT) is body
+
+
+def test_what_is_too_deep_to_be_looked_through_is_hidden_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_deep(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(views, "_hide_deep", too_deep)
+    body = msgspec.json.encode({"type": "x", "data": {"plate": "KA 123"}})
+    assert msgspec.json.decode(views.event(body, ALL)) == {"type": "x", "data": {"redacted": "faces"}}
