@@ -21,6 +21,7 @@ BENCHES = {
     "flood": "what one camera's flood does to the ack latency of its neighbours in one actor process",
     "fanout": "deliveries per second to dashboards, next to bare sockets and a plain Starlette loop",
     "peers": "the same fan-out by python-socketio, Django Channels and NATS, where they are installed",
+    "check": "how long the checker of a run takes for a million operations",
     "policy": "decisions per second, cached, embedded and by OPA; how fast open sockets follow a revocation and an activation",
 }
 

@@ -110,8 +110,10 @@ class Dashboard:
             head, found, rest = self.buffer.partition(b"\r\n\r\n")
             if not found:
                 return
-            if b" 101 " not in head.split(b"\r\n", 1)[0]:
-                self.lose(f"handshake: {head[:30]!r}")
+            status = head.split(b"\r\n", 1)[0]
+            if b" 101 " not in status:
+                # 503 is how a hub says: later (docs/protocols.md, limits and drains).
+                self.lose("" if b" 503 " in status else f"handshake: {status[:30]!r}")
                 return
             self.upgraded, self.buffer = True, rest
             self._greet()

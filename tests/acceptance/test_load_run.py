@@ -24,7 +24,14 @@ def test_a_short_run_is_green_and_leaves_a_report(tmp_path: Path) -> None:
     assert "seed 11: green" in ran.stdout
     result = json.loads((tmp_path / "steady-11.json").read_bytes())
     assert result["sent"] == result["acked"] > 0
-    assert {line["invariant"] for line in result["verdict"] if line["status"] == "green"} >= {"I1", "I2", "I3", "I4", "I5", "I7"}
+    assert {line["invariant"] for line in result["verdict"] if line["status"] == "green"} == {f"I{number}" for number in range(1, 13)}
+    assert {path.stem for path in (tmp_path / "steady-11-histories").glob("*.jsonl")} == {
+        "raw-0",
+        "raw-1",
+        "client-0",
+        "dashboards-0",
+        "sdk-0",
+    }
     assert "<svg" in (tmp_path / "steady-11.html").read_text()
     path = str(tmp_path / "steady-11.json")
     assert load_tests("compare", path, path).returncode == 0

@@ -1,0 +1,57 @@
+"""Issue 7, *Must show*: whole runs of `steady`, `fan-out` and `deploy` with their reports, and short ones of the others, all of them green.
+
+`test_broken_runs.py` shows that green means something.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from load_tests.verdict import INVARIANTS
+
+pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(600)]
+
+RUN_S = 500
+WHOLE = ("steady", "fan-out", "deploy")
+SHORT = {
+    "bad-links": ("--duration", "45"),
+    "slow-readers": ("--duration", "40"),
+    "burst": ("--duration", "30", "--set", 'phases=[{kind="burst",factor=10.0,at_s=8.0,for_s=10.0}]'),
+    "wall": ("--duration", "20"),
+    "rush-hour": ("--duration", "20"),
+    "reconnect-storm": ("--duration", "30"),
+    "soak": ("--duration", "20"),
+}
+QUIET = ("steady", "fan-out", "wall", "rush-hour", "burst", "soak")  # nothing is planned to go wrong in these
+
+
+def ran(name: str, folder: Path, *options: str) -> dict[str, Any]:
+    """The JSON of a run that ended with exit status 0."""
+    command = [sys.executable, "-m", "load_tests", "run", name, "--seed", "7", "--out", str(folder), *options]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=RUN_S)
+    assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
+    result: dict[str, Any] = json.loads((folder / f"{name}-7.json").read_bytes())
+    assert "<svg" in (folder / f"{name}-7.html").read_text()
+    checked = {line["invariant"] for line in result["verdict"] if line["status"] == "green"}
+    assert checked == INVARIANTS.keys() - ({"faults"} if name in QUIET else set())
+    assert result["sent"] == result["acked"] > 0
+    return result
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_run_is_green_in_every_invariant(name: str, tmp_path: Path) -> None:
+    result = ran(name, tmp_path)
+    if name == "fan-out":
+        assert max(second["live"] for second in result["seconds"]) >= 1000
+    if name == "deploy":
+        replaced = [one["what"] for one in result["happened"] if one["what"].startswith("replaced hub-")]
+        assert len(replaced) == 2
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_short_run_is_green_in_every_invariant(name: str, tmp_path: Path) -> None:
+    ran(name, tmp_path, *SHORT[name])
