@@ -30,6 +30,7 @@ MAX_BACKOFF_S = 5.0
 CHUNK = 262_144
 SLOW_RECEIVE_BYTES = 4096  # receive buffer of those who are to be slow: what the kernel holds is not held by the hub
 TRICKLE_S = 1.0  # between two bytes
+CATCH_UP_S = 2.0  # seconds in which a healed dashboard reads what has waited for it
 RECORDED = 100  # dashboards of a process that write a history at most
 _RECEIVED = re.compile(rb'"received":"([^"]+)"')
 
@@ -197,7 +198,7 @@ class Dashboard:
         elif line.startswith(b'{"push":{"channel":"site:'):
             if self.sampled and self.number not in self.fleet.lost_before and (newest := _newest(line)):
                 self.fleet.ages.append(time.time() - newest)
-            if self.seen is not None and not (self.slow and self.fleet.slowed):
+            if self.seen is not None and not (self.slow and self.fleet.looks_away()):
                 self.seen.states(summaries(line))
         elif line.startswith(b'{"id":'):
             self._reply(json.loads(line))
@@ -252,7 +253,7 @@ class Fleet:
         self.poll = select.epoll()
         self.recorder = Recorder(Path(wish.history), wish.proc) if wish.history else None
         self.slowed = False
-        self.trickled = 0.0
+        self.trickled = self.healed = 0.0
         self.dashboards = [Dashboard(number, self) for number in range(wish.clients)]
         self.by_fd: dict[int, Dashboard] = {}
         self.lost_before: set[int] = set()
@@ -279,12 +280,16 @@ class Fleet:
 
     def slow_down(self, slowed: bool) -> None:
         """The slow dashboards read nothing any more, or little; or all as they should."""
-        self.slowed = slowed
+        self.slowed, self.healed = slowed, self.healed if slowed else time.monotonic()
         for dashboard in self.dashboards:
             if dashboard.slow and dashboard.sock is not None:
                 self.poll.modify(dashboard.sock.fileno(), 0 if slowed else select.EPOLLIN)
             if dashboard.slow and slowed and dashboard.seen is not None:
                 dashboard.seen.lost()  # who does not read cannot be told
+
+    def looks_away(self) -> bool:
+        """Whether the slow ones are slow, or still read what has waited for them."""
+        return self.slowed or time.monotonic() < self.healed + CATCH_UP_S
 
     def end(self) -> None:
         """The run is over."""
