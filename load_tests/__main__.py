@@ -16,18 +16,25 @@ from load_tests.results import BenchResult, Measured
 
 BENCHES = {
     "step": "one step of the camera core, by objects, zones and lines, as a multiple of decoding",
+    "codec": "encoding and decoding observations, events, states and frames, next to msgspec alone on the same bytes",
     "commit": "camera advances per second of the fenced commit, next to a plain UPDATE",
     "ingest": "observations committed end to end through edge sockets, next to a plain process",
     "flood": "what one camera's flood does to the ack latency of its neighbours in one actor process",
     "fanout": "deliveries per second to dashboards, next to bare sockets and a plain Starlette loop",
-    "peers": "the same fan-out by python-socketio, Django Channels and NATS, where they are installed",
+    "peers": "the same fan-out by python-socketio, Django Channels, Centrifugo and NATS, where they are installed",
     "check": "how long the checker of a run takes for a million operations",
     "policy": "decisions per second, cached, embedded and by OPA; how fast open sockets follow a revocation and an activation",
 }
 
 EXAMPLES = """examples:
-  python -m load_tests bench step
   python -m load_tests run steady --seed 7 --duration 30 --out results
+  python -m load_tests compare results/steady-7.json results/steady-8.json --bound 0.2
+  python -m load_tests find-limit steady --set per_actor=1 --objective "ack_p99_s<0.5"
+  python -m load_tests bench step
+  python -m load_tests model --cameras 5000
+"""
+BENCH_EXAMPLES = """examples:
+  python -m load_tests bench codec
   python -m load_tests bench ingest --seed 7 --json > ingest.json
 """
 
@@ -39,8 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     bench = commands.add_parser(
-        "bench", help="measure one part next to its floor", epilog="\n".join(f"{k}: {v}" for k, v in BENCHES.items())
-    )
+        "bench", help="measure one part next to its floor", formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join([*(f"{name:8} {what}" for name, what in BENCHES.items()), "", BENCH_EXAMPLES]),
+    )  # fmt: skip
     bench.add_argument("name", choices=sorted(BENCHES))
     bench.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     bench.add_argument("--json", action="store_true", help="print one JSON object")

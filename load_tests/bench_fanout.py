@@ -32,7 +32,8 @@ BURST = 16
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """One server's figures. Latencies in seconds; `bytes_per_client` and its `parts` (package → bytes) only where measured."""
+    """One server's figures: medians of its rounds, `per_cpu_s_spread` the least and the greatest of them. Latencies in seconds;
+    `bytes_per_client` and its `parts` (package → bytes) only where measured."""
 
     per_cpu_s: float
     per_s: float
@@ -40,6 +41,7 @@ class Outcome(msgspec.Struct, frozen=True):
     p99_s: float
     bytes_per_client: float
     parts: dict[str, float] = {}
+    per_cpu_s_spread: tuple[float, float] = (0.0, 0.0)
 
 
 def run(seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS) -> Measured:
@@ -135,13 +137,15 @@ def _converse(to_server: Connection, to_receiver: Connection) -> Outcome:
     latencies = sorted(_hear(to_receiver))
     to_receiver.send("end")
     to_server.send("end")
+    per_cpu_s = [report.messages / report.cpu_s for report in reports]
     return Outcome(
-        per_cpu_s=statistics.median(report.messages / report.cpu_s for report in reports) if reports else 0.0,
+        per_cpu_s=statistics.median(per_cpu_s) if per_cpu_s else 0.0,
         per_s=statistics.median(report.messages / report.wall_s for report in reports) if reports else 0.0,
         p50_s=percentile(latencies, 0.50),
         p99_s=percentile(latencies, 0.99),
         bytes_per_client=bytes_per_client,
         parts=parts,
+        per_cpu_s_spread=(min(per_cpu_s, default=0.0), max(per_cpu_s, default=0.0)),
     )
 
 

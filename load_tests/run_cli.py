@@ -8,18 +8,28 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import EyrieError, StartError
-from load_tests import run_page, run_result, run_scenario, scenarios
+from load_tests import limit_cli, model_cli, run_page, run_scenario, scenarios
 from load_tests.histogram import Histogram
-from load_tests.live_view import line_of
-from load_tests.run_result import RunResult
+from load_tests.live_view import LiveView, say
+from load_tests.report import show_ratios
+from load_tests.run_result import RunResult, compare, differences
 from load_tests.verdict import green
+
+RUN_EXAMPLES = """examples:
+  python -m load_tests run steady --seed 7 --duration 60 --out results
+  python -m load_tests run night.toml --set cameras=50 --set fps=5
+"""
+COMPARE_EXAMPLES = """examples:
+  python -m load_tests compare results/steady-7.json results/steady-8.json
+  python -m load_tests compare before.json after.json --bound 0.1 --json
+"""
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """The two commands."""
     run = commands.add_parser(
         "run", help="drive a scenario, check that nothing was lost, write a report; exit status 0 only when nothing is red",
-        epilog="\n".join(f"{one.name}: {one.what}" for one in scenarios.READY_MADE.values()),
+        epilog="\n".join([*(f"{one.name:16} {one.what}" for one in scenarios.READY_MADE.values()), "", RUN_EXAMPLES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     run.add_argument("name", help="a ready-made scenario, or a .toml file")
@@ -27,16 +37,22 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     run.add_argument("--duration", type=float, help="seconds (default: the scenario's)")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the scenario (TOML)")
     run.add_argument("--out", type=Path, default=Path("load-results"), help="folder of the report (default load-results)")
-    compare = commands.add_parser("compare", help="ratios of two runs; exit status 1 when the second is worse beyond noise and bound")
-    compare.add_argument("old", type=Path)
-    compare.add_argument("new", type=Path)
-    compare.add_argument("--bound", type=float, default=0.2, help="share by which a figure may be worse (default 0.2)")
+    comparing = commands.add_parser(
+        "compare", help="ratios of two runs; exit status 1 when the second is worse beyond noise and bound", epilog=COMPARE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    comparing.add_argument("old", type=Path)
+    comparing.add_argument("new", type=Path)
+    comparing.add_argument("--bound", type=float, default=0.2, help="share by which a figure may be worse (default 0.2)")
+    comparing.add_argument("--json", action="store_true", help="print one JSON object")
+    limit_cli.add_to(commands)
+    model_cli.add_to(commands)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """0 green or not worse, 1 red or worse or failed, 130 interrupted."""
     try:
-        return _run(arguments) if arguments.command == "run" else _compare(arguments)
+        return {"run": _run, "compare": _compare, "find-limit": limit_cli.main, "model": model_cli.main}[arguments.command](arguments)
     except EyrieError as error:
         sys.stderr.write(f"{arguments.command}: {error.detail}\n{error.next_step}\n")
         return 1
@@ -46,33 +62,37 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     scenario = scenarios.load(arguments.name, arguments.set, arguments.duration)
-    _say(f"run {scenario.name}: seed {arguments.seed}, {scenario.duration_s:g} s")
+    say(f"run {scenario.name}: seed {arguments.seed}, {scenario.duration_s:g} s")
     path = arguments.out / f"{scenario.name}-{arguments.seed}"
     histories = path.with_name(f"{path.name}-histories")
-    result = run_scenario.run(scenario, arguments.seed, _say, lambda second, happened: _say(line_of(second, happened)), histories)
+    with LiveView(scenario, arguments.seed) as view:
+        result = run_scenario.run(scenario, arguments.seed, view.say, view.look, histories)
     path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(result)))
     path.with_suffix(".html").write_text(run_page.page(result), encoding="utf-8")
     latency = Histogram(result.latency)
     p50_ms, p99_ms = (latency.percentile(share) * 1e3 for share in (0.5, 0.99))
-    _say(f"sent {result.sent}, acked {result.acked}; ack p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms")
+    say(f"sent {result.sent}, acked {result.acked}; ack p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms")
     for line in result.verdict:
-        _say(f"{line.invariant:6} {line.status:12} {line.means}" + (f": {line.first}" if line.first else ""))
+        say(f"{line.invariant:6} {line.status:12} {line.means}" + (f": {line.first}" if line.first else ""))
         for shown in line.excerpt:
-            _say(f"       | {shown}")
+            say(f"       | {shown}")
     for note in result.notes:
-        _say(f"note: {note}")
-    _say(f"seed {result.seed}: {'green' if green(result.verdict) else 'RED'}; {path.with_suffix('.html')}")
+        say(f"note: {note}")
+    say(f"seed {result.seed}: {'green' if green(result.verdict) else 'RED'}; {path.with_suffix('.html')}")
     return 0 if green(result.verdict) else 1
 
 
 def _compare(arguments: argparse.Namespace) -> int:
     old, new = _read(arguments.old), _read(arguments.new)
-    found = run_result.compare(old, new, arguments.bound)
-    for ratio in found:
-        _say(
-            f"{ratio.name:12} {ratio.old:12.4f} {ratio.new:12.4f}  ×{ratio.ratio:.3f} ±{ratio.noise:.3f}{'  WORSE' if ratio.worse else ''}"
-        )
-    return 1 if any(ratio.worse for ratio in found) else 0
+    found = compare(old, new, arguments.bound)
+    fell = green(old.verdict) and not green(new.verdict)
+    if arguments.json:
+        sys.stdout.write(msgspec.json.encode({"differences": differences(old, new), "ratios": found, "verdict_fell": fell}).decode() + "\n")
+    else:
+        show_ratios(found, arguments.bound, differences(old, new))
+        if fell:
+            say("the old run was green, the new one is red")
+    return 1 if fell or any(ratio.worse for ratio in found) else 0
 
 
 def _read(path: Path) -> RunResult:
@@ -80,8 +100,3 @@ def _read(path: Path) -> RunResult:
         return msgspec.json.decode(path.read_bytes(), type=RunResult)
     except (OSError, msgspec.MsgspecError) as error:
         raise StartError(f"{path} is not the JSON of a run: {error}") from error
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

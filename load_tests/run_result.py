@@ -6,18 +6,21 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from load_tests.histogram import Histogram
-from load_tests.machine import Machine
+from load_tests.machine import Machine, described
 from load_tests.scenarios import Scenario
 from load_tests.verdict import Line
 
 NOISE_FACTOR = 3.0  # standard errors that pass as noise
+LEAST = {"cores": 0.02}  # means below it are not compared
+BUSY_LOAD = 0.5  # load average for each core, above which a machine was not quiet
 
 
 class Second(msgspec.Struct, frozen=True):
     """One look at the run, `at_s` after its beginning. `due`, `sent` and `acked`: observations per second; latencies in seconds, from
     the time the schedule wanted an observation sent to its ack; `cpu`: cores in use, `rss`: bytes, both by kind of process; `age_p99_s`: of
     what the dashboards were shown; `events`: delivered to them per second; `gaps`: silent ones they saw so far. `credits`: observations the
-    devices may send now; `waiting`: due and not sent; `oldest_s`: how long the oldest one without an ack has been due."""
+    devices may send now; `waiting`: due and not sent; `oldest_s`: how long the oldest one without an ack has been due; `queue_age_s`: how
+    long the oldest message that a hub holds for a slow dashboard has waited."""
 
     at_s: float
     due: float = 0.0
@@ -34,6 +37,7 @@ class Second(msgspec.Struct, frozen=True):
     credits: int = 0
     waiting: int = 0
     oldest_s: float = 0.0
+    queue_age_s: float = 0.0
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -47,7 +51,8 @@ Look = Callable[[Second, Sequence[Happened]], None]  # called every second of a 
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """A run. `latency`: buckets of `load_tests.histogram`, of all observations. `notes`: what a reader must know besides."""
+    """A run. `latency`: buckets of `load_tests.histogram`, of all observations; `notes`: what a reader must know besides; `versions`: of
+    what Eyrie runs on."""
 
     scenario: Scenario
     seed: int
@@ -64,6 +69,7 @@ class RunResult(msgspec.Struct, frozen=True):
     verdict: list[Line]
     check_s: float
     notes: list[str] = []
+    versions: dict[str, str] = {}
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -84,20 +90,42 @@ def compare(old: RunResult, new: RunResult, bound: float) -> list[Ratio]:
         before, after = (Histogram(run.latency).percentile(share) for run in (old, new))
         noise = _noise(_of(old, name), _of(new, name))
         found.append(_ratio(name, before, after, noise, bound, more_is_worse=True))
-    for name, more_is_worse in (("acked", False), ("cores", True)):
+    parts = sorted({part for run in (old, new) for second in run.seconds for part in second.cpu})
+    means = [("acked", False), ("events", False), ("age_p99_s", True), ("cores", True), ("memory_mib", True)]
+    for name, more_is_worse in [*means, *((f"cores.{part}", True) for part in parts)]:
         olds, news = _of(old, name), _of(new, name)
         before, after = statistics.fmean(olds or [0.0]), statistics.fmean(news or [0.0])
+        if max(before, after) < LEAST.get(name.split(".")[0], 0.0) or not max(before, after):
+            continue  # too little of it to say anything
         found.append(_ratio(name, before, after, _noise(olds, news), bound, more_is_worse=more_is_worse))
     return found
 
 
+def differences(old: RunResult, new: RunResult) -> list[str]:
+    """What makes two runs no fair pair, in words."""
+    found = []
+    ours, theirs = msgspec.to_builtins(new.scenario), msgspec.to_builtins(old.scenario)
+    changed = [f"{name} {theirs[name]!r} → {ours[name]!r}" for name in ours if ours[name] != theirs[name]]
+    if changed:
+        found.append(f"the scenarios differ: {', '.join(changed)}")
+    if old.machine != new.machine:
+        found.append(f"the machines differ: {described(old.machine)} → {described(new.machine)}")
+    if max(old.load_before, new.load_before) > BUSY_LOAD * new.machine.cores:
+        found.append(f"the machine was not quiet before a run (load {old.load_before:g} and {new.load_before:g})")
+    return found
+
+
 def _of(run: RunResult, name: str) -> list[float]:
+    part = name.partition(".")[2]
     values = {
         "ack_p50_s": [second.p50_s for second in run.seconds],
         "ack_p99_s": [second.p99_s for second in run.seconds],
         "acked": [second.acked for second in run.seconds],
-        "cores": [sum(second.cpu.values()) for second in run.seconds],
-    }[name]
+        "events": [second.events for second in run.seconds],
+        "age_p99_s": [second.age_p99_s for second in run.seconds],
+        "memory_mib": [sum(second.rss.values()) / 2**20 for second in run.seconds],
+        "cores": [second.cpu.get(part, 0.0) if part else sum(second.cpu.values()) for second in run.seconds],
+    }[name.partition(".")[0]]
     return values[1:-1] if len(values) > 3 else values  # the first and the last second are cut
 
 

@@ -19,7 +19,7 @@ from load_tests.device_plan import Drove, Progress
 from load_tests.driver_desk import DriverDesk
 from load_tests.histogram import Histogram
 from load_tests.history import Operation, Stored
-from load_tests.machine import this_machine
+from load_tests.machine import this_machine, versions
 from load_tests.read_back import install_witness, read_back
 from load_tests.resources import Resources, returned, within_budget
 from load_tests.results import percentile
@@ -34,6 +34,7 @@ from load_tests.walkers import scene_of, walk
 
 SITE = "load"
 LOOK_S = 1.0  # seconds between two looks
+HUBS_S = 5.0  # seconds for which the hubs are taken to be the same
 BEGIN_S = 0.5  # seconds from the word to the beginning, so that every process has heard it
 SHOWN_S = 1.0  # seconds that what was committed last may be under way to the dashboards
 QUIET_S = 20.0  # seconds at the end within which everything must have come back
@@ -100,6 +101,7 @@ class _Run:
             sum(sum(one.sent.values()) for one in drove), sum(sum(one.acked.values()) for one in drove), sum(one.resent for one in drove),
             len(history), dict(Histogram().merge(found for one in drove for found in one.by_second.values()).counts),
             self._with_latencies(drove), sorted(self._happened, key=lambda one: one.at_s), lines, round(check_s, 2), self._notes(drove),
+            versions(),
         )  # fmt: skip
 
     def _drive(self, running: Stack, desk: DriverDesk, fleet: Dashboards, links: BadLinks | None) -> list[Drove]:
@@ -145,6 +147,7 @@ class _Run:
                 percentile(sorted(report.ages), 0.99), report.live, cores, running.rss_bytes(),
                 (progress.sent - told.sent) / took_s, report.events / took_s, sum(one.gaps for one in fleet.reports),
                 progress.credits, progress.waiting, round(progress.oldest_s, 3),
+                max(running.metric_of_hubs("eyrie_hub_queue_age_seconds", known_s=HUBS_S), default=0.0),
             )  # fmt: skip
             self._seconds.append(found)
             self._look(found, self._happened)

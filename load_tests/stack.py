@@ -42,6 +42,7 @@ class Stack:
     """A running Eyrie without a simulated site."""
 
     def __init__(self, data: DataDir, process: "subprocess.Popen[str]", ready: Mapping[str, Any]) -> None:
+        self._hubs: tuple[float, list[HubRecord]] | None = None
         self.data = data
         self.process = process
         self.settings: Settings = read_resolved(data.settings_file)
@@ -78,12 +79,19 @@ class Stack:
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds used so far, by kind of process (``hub``, ``camera``, ``postgres``, ``redis``, ``ray``, ``other``)."""
         found: dict[str, float] = {}
+        for name, used in self.cpu_of_processes().items():
+            kind = name.split(" ")[0]
+            found[kind] = found.get(kind, 0.0) + used
+        return found
+
+    def cpu_of_processes(self) -> dict[str, float]:
+        """Processor seconds used so far by each process, named ``<kind> <pid>``."""
+        found: dict[str, float] = {}
         for pid in self.processes():
             with contextlib.suppress(OSError):
                 title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-                kind = _kind(title)
-                found[kind] = found.get(kind, 0.0) + (int(fields[11]) + int(fields[12])) / _TICKS
+                found[f"{_kind(title)} {pid}"] = (int(fields[11]) + int(fields[12])) / _TICKS
         return found
 
     def rss_bytes(self) -> dict[str, int]:
@@ -94,6 +102,16 @@ class Stack:
                 kind = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
                 pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
                 found[kind] = found.get(kind, 0) + pages * os.sysconf("SC_PAGE_SIZE")
+        return found
+
+    def pss_bytes(self) -> dict[str, int]:
+        """Proportional set size by kind of process: a page that n processes share counts an n-th in each (proc(5), smaps_rollup)."""
+        found: dict[str, int] = {}
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                kind = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii", errors="replace").splitlines()
+                found[kind] = found.get(kind, 0) + sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
         return found
 
     def opened(self) -> dict[str, int]:
@@ -137,13 +155,19 @@ class Stack:
 
     def metric(self, name: str) -> float:
         """The sum of a metric without labels over all hubs; one that does not answer counts nothing."""
-        total = 0.0
-        for record in self.hubs():
+        return sum(self.metric_of_hubs(name))
+
+    def metric_of_hubs(self, name: str, *, known_s: float = 0.0) -> list[float]:
+        """The same, for every hub that answers. Which hubs there are is read again after `known_s` seconds."""
+        if not self._hubs or time.monotonic() - self._hubs[0] >= known_s:
+            self._hubs = (time.monotonic(), self.hubs())
+        found = []
+        for record in self._hubs[1]:
             with contextlib.suppress(OSError):
                 with urllib.request.urlopen(f"http://127.0.0.1:{record.private_port}/metrics", timeout=5) as answer:
                     lines = answer.read().decode().splitlines()
-                total += sum(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
-        return total
+                found.append(sum(float(line.split()[1]) for line in lines if line.startswith(f"{name} ")))
+        return found
 
     def deploy(self) -> "subprocess.Popen[str]":
         """Begin to replace the hubs one by one (`load_tests.ray_deploy`)."""

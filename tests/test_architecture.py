@@ -31,7 +31,7 @@ BORDERS = {
     "django": ("load_tests/naive_peers.py",),
     "h11": ("hub/*.py",),
     "prometheus_client": ("*/metrics.py", "*/*_metrics.py", "hub/health.py"),
-    "rich": ("cluster/*.py", "load_tests/report.py"),
+    "rich": ("cluster/*.py", "load_tests/report.py", "load_tests/live_view.py"),
     "shapely": (),
 }
 

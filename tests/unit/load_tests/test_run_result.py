@@ -10,7 +10,7 @@ from load_tests.dashboard_fleet import FleetReport
 from load_tests.histogram import Histogram
 from load_tests.machine import this_machine
 from load_tests.run_page import page
-from load_tests.run_result import Happened, RunResult, Second, compare
+from load_tests.run_result import Happened, RunResult, Second, compare, differences
 from load_tests.scenarios import READY_MADE
 from load_tests.verdict import INVARIANTS, Seen, green, judge
 from load_tests.violations import Violation
@@ -69,6 +69,29 @@ def test_only_what_is_beyond_noise_and_bound_is_worse() -> None:
     assert [ratio.name for ratio in compare(run(), run(p50_s=0.2), 0.2) if ratio.worse] == ["ack_p50_s", "ack_p99_s"]
     assert not any(ratio.worse for ratio in compare(run(p50_s=0.2), run(), 0.2))
     assert not any(ratio.worse for ratio in compare(run(spread=0.5), run(p50_s=0.12, spread=0.5), 0.0) if ratio.name == "ack_p50_s")
+
+
+def test_runs_that_are_no_fair_pair_are_told_so() -> None:
+    assert differences(run(), run()) == []
+    other = msgspec.structs.replace(
+        run(), scenario=READY_MADE["burst"], machine=msgspec.structs.replace(this_machine(), cores=64), load_before=99.0
+    )
+    assert [line.split(" ")[1] for line in differences(run(), other)] == ["scenarios", "machines", "machine"]
+
+
+def test_what_a_part_takes_more_of_is_worse() -> None:
+    more = run()
+    seconds = [msgspec.structs.replace(second, cpu={"hub": 0.4}, rss={"hub": 2**28}) for second in more.seconds]
+    worse = [ratio.name for ratio in compare(run(), msgspec.structs.replace(more, seconds=seconds), 0.2) if ratio.worse]
+    assert worse == ["cores", "memory_mib", "cores.hub"]
+
+
+def test_the_page_follows_light_and_dark_and_says_its_figures_in_words() -> None:
+    html = page(run())
+    assert "prefers-color-scheme:dark" in html
+    assert html.count("role=img aria-label=") == html.count("<summary>Figures</summary>") == 10
+    assert "scenario.cameras" in html
+    assert "p99.9" in html
 
 
 def test_the_page_holds_everything_itself_and_escapes_names() -> None:
