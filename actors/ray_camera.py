@@ -15,6 +15,7 @@ import ray
 from actors.camera_actor import CameraActor
 from actors.core.errors import Conflict, Unavailable
 from actors.ray_calls import answer, find, kill, whereabouts
+from storage.process_inspection import inspect
 from storage.process_log import log_to_file
 from storage.settings_files import read_resolved
 from storage.stores import open_stores
@@ -88,6 +89,11 @@ class RayCamera:
     async def describe(self) -> dict[str, Any]:
         """:meth:`CameraActor.describe`."""
         return self._opened().describe()
+
+    @ray.method(concurrency_group="control")
+    async def inspect(self, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """:func:`storage.process_inspection.inspect`."""
+        return await asyncio.to_thread(inspect, what, arguments)
 
     @ray.method(concurrency_group="control")
     async def stop(self, grace_s: float) -> bool:

@@ -28,6 +28,14 @@ async def open_public(host: str, port: int, instance: str) -> socket.socket:
     return _bind(host, port, share=True)
 
 
+def open_alone(host: str, port: int, *, setting: str) -> socket.socket:
+    """Listen on `host`:`port` and share it with nobody. Raises StartError that names `setting`, which says the port."""
+    if port and _taken(host, port):
+        variable = f"EYRIE_{setting.replace('.', '_').upper()}"
+        raise StartError(f"port {port} on {host} is in use", hint=f"Stop who has it, or set {setting} ({variable}) to a free port.")
+    return _bind(host, port, share=False)
+
+
 def open_private() -> socket.socket:
     """Listen on a free port of loopback."""
     return _bind("127.0.0.1", 0, share=False)

@@ -107,7 +107,7 @@ def errors_of(endpoint: Endpoint) -> list[int]:
     """The statuses of the errors that an endpoint can answer, in order."""
     found = {*endpoint.errors}
     if endpoint.action:
-        found |= {401, 403, 503}
+        found |= {401, 403, 429, 503}
     if endpoint.parameters or endpoint.body is not None:
         found.add(400)
     if IF_MATCH in endpoint.parameters:

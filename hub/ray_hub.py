@@ -19,6 +19,7 @@ from actors.ray_directory import RayDirectory
 from hub.assembly import HubStatus
 from hub.hub_actor import HubActor
 from policy.ray_policy import PolicyCaller
+from storage.process_inspection import inspect
 from storage.process_log import log_to_file
 from storage.settings_files import read_resolved
 
@@ -59,6 +60,11 @@ class RayHub:
     async def status(self) -> dict[str, Any]:
         """What it says of itself."""
         return _as_dict(None if self._hub is None else self._hub.status())
+
+    @ray.method(concurrency_group="control")
+    async def inspect(self, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """:func:`storage.process_inspection.inspect`."""
+        return await asyncio.to_thread(inspect, what, arguments)
 
     @ray.method(concurrency_group="control")
     async def stop(self, grace_s: float) -> bool:

@@ -15,6 +15,7 @@ import ray.exceptions
 
 from actors.core.errors import Conflict, EyrieError, Unavailable
 from policy.policy_actor import PolicyActor
+from storage.process_inspection import inspect
 from storage.process_log import log_to_file
 from storage.settings_files import read_resolved
 
@@ -49,6 +50,11 @@ class RayPolicy:
         if self._actor is None:
             raise Unavailable("the policy actor is not open yet")
         return self._actor.decide(questions)
+
+    @ray.method(concurrency_group="control")
+    def inspect(self, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """:func:`storage.process_inspection.inspect`, in a thread of its own."""
+        return inspect(what, arguments)
 
 
 class PolicyHandle:
@@ -128,7 +134,8 @@ def start(settings_path: str, index: int, *, namespace: str, placed: Mapping[str
         **(placed or {}),
     }  # fmt: skip
     try:
-        handle = ray.remote(RayPolicy).options(**options).remote(settings_path, name_of(index))
+        actor = ray.remote(concurrency_groups={"control": 1})(RayPolicy)  # type: ignore[call-overload]
+        handle = actor.options(**options).remote(settings_path, name_of(index))
     except ray.exceptions.ActorAlreadyExistsError as error:
         raise Conflict(f"{name_of(index)} exists already") from error
     except ray.exceptions.RayError as error:

@@ -212,8 +212,14 @@ class ChannelsSettings(_Section, frozen=True):
 
 
 class ClusterSettings(_Section, frozen=True):
-    """The supervisor. `cameras_per_actor` = 1 is literal: one Ray actor per camera."""
+    """The supervisor. `cameras_per_actor` = 1 is literal: one Ray actor per camera.
 
+    `api_host`, `api_port`: where the cluster API listens, on the supervisor's machine; port 0 lets the system choose, `eyrie cluster` finds
+    it either way.
+    """
+
+    api_host: str = "127.0.0.1"
+    api_port: Port = 8001
     cameras_per_actor: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
     reconcile_s: Seconds = 0.5
     actor_dead_after_s: Seconds = 5.0

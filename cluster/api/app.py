@@ -1,0 +1,99 @@
+"""The cluster API as an application: routes made from the table, each asking token, policy and limits before its handler runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from actors.core.errors import EyrieError, NotFound, TooMany, Unavailable
+from cluster.api import table
+from cluster.api.desk import Desk
+from cluster.api.operations import Operations
+from cluster.api.orders import Orders
+from cluster.api.processes import Processes
+from cluster.api.reads import Reads
+from hub import openapi_routes, web
+from hub.access import Access, SystemAction
+from hub.edge_routes import address_of, problem
+from hub.edge_socket import bearer
+from hub.openapi import Endpoint
+from hub.web_guard import WebGuard
+from policy.ports import Principal
+
+REQUEST_S = 10.0  # seconds a request may take
+PROFILE_S = 45.0  # the same for a profile, which takes up to 30
+MAX_REQUESTS = 32  # under way at once: the supervisor's loop has better things to do
+
+Handler = Callable[[Request, Principal], Awaitable[Response]]
+ACTIONS: dict[str, SystemAction] = {"cluster.read": "cluster.read", "cluster.operate": "cluster.operate"}
+
+
+def create_app(desk: Desk, access: Access, *, release: str, deadline_s: float = REQUEST_S) -> WebGuard:
+    """The app. `access` verifies and asks policy; `deadline_s` is what a request may take."""
+    handlers = handlers_of(desk)
+    turn = _Turn()
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in table.ENDPOINTS:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+
+    def route(path: str, endpoints: dict[str, Endpoint]) -> Route:
+        async def serve(request: Request) -> Response:
+            endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
+            try:
+                principal = await access.identify_request(bearer(request.headers.get("authorization")), address_of(request))
+                async with turn, asyncio.timeout(PROFILE_S if endpoint.id == "profile" else deadline_s):
+                    await access.require_system(ACTIONS[endpoint.action], principal, "cluster")
+                    return await handlers[endpoint.id](request, principal)
+            except TimeoutError:
+                return problem(Unavailable(f"no answer within {deadline_s:g} s", hint="Look at what is there before trying again."))
+            except EyrieError as error:
+                return problem(error)
+
+        return Route(path, serve, methods=list(endpoints))
+
+    async def live(_request: Request) -> Response:
+        return PlainTextResponse("eyrie-cluster\n")
+
+    async def unknown(request: Request, _error: Exception) -> Response:
+        return problem(NotFound(f"there is nothing at {request.url.path[:200]}", hint="See /docs."))
+
+    routes: list[BaseRoute] = [route(path, endpoints) for path, endpoints in by_path.items()]
+    app = Starlette(
+        routes=[Route("/health/live", live), *openapi_routes.routes(table.openapi(release)), *routes],
+        exception_handlers={404: unknown, 405: web.wrong_method},
+    )
+    return WebGuard(app, tuple)
+
+
+def handlers_of(desk: Desk) -> dict[str, Handler]:
+    """Handler by the id of its endpoint."""
+    reads, orders, operations, processes = Reads(desk), Orders(desk), Operations(desk), Processes(desk)
+    return {
+        "overview": reads.overview, "listNodes": reads.nodes, "readNode": reads.node, "listActors": reads.actors, "readActor": reads.actor,
+        "listHubs": reads.hubs, "readHub": reads.hub, "listPolicies": reads.policies, "readPolicyReplica": reads.policy,
+        "listCameras": reads.cameras, "readCamera": reads.camera, "listDecisions": reads.decisions, "listProcesses": reads.processes,
+        "cordon": orders.cordon, "uncordon": orders.uncordon, "beginQuarantine": orders.quarantine, "endQuarantine": orders.release,
+        "pauseCamera": orders.pause_camera, "resumeCamera": orders.resume_camera, "pauseSite": orders.pause_site,
+        "resumeSite": orders.resume_site, "readPlacement": orders.placement, "placeCamera": orders.place, "makeRoom": orders.make_room,
+        "readShape": orders.shape, "changeShape": orders.change_shape, "listOperations": operations.list, "askOperation": operations.ask,
+        "readOperation": operations.read, "cancelOperation": operations.cancel, "plan": operations.plan, "readLogLevel": processes.level,
+        "setLogLevel": processes.set_level, "resetLogLevel": processes.reset_level, "profile": processes.profile,
+    }  # fmt: skip
+
+
+class _Turn:
+    """At most `MAX_REQUESTS` at once; who comes then is told to come again."""
+
+    def __init__(self) -> None:
+        self._busy = 0
+
+    async def __aenter__(self) -> None:
+        if self._busy >= MAX_REQUESTS:
+            raise TooMany(f"{MAX_REQUESTS} requests are under way", retry_after_s=1.0)
+        self._busy += 1
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._busy -= 1

@@ -1,0 +1,185 @@
+"""What is changed at once: each handler writes one order to the store, with its audit record in the same transaction, and wakes the
+supervisor. Repeating any of them is harmless, so they need no idempotency key.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.core.errors import BadInput, Conflict, NotFound
+from actors.core.identifiers import is_id, require_id
+from cluster.api import shapes
+from cluster.api.desk import MAX_BODY_BYTES, Desk, find
+from hub import web
+from policy.ports import Principal
+from storage.cluster_ports import Density, Order, OrderKind, Scale, Wanted
+
+MAX_DENSITIES = 1_000  # sites with a density of their own
+
+
+class Orders:
+    """The handlers."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    # nodes
+
+    async def cordon(self, request: Request, principal: Principal) -> Response:
+        """Give a node nothing new; what is there stays."""
+        node = find(self._desk.overseer.snapshot().nodes, request.path_params["node"], lambda node: node.id, "node")
+        why = await web.body(request, shapes.Why, limit=MAX_BODY_BYTES)
+        audit = self._desk.record(principal, "cordon", node.id, why.reason)
+        await self._desk.store.cordon(node.id, reason=why.reason, who=principal.sub, audit=audit)
+        return self._woken(shapes.CordonShown(node.id, True))
+
+    async def uncordon(self, request: Request, principal: Principal) -> Response:
+        """Use a node again, also one that is away now."""
+        node = request.path_params["node"]
+        known = {view.id for view in self._desk.overseer.snapshot().nodes}
+        cordoned = {cordon.node for cordon in (await self._desk.store.orders()).cordons}
+        if node not in known | cordoned:
+            raise NotFound(f"there is no node {node[:80]}", hint="`eyrie cluster nodes` lists what there is.")
+        await self._desk.store.uncordon(node, audit=self._desk.record(principal, "uncordon", node))
+        return self._woken(shapes.CordonShown(node, False))
+
+    # cameras and sites
+
+    async def quarantine(self, request: Request, principal: Principal) -> Response:
+        """Keep a camera from running until it is released."""
+        camera = await self._camera(request)
+        why = await web.body(request, shapes.Why, limit=MAX_BODY_BYTES)
+        audit = self._desk.record(principal, "quarantine", camera, why.reason)
+        if not await self._desk.store.quarantine(camera, reason=why.reason, who=principal.sub, audit=audit):
+            raise NotFound(f"there is no camera {camera}")
+        return self._woken(shapes.QuarantineShown(camera, True))
+
+    async def release(self, request: Request, principal: Principal) -> Response:
+        """End a quarantine, whoever made it, and forget the failures."""
+        camera = await self._camera(request)
+        await self._desk.store.release(camera, audit=self._desk.record(principal, "release", camera))
+        return self._woken(shapes.QuarantineShown(camera, False))
+
+    async def pause_camera(self, request: Request, principal: Principal) -> Response:
+        """Take nothing in of a camera; its edge keeps what it sees."""
+        return await self._pause(request, principal, "camera", await self._camera(request), paused=True)
+
+    async def resume_camera(self, request: Request, principal: Principal) -> Response:
+        """Take in again."""
+        return await self._pause(request, principal, "camera", await self._camera(request), paused=False)
+
+    async def pause_site(self, request: Request, principal: Principal) -> Response:
+        """The same for all cameras of a site."""
+        return await self._pause(request, principal, "site", await self._site(request), paused=True)
+
+    async def resume_site(self, request: Request, principal: Principal) -> Response:
+        """Take in again; a camera paused by itself stays so."""
+        return await self._pause(request, principal, "site", await self._site(request), paused=False)
+
+    async def place(self, request: Request, principal: Principal) -> Response:
+        """Say where a camera shall be."""
+        camera = await self._camera(request)
+        asked = await web.body(request, shapes.Placement, limit=MAX_BODY_BYTES)
+        if asked.node:
+            find(self._desk.overseer.snapshot().nodes, asked.node, lambda node: node.id, "node")
+        detail = f"alone {asked.alone}, node {asked.node or 'any'}"
+        order = await self._desk.store.order(
+            "camera", camera, alone=asked.alone, node=asked.node, reason=asked.reason, who=principal.sub,
+            audit=self._desk.record(principal, "place", camera, detail),
+        )  # fmt: skip
+        return self._woken(_order(order))
+
+    async def placement(self, request: Request, principal: Principal) -> Response:
+        """What is ordered for a camera."""
+        camera = await self._camera(request)
+        ordered = {(order.kind, order.id): order for order in (await self._desk.store.orders()).orders}
+        return web.answer(_order(ordered.get(("camera", camera), Order("camera", camera))))
+
+    # the shape
+
+    async def shape(self, request: Request, principal: Principal) -> Response:
+        """What should run, with its ETag."""
+        shown = await self._shape()
+        return web.answer(shown, version=shown.version)
+
+    async def change_shape(self, request: Request, principal: Principal) -> Response:
+        """Change it; If-Match."""
+        now = await self._shape()
+        expected = web.require_match(request, now.version)
+        asked = await web.body(request, shapes.NewShape, limit=MAX_BODY_BYTES)
+        wanted = Wanted(asked.hubs or now.hubs, asked.policies or now.policies, asked.density or now.density)
+        _require_sound(wanted)
+        detail = f"hubs {_scale(wanted.hubs)}, policies {_scale(wanted.policies)}, density {_density(wanted.density)}"
+        audit = self._desk.record(principal, "shape", "cluster", detail)
+        version = await self._desk.store.want(
+            wanted, expected=now.version if expected is None else expected, who=principal.sub, audit=audit
+        )  # fmt: skip
+        if version is None:
+            raise web.stale("the shape")
+        self._desk.overseer.wake()
+        shown = shapes.ShapeShown(version, wanted.hubs, wanted.policies, wanted.density)
+        return web.answer(shown, version=version)
+
+    async def make_room(self, request: Request, principal: Principal) -> Response:
+        """Ask for a larger cluster."""
+        asked = await web.body(request, shapes.Room, limit=MAX_BODY_BYTES)
+        await self._desk.auditor.announce(principal, "cluster.room", "cluster", f"{asked.cameras} cameras")
+        await self._desk.room.request_resources(asked.cameras)
+        return web.answer(asked)
+
+    async def _shape(self) -> shapes.ShapeShown:
+        stored = (await self._desk.store.orders()).wanted
+        if stored is None:  # the settings', as the supervisor reads them
+            now = self._desk.overseer.snapshot().wanted
+            return shapes.ShapeShown(0, now.hubs, now.policies, now.density)
+        return shapes.ShapeShown(stored.version, stored.wanted.hubs, stored.wanted.policies, stored.wanted.density)
+
+    async def _pause(self, request: Request, principal: Principal, kind: OrderKind, name: str, *, paused: bool) -> Response:
+        why = await web.body(request, shapes.Why, limit=MAX_BODY_BYTES) if paused else shapes.Why()
+        audit = self._desk.record(principal, "pause" if paused else "resume", f"{kind}:{name}", why.reason)
+        order = await self._desk.store.order(kind, name, paused=paused, reason=why.reason, who=principal.sub, audit=audit)
+        return self._woken(_order(order))
+
+    async def _camera(self, request: Request) -> str:
+        camera = require_id(request.path_params["camera"], "camera")
+        if await self._desk.registry.camera(camera) is None:
+            raise NotFound(f"there is no camera {camera}", hint="`eyrie cluster cameras` lists those that run.")
+        return camera
+
+    async def _site(self, request: Request) -> str:
+        site = require_id(request.path_params["site"], "site")
+        if await self._desk.registry.site(site) is None:
+            raise NotFound(f"there is no site {site}")
+        return site
+
+    def _woken(self, shown: object) -> Response:
+        self._desk.overseer.wake()
+        return web.answer(shown)
+
+
+def _require_sound(wanted: Wanted) -> None:
+    """Raises BadInput for a shape that nothing can have, Conflict for one that locks everybody out."""
+    for name, scale in (("hubs", wanted.hubs), ("policies", wanted.policies)):
+        if not scale.min <= scale.max:
+            raise BadInput(f"{name}: min {scale.min} is more than max {scale.max}")
+        if scale.auto and not scale.min <= scale.count <= scale.max:
+            raise BadInput(f"{name}: count {scale.count} is not between min {scale.min} and max {scale.max}")
+        if scale.count < 1 or (scale.auto and scale.min < 1):
+            raise Conflict(f"without {name} nobody can ask for anything any more", hint="At least one of each must run.")
+    if len(wanted.density.sites) > MAX_DENSITIES:
+        raise BadInput(f"at most {MAX_DENSITIES} sites have a density of their own")
+    for site in wanted.density.sites:
+        if not is_id(site):
+            raise BadInput(f"density: {site[:80]!r} is no id of a site")
+
+
+def _order(order: Order) -> shapes.OrderShown:
+    return shapes.OrderShown(order.kind, order.id, order.paused, order.alone, order.node, order.reason, order.who)
+
+
+def _scale(scale: Scale) -> str:
+    return f"{scale.count} ({scale.min} to {scale.max}{', auto' if scale.auto else ''})"
+
+
+def _density(density: Density) -> str:
+    own = "".join(f", {site} {number}" for site, number in sorted(density.sites.items())[:10])
+    return f"{density.default}{own}{', adaptive' if density.adaptive else ''}"

@@ -1,0 +1,70 @@
+"""Processes while they run: another log level for a while, and a profile, both undone by themselves."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.core.errors import TooMany
+from cluster.api import shapes
+from cluster.api.desk import MAX_BODY_BYTES, Desk, find
+from cluster.api.idempotency import key_of
+from hub import web
+from policy.ports import Principal
+
+MAX_PROFILES = 4  # at the same time
+
+
+class Processes:
+    """The handlers."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._profiles = 0
+
+    async def level(self, request: Request, principal: Principal) -> Response:
+        """The log level now."""
+        process = self._process(request)
+        return self._shown(process, await self._desk.inspector.log_level(process))
+
+    async def set_level(self, request: Request, principal: Principal) -> Response:
+        """Another one for a while."""
+        process = self._process(request)
+        asked = await web.body(request, shapes.NewLevel, limit=MAX_BODY_BYTES)
+        await self._desk.auditor.announce(principal, "cluster.log_level", process, f"{asked.level} for {asked.for_s:g} s")
+        return self._shown(process, await self._desk.inspector.set_log_level(process, asked.level, asked.for_s))
+
+    async def reset_level(self, request: Request, principal: Principal) -> Response:
+        """That of the settings again."""
+        process = self._process(request)
+        await self._desk.auditor.announce(principal, "cluster.log_level", process, "as the settings say")
+        return self._shown(process, await self._desk.inspector.set_log_level(process, "", 0.0))
+
+    async def profile(self, request: Request, principal: Principal) -> Response:
+        """Sample it; the answer comes when that is done."""
+        process = self._process(request)
+        key = key_of(request.headers.get("idempotency-key"))
+        asked = await web.body(request, shapes.NewProfile, limit=MAX_BODY_BYTES)
+
+        async def work() -> Response:
+            if self._profiles >= MAX_PROFILES:
+                raise TooMany(f"{MAX_PROFILES} profiles are taken at once", retry_after_s=asked.for_s)
+            self._profiles += 1
+            try:
+                await self._desk.auditor.announce(principal, "cluster.profile", process, f"{asked.for_s:g} s")
+                found = await self._desk.inspector.profile(process, asked.for_s, asked.hz)
+            finally:
+                self._profiles -= 1
+            shown = msgspec.convert({"process": process, "for_s": asked.for_s, **found}, shapes.ProfileShown)
+            return web.answer(shown)
+
+        return await self._desk.answers.once(principal.sub, key, f"profile {process} ".encode() + msgspec.json.encode(asked), work)
+
+    def _process(self, request: Request) -> str:
+        name = str(request.path_params["process"])
+        now = self._desk.overseer.snapshot()
+        names = {"supervisor", *(actor.name for actor in now.actors), *(service.name for service in now.services)}
+        return find(names, name, str, "process")
+
+    @staticmethod
+    def _shown(process: str, found: dict[str, object]) -> Response:
+        return web.answer(msgspec.convert({"process": process, **found}, shapes.LevelShown))

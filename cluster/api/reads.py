@@ -1,0 +1,133 @@
+"""The cluster as it is: nodes, actors, hubs, policy replicas, cameras, each with *why here* and what was decided about it last."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.core.identifiers import require_id
+from cluster.api import shapes
+from cluster.api.desk import LAST_DECISIONS, Desk, find, page
+from cluster.views import CameraState, ServiceKind, ServiceState
+from hub import web
+from policy.ports import Principal
+
+NEWEST = 2**62
+
+
+class Reads:
+    """The handlers."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def overview(self, request: Request, principal: Principal) -> Response:
+        """A few numbers."""
+        now = self._desk.overseer.snapshot()
+        hubs, policies = ([s for s in now.services if s.kind == kind] for kind in ("hub", "policy"))
+        return web.answer(
+            shapes.Overview(
+                nodes=len(now.nodes),
+                nodes_away=sum(not node.alive for node in now.nodes),
+                actors=len(now.actors),
+                hubs=len(hubs),
+                hubs_ready=sum(s.state == "ready" for s in hubs),
+                policies=len(policies),
+                policies_ready=sum(s.state == "ready" for s in policies),
+                cameras=len(now.cameras),
+                cameras_hosted=sum(c.phase == "hosted" for c in now.cameras),
+                troubles=sum(c.phase in ("held", "quarantined") for c in now.cameras),
+                refused=len(now.refused),
+                operations=len(await self._desk.store.open_operations()),
+                version=now.version,
+            )
+        )
+
+    async def nodes(self, request: Request, principal: Principal) -> Response:
+        """All, a page at a time."""
+        return web.answer(shapes.NodePage(*page(request, self._desk.overseer.snapshot().nodes, lambda node: node.id)))
+
+    async def node(self, request: Request, principal: Principal) -> Response:
+        """One."""
+        found = find(self._desk.overseer.snapshot().nodes, request.path_params["node"], lambda node: node.id, "node")
+        return web.answer(shapes.NodeShown(found, await self._last(f"node:{found.id}")))
+
+    async def actors(self, request: Request, principal: Principal) -> Response:
+        """All, a page at a time."""
+        return web.answer(shapes.ActorPage(*page(request, self._desk.overseer.snapshot().actors, lambda actor: actor.name)))
+
+    async def actor(self, request: Request, principal: Principal) -> Response:
+        """One."""
+        found = find(self._desk.overseer.snapshot().actors, request.path_params["actor"], lambda actor: actor.name, "actor")
+        return web.answer(shapes.ActorShown(found, await self._last(f"actor:{found.name}")))
+
+    async def hubs(self, request: Request, principal: Principal) -> Response:
+        """All, a page at a time."""
+        return self._services(request, "hub")
+
+    async def hub(self, request: Request, principal: Principal) -> Response:
+        """One."""
+        return await self._service("hub", request.path_params["hub"], "hub")
+
+    async def policies(self, request: Request, principal: Principal) -> Response:
+        """All, a page at a time."""
+        return self._services(request, "policy")
+
+    async def policy(self, request: Request, principal: Principal) -> Response:
+        """One."""
+        return await self._service("policy", request.path_params["policy"], "policy replica")
+
+    async def cameras(self, request: Request, principal: Principal) -> Response:
+        """Those that run, should run or are ordered about: ``?site=&phase=``."""
+        site, phase = request.query_params.get("site"), request.query_params.get("phase")
+        if site is not None:
+            require_id(site, "site")
+        found = [
+            camera
+            for camera in self._desk.overseer.snapshot().cameras
+            if (site is None or camera.site == site) and (phase is None or camera.phase == phase)
+        ]
+        return web.answer(shapes.CameraPage(*page(request, found, lambda camera: camera.camera)))
+
+    async def camera(self, request: Request, principal: Principal) -> Response:
+        """One; a registered one that nobody wanted yet is ``idle``."""
+        name = require_id(request.path_params["camera"], "camera")
+        known = {camera.camera: camera for camera in self._desk.overseer.snapshot().cameras}
+        found = known.get(name)
+        if found is None:
+            record = await self._desk.registry.camera(name)
+            idle = [] if record is None else [CameraState(name, record.site, "", "", "idle")]
+            found = find(idle, name, lambda camera: camera.camera, "camera")
+        return web.answer(shapes.CameraShown(found, await self._last(f"camera:{name}")))
+
+    async def decisions(self, request: Request, principal: Principal) -> Response:
+        """What was decided, newest first: ``?subject=&before=&limit=``."""
+        limit, subject = web.limit_of(request), request.query_params.get("subject", "")
+        before = web.number(request, "before", NEWEST)
+        found = await self._desk.store.decisions(subject=_subject(subject), before=before, limit=limit)
+        return web.answer(shapes.DecisionPage(shapes.decisions(found), found[-1].number if len(found) == limit else None))
+
+    async def processes(self, request: Request, principal: Principal) -> Response:
+        """Every process of ours, a page at a time."""
+        now = self._desk.overseer.snapshot()
+        found = [
+            *(shapes.ProcessLine(actor.name, "actor", actor.node, actor.pid) for actor in now.actors),
+            *(shapes.ProcessLine(service.name, service.kind, service.node, service.pid) for service in now.services),
+            shapes.ProcessLine("supervisor", "supervisor", "", 0),
+        ]
+        return web.answer(shapes.ProcessPage(*page(request, found, lambda process: process.name)))
+
+    def _services(self, request: Request, kind: ServiceKind) -> Response:
+        found = [service for service in self._desk.overseer.snapshot().services if service.kind == kind]
+        return web.answer(shapes.ServicePage(*page(request, found, lambda service: service.name)))
+
+    async def _service(self, kind: ServiceKind, name: str, what: str) -> Response:
+        services: list[ServiceState] = [service for service in self._desk.overseer.snapshot().services if service.kind == kind]
+        found = find(services, name, lambda service: service.name, what)
+        return web.answer(shapes.ServiceShown(found, await self._last(f"{kind}:{found.index}")))
+
+    async def _last(self, subject: str) -> list[shapes.DecisionShown]:
+        return shapes.decisions(await self._desk.store.decisions(subject=subject, limit=LAST_DECISIONS))
+
+
+def _subject(text: str) -> str:
+    """What PostgreSQL can look for: a NUL is in no subject, and in no text of its."""
+    return text[:200].replace("\x00", "�")

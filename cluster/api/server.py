@@ -1,0 +1,55 @@
+"""The cluster API on its own port, under the same bounded protocols as a hub. No websocket is taken here."""
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from actors.core.settings import Settings
+from cluster.api.app import create_app
+from cluster.api.desk import Desk
+from hub.access import Access
+from hub.dashboard import Dashboard
+from hub.listeners import open_alone
+from hub.server import HubServer
+from hub.socket_protocol import HubWebSocket, Refusal
+
+
+class _Shut:
+    """A `Door` that nobody comes through."""
+
+    def admit(self, path: str, origins: Sequence[str], address: str) -> Refusal | None:
+        """Nobody."""
+        return Refusal(404, "There are no websockets here; hubs have them.\n")
+
+    def open(self, link: HubWebSocket, codec: str, address: str) -> Dashboard:
+        """Never called."""
+        raise NotImplementedError
+
+
+class ApiServer:
+    """`port` is what was bound once it has started."""
+
+    def __init__(self, settings: Settings, desk: Desk, access: Access, *, deadline_s: float | None = None) -> None:
+        self.desk = desk
+        self._cluster = settings.cluster
+        options = {} if deadline_s is None else {"deadline_s": deadline_s}
+        self.app = create_app(desk, access, release=release(), **options)
+        self._server = HubServer(self.app, _Shut(), settings.hub)
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen and serve. Raises StartError when the port cannot be had."""
+        sock = open_alone(self._cluster.api_host, self._cluster.api_port, setting="cluster.api_port")
+        self.port = int(sock.getsockname()[1])
+        await self._server.start([sock])
+
+    async def stop(self) -> None:
+        """Take no more, wait a bounded time for what is under way."""
+        await self._server.stop()
+
+
+def release() -> str:
+    """Eyrie's version."""
+    try:
+        return version("eyrie")
+    except PackageNotFoundError:
+        return "development"
