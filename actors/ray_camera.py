@@ -17,7 +17,7 @@ from actors.core.errors import Conflict, Unavailable
 from actors.ray_calls import answer, find, kill, whereabouts
 from storage.process_inspection import inspect
 from storage.process_log import log_to_file
-from storage.settings_files import read_resolved
+from storage.settings_files import node_settings
 from storage.stores import open_stores
 
 CAMERA_SLOT = "camera_slot"  # Ray resource: one per camera that a node may host
@@ -40,7 +40,7 @@ class RayCamera:
     async def open(self) -> dict[str, Any]:
         """Open the stores and begin to work; where it runs. Again is harmless. Raises Unavailable, ConfigError."""
         if self._actor is None:
-            settings = read_resolved(self._settings_path)
+            settings = node_settings(self._settings_path)
             log_to_file(settings, self._name)
             stores = await open_stores(settings, name=self._name)
             self._loop = asyncio.get_running_loop()

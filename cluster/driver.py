@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import msgspec
 
 from actors.core.errors import EyrieError
-from cluster import ray_supervisor
+from cluster import ray_settings, ray_supervisor
 from storage.fleet_ports import HubRecord
 from storage.process_log import log_to_file
 from storage.settings_files import read_resolved
@@ -64,6 +64,7 @@ async def drive(settings_path: str) -> int:
     try:
         supervisor = await ray_supervisor.start(settings_path)
         _listen(loop, over)  # joining Ray replaces the handlers by its own
+        ray_settings.publish(settings)
         status = await supervisor.ready(READY_S)
         stores = await open_stores(settings, name="driver")
         try:

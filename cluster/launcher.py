@@ -24,7 +24,8 @@ import msgspec
 
 from actors.core.errors import EyrieError, StartError
 from actors.core.settings import Settings
-from cluster.ray_head import RayHead, environment
+from cluster.ray_head import RayHead
+from cluster.ray_start import environment
 from cluster.setup import apply_registry_file, prepare_stores, resolve
 from storage.data_dir import DataDir, of
 from storage.embedded import Child
@@ -55,9 +56,10 @@ class Reporter(Protocol):
 class Launcher:
     """`start`, then `watch` until told to stop, then `stop`. `settings` as loaded; `resolved` is what processes get."""
 
-    def __init__(self, settings: Settings, reporter: Reporter, *, simulate: bool) -> None:
+    def __init__(self, settings: Settings, reporter: Reporter, *, simulate: bool, slots: int = CAMERA_SLOTS) -> None:
         self._settings = settings
         self._report = reporter
+        self._slots = slots
         self._simulate = simulate and settings.simulate.cameras > 0
         self.data: DataDir = of(settings)
         self.resolved = settings
@@ -79,7 +81,7 @@ class Launcher:
         port = free_port(settings.hub.host, settings.hub.port)
         settings = self._settings = msgspec.structs.replace(settings, hub=msgspec.structs.replace(settings.hub, port=port))
         if not settings.ray.address:
-            self._ray = RayHead(data, cameras=CAMERA_SLOTS)
+            self._ray = RayHead(data, cameras=self._slots, settings=settings.ray)
             self._ray.spawn()
         if not settings.postgres.dsn:
             with self._report.step("PostgreSQL"):

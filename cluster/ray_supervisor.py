@@ -19,9 +19,10 @@ from actors.ray_directory import SUPERVISOR
 from cluster import ray_cluster
 from cluster.partition_keeper import PartitionKeeper, PostgresPartitions
 from cluster.ray_machine import RayMachine
+from cluster.ray_nodes import HEAD
 from cluster.supervisor import Supervisor
 from storage.process_log import log_to_file
-from storage.settings_files import read_resolved
+from storage.settings_files import node_settings, read_resolved
 from storage.stores import open_stores
 
 CONNECTIONS = 4  # to PostgreSQL
@@ -69,7 +70,7 @@ class RaySupervisor:
         self._opening = self._opening or asyncio.Lock()
         async with self._opening:
             if self._supervisor is None:
-                settings = read_resolved(self._path)
+                settings = node_settings(self._path)
                 log_to_file(settings, SUPERVISOR)
                 stores = await open_stores(settings, name=SUPERVISOR, connections=CONNECTIONS)
                 try:
@@ -128,6 +129,7 @@ async def start(settings_path: str) -> SupervisorHandle:
     options: dict[str, Any] = {
         "name": SUPERVISOR, "namespace": settings.ray.namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1,
         "max_task_retries": 0, "max_concurrency": 1000, "get_if_exists": True, "enable_task_events": False,
+        "resources": {HEAD: 0.001},  # beside the driver: its API listens on loopback there, and without the head there is no cluster anyway
     }  # fmt: skip
     try:
         handle = SupervisorHandle(ray.remote(RaySupervisor).options(**options).remote(settings_path))

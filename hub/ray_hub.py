@@ -21,7 +21,7 @@ from hub.hub_actor import HubActor
 from policy.ray_policy import PolicyCaller
 from storage.process_inspection import inspect
 from storage.process_log import log_to_file
-from storage.settings_files import read_resolved
+from storage.settings_files import node_settings
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class RayHub:
     async def open(self) -> dict[str, Any]:
         """Serve; the status. Again is harmless. Raises Unavailable, ConfigError, StartError."""
         if self._hub is None:
-            settings = read_resolved(self._settings_path)
+            settings = node_settings(self._settings_path)
             log_to_file(settings, f"hub-{self._index}")
             self._loop = asyncio.get_running_loop()
             namespace, timeout_s = settings.ray.namespace, settings.hub.call_timeout_s

@@ -19,7 +19,7 @@ import msgspec
 
 from actors.core.errors import EyrieError, StartError
 from actors.core.settings import Settings
-from cluster.ray_head import descendants, environment
+from cluster.ray_start import descendants, environment
 from policy.tokens import issue
 from storage.data_dir import DataDir
 from storage.fleet_ports import HubRecord

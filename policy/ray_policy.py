@@ -17,7 +17,7 @@ from actors.core.errors import Conflict, EyrieError, Unavailable
 from policy.policy_actor import PolicyActor
 from storage.process_inspection import inspect
 from storage.process_log import log_to_file
-from storage.settings_files import read_resolved
+from storage.settings_files import node_settings
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class RayPolicy:
     def open(self) -> str:
         """Load settings and policies; the revision. Again is harmless. Raises ConfigError, Unavailable."""
         if self._actor is None:
-            settings = read_resolved(self._settings_path)
+            settings = node_settings(self._settings_path)
             log_to_file(settings, self._name)
             self._actor = PolicyActor.from_settings(settings, name=self._name)
         return self._actor.revision

@@ -18,8 +18,8 @@ from actors.core.errors import ConfigError
 from actors.core.settings import Settings, build, nearest, sections
 
 PREFIX = "EYRIE_"
-# EYRIE_ variables that are no settings: where the file is, and where tests find recordings and tools.
-OTHER_VARIABLES = frozenset({"EYRIE_CONFIG", "EYRIE_SHARED_DATA", "EYRIE_CHROMIUM", "EYRIE_OPA_BINARY"})
+# EYRIE_ variables that are no settings: where files are, and where tests find recordings and tools.
+OTHER_VARIABLES = frozenset({"EYRIE_CONFIG", "EYRIE_SETTINGS_FILE", "EYRIE_SHARED_DATA", "EYRIE_CHROMIUM", "EYRIE_OPA_BINARY"})
 MAX_FILE_BYTES = 262_144
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
 
@@ -123,3 +123,11 @@ def read_resolved(path: str | Path) -> Settings:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Is Eyrie running? Start it with `eyrie up`.") from error
     except msgspec.DecodeError as error:
         raise ConfigError(f"{path} is not a settings file: {error}", hint="Stop Eyrie and start it again: it writes this file.") from error
+
+
+def node_settings(path: str | Path) -> Settings:
+    """What a process on any node reads: its own node's tree where the launcher of the node (or its pod) names one, else that of `path`.
+
+    The variable ``EYRIE_SETTINGS_FILE`` is inherited from Ray's processes on the node. Raises ConfigError.
+    """
+    return read_resolved(os.environ.get("EYRIE_SETTINGS_FILE", "") or path)

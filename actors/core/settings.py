@@ -49,11 +49,20 @@ class RedisSettings(_Section, frozen=True):
 
 
 class RaySettings(_Section, frozen=True):
-    """Empty `address`: a private Ray head, started and stopped by `eyrie up`."""
+    """Empty `address`: a private Ray head, started and stopped by `eyrie up`; else the cluster that `eyrie up` runs in.
+
+    `host`: the address by which other machines reach this one; empty: nobody can join. Ray listens on all interfaces whatever it is.
+    `port`: of the head (0: a free one of the range). All other ports of Ray lie from `port_min` to `port_max`; the first 64 are for Ray
+    itself, the rest for one worker each.
+    """
 
     address: str = ""
     namespace: str = "eyrie"
     token_file: str = ""
+    host: str = ""
+    port: Port = 0
+    port_min: Annotated[int, msgspec.Meta(ge=1_024, le=65_000)] = 10_002
+    port_max: Annotated[int, msgspec.Meta(ge=1_124, le=65_535)] = 19_999
 
 
 class OpaSettings(_Section, frozen=True):

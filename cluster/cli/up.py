@@ -19,7 +19,8 @@ from actors.core.settings import Settings, build
 from cluster.cli import console
 from cluster.cli.options import add_settings_options, loaded
 from cluster.first_publication import first_publication
-from cluster.launcher import Launcher
+from cluster.launcher import CAMERA_SLOTS, Launcher
+from cluster.node_launcher import NodeLauncher
 from policy.tokens import issue
 from storage.data_dir import start_time
 
@@ -30,8 +31,10 @@ EXAMPLES = """examples:
   eyrie up --port 9000 --cameras 16
   eyrie up --no-simulate            wait for your own edge devices
   EYRIE_POSTGRES_DSN=postgresql://eyrie@db/eyrie EYRIE_REDIS_URL=redis://cache eyrie up
+  EYRIE_RAY_HOST=10.0.0.1 EYRIE_RAY_PORT=6380 eyrie up      the same as the head of a cluster (with the two servers above)
+  eyrie up --address 10.0.0.1:6380                          on another machine: join it as a node
 
-Ctrl-C stops everything in order; what was acked is there at the next start.
+Ctrl-C stops everything in order; what was acked is there at the next start. On a joined node it moves away what runs there, then leaves.
 """
 
 
@@ -44,6 +47,10 @@ def add_parser(commands: Any) -> None:
     add_settings_options(parser)
     parser.add_argument("--host", default=None, help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=None, help="port to listen on (default 8000; 0: any free one)")
+    parser.add_argument("--address", default="", metavar="HOST:PORT", help="join the cluster whose Ray head is there, as a further node")
+    parser.add_argument(
+        "--slots", type=int, default=CAMERA_SLOTS, metavar="N", help=f"cameras this machine may host (default {CAMERA_SLOTS})"
+    )
     parser.add_argument("--cameras", type=int, default=None, metavar="N", help="cameras of the simulated site (default 8)")
     parser.add_argument("--no-simulate", action="store_true", help="start no simulated site")
     parser.add_argument("--json", action="store_true", help="print one JSON object when ready, one when stopped")
@@ -53,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until a signal; 0 when all was stopped in order."""
     settings = _settings(arguments)
     reporter = _Reporter()
-    launcher = Launcher(settings, reporter, simulate=not arguments.no_simulate)
+    if arguments.address:
+        return _run_node(arguments, settings, reporter)
+    launcher = Launcher(settings, reporter, simulate=not arguments.no_simulate, slots=arguments.slots)
     signals = _Signals()
     launcher.data.prepare()
     with launcher.data.locked():
@@ -74,6 +83,33 @@ def run(arguments: argparse.Namespace) -> int:
         "stopped; everything acked is on disk" if durable else "stopped; the last observations were not acked and will be sent again"
     )
     return console.OK if durable else console.FAILED
+
+
+def _run_node(arguments: argparse.Namespace, settings: Settings, reporter: "_Reporter") -> int:
+    launcher = NodeLauncher(
+        settings, reporter, address=arguments.address, host=arguments.host, port=arguments.port, slots=arguments.slots
+    )  # fmt: skip
+    signals = _Signals()
+    launcher.data.prepare()
+    with launcher.data.locked():
+        try:
+            launcher.start()
+            if arguments.json:
+                console.emit({"ready": True, "node": launcher.node_id, "address": arguments.address, "data_dir": str(launcher.data.path)})
+            console.note(f"joined {arguments.address} as node {launcher.node_id}; Ctrl-C moves away what runs here, then leaves")
+            with reporter.following(launcher.data.logs / "eyrie.log"):
+                asked = launcher.watch(signals.stopped.is_set)
+        except (EyrieError, KeyboardInterrupt):
+            launcher.stop(drain=False)
+            raise
+        console.note("")
+        empty = launcher.stop(drain=asked) or not asked
+    if arguments.json:
+        console.emit({"stopped": True, "empty": empty})
+    console.note(
+        "left the cluster" if empty else "left the cluster; what ran here starts elsewhere, and edges send again what was not acked"
+    )
+    return console.OK if empty else console.FAILED
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -98,12 +134,15 @@ def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace,
         took = _age_s()
     url = f"http://{host}:{port}/"
     if arguments.json:
-        console.emit({"ready": True, "url": url, "token": token, "first_publication_s": took, "data_dir": str(launcher.data.path)})
+        ready = {"url": url, "token": token, "first_publication_s": took, "data_dir": str(launcher.data.path)}
+        console.emit({"ready": True, **ready, "ray_address": launcher.resolved.ray.address})
         return
     console.say()
     console.say(f"console   {url}#token={token}", style="bold green")
     console.say(f"token     {token}")
     console.say(f"data      {launcher.data.path}")
+    if settings.ray.host:
+        console.say(f"join      eyrie up --address {launcher.resolved.ray.address}    (after copying {launcher.data.keys} there)")
     if took is not None:
         console.say(f"first live publication on a subscriber after {took:.1f} s")
     console.say("Ctrl-C stops everything.")
@@ -159,6 +198,7 @@ class _Reporter:
 
 
 def _follow(path: Path, over: threading.Event) -> None:
+    path.touch()
     with path.open(encoding="utf-8", errors="replace") as file:
         file.seek(0, os.SEEK_END)
         while not over.wait(0.3):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.ray_head import descendants
+from cluster.ray_start import descendants
 from storage.data_dir import DataDir, start_time
 from storage.postgres_pool import Database
 from storage.settings_files import read_resolved

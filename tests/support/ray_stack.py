@@ -26,7 +26,8 @@ from actors.core.settings import (
     RedisSettings,
     Settings,
 )  # fmt: skip
-from cluster.ray_head import RayHead, descendants, environment
+from cluster.ray_head import RayHead
+from cluster.ray_start import descendants, environment
 from policy.tokens import issue
 from storage.data_dir import DataDir
 from storage.settings_files import write_resolved

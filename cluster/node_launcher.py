@@ -1,0 +1,180 @@
+"""The launcher behind `eyrie up --address`: this machine as a node of a cluster whose head runs elsewhere.
+
+It reads the cluster's settings from the head, writes them for the processes that Ray will start here, joins, and joins again when the head
+was away. Stopping drains the node first: what runs here is moved, in the order that every drain has.
+"""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from actors.core.errors import EyrieError, StartError
+from actors.core.settings import Settings
+from cluster import joining
+from cluster.launcher import CAMERA_SLOTS, CHECK_S, MAX_RESTARTS, RESTART_WINDOW_S, Reporter
+from cluster.ray_node import RayNode
+from cluster.ray_start import environment
+from storage.cluster_ports import NewOperation, Operation
+from storage.data_dir import DataDir, of
+from storage.settings_files import write_resolved
+from storage.stores import open_stores
+
+FETCH_S = 30.0  # seconds the head may take to tell its settings
+BETWEEN_TRIES_S = (1.0, 2.0, 4.0, 8.0)  # seconds between two tries to join, the last one again and again
+DRAIN_S = 60.0  # seconds that moving everything away may take
+LOOK_S = 0.2  # seconds between two looks at how far a drain is
+
+
+class NodeLauncher:
+    """`start`, then `watch` until told to stop, then `stop`. `settings` as loaded here: only its data directory and `[ray]` count."""
+
+    def __init__(
+        self, settings: Settings, reporter: Reporter, *, address: str, host: str | None = None, port: int | None = None,
+        slots: int = CAMERA_SLOTS,
+    ) -> None:  # fmt: skip
+        """`address`: of the head. `host`, `port`: where hubs of this node listen, if not as the cluster's settings say."""
+        self._report = reporter
+        self._address = address
+        self._hub = {"host": host, "port": port}
+        self._slots = slots
+        self.data: DataDir = of(settings)
+        token = settings.ray.token_file or str(self.data.keys / "ray.token")
+        self._ray = msgspec.structs.replace(settings.ray, token_file=token)
+        self._node: RayNode | None = None
+        self._joined: deque[float] = deque(maxlen=MAX_RESTARTS)
+        self.resolved = settings
+
+    @property
+    def node_id(self) -> str:
+        """Ray's name of this node."""
+        return "" if self._node is None else self._node.node_id
+
+    def start(self) -> None:
+        """Join. Call with the data directory locked. Raises StartError, Unavailable."""
+        left = self.data.end_leftovers()
+        if left:
+            self._report.note(f"ended {len(left)} processes that an earlier Eyrie had left: {', '.join(record.name for record in left)}")
+        if not Path(self._ray.token_file).exists():
+            raise StartError(
+                f"the cluster's token is not at {self._ray.token_file}",
+                hint=f"Copy the folder keys/ of the head's data directory to {self.data.keys}.",
+            )
+        with self._report.step("settings of the cluster"):
+            self._read_settings()
+        with self._report.step("Ray"):
+            self._join()
+
+    def watch(self, stopped: Callable[[], bool]) -> bool:
+        """Stay joined until `stopped`, or until the cluster lets this node go (False then). Raises StartError when Ray dies too often."""
+        while not stopped():
+            time.sleep(CHECK_S)
+            assert self._node is not None
+            if self._node.released():
+                self._report.note("the cluster has drained this node and let it go")
+                return False
+            if not self._node.alive():
+                self._report.note("this node's Ray ended; joining again")
+                self._rejoin(stopped)
+        return True
+
+    def stop(self, *, drain: bool = True) -> bool:
+        """Leave, after everything of this node was moved away (`drain`). True when nothing was left on it."""
+        empty = False
+        if self._node is not None and drain and self._node.alive() and self.node_id:
+            with self._report.step("moving what runs here to other nodes"):
+                empty = self._drain(self.node_id)
+        if self._node is not None:
+            with self._report.step("stopping Ray"):
+                self._node.stop()
+        with contextlib.suppress(FileNotFoundError):
+            self.data.settings_file.unlink()
+        return empty
+
+    def _read_settings(self) -> None:
+        asked = subprocess.run(
+            [sys.executable, "-m", "cluster.ray_settings", self._address], env=environment(Path(self._ray.token_file)),
+            capture_output=True, timeout=FETCH_S, check=False,
+        )  # fmt: skip
+        if asked.returncode:
+            lines = asked.stderr.decode(errors="replace").strip().splitlines()
+            raise StartError(
+                f"the Ray head at {self._address} does not tell the cluster's settings: {' '.join(lines[-2:])[:500]}",
+                hint="Is the address the one that `eyrie up` printed there, and keys/ the head's?",
+            )
+        told = msgspec.json.decode(asked.stdout, type=Settings)
+        here = joining.localized(told, str(self.data.path), address=self._address, host=self._hub["host"], port=self._hub["port"])  # type: ignore[arg-type]
+        ray = msgspec.structs.replace(
+            here.ray, token_file=self._ray.token_file, host=self._ray.host, port_min=self._ray.port_min, port_max=self._ray.port_max
+        )
+        self.resolved = msgspec.structs.replace(here, ray=ray)
+        joining.check(self.resolved, lambda path: Path(path).exists())
+        write_resolved(self.data.settings_file, self.resolved)
+
+    def _join(self) -> None:
+        self._node = RayNode(
+            self.data, address=self._address, settings=self.resolved.ray, cameras=self._slots, settings_file=self.data.settings_file
+        )
+        self._node.spawn()
+        self._node.wait()
+        self._joined.append(time.monotonic())
+
+    def _rejoin(self, stopped: Callable[[], bool]) -> None:
+        """Until it works. A head that is away is waited for; a Ray that dies here again and again is not."""
+        began, tries = time.monotonic(), 0
+        if len(self._joined) == MAX_RESTARTS and began - self._joined[0] < RESTART_WINDOW_S:
+            raise StartError(
+                f"this node's Ray ended {MAX_RESTARTS} times in {began - self._joined[0]:.0f} s", hint=f"See {self.data.logs}."
+            )
+        assert self._node is not None
+        self._node.stop()
+        while not stopped():
+            try:
+                self._read_settings()
+                self._join()
+            except (EyrieError, subprocess.TimeoutExpired) as error:
+                self._node.stop()
+                if tries == 0:
+                    self._report.note(f"the cluster cannot be joined now, trying on: {error}")
+                self._pause(BETWEEN_TRIES_S[min(tries, len(BETWEEN_TRIES_S) - 1)], stopped)
+                tries += 1
+                continue
+            self._report.note(f"joined again after {time.monotonic() - began:.1f} s")
+            return
+
+    @staticmethod
+    def _pause(seconds: float, stopped: Callable[[], bool]) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not stopped():
+            time.sleep(CHECK_S)
+
+    def _drain(self, node: str) -> bool:
+        try:
+            ended = asyncio.run(drain(self.resolved, node))
+        except (EyrieError, TimeoutError) as error:
+            self._report.note(f"it was not drained: {error or 'it took too long'}; its cameras start elsewhere without their last second")
+            return False
+        if ended.state != "done":
+            self._report.note(f"it was not drained: {ended.detail or ended.state}")
+        return ended.state == "done"
+
+
+async def drain(settings: Settings, node: str) -> Operation:
+    """Ask for a drain of `node` and wait for its end. Raises Unavailable, TimeoutError."""
+    stores = await open_stores(settings, name="node")
+    try:
+        asked = NewOperation(f"leave-{node[:16]}", "drain", node, {}, who=f"node:{node[:16]}", key=f"leave-{node[:16]}")
+        operation, _ = await stores.cluster.ask(asked)
+        async with asyncio.timeout(DRAIN_S):
+            while not operation.over:
+                await asyncio.sleep(LOOK_S)
+                operation = await stores.cluster.operation(operation.id) or operation
+        return operation
+    finally:
+        await stores.close()
