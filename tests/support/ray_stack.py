@@ -21,6 +21,7 @@ from actors.core.settings import (
     ClusterSettings,
     DataSettings,
     HubSettings,
+    PolicySettings,
     PostgresSettings,
     RaySettings,
     RedisSettings,
@@ -28,6 +29,7 @@ from actors.core.settings import (
 )  # fmt: skip
 from cluster.ray_head import RayHead
 from cluster.ray_start import descendants, environment
+from policy.keys import ensure_secret
 from policy.tokens import issue
 from storage.data_dir import DataDir
 from storage.settings_files import write_resolved
@@ -109,6 +111,8 @@ def stack(**sections: Mapping[str, Any]) -> Iterator[Stack]:
         secret = data.keys / "hs256"
         secret.write_text(secrets.token_hex(32))
         secret.chmod(0o600)
+        seal = data.keys / "policy.secret"  # seals the audit log: without, nobody may register a camera
+        ensure_secret(seal)
         os.environ["PYTHONPATH"] = str(ROOT)
         head = RayHead(data, cameras=64)
         head.spawn()
@@ -120,6 +124,7 @@ def stack(**sections: Mapping[str, Any]) -> Iterator[Stack]:
                 redis=RedisSettings(url=url),
                 ray=RaySettings(address=head.address, token_file=str(head.token_file)),
                 auth=AuthSettings(hs256_secret_file=str(secret)),
+                policy=PolicySettings(key_file=str(seal)),
                 camera=CameraSettings(**sections.get("camera", {})),
                 hub=HubSettings(**{"port": free_port(), **sections.get("hub", {})}),
                 cluster=ClusterSettings(**sections.get("cluster", {})),
