@@ -6,7 +6,8 @@ import msgspec
 class DevicePlan(msgspec.Struct, frozen=True):
     """`proc` names the process and its history, the file `history`. `sockets`: the cameras of each, `ports` where each connects (a hub or a
     fault proxy). `rates`: `scenarios.Schedule`. `client`: by the public edge client instead of raw sockets.
-    `faulty`: numbers of sockets whose links may end without a close frame."""
+    `faulty`: numbers of sockets whose links may end without a close frame. `resend_every`: of so many frames one
+    is sent twice."""
 
     proc: str
     history: str
@@ -20,6 +21,7 @@ class DevicePlan(msgspec.Struct, frozen=True):
     seed: int
     client: bool = False
     faulty: list[int] = []
+    resend_every: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -85,6 +85,7 @@ class RawGateway:
         self._own_end = False
         self._faulty = number in plan.faulty
         self._pinged = 0.0
+        self._frames = 0
         self._backoff = Backoff(FIRST_BACKOFF_S, MAX_BACKOFF_S)
         self._dice = random.Random(f"{plan.seed}/{self.name}")
 
@@ -195,7 +196,12 @@ class RawGateway:
                 "invoke", "observe", camera=camera.name, session=self.plan.session, seq=first, last=last, sha=digest(items)
             )  # fmt: skip
             camera.sent, camera.top = last, max(last, camera.top)
-            socket.send_payload(observe(camera.head, first, items))
+            payload = observe(camera.head, first, items)
+            socket.send_payload(payload)
+            self._frames += 1
+            if self.plan.resend_every and self._frames % self.plan.resend_every == 0:  # as a device does that is not sure
+                self.resent += len(items)
+                socket.send_payload(payload)
 
     def _acked(self, camera: _Camera, seq: int) -> None:
         if seq > camera.acked:

@@ -27,7 +27,7 @@ def plans(
             DevicePlan(
                 proc, str(folder / f"{proc}.jsonl"), hub[0], [ports[number] for number in mine], token, session,
                 [list(sockets[number][1]) for number in mine], rates(scenario), scenario.duration_s, seed, is_client,
-                [index for index, number in enumerate(mine) if number in faulty],
+                [index for index, number in enumerate(mine) if number in faulty], scenario.resend_every,
             )
         )  # fmt: skip
     return found

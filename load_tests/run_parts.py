@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -143,22 +144,39 @@ def bad_links(running: Stack, scenario: Scenario, seed: int, folder: Path) -> It
 
 
 class Deploy:
-    """Hubs that are being replaced."""
+    """Hubs that are being replaced, from `began` (perf_counter) of the run on."""
 
-    def __init__(self, running: Stack) -> None:
+    def __init__(self, running: Stack, began: float) -> None:
         self._hubs = running.settings.hub.replicas
         self._child = running.deploy()
-        self._began = time.perf_counter()
+        self._began = began
+        self._done = 0
+        self._said = b""
+        assert self._child.stdout is not None
+        os.set_blocking(self._child.stdout.fileno(), False)
 
-    def finish(self) -> tuple[list[str], list[str]]:
-        """Wait for its end: what was replaced, and what was not."""
+    def look(self) -> list[Happened]:
+        """The hubs replaced since the last look."""
+        assert self._child.stdout is not None
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._child.stdout.fileno(), 65_536):
+                self._said += data
+        *lines, self._said = self._said.split(b"\n")
+        at_s = round(time.perf_counter() - self._began, 2)
+        found = [Happened(at_s, line.decode()) for line in lines if line.startswith(b"replaced ")]
+        self._done += len(found)
+        return found
+
+    def finish(self) -> tuple[list[Happened], list[str]]:
+        """Wait for its end: what was replaced since the last look, and what was not at all."""
         try:
-            said, errors = self._child.communicate(timeout=DEPLOY_S)
+            self._child.wait(DEPLOY_S)
         except subprocess.TimeoutExpired:
             self._child.kill()
-            said, errors = self._child.communicate()
-        done = [line for line in said.splitlines() if line.startswith("replaced ")]
-        if len(done) == self._hubs:
-            return done, []
-        last = errors.strip().splitlines()[-1:] or ["no reason was given"]
-        return done, [f"{self._hubs - len(done)} of {self._hubs} hubs were not replaced: {last[0]}"]
+            self._child.wait()
+        found = self.look()
+        assert self._child.stderr is not None
+        errors = self._child.stderr.read().strip().splitlines()[-1:] or ["no reason was given"]
+        self._child.communicate()
+        missing = self._hubs - self._done
+        return found, [f"{missing} of {self._hubs} hubs were not replaced: {errors[0]}"] if missing else []

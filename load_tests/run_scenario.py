@@ -5,6 +5,7 @@ import contextlib
 import importlib.metadata
 import math
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -64,6 +65,7 @@ class _Run:
         self._ages: list[float] = []
         self._missing: list[str] = []
         self._deploy: Deploy | None = None
+        self._frozen: list[tuple[float, int]] = []  # (until seconds of the run, pid)
         self._slowest = 0.0  # slow dashboards at the most
 
     def run(self) -> RunResult:
@@ -111,6 +113,7 @@ class _Run:
         if links is not None:
             links.begin(began)
         self._look_on(running, began, desk, fleet, links)
+        self._thaw(running, math.inf)
         if links is not None:
             self._happened += links.heal()
             self._missing += links.missing()
@@ -119,7 +122,7 @@ class _Run:
             self._missing += [] if self._slowest else ["no dashboard became slow"]
         if self._deploy is not None:
             done, missing = self._deploy.finish()
-            self._happened += [Happened(round(self._scenario.duration_s, 2), line) for line in done]
+            self._happened += done
             self._missing += missing
         return desk.finish(self._scenario.duration_s + 3 * devices.DRAIN_S)
 
@@ -133,7 +136,10 @@ class _Run:
             time.sleep(max(0.0, min(began + number * LOOK_S, began + scenario.duration_s) - time.perf_counter()))
             now = time.perf_counter()
             while acts and acts[0].at * scenario.duration_s <= now - began:
-                self._act(acts.pop(0), running, fleet, now - began)
+                self._act(acts.pop(0), running, fleet, began)
+            self._thaw(running, now - began)
+            if self._deploy is not None:
+                self._happened += self._deploy.look()
             if links is not None:
                 self._happened += links.look()
             cpu, took_s, at_s = running.cpu_s(), now - before, now - began
@@ -153,16 +159,27 @@ class _Run:
             self._look(found, self._happened)
             before, used, told = now, cpu, progress
 
-    def _act(self, act: Act, running: Stack, fleet: Dashboards, at_s: float) -> None:
+    def _act(self, act: Act, running: Stack, fleet: Dashboards, began: float) -> None:
+        at_s = time.perf_counter() - began
         if act.kind == "deploy":
-            self._deploy = Deploy(running)
-        elif act.kind == "kill-actor":
-            self._missing += [] if running.kill_actor() else ["no actor process could be killed"]
+            self._deploy = Deploy(running, began)
+        elif act.kind in ("kill-actor", "freeze-actor"):
+            pid = running.signal_actor(signal.SIGKILL if act.kind == "kill-actor" else signal.SIGSTOP)
+            self._missing += [] if pid else [f"there was no actor process for {act.kind}"]
+            if pid and act.kind == "freeze-actor":
+                self._frozen.append((at_s + act.for_s, pid))
         else:
             if act.kind == "heal":
                 self._slowest = max(self._slowest, running.metric("eyrie_hub_slow_clients"))
             fleet.say(act.kind)
         self._happened.append(Happened(round(at_s, 2), act.kind))
+
+    def _thaw(self, running: Stack, at_s: float) -> None:
+        """Let frozen processes go on whose time is over."""
+        for until_s, pid in [one for one in self._frozen if one[0] <= at_s]:
+            self._frozen.remove((until_s, pid))
+            running.signal_actor(signal.SIGCONT, pid)
+            self._happened.append(Happened(round(min(at_s, self._scenario.duration_s), 2), "thawed"))
 
     def _measure(self, running: Stack) -> Resources:
         return Resources(

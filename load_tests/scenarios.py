@@ -28,10 +28,12 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something done at a share (0..1) of the run. ``storm``: every dashboard loses its connection at once. ``slow``: the slow dashboards
     read nothing or a byte a second, until ``heal`` (or the end). ``deploy``: the hubs are replaced in order, one by one. ``kill-actor``: an
-    actor process of cameras is ended by `kill -9`."""
+    actor process of cameras is ended by `kill -9`. ``freeze-actor``: one is stopped for `for_s` seconds, long enough to be replaced, and
+    goes on afterwards."""
 
     at: float
-    kind: Literal["storm", "slow", "heal", "deploy", "kill-actor"]
+    kind: Literal["storm", "slow", "heal", "deploy", "kill-actor", "freeze-actor"]
+    for_s: float = 12.0
 
 
 FaultKind = Literal["cut", "reset", "half-open", "blackhole", "corrupt"]
@@ -62,8 +64,9 @@ class Links(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`fps`: observations per second and camera before the phases; `per_actor`: cameras in one actor process at most; `objects`: per
     observation; `drivers`: processes that play devices; `client_share`: of the cameras, played by the public edge client instead of raw
-    sockets; `sdk_dashboards`: more dashboards, on the stock SDK; `slow_share`: of the dashboards, slow when an act says so; `budget_p99_s`:
-    what the 99th percentile of the age of what dashboards are shown may be in the seconds that no act or fault disturbs (I10)."""
+    sockets; `resend_every`: of so many frames raw devices send one twice, 0 for none; `sdk_dashboards`: more dashboards, on the stock SDK;
+    `slow_share`: of the dashboards, slow when an act says so; `budget_p99_s`: what the 99th percentile of the age of what healthy
+    dashboards are shown may be (I10)."""
 
     name: str
     what: str = ""
@@ -73,6 +76,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     objects: int = 3
     per_actor: int = 32
     client_share: float = 0.2
+    resend_every: int = 0
     dashboards: int = 20
     sdk_dashboards: int = 2
     slow_share: float = 0.0
@@ -101,7 +105,7 @@ READY_MADE = {
             acts=[Act(1 / 4, "slow"), Act(3 / 4, "heal")],
         ),
         Scenario(
-            "bad-links", "links that are slow, cut, half open, silent, and damage frames", duration_s=90.0,
+            "bad-links", "links that are slow, cut, half open, silent, and damage frames", duration_s=90.0, resend_every=20,
             links=[
                 Links("edges", 0.5, 40.0, 40.0, faults=[Fault("cut", 6.0), Fault("corrupt", 15.0), Fault("half-open", 30.0, 11.0)]),
                 Links("edges", 0.25, 20.0, 20.0, faults=[Fault("blackhole", 20.0, 4.0)]),

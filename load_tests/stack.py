@@ -137,8 +137,9 @@ class Stack:
 
         return asyncio.run(read())
 
-    def kill_actor(self) -> bool:
-        """End an actor process of cameras by `kill -9`; whether there was one. Only processes of this stack are touched."""
+    def signal_actor(self, number: signal.Signals, pid: int = 0) -> int:
+        """Send a signal to an actor process of cameras (`pid`, or any); its pid, or 0 where there is none. Processes of others are not
+        touched."""
 
         async def read() -> list[int]:
             stores = await open_stores(self.settings, name="bench")
@@ -147,11 +148,12 @@ class Stack:
             finally:
                 await stores.close()
 
-        for pid in asyncio.run(read()):
-            if pid in self.processes():
-                os.kill(pid, signal.SIGKILL)
-                return True
-        return False
+        for one in [pid] if pid else asyncio.run(read()):
+            if one in self.processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, number)
+                    return one
+        return 0
 
     def metric(self, name: str) -> float:
         """The sum of a metric without labels over all hubs; one that does not answer counts nothing."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from load_tests import devices
@@ -70,6 +71,14 @@ async def test_a_cut_socket_comes_back_and_nothing_is_lost(tmp_path: Path, clien
         assert [one.code for one in history if isinstance(one, Closed)] == [0], "a connection that just ends is written down"
     invoked = Counter(record.kind for record in read(tmp_path))
     assert invoked["invoke"] > 0
+
+
+async def test_a_device_that_is_not_sure_sends_twice(tmp_path: Path) -> None:
+    async with EdgeServer() as server:
+        found, _ = await drove(server, msgspec.structs.replace(plan(server, tmp_path), resend_every=4), lambda: None)
+        assert found.resent > 0
+        assert server.violations == []
+        assert server.of("cam-1").order == list(range(1, found.acked["cam-1"] + 1))
 
 
 async def test_what_credits_hold_back_counts_as_late_as_it_was(tmp_path: Path) -> None:
