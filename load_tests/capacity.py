@@ -48,6 +48,7 @@ class UnitCosts(msgspec.Struct, frozen=True):
     rows_per_camera_s: float
     events_per_observation: float
     wall_cameras: int
+    fps: float = 10.0
 
 
 class Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -166,6 +167,19 @@ def predict(costs: UnitCosts, fleet: Fleet) -> Need:
     return msgspec.structs.replace(need, breaks=breaking(need))
 
 
+def row_us(costs: UnitCosts) -> float:
+    """Microseconds of PostgreSQL for a row moved, at the rate that was calibrated."""
+    cost = costs.cpu["postgres"]
+    return (cost.camera_us + cost.observation_us * costs.fps) / costs.rows_per_camera_s
+
+
+def redis_message_us(costs: UnitCosts) -> float:
+    """Microseconds of Redis for a publication, its way to one hub included, at the rate that was calibrated."""
+    cost, fleet = costs.cpu["redis"], Fleet(costs.wall_cameras, costs.fps, cameras_per_site=costs.wall_cameras)
+    events = costs.events_per_observation * costs.fps * costs.wall_cameras
+    return (cost.camera_us + cost.observation_us * costs.fps) * costs.wall_cameras / redis_messages(fleet, costs.per_actor, events)
+
+
 def redis_messages(fleet: Fleet, per_actor: int, events_per_s: float) -> float:
     """Publications a second: states at `live_hz` at most, the summaries of an actor's cameras per site and tick, a heartbeat per actor and
     site, events."""
@@ -245,7 +259,7 @@ def derive(
     return UnitCosts(
         per_actor, source, measured, version, machine, cpu, base_bytes, actor_bytes, camera_bytes, dashboards,
         round(fast.wal_bytes_per_s / max(fast.rows_per_s, 1e-9)), event_bytes, fast.rows_per_s / fast.cameras,
-        fast.events_per_s / fast.observations_per_s, fast.cameras,
+        fast.events_per_s / fast.observations_per_s, fast.cameras, fast.fps,
     )  # fmt: skip
 
 
@@ -254,8 +268,12 @@ def missed(predicted: float, measured: float) -> float:
     return abs(predicted - measured) / measured if measured else math.inf
 
 
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
 def in_words(broken: Sequence[Broken]) -> list[str]:
     """What breaks, in lines; one line when nothing does."""
-    found = [f"{one.name}: {one.need:,.0f} of {one.bound:,.0f} {one.unit} ({one.share:,.1f} times) - {one.answer}" for one in broken
+    found = [f"{one.name}: {_short(one.need)} of {_short(one.bound)} {one.unit} ({one.share:,.1f} times) - {one.answer}" for one in broken
              if one.share > 1]  # fmt: skip
     return found or [f"nothing; nearest is {broken[0].name} at {broken[0].share:.0%} of its bound"]

@@ -72,7 +72,8 @@ def made(
         cpu[part] = cpu.get(part, 0.0) + used
     figures = {
         "ack_p50_s": latency.percentile(0.5), "ack_p99_s": latency.percentile(0.99), "unsent_share": unsent / max(1, latency.total()),
-        "age_p99_s": percentile(sorted(seen.ages), 0.99) if seen else 0.0, "gaps": float(seen.gaps + seen.lost) if seen else 0.0,
+        "age_p99_s": percentile(sorted(seen.ages), 0.99) if seen else 0.0, "gaps": float(seen.gaps) if seen else 0.0,
+        "lost": float(seen.lost) if seen else 0.0,
         "cores": sum(cpu.values()), "busy_share": busy_share,
         "other_share": max(0.0, busy_share - (sum(cpu.values()) + sum(one.cpu_s for one in driven) / step_s) / this_machine().cores),
         "largest_process_cores": max(cores.values(), default=0.0),

@@ -9,7 +9,7 @@ import msgspec
 from load_tests import find_limit, limit_page, limit_search, scenarios
 from load_tests.live_view import say
 
-OBJECTIVES = ("ack_p99_s<1.0", "gaps<=0", "unsent_share<0.01")
+OBJECTIVES = ("ack_p99_s<1.0", "gaps<=0", "lost<=0", "unsent_share<0.01")
 EXAMPLES = """examples:
   python -m load_tests find-limit steady
   python -m load_tests find-limit steady --set per_actor=1 --set cameras=16 --objective "ack_p99_s<0.5" --objective "busy_share<0.9"

@@ -16,7 +16,18 @@ MOMENT_S = 0.1
 OTHER_SHARE = 0.15  # of all processors; more of it and the limit is not Eyrie's
 FULL_PROCESS_CORES = 0.90  # of a process of one thread: it has no more to give
 FULL_MACHINE_SHARE = 0.93  # of all processors
-FIGURES = ("ack_p50_s", "ack_p99_s", "age_p99_s", "gaps", "unsent_share", "cores", "busy_share", "other_share", "largest_process_cores")
+FIGURES = (
+    "ack_p50_s",
+    "ack_p99_s",
+    "age_p99_s",
+    "gaps",
+    "lost",
+    "unsent_share",
+    "cores",
+    "busy_share",
+    "other_share",
+    "largest_process_cores",
+)
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _WRITTEN = re.compile(r"\s*([a-z0-9_]+)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)\s*")
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from load_tests.capacity import GIB, Need, UnitCosts, in_words
+from load_tests.capacity import GIB, Need, UnitCosts, in_words, redis_message_us, row_us
 from load_tests.machine import described
 from load_tests.results import BenchResult
 from load_tests.run_result import Ratio
@@ -60,8 +60,9 @@ def show_costs(costs: Sequence[UnitCosts]) -> None:
         console.print(table)
         console.print(
             f"actor process {cost.actor_bytes / 2**20:,.1f} MiB, camera {cost.camera_bytes / 1024:,.0f} KiB, dashboard "
-            f"{cost.dashboard_bytes / 1024:,.1f} KiB; a row {cost.row_wal_bytes:,} bytes of write-ahead log, an event {cost.event_bytes:,} "
-            f"bytes on disk; {cost.rows_per_camera_s:.2f} rows a second and camera",
+            f"{cost.dashboard_bytes / 1024:,.1f} KiB; a row {row_us(cost):,.0f} µs of PostgreSQL and {cost.row_wal_bytes:,} bytes of "
+            f"write-ahead log, {cost.rows_per_camera_s:.2f} a second and camera; a Redis message {redis_message_us(cost):,.1f} µs; "
+            f"an event {cost.event_bytes:,} bytes on disk",
             soft_wrap=True,
         )
         console.print(f"measured {cost.measured} by `{cost.source}`, Eyrie {cost.version}, on {described(cost.machine)}\n", soft_wrap=True)
@@ -71,7 +72,7 @@ def show_needs(needs: Sequence[Need]) -> None:
     """Print what fleets need, side by side, and what breaks first in each."""
     console = Console()
     table = Table(title="what a fleet needs", title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for need in needs:
         table.add_column(f"{need.fleet.cameras:,} cameras\n{need.per_actor} per actor", justify="right")
     for name, texts in _rows(needs):
@@ -81,7 +82,7 @@ def show_needs(needs: Sequence[Need]) -> None:
     console.print(
         f"Assumed: {fleet.fps:g} observations a second and camera, {fleet.cameras_per_site} cameras a site, {fleet.events_per_camera_h:g} "
         f"events a camera and hour, kept {fleet.keep_days} days; nodes of {fleet.node_cores} cores and {fleet.node_gib:g} GiB, "
-        f"{fleet.full:.0%} of them used; each dashboard on one site's wall and events.",
+        f"{fleet.full:.0%} of them used, for hubs, actors and Ray; each dashboard on one site's wall and events.",
         soft_wrap=True,
     )
     for need in needs:
@@ -96,7 +97,7 @@ def _rows(needs: Sequence[Need]) -> list[tuple[str, list[str]]]:
         ("dashboards", [f"{need.fleet.dashboards:,}" for need in needs]),
         ("observations/s", [f"{need.observations_per_s:,.0f}" for need in needs]),
         ("deliveries/s", [f"{need.deliveries_per_s:,.0f}" for need in needs]),
-        ("nodes (hubs, actors, Ray)", [f"{need.nodes:,}" for need in needs]),
+        ("nodes", [f"{need.nodes:,}" for need in needs]),
         ("actor processes", [f"{need.actors:,}" for need in needs]),
         ("cores, all parts", [f"{sum(need.cores.values()):,.1f}" for need in needs]),
     ]
