@@ -47,6 +47,7 @@ def calibrate(seed: int, per_actor: int, tell: Callable[[str], None]) -> UnitCos
     """Unit costs at a density of `CAMERAS`: about 80 seconds. Raises StartError when the stack fails."""
     cameras = CAMERAS[per_actor]
     with _running(per_actor) as (running, counting):
+        tell(f"{cameras} cameras, at most {per_actor} in an actor process")
         before = _stored(running)
         idle = _point(running, counting, None, 0, 0.0, Watching(None))
         tell(_line("idle", idle))

@@ -10,8 +10,10 @@ from load_tests.limit_page import headline, page
 from load_tests.limit_search import FINE, Step, bottleneck, next_load, objective, with_unsent
 from load_tests.scenarios import READY_MADE
 
-FIGURES = {"ack_p50_s": 0.1, "ack_p99_s": 0.2, "age_p99_s": 0.2, "gaps": 0.0, "lost": 0.0, "unsent_share": 0.0, "cores": 1.0, "busy_share": 0.5,
-           "other_share": 0.0,           "largest_process_cores": 0.4}  # fmt: skip
+FIGURES = {
+    "ack_p50_s": 0.1, "ack_p99_s": 0.2, "age_p99_s": 0.2, "gaps": 0.0, "lost": 0.0, "unsent_share": 0.0, "cores": 1.0, "busy_share": 0.5,
+    "other_share": 0.0, "largest_process_cores": 0.4,
+}  # fmt: skip
 
 
 def step(offered: float, **figures: float) -> Step:
