@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from load_tests.__main__ import BENCHES, main
+from load_tests.calibrate import CAMERAS
+from load_tests.model_cli import read
 from tests.unit.load_tests.test_capacity import COSTS
 from tests.unit.load_tests.test_run_result import run
 
@@ -58,3 +60,12 @@ def test_a_model_of_given_costs_is_printed_and_as_json(tmp_path: Path, capsys: p
 def test_a_limit_is_not_searched_for_an_objective_that_nobody_can_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["find-limit", "steady", "--objective", "speed<1"]) == 1
     assert "figures are ack_p50_s" in capsys.readouterr().err
+
+
+def test_the_shipped_costs_say_where_they_are_from_and_cover_both_densities() -> None:
+    costs = read(None)
+    assert [cost.per_actor for cost in costs] == list(CAMERAS)
+    for cost in costs:
+        assert (cost.source, bool(cost.measured), bool(cost.machine.processor)) == ("python -m load_tests model --calibrate", True, True)
+        assert cost.cpu["camera"].observation_us > 0
+        assert min(cost.actor_bytes, cost.dashboard_bytes, cost.row_wal_bytes, cost.event_bytes) > 0
