@@ -115,6 +115,8 @@ def _problem(token: Token, before: Token | None, after: Token | None, heads: set
             return "`with` is for tests only"
         if token.first and token.depth == 0 and token.text == "import" and after is not None and not _may_import(after.text):
             return f"import of {after.text}: only rego.v1 and data.eyrie"
+        if token.text == "data":
+            return "data: only data.eyrie may be read, by its name"
         if token.text.startswith("data.") and not token.text.startswith("data.eyrie."):
             return f"{token.text}: only data.eyrie may be read"
         called = after is not None and after.text == "(" and after.line == token.line and token.text not in KEYWORDS

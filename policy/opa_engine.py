@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 OURS = "eyrie-"  # how the names of our modules begin on the server
 REVISION_MODULE = "revision.rego"
+MAX_ANSWER_BYTES = 65_536  # ours have a few hundred
 PUSH_TIMEOUT_S = 5.0  # for each module
 LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 
@@ -43,6 +44,7 @@ class OpaEngine:
         self._push = {"host": host, "port": port, "ssl": tls, "token": token, "retries": 0, "timeout": PUSH_TIMEOUT_S}
         # retries=0: the caller's deadline is shorter than the library's three tries (measured up to 5.4 s).
         self._client = OpaClient(host=host, port=port, ssl=tls, token=token, retries=0, timeout=settings.timeout_s)
+        self._client._session.hooks["response"].append(_bounded(settings.timeout_s))
 
     def decide(self, questions: list[Question]) -> list[Decision]:
         """One decision each, in order; never raises for a question."""
@@ -103,6 +105,28 @@ class OpaEngine:
     def close(self) -> None:
         """Close the connections."""
         self._client.close_connection()
+
+
+def _bounded(timeout_s: float) -> Callable[..., Any]:
+    """A hook of `requests` that reads an answer within bounds of size and time; the library reads whatever comes, however slowly.
+
+    What is beyond them raises, and so denies.
+    """
+
+    def read(response: Any, *_: Any, **__: Any) -> Any:
+        deadline, held = time.monotonic() + timeout_s, bytearray()
+        while chunk := response.raw.read1(MAX_ANSWER_BYTES, decode_content=True):
+            held += chunk
+            if len(held) > MAX_ANSWER_BYTES:
+                response.close()
+                raise ValueError(f"an answer has at most {MAX_ANSWER_BYTES} bytes")
+            if time.monotonic() > deadline:
+                response.close()
+                raise TimeoutError("the answer was not whole in time")
+        response._content = bytes(held)
+        return response
+
+    return read
 
 
 def revision_module(revision: str) -> str:

@@ -302,11 +302,12 @@ async def running_hub(
     buckets: Buckets | None = None,
     decider: Decider | None = None,
     registry: RegistrySettings | None = None,
+    auth: AuthSettings | None = None,
 ) -> AsyncIterator[TestHub]:
     """Start a hub on a free port and stop it. `folder` keeps its token secret; `decider` is asked instead of the
     double with switches."""
     memory = memory or memory_stores()
-    auth = auth_settings(folder)
+    auth = auth or auth_settings(folder)
     ensure_secret(folder / "policy.secret")
     settings = Settings(
         hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0), channels=channels or ChannelsSettings(),

@@ -1,7 +1,9 @@
 """Answers of an OPA server, well formed or not, and addresses that may be used. The real server is asked in the contract tests."""
 
+import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +17,7 @@ from policy import guard
 from policy.opa_engine import OpaEngine, read_answer
 from policy.ports import Decision, Question
 
+never = threading.Event()
 GOOD = {"allow": True, "reason": "allowed", "redact": ["plates"], "max_hz": 2, "granted": True, "revision": "r1"}
 
 
@@ -24,6 +27,7 @@ class _Server(BaseHTTPRequestHandler):
     status: ClassVar[int] = 200
     body: ClassVar[bytes] = b"{}"
     wait: ClassVar[threading.Event | None] = None
+    drip_s: ClassVar[float] = 0.0  # between two bytes
     asked: ClassVar[list[tuple[str, Any]]] = []
 
     def do_POST(self) -> None:
@@ -34,7 +38,10 @@ class _Server(BaseHTTPRequestHandler):
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
-        self.wfile.write(self.body)
+        with contextlib.suppress(OSError):
+            for at in range(0, len(self.body), 1 if self.drip_s else max(1, len(self.body))):
+                self.wfile.write(self.body[at : at + 1] if self.drip_s else self.body)
+                never.wait(self.drip_s)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -104,6 +111,29 @@ def test_121_an_answer_that_never_comes_is_waited_for_only_so_long(server: tuple
         assert decide(url) == guard.denied(guard.POLICY_UNAVAILABLE, "r1")
     finally:
         handler.wait.set()
+
+
+def test_121_a_good_answer_of_10_mb_is_no_decision(server: tuple[type[_Server], str]) -> None:
+    handler, url = server
+    handler.body = json.dumps({"result": GOOD, "pad": "x" * 10_000_000}).encode()
+    assert decide(url) == guard.denied(guard.POLICY_UNAVAILABLE, "r1")
+    handler.body = json.dumps({"result": GOOD, "pad": "x" * 10_000}).encode()
+    assert decide(url).allow
+
+
+def test_121_a_good_answer_that_drips_is_no_decision(server: tuple[type[_Server], str]) -> None:
+    handler, url = server
+    handler.body, handler.drip_s = json.dumps({"result": GOOD}).encode(), 0.02
+    started = time.monotonic()
+    assert decide(url) == guard.denied(guard.POLICY_UNAVAILABLE, "r1")
+    assert time.monotonic() - started < len(handler.body) * handler.drip_s
+
+
+@pytest.mark.parametrize("body", [b'{"code":"internal_error"}', b'{"errors":[{"code":"x"}]}', b'{"result":{"error":"x"}}'])
+def test_121_an_error_with_status_200_is_no_decision(server: tuple[type[_Server], str], body: bytes) -> None:
+    handler, url = server
+    handler.body = body
+    assert decide(url) == guard.denied(guard.POLICY_ERROR, "r1")
 
 
 def test_nobody_there_is_a_deny() -> None:
