@@ -30,11 +30,13 @@ SETTLE_S = 4.0  # before the idle stack is measured
 
 
 class _Look(msgspec.Struct, frozen=True):
-    at: float
-    cpu: dict[str, float]
+    """`began` and `ended`: (when, processor seconds by part). What a look costs by itself lies between the two, in neither window."""
+
+    began: tuple[float, dict[str, float]]
     counts: dict[str, int]
     stored: "_Stored"
     report: FleetReport | None
+    ended: tuple[float, dict[str, float]]
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -101,7 +103,9 @@ def _point(
     """What is used under one load, or under none."""
 
     def look() -> _Look:
-        return _Look(time.perf_counter(), running.cpu_s(), counting.read(), _stored(running), watching.report())
+        began = time.perf_counter(), running.cpu_s()
+        counts, stored, report = counting.read(), _stored(running), watching.report()
+        return _Look(began, counts, stored, report, (time.perf_counter(), running.cpu_s()))
 
     acked = 0
     if sending is None:
@@ -112,13 +116,14 @@ def _point(
     else:
         driven, first, last = sending.drive(fps, WARM_S, MEASURE_S, look)
         acked = sum(one.in_window for one in driven)
-    took_s = last.at - first.at
+    (from_s, used), (to_s, using) = first.ended, last.began
+    took_s = to_s - from_s
     rows, events = (last.counts.get(name, 0) - first.counts.get(name, 0) for name in ("rows", "events"))
     sampled = math.ceil(watchers / SAMPLE_EVERY)
     seen = last.report
     delivered = seen.events + len(seen.ages) * watchers / sampled if seen is not None and sampled else 0.0
     return Point(
-        cameras, fps, watchers, {part: (now - first.cpu.get(part, 0.0)) / took_s for part, now in last.cpu.items()},
+        cameras, fps, watchers, {part: (now - used.get(part, 0.0)) / took_s for part, now in using.items()},
         running.pss_bytes(), sum(name.startswith("camera ") for name in running.cpu_of_processes()), delivered / took_s, acked / MEASURE_S,
         rows / took_s, events / took_s, (last.stored.wal_bytes - first.stored.wal_bytes) / took_s,
     )  # fmt: skip
