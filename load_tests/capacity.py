@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from actors.core.settings import HubSettings
 from load_tests.machine import Machine
 
 PARTS = ("hub", "camera", "postgres", "redis", "ray", "other")
@@ -92,8 +93,8 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What a fleet needs. `cores` and `memory_bytes` by part, at full use; rates per second; volumes in bytes. `breaks`: all limits, the
-    worst first."""
+    """What a fleet needs. `hubs`: processes, each of one thread; `cores` and `memory_bytes` by part, at full use; rates per second; volumes
+    in bytes. `breaks`: all limits, the worst first."""
 
     fleet: Fleet
     per_actor: int
@@ -105,6 +106,7 @@ class Need(msgspec.Struct, frozen=True):
     cores: dict[str, float]
     memory_bytes: dict[str, float]
     nodes: int
+    hubs: int
     redis_shards: int
     postgres_cores: float
     wal_bytes_per_s: float
@@ -160,7 +162,7 @@ def predict(costs: UnitCosts, fleet: Fleet) -> Need:
     redis_cores = cores.get("redis", 0.0)
     need = Need(
         fleet, costs.per_actor, observations, deliveries, actors, rows, redis_messages(fleet, costs.per_actor, events), cores, memory,
-        nodes,
+        nodes, max(1, math.ceil(cores.get("hub", 0.0) / fleet.full), math.ceil(fleet.dashboards / HubSettings().max_connections)),
         max(1, math.ceil(redis_cores / LIMITS["cores of one Redis"].bound)), cores.get("postgres", 0.0), wal, kept,
         kept * fleet.keep_days, [],
     )  # fmt: skip

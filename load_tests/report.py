@@ -98,6 +98,7 @@ def _rows(needs: Sequence[Need]) -> list[tuple[str, list[str]]]:
         ("observations/s", [f"{need.observations_per_s:,.0f}" for need in needs]),
         ("deliveries/s", [f"{need.deliveries_per_s:,.0f}" for need in needs]),
         ("nodes", [f"{need.nodes:,}" for need in needs]),
+        ("hub processes", [f"{need.hubs:,}" for need in needs]),
         ("actor processes", [f"{need.actors:,}" for need in needs]),
         ("cores, all parts", [f"{sum(need.cores.values()):,.1f}" for need in needs]),
     ]

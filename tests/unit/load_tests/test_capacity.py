@@ -65,6 +65,7 @@ def test_a_fleet_ten_times_as_large_needs_ten_times_as_much_beyond_its_bases() -
     small, large = (predict(COSTS, Fleet(cameras, 10.0, cameras // 10)) for cameras in (32_000, 320_000))
     assert large.rows_per_s == 10 * small.rows_per_s
     assert large.actors == 10 * small.actors
+    assert (small.hubs - 1) * 0.6 < small.cores["hub"] <= small.hubs * 0.6
     assert 9 * small.nodes < large.nodes <= 10 * small.nodes
     assert sum(large.cores.values()) == pytest.approx(10 * sum(small.cores.values()), rel=0.05)
     assert large.event_bytes_kept == 30 * large.event_bytes_per_day
