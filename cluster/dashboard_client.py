@@ -4,6 +4,7 @@ One text frame carries one or more messages, one a line; an empty object is a pi
 (https://centrifugal.dev/docs/transports/client_protocol).
 """
 
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -28,14 +29,21 @@ class Publication(msgspec.Struct, frozen=True):
     initial: bool = False
 
 
-async def publications(url: str, token: str, channels: Sequence[str]) -> AsyncIterator[Publication]:
-    """Connect, subscribe to `channels`, and yield what is published until the hub closes.
+async def publications(url: str, token: str, channels: Sequence[str], tls: ssl.SSLContext | None = None) -> AsyncIterator[Publication]:
+    """Connect, subscribe to `channels`, and yield what is published until the hub closes. `tls`: whom to trust (None: as the system does).
 
     Raises the error of the family that the hub's answer means; Unavailable when the connection cannot be had or breaks.
     """
     try:
         async with connect(
-            url, compression=None, proxy=None, open_timeout=OPEN_TIMEOUT_S, ping_interval=None, max_size=MAX_FRAME_BYTES, close_timeout=1.0
+            url,
+            ssl=tls,
+            compression=None,
+            proxy=None,
+            open_timeout=OPEN_TIMEOUT_S,
+            ping_interval=None,
+            max_size=MAX_FRAME_BYTES,
+            close_timeout=1.0,
         ) as socket:
             async for publication in _converse(socket, token, channels):
                 yield publication

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from typing import Any
 
 import websockets
@@ -12,10 +13,10 @@ from actors.core.errors import StartError
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
-async def first_publication(url: str, token: str, site: str, timeout_s: float) -> dict[str, Any]:
+async def first_publication(url: str, token: str, site: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> dict[str, Any]:
     """Connect to the Centrifuge socket `url`; the data of the first live publication with a camera of `site` online. Raises StartError."""
     try:
-        async with asyncio.timeout(timeout_s), connect(url, max_size=MAX_MESSAGE_BYTES, compression=None) as socket:
+        async with asyncio.timeout(timeout_s), connect(url, ssl=tls, max_size=MAX_MESSAGE_BYTES, compression=None) as socket:
             await socket.send(json.dumps({"id": 1, "connect": {"token": token, "name": "eyrie-up"}}))
             await socket.send(json.dumps({"id": 2, "subscribe": {"channel": "fleet"}}))
             return await _wait(socket, site)

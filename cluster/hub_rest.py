@@ -1,6 +1,7 @@
 """A hub's REST for commands: blocking, one connection per request, errors of the family out of problem details."""
 
 import http.client
+import ssl
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,14 +29,15 @@ class _Problem(msgspec.Struct):
 
 
 class HubRest:
-    """`url` is ``http://host:port`` (or https); `token` a user's."""
+    """`url` is ``http://host:port`` (or https); `token` a user's; `tls` says whom to trust (None: as the system does)."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{url} is no address of a hub", hint="Write it like http://127.0.0.1:8000.")
         self._parts = parts
         self._token = token
+        self._tls = tls
 
     def get(self, path: str) -> Answer | None:
         """Read; None for 404. Raises the family's errors."""
@@ -53,8 +55,12 @@ class HubRest:
         if body is not None:
             content = msgspec.json.encode(body)
             headers["Content-Type"] = "application/json"
-        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(str(self._parts.hostname), self._parts.port, timeout=TIMEOUT_S)
+        host, port = str(self._parts.hostname), self._parts.port
+        connection = (
+            http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._tls)
+            if self._parts.scheme == "https"
+            else http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+        )
         try:
             connection.request(method, self._parts.path.rstrip("/") + path, content, headers)
             response = connection.getresponse()

@@ -112,8 +112,9 @@ class Launcher:
         if not self._simulate:
             return
         host, port = self.hub_address()
+        scheme = "wss" if self.resolved.hub.tls_cert_file else "ws"
         self._site.spawn(
-            [sys.executable, "-m", "cluster.cli.main", "simulate", "--data-dir", self.data.path, "--url", f"ws://{host}:{port}/v1/edge"],
+            [sys.executable, "-m", "cluster.cli.main", "simulate", "--data-dir", self.data.path, "--url", f"{scheme}://{host}:{port}/v1/edge"],
             environment=self._environment(), death_signal=signal.SIGTERM,
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from actors.core.errors import ConfigError
-from actors.core.settings import Settings
+from actors.core.settings import HubSettings, Settings
 from cluster.registry_file import Step, parse
 from cluster.registry_target import StoreTarget, carry_out, compare
 from policy import revisions
@@ -38,6 +38,7 @@ def resolve(settings: Settings, data: DataDir, *, dsn: str, url: str, address: s
         auth=auth,
         registry=replace(settings.registry, scenes_file=_absolute(settings.registry.scenes_file)),
         policy=policy,
+        hub=_with_absolute_files(settings.hub),
     )
 
 
@@ -81,6 +82,11 @@ def apply_registry_file(settings: Settings) -> list[Step]:
         raise ConfigError(f"registry.scenes_file {path} cannot be read: {error.strerror}", hint="Name a registry file, or none.") from error
     file = parse(text)
     return asyncio.run(apply())
+
+
+def _with_absolute_files(hub: HubSettings) -> HubSettings:
+    names = ("tls_cert_file", "tls_key_file", "tls_client_ca_file")
+    return msgspec.structs.replace(hub, **{name: _absolute(getattr(hub, name)) for name in names})
 
 
 def _absolute(path: str) -> str:

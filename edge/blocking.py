@@ -9,6 +9,7 @@ Safe to use from several threads. Every call raises what its asyncio counterpart
 """
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -54,11 +55,11 @@ class BlockingEdgeClient:
 
     def __init__(
         self, url: str, token: str | Callable[[], str] | None = None, *, spool: Path | None = None, form: wire.Format = "msgpack",
-        producer: str | None = None, capacity: int = CAPACITY_BYTES, on_full: OnFull = "shed",
+        producer: str | None = None, capacity: int = CAPACITY_BYTES, on_full: OnFull = "shed", tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
 
         def make() -> EdgeClient:
-            return EdgeClient(url, token, spool=spool, form=form, producer=producer, capacity=capacity, on_full=on_full)
+            return EdgeClient(url, token, spool=spool, form=form, producer=producer, capacity=capacity, on_full=on_full, tls=tls)
 
         self._make = make
         self._loop = asyncio.new_event_loop()

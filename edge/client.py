@@ -14,6 +14,7 @@ import contextlib
 import logging
 import random
 import secrets
+import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -50,14 +51,15 @@ class EdgeClient:
     connection, and when one that was good ran out).
 
     `spool` is the folder of the disk spools; None keeps everything in memory. `give_up_s`: without any connection for that long, every
-    stream fails with :class:`Unavailable`; None tries for ever, as a device must.
+    stream fails with :class:`Unavailable`; None tries for ever, as a device must. `tls`: whom to trust with a ``wss://`` address, and the
+    device's certificate; None trusts what the system does.
     """
 
     def __init__(
         self, url: str, token: str | Callable[[], str] | None = None, *, spool: Path | None = None, form: wire.Format = "msgpack",
         producer: str | None = None, capacity: int = CAPACITY_BYTES, on_full: OnFull = "shed", heartbeat_s: float = HEARTBEAT_S,
         give_up_s: float | None = None, backoff: Backoff | None = None, proxy: str | None = None,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = random.random, tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
         self.url = url
         self.connections = 0  # how often the socket was opened
@@ -71,6 +73,7 @@ class EdgeClient:
         self._give_up_s = give_up_s
         self._backoff = backoff if backoff is not None else Backoff()
         self._proxy = proxy
+        self._tls = tls
         self._chance = chance
         self._streams: dict[str, Stream] = {}
         self._folders: list[CameraFolder] = []
@@ -227,7 +230,7 @@ class EdgeClient:
             subprotocols=[wire.SUBPROTOCOLS[self._form]],  # type: ignore[list-item]
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
             compression=None, proxy=self._proxy, open_timeout=OPEN_TIMEOUT_S, ping_interval=None, close_timeout=2.0,
-            max_size=4 * MAX_MESSAGE_BYTES,
+            max_size=4 * MAX_MESSAGE_BYTES, ssl=self._tls,
         )  # fmt: skip
 
     async def _converse(self, socket: ClientConnection) -> EyrieError | None:

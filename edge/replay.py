@@ -7,6 +7,7 @@ shape what is sent, and the camera: so a second replay, also after a crash, resu
 import asyncio
 import hashlib
 import heapq
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -79,8 +80,11 @@ class Progress(msgspec.Struct, frozen=True):
 class Replay:
     """One replay. :meth:`run` raises the error that ended it; `account` says where things stand, also then."""
 
-    def __init__(self, options: ReplayOptions, *, on_reject: Callable[[Rejection], None] | None = None) -> None:
+    def __init__(
+        self, options: ReplayOptions, *, on_reject: Callable[[Rejection], None] | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.options = options
+        self._tls = tls
         self.account = ReplayAccount()
         self._read = adapter(options.format)
         self._on_reject = on_reject
@@ -100,7 +104,7 @@ class Replay:
         self._digest = await asyncio.to_thread(self._hash)
         client = EdgeClient(
             self.options.url, self.options.token, on_full="wait", capacity=CAPACITY_BYTES, give_up_s=self.options.stall_s,
-            producer="eyrie-replay",
+            producer="eyrie-replay", tls=self._tls,
         )  # fmt: skip
         watch = asyncio.create_task(self._watch(report))
         try:

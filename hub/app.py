@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from actors.core.errors import NotFound
-from hub import openapi_routes, rest, rest_table, schema_routes, static_files, web
+from hub import openapi_routes, peers, rest, rest_table, schema_routes, static_files, web
 from hub.edge_routes import problem
 from hub.fallbacks import Fallbacks
 from hub.health import Health, HealthCheck
@@ -61,7 +61,7 @@ def create_app(
         ],
         exception_handlers={405: web.wrong_method},
     )
-    return WebGuard(app, lambda: node.origins)
+    return WebGuard(app, lambda: node.origins, peers.networks(node.settings.hub.trusted_proxies))
 
 
 def _answer(health: Health) -> Response:

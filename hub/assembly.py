@@ -28,6 +28,7 @@ from hub.partition_watch import PartitionWatch
 from hub.protobuf_codec import PROTOBUF
 from hub.protocol import JSON
 from hub.server import HubServer
+from hub.tls import server_context
 from policy.auditor import Auditor
 from policy.revocations import Revocations
 from storage.fleet_ports import HubRecord
@@ -87,7 +88,8 @@ class Hub:
             release=_version(),
         )
         self._instance = instance
-        self._server = HubServer(self.app, self.node, settings.hub)
+        self._tls = server_context(settings.hub)
+        self._server = HubServer(self.app, self.node, settings.hub, tls=self._tls)
         self._beat: asyncio.Task[None] | None = None
         self._singing: asyncio.Task[None] | None = None
         self.policy_behind: Callable[[], bool] = lambda: False
@@ -116,10 +118,10 @@ class Hub:
     async def start(self) -> None:
         """Listen and serve. Raises StartError when the port cannot be had."""
         hub = self.context.settings.hub
-        public = await open_public(hub.host, hub.port, self._instance)
+        public = await open_public(hub.host, hub.port, self._instance, tls=self._tls is not None)
         private = open_private()
         self.port, self.private_port = public.getsockname()[1], private.getsockname()[1]
-        self.node.origins |= default_origins(hub.host, self.port)
+        self.node.origins |= default_origins(hub.host, self.port, tls=self._tls is not None)
         self.node.start()
         self.edge.start()
         await self._server.start([public, private])

@@ -3,11 +3,15 @@
 import logging
 from collections import OrderedDict
 
+import msgspec
+
 from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
 from hub.context import HubContext
+from hub.credentials import Shown
 from hub.limiter import place
-from policy import questions
+from policy import certificates, questions
 from policy.auditor import Auditor
+from policy.certificates import DeviceCertificate
 from policy.ports import Decision, Principal
 from policy.tokens import claimed_subject
 
@@ -28,27 +32,45 @@ class EdgeAccess:
         self._auditor = Auditor(context.stores.audit_log, context.settings.policy.key_file)
         self._places: OrderedDict[str, tuple[float, _Place]] = OrderedDict()
 
-    def principal(self, token: str | None) -> Principal:
-        """The principal of a device's token, or of a service's, which policy lets ingest by its role.
+    def principal(self, shown: Shown) -> Principal:
+        """Who shows this: a device, or a service that policy lets ingest by its role.
 
-        Raises Unauthorized (Expired) for one that is missing, not genuine, over or revoked.
+        Raises Unauthorized (Expired) for a token or certificate that is missing, not genuine, over or revoked, or not of
+        one and the same device.
         """
-        if not token:
+        certificate = self._certificate(shown)
+        if shown.token:
+            principal = self._context.verifier.verify(shown.token, typ=("edge", "service"), now_s=self._context.now_s())
+            if certificate is not None:
+                if principal.sub != certificate.device:
+                    raise Unauthorized("the client certificate is another device's than the token")
+                ends_s = min(principal.exp, certificate.ends_s)
+                principal = msgspec.structs.replace(principal, certificate=certificate.fingerprint, exp=ends_s)
+        elif certificate is not None:
+            principal = certificate.principal()
+        else:
             raise Unauthorized("an edge token is missing", hint="Send it as 'Authorization: Bearer …', or in the hello's token field.")
-        principal = self._context.verifier.verify(token, typ=("edge", "service"), now_s=self._context.now_s())
         if self._context.revoked(principal):
-            raise Unauthorized("the token was revoked")
+            raise Unauthorized("the token or certificate was revoked")
         return principal
 
-    async def identify(self, token: str | None, address: str) -> Principal:
-        """The same, with failures of `address` counted. Raises also TooMany, for one too many of them."""
+    async def identify(self, shown: Shown) -> Principal:
+        """The same, with failures of its address counted. Raises also TooMany, for one too many of them."""
         try:
-            return self.principal(token)
+            return self.principal(shown)
         except Expired:
             raise
         except Unauthorized:
-            await self._context.limiter.failed(place(address), claimed_subject(token))
+            await self._context.limiter.failed(place(shown.address), claimed_subject(shown.token))
             raise
+
+    def _certificate(self, shown: Shown) -> DeviceCertificate | None:
+        mode = self._context.settings.auth.device_certificates
+        if mode == "off" or (shown.certificate is None and mode != "require"):
+            return None
+        if shown.certificate is None:
+            raise Unauthorized("a client certificate is needed here", hint="Connect with the device's certificate and key.")
+        return certificates.read(shown.certificate, self._context.now_s())
 
     async def admit(self, principal: Principal, camera: str) -> None:
         """Return when this principal may send `camera`; an unknown camera that policy allows is registered where settings say so.

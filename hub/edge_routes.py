@@ -1,15 +1,16 @@
 """The edge side's routes for the hub's app: ``/v1/edge`` and HTTP ingest."""
 
 import msgspec
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from actors.core.errors import BadInput, EyrieError, TooMany, Unavailable
 from actors.core.identifiers import require_id
+from hub.credentials import shown_by
 from hub.edge_node import EdgeNode
-from hub.edge_socket import bearer, serve_edge
+from hub.edge_socket import serve_edge
 from hub.ingest import MAX_BODY_BYTES, Ingest, WrongSeq
 
 MSGPACK_TYPES = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
@@ -36,7 +37,7 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
     if node.stopping:
         raise Unavailable("this hub stops", retry_after_s=1.0)
     camera = require_id(request.path_params["camera"], "camera")
-    principal = await node.access.identify(bearer(request.headers.get("authorization")), address_of(request))
+    principal = await node.access.identify(shown_by(request))
     await node.context.limiter.take(("device_posts", principal.sub))
     await node.access.admit(principal, camera)
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -50,11 +51,6 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
     ingest.sweep()
     answer = await ingest.post(camera, bytes(body), packed=kind != "application/json")
     return Response(msgspec.json.encode(answer), media_type="application/json")
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """Where it comes from."""
-    return connection.client.host if connection.client is not None else ""
 
 
 def problem(error: EyrieError) -> Response:

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from actors.core.deliveries import Answer
 from actors.core.edge_protocol import MAX_MESSAGE_BYTES, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Ack, Bye, Hello, ToEdge
 from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized
+from hub.credentials import Shown, shown_by
 from hub.edge_link import Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
 from hub.edge_node import EdgeNode
 from policy.ports import Principal
@@ -39,22 +40,14 @@ async def serve_edge(node: EdgeNode, websocket: WebSocket) -> None:
     if chosen is None:
         await websocket.close(BadInput.close_code, f"offer the subprotocol {SUBPROTOCOL_MSGPACK} or {SUBPROTOCOL_JSON}")
         return
-    address = websocket.client.host if websocket.client is not None else ""
-    if not node.enter(address):
+    shown = shown_by(websocket)
+    if not node.enter(shown.address):
         await websocket.close(TooMany.close_code, "too many edge sockets on this hub or from this address; come back later")
         return
     try:
-        await _EdgeSocket(node, websocket, address, "json" if chosen == SUBPROTOCOL_JSON else "msgpack").run()
+        await _EdgeSocket(node, websocket, shown, "json" if chosen == SUBPROTOCOL_JSON else "msgpack").run()
     finally:
-        node.left(address)
-
-
-def bearer(header: str | None) -> str | None:
-    """The token of an ``Authorization`` header, if there is one."""
-    if header is None:
-        return None
-    scheme, _space, token = header.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+        node.left(shown.address)
 
 
 def wall_us() -> int:
@@ -63,12 +56,11 @@ def wall_us() -> int:
 
 
 class _EdgeSocket:
-    def __init__(self, node: EdgeNode, websocket: WebSocket, address: str, form: Format) -> None:
+    def __init__(self, node: EdgeNode, websocket: WebSocket, shown: Shown, form: Format) -> None:
         self._node = node
         self._websocket = websocket
-        self._address = address
+        self._shown = shown
         self._form: Format = form
-        self._token = bearer(websocket.headers.get("authorization"))
         self._principals: dict[str, Principal] = {}
         self._outbox: deque[ToEdge] = deque()
         self._acks: dict[str, Ack] = {}
@@ -146,7 +138,8 @@ class _EdgeSocket:
     async def _authorize(self, hello: Hello) -> None:
         now, camera = time.monotonic(), hello.camera
         try:
-            principal = await self._node.access.identify(hello.token or self._token, self._address)
+            shown = self._shown if hello.token is None else msgspec.structs.replace(self._shown, token=hello.token)
+            principal = await self._node.access.identify(shown)
             await self._node.context.limiter.take(("device_hellos", principal.sub))
             await self._node.access.admit(principal, camera)
         except EyrieError as error:
@@ -162,7 +155,7 @@ class _EdgeSocket:
         if self._principals:
             return True
         try:
-            self._node.access.principal(self._token)
+            self._node.access.principal(self._shown)
         except EyrieError:
             return False
         return True

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from actors.core.errors import BadInput, EyrieError
 from hub import origins
 from hub.close_codes import Close
+from hub.credentials import address_of
 from hub.dashboard import MAX_FIRST_BYTES, Dashboard
 from hub.edge_routes import problem
 from hub.fallback_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
@@ -128,7 +129,7 @@ class Fallbacks:
 
     async def _stream(self, request: Request, codec: Codec, asked: bytes) -> Response:
         node = self._node
-        address = request.client.host if request.client is not None else ""
+        address = address_of(request)
         refusal = node.admit(request.url.path, request.headers.getlist("origin"), address)
         if refusal is not None:
             return Response(refusal.text, status_code=refusal.status, headers=refusal.headers)

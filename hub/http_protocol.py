@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hub.peers import CERTIFICATE
+
 HEADER_S = 10.0
 BODY_S = 30.0
 MAX_HEADERS = 100
@@ -71,6 +73,9 @@ class BoundedHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio."""
         super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and (certificate := tls.getpeercert(binary_form=True)):
+            self.app_state[CERTIFICATE] = certificate  # a websocket that comes out of this connection gets the same state
         self._watch()
 
     def data_received(self, data: bytes) -> None:

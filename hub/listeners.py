@@ -7,6 +7,7 @@ part of our clients; so a port is probed before it is shared.
 import asyncio
 import errno
 import socket
+import ssl
 
 import msgspec
 
@@ -18,10 +19,10 @@ MAX_ANSWER = 65_536  # bytes read of a probed server's answer
 BACKLOG = 2048
 
 
-async def open_public(host: str, port: int, instance: str) -> socket.socket:
+async def open_public(host: str, port: int, instance: str, *, tls: bool = False) -> socket.socket:
     """Listen on `host`:`port`, sharing it with hubs of the same `instance` only. Raises StartError that says who is in the way."""
     if port and _taken(host, port):
-        found = await probe(host, port)
+        found = await probe(host, port, tls=tls)
         if found is None or found.instance != instance:
             who = "another Eyrie" if found is not None else "another program"
             raise StartError(f"port {port} on {host} is in use by {who}", hint="Stop it, or set hub.port (EYRIE_HUB_PORT) to a free port.")
@@ -41,12 +42,12 @@ def open_private() -> socket.socket:
     return _bind("127.0.0.1", 0, share=False)
 
 
-async def probe(host: str, port: int) -> Health | None:
-    """Who answers there, None when it is no hub. `host` may be a wildcard address."""
+async def probe(host: str, port: int, *, tls: bool = False) -> Health | None:
+    """Who answers there, None when it is no hub. `host` may be a wildcard address. With `tls` it may show any certificate."""
     target = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     try:
         async with asyncio.timeout(PROBE_S):
-            reader, writer = await asyncio.open_connection(target, port)
+            reader, writer = await asyncio.open_connection(target, port, ssl=_any_certificate() if tls else None)
             try:
                 writer.write(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 answer = await reader.read(MAX_ANSWER)
@@ -60,6 +61,13 @@ async def probe(host: str, port: int) -> Health | None:
     except (OSError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return health if health.service == SERVICE else None
+
+
+def _any_certificate() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _taken(host: str, port: int) -> bool:

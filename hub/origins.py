@@ -5,11 +5,12 @@ from collections.abc import Sequence
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def default_origins(host: str, port: int) -> frozenset[str]:
+def default_origins(host: str, port: int, *, tls: bool = False) -> frozenset[str]:
     """The origins of the console itself: the listener's own address, on loopback under each of its names."""
+    scheme, usual = ("https", ":443") if tls else ("http", ":80")
     literal = f"[{host}]" if ":" in host else host
     names = LOOPBACK if literal in LOOPBACK else (literal,)
-    return frozenset(f"http://{name}:{port}".removesuffix(":80") for name in names)
+    return frozenset(f"{scheme}://{name}:{port}".removesuffix(usual) for name in names)
 
 
 def allowed(origins: Sequence[str], known: frozenset[str]) -> bool:

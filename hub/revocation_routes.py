@@ -22,10 +22,14 @@ log = logging.getLogger("eyrie.hub.policy")
 
 
 class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One of both: the one token `jti`, or every token of `subject` issued until now. `reason` is for who reads the audit log."""
+    """One of them: the token `jti`, all tokens and certificates of `subject` issued until now, or the `certificate` of that SHA-256.
+
+    `reason` is for who reads the audit log.
+    """
 
     jti: Name | None = None
     subject: Name | None = None
+    certificate: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
@@ -51,11 +55,13 @@ class Revocations:
         """
         await self._access.require_system("token.revoke", principal, "policy")
         asked = await web.body(request, Revoke)
-        if (asked.jti is None) == (asked.subject is None):
-            raise BadInput("a revocation names a token by `jti`, or all of a `subject`", hint="Give one of both.")
+        if [asked.jti, asked.subject, asked.certificate].count(None) != 2:
+            raise BadInput("a revocation names a token by `jti`, all of a `subject`, or a `certificate`", hint="Give one of them.")
         now = int(self._access.now_s())
         if asked.jti is not None:
             revocation = Revocation("jti", asked.jti, now)
+        elif asked.certificate is not None:
+            revocation = Revocation("certificate", asked.certificate, now)
         else:
             revocation = Revocation("subject", str(asked.subject), now + int(self._auth.leeway_s))
         target = f"{revocation.kind}:{revocation.value}"

@@ -3,22 +3,52 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Generator, Sequence
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from actors.core.errors import StartError
 from actors.core.settings import HubSettings
+from hub import peers
 from hub.http_protocol import MAX_HEADER_BYTES, BoundedHttp
 from hub.socket_protocol import Door, websocket_class
 
 STOP_S = 5  # whole seconds that uvicorn waits for what is still running
 START_S = 10.0
+HANDSHAKE_S = 10.0  # seconds a client may take for its TLS handshake
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to whoever runs the process, not to uvicorn."""
+    """Signals belong to whoever runs the process, not to uvicorn. With `tls` the first socket speaks it, the others never."""
+
+    tls: ssl.SSLContext | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. uvicorn has one TLS context for all sockets, and no deadline of its own for handshakes."""
+        if self.tls is None or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup(sockets[1:])
+
+        def protocol() -> asyncio.Protocol:
+            http: Any = self.config.http_protocol_class
+            made: asyncio.Protocol = http(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+            return made
+
+        loop = asyncio.get_running_loop()
+        self.servers.append(
+            await loop.create_server(
+                protocol,
+                sock=sockets[0],
+                ssl=self.tls,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=STOP_S,
+            )
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -29,12 +59,15 @@ class _Server(uvicorn.Server):
 class HubServer:
     """One uvicorn over given listening sockets, in the running loop."""
 
-    def __init__(self, app: ASGIApp, door: Door, settings: HubSettings, *, http: type[asyncio.Protocol] = BoundedHttp) -> None:
+    def __init__(
+        self, app: ASGIApp, door: Door, settings: HubSettings, *, http: type[asyncio.Protocol] = BoundedHttp,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:  # fmt: skip
         self._server = _Server(
             uvicorn.Config(
                 app,
                 http=http,
-                ws=websocket_class(door),
+                ws=websocket_class(door, peers.networks(settings.trusted_proxies)),
                 lifespan="off",
                 log_config=None,
                 log_level="warning",
@@ -51,10 +84,11 @@ class HubServer:
                 backlog=2048,
             )
         )
+        self._server.tls = tls
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve; returns once connections are taken."""
+        """Serve; returns once connections are taken. With TLS the first of `sockets` speaks it, and no other."""
         self._task = asyncio.create_task(self._server.serve(sockets=list(sockets)), name="uvicorn")
         try:
             async with asyncio.timeout(START_S):

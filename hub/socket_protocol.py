@@ -20,8 +20,10 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
+from hub import peers
 from hub.close_codes import POLICY_VIOLATION, Close
 from hub.dashboard import Dashboard
+from hub.peers import Network
 
 DASHBOARD_PATH = "/connection/websocket"
 SSE_PATH = "/connection/sse"
@@ -71,6 +73,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
     """One websocket. Subclasses made by :func:`websocket_class` know their hub's door."""
 
     door: ClassVar[Door]
+    proxies: ClassVar[tuple[Network, ...]] = ()
 
     dashboard: Dashboard | None = None
     _stall_timer: asyncio.TimerHandle | None = None
@@ -88,7 +91,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             del event.headers["Sec-WebSocket-Protocol"]  # centrifuge-python up to 0.5.0 sends an empty one
             offered = []
         path, _, query = event.path.partition("?")
-        address = self.client[0] if self.client else ""
+        address = peers.address(self.client[0] if self.client else "", event.headers.get_all("X-Forwarded-For"), self.proxies)
         refusal = self.door.admit(path, event.headers.get_all("Origin"), address)
         if refusal is not None:
             self._refuse(refusal)
@@ -312,9 +315,9 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self._stall_timer = None
 
 
-def websocket_class(door: Door) -> type[HubWebSocket]:
-    """The protocol class of one hub: uvicorn makes the instances, so the class carries the hub."""
-    attributes: dict[str, Any] = {"door": door}
+def websocket_class(door: Door, proxies: tuple[Network, ...] = ()) -> type[HubWebSocket]:
+    """The protocol class of one hub: uvicorn makes the instances, so the class carries the hub and the proxies it believes."""
+    attributes: dict[str, Any] = {"door": door, "proxies": proxies}
     return type("BoundHubWebSocket", (HubWebSocket,), attributes)
 
 

@@ -12,8 +12,8 @@ from starlette.routing import Route
 from actors.core.errors import BadInput, EyrieError, NoPrecondition, StaleTag, WrongMethod
 from actors.core.identifiers import is_id
 from hub.access import Access
-from hub.edge_routes import address_of, problem
-from hub.edge_socket import bearer
+from hub.credentials import address_of, bearer
+from hub.edge_routes import problem
 from policy.ports import Principal
 
 MAX_BODY_BYTES = 512 * 1024  # a scene of 64 zones and 64 lines with every point takes less than 300 KiB

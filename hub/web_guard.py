@@ -5,13 +5,15 @@ Transfer-Encoding, or with a malformed Host, are refused: a proxy in front may r
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from hub import peers
 from hub.http_protocol import too_large
+from hub.peers import Network
 
 _HOST = re.compile(rb"\A(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 
@@ -27,14 +29,17 @@ def content_policy(origins: Iterable[str]) -> str:
 
 
 class WebGuard:
-    """Wraps the app. `origins` is asked at each answer: the port may be known only after the start."""
+    """Wraps the app. `origins` is asked at each answer: the port may be known only after the start. `proxies` see `hub.peers`."""
 
-    def __init__(self, app: Starlette, origins: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, app: Starlette, origins: Callable[[], Iterable[str]], proxies: Sequence[Network] = ()) -> None:
         self.app = app
         self._origins = origins
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
+        if scope["type"] in ("http", "websocket"):
+            peers.settle(scope, self._proxies)
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -6,7 +6,10 @@ import msgspec
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who asks: the verified claims of a token. Times are whole seconds since 1970."""
+    """Who asks: the verified claims of a token. Times are whole seconds since 1970.
+
+    `certificate`: the fingerprint of the one shown with it, or in its place.
+    """
 
     sub: str
     jti: str
@@ -17,6 +20,7 @@ class Principal(msgspec.Struct, frozen=True):
     sites: tuple[str, ...] = ()
     cameras: tuple[str, ...] | None = None
     scopes: tuple[str, ...] = ()
+    certificate: str = ""
 
 
 class Question(msgspec.Struct, frozen=True):

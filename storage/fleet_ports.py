@@ -67,7 +67,10 @@ class HubStore(Protocol):
 
 
 class Revocation(msgspec.Struct, frozen=True):
-    """Tokens that no longer hold: `kind` ``jti`` (this one) or ``subject`` (all of it issued before `before_s`, seconds since 1970)."""
+    """What no longer holds. `kind` ``jti``: one token; ``subject``: all of it issued before `before_s`; ``certificate``: that SHA-256.
+
+    Times are seconds since 1970.
+    """
 
     kind: str
     value: str
@@ -85,7 +88,7 @@ class PolicyStore(Protocol):
     """What is polled of policy: the revision in force and the revoked tokens."""
 
     async def marks(self, *, max_age_s: float = 86_400.0) -> PolicyMarks:
-        """The active revision, and revocations not older than `max_age_s` (the longest token life)."""
+        """The active revision, and the revocations; of single tokens those not older than `max_age_s` (the longest token life)."""
 
     async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
         """Keep a revocation; a repeated one renews it."""

@@ -30,6 +30,7 @@ BORDERS = {
     "channels": ("load_tests/naive_peers.py",),
     "django": ("load_tests/naive_peers.py",),
     "h11": ("hub/*.py",),
+    "cryptography": ("policy/certificates.py", "policy/certificate_maker.py", "policy/key_pairs.py", "policy/http_signatures.py"),
     "prometheus_client": ("*/metrics.py", "*/*_metrics.py", "hub/health.py"),
     "rich": ("cluster/*.py", "load_tests/report.py", "load_tests/live_view.py"),
     "shapely": (),

@@ -84,6 +84,8 @@ class AuthSettings(_Section, frozen=True):
     `jwks_file` (looked at every second) or `jwks_url` (read every `jwks_refresh_s`, and after an unknown `kid` at most every
     `jwks_unknown_kid_s`) holds the public keys of the issuer. While neither can be read the last good keys hold for `jwks_keep_s`, then
     every token is refused. `signing_key_file`: a private key of `eyrie keys`, for those who also make tokens here.
+    `device_certificates`: with ``accept`` a device's certificate must name the subject of its token, or takes its place; with ``require``
+    nobody sends observations without one.
     """
 
     issuer: str = "eyrie"
@@ -97,6 +99,7 @@ class AuthSettings(_Section, frozen=True):
     jwks_keep_s: Seconds = 3600.0
     signing_key_file: str = ""
     leeway_s: Seconds = 30.0
+    device_certificates: Literal["off", "accept", "require"] = "off"
     user_lifetime_s: Seconds = 3600.0
     edge_lifetime_s: Seconds = 86_400.0
 
@@ -154,8 +157,10 @@ class HubSettings(_Section, frozen=True):
 
     Beyond `max_connections`, those per address, or the rate of new ones, a dashboard gets 503 with Retry-After; beyond those per user it
     is closed with 3504. Beyond `max_edge_sockets`, or those per address, an edge is closed with 4008: come back later. `drain_s`: over how
-    long a stopping hub spreads the closes of its dashboards. `compatibility_file`: a profile for test suites made for Centrifugo, on
-    loopback only.
+    long a stopping hub spreads the closes of its dashboards. `tls_cert_file` and `tls_key_file` (PEM): the public port speaks TLS; without
+    them a `host` that is not loopback is refused, unless `insecure` says that a proxy in front ends TLS. `tls_client_ca_file`: who signs
+    certificates of devices (`auth.device_certificates`). `trusted_proxies`: addresses and networks whose X-Forwarded-For and Client-Cert
+    (RFC 9440) are believed. `compatibility_file`: a profile for test suites made for Centrifugo, on loopback only.
     """
 
     host: str = "127.0.0.1"
@@ -171,6 +176,11 @@ class HubSettings(_Section, frozen=True):
     linger_s: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02
     call_timeout_s: Seconds = 5.0
     expired_grace_s: Seconds = 25.0
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    tls_client_ca_file: str = ""
+    insecure: bool = False
+    trusted_proxies: list[str] = []
     max_connections: Count = 50_000
     max_connections_per_address: Count = 20_000
     max_connections_per_user: Count = 1_000

@@ -17,8 +17,8 @@ from cluster.api.processes import Processes
 from cluster.api.reads import Reads
 from hub import openapi_routes, web
 from hub.access import Access, SystemAction
-from hub.edge_routes import address_of, problem
-from hub.edge_socket import bearer
+from hub.credentials import address_of, bearer
+from hub.edge_routes import problem
 from hub.openapi import Endpoint
 from hub.web_guard import WebGuard
 from policy.ports import Principal

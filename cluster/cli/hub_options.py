@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def websocket_url(arguments: argparse.Namespace, path: str) -> str:
     if arguments.url:
         return complete(arguments.url, path)
     hub = settings(arguments).hub
-    return f"ws://{_EVERYWHERE.get(hub.host, hub.host)}:{hub.port}{path}"
+    return f"{'wss' if hub.tls_cert_file else 'ws'}://{_EVERYWHERE.get(hub.host, hub.host)}:{hub.port}{path}"
 
 
 def http_url(arguments: argparse.Namespace) -> str:
@@ -49,7 +50,35 @@ def http_url(arguments: argparse.Namespace) -> str:
 def rest(arguments: argparse.Namespace, *, subject: str) -> HubRest:
     """The hub's REST under `--token-file`, or a fresh administrator's token of the running instance."""
     token = token_source(arguments, subject=subject, typ="user", roles=["admin"], scopes=["restricted:read"])
-    return HubRest(http_url(arguments), token())
+    return HubRest(http_url(arguments), token(), tls_context(arguments))
+
+
+def tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    """For the running instance: its own certificate is trusted and no other. None elsewhere: what the system trusts (or SSL_CERT_FILE)."""
+    try:
+        hub = settings(arguments).hub
+    except ConfigError:
+        return None
+    if arguments.url:
+        parts = urlsplit(complete(arguments.url, "/"))
+        if parts.scheme != "wss" or parts.port != hub.port or parts.hostname not in _own_names(hub.host):
+            return None
+    return pinned(hub.tls_cert_file)
+
+
+def pinned(certificate_file: str) -> ssl.SSLContext | None:
+    """Trusts the certificate in the file itself, whatever name it has and whoever signed it; None for no file."""
+    if not certificate_file:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(certificate_file)
+    return context
+
+
+def _own_names(host: str) -> set[str]:
+    return {host, _EVERYWHERE.get(host, host).strip("[]"), "127.0.0.1", "::1", "localhost"}
 
 
 def complete(url: str, path: str) -> str:

@@ -13,7 +13,7 @@ from actors.core.errors import BadInput, ConfigError, EyrieError
 from cluster.cli import console
 
 # Sub-commands in the order of the help; each is the module of the same name, with an underscore for its hyphen.
-COMMANDS = ("up", "status", "config", "token", "keys", "registry", "replay", "simulate", "tail", "dead-letters", "audit", "policy")
+COMMANDS = ("up", "status", "config", "token", "keys", "certs", "registry", "replay", "simulate", "tail", "dead-letters", "audit", "policy")
 
 EXAMPLES = """examples:
   eyrie up                                    start everything with a simulated site, until Ctrl-C
@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   eyrie replay garage.jsonl --format deepstream --speed max
   eyrie token --role viewer --site demo       a development token
   eyrie keys make                             a key pair for tokens, instead of the shared secret
+  eyrie certs init                            an authority for TLS and for devices' certificates
   eyrie registry apply cameras.toml           sites, cameras and their zones from a file
   eyrie dead-letters list                     what was refused, and why
   eyrie policy list                           revisions of the policy, and which one is in force

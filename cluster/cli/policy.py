@@ -7,7 +7,7 @@ import msgspec
 
 from actors.core.errors import BadInput, NotFound
 from cluster.cli import console
-from cluster.cli.hub_options import add_hub_options, http_url, token_source
+from cluster.cli.hub_options import add_hub_options, http_url, tls_context, token_source
 from cluster.hub_rest import HubRest
 from policy.sources import read_sources
 
@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 0 when done."""
     token = token_source(arguments, subject="policy", typ="user", roles=["privacy"])
-    hub = HubRest(http_url(arguments), token())
+    hub = HubRest(http_url(arguments), token(), tls_context(arguments))
     if arguments.kind == "list":
         return _list(hub, arguments)
     if arguments.kind == "shadow":

@@ -13,7 +13,7 @@ import msgspec
 from actors.core.errors import EyrieError
 from actors.core.identifiers import require_id
 from cluster.cli import console
-from cluster.cli.hub_options import EDGE_PATH, add_hub_options, token_source, websocket_url
+from cluster.cli.hub_options import EDGE_PATH, add_hub_options, tls_context, token_source, websocket_url
 from edge.adapters.formats import FORMATS
 from edge.adapters.readings import Rejection
 from edge.replay import Progress, Replay, ReplayAccount, ReplayOptions
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
                 row = {"code": rejection.code, "detail": rejection.detail, "raw": rejection.raw.decode("utf-8", "replace")}
                 rejects.write(msgspec.json.encode(row) + b"\n")
 
-        replay = Replay(options, on_reject=keep)
+        replay = Replay(options, on_reject=keep, tls=tls_context(arguments))
         error: EyrieError | None = None
         with console.progress() as bar:
             task = bar.add_task("replaying", total=None)

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +18,7 @@ from actors.core.logs import configure
 from actors.core.scenes import Scene
 from actors.core.settings import Settings, SimulateSettings
 from cluster.cli import console
-from cluster.cli.hub_options import EDGE_PATH, add_hub_options, settings, token_source, websocket_url
+from cluster.cli.hub_options import EDGE_PATH, add_hub_options, settings, tls_context, token_source, websocket_url
 from edge.client import EdgeClient
 from edge.simulate import site as simulated
 from storage.ports import Registry
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     tokens = token_source(arguments, subject="simulate", typ="edge", sites=[chosen.site])
     configure((found or Settings()).log, "simulate")
     url = websocket_url(arguments, EDGE_PATH)
-    frames, account = asyncio.run(simulate(url, tokens, chosen, found, seconds=arguments.seconds))
+    frames, account = asyncio.run(simulate(url, tokens, chosen, found, seconds=arguments.seconds, tls=tls_context(arguments)))
     if arguments.json:
         console.emit({"cameras": chosen.cameras, "frames": frames, **account})
     else:
@@ -72,7 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def simulate(
-    url: str, token: Callable[[], str], plan: SimulateSettings, found: Settings | None, *, seconds: float | None = None
+    url: str,
+    token: Callable[[], str],
+    plan: SimulateSettings,
+    found: Settings | None,
+    *,
+    seconds: float | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> tuple[int, dict[str, int]]:
     """Register the site where `found` names its stores, then stream until SIGINT, SIGTERM or `seconds`; frames sent and the account.
 
@@ -86,7 +93,7 @@ async def simulate(
     if found is not None:
         await register(found, plan.site, simulated.scenes(plan.seed, cameras), simulated.names(cameras))
     session = f"simulated-{secrets.token_hex(8)}"
-    async with EdgeClient(url, token, producer="eyrie-simulate") as client:
+    async with EdgeClient(url, token, producer="eyrie-simulate", tls=tls) as client:
         frames = await simulated.stream(client, cameras, seed=plan.seed, fps=plan.fps, session=session, stop=stop, seconds=seconds)
         with contextlib.suppress(TimeoutError):
             await client.drain(DRAIN_S)

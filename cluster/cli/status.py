@@ -60,12 +60,16 @@ def run(arguments: argparse.Namespace) -> int:
 async def _look(data: DataDir) -> Running:
     found = Running(str(data.path), sorted({record.name.partition("-")[0] for record in data.noted()}))
     try:
-        stores = await open_stores(read_resolved(data.settings_file), name="status")
+        settings = read_resolved(data.settings_file)
+        scheme = "https" if settings.hub.tls_cert_file else "http"
+        stores = await open_stores(settings, name="status")
     except EyrieError as error:
         found.problem = error.detail
         return found
     try:
-        found.hubs = [{"name": h.name, "url": f"http://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in await stores.hubs.all()]
+        found.hubs = [
+            {"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in await stores.hubs.all()
+        ]
         owners = await stores.cameras.owners()
         rows = await stores.cameras.ownership(list(owners))
         found.cameras = [

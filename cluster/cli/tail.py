@@ -10,7 +10,7 @@ from actors.core.errors import BadInput
 from actors.core.identifiers import is_id
 from actors.core.logs import one_line
 from cluster.cli import console
-from cluster.cli.hub_options import DASHBOARD_PATH, add_hub_options, token_source, websocket_url
+from cluster.cli.hub_options import DASHBOARD_PATH, add_hub_options, tls_context, token_source, websocket_url
 from cluster.dashboard_client import Publication, publications
 
 EXAMPLES = """examples:
@@ -63,7 +63,8 @@ def require_channel(channel: str) -> None:
 async def _tail(arguments: argparse.Namespace, url: str, token: str) -> int:
     seen = 0
     try:
-        async with asyncio.timeout(arguments.timeout_s), contextlib.aclosing(publications(url, token, arguments.channels)) as stream:  # type: ignore[type-var]
+        found = publications(url, token, arguments.channels, tls_context(arguments))
+        async with asyncio.timeout(arguments.timeout_s), contextlib.aclosing(found) as stream:  # type: ignore[type-var]
             async for publication in stream:
                 if arguments.json:
                     console.emit({"channel": publication.channel, "offset": publication.offset, "data": publication.data})

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cluster.cli import console
-from cluster.cli.hub_options import add_hub_options, http_url, token_source
+from cluster.cli.hub_options import add_hub_options, http_url, tls_context, token_source
 from cluster.cli.options import add_settings_options, running
 from cluster.hub_rest import HubRest
 from policy.tokens import issue
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _revocations(arguments: argparse.Namespace) -> int:
     token = token_source(arguments, subject="policy", typ="user", roles=["privacy"])
-    hub = HubRest(http_url(arguments), token())
+    hub = HubRest(http_url(arguments), token(), tls_context(arguments))
     if arguments.kind == "revoke":
         asked = {"jti": arguments.jti} if arguments.jti else {"subject": arguments.revoked}
         found = [msgspec.json.decode(hub.send("POST", PATH, asked | {"reason": arguments.reason}).body, type=dict[str, str])]

@@ -17,10 +17,12 @@ import msgspec
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings, build
 from cluster.cli import console
+from cluster.cli.hub_options import pinned
 from cluster.cli.options import add_settings_options, loaded
 from cluster.first_publication import first_publication
 from cluster.launcher import CAMERA_SLOTS, Launcher
 from cluster.node_launcher import NodeLauncher
+from hub.tls import server_context
 from policy.tokens import issue
 from storage.data_dir import start_time
 
@@ -59,6 +61,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal; 0 when all was stopped in order."""
     settings = _settings(arguments)
+    server_context(settings.hub)  # what no hub would start with is told before anything else starts
     reporter = _Reporter()
     if arguments.address:
         return _run_node(arguments, settings, reporter)
@@ -124,15 +127,17 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace, *, simulated: bool) -> None:
     host, port = launcher.hub_address()
+    secure = "s" if launcher.resolved.hub.tls_cert_file else ""
     token = issue(
         launcher.resolved.auth, sub="operator", typ="user", jti=secrets.token_hex(12), now_s=time.time(), roles=["admin"], sites=["*"],
         scopes=["pii:read"],
     )  # fmt: skip
     took = None
     if simulated:
-        asyncio.run(first_publication(f"ws://{host}:{port}/connection/websocket", token, settings.simulate.site, FIRST_PUBLICATION_S))
+        url = f"ws{secure}://{host}:{port}/connection/websocket"
+        asyncio.run(first_publication(url, token, settings.simulate.site, FIRST_PUBLICATION_S, pinned(launcher.resolved.hub.tls_cert_file)))
         took = _age_s()
-    url = f"http://{host}:{port}/"
+    url = f"http{secure}://{host}:{port}/"
     if arguments.json:
         ready = {"url": url, "token": token, "first_publication_s": took, "data_dir": str(launcher.data.path)}
         console.emit({"ready": True, **ready, "ray_address": launcher.resolved.ray.address})

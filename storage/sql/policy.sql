@@ -3,7 +3,7 @@ SELECT revision FROM policy_activations ORDER BY generation DESC LIMIT 1;
 
 -- name: revocations
 SELECT kind, value, extract(epoch FROM before)::bigint AS before_s FROM revocations
-WHERE created > now() - $1::float8 * interval '1 second'
+WHERE kind <> 'jti' OR created > now() - $1::float8 * interval '1 second' -- certificates and keys outlive tokens
 ORDER BY kind, value;
 
 -- name: revoke

@@ -49,7 +49,9 @@ async def test_policy_marks(stores: Stores) -> None:
     await policy.revoke(Revocation("subject", "ann", 2000))
     await policy.revoke(Revocation("subject", "ann", 1500))
     assert (await policy.marks()).revocations == [Revocation("jti", "token-1", 1000), Revocation("subject", "ann", 2000)]
-    assert (await policy.marks(max_age_s=0.0)).revocations == []
+    await policy.revoke(Revocation("certificate", "ab" * 32, 1000))
+    kept = [Revocation("certificate", "ab" * 32, 1000), Revocation("subject", "ann", 2000)]
+    assert (await policy.marks(max_age_s=0.0)).revocations == kept, "certificates live longer than tokens"
 
 
 async def test_revisions_are_kept_and_one_is_in_force(stores: Stores) -> None:

@@ -1,0 +1,111 @@
+"""``eyrie certs``: a development authority, and the certificates of hubs and devices that it signs."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import NotFound
+from cluster.cli import console
+from cluster.cli.hub_options import add_hub_options, http_url, tls_context, token_source
+from cluster.cli.options import add_settings_options, data_dir
+from cluster.hub_rest import HubRest
+from policy import certificate_maker
+
+REVOCATIONS = "/v1/revocations"
+YEAR = 365
+
+EXAMPLES = """examples:
+  eyrie certs init                                    the authority, in the data directory
+  eyrie certs server --host hub.example --host 10.0.0.5
+  eyrie certs device gate-box --site north            may send every camera of a site, where policy lets it
+  eyrie certs device gate-box --camera gate-1         only this one
+  eyrie certs list
+  eyrie certs revoke gate-box --reason "the box was stolen"
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        "certs", help="make certificates for TLS and devices", description="Make and revoke certificates of a development authority.",
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    for name, text in (
+        ("init", "make the authority"), ("server", "make the certificate of the hubs"), ("device", "make the certificate of a device"),
+        ("list", "list what was made"), ("revoke", "cut a device off within seconds"),
+    ):  # fmt: skip
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name == "revoke":
+            add_hub_options(action)
+            action.add_argument("device", help="the device, or the SHA-256 of a certificate in hex")
+            action.add_argument("--reason", default="", help="why, for the audit log")
+        else:
+            add_settings_options(action)
+        action.add_argument("--folder", default="", metavar="DIR", help="where they are (default: certs/ in the data directory)")
+        action.add_argument("--json", action="store_true", help="print JSON")
+        if name in ("init", "server", "device"):
+            days = 10 * YEAR if name == "init" else YEAR
+            action.add_argument("--days", type=int, default=days, help=f"days it is good for (default {days})")
+        if name == "server":
+            action.add_argument("--host", action="append", default=[], help="a name or address of the hubs (default: loopback; may repeat)")
+        elif name == "device":
+            action.add_argument("device", help="its name: the subject of its tokens")
+            action.add_argument("--site", action="append", default=[], help="a site it is good for without a token (may repeat)")
+            action.add_argument("--camera", action="append", default=[], help="limit it to this camera (may repeat)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it, and tell what was made."""
+    folder = Path(arguments.folder) if arguments.folder else data_dir(arguments).path / "certs"
+    if arguments.action == "revoke":
+        return _revoke(folder, arguments)
+    if arguments.action == "list":
+        return _list(certificate_maker.all_of(folder), as_json=arguments.json)
+    if arguments.action == "init":
+        made = certificate_maker.init(folder, days=arguments.days)
+    elif arguments.action == "server":
+        made = certificate_maker.server(folder, arguments.host or ["127.0.0.1", "::1", "localhost"], days=arguments.days)
+    else:
+        made = certificate_maker.device(folder, arguments.device, sites=arguments.site, cameras=arguments.camera, days=arguments.days)
+    if arguments.json:
+        console.emit(msgspec.to_builtins(made))
+        return console.OK
+    console.say(f"{made.file} (key beside it) is good until {made.until}", style="green")
+    for name in made.names:
+        console.say(f"  {name}")
+    if arguments.action == "server":
+        names = {"tls_cert_file": "server.pem", "tls_key_file": "server.key", "tls_client_ca_file": "ca.pem"}
+        console.say("\n".join(["", "[hub]", *(f'{key} = "{folder / value}"' for key, value in names.items())]))
+    return console.OK
+
+
+def _list(made: list[certificate_maker.Made], *, as_json: bool) -> int:
+    if as_json:
+        console.emit({"certificates": msgspec.to_builtins(made)})
+    else:
+        rows = [(found.kind, found.name, found.until, found.fingerprint[:16], " ".join(found.names)) for found in made]
+        console.table(f"{len(rows)} certificates", ("kind", "name", "good until", "SHA-256", "names"), rows)
+    return console.OK
+
+
+def _revoke(folder: Path, arguments: argparse.Namespace) -> int:
+    """The certificate that the folder holds of the device, or the one that was named by its fingerprint."""
+    named = arguments.device.lower()
+    if len(named) == 64 and set(named) <= set("0123456789abcdef"):
+        fingerprint = named
+    else:
+        found = [made for made in certificate_maker.all_of(folder) if made.kind == "device" and made.name == arguments.device]
+        if not found:
+            raise NotFound(f"there is no certificate of {arguments.device} in {folder}", hint="Name its SHA-256, or the right --folder.")
+        fingerprint = found[0].fingerprint
+    token = token_source(arguments, subject="policy", typ="user", roles=["privacy"])
+    hub = HubRest(http_url(arguments), token(), tls_context(arguments))
+    hub.send("POST", REVOCATIONS, {"certificate": fingerprint, "reason": arguments.reason})
+    if arguments.json:
+        console.emit({"certificate": fingerprint, "revoked": True})
+    else:
+        console.say(f"certificate {fingerprint[:16]}… is revoked; hubs close its sockets within five seconds", style="green")
+    return console.OK

@@ -1,0 +1,33 @@
+"""What a request or socket shows of whoever opened it. Whether it is good is for `hub.access` and `hub.edge_access` to say."""
+
+import msgspec
+from starlette.requests import HTTPConnection
+
+from hub.peers import CERTIFICATE
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What a device shows of itself: its token, its certificate (DER; the chain was verified when the connection was made), its address."""
+
+    token: str | None
+    certificate: bytes | None
+    address: str
+
+
+def shown_by(connection: HTTPConnection) -> Shown:
+    """All of it."""
+    certificate = connection.scope.get("state", {}).get(CERTIFICATE)
+    return Shown(bearer(connection.headers.get("authorization")), certificate, address_of(connection))
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Where it comes from (`hub.peers` has settled that)."""
+    return connection.client.host if connection.client is not None else ""
+
+
+def bearer(header: str | None) -> str | None:
+    """The token of an ``Authorization`` header, if there is one."""
+    if header is None:
+        return None
+    scheme, _space, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

@@ -1,0 +1,180 @@
+"""A development authority as files: a folder with ``ca.pem`` and ``ca.key``, ``server.pem``, ``device-<id>.pem``, and their keys.
+
+Keys are P-256, files of keys 0600 and made anew every time; nothing here is for production, where an organisation has an authority of its
+own and only the shape of a device's certificate matters (`policy.certificates`).
+"""
+
+import ipaddress
+import os
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from actors.core.errors import BadInput, ConfigError, NotFound
+from policy.certificates import CAMERA, DEVICE, SITE
+from policy.tokens import Name
+
+AUTHORITY = "ca"
+SERVER = "server"
+DEVICE_PREFIX = "device-"
+MAX_DAYS = 3650
+BACKDATED = timedelta(minutes=5)  # for peers whose clock is a little behind
+CLIENT, SERVING = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
+
+
+class Made(msgspec.Struct, frozen=True):
+    """One certificate of the folder. `names` are its alternative names; `until` RFC 3339."""
+
+    kind: str
+    name: str
+    file: str
+    fingerprint: str
+    until: str
+    names: list[str]
+
+
+def init(folder: Path, *, days: int) -> Made:
+    """The authority. Raises BadInput when there is one: what it signed would be worth nothing."""
+    if (folder / f"{AUTHORITY}.pem").exists() or (folder / f"{AUTHORITY}.key").exists():
+        raise BadInput(f"{folder} holds an authority already", hint="Use another --folder, or delete that one and all it signed.")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name("Eyrie development authority")
+    usage = x509.KeyUsage(
+        digital_signature=False, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    builder = _builder(name, name, key, days).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    certificate = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
+    _write(folder, AUTHORITY, certificate, key)
+    return _made(folder / f"{AUTHORITY}.pem")
+
+
+def server(folder: Path, hosts: Sequence[str], *, days: int) -> Made:
+    """A certificate of a hub for these names and addresses. Raises BadInput, NotFound without an authority."""
+    alternatives: list[x509.GeneralName] = []
+    for host in hosts:
+        try:
+            alternatives.append(x509.IPAddress(ipaddress.ip_address(host)))
+        except ValueError:
+            alternatives.append(_uri_or_name(x509.DNSName, host))
+    return _sign(folder, SERVER, alternatives, usages=[SERVING], days=days)
+
+
+def device(folder: Path, name: str, *, sites: Sequence[str] = (), cameras: Sequence[str] = (), days: int) -> Made:
+    """A certificate of a device. Raises BadInput, NotFound without an authority."""
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{name!r} is no name of a device", hint="Letters, digits and ._:@/- are.") from error
+    if "/" in name:
+        raise BadInput(f"{name!r} cannot name a file", hint="Leave the slash out.")
+    found = [DEVICE + name, *(SITE + site for site in sites), *(CAMERA + camera for camera in cameras)]
+    alternatives = [_uri_or_name(x509.UniformResourceIdentifier, uri) for uri in found]
+    return _sign(folder, DEVICE_PREFIX + name, alternatives, usages=[CLIENT], days=days)
+
+
+def all_of(folder: Path) -> list[Made]:
+    """Every certificate of the folder, the authority first."""
+    paths = sorted(folder.glob("*.pem"), key=lambda path: (path.stem != AUTHORITY, path.stem != SERVER, path.stem))
+    if not paths:
+        raise NotFound(f"there are no certificates in {folder}", hint="`eyrie certs init` makes an authority.")
+    return [_made(path) for path in paths]
+
+
+def _sign(
+    folder: Path, stem: str, alternatives: Sequence[x509.GeneralName], *, usages: Sequence[x509.ObjectIdentifier], days: int
+) -> Made:  # fmt: skip
+    authority, authority_key = _authority(folder)
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        _builder(_name(stem), authority.subject, key, days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+    )
+    if usages:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    _write(folder, stem, builder.sign(authority_key, hashes.SHA256()), key)
+    return _made(folder / f"{stem}.pem")
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int) -> x509.CertificateBuilder:
+    if not 1 <= days <= MAX_DAYS:
+        raise BadInput(f"a certificate lives 1 to {MAX_DAYS} days, not {days}")
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    try:
+        certificate = x509.load_pem_x509_certificate((folder / f"{AUTHORITY}.pem").read_bytes())
+        key = serialization.load_pem_private_key((folder / f"{AUTHORITY}.key").read_bytes(), None)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no authority in {folder}", hint="`eyrie certs init` makes one.") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"the authority in {folder} cannot be read: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"the authority in {folder} was not made by `eyrie certs init`")
+    return certificate, key
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])])
+
+
+def _uri_or_name(kind: type[x509.DNSName] | type[x509.UniformResourceIdentifier], text: str) -> x509.GeneralName:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise BadInput(f"{text!r} cannot stand in a certificate: {error}") from error
+
+
+def _write(folder: Path, stem: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    for name, data, mode in (
+        (f"{stem}.key", private, 0o600), (f"{stem}.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644),
+    ):  # fmt: skip
+        fresh = folder / f".{name}.{secrets.token_hex(4)}"
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            os.replace(fresh, folder / name)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise ConfigError(f"the file {folder / name} cannot be written: {error.strerror}") from error
+
+
+def _made(path: Path) -> Made:
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is no certificate: {error}") from error
+    names: list[str] = []
+    for extension in certificate.extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            names = [str(general.value) for general in extension.value]
+    kind = "device" if path.stem.startswith(DEVICE_PREFIX) else {AUTHORITY: "authority", SERVER: "server"}.get(path.stem, "other")
+    until = certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+    fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+    return Made(kind, path.stem.removeprefix(DEVICE_PREFIX), str(path), fingerprint, until, names)
