@@ -78,7 +78,9 @@ class Launcher:
         left = data.end_leftovers()
         if left:
             self._report.note(f"ended {len(left)} processes that an earlier Eyrie had left: {', '.join(record.name for record in left)}")
-        port = free_port(settings.hub.host, settings.hub.port)
+        # In a cluster that others run, hubs outlive a launcher: they probe the port themselves (`hub.listeners`).
+        outlived = settings.ray.address and settings.hub.port
+        port = settings.hub.port if outlived else free_port(settings.hub.host, settings.hub.port)
         settings = self._settings = msgspec.structs.replace(settings, hub=msgspec.structs.replace(settings.hub, port=port))
         if not settings.ray.address:
             self._ray = RayHead(data, cameras=self._slots, settings=settings.ray)

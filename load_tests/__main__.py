@@ -15,6 +15,7 @@ from load_tests.report import show
 from load_tests.results import BenchResult, Measured
 
 BENCHES = {
+    "actors": "100 cameras at density 1, 16 and 64: cold start, memory, throughput, acks, beside empty Ray actors",
     "step": "one step of the camera core, by objects, zones and lines, as a multiple of decoding",
     "codec": "encoding and decoding observations, events, states and frames, next to msgspec alone on the same bytes",
     "commit": "camera advances per second of the fenced commit, next to a plain UPDATE",

@@ -33,9 +33,13 @@ class Child:
         """To the process, for those that say more than one thing at a time."""
         return self._pipe
 
+    def tell(self, what: object) -> None:
+        """Say `what`; the answer is heard later."""
+        self._pipe.send(what)
+
     def ask(self, what: object) -> Any:
         """Say `what`; the next answer."""
-        self._pipe.send(what)
+        self.tell(what)
         return self.hear()
 
     def hear(self, within_s: float = ANSWER_S) -> Any:

@@ -33,6 +33,7 @@ class Plan(msgspec.Struct, frozen=True):
     rate: float
     warm_s: float
     measure_s: float
+    welcome_s: float = WELCOME_S
 
 
 class Driven(msgspec.Struct, frozen=True):
@@ -114,7 +115,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         for socket in self._sockets:
             await loop.create_connection(lambda socket=socket: socket, self._plan.host, self._plan.port)  # type: ignore[misc]
-        await self._until(lambda: all(camera.limit >= 0 for camera in self._cameras), WELCOME_S, "every camera is welcome")
+        await self._until(lambda: all(camera.limit >= 0 for camera in self._cameras), self._plan.welcome_s, "every camera is welcome")
         pipe.send("welcome")
         await asyncio.to_thread(pipe.recv)
         cpu = time.process_time()
