@@ -93,6 +93,7 @@ def fenced(stored: Stored, before: dict[str, tuple[str, int, str]], names: list[
         assert not [move for move in stored.moves if move.camera == name and move.writer == owner and move.at_s > replaced]
 
 
+@pytest.mark.prove
 async def test_a_killed_node_s_cameras_heal_on_the_other(running: Product, stores: Stores, node: JoinedNode) -> None:
     async with load(running, stores, "killed", cameras=CAMERAS) as made:
         names = await pinned(stores, made, node)
