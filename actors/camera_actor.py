@@ -28,8 +28,16 @@ from actors.hub_answers import HubAnswers
 from actors.live import Live
 from actors.registry_desk import RegistryDesk
 from actors.turns import Turns
+from storage import process_load
 
 log = logging.getLogger("eyrie.actors.camera")
+
+
+def _age_s(hosted: Hosted, now: float) -> float:
+    try:
+        return hosted.mailbox.age_s(now)
+    except IndexError:  # this is another thread: the last item was just taken
+        return 0.0
 
 
 def wall_us() -> int:
@@ -59,6 +67,7 @@ class CameraActor:
         self._commits = CommitLoop(name, stores, settings, self._cameras, self._live, self, capacity=capacity, now_us=now_us)
         self.registry = RegistryDesk(stores, self._cameras, self, now_us=now_us)
         self._stopping = False
+        self._paused: frozenset[str] = frozenset()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -89,10 +98,24 @@ class CameraActor:
                 )
                 self._cameras[camera] = hosted
                 self.given_up.pop(camera, None)
+                hosted.paused = camera in self._paused
                 self.step(hosted, [Tick()])
         self._commits.set_windows()
         self._live.changed()
         return {camera: self.given_up[camera] for camera in wanted if camera in self.given_up}
+
+    def pause(self, cameras: Sequence[str]) -> None:
+        """Exactly these cameras of the process take nothing new in, now and when they come here; the others go on."""
+        self._paused = frozenset(cameras)
+        for hosted in self._cameras.values():
+            if hosted.paused != (hosted.camera in self._paused):
+                self._pause(hosted, hosted.camera in self._paused)
+
+    def _pause(self, hosted: Hosted, paused: bool) -> None:
+        hosted.paused = paused
+        if hosted.phase == "active":
+            self.carry_out(hosted, camera_core.pause(hosted.core, paused, self._commits.window_items, self._now_us()))
+            log.info("camera %s %s", hosted.camera, "is paused" if paused else "goes on")
 
     async def release(self, cameras: Sequence[str], reason: str = "released", *, code: int = deliveries.NOT_OWNER) -> None:
         """Commit what is stepped, then stop hosting `cameras`; their hubs look them up again, or end the links for another `code`.
@@ -129,17 +152,21 @@ class CameraActor:
         """How the loop that does the work fares; safe to read from another thread."""
         now, work = time.monotonic(), self._commits
         return {
-            "name": self.name, "loop_age_s": now - work.turn, "commit_age_s": now - work.committed_at if work.in_flight else 0.0,
+            "name": self.name, "loop_age_s": now - work.turn, "loop_lag_s": work.loop_lag_s, "commit_s": work.commit_latency_s,
+            "capacity": work.capacity, "cpu": process_load.cpu(),
+            "commit_age_s": now - work.committed_at if work.in_flight else 0.0,
             "cameras": len(self._cameras), "waiting": self._turns.held,
             "failed": next((str(t.get_name()) for t in self._tasks if t.done()), ""),
         }  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
         """What it hosts, for people."""
+        now = time.monotonic()
         cameras = {
             h.camera: {
                 "site": h.site, "generation": h.generation, "epoch": h.epoch, "offset": h.offset, "version": h.version, "phase": h.phase,
                 "links": len(h.links), "behind": h.behind, "waiting": h.mailbox.items, "refused": h.mailbox.refused_items,
+                "lag_s": _age_s(h, now), "cpu": h.cost.share(now), "paused": h.paused, "status": h.core.status,
             }
             for h in list(self._cameras.values())
         }  # fmt: skip
@@ -223,6 +250,7 @@ class CameraActor:
 
     def step(self, hosted: Hosted, items: Sequence[Item | Configure | ResetCounts | Tick]) -> None:
         """Step a camera and carry the effects out; an error in it is the camera's alone."""
+        began = time.perf_counter()
         try:
             effects = camera_core.step(hosted.core, items, self._now_us())
         except Exception:
@@ -230,6 +258,9 @@ class CameraActor:
             log.exception("camera %s: a step failed, it starts again from its last commit", hosted.camera)
             self._commits.fault(hosted, "its steps fail")
             return
+        finally:
+            ended = time.perf_counter()
+            hosted.cost.spent(ended - began, time.monotonic())
         self.carry_out(hosted, effects)
 
     def carry_out(self, hosted: Hosted, effects: Effects) -> None:
@@ -255,7 +286,10 @@ class CameraActor:
             self.given_up[activation.camera] = f"its snapshot or scene cannot be read: {error}"
             log.error("camera %s: %s", activation.camera, self.given_up[activation.camera])
             return None
+        paused = activation.camera in self._paused
         camera_core.set_window(core, self._commits.window_items)
+        if paused:
+            camera_core.pause(core, True, 0, self._now_us())  # what follows is carried out with its first tick
         return core
 
     def leave(self, hosted: Hosted, reason: str, *, code: int = deliveries.NOT_OWNER) -> None:

@@ -71,7 +71,7 @@ class CommitLoop:
         self._cameras = cameras
         self._live = live
         self._desk = desk
-        self._capacity = capacity
+        self.capacity = capacity
         self.window_items = window(settings, capacity)
         self._now_us = now_us
         self._dirty: dict[str, None] = {}
@@ -81,7 +81,7 @@ class CommitLoop:
         self._alone = False  # rows go one by one until it is known which of them PostgreSQL refuses
         self._commit_at = self._retry_at = self._beat_at = self._windows_at = 0.0
         self.turn = self.committed_at = time.monotonic()
-        self._commit_latency_s = self._loop_lag_s = 0.0  # smoothed
+        self.commit_latency_s = self.loop_lag_s = 0.0  # smoothed
         self._wake = asyncio.Event()
         self._ended = False
         self._away = False  # an outage of PostgreSQL is told once, and so is its end
@@ -136,7 +136,7 @@ class CommitLoop:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
             except TimeoutError:
-                self._loop_lag_s += SMOOTHING * (time.monotonic() - waits_until - self._loop_lag_s)
+                self.loop_lag_s += SMOOTHING * (time.monotonic() - waits_until - self.loop_lag_s)
 
     def _pause(self) -> float:
         now = time.monotonic()
@@ -196,7 +196,7 @@ class CommitLoop:
             self._waits(f"a commit of {len(rows)} cameras waits for PostgreSQL", error)
         else:
             self._answered()
-            self._commit_latency_s += SMOOTHING * (time.monotonic() - began - self._commit_latency_s)
+            self.commit_latency_s += SMOOTHING * (time.monotonic() - began - self.commit_latency_s)
             self._moved(batch, moved)
 
     def _moved(self, batch: list[tuple[Hosted, CommitRow]], moved: set[str]) -> None:
@@ -345,10 +345,10 @@ class CommitLoop:
     def set_windows(self) -> None:
         """The credits of all cameras together stay within `process_items`, and shrink while commits or the loop are slow."""
         self._windows_at = time.monotonic() + WINDOWS_S
-        among = max(self._capacity, len(self._cameras))
+        among = max(self.capacity, len(self._cameras))
         self.window_items = window(
-            self._settings, among, commit_latency_s=self._commit_latency_s, loop_lag_s=self._loop_lag_s
+            self._settings, among, commit_latency_s=self.commit_latency_s, loop_lag_s=self.loop_lag_s
         )  # fmt: skip
         for hosted in self._cameras.values():
             if hosted.phase == "active":
-                camera_core.set_window(hosted.core, self.window_items)
+                camera_core.set_window(hosted.core, 0 if hosted.paused else self.window_items)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from actors.core.camera import CameraCore
 from actors.core.commits import Activation
+from actors.core.cost import Cost
 from actors.core.deliveries import Attach
 from actors.core.mailbox import Mailbox
 
@@ -24,6 +25,8 @@ class Hosted:
     links: dict[str, Attach] = field(default_factory=dict)
     opens: str | None = None  # a session the core waits for
     leaving: bool = False  # takes no more data
+    paused: bool = False  # gives no more credits
+    cost: Cost = field(default_factory=Cost)
     failures: int = 0  # steps or commits in a row that ended in an error of this camera alone
     version: int = 0  # of the last shown state
     behind: bool = True  # Redis must be compared and caught up before anything new is shown

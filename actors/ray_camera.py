@@ -30,9 +30,10 @@ log = logging.getLogger("eyrie.actors.ray")
 class RayCamera:
     """The actor class: a thin shell over :class:`actors.camera_actor.CameraActor`."""
 
-    def __init__(self, settings_path: str, name: str) -> None:
+    def __init__(self, settings_path: str, name: str, capacity: int) -> None:
         self._settings_path = settings_path
         self._name = name
+        self._capacity = capacity
         self._actor: CameraActor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
@@ -44,9 +45,7 @@ class RayCamera:
             log_to_file(settings, self._name)
             stores = await open_stores(settings, name=self._name)
             self._loop = asyncio.get_running_loop()
-            actor = CameraActor(
-                self._name, stores, settings.camera, capacity=settings.cluster.cameras_per_actor, written_off=self._written_off
-            )
+            actor = CameraActor(self._name, stores, settings.camera, capacity=self._capacity, written_off=self._written_off)
             actor.start()
             self._actor = actor
         return whereabouts()
@@ -58,6 +57,10 @@ class RayCamera:
     async def release(self, cameras: list[str]) -> None:
         """Commit and give up `cameras`."""
         await self._opened().release(cameras)
+
+    async def pause(self, cameras: list[str]) -> None:
+        """:meth:`CameraActor.pause`."""
+        self._opened().pause(cameras)
 
     async def deliver(self, hub: str, items: bytes) -> bytes:
         """The long poll of a hub."""
@@ -155,6 +158,10 @@ class CameraProcess:
         """Commit and give up cameras there."""
         await answer(self._handle.release.remote(list(cameras)), timeout_s, self.name)
 
+    async def pause(self, cameras: Sequence[str], timeout_s: float) -> None:
+        """Exactly these cameras there take nothing new in."""
+        await answer(self._handle.pause.remote(list(cameras)), timeout_s, self.name)
+
     async def died(self) -> str:
         """Wait, for ever if need be, until the process is gone; why."""
         try:
@@ -166,6 +173,10 @@ class CameraProcess:
     async def health(self, timeout_s: float) -> dict[str, Any]:
         """How its working loop fares."""
         return dict(await answer(self._handle.health.remote(), timeout_s, self.name))
+
+    async def load(self, timeout_s: float) -> float:
+        """Cores in use."""
+        return float((await self.health(timeout_s))["cpu"])
 
     async def describe(self, timeout_s: float) -> dict[str, Any]:
         """What it hosts."""
@@ -181,11 +192,12 @@ class CameraProcess:
 
 
 def start(
-    settings_path: str, name: str, *, namespace: str, slots: int, placed: Mapping[str, Any] | None = None, call_timeout_s: float = 5.0
+    settings_path: str, name: str, *, namespace: str, slots: int, placed: Mapping[str, Any] | None = None, call_timeout_s: float = 5.0,
+    capacity: int = 1,
 ) -> CameraProcess:  # fmt: skip
-    """Create the process `name`; `open` it next. `slots` camera slots are taken where the cluster has such a resource (0: none).
+    """Create the process `name` for `capacity` cameras; `open` it next.
 
-    `placed` are Ray options that say where.
+    `slots` camera slots are taken where the cluster has such a resource (0: none). `placed` are Ray options that say where.
     """
     options: dict[str, Any] = {
         "name": name, "namespace": namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": 0, "max_task_retries": 0,
@@ -196,7 +208,7 @@ def start(
         options["resources"] = {CAMERA_SLOT: slots}
     try:
         remote: Any = ray.remote(concurrency_groups={"control": 4})  # type: ignore[call-overload]
-        handle = remote(RayCamera).options(**options).remote(settings_path, name)
+        handle = remote(RayCamera).options(**options).remote(settings_path, name, capacity)
     except ray.exceptions.ActorAlreadyExistsError as error:
         raise Conflict(f"{name} exists already") from error
     except ray.exceptions.RayError as error:

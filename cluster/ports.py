@@ -24,6 +24,9 @@ class Process(Protocol):
     async def died(self) -> str:
         """Wait until the process is gone; why."""
 
+    async def load(self, timeout_s: float) -> float:
+        """Cores in use, smoothed; one process gets no further than about one."""
+
     async def stop(self, grace_s: float) -> bool:
         """End in order."""
 
@@ -40,8 +43,11 @@ class CameraProcess(Process, Protocol):
     async def release(self, cameras: Sequence[str], timeout_s: float) -> None:
         """Commit and give up cameras."""
 
+    async def pause(self, cameras: Sequence[str], timeout_s: float) -> None:
+        """Exactly these cameras there take nothing new in, now and when they come."""
+
     async def describe(self, timeout_s: float) -> dict[str, Any]:
-        """What it hosts: ``hosted`` (camera → …) and ``given_up`` (camera → reason)."""
+        """What it hosts: ``hosted`` (camera → its figures), ``given_up`` (camera → reason), ``capacity`` and how its loop fares."""
 
 
 class NodeView(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-from typing import Protocol
 
 from actors import ray_camera
 from actors.core.errors import Conflict, EyrieError, Unavailable
@@ -13,6 +12,7 @@ from cluster import ray_cluster, ray_nodes
 from cluster.ports import NodeView, Process
 from hub import ray_hub
 from policy import ray_policy
+from policy.ray_policy import PolicyHandle
 
 CHECK_S = 1.0  # seconds between two looks at a policy replica
 CHECK_TIMEOUT_S = 5.0
@@ -21,24 +21,21 @@ MISSES = 2  # failed looks in a row that end it
 log = logging.getLogger("eyrie.cluster.machine")
 
 
-class _Service(Protocol):
-    name: str
-
-    async def open(self, timeout_s: float) -> object: ...
-
-    def kill(self) -> None: ...
-
-
 class Watched:
     """A policy replica: it lives while `open`, which is harmless to repeat, answers."""
 
-    def __init__(self, service: _Service) -> None:
+    def __init__(self, service: PolicyHandle) -> None:
         self.name = service.name
         self._service = service
 
     async def open(self, timeout_s: float) -> object:
-        """Make it ready."""
-        return await self._service.open(timeout_s)
+        """Make it ready; where it runs."""
+        await self._service.open(timeout_s)
+        return await self._service.where(timeout_s)
+
+    async def load(self, timeout_s: float) -> float:
+        """Cores in use."""
+        return await self._service.load(timeout_s)
 
     async def died(self) -> str:
         """Look again and again until it does not answer."""
@@ -54,11 +51,8 @@ class Watched:
         return why
 
     async def stop(self, grace_s: float) -> bool:
-        """End in order where it knows how to."""
-        stop = getattr(self._service, "stop", None)
-        if stop is not None:
-            await stop(grace_s)
-        return True
+        """End."""
+        return await self._service.stop(grace_s)
 
     def kill(self) -> None:
         """End at once."""
@@ -99,7 +93,13 @@ class RayMachine:
         """See the port."""
         timeout_s, slots = self._settings.hub.call_timeout_s, cameras if self._slots else 0
         return ray_camera.start(
-            self._path, name, namespace=self._namespace, slots=slots, placed=ray_nodes.bound_to(node), call_timeout_s=timeout_s
+            self._path,
+            name,
+            namespace=self._namespace,
+            slots=slots,
+            placed=ray_nodes.bound_to(node),
+            call_timeout_s=timeout_s,
+            capacity=cameras,
         )
 
     async def find_cameras(self, name: str) -> CameraProcess | None:

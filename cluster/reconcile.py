@@ -11,33 +11,73 @@ BACKOFF_FIRST_S = 1.0  # a camera whose actor failed once is tried again after t
 BACKOFF_MAX_S = 120.0
 FORGIVE_S = 60.0  # a camera that was hosted this long without a failure starts again with no back-off
 MAX_FAILURES = 8  # failures in a row before a camera is quarantined
+SPARE_FOR_MOVES = 2  # processes beyond `max_actors` that may start so that others can end
 QUARANTINE_S = 900.0  # a quarantined camera is tried again after this, once; whoever mends it by hand need do no more
 
 
+class Wish(msgspec.Struct, frozen=True):
+    """A camera that is to be hosted, in a process of `density` cameras, on `node` unless it is empty.
+
+    `avoid` names a process where it is not to stay, `into` one where it is to be.
+    """
+
+    camera: str
+    density: int = 1
+    node: str = ""
+    avoid: str = ""
+    into: str = ""
+
+
 class ActorView(msgspec.Struct, frozen=True):
-    """An actor process as observed. `phase`: ``starting``, ``ready`` or ``stopping``; `cameras`: assigned, hosted or about to be."""
+    """An actor process as observed. `phase`: ``starting``, ``ready`` or ``stopping``; `cameras`: assigned, hosted or about to be.
+
+    `incoming` are hosted elsewhere still and move here; `density` is how many it was made for. Not `keeps`: its cameras are to leave it
+    (its node is drained, or somebody wants the process restarted). Not `takes`: it gets nothing new (its node is cordoned).
+    """
 
     name: str
     phase: str
     cameras: tuple[str, ...]
+    density: int = 1
+    incoming: tuple[str, ...] = ()
+    node: str = ""
+    keeps: bool = True
+    takes: bool = True
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """`max_starting` processes start at once; `max_actors` is what PostgreSQL has connections for."""
+    """`max_starting` processes start at once; `max_actors` is what PostgreSQL has connections for; `max_moving` cameras move at once."""
 
-    cameras_per_actor: int
     max_starting: int
     max_actors: int
+    max_moving: int = 16
 
 
 class StartActor(msgspec.Struct, frozen=True):
-    """Start a process for these cameras."""
+    """Start a process for these cameras; those of `incoming` move to it from where they are, once it is ready."""
 
     cameras: tuple[str, ...]
+    density: int = 1
+    incoming: tuple[str, ...] = ()
+    node: str = ""
 
 
 class GiveCameras(msgspec.Struct, frozen=True):
     """Assign more cameras to a ready process with room."""
+
+    name: str
+    cameras: tuple[str, ...]
+
+
+class MoveCameras(msgspec.Struct, frozen=True):
+    """Take cameras from where they are hosted to the ready process `name`."""
+
+    name: str
+    cameras: tuple[str, ...]
+
+
+class ReleaseCameras(msgspec.Struct, frozen=True):
+    """Nobody wants these cameras to run any more."""
 
     name: str
     cameras: tuple[str, ...]
@@ -49,40 +89,149 @@ class StopActor(msgspec.Struct, frozen=True):
     name: str
 
 
-Action = StartActor | GiveCameras | StopActor
+Action = StartActor | GiveCameras | MoveCameras | ReleaseCameras | StopActor
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The actions of one comparison, and the cameras that no process can be started for (`max_actors`)."""
+    """The actions of one comparison, and the cameras that no process can be started for (`max_actors`). `moving`: how many are still to
+    leave where they are, these actions included."""
 
     actions: list[Action]
     refused: list[str]
+    moving: int = 0
 
 
-def compare(wanted: Sequence[str], actors: Sequence[ActorView], held: Mapping[str, float], now: float, limits: Limits) -> Plan:
-    """The next actions. `wanted` is in the order of urgency; `held` says until when (monotonic) a camera is left alone."""
-    placed = {camera for actor in actors for camera in actor.cameras if actor.phase != "stopping"}
-    missing = [camera for camera in dict.fromkeys(wanted) if camera not in placed and held.get(camera, 0.0) <= now]
-    actions: list[Action] = []
-    for actor in actors:
-        if actor.phase == "stopping":
-            continue
-        room = limits.cameras_per_actor - len(actor.cameras)
-        if actor.phase == "ready" and not actor.cameras and not missing:
-            actions.append(StopActor(actor.name))
-        elif room > 0 and missing:
-            # Cameras wait for the room in a process that is still starting, instead of starting another one.
-            given, missing = missing[:room], missing[room:]
-            if actor.phase == "ready":
-                actions.append(GiveCameras(actor.name, tuple(given)))
-    starting = sum(actor.phase == "starting" for actor in actors)
-    alive = len(actors)
-    while missing and starting < limits.max_starting and alive < limits.max_actors:
-        given, missing = missing[: limits.cameras_per_actor], missing[limits.cameras_per_actor :]
-        actions.append(StartActor(tuple(given)))
-        starting += 1
-        alive += 1
-    return Plan(actions, missing if alive >= limits.max_actors else [])
+def compare(wishes: Sequence[Wish], actors: Sequence[ActorView], held: Mapping[str, float], now: float, limits: Limits) -> Plan:
+    """The next actions. `wishes` are in the order of urgency; `held` says until when (monotonic) a camera is left alone.
+
+    A camera whose process does not fit its wish moves to one that does: the target is ready before the source is asked for it.
+    """
+    return _Comparison(wishes, actors, limits).plan(held, now)
+
+
+class _Comparison:
+    def __init__(self, wishes: Sequence[Wish], actors: Sequence[ActorView], limits: Limits) -> None:
+        self._wishes: dict[str, Wish] = {}
+        for wish in wishes:
+            self._wishes.setdefault(wish.camera, wish)
+        self._actors = actors
+        self._living = [actor for actor in actors if actor.phase != "stopping"]
+        self._limits = limits
+        self._placed = {camera: actor for actor in self._living for camera in actor.cameras}
+        self._coming = {camera for actor in self._living for camera in actor.incoming}
+        self._room = {actor.name: actor.density - len(actor.cameras) - len(actor.incoming) for actor in self._living}
+        self._open: dict[int, list[ActorView]] = {}  # by density: the processes with room
+        for actor in self._living:
+            if actor.keeps and actor.takes and self._room[actor.name] > 0:
+                self._open.setdefault(actor.density, []).append(actor)
+        self._gives: dict[str, list[str]] = {}
+        self._moves: dict[str, list[str]] = {}
+        self._needed: set[str] = set()  # processes that are about to get something
+
+    def plan(self, held: Mapping[str, float], now: float) -> Plan:
+        actions: list[Action] = self._releases()
+        missing = [
+            wish
+            for camera, wish in self._wishes.items()
+            if camera not in self._placed and camera not in self._coming and held.get(camera, 0.0) <= now
+        ]
+        leaving = [
+            wish
+            for camera, wish in self._wishes.items()
+            if camera not in self._coming
+            and (host := self._placed.get(camera)) is not None
+            and host.phase == "ready"
+            and not _fits(host, wish)
+        ]
+        budget = max(0, self._limits.max_moving - len(self._coming))
+        waiting = [wish for wish in missing if not self._find_room(wish, self._gives)]
+        movers = [wish for wish in leaving[:budget] if not self._find_room(wish, self._moves)]
+        if not missing and not leaving and not self._coming:
+            self._pack(budget)
+        starts, refused = self._starts(waiting, movers)
+        actions += [GiveCameras(name, tuple(cameras)) for name, cameras in self._gives.items()]
+        actions += [MoveCameras(name, tuple(cameras)) for name, cameras in self._moves.items()]
+        for actor in self._living:
+            idle = actor.phase == "ready" and not actor.cameras and not actor.incoming and actor.name not in self._needed
+            if idle and not any(wish.density == actor.density for wish in waiting if actor.keeps):
+                actions.append(StopActor(actor.name))
+        return Plan([*actions, *starts], refused, len(leaving) + len(self._coming))
+
+    def _releases(self) -> list[Action]:
+        unwanted = {
+            actor.name: tuple(camera for camera in actor.cameras if camera not in self._wishes)
+            for actor in self._living
+            if actor.phase == "ready"
+        }
+        return [ReleaseCameras(name, cameras) for name, cameras in unwanted.items() if cameras]
+
+    def _find_room(self, wish: Wish, given: dict[str, list[str]]) -> bool:
+        """Give it to a process with room, or let it wait for one that starts; False when there is none."""
+        for actor in self._open.get(wish.density, ()):
+            if self._room[actor.name] > 0 and _fits(actor, wish):
+                self._room[actor.name] -= 1
+                self._needed.add(actor.name)
+                if actor.phase == "ready":
+                    given.setdefault(actor.name, []).append(wish.camera)
+                return True
+        return False
+
+    def _starts(self, waiting: Sequence[Wish], movers: Sequence[Wish]) -> tuple[list[Action], list[str]]:
+        starting = sum(actor.phase == "starting" for actor in self._actors)
+        alive = len(self._actors)
+        groups: dict[tuple[bool, int, str], list[str]] = {}
+        for wish in waiting:
+            groups.setdefault((False, wish.density, wish.node), []).append(wish.camera)
+        for wish in movers:
+            if not wish.into:
+                groups.setdefault((True, wish.density, wish.node), []).append(wish.camera)
+        actions: list[Action] = []
+        refused: list[str] = []
+        for (moves, density, node), cameras in groups.items():
+            most = self._limits.max_actors + (SPARE_FOR_MOVES if moves else 0)
+            for first in range(0, len(cameras), density):
+                group = tuple(cameras[first : first + density])
+                if alive >= most:
+                    refused += [] if moves else group
+                elif starting < self._limits.max_starting:
+                    actions.append(StartActor((), density, group, node) if moves else StartActor(group, density, (), node))
+                    starting += 1
+                    alive += 1
+        return actions, refused
+
+    def _pack(self, budget: int) -> None:
+        """Everything is where it should be: the emptiest process of a density gives its cameras to others that have the room.
+
+        At most half full, so that what comes and goes does not move cameras to and fro.
+        """
+        for density, roomy in self._open.items():
+            hosts = [actor for actor in roomy if actor.phase == "ready" and actor.cameras]
+            if density == 1 or len(hosts) < 2:
+                continue
+            giver = min(hosts, key=lambda actor: (len(actor.cameras), actor.name))
+            others = [actor for actor in hosts if actor is not giver and actor.node == giver.node]
+            others.sort(key=lambda actor: (self._room[actor.name], actor.name))
+            wishes = [self._wishes[camera] for camera in giver.cameras if camera in self._wishes]
+            if len(giver.cameras) > min(density // 2, budget) or sum(self._room[actor.name] for actor in others) < len(wishes):
+                continue
+            for wish in wishes:
+                for actor in others:
+                    if self._room[actor.name] > 0 and _fits(actor, wish):
+                        self._room[actor.name] -= 1
+                        self._needed.add(actor.name)
+                        self._moves.setdefault(actor.name, []).append(wish.camera)
+                        break
+            budget -= len(wishes)
+
+
+def _fits(actor: ActorView, wish: Wish) -> bool:
+    return (
+        actor.keeps
+        and actor.density == wish.density
+        and wish.node in ("", actor.node)
+        and wish.avoid != actor.name
+        and wish.into in ("", actor.name)
+    )
 
 
 class Trouble(msgspec.Struct):

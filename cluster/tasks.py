@@ -16,11 +16,18 @@ class Tasks:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
-    def spawn(self, work: Coroutine[Any, Any, None], *, loop: bool = False) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None], *, loop: bool = False) -> asyncio.Task[None]:
         """Run `work`; `loop`: it is to run for ever."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._loop_ended if loop else self._ended)
+        return task
+
+    def drop(self, task: asyncio.Task[None]) -> None:
+        """End one that was to run for ever: it is needed no more."""
+        task.remove_done_callback(self._loop_ended)
+        task.add_done_callback(self._ended)
+        task.cancel()
 
     async def cancel(self) -> None:
         """End them all."""

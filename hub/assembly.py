@@ -31,6 +31,7 @@ from hub.server import HubServer
 from hub.tls import server_context
 from policy.auditor import Auditor
 from policy.revocations import Revocations
+from storage import process_load
 from storage.fleet_ports import HubRecord
 from storage.ports import Broker
 
@@ -41,7 +42,7 @@ PAUSE_BEFORE_CLOSE_S = 0.2  # readiness is off this long before clients are told
 
 
 class HubStatus(msgspec.Struct, frozen=True):
-    """What a hub says of itself."""
+    """What a hub says of itself. `cpu`: cores it uses, smoothed."""
 
     name: str
     host: str
@@ -52,6 +53,7 @@ class HubStatus(msgspec.Struct, frozen=True):
     edge_links: int
     ready: bool
     reasons: list[str]
+    cpu: float = 0.0
 
 
 class Hub:
@@ -135,7 +137,7 @@ class Hub:
         health = self.health.ready()
         return HubStatus(
             self.context.hub_name, self.context.settings.hub.host, self.port, self.private_port, os.getpid(), len(self.node.dashboards),
-            self.edge.links, health.ready, health.reasons,
+            self.edge.links, health.ready, health.reasons, process_load.cpu(),
         )  # fmt: skip
 
     async def stop(self, grace_s: float) -> None:

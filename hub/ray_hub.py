@@ -14,7 +14,7 @@ import ray
 import ray.exceptions
 
 from actors.core.errors import Conflict, Unavailable
-from actors.ray_calls import answer, find, kill
+from actors.ray_calls import answer, find, kill, whereabouts
 from actors.ray_directory import RayDirectory
 from hub.assembly import HubStatus
 from hub.hub_actor import HubActor
@@ -39,7 +39,7 @@ class RayHub:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> dict[str, Any]:
-        """Serve; the status. Again is harmless. Raises Unavailable, ConfigError, StartError."""
+        """Serve; the status, with node and pid. Again is harmless. Raises Unavailable, ConfigError, StartError."""
         if self._hub is None:
             settings = node_settings(self._settings_path)
             log_to_file(settings, f"hub-{self._index}")
@@ -50,7 +50,7 @@ class RayHub:
             hub = HubActor(settings, self._settings_path, self._index, directory=directory, policy=policy)
             await hub.open()
             self._hub = hub
-        return _as_dict(self._hub.status())
+        return _as_dict(self._hub.status()) | whereabouts()
 
     async def lifetime(self) -> str:
         """Returns only when the hub is beyond repair, with the reason: whoever waits learns of that, or of its death, unasked."""
@@ -96,6 +96,10 @@ class HubHandle:
     async def status(self, timeout_s: float = 5.0) -> dict[str, Any]:
         """:class:`HubStatus` as a dictionary, empty before it serves."""
         return dict(await answer(self._handle.status.remote(), timeout_s, self.name))
+
+    async def load(self, timeout_s: float) -> float:
+        """Cores in use."""
+        return float((await self.status(timeout_s)).get("cpu", 0.0))
 
     async def died(self) -> str:
         """Wait, for ever if need be, until the process is gone or of no more use; why."""

@@ -7,7 +7,9 @@ One replica per index, named ``policy-<index>``: detached, no CPU reserved, neve
 import asyncio
 import itertools
 import logging
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -15,12 +17,14 @@ import ray.exceptions
 
 from actors.core.errors import Conflict, EyrieError, Unavailable
 from policy.policy_actor import PolicyActor
+from storage import process_load
 from storage.process_inspection import inspect
 from storage.process_log import log_to_file
 from storage.settings_files import node_settings
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 2.0  # seconds between two looks for replicas that came or went
 PROBE_S = 1.0  # seconds between two looks at a policy actor
 STUCK_S = 5.0  # seconds an engine may get no further before it is killed
 
@@ -44,6 +48,10 @@ class RayPolicy:
     def ping(self) -> bool:
         """True; it waits its turn behind the decisions asked before it, so it tells that the engine gets on."""
         return True
+
+    def where(self) -> dict[str, Any]:
+        """Where it runs (Ray's node id, the pid) and what it costs (cores in use)."""
+        return {"node": ray.get_runtime_context().get_node_id(), "pid": os.getpid(), "cpu": process_load.cpu()}
 
     def decide(self, questions: bytes) -> bytes:
         """:meth:`policy.policy_actor.PolicyActor.decide`. Raises Unavailable before `open`."""
@@ -80,6 +88,14 @@ class PolicyHandle:
         if not isinstance(answer, bytes):
             raise Unavailable(f"{self.name} gave no bytes")
         return answer
+
+    async def where(self, timeout_s: float) -> dict[str, Any]:
+        """``{node, pid, cpu}``."""
+        return dict(await self._ask(self._handle.where.remote(), timeout_s))
+
+    async def load(self, timeout_s: float) -> float:
+        """Cores in use."""
+        return float((await self.where(timeout_s))["cpu"])
 
     async def died(self) -> str:
         """Wait until the process is gone; why. One whose engine is stuck is killed first: nothing inside it can end the evaluation."""
@@ -154,37 +170,64 @@ def find(index: int, *, namespace: str) -> PolicyHandle | None:
 class PolicyCaller:
     """The `call` of a :class:`policy.gate.Gate`: spreads calls over the replicas, and looks one up afresh after it failed.
 
-    `timeout_s` is for the whole call; with several replicas each of two tries gets half of it.
+    `replicas` is how many there were; that there are more or fewer now is found out every :data:`LOOK_S`, beside the calls. `timeout_s` is
+    for the whole call; with several replicas each of two tries gets half of it.
     """
 
-    def __init__(self, replicas: int, *, namespace: str, timeout_s: float) -> None:
-        self._replicas = replicas
-        self._namespace = namespace
-        self._timeout_s = timeout_s / min(replicas, 2)
+    def __init__(
+        self, replicas: int, *, namespace: str, timeout_s: float, look_up: Callable[[int], PolicyHandle | None] | None = None
+    ) -> None:  # fmt: skip
+        """`look_up` finds the living replica of an index, blocking; by default in Ray."""
+        self._indexes = list(range(replicas))
+        self._timeout_s = timeout_s
+        self._find = look_up or (lambda index: find(index, namespace=namespace))
         self._handles: dict[int, PolicyHandle] = {}
         self._turn = itertools.count()
+        self._looked = time.monotonic()
+        self._looking: asyncio.Task[None] | None = None
 
     async def __call__(self, questions: bytes) -> bytes:
         """One call to the next replica, a second one to another if there is another. Raises Unavailable."""
-        first = next(self._turn) % self._replicas
+        if time.monotonic() - self._looked >= LOOK_S and (self._looking is None or self._looking.done()):
+            self._looked = time.monotonic()
+            self._looking = asyncio.get_running_loop().create_task(self._look(), name="policy-replicas")
+        indexes = self._indexes
+        turn = next(self._turn)
+        timeout_s = self._timeout_s / min(len(indexes), 2)
         try:
-            return await self._call(first, questions)
+            return await self._call(indexes[turn % len(indexes)], questions, timeout_s)
         except Unavailable:
-            if self._replicas == 1:
+            if len(indexes) == 1:
                 raise
-            return await self._call((first + 1) % self._replicas, questions)
+            return await self._call(indexes[(turn + 1) % len(indexes)], questions, timeout_s)
 
-    async def _call(self, index: int, questions: bytes) -> bytes:
+    async def _look(self) -> None:
+        """Which replicas live: from 0 on, and one beyond those that are known."""
+        living = []
+        for index in range(max(self._indexes) + 2):
+            try:
+                handle = await asyncio.to_thread(self._find, index)
+            except ray.exceptions.RayError as error:
+                log.info("policy replicas cannot be looked for now: %s", type(error).__name__)
+                return
+            if handle is not None:
+                living.append(index)
+        if living and living != self._indexes:
+            log.info("policy replicas are now %s", ", ".join(map(name_of, living)))
+            self._indexes = living
+            self._handles = {index: handle for index, handle in self._handles.items() if index in living}
+
+    async def _call(self, index: int, questions: bytes, timeout_s: float) -> bytes:
         known = self._handles.get(index)
         if known is not None:
             try:
-                return await known.decide(questions, self._timeout_s)
+                return await known.decide(questions, timeout_s)
             except Unavailable:
                 self._handles.pop(index, None)
                 if not known.gone:
                     raise
-        handle = await asyncio.to_thread(find, index, namespace=self._namespace)
+        handle = await asyncio.to_thread(self._find, index)
         if handle is None:
             raise Unavailable(f"{name_of(index)} does not run")
         self._handles[index] = handle
-        return await handle.decide(questions, self._timeout_s)
+        return await handle.decide(questions, timeout_s)

@@ -54,6 +54,9 @@ class CameraStore(Protocol):
     async def owners(self) -> dict[str, str | None]:
         """camera → owner, of all registered cameras."""
 
+    async def homes(self) -> dict[str, str]:
+        """camera → site, of all registered cameras."""
+
 
 class EventRow(msgspec.Struct, frozen=True):
     """A stored event as read back."""

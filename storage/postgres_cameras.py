@@ -58,3 +58,7 @@ class PostgresCameraStore:
     async def owners(self) -> dict[str, str | None]:
         """See the port."""
         return {row["camera"]: row["owner"] for row in await self._database.fetch(self._sql["owners"])}
+
+    async def homes(self) -> dict[str, str]:
+        """See the port."""
+        return {row["camera"]: row["site"] for row in await self._database.fetch(self._sql["homes"])}

@@ -53,7 +53,7 @@ from actors.core.views import render
 
 __all__ = [
     "CameraCore", "Configure", "Effects", "ResetCounts", "Tick", "ask_again", "committed", "live_state", "next_deadline_us",
-    "pending_commit", "restore", "session_opened", "set_window", "step",
+    "pause", "pending_commit", "restore", "session_opened", "set_window", "step",
 ]  # fmt: skip
 
 
@@ -210,6 +210,25 @@ def next_deadline_us(core: CameraCore) -> int | None:
 def ask_again(core: CameraCore) -> list[Answer]:
     """The resync of what the shell had no room for. None while a session is opened: its welcome says where to go on."""
     return [] if core.order.opening else core.order.ask()
+
+
+def pause(core: CameraCore, paused: bool, window_items: int, now_us: int) -> Effects:
+    """Take nothing new in, or go on with `window_items` of credits; the edge is told at once.
+
+    Credits that were given stay good, so what is on its way is taken. Dashboards see ``stale`` with the reason ``paused``: signs of life
+    go on, and the camera must not look as if it were watched.
+    """
+    effects = Effects()
+    order = core.order
+    core.liveness.paused = paused
+    set_window(core, 0 if paused else window_items)
+    if not order.opening:
+        apply_tick(core, effects.answers, now_us)
+        if order.link is not None:
+            effects.answers.append(Acked(core.camera, order.link, order.acked, order.credit.grant(order.acked)))
+    effects.urgent = bool(core.journal.waiting or core.letters)
+    effects.live_changed = True
+    return effects
 
 
 def set_window(core: CameraCore, items: int) -> None:

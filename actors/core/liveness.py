@@ -4,13 +4,14 @@ from actors.core.settings import CameraSettings
 from actors.core.states import Status
 
 NEVER_SEEN = "never_seen"
+PAUSED = "paused"
 
 
 class Liveness:
     """Status and its reason. `heard_us`: when the edge was last heard; an activation counts as hearing it, so that a camera whose edge
     went away together with the old actor turns stale in time."""
 
-    __slots__ = ("heard_us", "linked", "offline_us", "reason", "stale_us", "status")
+    __slots__ = ("heard_us", "linked", "offline_us", "paused", "reason", "stale_us", "status")
 
     def __init__(self, settings: CameraSettings, status: Status, reason: str | None, now_us: int) -> None:
         self.stale_us = round(settings.stale_after_s * 1_000_000)
@@ -19,6 +20,7 @@ class Liveness:
         self.reason = reason
         self.heard_us = now_us
         self.linked = False
+        self.paused = False  # nothing new is taken in: signs of the edge do not make the camera online
 
     def heard(self, now_us: int) -> None:
         """A sign of the edge."""
@@ -26,7 +28,7 @@ class Liveness:
 
     def became_online(self) -> bool:
         """A new observation was applied: True when the camera was not online before."""
-        if self.status == "online":
+        if self.status == "online" or self.paused:
             return False
         self.status, self.reason = "online", None
         return True
@@ -42,6 +44,9 @@ class Liveness:
         """Time has passed: True when the status fell."""
         if self.status == "offline":
             return False
+        if self.paused and self.status == "online":
+            self.status, self.reason = "stale", PAUSED
+            return True
         silent_us = now_us - self.heard_us
         if silent_us >= self.offline_us:
             fallen: Status = "offline"

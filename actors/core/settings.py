@@ -233,6 +233,7 @@ class ChannelsSettings(_Section, frozen=True):
 class ClusterSettings(_Section, frozen=True):
     """The supervisor. `cameras_per_actor` = 1 is literal: one Ray actor per camera.
 
+    A camera that is offline and without a link for `passivate_after_s` leaves its actor until its edge comes again; 0: never.
     `api_host`, `api_port`: where the cluster API listens, on the supervisor's machine; port 0 lets the system choose, `eyrie cluster` finds
     it either way.
     """
@@ -243,6 +244,7 @@ class ClusterSettings(_Section, frozen=True):
     reconcile_s: Seconds = 0.5
     actor_dead_after_s: Seconds = 5.0
     start_timeout_s: Seconds = 60.0
+    passivate_after_s: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 0.0
 
 
 class SimulateSettings(_Section, frozen=True):

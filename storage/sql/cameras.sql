@@ -49,6 +49,9 @@ FROM positions WHERE camera = ANY ($1::text[]);
 -- name: owners
 SELECT p.camera, p.owner FROM positions p JOIN cameras c USING (camera) WHERE c.deleted IS NULL;
 
+-- name: homes
+SELECT camera, site FROM cameras WHERE deleted IS NULL;
+
 -- name: commit_positions
 -- The fenced advance of many cameras (design section 6) where no row brings an event: positions and snapshots alone.
 -- Rows are locked in camera order: the store sorts them, and with the planner's settings of our connections (`storage.postgres_pool`)

@@ -13,6 +13,7 @@ class MemoryCameras:
 
     def __init__(self, *cameras: str) -> None:
         self.owner: dict[str, str | None] = dict.fromkeys(cameras)
+        self.site: dict[str, str] = {}
         self.away = False
 
     async def assign(self, camera: str, owner: str, *, previous: str | None) -> bool:
@@ -27,6 +28,11 @@ class MemoryCameras:
         """All."""
         self._check()
         return dict(self.owner)
+
+    async def homes(self) -> dict[str, str]:
+        """All, in the site that `site` names."""
+        self._check()
+        return {camera: self.site.get(camera, "site") for camera in self.owner}
 
     async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
         """Not asked by a supervisor."""

@@ -23,6 +23,10 @@ class FakeProcess:
         self.gate = asyncio.Event()
         self.dead = asyncio.Event()
         self.stopped = False
+        self.paused: list[str] = []
+        self.capacity = 1
+        self.cpu = 0.0
+        self.figures: dict[str, dict[str, Any]] = {}
         self.killed = False
         self.mute = 0
         self.hangs = False
@@ -60,6 +64,12 @@ class FakeProcess:
         for camera in cameras:
             self.hosted.pop(camera, None)
 
+    async def pause(self, cameras: Sequence[str], timeout_s: float) -> None:
+        """Note it."""
+        if self.dead.is_set():
+            raise Unavailable(f"{self.name} is gone")
+        self.paused = sorted(cameras)
+
     async def describe(self, timeout_s: float) -> dict[str, Any]:
         """What it hosts."""
         if self.dead.is_set():
@@ -67,12 +77,17 @@ class FakeProcess:
         if self.mute:
             self.mute -= 1
             raise Unavailable(f"{self.name} is too slow")
-        return {"hosted": dict(self.hosted), "given_up": {}}
+        hosted = {camera: self.figures.get(camera, {}) for camera in self.hosted}
+        return {"hosted": hosted, "given_up": {}, "capacity": self.capacity}
 
     async def died(self) -> str:
         """Wait for `die` or `kill`."""
         await self.dead.wait()
         return "told to"
+
+    async def load(self, timeout_s: float) -> float:
+        """As set."""
+        return self.cpu
 
     async def stop(self, grace_s: float) -> bool:
         """Note the order of stops."""
@@ -133,7 +148,9 @@ class FakeMachine:
 
     def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
         """See the port."""
-        return self._start(name, node)
+        process = self._start(name, node)
+        process.capacity = cameras
+        return process
 
     async def find_cameras(self, name: str) -> CameraProcess | None:
         """See the port."""

@@ -144,6 +144,11 @@ class MemoryCameraStore:
         rows, cameras = self.database.rows, self.database.cameras
         return await self.faults.run("owners", lambda: {camera: row.owner for camera, row in rows.items() if camera in cameras})
 
+    async def homes(self) -> dict[str, str]:
+        """See the port."""
+        cameras = self.database.cameras
+        return await self.faults.run("homes", lambda: {camera: record.site for camera, record in cameras.items()})
+
 
 def _fence_of(position: Position) -> tuple[str, int, str, int]:
     return position.session, position.last_seq, position.epoch, position.last_offset

@@ -27,6 +27,7 @@ async def test_assignment_is_a_compare_and_swap(contract: Contract) -> None:
     assert await contract.cameras.assign("cam-1", "b", previous="a")
     assert not await contract.cameras.assign("unknown", "b", previous=None)
     assert await contract.cameras.owners() == {"cam-1": "b"}
+    assert list(await contract.cameras.homes()) == ["cam-1"]
 
 
 async def test_activation_takes_only_what_is_owned_and_grows_the_generation(contract: Contract) -> None:

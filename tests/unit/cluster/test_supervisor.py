@@ -1,58 +1,16 @@
 """The supervisor over doubles: starting, replacing, failing, stopping in order."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from actors.core.errors import Unavailable
-from actors.core.settings import ClusterSettings, HubSettings, Settings
+from cluster import hosting
 from cluster import supervisor as module
-from cluster.supervisor import Supervisor
 from cluster.tasks import Tasks
 from storage.fleet_ports import ActorRecord
-from tests.support.fleet_stores import FleetStores
-from tests.support.machines import FakeMachine
+from tests.support.supervisor_rig import Rig
 from tests.support.waiting import until
-
-
-class Rig:
-    """A supervisor, its machine and its stores."""
-
-    def __init__(self, cameras: tuple[str, ...], **cluster: Any) -> None:
-        self.stores = FleetStores(*cameras)
-        self.machine = FakeMachine(self.stores.cameras, self.stores.actors)
-        fast = {"reconcile_s": 0.01, "actor_dead_after_s": 0.5, "start_timeout_s": 1.0, **cluster}
-        self.settings = Settings(cluster=ClusterSettings(**fast), hub=HubSettings(replicas=1))
-        self.supervisor = Supervisor(self.settings, self.stores, self.machine)
-
-    async def placed(self, *cameras: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-
-        async def ask() -> bool:
-            found.update(await self.supervisor.ensure(cameras))
-            return all(camera in found for camera in cameras)
-
-        for _ in range(20):
-            if await ask():
-                return found
-        raise AssertionError(f"{cameras} were not placed: {self.supervisor.status()}")
-
-
-@pytest.fixture
-async def rigs(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Rig]]:
-    monkeypatch.setattr(module, "ENSURE_S", 0.2)
-    monkeypatch.setattr(module, "RETRY_S", 0.01)
-    made: list[Rig] = []
-
-    def make(*cameras: str, **cluster: Any) -> Rig:
-        made.append(Rig(cameras, **cluster))
-        return made[-1]
-
-    yield make
-    for rig in made:
-        if not rig.stores.closed:
-            await rig.supervisor.stop(0.5)
 
 
 async def test_policy_and_hubs_start_and_then_it_is_ready(rigs: Callable[..., Rig]) -> None:
@@ -235,11 +193,11 @@ async def test_a_process_goes_on_when_it_cannot_be_given_more(rigs: Callable[...
 
 
 async def test_postgresql_away_is_no_failure_of_a_camera(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "AWAY_S", 0.01)
+    monkeypatch.setattr(hosting, "AWAY_S", 0.01)
     rig = rigs("a")
     await rig.supervisor.start()
     rig.stores.cameras.away = rig.stores.actors.away = True
-    rig.supervisor._owners = {"a": None}
+    rig.supervisor.fleet.owners = {"a": None}
     await rig.supervisor.ensure(["a"])
     await until(lambda: len(rig.machine.started) > 12, what="ten attempts")
     assert rig.supervisor.status()["held"]["a"]["failures"] == 0

@@ -7,7 +7,7 @@ import pytest
 
 from actors.core import camera, snapshot
 from actors.core.camera import Configure
-from actors.core.deliveries import Attach, Detach
+from actors.core.deliveries import Acked, Attach, Detach
 from actors.core.errors import BadInput
 from actors.core.events import CHAIN_START, seal
 from actors.core.scenes import Line, Scene, Zone
@@ -269,3 +269,22 @@ def test_a_scene_that_cannot_be_read_is_told() -> None:
     activation = msgspec.structs.replace(row.activate(), scene=b'{"zones": 3}')
     with pytest.raises(BadInput, match="scene of camera cam-1"):
         camera.restore(activation, owner="o", settings=Shell().settings, now_us=0)
+
+
+def test_a_paused_camera_gives_no_more_credits_and_says_so() -> None:
+    shell = started()
+    shell.send(1, WALK[0])
+    limit = shell.core.order.credit.limit
+    effects = camera.pause(shell.core, True, 64, at_us(1))
+    assert [answer.credits for answer in effects.answers if isinstance(answer, Acked)] == [limit - 1]
+    shell.commit()
+    assert (status(shell), shell.core.liveness.reason) == ("stale", "paused")
+    assert shell.of("camera.stale")[0].event.data == {"reason": "paused"}
+    shell.send(2, WALK[1])  # what was admitted before is taken
+    assert shell.core.order.acked == 2
+    assert shell.core.order.credit.limit == limit, "an ack gives no credits any more"
+    assert status(shell) == "stale"
+    resumed = camera.pause(shell.core, False, 4096, at_us(3))
+    assert [answer.credits for answer in resumed.answers if isinstance(answer, Acked)] == [4096]
+    shell.send(3, WALK[2])
+    assert status(shell) == "online"

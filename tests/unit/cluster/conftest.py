@@ -1,0 +1,5 @@
+"""Fixtures of the cluster's unit tests."""
+
+from tests.support.supervisor_rig import rigs
+
+__all__ = ["rigs"]
