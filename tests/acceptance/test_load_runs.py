@@ -29,9 +29,9 @@ SHORT = {
 QUIET = ("steady", "fan-out", "wall", "rush-hour", "burst", "soak")  # nothing is planned to go wrong in these
 
 
-def ran(name: str, folder: Path, *options: str) -> dict[str, Any]:
+def ran(name: str, folder: Path, *options: str, path: Path | None = None) -> dict[str, Any]:
     """The JSON of a run that ended with exit status 0."""
-    command = [sys.executable, "-m", "load_tests", "run", name, "--seed", "7", "--out", str(folder), *options]
+    command = [sys.executable, "-m", "load_tests", "run", str(path or name), "--seed", "7", "--out", str(folder), *options]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=RUN_S)
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
     result: dict[str, Any] = json.loads((folder / f"{name}-7.json").read_bytes())
@@ -55,3 +55,25 @@ def test_a_whole_run_is_green_in_every_invariant(name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", SHORT)
 def test_a_short_run_is_green_in_every_invariant(name: str, tmp_path: Path) -> None:
     ran(name, tmp_path, *SHORT[name])
+
+
+CHAOS = """
+cameras = 12
+per_actor = 4
+resend_every = 10
+duration_s = 50.0
+[[acts]]
+at = 0.15
+kind = "kill-actor"
+[[acts]]
+at = 0.35
+kind = "freeze-actor"
+for_s = 20.0
+"""
+
+
+def test_actors_that_die_or_freeze_under_load_lose_nothing(tmp_path: Path) -> None:
+    (tmp_path / "chaos.toml").write_text(CHAOS)
+    result = ran("chaos", tmp_path, path=tmp_path / "chaos.toml")
+    assert [one["what"] for one in result["happened"]] == ["kill-actor", "freeze-actor", "thawed"]
+    assert result["resent"] > 0
