@@ -163,7 +163,8 @@ class Deploy:
                 self._said += data
         *lines, self._said = self._said.split(b"\n")
         at_s = round(time.perf_counter() - self._began, 2)
-        found = [Happened(at_s, line.decode()) for line in lines if line.startswith(b"replaced ")]
+        words = [line.decode().split() for line in lines if line.startswith(b"replaced ")]
+        found = [Happened(at_s, f"replaced {name} in {seconds} s") for _, name, _, _, seconds in words]
         self._done += len(found)
         return found
 
