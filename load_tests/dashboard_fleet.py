@@ -38,7 +38,8 @@ _RECEIVED = re.compile(rb'"received":"([^"]+)"')
 class FleetWish(msgspec.Struct, frozen=True):
     """Where to connect, as whom (dashboards take the tokens in turn), and the site whose wall and events are watched. `history`: the file
     of the history of `proc`, none when empty. The first `slow` of the dashboards are slow when told, half of them stalled, half of a byte
-    a second. The first `through` of them connect to `proxy_port`, where connections may end without a close frame."""
+    a second; they watch the channels `more` besides, so that there is something to be slow about. The first `through` of them connect to
+    `proxy_port`, where connections may end without a close frame."""
 
     host: str
     port: int
@@ -50,6 +51,7 @@ class FleetWish(msgspec.Struct, frozen=True):
     slow: int = 0
     through: int = 0
     proxy_port: int = 0
+    more: list[str] = []
 
 
 class FleetReport(msgspec.Struct, frozen=True):
@@ -129,7 +131,7 @@ class Dashboard:
         if why:
             self.fleet.errors.append(why)
         if code is not None and self.fleet.recorder is not None:
-            excused = not code and (self.number < self.fleet.wish.through or (self.slow and self.fleet.slowed))
+            excused = not code and (self.number < self.fleet.wish.through or (self.slow and self.fleet.looks_away()))
             self.fleet.recorder.note(
                 "info" if excused else "ok", "close", by=f"{self.fleet.wish.proc}/{self.number}", code=code, reason=reason
             )
@@ -158,6 +160,8 @@ class Dashboard:
             {"id": 2, "subscribe": {"channel": f"site:{site}"}},
             {"id": 3, "subscribe": events},
         ]
+        if self.slow:
+            commands += [{"id": number, "subscribe": {"channel": channel}} for number, channel in enumerate(self.fleet.wish.more, 4)]
         self._send("\n".join(json.dumps(command) for command in commands).encode())
 
     def _send(self, payload: bytes) -> None:
@@ -221,7 +225,7 @@ class Dashboard:
         if result is None:
             return
         if message["id"] != 3:  # type: ignore[comparison-overlap]
-            if self.seen is not None:
+            if self.seen is not None and message["id"] == 2:  # type: ignore[comparison-overlap]
                 for one in msgspec.convert(result.get("publications", []), list[WallPub]):
                     self.seen.states(one.data.cameras)
             return

@@ -25,6 +25,7 @@ LIVE_S = 90.0  # seconds in which all dashboards must be there
 ANSWER_S = 60.0
 DEPLOY_S = 120.0  # seconds that a deploy may take beyond the end of the run
 USERS = 20
+MORE = 20  # cameras whose whole states a slow dashboard watches
 
 
 class Dashboards:
@@ -61,13 +62,16 @@ class Dashboards:
 
 
 @contextlib.contextmanager
-def dashboards(running: Stack, scenario: Scenario, site: str, proxy_port: int, folder: Path) -> Iterator[Dashboards]:
+def dashboards(
+    running: Stack, scenario: Scenario, site: str, cameras: Sequence[str], proxy_port: int, folder: Path
+) -> Iterator[Dashboards]:
     """All of them, live; at the end their histories are complete."""
     lean, sdk = scenario.dashboards, scenario.sdk_dashboards if sdk_dashboards.installed() else 0
     through = sum(links.share for links in scenario.links if links.between == "dashboards")
     tokens = [running.viewer_token(f"viewer-{number}") for number in range(USERS)]
     with contextlib.ExitStack() as children:
         made: list[list[Child]] = [[], []]
+        more = [f"camera:{camera}" for camera in cameras[:MORE]]
         for which, (total, target) in enumerate(((lean, dashboard_fleet.watch), (sdk, sdk_dashboards.watch))):
             for number in range(math.ceil(total / PER_PROCESS)):
                 clients = min(PER_PROCESS, total - number * PER_PROCESS)
@@ -77,7 +81,7 @@ def dashboards(running: Stack, scenario: Scenario, site: str, proxy_port: int, f
                 child.pipe.send(
                     FleetWish(
                         running.host, running.port, tokens, site, clients, str(folder / f"{proc}.jsonl"), proc,
-                        round(clients * scenario.slow_share), 0 if which else round(clients * min(1.0, through)), proxy_port,
+                        round(clients * scenario.slow_share), 0 if which else round(clients * min(1.0, through)), proxy_port, more,
                     )
                 )  # fmt: skip
                 made[which].append(child)
