@@ -6,8 +6,8 @@ import msgspec
 class DevicePlan(msgspec.Struct, frozen=True):
     """`proc` names the process and its history, the file `history`. `sockets`: the cameras of each, `ports` where each connects (a hub or a
     fault proxy). `rates`: `scenarios.Schedule`. `client`: by the public edge client instead of raw sockets.
-    `faulty`: numbers of sockets whose links may end without a close frame. `resend_every`: of so many frames one
-    is sent twice."""
+    `faulty`: numbers of sockets whose links may end without a close frame. `resend_every`: after so many
+    frames a device sends its last observations again."""
 
     proc: str
     history: str

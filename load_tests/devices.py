@@ -24,6 +24,7 @@ from load_tests.edge_socket import PER_FRAME, EdgeSocket, observe, observe_head
 from load_tests.recording import Kind, Recorder, digest
 from load_tests.scenarios import Schedule
 
+RESENT = 16  # observations that a device sends again when it is not sure
 PROGRESS_S = 1.0  # seconds between two words about how it goes
 TICK_S = 0.01  # seconds between two looks at what is due
 WELCOME_S = 90.0  # an actor may have to be started first
@@ -196,12 +197,12 @@ class RawGateway:
                 "invoke", "observe", camera=camera.name, session=self.plan.session, seq=first, last=last, sha=digest(items)
             )  # fmt: skip
             camera.sent, camera.top = last, max(last, camera.top)
-            payload = observe(camera.head, first, items)
-            socket.send_payload(payload)
+            socket.send_payload(observe(camera.head, first, items))
             self._frames += 1
             if self.plan.resend_every and self._frames % self.plan.resend_every == 0:  # as a device does that is not sure
-                self.resent += len(items)
-                socket.send_payload(payload)
+                again = max(1, last - RESENT + 1)
+                self.resent += last - again + 1
+                socket.send_payload(observe(camera.head, again, self._pool[again - 1 : last]))
 
     def _acked(self, camera: _Camera, seq: int) -> None:
         if seq > camera.acked:

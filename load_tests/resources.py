@@ -7,7 +7,7 @@ import msgspec
 SHARE = 0.05
 SPARE_OPEN = 8  # files and threads of a kind of process that may come and go
 SPARE_BYTES = 64 * 2**20  # of a kind of process: caches that fill, and what an allocator keeps
-KINDS = ("hub", "camera", "redis")  # memory of the others is not a run's doing: PostgreSQL's is shared buffers as they are touched
+KINDS = ("hub", "camera", "redis")  # the others open and touch what they like: PostgreSQL's backends its tables and shared buffers
 
 
 class Resources(msgspec.Struct, frozen=True):
@@ -24,7 +24,8 @@ def returned(before: Resources, after: Resources) -> list[str]:
     """What has not come back; nothing when all is well."""
     found = [f"{after.held_bytes:.0f} bytes are still held for slow dashboards"] if after.held_bytes else []
     found += [f"{after.slow:.0f} dashboards are still slow"] if after.slow else []
-    found += _beyond(before.opened, after.opened, SPARE_OPEN, "{name}: {after:.0f} open, {before:.0f} before")
+    opened = [{name: count for name, count in values.items() if name.split()[0] in KINDS} for values in (before.opened, after.opened)]
+    found += _beyond(opened[0], opened[1], SPARE_OPEN, "{name}: {after:.0f} open, {before:.0f} before")
     memory = [{kind: values.get(kind, 0) for kind in KINDS} for values in (before.rss, after.rss)]
     found += _beyond(memory[0], memory[1], SPARE_BYTES, "memory of {name}: {after:.0f} bytes, {before:.0f} before")
     return found

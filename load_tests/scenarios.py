@@ -64,9 +64,9 @@ class Links(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`fps`: observations per second and camera before the phases; `per_actor`: cameras in one actor process at most; `objects`: per
     observation; `drivers`: processes that play devices; `client_share`: of the cameras, played by the public edge client instead of raw
-    sockets; `resend_every`: of so many frames raw devices send one twice, 0 for none; `sdk_dashboards`: more dashboards, on the stock SDK;
-    `slow_share`: of the dashboards, slow when an act says so; `budget_p99_s`: what the 99th percentile of the age of what healthy
-    dashboards are shown may be (I10)."""
+    sockets; `resend_every`: after so many frames a raw device sends its last observations again, 0 for never; `sdk_dashboards`: more
+    dashboards, on the stock SDK; `slow_share`: of the dashboards, slow when an act says so; `budget_p99_s`: what the 99th percentile of the
+    age of what healthy dashboards are shown may be (I10)."""
 
     name: str
     what: str = ""

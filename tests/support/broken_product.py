@@ -185,7 +185,7 @@ def shows_old_generations(live_states: Any) -> None:
     """I11: a wall shows the first generation's summary again after it has shown a newer one."""
     kept = live_states.LiveStates.summary
     first: dict[str, bytes] = {}
-    calls = [0]
+    calls: dict[str, int] = {}
 
     def generation(body: bytes) -> int:
         found = re.search(rb'"generation":(\d+)', body)
@@ -196,8 +196,8 @@ def shows_old_generations(live_states: Any) -> None:
         if body is None or not generation(body):
             return body
         old = first.setdefault(camera, body)
-        calls[0] += 1
-        return old if calls[0] % 2 and generation(old) < generation(body) else body
+        calls[camera] = calls.get(camera, 0) + 1
+        return old if calls[camera] % 2 and generation(old) < generation(body) else body
 
     live_states.LiveStates.summary = summary
 
