@@ -35,7 +35,7 @@ def resolve(settings: Settings, data: DataDir, *, dsn: str, url: str, address: s
         postgres=replace(settings.postgres, dsn=settings.postgres.dsn or dsn),
         redis=replace(settings.redis, url=settings.redis.url or url),
         ray=replace(settings.ray, address=settings.ray.address or address, token_file=settings.ray.token_file or ray_token),
-        auth=auth,
+        auth=replace(auth, device_keys_file=_absolute(auth.device_keys_file)),
         registry=replace(settings.registry, scenes_file=_absolute(settings.registry.scenes_file)),
         policy=policy,
         hub=_with_absolute_files(settings.hub),

@@ -4,14 +4,19 @@ import msgspec
 from starlette.requests import HTTPConnection
 
 from hub.peers import CERTIFICATE
+from policy.ports import Principal
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What a device shows of itself: its token, its certificate (DER; the chain was verified when the connection was made), its address."""
+    """What a device shows of itself: its token, its certificate (DER; the chain was verified when the connection was made), its address.
+
+    `signer`: whose signature of the request held; then the token is not looked at.
+    """
 
     token: str | None
     certificate: bytes | None
     address: str
+    signer: Principal | None = None
 
 
 def shown_by(connection: HTTPConnection) -> Shown:

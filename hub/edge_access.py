@@ -12,6 +12,8 @@ from hub.limiter import place
 from policy import certificates, questions
 from policy.auditor import Auditor
 from policy.certificates import DeviceCertificate
+from policy.device_keys import DeviceKeys
+from policy.http_signatures import Headers, SignatureVerifier, Signed
 from policy.ports import Decision, Principal
 from policy.tokens import claimed_subject
 
@@ -31,6 +33,7 @@ class EdgeAccess:
         self._context = context
         self._auditor = Auditor(context.stores.audit_log, context.settings.policy.key_file)
         self._places: OrderedDict[str, tuple[float, _Place]] = OrderedDict()
+        self._signatures = SignatureVerifier(DeviceKeys(context.settings.auth.device_keys_file), context.now_s)
 
     def principal(self, shown: Shown) -> Principal:
         """Who shows this: a device, or a service that policy lets ingest by its role.
@@ -39,20 +42,33 @@ class EdgeAccess:
         one and the same device.
         """
         certificate = self._certificate(shown)
-        if shown.token:
-            principal = self._context.verifier.verify(shown.token, typ=("edge", "service"), now_s=self._context.now_s())
+        if shown.signer is not None or shown.token:
+            principal = shown.signer or self._context.verifier.verify(shown.token, typ=("edge", "service"), now_s=self._context.now_s())
             if certificate is not None:
                 if principal.sub != certificate.device:
-                    raise Unauthorized("the client certificate is another device's than the token")
+                    raise Unauthorized("the client certificate is another device's than the token or signature")
+                self._require(principal)
                 ends_s = min(principal.exp, certificate.ends_s)
                 principal = msgspec.structs.replace(principal, certificate=certificate.fingerprint, exp=ends_s)
         elif certificate is not None:
             principal = certificate.principal()
         else:
             raise Unauthorized("an edge token is missing", hint="Send it as 'Authorization: Bearer …', or in the hello's token field.")
-        if self._context.revoked(principal):
-            raise Unauthorized("the token or certificate was revoked")
+        self._require(principal)
         return principal
+
+    def signed(self, method: str, path: str, headers: Headers, shown: Shown) -> tuple[Shown, Signed]:
+        """The same with who signed the request. Raises Unauthorized for a signature that does not hold."""
+        found = self._signatures.verify(method, path, headers)
+        return msgspec.structs.replace(shown, signer=found.principal), found
+
+    async def failed(self, shown: Shown, claimed: str) -> None:
+        """Count a failure. Raises TooMany for one too many."""
+        await self._context.limiter.failed(place(shown.address), claimed)
+
+    def _require(self, principal: Principal) -> None:
+        if self._context.revoked(principal):
+            raise Unauthorized("the token, key or certificate was revoked")
 
     async def identify(self, shown: Shown) -> Principal:
         """The same, with failures of its address counted. Raises also TooMany, for one too many of them."""
@@ -61,7 +77,7 @@ class EdgeAccess:
         except Expired:
             raise
         except Unauthorized:
-            await self._context.limiter.failed(place(shown.address), claimed_subject(shown.token))
+            await self.failed(shown, claimed_subject(shown.token))
             raise
 
     def _certificate(self, shown: Shown) -> DeviceCertificate | None:

@@ -6,12 +6,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from actors.core.errors import BadInput, EyrieError, TooMany, Unavailable
+from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized, Unavailable
 from actors.core.identifiers import require_id
 from hub.credentials import shown_by
 from hub.edge_node import EdgeNode
 from hub.edge_socket import serve_edge
 from hub.ingest import MAX_BODY_BYTES, Ingest, WrongSeq
+from policy.http_signatures import claimed_key, is_signed
 
 MSGPACK_TYPES = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
 
@@ -37,7 +38,15 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
     if node.stopping:
         raise Unavailable("this hub stops", retry_after_s=1.0)
     camera = require_id(request.path_params["camera"], "camera")
-    principal = await node.access.identify(shown_by(request))
+    shown, signature = shown_by(request), None
+    headers = request.scope["headers"]
+    if is_signed(headers):
+        try:
+            shown, signature = node.access.signed(request.method, request.scope["raw_path"].decode("ascii"), headers, shown)
+        except Unauthorized:
+            await node.access.failed(shown, claimed_key(headers))
+            raise
+    principal = await node.access.identify(shown)
     await node.context.limiter.take(("device_posts", principal.sub))
     await node.access.admit(principal, camera)
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -48,6 +57,8 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise BadInput(f"a body has at most {MAX_BODY_BYTES} bytes", hint="Post fewer observations at once.")
+    if signature is not None:
+        signature.require_body(bytes(body))
     ingest.sweep()
     answer = await ingest.post(camera, bytes(body), packed=kind != "application/json")
     return Response(msgspec.json.encode(answer), media_type="application/json")

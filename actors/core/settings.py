@@ -85,7 +85,7 @@ class AuthSettings(_Section, frozen=True):
     `jwks_unknown_kid_s`) holds the public keys of the issuer. While neither can be read the last good keys hold for `jwks_keep_s`, then
     every token is refused. `signing_key_file`: a private key of `eyrie keys`, for those who also make tokens here.
     `device_certificates`: with ``accept`` a device's certificate must name the subject of its token, or takes its place; with ``require``
-    nobody sends observations without one.
+    nobody sends observations without one. `device_keys_file`: keys of `eyrie keys device`, by which HTTP ingest may be signed.
     """
 
     issuer: str = "eyrie"
@@ -99,6 +99,7 @@ class AuthSettings(_Section, frozen=True):
     jwks_keep_s: Seconds = 3600.0
     signing_key_file: str = ""
     leeway_s: Seconds = 30.0
+    device_keys_file: str = ""
     device_certificates: Literal["off", "accept", "require"] = "off"
     user_lifetime_s: Seconds = 3600.0
     edge_lifetime_s: Seconds = 86_400.0

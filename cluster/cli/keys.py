@@ -1,4 +1,4 @@
-"""``eyrie keys``: key pairs that sign tokens, instead of the shared secret of the embedded default."""
+"""``eyrie keys``: key pairs that sign tokens, instead of the shared secret of the embedded default; keys by which devices sign requests."""
 
 import argparse
 import time
@@ -7,9 +7,10 @@ from typing import Any
 
 from cluster.cli import console
 from cluster.cli.options import add_settings_options, data_dir
-from policy import key_pairs
+from policy import device_keys, key_pairs
 from policy.keys import ALGORITHMS
 
+DEVICES = "devices.json"
 DAY_S = 86_400.0  # the longest an edge token lives by default: after that no token of the old key is left
 
 EXAMPLES = """examples:
@@ -17,6 +18,9 @@ EXAMPLES = """examples:
   eyrie keys rotate --overlap-s 86400   a new pair; the old public key stays a day
   eyrie keys list
   eyrie keys retire 3f0c…               refuse the tokens of an old key now
+  eyrie keys device gate-box --camera gate-1   a key by which a device signs its HTTP requests
+  eyrie keys devices
+  eyrie keys drop 91ab…                 refuse a device's key now
 """
 
 
@@ -29,6 +33,7 @@ def add_parser(commands: Any) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="action")
     for name, text in (
         ("make", "make the first pair"), ("rotate", "make the next pair"), ("list", "list the public keys"), ("retire", "take a key away"),
+        ("device", "make a key for a device's requests"), ("devices", "list the keys of devices"), ("drop", "take a device's key away"),
     ):  # fmt: skip
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         add_settings_options(action)
@@ -40,13 +45,20 @@ def add_parser(commands: Any) -> None:
             action.add_argument(
                 "--overlap-s", type=float, default=DAY_S, metavar="S", help="seconds the old key stays good (default a day)"
             )
-        elif name == "retire":
+        elif name in ("retire", "drop"):
             action.add_argument("kid", help="the key's id")
+        elif name == "device":
+            action.add_argument("device", help="its name: what a revocation of its subject names")
+            action.add_argument("--camera", action="append", required=True, help="a camera it may send, and no other (may repeat)")
+            action.add_argument("--site", action="append", default=[], help="only while the camera is at this site (may repeat)")
+            action.add_argument("--algorithm", choices=device_keys.ALGORITHMS, default="ed25519", help="default ed25519")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it, and tell which key signs."""
     folder = Path(arguments.folder) if arguments.folder else data_dir(arguments).path / "keys"
+    if arguments.action in ("device", "devices", "drop"):
+        return _devices(folder / DEVICES, arguments)
     if arguments.action == "make":
         key_pairs.make(folder, arguments.algorithm)
     elif arguments.action == "rotate":
@@ -54,6 +66,30 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.action == "retire":
         key_pairs.retire(folder, arguments.kid)
     _tell(folder, arguments)
+    return console.OK
+
+
+def _devices(path: Path, arguments: argparse.Namespace) -> int:
+    """The keys of devices: `path` is for the hubs, the file that is made beside it for the device."""
+    if arguments.action == "device":
+        handed = device_keys.make(path, arguments.device, arguments.camera, algorithm=arguments.algorithm, sites=arguments.site)
+        if arguments.json:
+            console.emit({"device_keys_file": str(path), "key_file": str(handed)})
+            return console.OK
+        console.say(f"{handed} is the key of {arguments.device}: give it to the device, then delete it here", style="green")
+        console.say(f'\n[auth]\ndevice_keys_file = "{path}"')
+        return console.OK
+    if arguments.action == "drop":
+        device_keys.drop(path, arguments.kid)
+    keys = device_keys.read(path)
+    if arguments.json:
+        shown = [(key.keyid, key.device, key.algorithm, list(key.cameras), list(key.sites), key.fingerprint) for key in keys]
+        console.emit(
+            {"keys": [dict(zip(("keyid", "device", "algorithm", "cameras", "sites", "fingerprint"), row, strict=True)) for row in shown]}
+        )
+    else:
+        rows = [(key.keyid, key.device, key.algorithm, " ".join(key.cameras), " ".join(key.sites), key.fingerprint[:16]) for key in keys]
+        console.table(f"{len(rows)} keys of devices", ("keyid", "device", "algorithm", "cameras", "sites", "SHA-256"), rows)
     return console.OK
 
 
