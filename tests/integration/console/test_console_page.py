@@ -54,7 +54,7 @@ def test_a_camera_is_drawn_and_its_events_come_in(hub: FakeConsoleHub, opened: O
     assert errors == []
 
 
-def test_a_label_is_text_and_never_code(hub: FakeConsoleHub, opened: Opened) -> None:
+def test_check_19_a_label_is_text_and_never_code(hub: FakeConsoleHub, opened: Opened) -> None:
     page, errors = opened
     page.goto(f"{hub.url}#token={TOKEN}")
     expect(page.locator("[data-camera=cam-8] .chips")).to_contain_text(HOSTILE)

@@ -46,7 +46,7 @@ async def test_bad_tokens_close_and_expired_ones_may_be_renewed(tmp_path: Path) 
         assert await refused_with(hub, hub.token()) == 4013
 
 
-async def test_a_token_that_runs_out_closes_after_the_grace_and_refresh_prevents_it(tmp_path: Path) -> None:
+async def test_check_09_a_token_that_runs_out_closes_after_the_grace_and_refresh_prevents_it(tmp_path: Path) -> None:
     settings = HubSettings(port=0, expired_grace_s=0.2)
     async with (
         running_hub(tmp_path, hub=settings) as hub,
@@ -77,7 +77,7 @@ async def test_policy_is_asked_for_every_channel_and_unknown_cameras_are_not_tol
             }  # fmt: skip
 
 
-async def test_a_changed_policy_reaches_open_sockets(tmp_path: Path) -> None:
+async def test_check_27_a_changed_policy_reaches_open_sockets(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub, hub.dashboard() as dash:
         await hub.register("cam-1")
         await hub.show("cam-1", 1, tracks=[{"id": "1", "label": "car", "sub_label": "KA 1"}])

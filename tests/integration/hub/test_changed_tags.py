@@ -24,7 +24,7 @@ async def unsubscribed(dash: Dash) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("channel", ["camera:cam-1", "events:camera:cam-1"])
-async def test_27_who_may_not_watch_it_any_more_is_unsubscribed(tmp_path: Path, channel: str) -> None:
+async def test_check_27_who_may_not_watch_it_any_more_is_unsubscribed(tmp_path: Path, channel: str) -> None:
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1", "cam-2")
         async with hub.dashboard() as dash:
@@ -39,7 +39,7 @@ async def test_27_who_may_not_watch_it_any_more_is_unsubscribed(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("channel", ["site:north", "fleet"])
-async def test_27_a_wall_loses_and_gains_it(tmp_path: Path, channel: str) -> None:
+async def test_check_27_a_wall_loses_and_gains_it(tmp_path: Path, channel: str) -> None:
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1", "cam-2")
         await hub.show("cam-1", 1)
@@ -54,7 +54,7 @@ async def test_27_a_wall_loses_and_gains_it(tmp_path: Path, channel: str) -> Non
                         break
 
 
-async def test_27_a_new_camera_with_a_tag_is_not_shown(tmp_path: Path) -> None:
+async def test_check_27_a_new_camera_with_a_tag_is_not_shown(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1")
         async with hub.dashboard() as dash:

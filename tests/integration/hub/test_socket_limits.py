@@ -88,7 +88,7 @@ async def ping_pong(hub: TestHub) -> None:
         assert (await dash.ask("ping"))["ping"] == {}
 
 
-async def test_an_empty_subprotocol_header_is_tolerated_and_a_known_one_chosen(tmp_path: Path) -> None:
+async def test_check_20_an_empty_subprotocol_header_is_tolerated_and_a_known_one_chosen(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub:
         async with raw(hub) as client:
             answer = await client.handshake("Sec-WebSocket-Protocol: ")

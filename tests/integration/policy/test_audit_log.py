@@ -63,7 +63,7 @@ async def test_what_was_written_is_sound_also_by_many_at_once(stores: Stores) ->
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_every_alteration_is_found(stores: Stores, change: str) -> None:
+async def test_check_64_every_alteration_is_found(stores: Stores, change: str) -> None:
     kept = await fill(stores)
     assert (await proof(stores, kept)).sound
     await stores.database.fetch(change)
@@ -75,7 +75,7 @@ async def test_every_alteration_is_found(stores: Stores, change: str) -> None:
         await stores.database.fetch("INSERT INTO audit_head (number, hash, seal) VALUES (0, '', '') ON CONFLICT DO NOTHING")
 
 
-async def test_an_older_end_that_was_sealed_once_is_found_by_a_checkpoint_kept_elsewhere(stores: Stores) -> None:
+async def test_check_64_an_older_end_that_was_sealed_once_is_found_by_a_checkpoint_kept_elsewhere(stores: Stores) -> None:
     await fill(stores, 3)
     old = (await stores.database.fetch("SELECT number, hash, seal FROM audit_head"))[0]
     kept = await fill(stores, 2)

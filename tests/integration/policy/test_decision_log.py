@@ -47,7 +47,7 @@ async def in_force(stores: Stores) -> str:
     return current.revision
 
 
-async def test_29_the_log_holds_revision_rule_hash_and_masked_input(stores: Stores, servers: Servers, tmp_path: Path) -> None:
+async def test_check_29_the_log_holds_revision_rule_hash_and_masked_input(stores: Stores, servers: Servers, tmp_path: Path) -> None:
     path = tmp_path / "policy.secret"
     key = ensure_secret(path)
     await revisions.keep_default(stores.revisions, key, SOURCES)

@@ -18,7 +18,7 @@ def test_all_keys_of_a_site_share_its_hash_tag() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a}b", "A", "a b", "a\n", "*"])
-def test_no_key_is_made_of_an_invalid_id(name: str) -> None:
+def test_check_24_no_key_is_made_of_an_invalid_id(name: str) -> None:
     with pytest.raises(InvalidId):
         keys.fences(name)
     with pytest.raises(InvalidId):
