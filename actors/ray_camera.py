@@ -12,11 +12,14 @@ from typing import Any
 
 import ray
 
+from actors.actor_metrics import collect
 from actors.camera_actor import CameraActor
 from actors.core.errors import Conflict, Unavailable
 from actors.ray_calls import answer, find, kill, whereabouts
+from storage.data_dir import of
 from storage.process_inspection import inspect
 from storage.process_log import log_to_file
+from storage.process_metrics import ProcessMetrics
 from storage.settings_files import node_settings
 from storage.stores import open_stores
 
@@ -37,6 +40,7 @@ class RayCamera:
         self._actor: CameraActor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
+        self._copying: asyncio.Task[None] | None = None
 
     async def open(self) -> dict[str, Any]:
         """Open the stores and begin to work; where it runs. Again is harmless. Raises Unavailable, ConfigError."""
@@ -48,6 +52,7 @@ class RayCamera:
             actor = CameraActor(self._name, stores, settings.camera, capacity=self._capacity, written_off=self._written_off)
             actor.start()
             self._actor = actor
+            self._copying = asyncio.create_task(ProcessMetrics(of(settings), lambda: collect(actor)).run(), name="process-metrics")
         return whereabouts()
 
     async def adopt(self, cameras: list[str]) -> dict[str, str]:

@@ -24,6 +24,7 @@ import msgspec
 
 from actors.core.errors import EyrieError, StartError
 from actors.core.settings import Settings
+from cluster.node_metrics import MetricsServer
 from cluster.ray_head import RayHead
 from cluster.ray_start import environment
 from cluster.setup import apply_registry_file, prepare_stores, resolve
@@ -62,6 +63,7 @@ class Launcher:
         self._slots = slots
         self._simulate = simulate and settings.simulate.cameras > 0
         self.data: DataDir = of(settings)
+        self.metrics = MetricsServer(self.data, settings.metrics)
         self.resolved = settings
         self.ready: dict[str, Any] = {}
         self._postgres: EmbeddedPostgres | None = None
@@ -82,6 +84,7 @@ class Launcher:
         outlived = settings.ray.address and settings.hub.port
         port = settings.hub.port if outlived else free_port(settings.hub.host, settings.hub.port)
         settings = self._settings = msgspec.structs.replace(settings, hub=msgspec.structs.replace(settings.hub, port=port))
+        self.metrics.start()
         if not settings.ray.address:
             self._ray = RayHead(data, cameras=self._slots, settings=settings.ray)
             self._ray.spawn()
@@ -156,6 +159,7 @@ class Launcher:
             if server is not None:
                 with self._report.step(f"stopping {name}"):
                     server.stop()
+        self.metrics.stop()
         with contextlib.suppress(FileNotFoundError):
             self.data.settings_file.unlink()
         return durable

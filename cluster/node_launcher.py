@@ -19,6 +19,7 @@ from actors.core.errors import EyrieError, StartError
 from actors.core.settings import Settings
 from cluster import joining
 from cluster.launcher import CAMERA_SLOTS, CHECK_S, MAX_RESTARTS, RESTART_WINDOW_S, Reporter
+from cluster.node_metrics import MetricsServer
 from cluster.ray_node import RayNode
 from cluster.ray_start import environment
 from storage.cluster_ports import NewOperation, Operation
@@ -49,6 +50,7 @@ class NodeLauncher:
         self._ray = msgspec.structs.replace(settings.ray, token_file=token)
         self._node: RayNode | None = None
         self._joined: deque[float] = deque(maxlen=MAX_RESTARTS)
+        self.metrics = MetricsServer(self.data, settings.metrics)
         self.resolved = settings
 
     @property
@@ -66,6 +68,7 @@ class NodeLauncher:
                 f"the cluster's token is not at {self._ray.token_file}",
                 hint=f"Copy the folder keys/ of the head's data directory to {self.data.keys}.",
             )
+        self.metrics.start()
         with self._report.step("settings of the cluster"):
             self._read_settings()
         with self._report.step("Ray"):
@@ -93,6 +96,7 @@ class NodeLauncher:
         if self._node is not None:
             with self._report.step("stopping Ray"):
                 self._node.stop()
+        self.metrics.stop()
         with contextlib.suppress(FileNotFoundError):
             self.data.settings_file.unlink()
         return empty

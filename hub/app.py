@@ -3,6 +3,7 @@
 The dashboard socket is not a route here: `hub.socket_protocol` takes it before any ASGI application runs.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,9 +24,12 @@ from hub.server_api import ServerApi
 from hub.web_guard import WebGuard
 from storage.ports import Broker, EventStore
 
+NODE_PATH = "/metrics/node"  # all processes of the machine, merged
+
 
 def create_app(
-    node: Node, *, broker: Broker, events: EventStore, health: HealthCheck, metrics: Metrics, private_port: Callable[[], int],
+    node: Node, *, broker: Broker, events: EventStore, health: HealthCheck, metrics: Metrics, node_metrics: Callable[[], bytes],
+    private_port: Callable[[], int],
     edge_routes: Sequence[BaseRoute] = (), static: Path = static_files.FOLDER, release: str = "development",
 ) -> WebGuard:  # fmt: skip
     """The app of one hub. `edge_routes` are those of `hub.edge_routes`. Metrics are shown on the private port alone: they tell what a
@@ -40,7 +44,8 @@ def create_app(
     async def scrape(request: Request) -> Response:
         if request.scope["server"][1] != private_port():
             return problem(NotFound("metrics are not shown here", hint="Scrape the hub's private port; `eyrie status` names it."))
-        return Response(metrics.text(), media_type=CONTENT_TYPE)
+        merged = request.scope["path"] == NODE_PATH
+        return Response(await asyncio.to_thread(node_metrics) if merged else metrics.text(), media_type=CONTENT_TYPE)
 
     async def unknown(request: Request) -> Response:
         return problem(NotFound(f"there is nothing at {request.url.path[:200]}", hint="REST lives under /v1; see the documentation."))
@@ -50,6 +55,7 @@ def create_app(
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/metrics", scrape),
+            Route(NODE_PATH, scrape),
             *schema_routes.routes(release),
             *openapi_routes.routes(rest_table.openapi(release)),
             *edge_routes,

@@ -31,9 +31,10 @@ from hub.server import HubServer
 from hub.tls import server_context
 from policy.auditor import Auditor
 from policy.revocations import Revocations
-from storage import process_load
+from storage import data_dir, process_load
 from storage.fleet_ports import HubRecord
 from storage.ports import Broker
+from storage.process_metrics import NodeMetrics
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Hub:
         self.partitions = PartitionWatch(stores.events)
         self.canary = Canary(self.node, broker, context.hub_name)
         self.health = HealthCheck(self.node, instance, [policy_current, self.canary.late], [self.partitions.note])
-        metrics = Metrics(self.node, self._gauges)
+        self.metrics = Metrics(self.node, self._gauges)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
         registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access, auditor)
         self.app = create_app(
@@ -84,7 +85,8 @@ class Hub:
             broker=broker,
             events=stores.events,
             health=self.health,
-            metrics=metrics,
+            metrics=self.metrics,
+            node_metrics=NodeMetrics(data_dir.of(settings)).text,
             private_port=lambda: self.private_port,
             edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(context, self.access, auditor)],
             release=_version(),

@@ -18,7 +18,9 @@ from policy.gate import Call, Gate
 from policy.key_watch import KeyWatch
 from policy.tokens import Verifier, longest_life_s
 from policy.watch import PolicyWatch
+from storage.data_dir import of
 from storage.fleet_ports import PolicyMarks
+from storage.process_metrics import ProcessMetrics
 from storage.redis_broker import RedisBroker
 from storage.redis_buckets import RedisBuckets
 from storage.redis_channels import RedisChannels
@@ -47,6 +49,8 @@ class HubActor:
         self._buckets: RedisBuckets | None = None
         self._watching: asyncio.Task[None] | None = None
         self._keys: KeyWatch | None = None
+        self._copy: ProcessMetrics | None = None
+        self._copying: asyncio.Task[None] | None = None
 
     async def open(self) -> HubStatus:
         """Serve. Raises Unavailable, ConfigError, StartError; what was opened until then is closed again."""
@@ -81,6 +85,8 @@ class HubActor:
         self._watching = asyncio.create_task(watch.run(), name="policy-watch")
         self._keys.start()
         await hub.start()
+        self._copy = ProcessMetrics(of(settings), hub.metrics.collect)
+        self._copying = asyncio.create_task(self._copy.run(), name="process-metrics")
         return hub.status()
 
     async def _open_plain(self) -> ChannelDesk | None:
@@ -110,9 +116,12 @@ class HubActor:
         tidy = True
         if self._hub is not None and self._hub.port:
             await self._hub.stop(grace_s)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        for task in (self._watching, self._copying):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        if self._copy is not None:
+            self._copy.close()
         if self._keys is not None:
             await self._keys.stop()
         if self._gate is not None:

@@ -96,6 +96,10 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._registry.register(NodeCollector(node, extra))
 
+    def collect(self) -> Iterable[Metric]:
+        """Every metric as it is now."""
+        return self._registry.collect()
+
     def text(self) -> bytes:
         """The exposition in the text format."""
         return generate_latest(self._registry)

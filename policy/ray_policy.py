@@ -18,8 +18,10 @@ import ray.exceptions
 from actors.core.errors import Conflict, EyrieError, Unavailable
 from policy.policy_actor import PolicyActor
 from storage import process_load
+from storage.data_dir import of
 from storage.process_inspection import inspect
 from storage.process_log import log_to_file
+from storage.process_metrics import Metric, ProcessMetrics, families
 from storage.settings_files import node_settings
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,9 @@ PROBE_S = 1.0  # seconds between two looks at a policy actor
 STUCK_S = 5.0  # seconds an engine may get no further before it is killed
 
 
+ABOUT = {"replicas": "Policy replicas.", "calls": "Calls for decisions; each asks several questions."}
+
+
 class RayPolicy:
     """The actor class. The constructor does no I/O (one that raises is final in Ray); `open` does."""
 
@@ -36,6 +41,7 @@ class RayPolicy:
         self._settings_path = settings_path
         self._name = name
         self._actor: PolicyActor | None = None
+        self._calls = 0
 
     def open(self) -> str:
         """Load settings and policies; the revision. Again is harmless. Raises ConfigError, Unavailable."""
@@ -43,6 +49,7 @@ class RayPolicy:
             settings = node_settings(self._settings_path)
             log_to_file(settings, self._name)
             self._actor = PolicyActor.from_settings(settings, name=self._name)
+            ProcessMetrics(of(settings), self._collect).run_in_thread()
         return self._actor.revision
 
     def ping(self) -> bool:
@@ -57,7 +64,12 @@ class RayPolicy:
         """:meth:`policy.policy_actor.PolicyActor.decide`. Raises Unavailable before `open`."""
         if self._actor is None:
             raise Unavailable("the policy actor is not open yet")
+        self._calls += 1
         return self._actor.decide(questions)
+
+    def _collect(self) -> list[Metric]:
+        gauges, counters = {"replicas": 1.0}, {"calls": float(self._calls)}
+        return families("eyrie_policy", counters=counters, gauges=gauges, about=ABOUT)
 
     @ray.method(concurrency_group="control")
     def inspect(self, what: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -257,6 +257,13 @@ class SimulateSettings(_Section, frozen=True):
     seed: int = 1
 
 
+class MetricsSettings(_Section, frozen=True):
+    """Where a node's launcher serves the merged metrics of its processes. `port` 0: any free one; it is told at the start."""
+
+    host: str = "127.0.0.1"
+    port: Port = 0
+
+
 class LogSettings(_Section, frozen=True):
     """`format` ``text`` for people, ``json`` for collectors: one line each either way."""
 
@@ -282,6 +289,7 @@ class Settings(_Section, frozen=True):
     limits: LimitsSettings = LimitsSettings()
     cluster: ClusterSettings = ClusterSettings()
     simulate: SimulateSettings = SimulateSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
 

@@ -98,7 +98,8 @@ def _run_node(arguments: argparse.Namespace, settings: Settings, reporter: "_Rep
         try:
             launcher.start()
             if arguments.json:
-                console.emit({"ready": True, "node": launcher.node_id, "address": arguments.address, "data_dir": str(launcher.data.path)})
+                ready = {"node": launcher.node_id, "address": arguments.address, "data_dir": str(launcher.data.path)}
+                console.emit({"ready": True, **ready, "metrics": launcher.metrics.url})
             console.note(f"joined {arguments.address} as node {launcher.node_id}; Ctrl-C moves away what runs here, then leaves")
             with reporter.following(launcher.data.logs / "eyrie.log"):
                 asked = launcher.watch(signals.stopped.is_set)
@@ -140,12 +141,13 @@ def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace,
     url = f"http{secure}://{host}:{port}/"
     if arguments.json:
         ready = {"url": url, "token": token, "first_publication_s": took, "data_dir": str(launcher.data.path)}
-        console.emit({"ready": True, **ready, "ray_address": launcher.resolved.ray.address})
+        console.emit({"ready": True, **ready, "ray_address": launcher.resolved.ray.address, "metrics": launcher.metrics.url})
         return
     console.say()
     console.say(f"console   {url}#token={token}", style="bold green")
     console.say(f"token     {token}")
     console.say(f"data      {launcher.data.path}")
+    console.say(f"metrics   {launcher.metrics.url}")
     if settings.ray.host:
         console.say(f"join      eyrie up --address {launcher.resolved.ray.address}    (after copying {launcher.data.keys} there)")
     if took is not None:

@@ -1,0 +1,38 @@
+"""The metrics of a process of camera actors. No camera's name is a label."""
+
+from typing import Any, Protocol
+
+from storage.process_metrics import Metric, families
+
+ABOUT = {
+    "processes": "Processes of camera actors.",
+    "cameras": "Cameras hosted.",
+    "waiting": "Observations that wait for their turn.",
+    "loop_age_seconds": "Since the working loop last turned.",
+    "commit_age_seconds": "Since the commit under way began, 0 without one.",
+    "commits": "Commits to PostgreSQL.",
+    "rows": "Cameras' rows that commits moved forward.",
+    "observations": "Observations committed.",
+    "events": "Events stored.",
+    "not_moved": "Rows that a commit did not move: duplicates, and writes that were fenced.",
+    "unknown": "Commits whose outcome had to be read back.",
+    "renewals": "Generations renewed after an unknown outcome.",
+}
+
+
+class Described(Protocol):
+    """What is asked of the process."""
+
+    def describe(self) -> dict[str, Any]:
+        """See `actors.camera_actor.CameraActor`."""
+
+
+def collect(actor: Described) -> list[Metric]:
+    """As it is now."""
+    told = actor.describe()
+    gauges = {
+        "processes": 1.0, "cameras": told["cameras"], "waiting": told["waiting"], "loop_age_seconds": told["loop_age_s"],
+        "commit_age_seconds": told["commit_age_s"],
+    }  # fmt: skip
+    counters = {name: count for name, count in told["counts"].items() if name in ABOUT}
+    return families("eyrie_actor", counters=counters, gauges=gauges, about=ABOUT)
