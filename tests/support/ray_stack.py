@@ -130,8 +130,8 @@ def stack(**sections: Mapping[str, Any]) -> Iterator[Stack]:
                 cluster=ClusterSettings(**sections.get("cluster", {})),
             )
             write_resolved(data.settings_file, settings)
-            migrate = "import asyncio, sys; from storage.migrations import migrate; from storage.settings_files import read_resolved; asyncio.run(migrate(read_resolved(sys.argv[1])))"  # noqa: E501
-            subprocess.run([sys.executable, "-c", migrate, str(data.settings_file)], check=True, cwd=ROOT)
+            prepare = "import sys; from cluster.setup import prepare_stores; from storage.settings_files import read_resolved; prepare_stores(read_resolved(sys.argv[1]))"  # noqa: E501
+            subprocess.run([sys.executable, "-c", prepare, str(data.settings_file)], check=True, cwd=ROOT)
             began = time.monotonic()
             with (folder / "driver.err").open("wb") as errors:
                 driver = subprocess.Popen(

@@ -13,7 +13,9 @@ from tests.support.hub import running_hub
 
 DOCUMENT = rest_table.openapi("1.2.3")
 # What is no REST: files, documents, and the protocols that have descriptions of their own.
-ELSEWHERE = re.compile(r"/(metrics(/node)?|asyncapi\.json|openapi\.json|docs(\.css)?|schemas.*|connection/.*|emulation|v1/edge|v1/\{rest:path\})?")
+ELSEWHERE = re.compile(
+    r"/(metrics(/node)?|asyncapi\.json|openapi\.json|docs(\.css)?|schemas.*|connection/.*|emulation|v1/edge|v1/\{rest:path\})?"
+)
 
 
 def routes_of(routes: list[BaseRoute]) -> set[tuple[str, str]]:
