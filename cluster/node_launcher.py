@@ -6,6 +6,7 @@ was away. Stopping drains the node first: what runs here is moved, in the order 
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from storage.data_dir import DataDir, of
 from storage.settings_files import write_resolved
 from storage.stores import open_stores
 
+REACH_S = 5.0  # seconds that a connection to the head may take
 FETCH_S = 30.0  # seconds the head may take to tell its settings
 BETWEEN_TRIES_S = (1.0, 2.0, 4.0, 8.0)  # seconds between two tries to join, the last one again and again
 DRAIN_S = 60.0  # seconds that moving everything away may take
@@ -102,10 +104,16 @@ class NodeLauncher:
         return empty
 
     def _read_settings(self) -> None:
-        asked = subprocess.run(
-            [sys.executable, "-m", "cluster.ray_settings", self._address], env=environment(Path(self._ray.token_file)),
-            capture_output=True, timeout=FETCH_S, check=False,
-        )  # fmt: skip
+        reach(self._address)
+        try:
+            asked = subprocess.run(
+                [sys.executable, "-m", "cluster.ray_settings", self._address], env=environment(Path(self._ray.token_file)),
+                capture_output=True, timeout=FETCH_S, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise StartError(
+                f"the Ray head at {self._address} did not tell the cluster's settings within {FETCH_S:g} s", hint="Is it a Ray head?"
+            ) from error
         if asked.returncode:
             lines = asked.stderr.decode(errors="replace").strip().splitlines()
             raise StartError(
@@ -142,7 +150,7 @@ class NodeLauncher:
             try:
                 self._read_settings()
                 self._join()
-            except (EyrieError, subprocess.TimeoutExpired) as error:
+            except EyrieError as error:
                 self._node.stop()
                 if tries == 0:
                     self._report.note(f"the cluster cannot be joined now, trying on: {error}")
@@ -167,6 +175,17 @@ class NodeLauncher:
         if ended.state != "done":
             self._report.note(f"it was not drained: {ended.detail or ended.state}")
         return ended.state == "done"
+
+
+def reach(address: str) -> None:
+    """Raises StartError when nobody listens at `address` (``host:port``): Ray itself would try for a minute."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+    except (OSError, ValueError) as error:
+        raise StartError(
+            f"nobody answers at {address}: {error}", hint="Give the address that `eyrie up` printed on the head, as HOST:PORT."
+        ) from error
 
 
 async def drain(settings: Settings, node: str) -> Operation:
