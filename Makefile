@@ -56,6 +56,9 @@ NATS_VERSION := v2.15.2
 CENTRIFUGO_VERSION := v6.9.1
 BENCHES := $(sort $(patsubst load_tests/bench_%.py,%,$(wildcard load_tests/bench_*.py)))
 
+# As many processes as cores share the tests out, in the groups of tests/conftest.py.
+SHARED := --numprocesses auto --dist loadgroup --cov --cov-report term:skip-covered
+
 test: lint types tests ## every check and test but `prove`; at most 15 minutes on 2 cores
 
 lint: install-dev ## formatter, linter, import contracts
@@ -67,9 +70,7 @@ types: install-dev ## strict types of code and tests
 	$(BIN)/mypy
 
 tests: install-dev console ## the tests with their coverage
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
-	$(BIN)/coverage report
+	$(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 prove: install-dev console ## everything that the product promises to show, however long it takes
 	$(BIN)/python -m pytest -m prove --timeout 3600 $(ARGS)
