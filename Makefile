@@ -56,8 +56,8 @@ NATS_VERSION := v2.15.2
 CENTRIFUGO_VERSION := v6.9.1
 BENCHES := $(sort $(patsubst load_tests/bench_%.py,%,$(wildcard load_tests/bench_*.py)))
 
-# As many processes as cores share the tests out, in the groups of tests/conftest.py.
-SHARED := --numprocesses auto --dist loadgroup --cov --cov-report term:skip-covered
+# As many processes as cores share the tests out, as tests/conftest.py says.
+SHARED := --numprocesses auto --dist loadscope --no-loadscope-reorder --cov --cov-report term:skip-covered
 
 test: lint types tests ## every check and test but `prove`; at most 15 minutes on 2 cores
 

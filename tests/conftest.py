@@ -1,27 +1,32 @@
 """What every test run shares: which tests run beside each other, and skips that must not pass unseen in continuous integration."""
 
 import os
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = Path(__file__).parent
-WHOLE_MACHINE = ("acceptance", "integration/cluster")  # they start whole stacks: one after the other
+WHOLE_MACHINE = ("tests/acceptance/", "tests/integration/cluster/")  # they start whole stacks: one after the other
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that drive a browser or start Ray get more time than the common limit, unless they name their own.
-
-    With several test processes, those that start whole stacks are one group, and otherwise each file is one: its fixtures start once.
-    """
+    """Tests that drive a browser or start Ray get more time than the common limit, unless they name their own."""
     for item in items:
-        place = item.path.relative_to(TESTS).as_posix()
-        group = "whole-machine" if place.startswith(WHOLE_MACHINE) else place
-        item.add_marker(pytest.mark.xdist_group(group))
         slow = any(item.get_closest_marker(name) for name in ("browser", "ray"))
         if slow and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(300))
+
+
+class ByMachineAndFile(LoadScopeScheduling):  # type: ignore[misc]
+    """What several test processes share out: each file as a whole, so that its fixtures start once, and all whole stacks to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "whole machine" if nodeid.startswith(WHOLE_MACHINE) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """See pytest-xdist. Its own groups do nothing with pytest 9.2, whose ids of tests cannot be written to."""
+    return ByMachineAndFile(config, log)
 
 
 @pytest.hookimpl(trylast=True)
