@@ -33,7 +33,7 @@ svg .mark{stroke:var(--soft);stroke-dasharray:4 3}svg .mark-word{fill:var(--ink)
 .key{margin-right:16px;white-space:nowrap;display:inline-block}.key svg{width:30px;height:10px;display:inline-block;vertical-align:middle}
 details{margin-top:6px}summary{cursor:pointer;color:var(--soft)}code{overflow-wrap:anywhere}pre{overflow-x:auto;margin:4px 0}
 .green{color:var(--good);font-weight:600}.red{color:var(--bad);font-weight:600}.grey{color:var(--soft)}
-@media(max-width:600px){main{padding:12px}svg text{font-size:16px}}
+@media(max-width:600px){main{padding:12px}svg text{font-size:19px}}
 """ + "".join(f".l{number}{{stroke:var(--l{number})}}" for number in range(7))  # fmt: skip
 
 
