@@ -40,3 +40,39 @@ def test_every_dependency_has_its_line() -> None:
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     pins = project["dependencies"] + project["optional-dependencies"]["dev"]
     assert [pin for pin in pins if re.split(r"[\[=]", pin)[0] not in text] == []
+
+
+SECURITY_CHECKS = {*range(1, 23), *range(24, 35), 36, 38, 46, 54, 63, 64}
+BAD_INPUTS = {*range(85, 122)}
+ROW = re.compile(r"^\| (\d+)(?:–(\d+))? \| [^|]+ \| (`tests/[^|]+`) \|$", re.MULTILINE)
+
+
+def security_rows() -> dict[tuple[int, int], set[str]]:
+    """(first, last number) → tests, of the table in docs/security.md."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    return {(int(first), int(last or first)): set(re.findall(r"`([^`]+)`", named)) for first, last, named in ROW.findall(text)}
+
+
+def named_in(path: Path) -> set[str]:
+    return set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_security_check_has_its_row_and_tests_that_exist() -> None:
+    rows = security_rows()
+    assert {number for first, last in rows for number in range(first, last + 1)} >= SECURITY_CHECKS | BAD_INPUTS
+    missing = []
+    for named in set().union(*rows.values()):
+        file, _, test = named.partition("::")
+        if not (ROOT / file).is_file() or test not in named_in(ROOT / file):
+            missing.append(named)
+    assert missing == []
+
+
+def test_every_security_check_names_its_tests_and_only_them() -> None:
+    rows = {first: named for (first, last), named in security_rows().items() if first == last}
+    there: dict[int, set[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for test in named_in(path):
+            if (found := re.match(r"test_check_(\d\d)_", test)) is not None:
+                there.setdefault(int(found[1]), set()).add(f"{path.relative_to(ROOT).as_posix()}::{test}")
+    assert {number: rows.get(number) for number in there} == there
