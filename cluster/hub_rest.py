@@ -1,4 +1,4 @@
-"""A hub's REST for commands: blocking, one connection per request, errors of the family out of problem details."""
+"""REST of a hub or of the cluster for commands: blocking, one connection per request, errors of the family out of problem details."""
 
 import http.client
 import ssl
@@ -6,13 +6,25 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from actors.core.errors import BadInput, Conflict, EyrieError, Forbidden, NotFound, StaleTag, TooMany, Unauthorized, Unavailable
+from actors.core.errors import (
+    BadInput,
+    Conflict,
+    EyrieError,
+    Forbidden,
+    KeyReused,
+    NotFound,
+    StaleTag,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+)  # fmt: skip
 
 TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 _ERRORS: dict[int, type[EyrieError]] = {
-    400: BadInput, 401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 412: StaleTag, 429: TooMany, 503: Unavailable,
+    400: BadInput, 401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 412: StaleTag,
+    422: KeyReused, 429: TooMany, 503: Unavailable,
 }  # fmt: skip
 
 
@@ -29,15 +41,19 @@ class _Problem(msgspec.Struct):
 
 
 class HubRest:
-    """`url` is ``http://host:port`` (or https); `token` a user's; `tls` says whom to trust (None: as the system does)."""
+    """`url` is ``http://host:port`` (or https); `token` a user's; `tls` says whom to trust (None: as the system does).
 
-    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None) -> None:
+    `who` is what messages call the other side.
+    """
+
+    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None, *, who: str = "the hub") -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{url} is no address of a hub", hint="Write it like http://127.0.0.1:8000.")
         self._parts = parts
         self._token = token
         self._tls = tls
+        self._who = who
 
     def get(self, path: str) -> Answer | None:
         """Read; None for 404. Raises the family's errors."""
@@ -46,20 +62,27 @@ class HubRest:
         except NotFound:
             return None
 
-    def send(self, method: str, path: str, body: object = None, *, etag: str = "") -> Answer:
-        """One request; `body` is sent as JSON, `etag` as If-Match. Raises the family's errors, Unavailable when there is no answer."""
+    def send(
+        self, method: str, path: str, body: object = None, *, etag: str = "", key: str = "", timeout_s: float = TIMEOUT_S
+    ) -> Answer:  # fmt: skip
+        """One request; `body` is sent as JSON, `etag` as If-Match, `key` as Idempotency-Key.
+
+        Raises the family's errors, Unavailable when there is no answer.
+        """
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if etag:
             headers["If-Match"] = etag
+        if key:
+            headers["Idempotency-Key"] = key
         content = None
         if body is not None:
             content = msgspec.json.encode(body)
             headers["Content-Type"] = "application/json"
         host, port = str(self._parts.hostname), self._parts.port
         connection = (
-            http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._tls)
+            http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._tls)
             if self._parts.scheme == "https"
-            else http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+            else http.client.HTTPConnection(host, port, timeout=timeout_s)
         )
         try:
             connection.request(method, self._parts.path.rstrip("/") + path, content, headers)
@@ -67,7 +90,7 @@ class HubRest:
             found = response.read(MAX_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(
-                f"the hub at {self._parts.netloc} does not answer: {error}", hint="Does it run? `eyrie status` tells."
+                f"{self._who} at {self._parts.netloc} does not answer: {error}", hint="Does it run? `eyrie status` tells."
             ) from error
         finally:
             connection.close()

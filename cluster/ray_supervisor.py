@@ -17,10 +17,13 @@ from actors.core.errors import Unavailable
 from actors.ray_calls import answer, find, kill
 from actors.ray_directory import SUPERVISOR
 from cluster import ray_cluster
+from cluster.api.host import ApiHost
 from cluster.partition_keeper import PartitionKeeper, PostgresPartitions
+from cluster.ray_inspection import RayInspector
 from cluster.ray_machine import RayMachine
 from cluster.ray_nodes import HEAD
 from cluster.supervisor import Supervisor
+from policy.ray_policy import PolicyCaller
 from storage.process_log import log_to_file
 from storage.settings_files import node_settings, read_resolved
 from storage.stores import open_stores
@@ -39,6 +42,7 @@ class RaySupervisor:
         self._supervisor: Supervisor | None = None
         self._opening: asyncio.Lock | None = None
         self._keeper: PartitionKeeper | None = None
+        self._api: ApiHost | None = None
 
     async def open(self) -> str:
         """Begin to supervise; again is harmless. Raises Unavailable, ConfigError."""
@@ -52,7 +56,12 @@ class RaySupervisor:
     async def status(self) -> dict[str, Any]:
         """:meth:`Supervisor.status`."""
         supervisor = await self._opened()
-        return supervisor.status() | ({"partitions": self._keeper.status()} if self._keeper is not None else {})
+        status = supervisor.status()
+        if self._keeper is not None:
+            status["partitions"] = self._keeper.status()
+        if self._api is not None:
+            status["api"] = self._api.status()
+        return status
 
     async def ensure(self, cameras: list[str], doubted: list[str]) -> dict[str, str]:
         """:meth:`Supervisor.ensure`."""
@@ -62,6 +71,8 @@ class RaySupervisor:
         """:meth:`Supervisor.stop`."""
         if self._supervisor is None:
             return True
+        if self._api is not None:
+            await self._api.stop()
         if self._keeper is not None:
             await self._keeper.stop()
         return await self._supervisor.stop(grace_s)
@@ -83,6 +94,13 @@ class RaySupervisor:
                 self._supervisor = supervisor
                 self._keeper = PartitionKeeper(PostgresPartitions(stores.database), settings.events)
                 self._keeper.start()
+                caller = PolicyCaller(
+                    settings.policy.replicas, namespace=settings.ray.namespace, timeout_s=settings.policy.decide_timeout_s
+                )  # fmt: skip
+                self._api = ApiHost(
+                    settings, stores, supervisor, policy=caller, inspector=RayInspector(settings.ray.namespace), room=machine
+                )  # fmt: skip
+                self._api.start()
         return self._supervisor
 
 

@@ -129,6 +129,8 @@ class Access:
         return wishes.narrowed(view, wish, channel, records), (again if until is None else min(until, again)) if wish.tags else until
 
     async def _decision(self, use: Use, principal: Principal, channel: Channel) -> Decision:
+        if channel.scope == "cluster":
+            return await self._require(questions.on_system("cluster.read", principal, "cluster"))
         record = await self._cameras.camera(channel.target) if channel.scope == "camera" else None
         if record is not None:
             question = questions.on_channel(use, principal, channel.scope, channel.target, site=record.site, tags=record.tags)

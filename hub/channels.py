@@ -5,6 +5,7 @@ site:<id>, fleet     wall     summaries that changed, per tick
 events:camera:<id>   events   durable, epoch and offset of the camera
 events:site:<id>     events   durable, epoch and offset of the site's Redis stream
 events:fleet         events   as they come, no history
+cluster:operations   live     what the cluster is being changed to, and how far it is
 #<user>              personal notices to one user, subscribed by the server
 """
 
@@ -18,7 +19,7 @@ from actors.core.identifiers import is_id
 from actors.core.settings import ChannelKind, ChannelsSettings
 
 Lane = Literal["live", "wall", "events", "personal", "plain"]
-Scope = Literal["camera", "site", "fleet", "user"]
+Scope = Literal["camera", "site", "fleet", "user", "cluster"]
 
 MAX_NAME = 255  # characters, as in Centrifugo
 
@@ -59,6 +60,9 @@ CAMERA_EVENTS = Namespace("events", "camera", history=True)
 SITE_EVENTS = Namespace("events", "site", history=True)
 FLEET_EVENTS = Namespace("events", "fleet", recover=False)
 PERSONAL = Namespace("personal", "user", recover=False)
+OPERATIONS = Namespace("live", "cluster")
+
+CLUSTER_OPERATIONS = "cluster:operations"
 
 
 def parse(name: str) -> Channel:
@@ -69,6 +73,8 @@ def parse(name: str) -> Channel:
         return Channel(name, FLEET, "")
     if name == "events:fleet":
         return Channel(name, FLEET_EVENTS, "")
+    if name == CLUSTER_OPERATIONS:
+        return Channel(name, OPERATIONS, "")
     if name.startswith("#") and len(name) > 1:
         return Channel(name, PERSONAL, name[1:])
     head, _, target = name.rpartition(":")

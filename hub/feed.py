@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 PAGE = 500  # events read at once when a hole is filled
 MAX_PAGES = 4
 TOP = 2**62  # an offset beyond every stream: asks for the position only
+NO_OPERATIONS = b'{"operations":[]}'
 MAX_REPAIRS = 64  # reads under way at once; more cameras wait for the next heartbeat
 
 
@@ -53,6 +54,7 @@ class Feed:
         self._events = events
         self._fanout = fanout
         self._topics = topics
+        self.operations: tuple[bytes, int] = (NO_OPERATIONS, 0)  # of the cluster, and a number that grows with every change
         self._repairs: dict[str, asyncio.Task[None]] = {}
         self.evict = _nobody
 
@@ -69,6 +71,8 @@ class Feed:
             self._heartbeat(publication)
         elif publication.kind == "event":
             self._event(publication)
+        elif publication.kind == "operations":
+            self.take_operations(publication.body)
 
     def _state(self, p: Publication) -> None:
         now = time.monotonic()
@@ -103,6 +107,17 @@ class Feed:
             return
         for item in outcome:
             self._pass_site(p.site, item)
+
+    def take_operations(self, body: bytes) -> None:
+        """The cluster's operations, published or read back; the latest wins."""
+        body = body or NO_OPERATIONS
+        shown, number = self.operations
+        if body == shown:
+            return
+        self.operations = (body, number + 1)
+        topic = self._topics.get(channels.CLUSTER_OPERATIONS)
+        if topic is not None:
+            topic.show(self._fanout, time.monotonic())
 
     # events
 
@@ -276,6 +291,11 @@ class Feed:
 
     async def compare(self) -> None:
         """After a notice: read the top of every watched site's stream and fill what is missing; heartbeats do the rest for states."""
+        if channels.CLUSTER_OPERATIONS in self._topics:
+            try:
+                self.take_operations(await self._broker.operations())
+            except EyrieError as error:
+                log.warning("the cluster's operations cannot be read now: %s", error)
         for site, stream in list(self.sites.items()):
             try:
                 epoch, top, _ = await self._broker.history(site, None, stream.offset, 1)

@@ -49,6 +49,10 @@ class Interest:
                 await self._broker.watch([], [(site, camera)])
                 self._cameras.add((site, camera))
 
+    async def operations(self) -> None:
+        """Watch the cluster's operations, for as long as this hub lives: few messages, and none without a change. Raises Unavailable."""
+        await self._broker.watch_operations()
+
     async def keep(self, sites: Iterable[str], cameras: Iterable[tuple[str, str]]) -> list[str]:
         """Give up everything else; the sites given up."""
         async with self._lock:

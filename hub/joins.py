@@ -51,6 +51,8 @@ class Joins:
         return result
 
     async def _join(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+        if channel.scope == "cluster":
+            return await self._operations(dashboard, channel, request, view)
         if channel.lane == "live":
             return await self._camera(dashboard, channel, request, view)
         if channel.lane == "wall":
@@ -103,6 +105,19 @@ class Joins:
             return state(body, view), known.state_version
 
         return render
+
+    # the cluster
+
+    async def _operations(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+        topic = self._topic(channel, "", lambda view: self._feed.operations)
+        await self._interest.operations()
+        self._feed.take_operations(await self._broker.operations())
+        self._enter(dashboard, topic, view)
+        body, number = self._feed.operations
+        return SubscribeResult(
+            recoverable=True, positioned=True, epoch=self._boot, offset=number, was_recovering=request.recover, recovered=request.recover,
+            publications=[Publication(data=Raw(body), offset=number)],
+        )  # fmt: skip
 
     # walls
 

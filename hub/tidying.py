@@ -20,7 +20,7 @@ async def tidy(
     for name, topic in list(topics.items()):
         if topic.idle_since is not None and now - topic.idle_since > LINGER_S and not topic.groups and not topic.joining:
             del topics[name]
-            if topic.channel.lane == "live":
+            if topic.channel.scope == "camera" and topic.channel.lane == "live":
                 feed.live.forget_states(topic.channel.target)
     sites = {topic.site for topic in topics.values() if topic.site} | polls.sites(now)
     if "fleet" in topics or "events:fleet" in topics:
@@ -31,6 +31,8 @@ async def tidy(
         except EyrieError as error:
             log.info("the fleet's sites cannot be read now: %s", error)
             return
-    watched = {(topic.site, topic.channel.target) for topic in topics.values() if topic.channel.lane == "live"}
+    watched = {
+        (topic.site, topic.channel.target) for topic in topics.values() if topic.channel.scope == "camera" and topic.channel.lane == "live"
+    }
     for site in await interest.keep(sites, watched):
         feed.forget_site(site)

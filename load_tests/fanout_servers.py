@@ -336,6 +336,12 @@ class _Silence:
     async def unwatch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
         return
 
+    async def watch_operations(self) -> None:
+        return
+
+    async def operations(self) -> bytes:
+        return b""
+
     async def echo(self, name: str, body: bytes) -> None:
         return
 

@@ -66,6 +66,25 @@ class HubStore(Protocol):
         """Forget one."""
 
 
+class ApiRecord(msgspec.Struct, frozen=True):
+    """Where the cluster API listens. `age_s`: seconds since it said so, set when read; it does every few seconds."""
+
+    host: str
+    port: int
+    pid: int = 0
+    age_s: float = 0.0
+
+
+class ApiStore(Protocol):
+    """Where `eyrie cluster` finds the API of this deployment."""
+
+    async def put(self, record: ApiRecord) -> None:
+        """In place of what was there."""
+
+    async def find(self) -> ApiRecord | None:
+        """What was put last; None: nothing ever was."""
+
+
 class Revocation(msgspec.Struct, frozen=True):
     """What no longer holds. `kind` ``jti``: one token; ``subject``: all of it issued before `before_s`; ``certificate``: that SHA-256.
 

@@ -211,7 +211,8 @@ class LiveSummary(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Publication(msgspec.Struct, frozen=True, array_like=True):
-    """What a hub receives from Redis. `kind`: ``state``, ``event``, ``summaries``, ``heartbeat``, ``notice``, ``canary``.
+    """What a hub receives from Redis. `kind`: ``state``, ``event``, ``summaries``, ``heartbeat``, ``notice``, ``canary``,
+    ``operations`` (of the cluster: JSON in `body`).
 
     `entries` is set for summaries and heartbeats; the rest for state and event. `stream_epoch`/`stream_offset` are the position in the
     site's Redis stream (events only).
@@ -248,6 +249,9 @@ class Publisher(Protocol):
         (`CameraStore.ownership`, then `published_marks`) before going on. A state not newer than the one shown is dropped silently.
         Every call may be repeated whole after an UnknownOutcome.
         """
+
+    async def show_operations(self, body: bytes) -> None:
+        """Show the cluster's operations, in place of those shown before. The supervisor alone calls this."""
 
     async def fences(self, cameras: Sequence[tuple[str, str]]) -> dict[str, int]:
         """(site, camera) → the fence, where Redis has one."""
@@ -290,6 +294,12 @@ class Broker(Protocol):
 
         Raises Unavailable or UnknownOutcome.
         """
+
+    async def watch_operations(self) -> None:
+        """Subscribe to the cluster's operations, for good. Idempotent; returns and raises as :meth:`watch` does."""
+
+    async def operations(self) -> bytes:
+        """Those shown last, as JSON; empty where none were."""
 
     async def state(self, site: str, camera: str) -> LiveState | None:
         """The last published state."""

@@ -1,7 +1,7 @@
-"""Heartbeats of actor processes and hubs in PostgreSQL: `storage.fleet_ports.ActorStore` and `HubStore`."""
+"""Heartbeats of actor processes, hubs and the cluster API in PostgreSQL: `storage.fleet_ports.ActorStore`, `HubStore`, `ApiStore`."""
 
 from actors.core.times import to_us
-from storage.fleet_ports import ActorRecord, HubRecord
+from storage.fleet_ports import ActorRecord, ApiRecord, HubRecord
 from storage.postgres_pool import Database
 from storage.statements import sql
 
@@ -56,3 +56,20 @@ class PostgresHubStore:
     async def remove(self, name: str) -> None:
         """See the port."""
         await self._database.fetch(self._sql["remove_hub"], name, writing=True)
+
+
+class PostgresApiStore:
+    """`storage.fleet_ports.ApiStore` over one :class:`Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = sql("fleet")
+
+    async def put(self, record: ApiRecord) -> None:
+        """See the port."""
+        await self._database.fetch(self._sql["put_api"], record.host, record.port, record.pid, writing=True)
+
+    async def find(self) -> ApiRecord | None:
+        """See the port."""
+        rows = await self._database.fetch(self._sql["find_api"])
+        return ApiRecord(**rows[0]) if rows else None

@@ -29,6 +29,7 @@ PING_S = 0.5  # between pings on the listening connection
 MAX_BACKOFF_S = 1.0
 CHANNELS_PER_COMMAND = 256
 _CANARY = "*"  # in the place of a camera; no id looks like it
+_OPERATIONS = "+"  # likewise
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +78,13 @@ class RedisBroker:
 
     async def watch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
         """See the port."""
-        wishes = _channels(sites, cameras)
+        await self._follow(_channels(sites, cameras))
+
+    async def watch_operations(self) -> None:
+        """See the port."""
+        await self._follow({keys.OPERATIONS.encode(): (keys.CLUSTER, _OPERATIONS)})
+
+    async def _follow(self, wishes: dict[bytes, tuple[str, str | None]]) -> None:
         new = [channel for channel in wishes if channel not in self._wanted]
         self._wanted.update(wishes)
         try:
@@ -107,6 +114,12 @@ class RedisBroker:
         """See the port."""
         [heard] = await run(self._link, [("PUBLISH", keys.canary_channel(name), keys.encode_canary(name, body))], writing=True)
         return int(heard) > 0
+
+    async def operations(self) -> bytes:
+        """See the port."""
+        payload = (await run(self._link, [("GET", keys.OPERATIONS)], writing=False))[0]
+        found = self._decode([payload] if payload else [])
+        return found[0].body if found else b""
 
     async def state(self, site: str, camera: str) -> LiveState | None:
         """See the port."""
@@ -238,6 +251,8 @@ def fits(publication: Publication, site: str, camera: str | None) -> bool:
         return False
     if camera == _CANARY:
         return publication.kind == "canary"
+    if camera == _OPERATIONS:
+        return publication.kind == "operations"
     if camera is None:
         return publication.kind in ("event", "summaries", "heartbeat")
     return publication.kind == "state" and publication.camera == camera

@@ -12,6 +12,7 @@ All keys of a site share the hash tag ``{site}``, so that its scripts run on one
     eyrie:{site}:wall              channel summaries, heartbeats and events of the site
     eyrie:{site}:live:<camera>     channel states
     eyrie:canary:<hub>             channel what a hub sends to itself
+    eyrie:cluster:operations       string and channel  the cluster's operations (JSON)
     eyrie:limit:<name>             hash    tokens, at (microseconds since 1970): a bucket of `hub.limiter`
 
 A payload is the MessagePack of `storage.ports.Publication` as an array. Of events the script alone knows the site offset, of summaries and
@@ -31,6 +32,10 @@ _summaries = msgspec.msgpack.Decoder(LiveSummary)
 
 _FIXARRAY = 0x90  # MessagePack: an array of up to 15 elements is 0x90 + length
 _FIELDS = len(Publication.__struct_fields__)
+
+
+OPERATIONS = "eyrie:cluster:operations"  # where the cluster's operations lie, and the channel that they come by
+CLUSTER = "cluster"  # in the place of a site in such a publication
 
 
 def _base(site: str) -> str:
@@ -100,6 +105,11 @@ def bucket(name: str) -> str:
 def encode_canary(name: str, body: bytes) -> bytes:
     """The payload of a canary; its `site` is the hub."""
     return _encoder.encode(Publication("canary", name, body=body))
+
+
+def encode_operations(body: bytes) -> bytes:
+    """The payload of the cluster's operations."""
+    return _encoder.encode(Publication("operations", CLUSTER, body=body))
 
 
 def encode_state(state: LiveState) -> bytes:

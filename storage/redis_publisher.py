@@ -39,6 +39,11 @@ class RedisPublisher:
         if refused := _names(await run(self._link, calls, writing=True)):
             raise Fenced(f"a newer generation publishes {', '.join(sorted(refused))}")
 
+    async def show_operations(self, body: bytes) -> None:
+        """See the port."""
+        payload = keys.encode_operations(body)
+        await run(self._link, [("SET", keys.OPERATIONS, payload), ("PUBLISH", keys.OPERATIONS, payload)], writing=True)
+
     async def fences(self, cameras: Sequence[tuple[str, str]]) -> dict[str, int]:
         """See the port."""
         found = await self._read_fields(cameras, keys.fences, lambda camera: camera)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from actors.core.settings import Settings
 from storage.audit_ports import AuditLog
 from storage.cluster_ports import ClusterStore
-from storage.fleet_ports import ActorStore, HubStore, PolicyStore
+from storage.fleet_ports import ActorStore, ApiStore, HubStore, PolicyStore
 from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
 from storage.postgres_audit_log import PostgresAuditLog
@@ -15,7 +15,7 @@ from storage.postgres_cluster import PostgresClusterStore
 from storage.postgres_dead_letters import PostgresDeadLetterStore
 from storage.postgres_decisions import PostgresDecisionStore, PostgresShadowStore
 from storage.postgres_events import PostgresEventStore
-from storage.postgres_fleet import PostgresActorStore, PostgresHubStore
+from storage.postgres_fleet import PostgresActorStore, PostgresApiStore, PostgresHubStore
 from storage.postgres_policy import PostgresPolicyStore
 from storage.postgres_pool import Database
 from storage.postgres_registry import PostgresRegistry
@@ -34,6 +34,7 @@ class Stores:
     dead_letters: DeadLetterStore
     actors: ActorStore
     hubs: HubStore
+    api: ApiStore
     policy: PolicyStore
     revisions: RevisionStore
     decisions: DecisionStore
@@ -72,6 +73,7 @@ async def open_stores(settings: Settings, *, name: str = "", connections: int = 
         dead_letters=PostgresDeadLetterStore(database),
         actors=PostgresActorStore(database),
         hubs=PostgresHubStore(database),
+        api=PostgresApiStore(database),
         policy=PostgresPolicyStore(database),
         revisions=PostgresRevisionStore(database),
         decisions=PostgresDecisionStore(database),

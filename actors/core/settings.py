@@ -236,7 +236,7 @@ class ClusterSettings(_Section, frozen=True):
 
     A camera that is offline and without a link for `passivate_after_s` leaves its actor until its edge comes again; 0: never.
     `api_host`, `api_port`: where the cluster API listens, on the supervisor's machine; port 0 lets the system choose, `eyrie cluster` finds
-    it either way.
+    it either way. Anywhere but on loopback it needs the hub's certificate (`hub.tls_cert_file`).
     """
 
     api_host: str = "127.0.0.1"

@@ -1,8 +1,10 @@
 """The cluster API on its own port, under the same bounded protocols as a hub. No websocket is taken here."""
 
+import ssl
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from actors.core.errors import ConfigError
 from actors.core.settings import Settings
 from cluster.api.app import create_app
 from cluster.api.desk import Desk
@@ -11,6 +13,7 @@ from hub.dashboard import Dashboard
 from hub.listeners import open_alone
 from hub.server import HubServer
 from hub.socket_protocol import HubWebSocket, Refusal
+from hub.tls import is_loopback, server_context
 
 
 class _Shut:
@@ -29,11 +32,12 @@ class ApiServer:
     """`port` is what was bound once it has started."""
 
     def __init__(self, settings: Settings, desk: Desk, access: Access, *, deadline_s: float | None = None) -> None:
+        """Raises ConfigError where others could listen to plain text."""
         self.desk = desk
         self._cluster = settings.cluster
         options = {} if deadline_s is None else {"deadline_s": deadline_s}
         self.app = create_app(desk, access, release=release(), **options)
-        self._server = HubServer(self.app, _Shut(), settings.hub)
+        self._server = HubServer(self.app, _Shut(), settings.hub, tls=tls_of(settings))
         self.port = 0
 
     async def start(self) -> None:
@@ -45,6 +49,19 @@ class ApiServer:
     async def stop(self) -> None:
         """Take no more, wait a bounded time for what is under way."""
         await self._server.stop()
+
+
+def tls_of(settings: Settings) -> ssl.SSLContext | None:
+    """The hub's certificate serves the API too where it is not on loopback. Raises ConfigError where there is none."""
+    host = settings.cluster.api_host
+    if is_loopback(host) or settings.hub.insecure:
+        return None
+    if not settings.hub.tls_cert_file:
+        raise ConfigError(
+            f"cluster.api_host {host or 'everywhere'} is open to others, and nothing there is encrypted",
+            hint="Keep it on 127.0.0.1, or set hub.tls_cert_file and hub.tls_key_file: the API uses them too.",
+        )
+    return server_context(settings.hub)
 
 
 def release() -> str:

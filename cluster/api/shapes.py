@@ -34,7 +34,7 @@ class Placement(Input, frozen=True):
     """Where a camera shall be: `alone` in a process of its own, on `node`; neither: wherever there is room."""
 
     alone: bool = False
-    node: NodeId | Literal[""] = ""
+    node: Annotated[str, msgspec.Meta(pattern=r"\A([a-z0-9][a-z0-9_.-]{0,127})?\Z")] = ""
     reason: Reason = ""
 
 

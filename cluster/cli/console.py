@@ -17,6 +17,7 @@ from rich.text import Text
 from actors.core.errors import EyrieError
 from actors.core.logs import one_line
 
+WIDE = 400  # columns of a table where no terminal says how many there are: a pipe wraps nothing
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes
 
 
@@ -26,7 +27,7 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-_out = _Console(soft_wrap=True, highlight=False, markup=False)
+_out = _Console(width=None if sys.stdout.isatty() else WIDE, soft_wrap=True, highlight=False, markup=False)
 _err = _Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 

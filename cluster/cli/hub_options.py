@@ -17,7 +17,7 @@ from storage.settings_files import read_resolved
 
 EDGE_PATH = "/v1/edge"
 DASHBOARD_PATH = "/connection/websocket"
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
 
 
 def add_hub_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def websocket_url(arguments: argparse.Namespace, path: str) -> str:
     if arguments.url:
         return complete(arguments.url, path)
     hub = settings(arguments).hub
-    return f"{'wss' if hub.tls_cert_file else 'ws'}://{_EVERYWHERE.get(hub.host, hub.host)}:{hub.port}{path}"
+    return f"{'wss' if hub.tls_cert_file else 'ws'}://{EVERYWHERE.get(hub.host, hub.host)}:{hub.port}{path}"
 
 
 def http_url(arguments: argparse.Namespace) -> str:
@@ -78,7 +78,7 @@ def pinned(certificate_file: str) -> ssl.SSLContext | None:
 
 
 def _own_names(host: str) -> set[str]:
-    return {host, _EVERYWHERE.get(host, host).strip("[]"), "127.0.0.1", "::1", "localhost"}
+    return {host, EVERYWHERE.get(host, host).strip("[]"), "127.0.0.1", "::1", "localhost"}
 
 
 def complete(url: str, path: str) -> str:

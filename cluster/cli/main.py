@@ -13,11 +13,27 @@ from actors.core.errors import BadInput, ConfigError, EyrieError
 from cluster.cli import console
 
 # Sub-commands in the order of the help; each is the module of the same name, with an underscore for its hyphen.
-COMMANDS = ("up", "status", "config", "token", "keys", "certs", "registry", "replay", "simulate", "tail", "dead-letters", "audit", "policy")
+COMMANDS = (
+    "up",
+    "status",
+    "cluster",
+    "config",
+    "token",
+    "keys",
+    "certs",
+    "registry",
+    "replay",
+    "simulate",
+    "tail",
+    "dead-letters",
+    "audit",
+    "policy",
+)
 
 EXAMPLES = """examples:
   eyrie up                                    start everything with a simulated site, until Ctrl-C
   eyrie status                                what runs
+  eyrie cluster status                        nodes, hubs and actors, and how to change them
   eyrie tail camera:demo-1                    one camera's state as it comes
   eyrie replay garage.jsonl --format deepstream --speed max
   eyrie token --role viewer --site demo       a development token

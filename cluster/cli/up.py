@@ -123,6 +123,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     changed = {**msgspec.to_builtins(settings)}
     changed["hub"] = {**changed["hub"], **hub}
     changed["simulate"] = {**changed["simulate"], **simulate}
+    if arguments.port == 0:  # one of several instances on this machine: the cluster API takes a free port too
+        changed["cluster"] = {**changed["cluster"], "api_port": 0}
     return build(changed)
 
 

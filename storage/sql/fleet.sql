@@ -20,3 +20,10 @@ SELECT name, host, port, private_port, pid, started, extract(epoch FROM now() - 
 
 -- name: remove_hub
 DELETE FROM hubs WHERE name = $1;
+
+-- name: put_api
+INSERT INTO cluster_api (host, port, pid) VALUES ($1, $2, $3)
+ON CONFLICT (one) DO UPDATE SET host = $1, port = $2, pid = $3, heard = now();
+
+-- name: find_api
+SELECT host, port, pid, extract(epoch FROM now() - heard)::float8 AS age_s FROM cluster_api;

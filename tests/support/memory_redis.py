@@ -34,6 +34,7 @@ class MemoryRedis:
     sites: dict[str, Site] = field(default_factory=dict)
     brokers: list["MemoryBroker"] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
+    operations: bytes = b""
 
     def site(self, name: str) -> Site:
         """The site, made when it is not there."""
@@ -42,6 +43,7 @@ class MemoryRedis:
     def lose(self) -> None:
         """Everything is gone, and every connection was cut."""
         self.sites.clear()
+        self.operations = b""
         for broker in self.brokers:
             broker.cut()
 
@@ -60,7 +62,7 @@ class MemoryRedis:
 
 
 class MemoryPublisher:
-    """`storage.ports.Publisher`. Operations: raise_fences, fences, publish, published_marks, set_marks."""
+    """`storage.ports.Publisher`. Operations: raise_fences, fences, publish, published_marks, set_marks, show_operations."""
 
     def __init__(self, server: MemoryRedis) -> None:
         self.server = server
@@ -75,6 +77,16 @@ class MemoryPublisher:
                 raise Fenced(f"a newer generation publishes {refused}")
 
         await self.faults.run("raise_fences", act)
+
+    async def show_operations(self, body: bytes) -> None:
+        """See the port."""
+
+        def act() -> None:
+            self.server.operations = body
+            for broker in self.server.brokers:
+                broker.receive(Publication("operations", "cluster", body=body))
+
+        await self.faults.run("show_operations", act)
 
     async def fences(self, cameras: Sequence[tuple[str, str]]) -> dict[str, int]:
         """See the port."""
@@ -180,7 +192,7 @@ class MemoryPublisher:
 
 
 class MemoryBroker:
-    """`storage.ports.Broker`. Operations: watch, unwatch, state, summaries, history."""
+    """`storage.ports.Broker`. Operations: watch, unwatch, state, summaries, history, operations."""
 
     def __init__(self, server: MemoryRedis, inbox: Inbox | None = None) -> None:
         self.server = server
@@ -188,6 +200,7 @@ class MemoryBroker:
         self.inbox = Inbox() if inbox is None else inbox
         self.sites: set[str] = set()
         self.cameras: set[tuple[str, str]] = set()
+        self.operating = False
         self.connected = True
         self.name = ""  # which this broker echoes under
         server.brokers.append(self)
@@ -195,7 +208,9 @@ class MemoryBroker:
     def receive(self, publication: Publication) -> None:
         """What the server sends."""
         wanted = (
-            (publication.site, publication.camera) in self.cameras if publication.kind == "state" else publication.site in self.sites
+            self.operating if publication.kind == "operations"
+            else (publication.site, publication.camera) in self.cameras if publication.kind == "state"
+            else publication.site in self.sites
         )  # fmt: skip
         if wanted and self.connected:
             self.inbox.put(publication, len(publication.body))
@@ -227,6 +242,17 @@ class MemoryBroker:
         if not self.connected:
             raise Unavailable("not connected")
         await self.faults.run("watch", lambda: None)
+
+    async def watch_operations(self) -> None:
+        """See the port."""
+        self.operating = True
+        if not self.connected:
+            raise Unavailable("not connected")
+        await self.faults.run("watch", lambda: None)
+
+    async def operations(self) -> bytes:
+        """See the port."""
+        return await self.faults.run("operations", lambda: self.server.operations)
 
     async def unwatch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
         """See the port."""

@@ -127,7 +127,7 @@ def stack(**sections: Mapping[str, Any]) -> Iterator[Stack]:
                 policy=PolicySettings(key_file=str(seal)),
                 camera=CameraSettings(**sections.get("camera", {})),
                 hub=HubSettings(**{"port": free_port(), **sections.get("hub", {})}),
-                cluster=ClusterSettings(**sections.get("cluster", {})),
+                cluster=ClusterSettings(**{"api_port": 0, **sections.get("cluster", {})}),
             )
             write_resolved(data.settings_file, settings)
             prepare = "import sys; from cluster.setup import prepare_stores; from storage.settings_files import read_resolved; prepare_stores(read_resolved(sys.argv[1]))"  # noqa: E501

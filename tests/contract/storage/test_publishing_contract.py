@@ -67,6 +67,18 @@ async def test_a_lower_generation_is_refused_in_every_lane(contract: Contract) -
     assert [e.camera for e in await contract.broker.summaries("site")] == ["cam-2"]
 
 
+async def test_operations_of_the_cluster_reach_who_watches_them_and_the_last_ones_are_kept(contract: Contract) -> None:
+    assert await contract.broker.operations() == b""
+    await contract.publisher.show_operations(b"[1]")
+    await contract.broker.watch_operations()
+    await contract.broker.watch_operations()
+    assert await contract.broker.operations() == b"[1]"
+    await contract.publisher.show_operations(b"[2]")
+    (seen,) = await received(contract, 1)
+    assert (seen.kind, seen.body) == ("operations", b"[2]")
+    assert await contract.broker.operations() == b"[2]"
+
+
 async def test_fences_only_rise(contract: Contract) -> None:
     await contract.publisher.raise_fences([("site", "cam-1", 5)])
     await contract.publisher.raise_fences([("site", "cam-1", 5)])

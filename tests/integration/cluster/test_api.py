@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from actors.core.errors import StartError
-from actors.core.settings import ClusterSettings
+from actors.core.errors import ConfigError, StartError
+from actors.core.settings import ClusterSettings, Settings
 from cluster.api import table
 from cluster.api.app import ACTIONS, handlers_of
+from cluster.api.server import tls_of
 from hub.listeners import open_alone
 from storage.cluster_ports import Decision, NewOperation
 from tests.support.api_fuzz import Known, fuzz, in_thread
@@ -197,6 +198,12 @@ async def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
             open_alone("127.0.0.1", api.server.port, setting="cluster.api_port")
         assert "EYRIE_CLUSTER_API_PORT" in told_so.value.next_step
         assert ClusterSettings().api_host == "127.0.0.1"
+
+
+def test_the_api_is_not_offered_to_others_in_plain_text() -> None:
+    with pytest.raises(ConfigError, match="nothing there is encrypted"):
+        tls_of(Settings(cluster=ClusterSettings(api_host="0.0.0.0")))
+    assert tls_of(Settings()) is None
 
 
 async def test_the_document_tells_of_every_route_and_the_page_is_plain(tmp_path: Path) -> None:

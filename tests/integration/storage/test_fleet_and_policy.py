@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actors.core.errors import ConfigError, EyrieError, Unavailable
-from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
+from storage.fleet_ports import ActorRecord, ApiRecord, HubRecord, PolicyMarks, Revocation
 from storage.policy_ports import Activation, RevisionRecord
 from storage.postgres_pool import Database
 from storage.stores import Stores, open_stores
@@ -30,6 +30,15 @@ async def test_actors_beat_until_they_are_removed(stores: Stores) -> None:
     assert second.age_s < 30
     await stores.actors.remove("actor-1")
     assert [record.name for record in await stores.actors.all()] == ["actor-2"]
+
+
+async def test_the_cluster_api_says_where_it_listens(stores: Stores) -> None:
+    assert await stores.api.find() is None
+    await stores.api.put(ApiRecord("127.0.0.1", 8001, 7))
+    await stores.api.put(ApiRecord("127.0.0.1", 43001, 8))
+    found = await stores.api.find()
+    assert found is not None
+    assert (found.host, found.port, found.pid, found.age_s < 30) == ("127.0.0.1", 43001, 8, True)
 
 
 async def test_hubs_say_where_they_listen(stores: Stores) -> None:

@@ -1,0 +1,116 @@
+"""The API as the supervisor's process runs it: packaged policy, revoked tokens, a port that is taken, an address that is found."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from actors.core.settings import ClusterSettings, PolicySettings, Settings
+from cluster.api import host as hosting
+from cluster.api.host import ApiHost
+from policy.keys import ensure_secret
+from policy.policy_actor import PolicyActor
+from policy.rego_engine import RegoEngine
+from policy.sources import read_sources
+from policy.tokens import issue
+from storage.fleet_ports import ApiRecord, Revocation
+from tests.support.cluster_api import NODE, Rooms, StillInspector, StillOverseer
+from tests.support.hub import Records
+from tests.support.memory_audit_log import MemoryAuditLog
+from tests.support.memory_cluster import MemoryClusterStore
+from tests.support.memory_redis import MemoryPublisher
+from tests.support.memory_registry import MemoryRegistry
+from tests.support.stores import memory_stores
+from tests.support.tokens import auth_settings
+from tests.support.waiting import until
+
+
+class Address:
+    """`storage.fleet_ports.ApiStore`."""
+
+    def __init__(self) -> None:
+        self.record: ApiRecord | None = None
+
+    async def put(self, record: ApiRecord) -> None:
+        """Keep it."""
+        self.record = record
+
+    async def find(self) -> ApiRecord | None:
+        """What was kept."""
+        return self.record
+
+
+@dataclass
+class Stores:
+    """`cluster.api.host.HostStores` over memory."""
+
+    cluster: MemoryClusterStore
+    registry: MemoryRegistry
+    policy: Records
+    audit_log: MemoryAuditLog
+    api: Address
+    publisher: MemoryPublisher
+
+
+@asynccontextmanager
+async def hosted(folder: Path, port: int = 0) -> AsyncIterator[tuple[ApiHost, Stores, Settings]]:
+    ensure_secret(folder / "policy.secret")
+    settings = Settings(
+        auth=auth_settings(folder), cluster=ClusterSettings(api_port=port),
+        policy=PolicySettings(key_file=str(folder / "policy.secret"), decide_timeout_s=10.0, poll_s=0.05),
+    )  # fmt: skip
+    memory = memory_stores()
+    stores = Stores(memory.cluster, memory.registry, Records(), MemoryAuditLog(), Address(), memory.publisher)
+    engine = PolicyActor(RegoEngine(read_sources()))
+
+    async def decide(questions: bytes) -> bytes:
+        return engine.decide(questions)
+
+    host = ApiHost(settings, stores, StillOverseer(), policy=decide, inspector=StillInspector(), room=Rooms())
+    host.start()
+    try:
+        yield host, stores, settings
+    finally:
+        await host.stop()
+
+
+def client(stores: Stores, settings: Settings, role: str) -> httpx.AsyncClient:
+    record = stores.api.record
+    assert record is not None
+    token = issue(settings.auth, sub=role, typ="user", now_s=time.time(), roles=[role], sites=["*"], jti=f"{role}-1")
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(base_url=f"http://{record.host}:{record.port}/v1/cluster", headers=headers, timeout=30)
+
+
+async def test_policy_and_revocations_hold(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as (host, stores, settings):
+        await until(lambda: stores.api.record is not None, what="the address")
+        assert host.status()["port"] == stores.api.record.port if stores.api.record else False
+        async with client(stores, settings, "admin") as admin, client(stores, settings, "viewer") as viewer:
+            assert (await viewer.get("/nodes")).status_code == 403
+            assert (await admin.put(f"/nodes/{NODE}/cordon", json={})).status_code == 200
+            assert stores.audit_log.entries[0].who == "admin"
+            await stores.policy.revoke(Revocation("jti", "admin-1", int(time.time())))
+            async with asyncio.timeout(20):
+                while (await admin.get("/nodes")).status_code != 401:
+                    await asyncio.sleep(0.05)
+
+
+async def test_a_port_that_is_taken_is_had_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen(1)
+        port = int(other.getsockname()[1])
+        monkeypatch.setattr(hosting, "RETRY_S", 0.05)
+        async with hosted(tmp_path, port) as (host, stores, settings):
+            await until(lambda: "in use" in host.status().get("problem", ""), what="the problem told")
+            other.close()
+            await until(lambda: stores.api.record is not None, what="the port")
+            async with client(stores, settings, "admin") as admin:
+                assert (await admin.get("/nodes")).status_code == 200
