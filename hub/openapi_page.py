@@ -22,7 +22,8 @@ def page(document: Document, *, stylesheet: str, address: str) -> str:
     shapes = "".join(_shape(name, schema) for name, schema in document["components"]["schemas"].items())
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{escape(info["title"])}</title><link rel="stylesheet" href="{escape(stylesheet)}"></head><body>'
+        f'<title>{escape(info["title"])}</title><link rel="icon" href="data:,">'
+        f'<link rel="stylesheet" href="{escape(stylesheet)}"></head><body>'
         f"<header><h1>{escape(info['title'])}</h1><p>{escape(info['description'])}</p>"
         f'<p class="small">Release {escape(info["version"])} · <a href="{escape(address)}">{escape(address)}</a> (OpenAPI 3.1)</p></header>'
         f'<nav aria-label="Parts"><ul>{links}<li><a href="#shapes">Shapes</a></li></ul></nav>'

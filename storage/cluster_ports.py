@@ -203,6 +203,9 @@ class ClusterStore(Protocol):
         Raises Conflict when that one was asked for with another `request`. One transaction with the record.
         """
 
+    async def remembers(self, who: str, key: str) -> bool:
+        """Whether :meth:`ask` would answer with an operation that is there already, or with Conflict."""
+
     async def operation(self, id: str) -> Operation | None:
         """One."""
 

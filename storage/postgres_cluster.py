@@ -104,6 +104,10 @@ class PostgresClusterStore:
             found = _operation(await connection.fetchrow(self._sql["operation"], id))
         return found, bool(asked)
 
+    async def remembers(self, who: str, key: str) -> bool:
+        """See the port."""
+        return bool(await self._database.fetch(self._sql["live_key"], who, key, KEY_LIFE_S))
+
     async def operation(self, id: str) -> Operation | None:
         """See the port."""
         rows = await self._database.fetch(self._sql["operation"], id)

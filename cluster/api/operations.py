@@ -46,21 +46,19 @@ class Operations:
         params = asked.params.given()
         digest = hashlib.sha256(msgspec.json.encode([asked.kind, asked.target, params], order="sorted")).digest()
 
-        async def work() -> Response:
+        # What was asked for may be impossible once it is done: a repeated request is answered before it is judged.
+        if not key or not await self._desk.store.remembers(principal.sub, key):
             plan = self._desk.overseer.plan(asked.kind, asked.target, params)
             if plan.problem:
                 raise Conflict(plan.problem, hint=f"`eyrie cluster plan {asked.kind} …` shows what it would do.")
-            new = NewOperation(secrets.token_hex(8), asked.kind, asked.target, params, principal.sub, principal.jti, key, digest)
-            audit = self._desk.record(principal, asked.kind, asked.target, msgspec.json.encode(params).decode() if params else "")
-            try:
-                found, _ = await self._desk.store.ask(new, audit=audit)
-            except Conflict as error:
-                raise KeyReused("this idempotency key came with another request") from error
-            self._desk.overseer.wake()
-            return web.answer(shapes.operation(found), status=202, location=f"/v1/cluster/operations/{found.id}")
-
-        # The store keeps the key for good; memory comes first, because what was asked for may be impossible once it is done.
-        return await self._desk.answers.once(principal.sub, key, b"ask " + digest, work)
+        new = NewOperation(secrets.token_hex(8), asked.kind, asked.target, params, principal.sub, principal.jti, key, digest)
+        audit = self._desk.record(principal, asked.kind, asked.target, msgspec.json.encode(params).decode() if params else "")
+        try:
+            found, _ = await self._desk.store.ask(new, audit=audit)
+        except Conflict as error:
+            raise KeyReused("this idempotency key came with another request") from error
+        self._desk.overseer.wake()
+        return web.answer(shapes.operation(found), status=202, location=f"/v1/cluster/operations/{found.id}")
 
     async def cancel(self, request: Request, principal: Principal) -> Response:
         """Begin nothing more of it; what is under way is finished. 409 when it is over."""

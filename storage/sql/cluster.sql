@@ -66,6 +66,9 @@ VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8)
 ON CONFLICT (who, key) WHERE key IS NOT NULL DO NOTHING
 RETURNING id;
 
+-- name: live_key
+SELECT id FROM cluster_operations WHERE who = $1 AND key = $2 AND started >= now() - $3::float8 * interval '1 second';
+
 -- name: same_key
 SELECT id, request FROM cluster_operations WHERE who = $1 AND key = $2;
 

@@ -146,6 +146,11 @@ class MemoryClusterStore:
             self.keys[key] = (found.id, operation.request)
         return found, True
 
+    async def remembers(self, who: str, key: str) -> bool:
+        """See the port."""
+        self._check()
+        return (who, key) in self.keys
+
     async def operation(self, id: str) -> Operation | None:
         """See the port."""
         self._check()

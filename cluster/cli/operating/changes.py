@@ -9,6 +9,7 @@ import msgspec
 from actors.core.errors import BadInput
 from cluster.cli import console
 from cluster.cli.operating.link import Link, add_options, part
+from cluster.cli.operating.shows import target
 from cluster.cli.operating.watching import follow
 
 EXAMPLES = """examples:
@@ -52,8 +53,8 @@ def _add(kinds: Any, act: Callable[[Link, argparse.Namespace], int]) -> None:
         return made
 
     scale = parser("scale", "how many hubs or policy replicas run", _scale)
-    scale.add_argument("what", choices=("hubs", "policies"))
-    scale.add_argument("count", nargs="?", type=_count)
+    scale.add_argument("what", choices=("hubs", "policies"), help="which of both")
+    scale.add_argument("count", nargs="?", type=_count, help="how many; with --auto where to begin")
     scale.add_argument("--min", type=_count, help="never fewer, with --auto")
     scale.add_argument("--max", type=_count, help="never more, with --auto")
     scale.add_argument("--auto", action=argparse.BooleanOptionalAction, help="let load decide between --min and --max")
@@ -100,9 +101,8 @@ def carry_out(link: Link, arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit(done)
     elif change.slow:
-        console.say(
-            f"operation {done['id']}: {done['kind']} {done['target']}; follow it with `eyrie cluster operations --watch {done['id']}`"
-        )
+        console.say(f"operation {done['id']}: {done['kind']} {target(done['target'])}")
+        console.note(f"follow it with `eyrie cluster operations --watch {done['id']}`")
     else:
         console.say(", ".join(f"{key} {value}" for key, value in done.items() if value not in ("", None)))
     return console.OK
@@ -116,11 +116,11 @@ def show_plan(link: Link, arguments: argparse.Namespace) -> int:
         console.emit(plan)
         return console.FAILED if plan["problem"] else console.OK
     rows = [
-        (step["what"], step["subject"], f"{step['seconds']:.1f}", str(len(step["interrupts"])), f"{step['interruption_s']:.2f}")
+        (step["what"], target(step["subject"]), f"{step['seconds']:.1f}", str(len(step["interrupts"])), f"{step['interruption_s']:.2f}")
         for step in plan["steps"]
     ]
     more = f" (the first {len(rows)} of {plan['total']})" if plan["total"] > len(rows) else ""
-    console.table(f"{plan['kind']} {plan['target']}{more}", ("step", "what", "takes s", "cameras", "each without ack s"), rows)
+    console.table(f"{plan['kind']} {target(plan['target'])}{more}", ("step", "what", "takes s", "cameras", "each without ack s"), rows)
     console.say(
         f"about {plan['duration_s']:.1f} s; {plan['cameras']} cameras are interrupted, each for about {plan['interruption_s']:.2f} s; "
         "nothing is lost, edges send again"

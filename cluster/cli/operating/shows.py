@@ -17,12 +17,18 @@ LIST_EXAMPLES = """examples:
   eyrie cluster cameras gate              one, with why it is there and the last decisions
 """
 
+HEX = frozenset("0123456789abcdef")
 Row = Callable[[dict[str, Any]], Sequence[str]]
 
 
 def short(node: str) -> str:
     """A node as people read it."""
     return node[:10]
+
+
+def target(name: str) -> str:
+    """What an operation is about; ids of nodes are cut."""
+    return short(name) if len(name) > 40 and set(name) <= HEX else name
 
 
 COLUMNS: dict[str, tuple[tuple[str, ...], Row]] = {

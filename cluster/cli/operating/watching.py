@@ -7,7 +7,7 @@ from typing import Any
 from actors.core.errors import Unavailable
 from cluster.cli import console
 from cluster.cli.operating.link import Link, add_options, part
-from cluster.cli.operating.shows import show_operations
+from cluster.cli.operating.shows import show_operations, target
 
 POLL_S = 0.3
 AWAY_S = 60.0  # seconds that the API may be away (its process is replaced) while an operation is followed
@@ -81,12 +81,12 @@ def follow(link: Link, operation: str, *, json: bool) -> int:
 
 
 def _title(one: dict[str, Any]) -> str:
-    return f"{one['kind']} {one['target'][:20]} {one['detail'][:40]}".strip()
+    return f"{one['kind']} {target(one['target'])[:40]} {one['detail'][:40]}".strip()
 
 
 def _show(one: dict[str, Any]) -> None:
     style = {"done": "green", "failed": "bold red", "cancelled": "yellow"}.get(one["state"], "")
-    console.say(f"{one['kind']} {one['target']}: {one['state']}, {one['done']} of {one['total']}{_detail(one)}", style=style)
+    console.say(f"{one['kind']} {target(one['target'])}: {one['state']}, {one['done']} of {one['total']}{_detail(one)}", style=style)
     for name, value in sorted(one["figures"].items()):
         console.say(f"  {name:<24} {value:g}")
 

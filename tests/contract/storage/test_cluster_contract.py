@@ -129,6 +129,7 @@ async def test_a_cancelled_operation_takes_no_more_progress(contract: Contract) 
 async def test_the_same_key_asks_once(contract: Contract) -> None:
     cluster = contract.cluster
     first, new = await cluster.ask(asked("op-1", key="k", request=b"a"))
+    assert [await cluster.remembers(first.who, key) for key in ("k", "other")] == [True, False]
     again, fresh = await cluster.ask(asked("op-2", key="k", request=b"a"))
     assert (new, fresh, again.id) == (True, False, first.id)
     with pytest.raises(Conflict):

@@ -134,6 +134,9 @@ async def test_an_operation_is_asked_for_once_under_its_key(tmp_path: Path) -> N
         differs = await http.post("/operations", json={"kind": "drain", "target": OTHER}, headers=key)
         assert (differs.status_code, differs.json()["title"]) == (422, "key_reused")
         assert list(api.store.keys) == [("olga", "monday-1")]  # it outlives this process
+        api.overseer.problem = "it is there already"
+        assert (await http.post("/operations", json=MOVE, headers=key)).json() == first.json(), "what is done cannot be done again"
+        api.overseer.problem = ""
         theirs = await other.post("/operations", json=MOVE, headers=key)
         assert theirs.json()["id"] != first.json()["id"]
         assert (await http.post("/operations", json=MOVE, headers={"Idempotency-Key": "not a key"})).status_code == 400
