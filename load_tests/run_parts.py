@@ -172,6 +172,11 @@ class Deploy:
         self._done += len(found)
         return found
 
+    def abandon(self) -> None:
+        """Leave the hubs as they are."""
+        self._child.kill()
+        self._child.communicate()
+
     def finish(self) -> tuple[list[Happened], list[str]]:
         """Wait for its end: what was replaced since the last look, and what was not at all."""
         try:

@@ -113,8 +113,14 @@ class _Run:
         desk.begin(began)
         if links is not None:
             links.begin(began)
-        self._look_on(running, began, desk, fleet, links)
-        self._thaw(running, math.inf)
+        try:
+            self._look_on(running, began, desk, fleet, links)
+        except BaseException:
+            if self._deploy is not None:
+                self._deploy.abandon()
+            raise
+        finally:
+            self._thaw(running, math.inf)
         if links is not None:
             self._happened += links.heal()
             self._missing += links.missing()
@@ -123,6 +129,8 @@ class _Run:
             conflated, closed = (running.metric(f"eyrie_hub_{name}_total") for name in ("conflated", "slow_closed"))
             self._missing += [] if conflated else ["no dashboard became slow"]
             self._told = [f"slow dashboards got no copy of {conflated:.0f} live messages; {closed:.0f} were closed with 3008"]
+        if any(act.kind == "storm" for act in self._scenario.acts):
+            self._missing += [] if sum(report.lost for report in fleet.reports) else ["no dashboard was cut off"]
         if self._deploy is not None:
             done, missing = self._deploy.finish()
             self._happened += done
