@@ -20,6 +20,13 @@ class Resources(msgspec.Struct, frozen=True):
     slow: float = 0.0
 
 
+def baseline(before: Resources, looks: Sequence[tuple[float, Mapping[str, int]]], disturbed_s: float) -> Resources:
+    """`before` with the memory of the calm load: its height in the first half of the run, before anything happened at `disturbed_s`. Caches
+    fill while a load grows. `looks`: (seconds of the run, bytes by kind of process), at least one."""
+    calm = [rss for at_s, rss in looks[: max(1, len(looks) // 2)] if at_s <= disturbed_s] or [looks[0][1]]
+    return msgspec.structs.replace(before, rss={kind: max([was, *(rss.get(kind, 0) for rss in calm)]) for kind, was in before.rss.items()})
+
+
 def returned(before: Resources, after: Resources) -> list[str]:
     """What has not come back; nothing when all is well."""
     found = [f"{after.held_bytes:.0f} bytes are still held for slow dashboards"] if after.held_bytes else []

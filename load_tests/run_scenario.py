@@ -22,7 +22,7 @@ from load_tests.histogram import Histogram
 from load_tests.history import Operation, Stored
 from load_tests.machine import this_machine, versions
 from load_tests.read_back import install_witness, read_back
-from load_tests.resources import Resources, returned, within_budget
+from load_tests.resources import Resources, baseline, returned, within_budget
 from load_tests.results import percentile
 from load_tests.run_devices import plans
 from load_tests.run_parts import BadLinks, Dashboards, Deploy, bad_links, dashboards
@@ -199,12 +199,8 @@ class _Run:
         """Wait until every dashboard is back and everything has been shown and given back; what has not."""
         fleet.wait_live(LIVE_S)
         time.sleep(SHOWN_S)
-        # Caches fill while the load grows: memory is compared with its height in the first half of the run, before anything is disturbed.
-        calm = self._seconds[: max(1, len(self._seconds) // 2)]
-        if disturbed := min((one.at_s for one in self._happened), default=0.0):
-            calm = [second for second in calm if second.at_s <= disturbed] or calm[:1]
-        height = {kind: max(second.rss.get(kind, 0) for second in calm) for second in calm for kind in second.rss}
-        before = msgspec.structs.replace(before, rss={kind: max(height.get(kind, 0), was) for kind, was in before.rss.items()})
+        disturbed_s = min((one.at_s for one in self._happened), default=math.inf)
+        before = baseline(before, [(second.at_s, second.rss) for second in self._seconds], disturbed_s)
         deadline = time.monotonic() + QUIET_S
         while (left := returned(before, self._measure(running))) and time.monotonic() < deadline:
             time.sleep(LOOK_S)

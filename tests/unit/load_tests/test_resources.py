@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from load_tests.resources import SPARE_BYTES, SPARE_OPEN, Resources, returned, within_budget
+from load_tests.resources import SPARE_BYTES, SPARE_OPEN, Resources, baseline, returned, within_budget
 
 BEFORE = Resources({"hub": 2**27, "camera": 2**27, "postgres": 2**20}, {"hub files": 100, "hub threads": 20})
 
@@ -35,3 +35,11 @@ def test_healthy_dashboards_have_a_budget() -> None:
     assert within_budget([], 1.0) == []
     assert within_budget([0.1] * 99 + [5.0], 5.0) == []
     assert within_budget([0.1] * 99 + [5.0], 1.0) == ["what healthy dashboards were shown was 5.000 s old (p99), 1 s are allowed"]
+
+
+def test_memory_is_compared_with_its_height_under_calm_load() -> None:
+    looks = [(1.0, {"hub": 5}), (2.0, {"hub": 9}), (3.0, {"hub": 7, "redis": 3}), (4.0, {"hub": 99})]
+    before = Resources({"hub": 6, "camera": 2}, {})
+    assert baseline(before, looks, float("inf")).rss == {"hub": 9, "camera": 2}, "the second half is what is judged"
+    assert baseline(before, looks, 1.5).rss == {"hub": 6, "camera": 2}, "what happened takes its toll"
+    assert baseline(before, looks[:1], 0.5).rss == {"hub": 6, "camera": 2}
