@@ -196,7 +196,18 @@ class Hosting:
             await actor.process.release(cameras, RELEASE_S)
         except EyrieError as error:
             await self.lose(actor, f"it did not give up {len(cameras)} cameras: {error}")
+        for camera in cameras:
+            if camera in self._fleet.idle:  # the next supervisor need not wake it
+                await self._disown(camera, actor.name)
         self._fleet.wake.set()
+
+    async def _disown(self, camera: str, name: str) -> None:
+        try:
+            if await self._stores.cameras.assign(camera, None, previous=name):
+                self._fleet.owners[camera] = None
+                self._fleet.wanted.pop(camera, None)
+        except EyrieError as error:
+            log.info("camera %s keeps its last owner in the store: %s", camera, error)
 
     async def tell_pauses(self, actor: Actor) -> None:
         """Tell a process which of its cameras take nothing in. Raises Unavailable."""

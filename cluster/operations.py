@@ -193,10 +193,6 @@ class Operations:
             raise Failed("there is no other node any more")
         left = sum(max(1, len(actor.cameras)) for actor in fleet.actors.values() if actor.node == node)
         services = [service for service in self._services.services.values() if service.node == node]
-        for kind in ("hub", "policy"):  # one of each at a time, so that the others serve meanwhile
-            of_kind = [service for service in services if service.kind == kind]
-            if of_kind and all(service.state == "ready" for service in self._services.services.values() if service.kind == kind):
-                self._services.restart_soon(of_kind[0].name)
         work.total = max(work.total, left + len(services))
         work.done = work.total - left - len(services)
         work.detail = f"{left} cameras and {len(services)} services are left"

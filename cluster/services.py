@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.core.errors import EyrieError, Unavailable
@@ -52,9 +52,10 @@ class Services:
         self._changed = asyncio.Event()
         self._wanted: dict[str, int] = {}
 
-    def want(self, kind: str, count: int) -> list[str]:
-        """Exactly `count` of a kind should run: what that begins, in words. To be called again and again."""
+    def want(self, kind: str, count: int, more: int = 0) -> list[str]:
+        """Exactly `count` of a kind should run, and `more` for a while: what that begins, in words. To be called again and again."""
         self._wanted[kind] = count
+        count += more
         done = []
         for index in range(count):
             name = f"{kind}-{index}"
@@ -70,6 +71,24 @@ class Services:
                 last.state = "draining"
                 self._tasks.spawn(self._retire(last))
         return done
+
+    def leave(self, nodes: Collection[str]) -> dict[str, int]:
+        """Nothing is to stay on `nodes`: one of a kind after the other is restarted elsewhere.
+
+        Kind → how many more should run meanwhile: the only hub gets a second one first, so that somebody serves all the time.
+        """
+        more: dict[str, int] = {}
+        for kind in self._starts:
+            of_kind = [s for s in self.services.values() if s.kind == kind]
+            staying = [s for s in of_kind if s.node in nodes]
+            if not staying:
+                continue
+            settled = all(s.state == "ready" for s in of_kind)
+            if len(of_kind) - len(staying) == 0 or (len(of_kind) > self._wanted.get(kind, 0) and self._wanted.get(kind, 0) == 1):
+                more[kind] = 1
+            if settled and len(of_kind) > 1:
+                self.restart_soon(staying[0].name)
+        return more
 
     def found(self, name: str) -> None:
         """One lives from before: it is taken over, wanted or not, so that it can be stopped in order."""

@@ -66,7 +66,14 @@ def _actor(actor: Actor, now: float) -> ActorState:
 def _cameras(fleet: Fleet, now: float) -> tuple[CameraState, ...]:
     hosts = {camera: actor for actor in fleet.actors.values() if actor.phase != "stopping" for camera in actor.cameras}
     coming = {camera for actor in fleet.actors.values() for camera in actor.incoming}
-    known = {*fleet.wanted, *fleet.urgent, *hosts, *fleet.kept_away, *(o.id for o in fleet.orders.orders if o.kind == "camera")}
+    known = {
+        *fleet.wanted,
+        *fleet.urgent,
+        *hosts,
+        *fleet.kept_away,
+        *fleet.idle,
+        *(o.id for o in fleet.orders.orders if o.kind == "camera"),
+    }
     return tuple(_camera(fleet, camera, hosts.get(camera), camera in coming, now) for camera in sorted(known & fleet.owners.keys()))
 
 

@@ -19,8 +19,8 @@ from storage.policy_ports import Audit
 class CameraStore(Protocol):
     """The camera rows: assignment, activation, commit. PostgreSQL is the authority."""
 
-    async def assign(self, camera: str, owner: str, *, previous: str | None) -> bool:
-        """Make `owner` (an actor incarnation) the owner if the owner still is `previous`. The supervisor alone calls this.
+    async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
+        """Make `owner` (an actor incarnation; None: nobody) the owner if the owner still is `previous`. The supervisor alone calls this.
 
         True also when `owner` already is the owner (a repeated call: incarnations are unique).
         """

@@ -16,7 +16,7 @@ class PostgresCameraStore:
         self._database = database
         self._sql = sql("cameras")
 
-    async def assign(self, camera: str, owner: str, *, previous: str | None) -> bool:
+    async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
         """See the port."""
         return bool(await self._database.fetch(self._sql["assign"], camera, owner, previous, writing=True))
 

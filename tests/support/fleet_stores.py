@@ -16,7 +16,7 @@ class MemoryCameras:
         self.site: dict[str, str] = {}
         self.away = False
 
-    async def assign(self, camera: str, owner: str, *, previous: str | None) -> bool:
+    async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
         """Compare and swap."""
         self._check()
         if self.owner[camera] not in (previous, owner):

@@ -56,7 +56,7 @@ class MemoryCameraStore:
         self.database = database
         self.faults = database.faults
 
-    async def assign(self, camera: str, owner: str, *, previous: str | None) -> bool:
+    async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
         """See the port."""
 
         def act() -> bool:

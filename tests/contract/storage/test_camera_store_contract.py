@@ -28,6 +28,10 @@ async def test_assignment_is_a_compare_and_swap(contract: Contract) -> None:
     assert not await contract.cameras.assign("unknown", "b", previous=None)
     assert await contract.cameras.owners() == {"cam-1": "b"}
     assert list(await contract.cameras.homes()) == ["cam-1"]
+    assert not await contract.cameras.assign("cam-1", None, previous="a")
+    assert await contract.cameras.assign("cam-1", None, previous="b")
+    assert await contract.cameras.owners() == {"cam-1": None}
+    assert await contract.cameras.activate("b", ["cam-1"]) == []
 
 
 async def test_activation_takes_only_what_is_owned_and_grows_the_generation(contract: Contract) -> None:

@@ -98,6 +98,21 @@ async def test_a_node_is_drained_services_too(rigs: Callable[..., Rig]) -> None:
     await rig.placed("a", "b", "c")
 
 
+async def test_the_only_hub_of_a_drained_node_gets_a_second_one_first(rigs: Callable[..., Rig]) -> None:
+    rig = rigs()
+    rig.machine.of_nodes = [NodeView("here", cores=2, head=True), NodeView("there", cores=2)]
+    await started(rig)
+    first = rig.machine.processes["hub-0"]
+    await rig.over(await rig.ask("drain", first.node))
+    order = [name for name in rig.machine.started if name.startswith("hub-")]
+    assert order == ["hub-0", "hub-1", "hub-0"]
+    assert first.stopped
+    assert rig.machine.processes["hub-0"].node != first.node
+    await until(lambda: rig.machine.processes["hub-1"].stopped, what="the end of the second hub")
+    await rig.supervisor.ready(10.0)
+    assert list(rig.supervisor.status()["services"]) == ["policy-0", "hub-0"]
+
+
 async def test_a_cancelled_drain_stops_and_a_started_one_goes_on_under_the_next_supervisor(rigs: Callable[..., Rig]) -> None:
     rig = rigs("a", "b")
     rig.machine.of_nodes = [NodeView("here", cores=2, head=True), NodeView("there", cores=2)]
