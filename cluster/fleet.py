@@ -89,6 +89,7 @@ class Fleet:
         self.nodes: list[NodeView] = []
         self.errands = Errands()
         self.meter = Meter()
+        self.move_trouble = Trouble()  # of processes that were to take cameras and did not start
         self.refused: list[str] = []
         self.moving = 0
         self.wake = asyncio.Event()

@@ -23,6 +23,7 @@ from storage.fleet_ports import ActorRecord
 ENSURE_S = 1.0  # seconds a process may take to say what it hosts
 RELEASE_S = 3.0  # seconds a source may take for its last commit; then it is fenced without
 RETRY_S = 1.0  # seconds before a process is asked again what it hosts
+MOVES_WAIT_S = 30.0  # seconds, at most, that moves wait after a target that did not start
 AWAY_S = 3.0  # seconds that a camera waits which could not start because PostgreSQL was away
 
 log = logging.getLogger("eyrie.cluster.hosting")
@@ -183,6 +184,8 @@ class Hosting:
                 log.warning("%s did not release %d cameras, their new generation fences it: %s", source.name, len(cameras), error)
         given = await self.give(target, cameras)
         ended = time.monotonic()
+        if given:
+            self._fleet.move_trouble = Trouble()
         if source is not None and given:
             for camera in cameras:
                 self._fleet.meter.moved(camera, ended - began, ended)
@@ -229,6 +232,10 @@ class Hosting:
         log.warning("actor %s is replaced: %s", actor.name, reason)
         self._fleet.decide(f"actor:{actor.name}", "written off", reason)
         actor.process.kill()
+        if actor.incoming:
+            trouble, now = self._fleet.move_trouble, time.monotonic()
+            failed(trouble, reason, hosted_s=0.0, now=now, jitter=random.random())
+            trouble.held_until = min(trouble.held_until, now + MOVES_WAIT_S)
         await self._blame(actor.cameras, reason)
         self._fleet.wake.set()
         await self._forget_record(actor.name)

@@ -142,6 +142,17 @@ class Services:
         log.info("%s is restarted", name)
         self._tasks.spawn(self._stop(service.process))
 
+    def lose(self, name: str, reason: str) -> None:
+        """Replace one at once, whether it is heard of or not."""
+        service = self.services.get(name)
+        if service is None or service.state == "starting" or service.keeper is None:
+            return
+        log.warning("%s is replaced: %s", name, reason)
+        self._tasks.drop(service.keeper)
+        if service.process is not None:
+            service.process.kill()
+        self._keep(Service(name, service.kind, service.index, last_error=reason, restarts=service.restarts))
+
     async def _stop(self, process: Process) -> None:
         await stop_all([process], time.monotonic() + self._grace_s)
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
 from cluster import telling
@@ -79,11 +81,13 @@ class Supervisor:
     async def ensure(self, cameras: Sequence[str], doubted: Sequence[str] = ()) -> dict[str, str]:
         """Camera → actor process that hosts it, starting what is needed; waits at most `ENSURE_S`. Missing: not yet, ask again.
 
-        `doubted` names processes that failed the caller: what they host is compared first.
+        `doubted` names processes that failed the caller: what they host is compared first, where one of `cameras` should be there.
         """
         fleet = self.fleet
+        placed = fleet.placed()
         for name in doubted:
-            await self._hosting.compare_hosted(name)
+            if any(placed.get(camera) == name for camera in cameras):  # a camera that has moved need not wait for what its source says
+                await self._hosting.compare_hosted(name)
         placed = fleet.placed()
         for camera in cameras:
             if camera not in placed:
@@ -164,7 +168,9 @@ class Supervisor:
         return choice.node
 
     def _limits(self) -> Limits:
-        return Limits(self._machine.cores(), max(1, self._settings.postgres.max_connections - SPARE_CONNECTIONS))
+        limits = Limits(self._machine.cores(), max(1, self._settings.postgres.max_connections - SPARE_CONNECTIONS))
+        held = time.monotonic() < self.fleet.move_trouble.held_until
+        return msgspec.structs.replace(limits, max_moving=0) if held else limits
 
     async def _reconcile_loop(self) -> None:
         while True:
@@ -301,6 +307,9 @@ class Supervisor:
             for actor in list(self.fleet.actors.values()):
                 if silent.get(actor.node, 0) >= SILENT_LOOKS:
                     await self._hosting.lose(actor, "its node does not answer")
+            for service in list(self._services.services.values()):
+                if silent.get(service.node, 0) >= SILENT_LOOKS:
+                    self._services.lose(service.name, "its node does not answer")
 
     async def _retire_loop(self) -> None:
         forget_at = 0.0

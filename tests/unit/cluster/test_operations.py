@@ -239,6 +239,31 @@ async def test_what_a_silent_node_had_is_replaced_elsewhere(rigs: Callable[..., 
     await rig.placed("a", "b")
 
 
+async def test_targets_that_do_not_start_are_held_back_and_nothing_leaves_its_source(rigs: Callable[..., Rig]) -> None:
+    rig = rigs("a", "b")
+    before = await started(rig, "a", "b")
+    rig.machine.broken = True
+    count = len(rig.machine.started)
+    await rig.want(density=Density(2))
+    await until(lambda: rig.supervisor.fleet.move_trouble.held_until > 0 and len(rig.machine.started) >= count + 2, what="two attempts")
+    assert rig.supervisor.fleet.move_trouble.failures >= 2
+    assert hosts(rig) == before == await rig.placed("a", "b")
+    rig.machine.broken = False
+    await until(lambda: len(set(hosts(rig).values())) == 1, what="the move")
+
+
+async def test_a_hub_on_a_silent_node_is_replaced(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.supervisor.NODES_S", 0.01)
+    rig = rigs()
+    both = [NodeView("here", cores=2, head=True), NodeView("there", cores=2)]
+    rig.machine.of_nodes = list(both)
+    await started(rig)
+    first = rig.machine.processes["hub-0"]
+    rig.machine.of_nodes = [node if node.id != first.node else NodeView(node.id, alive=False) for node in both]
+    await until(lambda: rig.machine.processes["hub-0"].node != first.node, what="another hub")
+    await rig.supervisor.ready(10.0)
+
+
 async def test_an_idle_camera_is_passivated_and_comes_back_with_its_first_use(
     rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
