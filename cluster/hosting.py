@@ -57,7 +57,7 @@ class Hosting:
             log.info("found the living actor %s", record.name)
             owned = {c: 0.0 for c, owner in fleet.owners.items() if owner == record.name}
             found.append(
-                Actor(record.name, process, "ready", owned, max(1, len(owned)), node=record.node, pid=record.pid, reason="found alive")
+                Actor(record.name, process, "ready", owned, max(1, len(owned)), node=record.node, pid=record.pid, reason=record.reason)
             )
         for actor in found:  # nothing fails from here on
             fleet.actors[actor.name] = actor

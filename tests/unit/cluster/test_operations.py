@@ -264,6 +264,21 @@ async def test_a_hub_on_a_silent_node_is_replaced(rigs: Callable[..., Rig], monk
     await rig.supervisor.ready(10.0)
 
 
+async def test_a_dear_camera_is_split_out_while_density_is_adaptive(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.survey.SURVEY_S", 0.05)
+    rig = rigs(*CAMERAS)
+    await rig.want(density=Density(6, adaptive=True))
+    placed = await started(rig, *CAMERAS)
+    assert len(set(placed.values())) == 1
+    rig.machine.processes[placed["cam-3"]].figures["cam-3"] = {"cpu": 0.6}
+    await until(lambda: len(set(hosts(rig).values())) == 2 and len(hosts(rig)) == 6, what="a process of its own")
+    (alone,) = [camera for camera in rig.supervisor.snapshot().cameras if camera.alone]
+    assert alone.camera == "cam-3"
+    await until(lambda: any("process of its own" in decision.what for decision in rig.stores.cluster.log), what="the decision")
+    await rig.want(density=Density(6))
+    await until(lambda: len(set(hosts(rig).values())) == 1 and len(hosts(rig)) == 6, what="one process again")
+
+
 async def test_an_idle_camera_is_passivated_and_comes_back_with_its_first_use(
     rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
