@@ -6,6 +6,7 @@ The hubs look at the file again every second. A key that is no longer in it hold
 import base64
 import binascii
 import hashlib
+import logging
 import os
 import secrets
 import stat
@@ -20,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from actors.core.errors import BadInput, ConfigError, NotFound
 from policy.ports import Principal
 from policy.tokens import Camera, Name, Second, Site
+
+log = logging.getLogger(__name__)
 
 Algorithm = Literal["ed25519", "hmac-sha256"]
 
@@ -100,9 +103,15 @@ class DeviceKeys:
                 self._mark = mark
             self.problem = None
         except OSError as error:
-            self._keys, self._mark, self.problem = {}, None, f"the device keys {path} cannot be read: {error.strerror}"
+            self._none(f"the device keys {path} cannot be read: {error.strerror}")
         except ConfigError as error:
-            self._keys, self._mark, self.problem = {}, None, error.detail
+            self._none(error.detail)
+
+    def _none(self, problem: str) -> None:
+        """Told once, not at every look."""
+        if problem != self.problem:
+            log.error("no signed request is taken: %s", problem)
+        self._keys, self._mark, self.problem = {}, None, problem
 
 
 def read(path: Path) -> list[DeviceKey]:

@@ -86,7 +86,7 @@ def _list(made: list[certificate_maker.Made], *, as_json: bool) -> int:
     if as_json:
         console.emit({"certificates": msgspec.to_builtins(made)})
     else:
-        rows = [(found.kind, found.name, found.until, found.fingerprint[:16], " ".join(found.names)) for found in made]
+        rows = [(found.kind, found.name, found.until[:10], found.fingerprint[:16], " ".join(found.names)) for found in made]
         console.table(f"{len(rows)} certificates", ("kind", "name", "good until", "SHA-256", "names"), rows)
     return console.OK
 

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,13 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from actors.core.edge_protocol import SUBPROTOCOL_JSON
-from actors.core.errors import ConfigError
+from actors.core.errors import ConfigError, Unavailable
+from actors.core.observations import Observation
 from actors.core.settings import HubSettings, LimitsSettings, PolicySettings
+from cluster.cli.hub_options import pinned
+from cluster.cli.main import main
+from cluster.hub_rest import HubRest
+from edge.client import EdgeClient
 from hub.tls import server_context
 from policy import certificate_maker
 from policy.gate import Gate
@@ -225,6 +231,39 @@ async def test_check_36_a_revoked_certificate_is_cut_within_five_seconds_and_no_
         assert await post(hub, certs.client("device-edge-2"), camera="cam-2") == 200
         polling.cancel()
         await asyncio.gather(polling, return_exceptions=True)
+
+
+async def test_a_pinned_certificate_is_trusted_and_no_other(tmp_path: Path, certs: Authority, strangers: Authority) -> None:
+    async with serving(tmp_path, certs.hub(), "off") as hub:
+
+        def ask(pin: Authority) -> bool:
+            rest = HubRest(f"https://127.0.0.1:{hub.port}", hub.token(), pinned(pin.file("server.pem")))
+            return rest.get("/v1/cameras") is not None
+
+        assert await asyncio.to_thread(ask, certs)
+        with pytest.raises(Unavailable):
+            await asyncio.to_thread(ask, strangers)
+        url, client = f"wss://127.0.0.1:{hub.port}/v1/edge", certs.client("device-edge-1")
+        async with EdgeClient(url, edge_token(hub), tls=client) as edge:
+            stream = await edge.open("cam")
+            await stream.send(Observation(time=datetime(2026, 3, 1, tzinfo=UTC), objects=[]))
+            await edge.drain(30)
+
+
+async def test_the_command_revokes_by_the_name_of_the_device(tmp_path: Path, certs: Authority, capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(tmp_path, certs.hub(), "accept") as hub:
+        token = tmp_path / "token"
+        token.write_text(hub.token("pia", roles=["privacy"]))
+        where = ["--url", f"https://127.0.0.1:{hub.port}", "--token-file", str(token), "--folder", str(certs.folder)]
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("SSL_CERT_FILE", certs.file("ca.pem"))
+            assert await asyncio.to_thread(main, ["certs", "revoke", "edge-2", *where, "--reason", "stolen"]) == 0
+            assert "is revoked" in capsys.readouterr().out
+            assert await asyncio.to_thread(main, ["certs", "revoke", "nobody", *where]) == 1
+        assert await asyncio.to_thread(main, ["certs", "revoke", "edge-2", *where]) == 1, "whose authority nobody vouches for"
+        marks = await hub.hub.context.stores.policy.marks()
+        fingerprint = next(made.fingerprint for made in certificate_maker.all_of(certs.folder) if made.name == "edge-2")
+        assert [(found.kind, found.value) for found in marks.revocations] == [("certificate", fingerprint)]
 
 
 async def test_check_73_a_forwarded_address_is_believed_of_a_named_proxy_alone(tmp_path: Path) -> None:
