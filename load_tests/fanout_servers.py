@@ -150,7 +150,7 @@ def camera(pipe: Connection, progress_path: str, clients: int, rounds: int, publ
 
 def idle(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
     """A hub with clients that are connected and subscribed to nothing: memory alone."""
-    _still(pipe, clients, _memory)
+    _still(pipe, clients, private_bytes)
 
 
 def traced(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
@@ -208,16 +208,16 @@ def wall(pipe: Connection, progress_path: str, clients: int, rounds: int, public
 
 async def drive(
     pipe: Connection, wish: Wish, progress: Progress, publish: Callable[[], Awaitable[int]], clients: int, rounds: int,
-    publications: int, *, per_publication: int = 1, used_cpu_s: Callable[[], float] = time.process_time,
+    publications: int, *, per_publication: int = 1, used_cpu_s: Callable[[], float] = time.process_time, pid: int | None = None,
 ) -> None:  # fmt: skip
     """Wait for the clients, measure memory and throughput, then publish at a pace for latencies.
 
-    `used_cpu_s` tells the processor seconds of the server; its own process is the default.
+    `used_cpu_s` tells the processor seconds of the server, `pid` is its process; this one is the default of both.
     """
-    empty = _memory()
+    empty = private_bytes(pid)
     pipe.send(wish)
     await asyncio.to_thread(pipe.recv)
-    pipe.send((_memory() - empty) / clients)
+    pipe.send((private_bytes(pid) - empty) / clients)
     for _ in range(rounds):
         began, cpu = time.perf_counter(), used_cpu_s()
         for _ in range(publications):
@@ -284,10 +284,10 @@ def _many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _memory() -> int:
-    """Private bytes of this process."""
+def private_bytes(pid: int | None = None) -> int:
+    """Private bytes of a process, of this one without `pid`."""
     gc.collect()
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:])
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid or 'self'}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:])
     return sum(int(fields[name].split()[0]) * 1024 for name in ("Private_Dirty", "Private_Clean"))
 
 

@@ -104,7 +104,7 @@ def _drive(
 
         await drive(
             pipe, wish, progress, publish, clients, rounds, publications // burst, per_publication=burst,
-            used_cpu_s=lambda: processor_s(pid),
+            used_cpu_s=lambda: processor_s(pid), pid=pid,
         )  # fmt: skip
 
     serve(main)
