@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from starlette.routing import Route
 from websockets.asyncio.client import connect
 
@@ -59,13 +59,13 @@ REQUESTS: list[tuple[str, str, Any]] = [
 CHANNELS = ("camera:{camera}", "events:camera:{camera}", "site:{site}", "events:site:{site}", "#{sub}")
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[TestHub]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub]:
     """North has a gate, south a dock and a restricted vault, each with a scene, a state, an event and a dead letter."""
     actor = FakeActor("actor-1")
     registry = RegistrySettings(auto_register=False)
     async with running_hub(
-        tmp_path, directory=FakeDirectory(lambda name: actor), decider=real_policy(), registry=registry
+        tmp_path_factory.mktemp("hub"), directory=FakeDirectory(lambda name: actor), decider=real_policy(), registry=registry
     ) as running:  # fmt: skip
         scene = json.dumps({"zones": {"door": SQUARE}, "lines": {"entry": LINE}}).encode()
         await running.register("gate", site="north", scene=scene)
@@ -100,6 +100,7 @@ async def shape(http: httpx.AsyncClient, method: str, path: str, body: Any, valu
     return answer.status_code, re.sub(rf"\b{re.escape(value)}\b", "ID", answer.text), headers
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_check_22_the_sweep_knows_every_route_with_an_id(hub: TestHub) -> None:
     routes = [route for route in hub.hub.app.app.routes if isinstance(route, Route)]
     with_ids = {
@@ -112,6 +113,7 @@ async def test_check_22_the_sweep_knows_every_route_with_an_id(hub: TestHub) -> 
     assert with_ids - {(method, path.partition("?")[0]) for method, path, _ in REQUESTS} == set()
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("role", "cameras"), [*((role, None) for role in ROLES), ("operator", ["gate"])])
 async def test_check_22_another_sites_ids_are_answered_as_ids_that_nobody_has(hub: TestHub, role: str, cameras: list[str] | None) -> None:
     before = repr((hub.memory.database.cameras, hub.memory.database.sites, hub.memory.database.dead_letters))
@@ -127,6 +129,7 @@ async def test_check_22_another_sites_ids_are_answered_as_ids_that_nobody_has(hu
     assert after == before
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_check_22_who_sees_every_site_is_not_told_of_a_restricted_camera(hub: TestHub) -> None:
     async with client(hub, hub.token("ada", roles=["admin", "operator"], sites=["*"])) as http:
         for method, path, body in REQUESTS:
@@ -138,6 +141,7 @@ async def test_check_22_who_sees_every_site_is_not_told_of_a_restricted_camera(h
                 assert await shape(http, method, path, body, "2") == await shape(http, method, path, body, "999")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_check_22_lists_hold_nothing_of_another_site(hub: TestHub) -> None:
     async with client(hub, hub.token("ada", roles=["admin", "operator", "privacy"], sites=["north"])) as http:
         for path in ("/v1/cameras", "/v1/sites", "/v1/dead-letters"):
@@ -148,6 +152,7 @@ async def test_check_22_lists_hold_nothing_of_another_site(hub: TestHub) -> None
             assert (await http.get(path)).status_code == 403
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("role", ROLES)
 async def test_check_22_channels_of_another_site_are_answered_as_channels_that_nobody_has(hub: TestHub, role: str) -> None:
     async with hub.dashboard(hub.token("ada", roles=[role], sites=["north"])) as dash:
@@ -163,6 +168,7 @@ async def test_check_22_channels_of_another_site_are_answered_as_channels_that_n
         assert dash.pushes == []
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("cameras", [None, ["gate"]], ids=["site", "camera"])
 async def test_check_32_an_edge_is_answered_about_another_sites_camera_as_about_none(hub: TestHub, cameras: list[str] | None) -> None:
     token = hub.token("box", typ="edge", roles=["edge"], sites=["north"], cameras=cameras)
@@ -185,6 +191,7 @@ async def test_check_32_an_edge_is_answered_about_another_sites_camera_as_about_
             assert await shape(http, "POST", path, body, camera) == nobody
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_is_denied_is_still_allowed_at_home(hub: TestHub) -> None:
     """The sweep would pass on a hub that refuses everything."""
     async with client(hub, hub.token("ada", roles=["admin", "operator"], sites=["north"])) as http:

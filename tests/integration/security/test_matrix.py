@@ -9,11 +9,11 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -232,11 +232,13 @@ async def askers(hub: TestHub, role: str) -> AsyncIterator[dict[tuple[str, ...],
         yield made
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[TestHub]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub]:
     actor = FakeActor("actor-1")
     registry = RegistrySettings(auto_register=False)
-    async with running_hub(tmp_path, directory=FakeDirectory(lambda name: actor), decider=real_policy(), registry=registry) as running:
+    async with running_hub(
+        tmp_path_factory.mktemp("hub"), directory=FakeDirectory(lambda name: actor), decider=real_policy(), registry=registry
+    ) as running:
         for site, camera in CAMERAS.items():
             await running.register(camera, site=site)
             await running.happen(camera, 1, site=site)
@@ -257,6 +259,7 @@ def test_check_21_the_engine_decides_as_the_table_says() -> None:
     assert [cell for cell, decision, allow in zip(asked, made, expected, strict=True) if decision.allow != allow] == []
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("role", ROLES)
 async def test_check_21_sockets_and_rest_do_as_the_table_says(hub: TestHub, role: str) -> None:
     async with askers(hub, role) as made:

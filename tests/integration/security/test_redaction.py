@@ -4,11 +4,11 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from tests.support.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub import Dash, TestHub, running_hub
@@ -38,10 +38,10 @@ TELLING = (
 )  # fmt: skip
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[TestHub]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub]:
     actor = FakeActor("actor-1")
-    async with running_hub(tmp_path, directory=FakeDirectory(lambda name: actor), decider=real_policy()) as running:
+    async with running_hub(tmp_path_factory.mktemp("hub"), directory=FakeDirectory(lambda name: actor), decider=real_policy()) as running:
         await running.register("gate")
         await running.memory.dead_letters.add("gate", "s1", "bad_time", "the time is none", RAW, 1_790_000_000_000_000)
         await show(running, 1)
@@ -96,12 +96,14 @@ async def live(dash: Dash, found: dict[str, str]) -> None:
         waiting.discard(push["channel"])
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_check_25_a_viewer_without_the_scope_gets_no_canary_by_any_path(hub: TestHub) -> None:
     hidden = await seen(hub)
     assert {path for path, text in hidden.items() if any(canary in text for canary in CANARIES)} == set()
     assert {path for path in TELLING if not re.search(r'\{"redacted": ?"(faces|names|plates)"\}', hidden[path])} == set()
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_check_25_who_has_the_scope_gets_them_by_those_paths(hub: TestHub) -> None:
     """The test before would pass on a hub that shows nothing."""
     shown = await seen(hub, "pii:read")
@@ -109,6 +111,7 @@ async def test_check_25_who_has_the_scope_gets_them_by_those_paths(hub: TestHub)
     assert not any("redacted" in text for text in shown.values())
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_check_25_each_class_has_a_scope_of_its_own(hub: TestHub) -> None:
     plates = await seen(hub, "plates:read", "names:read")
     for path in TELLING:
@@ -116,6 +119,7 @@ async def test_check_25_each_class_has_a_scope_of_its_own(hub: TestHub) -> None:
         assert (PLATE in plates[path]) == (path != "/v1/dead-letters/1"), path
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_check_25_the_hash_of_an_event_is_no_way_to_guess_a_plate(hub: TestHub) -> None:
     """Chained over everything else that is shown, a hash would say which guess is right."""
     digest = bytes(32).hex()
@@ -125,6 +129,7 @@ async def test_check_25_the_hash_of_an_event_is_no_way_to_guess_a_plate(hub: Tes
         assert digest not in hidden[path]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("path", ["/v1/cameras/gate/events", "/v1/sites/north/events", "/v1/fleet/events"])
 async def test_check_25_a_filter_on_what_is_hidden_is_refused(hub: TestHub, path: str) -> None:
     async def ask(name: str, *scopes: str, **headers: str) -> tuple[int, dict[str, Any]]:
@@ -145,6 +150,7 @@ async def test_check_25_a_filter_on_what_is_hidden_is_refused(hub: TestHub, path
     assert (await ask("label"))[0] == 400
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("wish", [{"plate": PLATE}, {"filter": {"plate": PLATE}}, {"projection": "plates"}, {"fields": ["plate"]}])
 @pytest.mark.parametrize("channel", ["camera:gate", "site:north", "events:site:north", "fleet"])
 async def test_check_25_a_subscription_cannot_ask_for_it_either(hub: TestHub, channel: str, wish: dict[str, Any]) -> None:
