@@ -6,16 +6,18 @@ from typing import Any
 
 import httpx
 import pytest
+from schemathesis.core.failures import FailureGroup
 
-from actors.core.errors import ConfigError, StartError
+from actors.core.errors import ConfigError, EyrieError, StartError
 from actors.core.settings import ClusterSettings, Settings
 from cluster.api import table
 from cluster.api.app import ACTIONS, handlers_of
 from cluster.api.server import tls_of
+from cluster.views import Snapshot
 from hub.listeners import open_alone
 from storage.cluster_ports import Decision, NewOperation
 from tests.support.api_fuzz import Known, fuzz, in_thread
-from tests.support.cluster_api import NODE, OTHER, TestApi, running_api
+from tests.support.cluster_api import NODE, OTHER, StillOverseer, TestApi, running_api
 from tests.unit.hub.test_openapi import check_document, routes_of, told
 
 SEED = 20260301
@@ -246,6 +248,22 @@ def asked(api: TestApi, *operations: str) -> None:
 
 def test_no_500_and_no_undocumented_answer(tmp_path: Path) -> None:
     fuzzed(tmp_path, 5)
+
+
+class Odd(EyrieError):
+    """An error that no document tells of."""
+
+    status = 418
+
+
+@pytest.mark.parametrize(("broken", "status"), [(RuntimeError("a bug"), 500), (Odd("a teapot"), 418)])
+def test_a_broken_server_is_found(tmp_path: Path, broken: Exception, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot(self: StillOverseer) -> Snapshot:
+        raise broken
+
+    monkeypatch.setattr(StillOverseer, "snapshot", snapshot)
+    with pytest.raises(FailureGroup, match=rf"\[{status}\]"):
+        fuzzed(tmp_path, 1)
 
 
 @pytest.mark.prove
