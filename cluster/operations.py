@@ -244,7 +244,7 @@ class Operations:
     def _look_at_shape(self, work: _Work) -> bool:
         fleet, target = self._fleet, work.operation.target
         if target == "density":
-            left = fleet.moving + len(fleet.urgent)
+            left = fleet.moving  # cameras in trouble are placed by the new density whenever they are placed
         elif target in ("hubs", "policies"):
             kind, scale = ("hub", fleet.shape.hubs) if target == "hubs" else ("policy", fleet.shape.policies)
             there = [service for service in self._services.services.values() if service.kind == kind]
