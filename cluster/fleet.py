@@ -135,6 +135,12 @@ class Fleet:
         """Nodes that get nothing new."""
         return {cordon.node for cordon in self.orders.cordons} | self.errands.leaving
 
+    @property
+    def left_nodes(self) -> set[str]:
+        """Nodes that everything is to leave: drained by an operation or by Ray. Empty where there is no other node to go to."""
+        left = self.errands.leaving | {node.id for node in self.nodes if node.draining}
+        return left if left and usable(self.nodes, self.cordoned | left) else set()
+
     def order_of(self, camera: str) -> Order | None:
         """What was ordered for a camera."""
         return self._camera_orders.get(camera)
@@ -169,7 +175,7 @@ class Fleet:
 
     def views(self) -> list[ActorView]:
         """The processes."""
-        leaving = self.errands.leaving | {node.id for node in self.nodes if node.draining}
+        leaving = self.left_nodes
         closed = self.cordoned
         return [
             ActorView(

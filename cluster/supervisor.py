@@ -146,8 +146,7 @@ class Supervisor:
 
     def _want_services(self) -> None:
         shape = self.fleet.shape
-        draining = {node.id for node in self.fleet.nodes if node.draining}
-        more = self._services.leave(self.fleet.errands.leaving | draining)
+        more = self._services.leave(self.fleet.left_nodes)
         for kind, count in (("policy", shape.policies.count), ("hub", shape.hubs.count)):
             for done in self._services.want(kind, count, more.get(kind, 0)):
                 self.fleet.decide("cluster", done, f"{count} of {kind} wanted")

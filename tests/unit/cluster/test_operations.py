@@ -252,6 +252,22 @@ async def test_targets_that_do_not_start_are_held_back_and_nothing_leaves_its_so
     await until(lambda: len(set(hosts(rig).values())) == 1, what="the move")
 
 
+async def test_a_node_that_ray_takes_away_is_left_unless_it_is_the_last(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.supervisor.NODES_S", 0.01)
+    rig = rigs("a", "b")
+    rig.machine.of_nodes = [NodeView("here", cores=2, head=True), NodeView("there", cores=2)]
+    await started(rig, "a", "b")
+    rig.machine.of_nodes = [NodeView("here", cores=2, head=True, draining=True), NodeView("there", cores=2)]
+    await until(lambda: {p.node for p in rig.machine.processes.values() if not p.dead.is_set()} == {"there"}, what="everything there")
+    rig.machine.of_nodes = [NodeView("there", cores=2, draining=True)]
+    await until(lambda: len(rig.supervisor.fleet.nodes) == 1, what="the last node")
+    rig.supervisor.wake()
+    placed = await rig.placed("a", "b")
+    count = len(rig.machine.started)
+    await asyncio.sleep(0.2)
+    assert (await rig.placed("a", "b"), len(rig.machine.started)) == (placed, count), "nothing moves to and fro"
+
+
 async def test_a_hub_on_a_silent_node_is_replaced(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cluster.supervisor.NODES_S", 0.01)
     rig = rigs()
