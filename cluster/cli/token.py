@@ -79,9 +79,10 @@ def _revocations(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit(found[0] if arguments.kind == "revoke" else {"revocations": found})
     elif arguments.kind == "revoke":
-        until = f", issued until {found[0]['issued_before']}" if arguments.revoked else ""
-        console.say(f"{found[0]['kind']} {found[0]['value']} is revoked{until}; hubs close its sockets within five seconds", style="green")
+        (row,) = found
+        what = f"token {row['value']}" if arguments.jti else f"every token of {row['value']} issued until {row['issued_before']}"
+        console.say(f"{what} is revoked; hubs close its sockets within five seconds", style="green")
     else:
-        rows = [(row["kind"], row["value"], row["issued_before"]) for row in found]
+        rows = [(row["kind"], row["value"], row["issued_before"] if row["kind"] == "subject" else "") for row in found]
         console.table(f"{len(rows)} revocations", ("kind", "value", "issued until"), rows)
     return console.OK

@@ -111,7 +111,7 @@ async def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
             return code, capsys.readouterr().out
 
         code, out = await eyrie("revoke", "--jti", "t-1")
-        assert (code, "jti t-1 is revoked" in out) == (0, True)
+        assert (code, "token t-1 is revoked" in out) == (0, True)
         code, out = await eyrie("revoke", "--subject", "eve", "--reason", "gone", "--json")
         assert (code, json.loads(out)["value"]) == (0, "eve")
         code, out = await eyrie("revocations")
