@@ -32,6 +32,7 @@ from tests.support.real_policy import real_policy
 from tests.support.tokens import auth_settings
 
 TIME = "2026-03-01T12:00:00Z"
+COVERED = ("@method", "@path", "content-type")
 
 
 def body(first_seq: int = 1, session: str = "s1") -> bytes:
@@ -129,6 +130,19 @@ async def test_check_30_the_method_is_signed_and_a_header_counts_once(rig: Rig) 
         assert (await http.post(rig.url(), content=sent, headers=twice)).status_code == 401
 
 
+@pytest.mark.parametrize("left_out", COVERED)
+async def test_check_30_a_good_signature_over_too_little_is_refused(rig: Rig, left_out: str) -> None:
+    covered = tuple(name for name in COVERED if name != left_out)
+    assert (await rig.send(signed_at(rig.ed25519, rig.url(), body(), covered=covered), body())).status_code == 401
+    assert (await rig.send(signed_at(rig.ed25519, rig.url(), None), body())).status_code == 401, "nothing says which body it is"
+
+
+async def test_check_30_the_key_decides_the_algorithm(rig: Rig) -> None:
+    public = next(key for key in device_keys.read(rig.file) if key.keyid == rig.ed25519.keyid)
+    forged = RequestKey(rig.ed25519.keyid, "hmac-sha256", public.key)  # the public key is no secret
+    assert (await rig.post(forged, body())).status_code == 401
+
+
 async def test_check_31_a_batch_sent_again_changes_nothing(rig: Rig) -> None:
     sent = body()
     headers = signed(rig.ed25519, "POST", rig.url(), sent)
@@ -140,8 +154,11 @@ async def test_check_31_a_batch_sent_again_changes_nothing(rig: Rig) -> None:
     assert (await rig.send(headers, sent, "cam-2")).status_code == 401, "to another camera of the same key"
 
 
-def signed_at(key: RequestKey, url: str, sent: bytes, *, age_s: float = 0.0, nonce: str | None = "a-nonce-of-16-ch") -> dict[str, str]:
-    """Signed at another time, or with another nonce than the client would choose."""
+def signed_at(
+    key: RequestKey, url: str, sent: bytes | None, *, age_s: float = 0.0, nonce: str | None = "a-nonce-of-16-ch",
+    covered: tuple[str, ...] = COVERED,
+) -> dict[str, str]:  # fmt: skip
+    """Signed well, but at another time, with another nonce or over less than the client would choose; no digest without `sent`."""
 
     class Resolver(HTTPSignatureKeyResolver):
         def resolve_private_key(self, key_id: str) -> Any:
@@ -150,7 +167,6 @@ def signed_at(key: RequestKey, url: str, sent: bytes, *, age_s: float = 0.0, non
     message = SimpleNamespace(method="POST", url=url, headers={"Content-Type": "application/json"})
     options: dict[str, Any] = {} if nonce is None else {"nonce": nonce}
     signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=Resolver())
-    covered = ("@method", "@path", "content-type")
     created = datetime.now(UTC) - timedelta(seconds=age_s)
     signer.sign(message, key_id=key.keyid, created=created, covered_component_ids=covered, body=sent, **options)
     return dict(message.headers)
