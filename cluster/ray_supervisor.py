@@ -5,6 +5,7 @@ every method opens it first, so a restarted one heals with the first question of
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from storage.stores import open_stores
 
 CONNECTIONS = 4  # to PostgreSQL
 OPEN_S = 30.0
+API_STOP_S = 1.0  # seconds that the cluster API may take to end
 
 log = logging.getLogger("eyrie.cluster.supervisor")
 
@@ -72,7 +74,9 @@ class RaySupervisor:
         if self._supervisor is None:
             return True
         if self._api is not None:
-            await self._api.stop()
+            with contextlib.suppress(TimeoutError):  # a request that hangs must not take the time of the last commits
+                async with asyncio.timeout(API_STOP_S):
+                    await self._api.stop()
         if self._keeper is not None:
             await self._keeper.stop()
         return await self._supervisor.stop(grace_s)

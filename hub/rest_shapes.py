@@ -263,9 +263,9 @@ class AuditPage(msgspec.Struct, frozen=True):
 
 
 class RevocationShown(msgspec.Struct, frozen=True):
-    """Tokens that no longer hold: the one `jti`, or all of a `subject` issued before."""
+    """What no longer holds: one token (`jti`), all of a `subject` issued before, or the `certificate` of a device."""
 
-    kind: Literal["jti", "subject"]
+    kind: Literal["jti", "subject", "certificate"]
     value: str
     issued_before: Rfc3339
 

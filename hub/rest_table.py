@@ -28,7 +28,7 @@ TAGS = {
     "Ingest": "For devices without a socket.",
     "Dead letters": "Items that were refused, kept with their reason.",
     "Policy": "Who may do what, as revisions; what was decided, and who changed it.",
-    "Tokens": "Tokens taken back; hubs follow within seconds.",
+    "Tokens": "Tokens and certificates of devices taken back; hubs follow within seconds.",
     "Health": "For balancers and probes.",
 }
 TEXT = (
@@ -225,7 +225,7 @@ _POLICY = (
 _TOKENS = (
     _read("/v1/revocations", "listRevocations", "Tokens", "Revocations that still matter", shapes.RevocationList, "token.revoke"),
     Endpoint(
-        "POST", "/v1/revocations", "revoke", "Tokens", "Take back a token, or all of a subject",
+        "POST", "/v1/revocations", "revoke", "Tokens", "Take back a token, all of a subject, or a certificate",
         (Answer(201, "Taken back.", shapes.RevocationShown),), body=Revoke, action="token.revoke",
     ),
 )  # fmt: skip

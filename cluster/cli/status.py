@@ -13,6 +13,7 @@ from storage.data_dir import DataDir
 from storage.settings_files import read_resolved
 from storage.stores import open_stores
 
+HEARD_S = 20.0  # seconds since the cluster API said where it listens; it does every five
 NOT_RUNNING = 3  # exit code: no instance holds the data directory
 
 EXAMPLES = """examples:
@@ -29,6 +30,7 @@ class Running(msgspec.Struct):
     data_dir: str
     processes: list[str]
     hubs: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    api: str = ""
     cameras: list[dict[str, Any]] = msgspec.field(default_factory=list)
     problem: str = ""
 
@@ -70,6 +72,9 @@ async def _look(data: DataDir) -> Running:
         found.hubs = [
             {"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in await stores.hubs.all()
         ]
+        api = await stores.api.find()
+        if api is not None and api.age_s < HEARD_S:
+            found.api = f"{api.host}:{api.port}"
         owners = await stores.cameras.owners()
         rows = await stores.cameras.ownership(list(owners))
         found.cameras = [
@@ -91,6 +96,8 @@ def _show(found: Running) -> None:
     console.say(f"processes       {', '.join(found.processes)}")
     for hub in found.hubs:
         console.say(f"hub             {hub['name']} at {hub['url']} (heard {hub['age_s']} s ago)")
+    if found.api:
+        console.say(f"cluster API     {found.api} (`eyrie cluster status`)")
     if found.cameras:
         columns = ("camera", "owner", "generation", "session", "last_seq", "last_offset")
         console.table("", columns, [[str(row[name]) for name in columns] for row in found.cameras])
