@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.core.errors import EyrieError
 from cluster.fleet import Errands, Fleet
 from cluster.placement import Placed, rebalance, usable
 from cluster.ports import Machine
@@ -198,8 +199,14 @@ class Operations:
         work.detail = f"{left} cameras and {len(services)} services are left"
         if left or services or work.looks < 2:
             return False
-        await self._machine.release_node(node, NODE_LET_GO_S)
-        work.detail = "nothing is left there; it stays cordoned"
+        work.detail = "nothing of ours is left there; it stays cordoned"
+        if any(known.id == node and known.head for known in fleet.nodes):
+            work.detail += ". It is Ray's head: the cluster ends with it"
+            return True
+        try:
+            await self._machine.release_node(node, NODE_LET_GO_S)
+        except EyrieError as error:
+            work.detail += f". Ray was not told to let it go: {error}"
         return True
 
     def _look_at_rebalance(self, work: _Work, errands: Errands) -> bool:

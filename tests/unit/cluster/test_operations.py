@@ -89,6 +89,7 @@ async def test_a_node_is_drained_services_too(rigs: Callable[..., Rig]) -> None:
     nodes = {rig.machine.processes[name].node for name in hosts(rig).values()}
     assert nodes == {"here", "there"}
     operation = await rig.over(await rig.ask("drain", "there"))
+    assert "head" not in operation.detail
     assert {rig.machine.processes[name].node for name in hosts(rig).values()} == {"here"}
     assert all(p.node == "here" for p in rig.machine.processes.values() if not p.dead.is_set())
     assert len(hosts(rig)) == 3
@@ -103,7 +104,9 @@ async def test_the_only_hub_of_a_drained_node_gets_a_second_one_first(rigs: Call
     rig.machine.of_nodes = [NodeView("here", cores=2, head=True), NodeView("there", cores=2)]
     await started(rig)
     first = rig.machine.processes["hub-0"]
-    await rig.over(await rig.ask("drain", first.node))
+    operation = await rig.over(await rig.ask("drain", first.node))
+    assert ("Ray's head" in operation.detail) == (first.node == "here")
+    assert rig.machine.let_go == ([] if first.node == "here" else [first.node])
     order = [name for name in rig.machine.started if name.startswith("hub-")]
     assert order == ["hub-0", "hub-1", "hub-0"]
     assert first.stopped
