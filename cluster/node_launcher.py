@@ -23,6 +23,7 @@ from cluster.launcher import CAMERA_SLOTS, CHECK_S, MAX_RESTARTS, RESTART_WINDOW
 from cluster.node_metrics import MetricsServer
 from cluster.ray_node import RayNode
 from cluster.ray_start import environment
+from hub.tls import server_context
 from storage.cluster_ports import NewOperation, Operation
 from storage.data_dir import DataDir, of
 from storage.settings_files import write_resolved
@@ -127,6 +128,7 @@ class NodeLauncher:
         )
         self.resolved = msgspec.structs.replace(here, ray=ray)
         joining.check(self.resolved, lambda path: Path(path).exists())
+        server_context(self.resolved.hub)  # the head says whether plain text is meant; what no hub would start with is told now
         write_resolved(self.data.settings_file, self.resolved)
 
     def _join(self) -> None:

@@ -61,10 +61,10 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal; 0 when all was stopped in order."""
     settings = _settings(arguments)
-    server_context(settings.hub)  # what no hub would start with is told before anything else starts
     reporter = _Reporter()
     if arguments.address:
         return _run_node(arguments, settings, reporter)
+    server_context(settings.hub)  # what no hub would start with is told before anything else starts
     launcher = Launcher(settings, reporter, simulate=not arguments.no_simulate, slots=arguments.slots)
     signals = _Signals()
     launcher.data.prepare()

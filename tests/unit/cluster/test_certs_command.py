@@ -51,3 +51,9 @@ def test_commands_trust_the_certificate_of_the_running_instance_and_no_other(tmp
     assert context is not None
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, False)
     assert context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
+def test_check_16_up_says_what_no_hub_would_start_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--host", "0.0.0.0", "--data-dir", str(tmp_path / "data")]) == 2
+    assert "hub.insecure" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists(), "nothing was started for it"
