@@ -17,7 +17,7 @@ import ray.exceptions
 from actors.core.errors import Unavailable
 from actors.ray_calls import answer, find, kill
 from actors.ray_directory import SUPERVISOR
-from cluster import ray_cluster
+from cluster import cluster_metrics, ray_cluster
 from cluster.api.host import ApiHost
 from cluster.partition_keeper import PartitionKeeper, PostgresPartitions
 from cluster.ray_inspection import RayInspector
@@ -25,7 +25,9 @@ from cluster.ray_machine import RayMachine
 from cluster.ray_nodes import HEAD
 from cluster.supervisor import Supervisor
 from policy.ray_policy import PolicyCaller
+from storage.data_dir import of
 from storage.process_log import log_to_file
+from storage.process_metrics import ProcessMetrics
 from storage.settings_files import node_settings, read_resolved
 from storage.stores import open_stores
 
@@ -45,6 +47,7 @@ class RaySupervisor:
         self._opening: asyncio.Lock | None = None
         self._keeper: PartitionKeeper | None = None
         self._api: ApiHost | None = None
+        self._copying: asyncio.Task[None] | None = None
 
     async def open(self) -> str:
         """Begin to supervise; again is harmless. Raises Unavailable, ConfigError."""
@@ -105,6 +108,8 @@ class RaySupervisor:
                     settings, stores, supervisor, policy=caller, inspector=RayInspector(settings.ray.namespace), room=machine
                 )  # fmt: skip
                 self._api.start()
+                metrics = ProcessMetrics(of(settings), lambda: cluster_metrics.collect(supervisor.snapshot()))
+                self._copying = asyncio.create_task(metrics.run(), name="process-metrics")
         return self._supervisor
 
 

@@ -68,8 +68,8 @@ class ProcessMetrics:
         while True:
             try:
                 self.write()
-            except OSError as error:
-                log.warning("metrics cannot be written: %s", error)
+            except Exception:  # a figure that cannot be had must not end what it is about
+                log.exception("metrics cannot be copied")
             await asyncio.sleep(EVERY_S)
 
     def run_in_thread(self) -> None:

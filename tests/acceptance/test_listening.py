@@ -126,3 +126,5 @@ def test_the_node_s_metrics_are_those_of_all_its_processes(stack: Product) -> No
     assert found["eyrie_hub_broker_up"] == 1.0
     assert found["eyrie_actor_observations_total"] > 0.0
     assert found["eyrie_policy_replicas"] == 1.0
+    assert (found["eyrie_cluster_nodes"], found["eyrie_cluster_nodes_silent"]) == (1.0, 0.0)
+    assert found["eyrie_cluster_cameras_hosted"] == 8.0
