@@ -80,8 +80,9 @@ def title(pid: int) -> str:
 
 def test_nothing_of_ours_is_reached_from_outside_and_nothing_of_ray_without_its_token(stack: Product) -> None:
     settings = read_resolved(stack.data.settings_file)
-    ray = [found for found in listening(stack.processes()) if settings.ray.port_min <= found.port <= settings.ray.port_max]
-    ours = [found for found in listening(stack.processes()) if found not in ray]
+    everything = listening(stack.processes())
+    ray = [found for found in everything if settings.ray.port_min <= found.port <= settings.ray.port_max]
+    ours = [found for found in everything if found not in ray]
     assert settings.hub.port in [found.port for found in ours]
     assert [found for found in ours if not found.host.startswith("127.")] == []
     assert [found for found in ours if not re.search("ray::(RayHub|RaySupervisor)|cluster.cli.main up", found.owner)] == []
