@@ -32,7 +32,7 @@ class Rig:
             found.update(await self.supervisor.ensure(cameras))
             return all(camera in found for camera in cameras)
 
-        for _ in range(20):
+        for _ in range(100):
             if await ask():
                 return found
         raise AssertionError(f"{cameras} were not placed: {self.supervisor.status()}")

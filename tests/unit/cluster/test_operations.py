@@ -262,6 +262,8 @@ async def test_a_node_that_ray_takes_away_is_left_unless_it_is_the_last(rigs: Ca
     await started(rig, "a", "b")
     rig.machine.of_nodes = [NodeView("here", cores=2, head=True, draining=True), NodeView("there", cores=2)]
     await until(lambda: {p.node for p in rig.machine.processes.values() if not p.dead.is_set()} == {"there"}, what="everything there")
+    alone = {"policy-0": "ready", "hub-0": "ready"}
+    await until(lambda: rig.supervisor.status()["services"] == alone, what="an end of the second ones")
     rig.machine.of_nodes = [NodeView("there", cores=2, draining=True)]
     await until(lambda: len(rig.supervisor.fleet.nodes) == 1, what="the last node")
     rig.supervisor.wake()
