@@ -82,11 +82,11 @@ class NodeLauncher:
         while not stopped():
             time.sleep(CHECK_S)
             assert self._node is not None
-            if self._node.released():
+            if self._node.released() and self._cordoned():
                 self._report.note("the cluster has drained this node and let it go")
                 return False
-            if not self._node.alive():
-                self._report.note("this node's Ray ended; joining again")
+            if self._node.released() or not self._node.alive():
+                self._report.note("this node's Ray ended, or its head did; joining again")
                 self._rejoin(stopped)
         return True
 
@@ -168,6 +168,14 @@ class NodeLauncher:
         while time.monotonic() < until and not stopped():
             time.sleep(CHECK_S)
 
+    def _cordoned(self) -> bool:
+        """Whether somebody ordered this node to be left: a raylet ends in order also when its head was replaced."""
+        try:
+            return asyncio.run(cordoned(self.resolved, self.node_id))
+        except EyrieError as error:
+            self._report.note(f"it cannot be read whether this node was drained: {error}")
+            return False
+
     def _drain(self, node: str) -> bool:
         try:
             ended = asyncio.run(drain(self.resolved, node))
@@ -188,6 +196,15 @@ def reach(address: str) -> None:
         raise StartError(
             f"nobody answers at {address}: {error}", hint="Give the address that `eyrie up` printed on the head, as HOST:PORT."
         ) from error
+
+
+async def cordoned(settings: Settings, node: str) -> bool:
+    """Whether `node` gets nothing new, as PostgreSQL has it. Raises Unavailable."""
+    stores = await open_stores(settings, name="node")
+    try:
+        return any(cordon.node == node for cordon in (await stores.cluster.orders()).cordons)
+    finally:
+        await stores.close()
 
 
 async def drain(settings: Settings, node: str) -> Operation:

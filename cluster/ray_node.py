@@ -42,7 +42,7 @@ class RayNode(RayProcesses):
         raise StartError("ray start runs no raylet", hint=f"See {self._child.log_file}.")
 
     def released(self) -> bool:
-        """True when the cluster has let this node go: its raylet ended in order, and ``ray start`` waits on for nothing."""
+        """True when the raylet ended in order, and ``ray start`` waits on for nothing: the node was let go, or its head was replaced."""
         pid, started = self._raylet
         return self.alive() and pid > 0 and start_time(pid) != started
 

@@ -19,6 +19,8 @@ from load_tests.edge_socket import PER_FRAME, EdgeSocket, observe, observe_head
 
 TICK_S = 0.01  # seconds between two looks at what is due
 WELCOME_S = 60.0  # an actor may have to be started first
+NO_DECISION = 4013  # policy had no answer in time, as when a hundred cameras come at once: a device comes back
+RETRY_S = 0.25
 DRAIN_S = 20.0  # seconds the last acks may take
 
 
@@ -92,6 +94,8 @@ class _Socket(EdgeSocket):
                 self.resent += max(0, camera.sent - message.resume_from + 1)
                 camera.sent = message.resume_from - 1
                 camera.out.clear()
+            case Bye(code=code, camera=str(name)) if code == NO_DECISION and self.cameras[name].limit < 0:
+                asyncio.get_running_loop().call_later(RETRY_S, self.send, Hello(name, self._session, 1))
             case Bye() | Reject():
                 self.failed = self.failed or f"the hub said {message}"
             case Ping() | Pong():
