@@ -22,7 +22,7 @@ PERMISSIONS = 20  # distinct sets of permissions among them
 SLICES = 5  # in which the engine and the cache take turns
 
 
-def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int = 100, rounds: int = 10) -> Measured:
+def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int = 100, rounds: int = 50) -> Measured:
     """`embedded` decisions one by one (the floor), `cached` through the gate, one connect storm; then `rounds` revocations and activations,
     each followed by `sockets` open sockets through a private Eyrie with two hubs and two policy replicas (0: not measured).
 
