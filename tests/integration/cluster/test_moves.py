@@ -144,7 +144,8 @@ async def test_density_one_sixteen_one_under_load(running: Stack, stores: Stores
                 f"longest between two acks of a camera: p50 {longest[8]:.3f} s, max {longest[-1]:.3f} s"
             )
             owners = await stores.cameras.owners()
-            assert len({owners[camera] for camera in names}) == (1 if density == 16 else 16)
+            processes = len({owners[camera] for camera in names})
+            assert processes == 16 if density == 1 else processes <= 2, "cameras of the other tests are packed along"
         await nothing_lost(running, made)
 
 
