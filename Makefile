@@ -92,7 +92,7 @@ $(VENV)/.lock: requirements/lock.lock | $(BIN)/python
 	@$(PIP_INSTALL) -r requirements/lock.lock
 	@touch $@
 
-UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header \
 	--annotation-style line --custom-compile-command "make locks"
 
 locks: $(VENV)/.lock ## resolve requirements/*.lock anew (UPGRADE=--upgrade takes newer indirect ones)
