@@ -53,7 +53,7 @@ COLUMNS: dict[str, tuple[tuple[str, ...], Row]] = {
     "cameras": (
         ("camera", "site", "owner", "generation", "phase", "lag_ms", "mailbox", "restarts", "last error"),
         lambda c: (
-            c["camera"], c["site"], c["owner"] or "-", str(c["generation"]), phase(c), f"{c['lag_s'] * 1e3:.0f}", str(c["mailbox"]),
+            c["camera"], c["site"], c["owner"] or "-", str(c["generation"] or "-"), phase(c), f"{c['lag_s'] * 1e3:.0f}", str(c["mailbox"]),
             str(c["restarts"]), c["last_error"],
         ),
     ),
