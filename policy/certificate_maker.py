@@ -5,8 +5,6 @@ own and only the shape of a device's certificate matters (`policy.certificates`)
 """
 
 import ipaddress
-import os
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from actors.core.errors import BadInput, ConfigError, NotFound
 from policy.certificates import CAMERA, DEVICE, SITE
 from policy.tokens import Name
+from policy.whole_files import write_whole
 
 AUTHORITY = "ca"
 SERVER = "server"
@@ -151,18 +150,8 @@ def _uri_or_name(kind: type[x509.DNSName] | type[x509.UniformResourceIdentifier]
 
 def _write(folder: Path, stem: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    for name, data, mode in (
-        (f"{stem}.key", private, 0o600), (f"{stem}.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644),
-    ):  # fmt: skip
-        fresh = folder / f".{name}.{secrets.token_hex(4)}"
-        try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.replace(fresh, folder / name)
-        except OSError as error:
-            fresh.unlink(missing_ok=True)
-            raise ConfigError(f"the file {folder / name} cannot be written: {error.strerror}") from error
+    write_whole(folder / f"{stem}.key", private)
+    write_whole(folder / f"{stem}.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def _made(path: Path) -> Made:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from actors.core.errors import BadInput, ConfigError, NotFound
 from policy.ports import Principal
 from policy.tokens import Camera, Name, Second, Site
+from policy.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +159,8 @@ def make(path: Path, device: str, cameras: list[str], *, algorithm: Algorithm, s
         raise ConfigError(f"the folder {path.parent} cannot be made: {error.strerror}") from error
     handed = path.with_name(f"device-{keyid}.json")
     private_part = {"keyid": keyid, "algorithm": algorithm, "key": base64.b64encode(theirs).decode()}
-    _write(handed, msgspec.json.format(msgspec.json.encode(private_part)))
-    _write(path, msgspec.json.format(msgspec.json.encode(_File([*keys, key]))))
+    write_whole(handed, msgspec.json.format(msgspec.json.encode(private_part)) + b"\n")
+    write_whole(path, msgspec.json.format(msgspec.json.encode(_File([*keys, key]))) + b"\n")
     return handed
 
 
@@ -169,24 +170,9 @@ def drop(path: Path, keyid: str) -> None:
     kept = [key for key in keys if key.keyid != keyid]
     if len(kept) == len(keys):
         raise NotFound(f"there is no device key {keyid}", hint="`eyrie keys devices` names them.")
-    _write(path, msgspec.json.format(msgspec.json.encode(_File(kept))))
+    write_whole(path, msgspec.json.format(msgspec.json.encode(_File(kept))) + b"\n")
 
 
 def public_key(key: DeviceKey) -> bytes | Ed25519PublicKey:
     """What verifies: the public key, or the shared secret."""
     return Ed25519PublicKey.from_public_bytes(key.material) if key.algorithm == "ed25519" else key.material
-
-
-def _write(path: Path, data: bytes) -> None:
-    """All or nothing: a reader sees the old file or the new one."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise ConfigError(f"the file {path} cannot be written: {error.strerror}") from error

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from actors.core.errors import BadInput, ConfigError, NotFound
 from policy.keys import ALGORITHMS, MAX_JWKS_BYTES, MAX_KEYS, parse_jwks
+from policy.whole_files import write_whole
 
 SIGNING = "signing.json"
 PUBLIC = "jwks.json"
@@ -113,28 +114,12 @@ def _add(folder: Path, algorithm: str, others: list[dict[str, Any]]) -> str:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()  # fmt: skip
     _publish(folder, [*others, {**public, "kid": kid, "alg": algorithm, "use": "sig"}])
-    _write(folder / SIGNING, msgspec.json.encode(SigningKey(kid, algorithm, pem)), 0o600)
+    write_whole(folder / SIGNING, msgspec.json.encode(SigningKey(kid, algorithm, pem)), 0o600)
     return kid
 
 
 def _publish(folder: Path, keys: list[dict[str, Any]]) -> None:
-    _write(folder / PUBLIC, json.dumps({"keys": keys}, indent=1).encode() + b"\n", 0o644)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """All or nothing: a reader sees the old file or the new one."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise ConfigError(f"the file {path} cannot be written: {error.strerror}") from error
+    write_whole(folder / PUBLIC, json.dumps({"keys": keys}, indent=1).encode() + b"\n", 0o644)
 
 
 def _b64(number: int, size: int) -> str:
