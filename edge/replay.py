@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import heapq
 import ssl
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from actors.core.times import to_us
 from edge.adapters.formats import adapter
 from edge.adapters.readings import MAX_LINE_BYTES, Options, Reading, Rejection, Seen, camera_id
 from edge.client import EdgeClient
+from edge.replay_account import Progress, ReplayAccount, Tally, frames
 from edge.sorting import WATERMARK_S, Sorter
 from edge.stream import Stream
 
@@ -27,7 +27,7 @@ CHUNK = 256  # readings taken from the adapter at once, in a thread
 CAPACITY_BYTES = 1_048_576  # held per camera; the recording itself is the spool
 MAX_CAMERAS = 1024  # cameras of one recording: what one socket carries
 TICK_S = 0.2  # seconds between progress reports
-SHAPE = "1"  # raise it when an adapter or the sorter sends something else for the same recording
+SHAPE = "2"  # raise it when an adapter or the sorter sends something else for the same recording
 
 
 class ReplayOptions(msgspec.Struct, frozen=True):
@@ -44,37 +44,8 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     lateness_s: float = WATERMARK_S
     again: str = ""
     stall_s: float = 60.0
-
-
-class ReplayAccount(msgspec.Struct):
-    """Where every message went. `rejected` and `dropped_objects` are by reason; `other_cameras` were left out by `--camera`."""
-
-    messages: int = 0
-    committed: int = 0
-    duplicate: int = 0
-    rejected: dict[str, int] = {}
-    other_cameras: int = 0
-    unsettled: int = 0
-    dropped_objects: dict[str, int] = {}
-    resent: int = 0
-    connections: int = 0
-    cameras: int = 0
-    refused_cameras: dict[str, str] = {}
-
-    @property
-    def adds_up(self) -> bool:
-        """Every message is committed, duplicate, rejected with a reason, or was not asked for."""
-        known = self.committed + self.duplicate + sum(self.rejected.values()) + self.other_cameras
-        return known == self.messages and self.unsettled == 0
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far it is: bytes of the recording read, messages read, and messages settled (acked or rejected)."""
-
-    read_bytes: int
-    total_bytes: int
-    messages: int
-    settled: int
+    labels: dict[str, str] = {}
+    pass_unknown_fields: bool = False
 
 
 class Replay:
@@ -88,8 +59,7 @@ class Replay:
         self.account = ReplayAccount()
         self._read = adapter(options.format)
         self._on_reject = on_reject
-        self._rejected: Counter[str] = Counter()
-        self._dropped: Counter[str] = Counter()
+        self._tally = Tally()
         self._streams: dict[str, Stream] = {}
         self._sorters: dict[str, Sorter[Seen]] = {}
         self._sources: dict[str, str] = {}
@@ -129,18 +99,30 @@ class Replay:
     def session(self, camera: str) -> str:
         """The session of a camera of this recording."""
         options = self.options
-        shape = [SHAPE, self._digest, options.format, options.fps, options.frame_size, options.lateness_s, camera, options.again]
+        shape = [
+            SHAPE, self._digest, options.format, options.fps, options.frame_size, options.lateness_s, camera, options.again,
+            sorted(options.labels.items()), options.pass_unknown_fields,
+        ]  # fmt: skip
         return "replay-" + hashlib.sha256(msgspec.json.encode(shape)).hexdigest()[:24]
 
     async def _stream(self, client: EdgeClient) -> None:
-        options = Options(self.options.frame_size, self.options.fps, self.options.camera or camera_id(self.options.path.stem))
+        options = Options(
+            self.options.frame_size,
+            self.options.fps,
+            self.options.camera or camera_id(self.options.path.stem),
+            labels=self.options.labels,
+            pass_unknown_fields=self.options.pass_unknown_fields,
+        )
         readings = iter(self._read(self._lines(), options))
         while chunk := await asyncio.to_thread(lambda: list(islice(readings, CHUNK))):
             for reading in chunk:
                 await self._take(client, reading)
-        waiting = [[(_time_us(seen), camera, seen) for seen in sorter.flush()] for camera, sorter in self._sorters.items()]
-        for _, camera, seen in heapq.merge(*waiting, key=_by_time):
-            await self._send(camera, seen)
+        waiting = [
+            [(_time_us(seen), camera, seen, messages) for seen, messages in frames(list(sorter.flush()))]
+            for camera, sorter in self._sorters.items()
+        ]
+        for _, camera, seen, messages in heapq.merge(*waiting, key=_by_time):
+            await self._send(camera, seen, messages)
         for camera, stream in self._streams.items():
             try:
                 await stream.drain()
@@ -161,8 +143,7 @@ class Replay:
         if self._sources.get(camera, reading.source) != reading.source:
             self._reject(_back(reading, "camera_clash", f"cameras {self._sources[camera]!r} and {reading.source!r} are both {camera}"))
             return
-        for dropped in reading.dropped:
-            self._dropped[dropped.code] += 1
+        self._tally.read(reading)
         sorter = self._sorters.get(camera)
         if sorter is None:
             if len(self._sorters) >= MAX_CAMERAS:
@@ -173,25 +154,27 @@ class Replay:
             self._streams[camera] = stream = await client.open(
                 camera, session=self.session(camera), frame_size=self.options.frame_size, numbered_elsewhere=True
             )
-            stream.on_reject = lambda _seq, code, _detail: self._rejected.update([f"hub:{code}"])
+            stream.on_reject = lambda _seq, code, _detail: self._tally.rejected.update([f"hub:{code}"])
         ready = sorter.push(_time_us(reading), reading)
         if ready is None:
             self._reject(_back(reading, "late", f"more than {self.options.lateness_s:g} s behind its camera"))
             return
-        for seen in ready:
-            await self._send(camera, seen)
+        for seen, messages in frames(ready):
+            await self._send(camera, seen, messages)
 
-    async def _send(self, camera: str, seen: Seen) -> None:
+    async def _send(self, camera: str, seen: Seen, messages: int) -> None:
         await self._pace(seen)
+        stream = self._streams[camera]
         try:
-            await self._streams[camera].send(seen.observation)
+            await stream.send(seen.observation)
+            self._tally.sent(camera, stream.account.offered, seen, messages)
         except BadInput as error:
-            self._reject(_back(seen, error.code, error.detail))
+            self._reject(_back(seen, error.code, error.detail), messages)
             self._settle_error(camera)
         except Unavailable:
             raise
         except EyrieError as error:
-            self._reject(_back(seen, error.code, error.detail))
+            self._reject(_back(seen, error.code, error.detail), messages)
             self._refused[camera] = error
 
     def _settle_error(self, camera: str) -> None:
@@ -210,8 +193,8 @@ class Replay:
         if (wait := due - loop.time()) > 0:
             await asyncio.sleep(wait)
 
-    def _reject(self, rejection: Rejection) -> None:
-        self._rejected[rejection.code] += 1
+    def _reject(self, rejection: Rejection, messages: int = 1) -> None:
+        self._tally.refused(rejection, messages)
         if self._on_reject is not None:
             self._on_reject(rejection)
 
@@ -237,7 +220,7 @@ class Replay:
         return any(not stream.welcomed and stream.error is None for stream in self._streams.values())
 
     def _progress(self) -> Progress:
-        settled = sum(self._rejected.values()) + self.account.other_cameras
+        settled = sum(self._tally.rejected.values()) + self.account.other_cameras
         for stream in self._streams.values():
             settled += stream.account.committed + stream.account.duplicate
         return Progress(self._read_bytes, self._total_bytes, self.account.messages, settled)
@@ -246,13 +229,16 @@ class Replay:
         account = self.account
         account.connections = connections
         account.cameras = len(self._streams)
-        rejected = Counter(self._rejected)
+        tally = self._tally
+        rejected = tally.rejected.copy()
         for camera, stream in self._streams.items():
             counts = stream.account
-            account.committed += counts.committed - counts.rejected
-            account.duplicate += counts.duplicate
+            settled = counts.duplicate + counts.committed
+            again = tally.further(camera, counts.duplicate)  # what the hub has already comes first
+            account.committed += counts.committed - counts.rejected + tally.further(camera, settled) - again
+            account.duplicate += counts.duplicate + again
             account.resent += counts.resent
-            left = counts.offered - counts.committed - counts.duplicate
+            left = counts.offered - settled + tally.further(camera, counts.offered) - tally.further(camera, settled)
             error = self._refused.get(camera)
             if error is not None:
                 account.refused_cameras[camera] = f"{error.code}: {error.detail}"
@@ -260,7 +246,10 @@ class Replay:
             else:
                 account.unsettled += left
         account.rejected = {code: count for code, count in sorted(rejected.items()) if count}
-        account.dropped_objects = dict(sorted(self._dropped.items()))
+        account.frames, account.objects = tally.frames, tally.objects
+        account.dropped_objects = dict(sorted(tally.dropped.items()))
+        account.unknown_fields = dict(sorted(tally.unknown.items()))
+        account.remarks = dict(sorted(tally.remarks.items()))
         return account
 
     def _hash(self) -> str:
@@ -275,14 +264,10 @@ class Replay:
         return digest.hexdigest()
 
     def _lines(self) -> Iterator[bytes]:
-        """The lines of the recording; of one that is too long only its beginning."""
+        """The lines of the recording; one that is too long in several pieces."""
         with open(self.options.path, "rb") as file:
             while line := file.readline(MAX_LINE_BYTES + 2):
                 self._read_bytes += len(line)
-                rest = line
-                while rest and not rest.endswith(b"\n"):
-                    rest = file.readline(MAX_LINE_BYTES)
-                    self._read_bytes += len(rest)
                 yield line
 
 
@@ -290,7 +275,7 @@ def _time_us(seen: Seen) -> int:
     return to_us(seen.observation.time)
 
 
-def _by_time(entry: tuple[int, str, Seen]) -> int:
+def _by_time(entry: tuple[int, str, Seen, int]) -> int:
     return entry[0]
 
 

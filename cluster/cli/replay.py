@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,23 +12,28 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import EyrieError
-from actors.core.identifiers import require_id
+from actors.core.identifiers import LABEL_PATTERN, require_id
 from cluster.cli import console
 from cluster.cli.hub_options import EDGE_PATH, add_hub_options, tls_context, token_source, websocket_url
+from edge.adapters.coco_classes import CLASSES
 from edge.adapters.formats import FORMATS
+from edge.adapters.looks import SAMPLE_BYTES, looks_like
 from edge.adapters.readings import Rejection
-from edge.replay import Progress, Replay, ReplayAccount, ReplayOptions
+from edge.replay import Replay, ReplayOptions
+from edge.replay_account import Progress, ReplayAccount
 from edge.sorting import WATERMARK_S
 
 EXAMPLES = """examples:
   eyrie replay garage.jsonl --format deepstream --speed max
   eyrie replay rawdetections.ndjson --format opendatacam --fps 30 --frame-size 1920x1080 --camera crossroads
   eyrie replay gt.txt --format mot --fps 25 --frame-size 1920x1080 --camera mall
+  eyrie replay results.txt --format mot --label 0=person --label 2=car --camera mall
 
 Replaying the same file again goes on where the hub stopped: what it has already is counted as duplicate.
 The account must add up: every message committed, duplicate, or rejected with a reason.
 
-exit codes: 0 everything is accounted for, 1 it is not or the hub refused a camera, 2 wrong usage
+exit codes: 0 everything is accounted for; 2 wrong usage;
+1 it is not, nothing could be used, there are fields that nothing reads, or the hub refused a camera
 """
 
 
@@ -49,6 +55,14 @@ def add_parser(commands: Any) -> None:
         "--lateness-s", type=_positive, default=WATERMARK_S, metavar="S", help=f"how late a message may be (default {WATERMARK_S})"
     )
     parser.add_argument("--again", default="", metavar="NAME", help="replay as new sessions of this name instead of going on")
+    parser.add_argument(
+        "--label", action="append", default=[], type=_label, metavar="NAME | CLASS=NAME",
+        help="what objects are called (mot, coco): all of them, or those of a class number; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--classes", choices=["coco"], help="name class numbers (mot) as detectors trained on COCO count them, from 0")
+    parser.add_argument(
+        "--pass-unknown-fields", action="store_true", help="send lines with fields that nothing reads (ndjson), and count them"
+    )
     parser.add_argument("--site", default="*", metavar="ID", help="site of cameras that are not registered yet (default: the setting's)")
     parser.add_argument("--rejects", type=Path, metavar="FILE", help="write rejected messages there, one JSON a line with its reason")
     parser.add_argument("--stall-s", type=_positive, default=60.0, metavar="S", help="give up when nothing moves for so long (default 60)")
@@ -64,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = ReplayOptions(
         arguments.file, arguments.format, websocket_url(arguments, EDGE_PATH), tokens, arguments.fps, arguments.frame_size,
         arguments.camera, arguments.speed, arguments.lateness_s, arguments.again, arguments.stall_s,
+        labels=_labels(arguments), pass_unknown_fields=arguments.pass_unknown_fields,
     )  # fmt: skip
     with ExitStack() as stack:
         stack.enter_context(_quiet())
@@ -89,14 +104,15 @@ def run(arguments: argparse.Namespace) -> int:
             except EyrieError as failed:
                 error = failed
     if error is None or replay.account.messages:
-        _print(replay.account, as_json=arguments.json)
+        _print(replay.account, arguments.file, arguments.format, as_json=arguments.json)
     if error is not None:
         console.fail(error)
         return console.USAGE if error.status == 400 else console.FAILED
     if not replay.account.adds_up:
         console.note("The account does not add up.", style="bold red")
         return console.FAILED
-    return console.FAILED if replay.account.refused_cameras else console.OK
+    bad = replay.account.refused_cameras or replay.account.useless or replay.account.unknown_fields
+    return console.FAILED if bad else console.OK
 
 
 @contextmanager
@@ -110,9 +126,11 @@ def _quiet() -> Iterator[None]:
         log.disabled = before
 
 
-def _print(account: ReplayAccount, *, as_json: bool) -> None:
+def _print(account: ReplayAccount, path: Path, form: str, *, as_json: bool) -> None:
+    resembles = _resembles(path) if account.useless else None
     if as_json:
-        console.emit({**msgspec.to_builtins(account), "adds_up": account.adds_up})
+        told = {**msgspec.to_builtins(account), "adds_up": account.adds_up, "useless": account.useless}
+        console.emit({**told, "looks_like": resembles} if account.useless else told)
         return
     rows = [("messages", account.messages), ("committed", account.committed), ("duplicate", account.duplicate)]
     rows += [(f"rejected: {code}", count) for code, count in account.rejected.items()]
@@ -121,16 +139,40 @@ def _print(account: ReplayAccount, *, as_json: bool) -> None:
     if account.unsettled:
         rows.append(("not settled", account.unsettled))
     rows.append(("cameras", account.cameras))
+    rows += [("frames sent", account.frames), ("objects sent", account.objects)]
     rows += [(f"objects left out: {code}", count) for code, count in account.dropped_objects.items()]
+    rows += [(f"unknown field {name}", count) for name, count in account.unknown_fields.items()]
     console.table("", ("replay", "count"), [(name, f"{count:,}") for name, count in rows])
-    if account.messages and not account.committed + account.duplicate + account.other_cameras:
-        console.note("Nothing of it could be used. Is --format right?", style="yellow")
+    if account.useless:
+        shape = f"It looks like {resembles}." if resembles not in (None, form) else f"Is it {form}?"
+        console.note(f"Nothing of it could be used. {shape}", style="bold red")
+    if account.unknown_fields:
+        console.note("Fields that nothing reads: mend them, or send the lines with --pass-unknown-fields.", style="bold red")
+    for remark, count in account.remarks.items():
+        console.note(f"{count:,} times: {remark}", style="yellow")
     if account.dropped_objects.get("box_out_of_range", 0) + account.rejected.get("box_out_of_range", 0) > account.messages // 10:
         console.note("Many boxes lie outside their picture. Is --frame-size right?", style="yellow")
     for camera, reason in account.refused_cameras.items():
         console.note(f"camera {camera} was refused: {reason}", style="red")
     if any(code.startswith("conflict") for code in account.rejected):
         console.note("A newer session of these cameras exists; `--again NAME` replays as a new one.")
+
+
+def _resembles(path: Path) -> str | None:
+    with open(path, "rb") as file:
+        return looks_like(file.read(SAMPLE_BYTES))
+
+
+def _label(text: str) -> tuple[str, str]:
+    number, is_class, name = text.rpartition("=")
+    if not re.match(LABEL_PATTERN, name) or (is_class and not number.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither NAME nor CLASS=NAME, for example 2=car")
+    return number, name
+
+
+def _labels(arguments: argparse.Namespace) -> dict[str, str]:
+    classes = {str(number): name for number, name in enumerate(CLASSES)} if arguments.classes == "coco" else {}
+    return {**classes, **dict(arguments.label)}
 
 
 def _positive(text: str) -> float:

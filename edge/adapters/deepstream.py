@@ -1,4 +1,7 @@
-"""DeepStream messages: the full schema (one object a message) and the minimal one (one frame a message), one JSON a line.
+"""DeepStream messages: the full schema (one object a message) and the minimal one (one frame a message); one JSON a line, or indented.
+
+Messages of the full schema with one sensor and one timestamp are one frame: `edge.replay` puts them together after sorting. Its class is
+the key of a sub-object: six fixed names in the old API, the detector's own label in the new one (`dsmeta_payload.cpp`).
 
 Facts from video reference 1.1 and `nv-schema.json`: boxes are in pixels of the stream multiplexer, and the message carries neither width
 nor height, so the frame size must be given. The default is that of NVIDIA's garage recording, the dewarped 960x752 of its 360-degree
@@ -10,31 +13,32 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from actors.core.observations import Object, Observation
+from edge.adapters.documents import each_document
 from edge.adapters.readings import (
     Options,
     Reading,
     Refused,
     Seen,
-    each,
     gather,
     label,
     number,
-    parse_json,
     parse_time,
     pixel_box,
     score,
-)  # fmt: skip
+    track_id,
+)
 
 FRAME_SIZE = (960, 752)
 KINDS = ("vehicle", "person", "face", "bag", "bicycle", "roadsign")  # class sub-objects of the full schema
 SIDES = ("topleftx", "toplefty", "bottomrightx", "bottomrighty")
+NOT_CLASSES = {"bbox", "location", "coordinate", "pose", "embedding", "maskoutline", "signature", "segmentation", "trajectory"}
 UNKNOWN = {"", "UNKNOWN", "unknown"}
 
 
 def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
-    """One reading per line, in file order."""
+    """One reading per message, in file order."""
     size = options.frame_size or FRAME_SIZE
-    return each(lines, lambda line: message(parse_json(line), size))
+    return each_document(lines, lambda value: message(value, size))
 
 
 def message(value: Any, size: tuple[int, int]) -> Seen:
@@ -50,8 +54,11 @@ def message(value: Any, size: tuple[int, int]) -> Seen:
     source = _name(sensor.get("id") if isinstance(sensor, dict) else None, "sensor.id")
     event = value.get("event")
     if isinstance(event, dict) and event.get("type") in ("empty", "reset"):
-        return Seen(source, Observation(moment, []))  # the place is empty: nothing is seen there
-    return Seen(source, Observation(moment, [_object(value.get("object"), size)]))
+        return Seen(source, Observation(moment, []), part=True)  # the place is empty: nothing is seen there
+    objects, dropped = gather([value.get("object")], lambda found: _object(found, size))
+    if dropped and dropped[0].code == "malformed":
+        raise Refused(dropped[0].code, dropped[0].detail)
+    return Seen(source, Observation(moment, objects), dropped, part=True)
 
 
 def _object(value: Any, size: tuple[int, int]) -> Object:
@@ -60,7 +67,7 @@ def _object(value: Any, size: tuple[int, int]) -> Object:
     bbox = value["bbox"]
     left, top, right, bottom = (number(bbox.get(side), f"bbox.{side}") for side in SIDES)
     box = pixel_box(left, top, right, bottom, size)
-    kind = next((kind for kind in KINDS if isinstance(value.get(kind), dict)), None)
+    kind = _kind(value)
     details = value[kind] if kind is not None else {}
     sub = details.get("type")
     attributes: dict[str, str | int | float | bool] = {
@@ -69,9 +76,18 @@ def _object(value: Any, size: tuple[int, int]) -> Object:
         if isinstance(text := details.get(theirs), str) and text not in UNKNOWN and len(text) <= 256 and "\x00" not in text
     }
     return Object(
-        label(kind or "object", "the class"), box, _confidence(details), _track(value.get("id")),
+        label(kind or "object", "the class"), box, _confidence(details), track_id(value.get("id")),
         label(sub, "type") if isinstance(sub, str) and sub not in UNKNOWN else None, attributes or None,
     )  # fmt: skip
+
+
+def _kind(value: dict[str, Any]) -> str | None:
+    """The key of the object's class: a known one, else one whose value has a confidence, else any that is nothing else."""
+    known = next((kind for kind in KINDS if isinstance(value.get(kind), dict)), None)
+    if known is not None:
+        return known
+    others = [key for key, found in value.items() if isinstance(found, dict) and key not in NOT_CLASSES]
+    return next((key for key in others if "confidence" in value[key]), others[0] if others else None)
 
 
 def _confidence(details: dict[str, Any]) -> float | None:
@@ -93,7 +109,7 @@ def _positional(text: Any, size: tuple[int, int]) -> Object:
     classified = "#" in fields[6:]
     return Object(
         label(fields[5], "the label"), pixel_box(left, top, right, bottom, size), _last_score(fields[-1]) if classified else None,
-        _track(fields[0]),
+        track_id(fields[0]),
     )  # fmt: skip
 
 
@@ -102,14 +118,6 @@ def _last_score(text: str) -> float | None:
         return score(float(text))
     except ValueError:
         return None
-
-
-def _track(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or value in ("", "-1"):
-        return None
-    return label(value, "the object's id")
 
 
 def _name(value: Any, where: str) -> str:

@@ -1,52 +1,108 @@
-"""MOT Challenge text: ``frame,id,left,top,width,height,conf,…``, frames and pixels counted from 1, rows of one frame anywhere in the file.
+"""MOT Challenge text: ``frame,id,left,top,width,height,…``, frames and pixels counted from 1, rows of one frame anywhere in the file.
 
-Ground truth has nine columns: the seventh is a flag (0: to be ignored), the eighth the class. Results and detections have ten: the
-seventh is a score, the rest are -1; an id of -1 is none. One message is one frame.
+Commas or spaces. What follows the box depends on who wrote it, and is decided by the whole file:
+
+- ground truth (MOT16, 17, 20): nine columns, a flag 0 or 1 (0: not to be counted), a class 1 to 13, a visibility 0 to 1, in every row;
+- results and detections: a score, then a class (boxmot: counted from 0, as its detector does) or -1, then -1. ByteTrack and MOT15 write
+  ten columns, boxmot nine; some write six or seven.
+
+Scores are 0..1 or percent; a file whose scores are all whole numbers and some of them 0 cut its fractions off: it has no scores.
+Without `Options.labels` every object of a result is a person, which is what the benchmark tracks. One message is one frame.
 """
 
+import math
 from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
 
 from actors.core.observations import MAX_OBJECTS, Object, Observation
-from edge.adapters.readings import Dropped, Options, Reading, Refused, Rejection, Seen, frame_time, gather, pixel_box, score
+from edge.adapters.frame_order import MAX_ROWS, FrameOrder
+from edge.adapters.readings import (
+    Dropped,
+    Options,
+    Reading,
+    Refused,
+    Rejection,
+    Seen,
+    frame_time,
+    gather,
+    object_label,
+    pixel_box,
+    score,
+    track_id,
+    whole_lines,
+)
 
 FRAME_SIZE = (1920, 1080)
 FPS = 30.0
-MAX_ROWS = 5_000_000  # rows held: they come sorted by track in ground truth
+COLUMNS = 10  # columns beyond are not read, and counted
 CLASSES = {
     1: "person", 2: "person", 3: "car", 4: "bicycle", 5: "motorcycle", 6: "vehicle", 7: "person", 8: "distractor", 9: "occluder",
-    10: "occluder", 11: "occluder", 12: "reflection",
+    10: "occluder", 11: "occluder", 12: "reflection", 13: "crowd",
 }  # fmt: skip
-IGNORED = {"distractor", "occluder", "reflection"}
+IGNORED = {"distractor", "occluder", "reflection", "crowd"}
+SCORE, CLASS, VISIBILITY = 6, 7, 8  # columns, from 0
 
 Row = tuple[float, ...]
 
 
+class Dialect(msgspec.Struct):
+    """What the rows read so far may be."""
+
+    truth: bool = True  # so far no row contradicts
+    rows: int = 0
+    whole_scores: bool = True
+    zero_score: bool = False
+    highest_score: float = 0.0
+
+    def see(self, row: Row) -> None:
+        """Take one row into account."""
+        self.rows += 1
+        self.truth = self.truth and _is_truth(row)
+        if len(row) > SCORE and row[SCORE] >= 0:
+            self.whole_scores = self.whole_scores and row[SCORE].is_integer()
+            self.zero_score = self.zero_score or row[SCORE] == 0
+            self.highest_score = max(self.highest_score, row[SCORE])
+
+    def score(self, row: Row) -> float | None:
+        """The score of a row of results, 0..1."""
+        if len(row) <= SCORE or (self.whole_scores and self.zero_score and self.highest_score <= 1):
+            return None
+        return score(row[SCORE] / 100 if 1 < self.highest_score <= 100 else row[SCORE])
+
+
 def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
     """One reading per frame, in order of frames; one rejection per row that is none."""
-    frames: dict[int, list[Row]] = {}
-    rows = 0
-    for line in lines:
-        line = line.strip()
-        if not line:
+    order, dialect = FrameOrder(), Dialect()
+    for line in whole_lines(lines):
+        if isinstance(line, Rejection):
+            yield line
             continue
-        rows += 1
         try:
-            if rows > MAX_ROWS:
+            if order.rows >= MAX_ROWS:
                 raise Refused("too_many", f"more than {MAX_ROWS} rows")
             row = _row(line)
         except Refused as refused:
             yield Rejection(refused.code, refused.detail, line[:1024])
             continue
-        frames.setdefault(int(row[0]), []).append(row)
-    size = options.frame_size or FRAME_SIZE
-    for index in sorted(frames):
-        here = frames.pop(index)
-        objects, dropped = gather(here[:MAX_OBJECTS], lambda row: _object(row, size))
-        dropped += [Dropped("too_many", f"more than {MAX_OBJECTS} objects in one frame")] * max(len(here) - MAX_OBJECTS, 0)
+        dialect.see(row)
+        order.add(int(row[0]), line)
+    for index, rows in order.frames():
         try:
-            yield Seen(options.camera, Observation(frame_time(index - 1, options, FPS), objects), dropped)
+            yield _frame(index, rows, dialect, options)
         except Refused as refused:
             yield Rejection(refused.code, refused.detail, str(index).encode())
+
+
+def _frame(index: int, lines: Iterable[bytes], dialect: Dialect, options: Options) -> Seen:
+    rows = [_row(line) for line in islice(lines, MAX_OBJECTS)]
+    beyond = sum(1 for _ in lines)
+    size = options.frame_size or FRAME_SIZE
+    objects, dropped = gather(rows, lambda row: _object(row, dialect, size, options))
+    dropped += [Dropped("too_many", f"more than {MAX_OBJECTS} objects in one frame")] * beyond
+    remarks = [remark for row in rows for remark in _remarks(row, dialect, options)]
+    return Seen(options.camera, Observation(frame_time(index - 1, options, FPS), objects), dropped, remarks)
 
 
 def _row(line: bytes) -> Row:
@@ -56,19 +112,39 @@ def _row(line: bytes) -> Row:
         raise Refused("malformed", "a row holds numbers only") from error
     if len(row) < 6 or not 1 <= row[0] <= 2**31 or row[0] != int(row[0]):
         raise Refused("malformed", "a row begins with frame (from 1), id, left, top, width, height")
+    if not all(math.isfinite(side) for side in row[:6]):
+        raise Refused("box_not_finite", "the id or a side of the box is no number")
     return row
 
 
-def _object(row: Row, size: tuple[int, int]) -> Object | None:
+def _is_truth(row: Row) -> bool:
+    return len(row) == 9 and row[SCORE] in (0, 1) and row[CLASS] in CLASSES and 0 <= row[VISIBILITY] <= 1
+
+
+def _object(row: Row, dialect: Dialect, size: tuple[int, int], options: Options) -> Object:
     _, track, left, top, width, height = row[:6]
-    truth = len(row) == 9
-    name = CLASSES.get(int(row[7]), "object") if truth else "person"
-    if (truth and row[6] == 0) or name in IGNORED:
-        return None
+    if dialect.truth:
+        name = CLASSES[int(row[CLASS])]
+        if row[SCORE] == 0 or name in IGNORED:
+            raise Refused("ignored", "ground truth marks it as not to be counted")
+        name = object_label(options, str(int(row[CLASS])), name)
+    else:
+        name = object_label(options, _class(row), "person")
     x1, y1, x2, y2 = left - 1, top - 1, left - 1 + width, top - 1 + height
     if x1 < size[0] and y1 < size[1] and x2 > 0 and y2 > 0:
         # MOT boxes span the whole person, also what the picture cuts off: only their part inside it is ours.
         x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, size[0]), min(y2, size[1])
     box = pixel_box(x1, y1, x2, y2, size)
-    confidence = score(row[6]) if len(row) > 6 and not truth else None
-    return Object(name, box, confidence, None if track < 0 else f"{track:.0f}")
+    return Object(name, box, None if dialect.truth else dialect.score(row), track_id(f"{track:.0f}"))
+
+
+def _class(row: Row) -> str | None:
+    """The class column of a result, None when it holds none."""
+    return f"{row[CLASS]:.0f}" if len(row) > CLASS and row[CLASS] >= 0 and row[CLASS].is_integer() else None
+
+
+def _remarks(row: Row, dialect: Dialect, options: Options) -> Iterator[str]:
+    if len(row) > COLUMNS:
+        yield f"columns after {COLUMNS} were not read"
+    if not dialect.truth and (number := _class(row)) is not None and object_label(options, number, "") == "":
+        yield f"class {number} was taken for a person (--label {number}=NAME, or --classes coco)"

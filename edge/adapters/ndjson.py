@@ -1,12 +1,18 @@
-"""Our own shape, one observation a line: ``{"camera"?, "time", "objects"?, "alarm"?}`` (`actors.core.observations.Observation`)."""
+"""Our own shape, one observation a line: ``{"camera"?, "time", "objects"?, "alarm"?}`` (`actors.core.observations.Observation`).
+
+A wire passes over fields that it does not know, so that edges may be newer than hubs. A file is held to be right: a field that nothing
+reads (``track`` for ``id``) refuses its line, unless `Options.pass_unknown_fields` lets it through, counted.
+"""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
-from actors.core.observations import Object, Observation
-from edge.adapters.readings import MAX_LINE_BYTES, Options, Reading, Refused, Seen, each, unit_box
+from actors.core.observations import Alarm, Object, Observation
+from edge.adapters.readings import Options, Reading, Refused, Seen, each, unit_box
+
+MAX_NAMED = 16  # unknown fields named of one line
 
 
 class Line(Observation, frozen=True, omit_defaults=True):
@@ -16,6 +22,7 @@ class Line(Observation, frozen=True, omit_defaults=True):
 
 
 _decoder = msgspec.json.Decoder(Line)
+_LINE_FIELDS, _OBJECT_FIELDS, _ALARM_FIELDS = (frozenset(shape.__struct_fields__) for shape in (Line, Object, Alarm))
 
 
 def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
@@ -24,13 +31,31 @@ def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
 
 
 def _line(line: bytes, options: Options) -> Seen:
-    if len(line) > MAX_LINE_BYTES:
-        raise Refused("too_long", f"a line of {len(line)} bytes, more than {MAX_LINE_BYTES}")
     try:
+        value = msgspec.json.decode(line)
+        unknown = unknown_fields(value)
+        if unknown and not options.pass_unknown_fields:
+            raise Refused("unknown_field", f"nothing reads {', '.join(map(repr, unknown))}", unknown)
         found = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused("malformed", str(error)) from error
     objects: list[Object] = found.objects or []
     for item in objects:
         unit_box(*item.box)
-    return Seen(found.camera or options.camera, Observation(found.time, found.objects, found.alarm))
+    remarks = [f"field {name!r} was not read" for name in unknown]
+    return Seen(found.camera or options.camera, Observation(found.time, found.objects, found.alarm), remarks=remarks)
+
+
+def unknown_fields(value: Any) -> list[str]:
+    """The fields of a decoded line that nothing reads, as paths, each once, at most `MAX_NAMED`."""
+    if not isinstance(value, dict):
+        return []
+    found = dict.fromkeys(key for key in value if key not in _LINE_FIELDS)
+    objects = value.get("objects")
+    for item in objects if isinstance(objects, list) else []:
+        if isinstance(item, dict) and not _OBJECT_FIELDS.issuperset(item):
+            found.update(dict.fromkeys(f"objects[].{key}" for key in item if key not in _OBJECT_FIELDS))
+    alarm = value.get("alarm")
+    if isinstance(alarm, dict):
+        found.update(dict.fromkeys(f"alarm.{key}" for key in alarm if key not in _ALARM_FIELDS))
+    return [name[:80] for name in found][:MAX_NAMED]

@@ -1,15 +1,31 @@
-"""OpenDataCam: raw detections, one frame a line, ``{"frame": n, "detections": [{x, y, w, h, prob, name}]}``. No times, no track ids.
+"""OpenDataCam: frames of raw detections, ``{"frame": n, "detections": [{x, y, w, h, prob, name}]}``, and exports of its tracker,
+``{"frameId": n, "timestamp": "…", "objects": [{id, x, y, w, h, bearing, confidence, name, areas}]}``; as lines or as one array.
 
-`x` and `y` are the *centre* of the box in pixels and `prob` is in percent. Measured on the project's own recording of 52,980 boxes: read
-as centres every box lies in a 1920x1080 picture (give or take 2 %), read as corners 3,795 stand out of it by more than 5 %. With an `id`
-(the output of its tracker, written per frame) the object is tracked.
+`x` and `y` are the *centre* of the box in pixels; `prob` and `confidence` are in percent. Measured on the project's own recording of
+52,980 boxes: read as centres every box lies in a 1920x1080 picture (give or take 2 %), read as corners 3,795 stand out of it by more
+than 5 %. Raw detections carry neither times nor ids; an export has both.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from actors.core.observations import Object, Observation
-from edge.adapters.readings import Options, Reading, Refused, Seen, each, frame_time, gather, label, number, parse_json, pixel_box
+from edge.adapters.documents import each_document
+from edge.adapters.readings import (
+    Dropped,
+    Options,
+    Reading,
+    Refused,
+    Seen,
+    frame_time,
+    gather,
+    label,
+    number,
+    parse_time,
+    pixel_box,
+    track_id,
+)
 
 FRAME_SIZE = (1920, 1080)
 FPS = 30.0
@@ -18,21 +34,40 @@ MAX_DETECTIONS = 512
 
 def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
     """One reading per frame, in file order."""
-    return each(lines, lambda line: _frame(parse_json(line), options))
+    return each_document(lines, lambda value: frame(value, options))
 
 
-def _frame(value: Any, options: Options) -> Seen:
+def frame(value: Any, options: Options) -> Seen:
+    """One decoded frame of either form. Raises :class:`Refused`."""
     if not isinstance(value, dict):
         raise Refused("malformed", "the frame is no JSON object")
-    index = number(value.get("frame", value.get("frameId")), "frame")
     detections = value.get("detections", value.get("objects"))
-    if not isinstance(detections, list) or index < 0:
-        raise Refused("malformed", "a frame has a number and a list of detections")
-    if len(detections) > MAX_DETECTIONS:
-        raise Refused("too_many", f"{len(detections)} detections in one frame, more than {MAX_DETECTIONS}")
+    if not isinstance(detections, list):
+        raise Refused("malformed", "a frame has a list of detections or objects")
+    moment = _moment(value, options)
     size = options.frame_size or FRAME_SIZE
-    objects, dropped = gather(detections, lambda item: _object(item, size))
-    return Seen(options.camera, Observation(frame_time(index, options, FPS), objects), dropped)
+    objects, dropped = gather(detections[:MAX_DETECTIONS], lambda item: _object(item, size))
+    beyond = max(len(detections) - MAX_DETECTIONS, 0)
+    dropped += [Dropped("too_many", f"more than {MAX_DETECTIONS} detections in one frame")] * beyond
+    return Seen(options.camera, Observation(moment, objects), dropped)
+
+
+def _moment(value: dict[str, Any], options: Options) -> datetime:
+    """The frame's own time where it has one, else that of its number. MongoDB's exports wrap a time in ``$date``."""
+    own = value.get("timestamp")
+    if isinstance(own, dict):
+        own = own.get("$date")
+    if isinstance(own, int | float) and not isinstance(own, bool):
+        try:
+            return datetime.fromtimestamp(own / 1000, UTC)
+        except (OverflowError, ValueError, OSError) as error:
+            raise Refused("bad_time", f"{own} ms is no time") from error
+    if own is not None:
+        return parse_time(own)
+    index = number(value.get("frame", value.get("frameId")), "frame")
+    if index < 0:
+        raise Refused("malformed", "a frame has a number from 0")
+    return frame_time(index, options, FPS)
 
 
 def _object(value: Any, size: tuple[int, int]) -> Object:
@@ -40,9 +75,12 @@ def _object(value: Any, size: tuple[int, int]) -> Object:
         raise Refused("malformed", "a detection is no JSON object")
     x, y, width, height = (number(value.get(name), name) for name in ("x", "y", "w", "h"))
     box = pixel_box(x - width / 2, y - height / 2, x + width / 2, y + height / 2, size)
-    percent = number(value["prob"], "prob") if "prob" in value else None
     track = value.get("id")
-    return Object(
-        label(value.get("name"), "name"), box, percent / 100.0 if percent is not None and 0 <= percent <= 100 else None,
-        label(str(track), "id") if track is not None else None,
-    )  # fmt: skip
+    return Object(label(value.get("name"), "name"), box, _percent(value), track_id(track) if track is not None else None)
+
+
+def _percent(value: dict[str, Any]) -> float | None:
+    found = value.get("prob", value.get("confidence"))
+    if not isinstance(found, int | float) or isinstance(found, bool) or not 0 <= found <= 100:
+        return None
+    return found / 100.0

@@ -16,6 +16,7 @@ import msgspec
 from actors.core.identifiers import LABEL_PATTERN, is_id
 from actors.core.observations import Object, Observation
 from actors.core.times import from_us
+from actors.core.untracked import is_untracked
 
 SLACK = 0.05  # a box may stand out of the picture by this share of it; the core clips
 MAX_LINE_BYTES = 1_048_576  # a longer line is rejected unread
@@ -33,6 +34,8 @@ class Options(msgspec.Struct, frozen=True):
     fps: float | None = None
     camera: str = "replay"
     start: datetime = DEFAULT_START
+    labels: dict[str, str] = {}  # by the source's class number; "" names every object
+    pass_unknown_fields: bool = False
 
 
 class Dropped(msgspec.Struct, frozen=True):
@@ -43,11 +46,16 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One message. `source` is the camera as the source names it."""
+    """One message. `source` is the camera as the source names it; `remarks` are worth telling and cost nothing.
+
+    A `part` is one of several messages of a frame: those of one camera and time belong together.
+    """
 
     source: str
     observation: Observation
     dropped: list[Dropped] = []
+    remarks: list[str] = []
+    part: bool = False
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -57,6 +65,7 @@ class Rejection(msgspec.Struct, frozen=True):
     detail: str
     raw: bytes
     source: str = ""
+    fields: list[str] = []  # unknown fields, where those are the reason
 
 
 Reading = Seen | Rejection
@@ -66,10 +75,11 @@ Read = Callable[[Iterable[bytes], Options], Iterator[Reading]]
 class Refused(Exception):
     """Inside an adapter: this message or object cannot be used."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, fields: list[str] | None = None) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
+        self.fields = fields or []
 
 
 def camera_id(source: str) -> str:
@@ -120,21 +130,27 @@ def label(value: object, name: str) -> str:
     return value
 
 
+def track_id(value: object) -> str | None:
+    """The id of a track, None for what says that there is none. Raises :class:`Refused` for what cannot be an id."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and is_untracked(value):
+        return None
+    return label(value, "the object's id")
+
+
+def object_label(options: Options, number: str | None, default: str) -> str:
+    """What an object of class `number` is called: as `options` say, else `default`."""
+    return options.labels.get(number or "", options.labels.get("", default))
+
+
 def score(value: object) -> float | None:
     """A score in 0..1, or None for what is none (unknown, negative, another scale)."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
         return None
     return float(value)
-
-
-def parse_json(line: bytes) -> Any:
-    """A JSON value. Raises :class:`Refused`."""
-    if len(line) > MAX_LINE_BYTES:
-        raise Refused("too_long", f"a line of {len(line)} bytes, more than {MAX_LINE_BYTES}")
-    try:
-        return msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused("malformed", f"not JSON: {error}") from error
 
 
 def parse_time(value: object) -> datetime:
@@ -174,16 +190,29 @@ def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple
     return objects, dropped
 
 
-def each(lines: Iterable[bytes], build: Callable[[bytes], Seen]) -> Iterator[Reading]:
+def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes | Rejection]:
+    """The lines that are not blank, stripped; a rejection for each that is too long, which comes in several pieces."""
+    inside = False
+    for piece in pieces:
+        continued, inside = inside, len(piece) > MAX_LINE_BYTES and not piece.endswith(b"\n")
+        if continued:
+            inside = not piece.endswith(b"\n")
+        elif len(line := piece.strip()) > MAX_LINE_BYTES:
+            yield Rejection("too_long", f"a line of more than {MAX_LINE_BYTES} bytes", line[:1024])
+        elif line:
+            yield line
+
+
+def each(pieces: Iterable[bytes], build: Callable[[bytes], Seen]) -> Iterator[Reading]:
     """One reading per line that is not blank."""
-    for line in lines:
-        line = line.strip()
-        if not line:
+    for line in whole_lines(pieces):
+        if isinstance(line, Rejection):
+            yield line
             continue
         try:
             yield build(line)
         except Refused as refused:
-            yield Rejection(refused.code, refused.detail, line[:MAX_LINE_BYTES])
+            yield Rejection(refused.code, refused.detail, line[:MAX_LINE_BYTES], fields=refused.fields)
 
 
 def _show(box: Box) -> str:

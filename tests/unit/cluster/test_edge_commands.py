@@ -62,10 +62,38 @@ async def test_replay_prints_an_account_that_adds_up(
 
 async def test_replay_keeps_what_it_rejected(server: EdgeServer, token: Path, tmp_path: Path) -> None:
     path, rejects = tmp_path / "r.ndjson", tmp_path / "rejects"
-    path.write_text("junk\n")
+    path.write_text('junk\n{"time": "2026-01-01T00:00:00Z", "objects": []}\n')
     words = ("replay", path, "--format", "ndjson", "--url", server.url, "--token-file", token, "--rejects", rejects)
     assert await eyrie(*words) == console.OK
     assert json.loads(rejects.read_text())["raw"] == "junk"
+
+
+async def test_a_replay_of_which_nothing_can_be_used_fails_and_says_what_it_looks_like(
+    server: EdgeServer, token: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.txt"
+    path.write_text("1,1,608,478,56,170,0.9,-1,-1,-1\n")
+    words = ("replay", path, "--format", "ndjson", "--url", server.url, "--token-file", token)
+    assert await eyrie(*words) == console.FAILED
+    assert "It looks like mot." in capsys.readouterr().err
+
+
+async def test_a_misspelt_field_fails_the_replay_and_is_named(
+    server: EdgeServer, token: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.ndjson"
+    good = {"time": "2026-01-01T00:00:00Z", "objects": [{"label": "car", "box": [0, 0, 0.5, 0.5]}]}
+    bad = {"time": "2026-01-01T00:00:01Z", "objetcs": [], "objects": [{"label": "car", "box": [0, 0, 0.5, 0.5], "track": "1"}]}
+    path.write_text(json.dumps(good) + "\n" + json.dumps(bad) + "\n")
+    words = ("replay", path, "--format", "ndjson", "--speed", "max", "--url", server.url, "--token-file", token, "--json")
+    assert await eyrie(*words) == console.FAILED
+    account = json.loads(capsys.readouterr().out)
+    assert (account["committed"], account["rejected"]) == (1, {"unknown_field": 1})
+    assert account["unknown_fields"] == {"objetcs": 1, "objects[].track": 1}
+    assert await eyrie(*words, "--pass-unknown-fields") == console.OK
+    account = json.loads(capsys.readouterr().out)
+    assert (account["committed"], account["objects"], account["adds_up"]) == (2, 2, True)
+    assert account["remarks"] == {"field 'objects[].track' was not read": 1, "field 'objetcs' was not read": 1}
 
 
 async def test_replay_fails_when_a_camera_is_refused(server: EdgeServer, token: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from actors.core.errors import BadInput, Unauthorized, Unavailable
 from edge.adapters.readings import Rejection, camera_id
-from edge.replay import Progress, Replay, ReplayAccount, ReplayOptions
+from edge.replay import Replay, ReplayOptions
+from edge.replay_account import Progress, ReplayAccount
 from tests.support.edge_server import EdgeServer
 from tests.support.recordings import recording
 

@@ -95,8 +95,6 @@ def test_deepstream_says_nothing_is_there() -> None:
 @pytest.mark.parametrize(
     ("message", "code"),
     [
-        (full((0, 0, 2000, 100)), "box_out_of_range"),
-        (full((10, 10, 10, 100)), "box_without_area"),
         (full((None, 10, 10, 100)), "malformed"),
         (full((True, 10, 10, 100)), "malformed"),
         (full(sensor={}), "no_camera"),
@@ -104,7 +102,8 @@ def test_deepstream_says_nothing_is_there() -> None:
         ({**full(), "@timestamp": "2018-09-12T17:20:38"}, "bad_time"),
         ({**full(), "@timestamp": None}, "no_time"),
         (full(object=None), "malformed"),
-        ("[]", "malformed"),
+        ("[[]]", "malformed"),
+        ("1", "malformed"),
         ("{", "malformed"),
         (b"\xff\xfe", "malformed"),
         ("[" * 100_000, "malformed"),
@@ -113,6 +112,16 @@ def test_deepstream_says_nothing_is_there() -> None:
 )
 def test_deepstream_refuses_with_a_reason(message: Any, code: str) -> None:
     assert refused("deepstream", message) == code
+
+
+@pytest.mark.parametrize(
+    ("message", "code"), [(full((0, 0, 2000, 100)), "box_out_of_range"), (full((10, 10, 10, 100)), "box_without_area")]
+)
+def test_a_bad_box_costs_itself_and_not_its_frame(message: Any, code: str) -> None:
+    (seen,) = read("deepstream", message)
+    assert isinstance(seen, Seen)
+    assert seen.observation.objects == []
+    assert [dropped.code for dropped in seen.dropped] == [code]
 
 
 def test_deepstream_minimal_has_no_confidence_without_a_classifier() -> None:
