@@ -14,14 +14,14 @@ from actors.core.deliveries import Answer
 from actors.core.edge_protocol import MAX_MESSAGE_BYTES, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Ack, Bye, Hello, ToEdge
 from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized
 from hub.credentials import Shown, shown_by
-from hub.edge_link import Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
+from hub.edge_link import MAX_CAMERAS, Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
 from hub.edge_node import EdgeNode
 from policy.ports import Principal
 
 TICK_S = 0.5  # seconds between two looks at the clock
 RECHECK_S = 2.0  # seconds between two questions whether a stream is still allowed; answers come from the cache
 MAX_OUTBOX = 4_096  # messages waiting for an edge that does not read
-MAX_ASKING = 256  # hellos of one socket waiting for an answer
+MAX_ASKING = 64  # hellos of one socket that are asked about at once; the others wait for their turn
 TOO_SLOW = 4009  # close code: the edge does not read, reconnect
 GOING_AWAY = 4001  # close code: the hub stops, reconnect (another hub, or this one later)
 MESSAGE_TOO_BIG = 1009
@@ -67,6 +67,8 @@ class _EdgeSocket:
         self._closing: Close | None = None
         self._wake = asyncio.Event()
         self._asking: set[asyncio.Task[None]] = set()
+        self._hellos: dict[str, Hello] = {}  # by camera, in the order they came; at most as many as a socket may carry
+        self._answering = 0
         self._link_name = node.open_link(self._answered, self._leave)
         first_message_s = node.context.settings.hub.first_message_s
         self._link = EdgeLink(self._link_name, form, now=time.monotonic(), first_message_s=first_message_s)
@@ -135,6 +137,24 @@ class _EdgeSocket:
                         self._carry_out(self._link.refused(camera, error, wall_us()))
         await asyncio.Event().wait()
 
+    def _greeted(self, hello: Hello) -> None:
+        """Ask about a hello when its turn comes; a newer one of its camera takes its place, and one of a camera that left is dropped."""
+        self._hellos.pop(hello.camera, None)
+        self._hellos[hello.camera] = hello
+        if len(self._hellos) > MAX_CAMERAS:
+            carried = set(self._link.cameras)
+            self._hellos = {camera: waiting for camera, waiting in self._hellos.items() if camera in carried}
+        if self._answering < MAX_ASKING:
+            self._answering += 1
+            self._spawn(self._answer_hellos())
+
+    async def _answer_hellos(self) -> None:
+        try:
+            while self._hellos and not self._link.closed:
+                await self._authorize(self._hellos.pop(next(iter(self._hellos))))
+        finally:
+            self._answering -= 1
+
     async def _authorize(self, hello: Hello) -> None:
         now, camera = time.monotonic(), hello.camera
         try:
@@ -181,10 +201,7 @@ class _EdgeSocket:
                 case Send(message):
                     self._send(message)
                 case Authorize(hello):
-                    if len(self._asking) >= MAX_ASKING:
-                        self._carry_out(self._link.leave(TOO_SLOW, "too many hellos at once", wall_us()))
-                        return
-                    self._spawn(self._authorize(hello))
+                    self._greeted(hello)
                 case Record():
                     self._node.undecodable += 1
                     if self._known():

@@ -1,0 +1,62 @@
+"""Hellos of a gateway that carries many cameras: every one is answered, in turn, however many come at once."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from websockets.asyncio.client import connect
+
+from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from hub.edge_link import MAX_CAMERAS
+from hub.edge_socket import MAX_ASKING
+from policy.ports import Decision, Question
+from tests.support.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub import running_hub
+from tests.support.waiting import until
+
+
+class HeldPolicy:
+    """A `Decider` that allows, once it is let; `most` is how many questions waited at the same time."""
+
+    def __init__(self) -> None:
+        self.let = asyncio.Event()
+        self.waiting = self.most = 0
+
+    async def decide(self, question: Question) -> Decision:
+        """See `policy.ports.Decider`."""
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await self.let.wait()
+        self.waiting -= 1
+        return Decision(True, "allowed", "r1")
+
+
+async def test_as_many_hellos_in_a_row_as_a_socket_may_carry_are_all_welcomed(tmp_path: Path) -> None:
+    policy, actor = HeldPolicy(), FakeActor("actor-1")
+    cameras = [f"cam-{number}" for number in range(MAX_CAMERAS)]
+    async with running_hub(tmp_path, directory=FakeDirectory(lambda camera: actor), decider=policy) as hub:
+        await hub.register(*cameras)
+        headers = {"authorization": f"Bearer {hub.token('gateway', typ='edge', roles=['edge'])}"}
+        url = f"ws://127.0.0.1:{hub.port}/v1/edge"
+        async with connect(
+            url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, compression=None, proxy=None, max_queue=None
+        ) as socket:  # type: ignore[arg-type]
+            for camera in [*cameras, "one-too-many"]:
+                await socket.send(msgspec.json.encode({"type": "hello", "camera": camera, "session": "s1"}).decode())
+            # The last one is refused at once, so all before it have been read while policy was silent.
+            assert [await heard(socket, "bye")] == [{"camera": "one-too-many", "code": 4008}]
+            await until(lambda: policy.waiting == MAX_ASKING, what="as many questions at once as may be")
+            policy.let.set()
+            welcomed = [(await heard(socket, "welcome"))["camera"] for _ in cameras]
+            assert sorted(welcomed) == sorted(cameras)
+            assert policy.most == MAX_ASKING
+
+
+async def heard(socket: Any, kind: str) -> dict[str, Any]:
+    """Camera and code of the next message of this kind."""
+    async with asyncio.timeout(30):
+        while True:
+            found = msgspec.json.decode(await socket.recv())
+            if found["type"] == kind:
+                return {name: found[name] for name in ("camera", "code") if name in found}
