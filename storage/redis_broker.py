@@ -22,7 +22,7 @@ from storage import redis_keys as keys
 from storage.ports import LiveState, LiveSummary, Publication
 from storage.redis_inbox import LOST, RESUBSCRIBED, Inbox
 from storage.redis_link import LOST as LOST_ERRORS
-from storage.redis_link import RedisLink, connect, make_connection
+from storage.redis_link import RedisLink, connect, make_connection, write
 from storage.redis_scripts import call_of, run
 
 PING_S = 0.5  # between pings on the listening connection
@@ -163,7 +163,7 @@ class RedisBroker:
         self._owed.update(channels)
         try:
             for start in range(0, len(channels), CHANNELS_PER_COMMAND):
-                await connection.send_command(command, *channels[start : start + CHANNELS_PER_COMMAND], check_health=False)
+                await write(connection, command, *channels[start : start + CHANNELS_PER_COMMAND])
         except LOST_ERRORS as error:
             _log.info("redis listener: %s not sent: %s", command, error)
 
@@ -240,7 +240,7 @@ async def _ping(connection: AbstractConnection) -> None:
     while True:
         await asyncio.sleep(PING_S)
         try:
-            await connection.send_command("PING", check_health=False)
+            await write(connection, "PING")
         except LOST_ERRORS:
             return  # the reader meets the same loss and tells it
 

@@ -24,7 +24,7 @@ from redis.exceptions import ResponseError
 from actors.core.errors import EyrieError, Unavailable
 from actors.core.settings import RedisSettings
 from storage.epochs import new_epoch
-from storage.redis_link import LOST, RedisLink, connect, make_connection
+from storage.redis_link import LOST, RedisLink, connect, make_connection, write
 from storage.redis_scripts import call_of, run
 
 PRESENCE_S = 60  # an entry that nobody renews is gone after this
@@ -135,7 +135,7 @@ class RedisChannels:
         if connection is None or not channels:
             return
         try:
-            await connection.send_command(command, *map(_base, channels), check_health=False)
+            await write(connection, command, *map(_base, channels))
         except LOST as error:
             _log.info("%s not sent, the reconnection does it: %s", command, error)
 
@@ -196,6 +196,6 @@ async def _ping(connection: AbstractConnection) -> None:
     while True:
         await asyncio.sleep(PING_S)
         try:
-            await connection.send_command("PING", check_health=False)
+            await write(connection, "PING")
         except LOST:
             return  # the reader meets the same error and tells it

@@ -72,6 +72,26 @@ async def connect(connection: AbstractConnection, timeout_s: float) -> None:
         raise
 
 
+async def write(connection: AbstractConnection, *command: Any) -> None:
+    """:func:`write_packed` of one command."""
+    await write_packed(connection, connection.pack_command(*command))
+
+
+async def write_packed(connection: AbstractConnection, packed: Any) -> None:
+    """Send packed commands on a connection that may be lost while nobody looks. Raises one of :data:`LOST`.
+
+    redis-py connects anew in silence when it is asked to write on one that was given up, and what it raises for one that is lost in
+    the middle is none of its own errors: uvloop's closed transport says RuntimeError, and a writer that a `disconnect` took away is None
+    (AttributeError). All that comes together when a process thaws: every timer is due, every connection was closed long ago.
+    """
+    if not connection.is_connected:
+        raise RedisConnectionError("the connection was given up")
+    try:
+        await connection.send_packed_command(packed, check_health=False)
+    except (RuntimeError, AttributeError) as error:
+        raise RedisConnectionError(f"the connection was lost: {error}") from error
+
+
 class RedisLink:
     """Calls one after the other on one connection. `server` is the run id of the Redis behind it (a restart or failover changes it)."""
 
@@ -120,7 +140,7 @@ class RedisLink:
         connection = self._connection
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                await write_packed(connection, connection.pack_commands(commands))
                 return [await _reply(connection) for _ in commands]
         except LOST as error:
             await connection.disconnect(nowait=True)

@@ -11,6 +11,7 @@ from cluster.ports import NodeView
 from cluster.ray_head import RayHead
 from cluster.ray_node import RayNode
 from storage.data_dir import DataDir
+from tests.support.processes import frozen
 from tests.support.product import data_folder
 from tests.support.ray_asker import Asker, asker
 from tests.support.waiting import block_until
@@ -62,6 +63,7 @@ def test_a_frozen_raylet_is_seen_at_once_and_seen_again_when_it_wakes(pair: tupl
     raylet, _started = pair[0]._raylet
     os.kill(raylet, signal.SIGSTOP)
     try:
+        block_until(lambda: frozen(raylet), "every thread of the raylet stands still: the signal alone does not say so")
         found = of(pair)
         assert found is not None, "Ray itself gives it up much later"
         assert not found.alive

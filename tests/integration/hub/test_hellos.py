@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from actors.core.edge_protocol import SUBPROTOCOL_JSON
 from hub.edge_link import MAX_CAMERAS
@@ -39,9 +40,8 @@ async def test_as_many_hellos_in_a_row_as_a_socket_may_carry_are_all_welcomed(tm
         await hub.register(*cameras)
         headers = {"authorization": f"Bearer {hub.token('gateway', typ='edge', roles=['edge'])}"}
         url = f"ws://127.0.0.1:{hub.port}/v1/edge"
-        async with connect(
-            url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, compression=None, proxy=None, max_queue=None
-        ) as socket:  # type: ignore[arg-type]
+        protocols = [Subprotocol(SUBPROTOCOL_JSON)]
+        async with connect(url, subprotocols=protocols, additional_headers=headers, compression=None, proxy=None, max_queue=None) as socket:
             for camera in [*cameras, "one-too-many"]:
                 await socket.send(msgspec.json.encode({"type": "hello", "camera": camera, "session": "s1"}).decode())
             # The last one is refused at once, so all before it have been read while policy was silent.

@@ -15,7 +15,7 @@ from storage import redis_keys as keys
 from storage.ports import LiveEvent, LiveState, Publication
 from storage.redis_broker import RedisBroker
 from storage.redis_inbox import Inbox
-from storage.redis_link import RedisLink
+from storage.redis_link import LOST, RedisLink, connect, make_connection, write
 from storage.redis_publisher import RedisPublisher
 from tests.support.store_servers import Server, redis, redis_answers
 from tests.support.waiting import until
@@ -223,3 +223,19 @@ async def test_bytes_that_are_no_reply_are_a_lost_connection(tmp_path: Path) -> 
         await broker.close()
         server.close()
         await server.wait_closed()
+
+
+@pytest.mark.parametrize("turns", [0, 1], ids=["before the write", "within the write"])
+async def test_a_write_on_a_connection_that_is_given_up_meanwhile_is_a_loss_and_no_silent_reconnection(
+    server: tuple[Server, RedisSettings], turns: int
+) -> None:
+    """A process that thaws: the ping is due and so is the deadline of the reader, which gives the connection up."""
+    connection = make_connection(server[1], "thawed")
+    await connect(connection, 5.0)
+    writing = asyncio.create_task(write(connection, "PING"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await connection.disconnect(nowait=True)
+    with pytest.raises(LOST):
+        await writing
+    assert not connection.is_connected, "whoever listens would take the new connection for the old one"
