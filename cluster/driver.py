@@ -15,6 +15,9 @@ from typing import Any, TextIO
 import msgspec
 
 from actors.core.errors import EyrieError
+from actors.core.settings import Settings
+from actors.ray_supervision import RaySupervision
+from actors.supervision import SupervisorWatch, Turn
 from cluster import ray_settings, ray_supervisor
 from storage.fleet_ports import HubRecord
 from storage.process_log import log_to_file
@@ -52,6 +55,25 @@ def living(hubs: list[HubRecord]) -> list[HubRecord]:
     return sorted((hub for hub in hubs if hub.age_s < HEARD_S), key=lambda hub: -hub.started_us)
 
 
+async def _watch(settings_path: str, settings: Settings, over: asyncio.Event) -> None:
+    """Until `over`: keep the supervisor at work, and start it anew where there is none."""
+
+    async def mend(turn: Turn | None, silent_s: float) -> None:
+        await ray_supervisor.mend(settings_path, settings.ray.namespace, turn, silent_s)
+
+    watch = SupervisorWatch(RaySupervision(settings.ray.namespace), mend=mend)
+    watching = asyncio.create_task(watch.run(), name="supervisor-watch")
+    ending = asyncio.create_task(over.wait())
+    try:
+        await asyncio.wait((watching, ending), return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+    finally:
+        for task in (watching, ending):
+            task.cancel()
+        await asyncio.gather(watching, ending, return_exceptions=True)
+
+
 async def drive(settings_path: str) -> int:
     """Start, wait for SIGTERM, stop. 0 when all went well."""
     out = own_output()
@@ -72,7 +94,7 @@ async def drive(settings_path: str) -> int:
         finally:
             await stores.close()
         tell(out, ready={"hubs": [{"name": hub.name, "host": hub.host, "port": hub.port} for hub in hubs], **status})
-        await over.wait()
+        await _watch(settings_path, settings, over)
         durable = await supervisor.stop(STOP_S)
         tell(out, stopped=True, durable=durable)
         return 0 if durable else 1

@@ -1,13 +1,14 @@
 """The supervisor as a detached Ray actor, and the handle that the launcher's driver and the hubs use.
 
-It alone is restarted by Ray (as Ray Serve does with its controller): nothing above it could replace it, its state is in PostgreSQL, and
-every method opens it first, so a restarted one heals with the first question of a hub.
+It alone is restarted by Ray (as Ray Serve does with its controller), as a process that does nothing yet. Its state is in PostgreSQL, and
+every method opens it first; the driver and every hub ask for its turn every few seconds (`actors.supervision`), so a restarted one goes on.
 """
 
 import asyncio
 import contextlib
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +16,9 @@ import ray
 import ray.exceptions
 
 from actors.core.errors import Unavailable
-from actors.ray_calls import answer, find, kill
+from actors.ray_calls import answer, find, kill, whereabouts
 from actors.ray_directory import SUPERVISOR
+from actors.supervision import IDLE_S, Turn
 from cluster import cluster_metrics, ray_cluster
 from cluster.api.host import ApiHost
 from cluster.partition_keeper import PartitionKeeper, PostgresPartitions
@@ -25,7 +27,7 @@ from cluster.ray_machine import RayMachine
 from cluster.ray_nodes import HEAD
 from cluster.supervisor import Supervisor
 from policy.ray_policy import PolicyCaller
-from storage.data_dir import of
+from storage.data_dir import of, start_time
 from storage.process_log import log_to_file
 from storage.process_metrics import ProcessMetrics
 from storage.settings_files import node_settings, read_resolved
@@ -33,6 +35,7 @@ from storage.stores import open_stores
 
 CONNECTIONS = 4  # to PostgreSQL
 OPEN_S = 30.0
+REPLACE_S = 15.0  # seconds without work after which the supervisor's process is killed: it stands still
 API_STOP_S = 1.0  # seconds that the cluster API may take to end
 
 log = logging.getLogger("eyrie.cluster.supervisor")
@@ -44,7 +47,7 @@ class RaySupervisor:
     def __init__(self, settings_path: str) -> None:
         self._path = settings_path
         self._supervisor: Supervisor | None = None
-        self._opening: asyncio.Lock | None = None
+        self._opening: asyncio.Task[Supervisor] | None = None
         self._keeper: PartitionKeeper | None = None
         self._api: ApiHost | None = None
         self._copying: asyncio.Task[None] | None = None
@@ -68,49 +71,57 @@ class RaySupervisor:
             status["api"] = self._api.status()
         return status
 
+    async def turn(self) -> dict[str, Any]:
+        """`actors.supervision.Turn` as a dictionary, after it was opened."""
+        return {"age_s": (await self._opened()).turn_age_s(), "started": start_time(os.getpid()) or 0, **whereabouts()}
+
     async def ensure(self, cameras: list[str], doubted: list[str]) -> dict[str, str]:
         """:meth:`Supervisor.ensure`."""
         return await (await self._opened()).ensure(cameras, doubted)
 
     async def stop(self, grace_s: float) -> bool:
         """:meth:`Supervisor.stop`."""
-        if self._supervisor is None:
-            return True
+        supervisor = await self._opened()  # one that Ray has just restarted has everything still to stop
         if self._api is not None:
             with contextlib.suppress(TimeoutError):  # a request that hangs must not take the time of the last commits
                 async with asyncio.timeout(API_STOP_S):
                     await self._api.stop()
         if self._keeper is not None:
             await self._keeper.stop()
-        return await self._supervisor.stop(grace_s)
+        return await supervisor.stop(grace_s)
 
     async def _opened(self) -> Supervisor:
-        self._opening = self._opening or asyncio.Lock()
-        async with self._opening:
-            if self._supervisor is None:
-                settings = node_settings(self._path)
-                log_to_file(settings, SUPERVISOR)
-                stores = await open_stores(settings, name=SUPERVISOR, connections=CONNECTIONS)
-                try:
-                    machine = await asyncio.to_thread(RayMachine, self._path, settings)
-                    supervisor = Supervisor(settings, stores, machine, broken=_end_process)
-                    await supervisor.start()
-                except BaseException:
-                    await stores.close()  # every question of a hub tries again, with connections of its own
-                    raise
-                self._supervisor = supervisor
-                self._keeper = PartitionKeeper(PostgresPartitions(stores.database), settings.events)
-                self._keeper.start()
-                caller = PolicyCaller(
-                    settings.policy.replicas, namespace=settings.ray.namespace, timeout_s=settings.policy.decide_timeout_s
-                )  # fmt: skip
-                self._api = ApiHost(
-                    settings, stores, supervisor, policy=caller, inspector=RayInspector(settings.ray.namespace), room=machine
-                )  # fmt: skip
-                self._api.start()
-                metrics = ProcessMetrics(of(settings), lambda: cluster_metrics.collect(supervisor.snapshot()))
-                self._copying = asyncio.create_task(metrics.run(), name="process-metrics")
-        return self._supervisor
+        """One attempt at a time, for all who ask; it goes on when they no longer wait."""
+        if self._supervisor is not None:
+            return self._supervisor
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._begin(), name="supervisor-opening")
+        return await asyncio.shield(self._opening)
+
+    async def _begin(self) -> Supervisor:
+        settings = node_settings(self._path)
+        log_to_file(settings, SUPERVISOR)
+        stores = await open_stores(settings, name=SUPERVISOR, connections=CONNECTIONS)
+        try:
+            machine = await asyncio.to_thread(RayMachine, self._path, settings)
+            supervisor = Supervisor(settings, stores, machine, broken=_end_process)
+            await supervisor.start()
+        except BaseException:
+            await stores.close()  # every question tries again, with connections of its own
+            raise
+        self._supervisor = supervisor
+        self._keeper = PartitionKeeper(PostgresPartitions(stores.database), settings.events)
+        self._keeper.start()
+        caller = PolicyCaller(settings.policy.replicas, namespace=settings.ray.namespace, timeout_s=settings.policy.decide_timeout_s)
+        self._api = ApiHost(
+            settings, stores, supervisor, policy=caller, inspector=RayInspector(settings.ray.namespace), room=machine,
+            working=lambda: supervisor.turn_age_s() < IDLE_S,
+        )  # fmt: skip
+        self._api.start()
+        metrics = ProcessMetrics(of(settings), lambda: cluster_metrics.collect(supervisor.snapshot()))
+        self._copying = asyncio.create_task(metrics.run(), name="process-metrics")
+        log.info("the supervisor is at work")
+        return supervisor
 
 
 def _end_process(reason: str) -> None:
@@ -164,6 +175,21 @@ async def start(settings_path: str) -> SupervisorHandle:
         raise Unavailable(f"the supervisor was not started: {type(error).__name__}") from error
     await handle.open()
     return handle
+
+
+async def mend(settings_path: str, namespace: str, turn: Turn | None, silent_s: float) -> None:
+    """Start a supervisor where there is none; end one that has not worked for :data:`REPLACE_S`, for Ray to start it again.
+
+    Ray never ends a process that stands still. `turn` is what it said last. Raises Unavailable.
+    """
+    if await find(SUPERVISOR, namespace) is None:
+        log.error("there is no supervisor; one is started")
+        await start(settings_path)
+        return
+    beside = turn is not None and turn.node == whereabouts()["node"] and start_time(turn.pid) == turn.started  # that very process
+    if turn is not None and beside and silent_s >= REPLACE_S:
+        log.error("the supervisor (pid %d) is killed after %.0f s, for Ray to start it again", turn.pid, silent_s)
+        os.kill(turn.pid, signal.SIGKILL)
 
 
 async def attach(namespace: str) -> SupervisorHandle | None:

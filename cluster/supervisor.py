@@ -63,6 +63,7 @@ class Supervisor:
         self._readable_since: float | None = None
         self._read_at = float("-inf")
         self._away = False
+        self._turned_at = time.monotonic()
 
     async def start(self) -> None:
         """Read what was, start services and the loops. Raises Unavailable when PostgreSQL is away."""
@@ -112,6 +113,10 @@ class Supervisor:
         """Wait until every policy replica and hub is up; the status. Raises Unavailable naming what is not."""
         await self._services.ready(timeout_s)
         return self.status()
+
+    def turn_age_s(self) -> float:
+        """Seconds since it last began to compare what should run with what runs."""
+        return time.monotonic() - self._turned_at
 
     def status(self) -> dict[str, Any]:
         """What runs, for people."""
@@ -174,6 +179,7 @@ class Supervisor:
     async def _reconcile_loop(self) -> None:
         while True:
             self.fleet.wake.clear()
+            self._turned_at = time.monotonic()
             try:
                 await self._read()
             except EyrieError as error:

@@ -62,8 +62,9 @@ class Hub:
 
     def __init__(
         self, context: HubContext, broker: Broker, *, instance: str, policy_current: Callable[[], str | None] = lambda: None,
-        plain: ChannelDesk | None = None,
+        plain: ChannelDesk | None = None, unsupervised: Callable[[], str | None] = lambda: None,
     ) -> None:  # fmt: skip
+        """`unsupervised`: what is wrong with the supervisor, or None."""
         self.context = context
         stores, settings = context.stores, context.settings
         self.cameras = CameraCache(stores.registry)
@@ -76,7 +77,8 @@ class Hub:
         self.edge = EdgeNode(context)
         self.partitions = PartitionWatch(stores.events)
         self.canary = Canary(self.node, broker, context.hub_name)
-        self.health = HealthCheck(self.node, instance, [policy_current, self.canary.late], [self.partitions.note])
+        self.health = HealthCheck(self.node, instance, [policy_current, self.canary.late], [self.partitions.note, unsupervised])
+        self._unsupervised = unsupervised
         self.metrics = Metrics(self.node, self._gauges)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
         registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access, auditor)
@@ -109,6 +111,7 @@ class Hub:
             "edge_undecodable_frames": self.edge.undecodable,
             "policy_behind": float(self.policy_behind()),
             "events_without_partition": self.partitions.rows,
+            "supervisor_up": float(self._unsupervised() is None),
         }
 
     def revoked(self, revocations: Revocations) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
 from actors.ports import Directory
+from actors.supervision import SupervisorWatch
 from hub import compatibility
 from hub.assembly import Hub, HubStatus
 from hub.channel_desk import ChannelDesk
@@ -34,11 +35,14 @@ CONNECTIONS = 4  # to PostgreSQL, at most
 class HubActor:
     """Opens everything, serves, and closes in order. `settings_path` names the deployment: hubs of one share a port."""
 
-    def __init__(self, settings: Settings, settings_path: str, index: int, *, directory: Directory, policy: Call) -> None:
+    def __init__(
+        self, settings: Settings, settings_path: str, index: int, *, directory: Directory, policy: Call, supervision: SupervisorWatch
+    ) -> None:
         self._settings = settings
         self._instance = hashlib.sha256(str(Path(settings_path).resolve()).encode()).hexdigest()[:16]
         self._directory = directory
         self._policy = policy
+        self._supervision = supervision
         self.name = f"hub-{index}.{secrets.token_hex(3)}"
         self._policy_read_at = float("-inf")
         self._stores: Stores | None = None
@@ -48,6 +52,7 @@ class HubActor:
         self._channels: RedisChannels | None = None
         self._buckets: RedisBuckets | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._supervising: asyncio.Task[None] | None = None
         self._keys: KeyWatch | None = None
         self._copy: ProcessMetrics | None = None
         self._copying: asyncio.Task[None] | None = None
@@ -77,12 +82,20 @@ class HubActor:
         self._buckets = RedisBuckets(settings.redis, name=self.name)
         context = HubContext(settings, stores, verifier, gate, self._directory, self.name, buckets=self._buckets)
         plain = await self._open_plain()
-        self._hub = hub = Hub(context, self._broker, instance=self._instance, policy_current=self._policy_current, plain=plain)
+        self._hub = hub = Hub(
+            context,
+            self._broker,
+            instance=self._instance,
+            policy_current=self._policy_current,
+            plain=plain,
+            unsupervised=self._supervision.problem,
+        )
         hub.policy_behind = lambda: gate.behind
         gate.on_revision(hub.policy_changed)
         watch.on_revocations(hub.revoked)
         await watch.refresh()
         self._watching = asyncio.create_task(watch.run(), name="policy-watch")
+        self._supervising = asyncio.create_task(self._supervision.run(), name="supervisor-watch")
         self._keys.start()
         await hub.start()
         self._copy = ProcessMetrics(of(settings), hub.metrics.collect)
@@ -116,7 +129,7 @@ class HubActor:
         tidy = True
         if self._hub is not None and self._hub.port:
             await self._hub.stop(grace_s)
-        for task in (self._watching, self._copying):
+        for task in (self._watching, self._supervising, self._copying):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)

@@ -16,6 +16,8 @@ import ray.exceptions
 from actors.core.errors import Conflict, Unavailable
 from actors.ray_calls import answer, find, kill, whereabouts
 from actors.ray_directory import RayDirectory
+from actors.ray_supervision import RaySupervision
+from actors.supervision import SupervisorWatch
 from hub.assembly import HubStatus
 from hub.hub_actor import HubActor
 from policy.ray_policy import PolicyCaller
@@ -47,7 +49,8 @@ class RayHub:
             namespace, timeout_s = settings.ray.namespace, settings.hub.call_timeout_s
             directory = RayDirectory(namespace=namespace, timeout_s=LOCATE_S, call_timeout_s=timeout_s)
             policy = PolicyCaller(settings.policy.replicas, namespace=namespace, timeout_s=settings.policy.decide_timeout_s)
-            hub = HubActor(settings, self._settings_path, self._index, directory=directory, policy=policy)
+            watch = SupervisorWatch(RaySupervision(namespace))
+            hub = HubActor(settings, self._settings_path, self._index, directory=directory, policy=policy, supervision=watch)
             await hub.open()
             self._hub = hub
         return _as_dict(self._hub.status()) | whereabouts()

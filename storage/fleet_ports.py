@@ -67,7 +67,8 @@ class HubStore(Protocol):
 
 
 class ApiRecord(msgspec.Struct, frozen=True):
-    """Where the cluster API listens. `age_s`: seconds since it said so, set when read; it does every few seconds."""
+    """The supervisor, and where its cluster API listens (port 0: it does not now). `age_s`: seconds since the supervisor was at work, set
+    when read; it says so every two seconds."""
 
     host: str
     port: int
@@ -76,7 +77,7 @@ class ApiRecord(msgspec.Struct, frozen=True):
 
 
 class ApiStore(Protocol):
-    """Where `eyrie cluster` finds the API of this deployment."""
+    """Where `eyrie cluster` finds the API of this deployment, and `eyrie status` whether the supervisor works."""
 
     async def put(self, record: ApiRecord) -> None:
         """In place of what was there."""

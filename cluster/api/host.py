@@ -27,7 +27,7 @@ from storage.fleet_ports import ApiRecord, ApiStore, PolicyStore
 from storage.ports import Publisher, Registry
 
 RETRY_S = 3.0  # seconds before a port that was taken is tried again
-RECORD_S = 5.0  # seconds between two records of where it listens
+RECORD_S = 2.0  # seconds between two records that the supervisor works, and of where its API listens
 
 log = logging.getLogger("eyrie.cluster.api")
 
@@ -87,8 +87,11 @@ class ApiHost:
     """`start` never fails for a port that is taken: the supervisor has better things to do than to end for it."""
 
     def __init__(
-        self, settings: Settings, stores: HostStores, overseer: Overseer, *, policy: Call, inspector: Inspector, room: RoomMaker
-    ) -> None:
+        self, settings: Settings, stores: HostStores, overseer: Overseer, *, policy: Call, inspector: Inspector, room: RoomMaker,
+        working: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
+        """`working`: whether the supervisor does its work now; only then is it recorded as heard."""
+        self._working = working
         self._settings = settings
         self._stores = stores
         self._gate = Gate(policy, settings.policy, must_be_fresh=True)
@@ -100,10 +103,12 @@ class ApiHost:
         self._keys: KeyWatch | None = None
         self.server: ApiServer | None = None
         self.problem = "the cluster API does not listen yet"
+        self._listening = asyncio.Event()  # just now
 
     def start(self) -> None:
         """Begin, in the running loop."""
         self._spawn(self._serve(), "cluster-api")
+        self._spawn(self._record(), "cluster-api-record")
         self._spawn(self._watch.run(), "cluster-api-policy")
         self._spawn(self.progress.run(), "cluster-api-progress")
 
@@ -139,12 +144,20 @@ class ApiHost:
             return server
 
         self.server = await self._insist(listen)
-        host, port = self._settings.cluster.api_host, self.server.port
-        log.info("the cluster API listens on %s:%d", host, port)
+        self._listening.set()
+        log.info("the cluster API listens on %s:%d", self._settings.cluster.api_host, self.server.port)
+
+    async def _record(self) -> None:
+        """`eyrie status` reads from it whether the supervisor works, whether its API listens or not."""
         while True:
-            with contextlib.suppress(EyrieError):
-                await self._stores.api.put(ApiRecord(host, port, os.getpid()))
-            await asyncio.sleep(RECORD_S)
+            if self._working():
+                port = 0 if self.server is None else self.server.port
+                with contextlib.suppress(EyrieError):
+                    await self._stores.api.put(ApiRecord(self._settings.cluster.api_host, port, os.getpid()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECORD_S):
+                    await self._listening.wait()
+                    self._listening.clear()
 
     async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
         told = ""

@@ -13,7 +13,8 @@ from storage.data_dir import DataDir
 from storage.settings_files import read_resolved
 from storage.stores import open_stores
 
-HEARD_S = 20.0  # seconds since the cluster API said where it listens; it does every five
+SUPERVISED_S = 8.0  # seconds since the supervisor said that it works; it does every two
+HUB_HEARD_S = 6.0  # seconds since a hub recorded itself; it does every two
 NOT_RUNNING = 3  # exit code: no instance holds the data directory
 
 EXAMPLES = """examples:
@@ -69,12 +70,15 @@ async def _look(data: DataDir) -> Running:
         found.problem = error.detail
         return found
     try:
-        found.hubs = [
-            {"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in await stores.hubs.all()
-        ]
+        living = [hub for hub in await stores.hubs.all() if hub.age_s < HUB_HEARD_S]  # a killed one's record stays until it is too old
+        found.hubs = [{"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in living]
         api = await stores.api.find()
-        if api is not None and api.age_s < HEARD_S:
+        supervised = api is not None and api.age_s < SUPERVISED_S
+        if api is not None and supervised and api.port:
             found.api = f"{api.host}:{api.port}"
+        if not supervised:
+            heard = "never" if api is None else f"{api.age_s:.0f} s ago"
+            found.problem = f"the supervisor does not work (heard {heard}): nothing that fails is replaced"
         owners = await stores.cameras.owners()
         rows = await stores.cameras.ownership(list(owners))
         found.cameras = [
@@ -86,8 +90,8 @@ async def _look(data: DataDir) -> Running:
         found.problem = error.detail
     finally:
         await stores.close()
-    if not found.hubs and not found.problem:
-        found.problem = "no hub is running"
+    if not found.hubs:
+        found.problem = "; ".join(filter(None, ["no hub is running", found.problem]))
     return found
 
 

@@ -113,8 +113,8 @@ async def recorded(known: Settings) -> ApiRecord:
         found = await PostgresApiStore(database).find()
     finally:
         await database.close()
-    if found is None:
-        raise ConfigError("the cluster API has not listened yet", hint="Does Eyrie run? `eyrie status` tells; its log says why not.")
+    if found is None or not found.port:
+        raise ConfigError("the cluster API does not listen", hint="Does Eyrie run? `eyrie status` tells; its log says why not.")
     return found
 
 

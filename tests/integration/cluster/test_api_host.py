@@ -1,9 +1,10 @@
 """The API as the supervisor's process runs it: packaged policy, revoked tokens, a port that is taken, an address that is found."""
 
 import asyncio
+import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,10 @@ class Address:
         """What was kept."""
         return self.record
 
+    def listens(self) -> bool:
+        """Whether what was kept names a port."""
+        return self.record is not None and self.record.port > 0
+
 
 @dataclass
 class Stores:
@@ -59,7 +64,9 @@ class Stores:
 
 
 @asynccontextmanager
-async def hosted(folder: Path, port: int = 0) -> AsyncIterator[tuple[ApiHost, Stores, Settings]]:
+async def hosted(
+    folder: Path, port: int = 0, *, working: Callable[[], bool] = lambda: True
+) -> AsyncIterator[tuple[ApiHost, Stores, Settings]]:
     ensure_secret(folder / "policy.secret")
     settings = Settings(
         auth=auth_settings(folder), cluster=ClusterSettings(api_port=port),
@@ -72,7 +79,7 @@ async def hosted(folder: Path, port: int = 0) -> AsyncIterator[tuple[ApiHost, St
     async def decide(questions: bytes) -> bytes:
         return engine.decide(questions)
 
-    host = ApiHost(settings, stores, StillOverseer(), policy=decide, inspector=StillInspector(), room=Rooms())
+    host = ApiHost(settings, stores, StillOverseer(), policy=decide, inspector=StillInspector(), room=Rooms(), working=working)
     host.start()
     try:
         yield host, stores, settings
@@ -90,7 +97,7 @@ def client(stores: Stores, settings: Settings, role: str) -> httpx.AsyncClient:
 
 async def test_policy_and_revocations_hold(tmp_path: Path) -> None:
     async with hosted(tmp_path) as (host, stores, settings):
-        await until(lambda: stores.api.record is not None, what="the address")
+        await until(stores.api.listens, what="the address")
         assert host.status()["port"] == stores.api.record.port if stores.api.record else False
         async with client(stores, settings, "admin") as admin, client(stores, settings, "viewer") as viewer:
             assert (await viewer.get("/nodes")).status_code == 403
@@ -110,7 +117,22 @@ async def test_a_port_that_is_taken_is_had_when_it_is_free(tmp_path: Path, monke
         monkeypatch.setattr(hosting, "RETRY_S", 0.05)
         async with hosted(tmp_path, port) as (host, stores, settings):
             await until(lambda: "in use" in host.status().get("problem", ""), what="the problem told")
+            assert stores.api.record == ApiRecord("127.0.0.1", 0, os.getpid()), "the supervisor is heard all the same"
             other.close()
-            await until(lambda: stores.api.record is not None, what="the port")
+            await until(stores.api.listens, what="the port")
             async with client(stores, settings, "admin") as admin:
                 assert (await admin.get("/nodes")).status_code == 200
+
+
+async def test_a_supervisor_that_does_not_work_is_not_recorded_as_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "RECORD_S", 0.01)
+    works = True
+    async with hosted(tmp_path, working=lambda: works) as (_host, stores, _settings):
+        await until(stores.api.listens, what="the record")
+        works = False
+        await asyncio.sleep(0.03)  # a record that was under way
+        stores.api.record = None
+        await asyncio.sleep(0.1)
+        assert stores.api.record is None
+        works = True
+        await until(stores.api.listens, what="the record again")

@@ -132,26 +132,6 @@ async def test_a_frozen_actor_is_replaced_and_does_nothing_after_it_thaws(runnin
     await audited(stores, camera)
 
 
-async def test_a_killed_supervisor_and_a_killed_hub_come_back_and_lose_nothing(running: Stack, stores: Stores) -> None:
-    async with EdgeClient(running.url, running.token()) as client, asyncio.timeout(100):
-        stream = await client.open("survivor")
-        await feed(stream, 0, 50)
-        owner = (await stores.cameras.ownership(["survivor"]))["survivor"].owner
-        for pid in running.pids("ray::RaySupervisor"):
-            os.kill(pid, signal.SIGKILL)
-        later = await client.open("later")
-        await feed(later, 0, 50)
-        await feed(stream, 50, 100)
-        assert (await stores.cameras.ownership(["survivor"]))["survivor"].owner == owner
-        for pid in running.pids("ray::RayHub"):
-            os.kill(pid, signal.SIGKILL)
-        await feed(stream, 100, 150)
-        await feed(later, 50, 100)
-    for camera, last_seq in (("survivor", 150), ("later", 100)):
-        assert (await stores.cameras.ownership([camera]))[camera].position.last_seq == last_seq
-        await audited(stores, camera)
-
-
 async def feed(stream: Stream, first: int, last: int) -> None:
     """Send a range and wait until it is acked."""
     for number in range(first, last):

@@ -1,0 +1,30 @@
+"""`actors.supervision.Watched` over Ray: finds the supervisor by its name and asks for its turn."""
+
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import Unavailable
+from actors.ray_calls import answer, find
+from actors.ray_directory import SUPERVISOR
+from actors.supervision import Turn
+
+ASK_S = 3.0  # seconds an answer may take; opening goes on when nobody waits for it any more
+
+
+class RaySupervision:
+    """The supervisor of `namespace`."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._handle: Any | None = None
+
+    async def turn(self) -> Turn:
+        """See the port."""
+        handle = self._handle or await find(SUPERVISOR, self._namespace)
+        if handle is None:
+            raise Unavailable("there is no supervisor")
+        self._handle = None  # kept only when it answers
+        turn = msgspec.convert(await answer(handle.turn.remote(), ASK_S, SUPERVISOR), Turn)
+        self._handle = handle
+        return turn

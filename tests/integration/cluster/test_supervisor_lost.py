@@ -1,0 +1,151 @@
+"""The supervisor dies, and then every other part, with nothing else that could wake it: no hello, no new camera, no question of a person.
+
+One stack for all pairs. Each kill is proven by the end of that very process.
+"""
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import httpx
+import pytest
+
+from cluster.cli.main import main
+from edge.client import EdgeClient
+from storage.stores import Stores, open_stores
+from tests.integration.cluster.test_ray_stack import audited, feed
+from tests.support.camera_rig import SCENE
+from tests.support.processes import frozen, gone
+from tests.support.ray_stack import Stack, stack
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+HEAL_S = 60.0  # seconds a machine under load may take to start a process of Ray
+NAMED_S = 10.0  # seconds within which a supervisor that does not work is named (design section 12, promise 15)
+SUPERVISOR, HUB, POLICY = "ray::RaySupervisor", "ray::RayHub", "ray::RayPolicy"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Stack]:
+    with stack(cluster={"actor_dead_after_s": 3.0}) as started:
+        yield started
+
+
+@pytest.fixture
+async def stores(running: Stack) -> AsyncIterator[Stores]:
+    opened = await open_stores(running.settings, name="test")
+    yield opened
+    await opened.close()
+
+
+def kill(pids: list[int]) -> None:
+    """SIGKILL, without which the test shows nothing."""
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def replaced(running: Stack, title: str, killed: list[int]) -> None:
+    """Those of `title` have ended, and as many others run."""
+    await until(lambda: all(map(gone, killed)), what=f"the end of {title}")
+    await until(
+        lambda: len([pid for pid in running.pids(title) if pid not in killed]) == len(killed), within_s=HEAL_S, what=f"another {title}"
+    )
+
+
+async def answers(check: Callable[[], Awaitable[bool]], what: str) -> None:
+    """`check` becomes true in time."""
+    try:
+        async with asyncio.timeout(HEAL_S):
+            while not await check():
+                await asyncio.sleep(0.1)
+    except TimeoutError as error:
+        raise AssertionError(f"{what} did not come true within {HEAL_S:g} s") from error
+
+
+async def asked(running: Stack, stores: Stores, path: str) -> str:
+    """What a hub that records itself answers on its private port; empty when none does."""
+    for hub in await stores.hubs.all():
+        if hub.age_s < 3.0:
+            try:
+                async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+                    return (await http.get(f"http://{hub.host}:{hub.private_port}{path}")).text
+            except httpx.HTTPError:
+                continue
+    return ""
+
+
+@pytest.mark.parametrize("title", [POLICY, HUB])
+async def test_the_supervisor_and_a_service_are_killed_and_both_come_back(running: Stack, stores: Stores, title: str) -> None:
+    supervisor, service = running.pids(SUPERVISOR), running.pids(title)
+    kill([*supervisor, *service])
+    await replaced(running, SUPERVISOR, supervisor)
+    await replaced(running, title, service)
+
+    async def ready() -> bool:
+        return '"ready":true' in await asked(running, stores, "/health/ready")
+
+    await answers(ready, "a hub that is ready")
+
+
+async def test_the_supervisor_and_a_camera_actor_are_killed_and_the_camera_is_hosted_again(running: Stack, stores: Stores) -> None:
+    camera = "unattended"
+    await stores.registry.register(camera, "e2e", scene=SCENE)
+    async with EdgeClient(running.url, running.token()) as client, asyncio.timeout(60):
+        await feed(await client.open(camera), 0, 50)
+    before = (await stores.cameras.ownership([camera]))[camera]
+    actor = next(record for record in await stores.actors.all() if record.name == before.owner)
+    supervisor = running.pids(SUPERVISOR)
+    kill([*supervisor, actor.pid])
+    await replaced(running, SUPERVISOR, supervisor)
+    await until(lambda: gone(actor.pid), what="the end of the actor")
+
+    async def hosted() -> bool:
+        now = (await stores.cameras.ownership([camera]))[camera]
+        return now.owner != before.owner and now.generation > before.generation
+
+    await answers(hosted, "another owner")
+    await audited(stores, camera)
+
+
+async def test_a_supervisor_that_stands_still_is_named_in_time_and_replaced(
+    running: Stack, stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def status() -> int:
+        return await asyncio.to_thread(main, ["status", "--data-dir", running.settings.data.dir])
+
+    async def named() -> bool:
+        return await status() == 1 and "supervisor_up 0.0" in await asked(running, stores, "/metrics")
+
+    assert await status() == 0
+    [supervisor] = running.pids(SUPERVISOR)
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        await until(lambda: frozen(supervisor), what="that it stands still")
+        began = asyncio.get_running_loop().time()
+        await answers(named, "that it does not work")
+        took_s = asyncio.get_running_loop().time() - began
+        assert "the supervisor does not work" in capsys.readouterr().err
+        assert re.search("the supervisor has not worked for [0-9]+ s", await asked(running, stores, "/health/ready"))
+        await replaced(running, SUPERVISOR, [supervisor])
+    finally:
+        if not gone(supervisor):
+            os.kill(supervisor, signal.SIGCONT)
+
+    async def well() -> bool:
+        return await status() == 0 and "supervisor_up 1.0" in await asked(running, stores, "/metrics")
+
+    await answers(well, "that it works again")
+    assert took_s <= 2 * NAMED_S, f"named after {took_s:.1f} s"  # twice: other tests may run beside this one
+
+
+async def test_without_the_driver_a_hub_keeps_the_supervisor_at_work(running: Stack, stores: Stores) -> None:
+    supervisor = running.pids(SUPERVISOR)
+    kill([running.driver.pid, *supervisor])
+    await replaced(running, SUPERVISOR, supervisor)
+    policy = running.pids(POLICY)
+    kill(policy)
+    await replaced(running, POLICY, policy)
