@@ -84,7 +84,10 @@ class PartitionKeeper:
             self._trouble = f"{error.code}: {error.detail}"
             log.warning("the partitions of events are not looked after now: %s", error)
             return RETRY_S * (0.5 + 0.5 * self._chance())
-        self._trouble = ""
+        self._trouble = "; ".join(f"{name} cannot be made: {why}" for name, why in report.failed.items())
+        if self._trouble:
+            log.error("%s", self._trouble)
+            return RETRY_S * (0.5 + 0.5 * self._chance())
         return DAY_S * (0.75 + 0.25 * self._chance())
 
     async def _run(self) -> None:

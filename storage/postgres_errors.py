@@ -16,6 +16,7 @@ _LOGIN = ("28", "3D")  # refused login, no such database
 _SCHEMA = ("42", "3F")  # undefined table, column, function; no such schema; no permission
 _DATA = ("22",)  # values that no column takes
 _INTEGRITY = ("23",)
+_CHECK = "23514"  # has the name of a constraint, unless it is the bounds of a partition
 
 
 def translate(error: Exception, *, writing: bool) -> EyrieError:
@@ -46,6 +47,9 @@ def _of_server(error: asyncpg.PostgresError, *, writing: bool) -> EyrieError:
         return ConfigError(f"the database does not fit this release: {error}", hint="Run the migrations (`eyrie up` does).")
     if state.startswith(_DATA):
         return BadInput(f"a value cannot be stored: {error}")
+    if state == _CHECK and getattr(error, "constraint_name", None) is None:
+        # A partition's own bounds: the row was routed to the default partition while its day was being attached. Nothing was stored.
+        return Unavailable(f"PostgreSQL was just making the partition: {error}")
     if state.startswith(_INTEGRITY):
         return Conflict(f"PostgreSQL refuses the row: {error}")
     return Unavailable(f"PostgreSQL ({state}): {error}")

@@ -1,21 +1,36 @@
-"""The day partitions of `events`: made ahead, so that none is missing at midnight; what fell into the default one is moved home."""
+"""The day partitions of `events`: made ahead, so that none is missing at midnight; what fell into the default one is moved home.
 
+A day is made beside the table (CREATE, CHECK) and attached. Commits of a day without a partition go to the default one, and ATTACH fails
+while it holds a row of that day: so it is locked from the move until the attachment, and no row falls between. That lock is asked for in
+short tries, because whoever comes while it is waited for has to wait too.
+"""
+
+import asyncio
+import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from storage.postgres_pool import Database, answering
 
 PARTITIONS_AHEAD = 8  # days made ahead, today not counted
+TRY_S = 0.2  # seconds one try waits for the lock of the default partition: nobody else is held up longer
+TRIES = 25
+MOVE_S = 600  # moving a day of events out of the default partition may take longer than any other statement
 MAKER_LOCK = 0x6579_7269_6502  # "eyrie", 2: one at a time makes or drops partitions
 
 
 class PartitionReport(msgspec.Struct, frozen=True):
-    """`made`: names made now; `default_rows`: events that sit in the default partition (0 when all is well: more is an alarm)."""
+    """`made`: names made now; `default_rows`: events that sit in the default partition (0 when all is well: more is an alarm).
+
+    `failed`: partition → why it could not be made, while the others were.
+    """
 
     made: list[str]
     default_rows: int
+    failed: dict[str, str] = {}
 
 
 def partition_name(day: date) -> str:
@@ -32,48 +47,68 @@ def day_of(name: str) -> date | None:
 
 
 def wanted_days(today: date, days_ahead: int) -> list[date]:
-    """From yesterday (a hub whose clock is behind) to `days_ahead` days after `today`."""
-    return [today + timedelta(days=n) for n in range(-1, days_ahead + 1)]
+    """Today, `days_ahead` days after it, and yesterday (a hub whose clock is behind): in the order of their need."""
+    return [today + timedelta(days=n) for n in (*range(days_ahead + 1), -1)]
 
 
 async def make_partitions(database: Database, days_ahead: int = PARTITIONS_AHEAD) -> PartitionReport:
-    """Make the missing partitions. The migration calls this, and the supervisor once a day. Raises Unavailable when a lock is not had."""
+    """Make the missing partitions. The migration calls this, and the supervisor once a day. Raises Unavailable without PostgreSQL."""
     async with database.connection() as connection:
         with answering(connection, writing=True):
-            made = await ensure_partitions(connection, days_ahead)
+            report = await ensure_partitions(connection, days_ahead)
     rows = await database.fetch_value("SELECT count(*) FROM events_default")
-    return PartitionReport(made, int(rows))
+    return msgspec.structs.replace(report, default_rows=int(rows))
 
 
-async def ensure_partitions(connection: Any, days_ahead: int) -> list[str]:
-    """The same on a connection that the caller holds. Returns the names made."""
+async def ensure_partitions(connection: Any, days_ahead: int) -> PartitionReport:
+    """The same on a connection that the caller holds; `default_rows` is not counted. A day that fails does not stop the next."""
     today = (await connection.fetchval("SELECT now()")).astimezone(UTC).date()
     children = await connection.fetch("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
     existing = {row[0] for row in children}
-    made = []
+    report = PartitionReport([], 0, {})
     for day in wanted_days(today, days_ahead):
-        if partition_name(day) not in existing:
-            await _make(connection, day)
-            made.append(partition_name(day))
-    return made
+        if (name := partition_name(day)) not in existing:
+            try:
+                if await _make_in_tries(connection, day):
+                    report.made.append(name)
+            except asyncpg.PostgresError as error:
+                if connection.is_closed():
+                    raise
+                report.failed[name] = f"{type(error).__name__}: {error}"
+    return report
 
 
-async def _make(connection: Any, day: date) -> None:
+async def _make_in_tries(connection: Any, day: date) -> bool:
+    for left in reversed(range(TRIES)):
+        try:
+            return await _make(connection, day)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            if not left:
+                raise
+            await asyncio.sleep(random.uniform(0.5, 1.5) * TRY_S)
+    return False
+
+
+async def _make(connection: Any, day: date) -> bool:
+    """Whether it was made now. Another maker may have been faster."""
     name = partition_name(day)
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     end = start + timedelta(days=1)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", MAKER_LOCK)
-        if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name):
-            return
-        # A table made apart and attached takes a weaker lock on `events` than CREATE TABLE … PARTITION OF, so readers and writers go on
+        if await connection.fetchval("SELECT 1 FROM pg_inherits WHERE inhparent = 'events'::regclass AND inhrelid = to_regclass($1)", name):
+            return False
+        await connection.execute(f"SET LOCAL lock_timeout = '{round(TRY_S * 1000)}ms'; SET LOCAL statement_timeout = '{MOVE_S}s'")
+        # CREATE TABLE … PARTITION OF would lock all of `events`; ATTACH does not, and the CHECK spares it the scan of the new table
         # (PostgreSQL manual, 5.12.2.2).
         await connection.execute(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)")
         await connection.execute(f"ALTER TABLE {name} ADD CONSTRAINT day CHECK (received >= '{start}' AND received < '{end}')")
+        await connection.execute("LOCK TABLE events_default IN ACCESS EXCLUSIVE MODE")
         await connection.execute(
             f"WITH moved AS (DELETE FROM events_default WHERE received >= $1 AND received < $2 RETURNING *) "
             f"INSERT INTO {name} SELECT * FROM moved",
-            start, end,
+            start, end, timeout=MOVE_S,
         )  # fmt: skip
-        await connection.execute(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')")
+        await connection.execute(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')", timeout=MOVE_S)
         await connection.execute(f"ALTER TABLE {name} DROP CONSTRAINT day")
+    return True

@@ -106,7 +106,7 @@ async def test_events_without_a_partition_are_kept_told_and_moved_home(settings:
 
 def test_wanted_days_cross_a_month() -> None:
     days = [partition_name(day) for day in wanted_days(date(2026, 2, 28), 1)]
-    assert days == ["events_20260227", "events_20260228", "events_20260301"]
+    assert days == ["events_20260228", "events_20260301", "events_20260227"], "today first"
 
 
 async def test_updates_of_a_position_are_hot(settings: Settings, servers_redis: str) -> None:
