@@ -8,14 +8,15 @@ from typing import Literal, Protocol
 from actors.core.errors import Expired, Forbidden, NotFound, Unauthorized, Unavailable
 from hub import wishes
 from hub.camera_cache import CameraCache
+from hub.camera_policy import NO_DECISION, CameraPolicy
 from hub.channels import Channel
 from hub.limiter import Limiter, place
-from hub.views import View
+from hub.views import NO_RULES, View
 from hub.wishes import Wish
 from policy import questions
 from policy.guard import POLICY_STALE, POLICY_UNAVAILABLE
 from policy.ports import Decider, Decision, Principal, Question
-from policy.questions import Scope
+from policy.questions import Use
 from policy.revocations import Revocations
 from policy.tokens import claimed_subject
 from storage.ports import CameraRecord
@@ -26,7 +27,6 @@ NOT_THERE = "camera {} is not registered, or not yours to see"
 TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that ask for it after that
 
 Redact = tuple[str, ...]  # classes, sorted
-Use = Literal["subscribe", "history"]
 LetterAction = Literal["deadletter.read", "deadletter.replay", "deadletter.discard"]
 SystemAction = Literal["cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read", "token.revoke"]
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
@@ -51,6 +51,7 @@ class Access:
         self._verifier = verifier
         self._decider = decider
         self._cameras = cameras
+        self._single = CameraPolicy(decider)
 
     def verify(self, token: object) -> Principal:
         """The user behind a token. Raises Unauthorized or Expired."""
@@ -120,13 +121,24 @@ class Access:
         Raises Forbidden, Unavailable, and NotFound as :meth:`require_camera` does.
         """
         decision = await self._decision(use, principal, channel)
-        exclude, until = await self._excluded(use, principal, channel, decision.valid_until)
-        view = View(tuple(sorted(decision.redact)), exclude, decision.max_hz)
+        until, exclude, rules = decision.valid_until, frozenset[str](), NO_RULES
+        if channel.scope in ("site", "fleet"):
+            records = await self._cameras.cameras(channel.target or None)
+            ruling = await self._single.ruling(use, principal, channel.target, decision, records, self.now_s())
+            until, exclude, rules = ruling.until, ruling.exclude, ruling.rules
+        view = View(tuple(sorted(decision.redact)), exclude, decision.max_hz, limit_hz=decision.max_hz, rules=rules)
         if wish == wishes.NONE:
             return view, until
         records = await self._cameras.cameras(channel.target or None) if wish.tags else []
         again = self.now_s() + TAGS_HOLD_S
         return wishes.narrowed(view, wish, channel, records), (again if until is None else min(until, again)) if wish.tags else until
+
+    async def past(self, principal: Principal, channel: Channel, wish: Wish = wishes.NONE) -> View | None:
+        """The view of what has happened on a channel, None for who may only look on from now: a recovery asks what history asks."""
+        try:
+            return (await self.view("history", principal, channel, wish))[0]
+        except (Forbidden, NotFound):
+            return None
 
     async def _decision(self, use: Use, principal: Principal, channel: Channel) -> Decision:
         if channel.scope == "cluster":
@@ -143,26 +155,6 @@ class Access:
             raise NotFound(NOT_THERE.format(channel.target))
         return decision
 
-    async def _excluded(self, use: Use, principal: Principal, channel: Channel, until: float | None) -> tuple[frozenset[str], float | None]:
-        """The cameras that a wall or a site's events must not show (those whose tags policy has something to say about), and until when.
-
-        `until`: the answer holds no longer than that.
-        """
-        if channel.scope not in ("site", "fleet"):
-            return frozenset(), until
-        records = await self._cameras.cameras(channel.target or None)
-        scope: Scope = "camera"
-        hidden = set()
-        for record in records:
-            if record.tags:
-                question = questions.on_channel(use, principal, scope, record.camera, site=record.site, tags=record.tags)
-                decision = await self._ask(question)
-                if not decision.allow:
-                    hidden.add(record.camera)
-                if decision.valid_until is not None:
-                    until = decision.valid_until if until is None else min(until, decision.valid_until)
-        return frozenset(hidden), until
-
     async def _require(self, question: Question) -> Decision:
         decision = await self._ask(question)
         if not decision.allow:
@@ -172,5 +164,5 @@ class Access:
     async def _ask(self, question: Question) -> Decision:
         decision = await self._decider.decide(question)
         if not decision.allow and decision.reason in (POLICY_UNAVAILABLE, POLICY_STALE):
-            raise Unavailable("no decision can be had now; access is denied until it can")
+            raise Unavailable(NO_DECISION)
         return decision

@@ -20,7 +20,7 @@ from hub.fanout import Fanout
 from hub.live_states import Lag, LiveStates
 from hub.recovery import Item
 from hub.streams import Hole, Reset, Stream
-from hub.topics import Topic
+from hub.topics import Members, Topic
 from storage.ports import Broker, EventStore, Publication
 
 log = logging.getLogger(__name__)
@@ -127,10 +127,10 @@ class Feed:
             return
         topic = self._topics.get(channels.site_events(site))
         if topic is not None:
-            topic.pass_on(self._fanout, item, views.event, excluded=source.camera)
+            topic.pass_on(self._fanout, item, views.event, camera=source.camera)
         fleet = self._topics.get("events:fleet")
         if fleet is not None:
-            fleet.pass_on(self._fanout, item, views.event, excluded=source.camera, numbered=False)
+            fleet.pass_on(self._fanout, item, views.event, camera=source.camera, numbered=False)
         self._camera_event(source)
 
     def _camera_event(self, p: Publication) -> None:
@@ -148,7 +148,7 @@ class Feed:
 
     def _pass_camera(self, topic: Topic, items: list[Item]) -> None:
         for item in items:
-            topic.pass_on(self._fanout, item, views.event, excluded="")
+            topic.pass_on(self._fanout, item, views.event, camera=topic.channel.target)
 
     def site(self, site: str) -> Stream:
         """The position of a site's stream."""
@@ -250,6 +250,10 @@ class Feed:
         topic = self._topics.get(channels.camera(camera))
         if topic is not None:
             topic.show(self._fanout, now)
+
+    def follow(self, topic: Topic, group: Members) -> None:
+        """Somebody has come to this group, and was shown what the policy's rate allowed."""
+        topic.follow(group, self._fanout)
 
     def sweep(self, now: float) -> None:
         """Mark what has not been heard for too long as stale, and show it so."""

@@ -15,8 +15,8 @@ from hub.interest import Interest
 from hub.live_states import LiveStates
 from hub.protocol import HistoryRequest, Publication, Raw, SubscribeRequest, SubscribeResult
 from hub.recovery import MAX_RECOVERED, Item
-from hub.topics import Render, Topic
-from hub.views import View, event, hides, state
+from hub.topics import Again, Render, Topic
+from hub.views import View, of_camera, state
 from hub.walls import Wall
 from storage.ports import Broker, EventStore
 
@@ -42,15 +42,24 @@ class Joins:
     def _live(self) -> LiveStates:
         return self._feed.live
 
-    async def join(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
-        """Subscribe; when this returns the dashboard is in its group, and nothing was awaited in between. Raises EyrieErrors."""
+    async def join(
+        self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: View | None = None
+    ) -> SubscribeResult:  # fmt: skip
+        """Subscribe; when this returns the dashboard is in its group, and nothing was awaited in between. Raises EyrieErrors.
+
+        `past`: what it may see of the events it recovers; None: nothing, it starts at the top.
+        """
+        if channel.lane == "events" and request.recover and past is None:
+            result = await self._join(dashboard, channel, msgspec.structs.replace(request, recover=False), view, view)
+            result.was_recovering = True
+            return result
         if channel.namespace.recover:
-            return await self._join(dashboard, channel, request, view)
-        result = await self._join(dashboard, channel, msgspec.structs.replace(request, recover=False), view)
+            return await self._join(dashboard, channel, request, view, past or view)
+        result = await self._join(dashboard, channel, msgspec.structs.replace(request, recover=False), view, view)
         result.recoverable = result.positioned = False
         return result
 
-    async def _join(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+    async def _join(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: View) -> SubscribeResult:
         if channel.scope == "cluster":
             return await self._operations(dashboard, channel, request, view)
         if channel.lane == "live":
@@ -59,7 +68,7 @@ class Joins:
             return await self._wall(dashboard, channel, request, view)
         if channel.scope == "fleet":
             return await self._fleet_events(dashboard, channel, view)
-        return await self._stream(dashboard, channel, request, view)
+        return await self._stream(dashboard, channel, request, view, past)
 
     async def open_sites(self, sites: list[str]) -> None:
         """Watch these sites; their event streams have a position before the first event is passed on."""
@@ -73,14 +82,16 @@ class Joins:
         record = await self._cameras.camera(channel.target)
         if record is None:
             raise NotFound(f"camera {channel.target} is not registered")
-        topic = self._topic(channel, record.site, self._render_camera(record.site, record.camera))
+        again = self._camera_again(record.camera)
+        topic = self._topic(channel, record.site, self._render_camera(record.site, record.camera), again=again)
         await self.open_sites([record.site])
         await self._interest.camera(record.site, record.camera)
         self._live.expect(record.site, [record.camera], time.monotonic())
         if self._live.state(record.camera) is None:
             await self.load_state(record.site, record.camera)
         self._enter(dashboard, topic, view)
-        body, version = self._render_camera(record.site, record.camera)(view) or (b"{}", 0)
+        body, version = topic.render(view) or (b"{}", 0)
+        self._feed.follow(topic, topic.add(dashboard, view, dashboard.codec))
         known = self._live.known(record.camera)
         scene = b'{"camera":"%s","site":"%s","name":%s,"scene_version":%d,"scene":%s}' % (
             record.camera.encode(), record.site.encode(), msgspec.json.encode(record.name), record.scene_version, record.scene or b"{}",
@@ -98,13 +109,24 @@ class Joins:
 
     def _render_camera(self, site: str, camera: str) -> Render:
         def render(view: View) -> tuple[bytes, int] | None:
-            known = self._live.known(camera)
-            body = self._live.state(camera)
-            if body is None or known is None:
+            newest = self._newest(camera)
+            if newest is None:
                 return live_states.never_seen_state(site, camera), 0
-            return state(body, view), known.state_version
+            body, version = self._live.pacing.shown(("state", camera), view.limit_hz, newest, time.monotonic())
+            return state(body, view), version
 
         return render
+
+    def _camera_again(self, camera: str) -> Again:
+        def again(view: View) -> float | None:
+            newest = self._newest(camera)
+            return None if newest is None else self._live.pacing.again(("state", camera), view.limit_hz, newest)
+
+        return again
+
+    def _newest(self, camera: str) -> tuple[bytes, int] | None:
+        known, body = self._live.known(camera), self._live.state(camera)
+        return None if body is None or known is None else (body, known.state_version)
 
     # the cluster
 
@@ -122,7 +144,7 @@ class Joins:
     # walls
 
     async def _wall(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
-        wall = Wall(channel.target, self._summary)
+        wall = Wall(channel.target, self._summary, self._live.pacing)
         known = self._topics.get(channel.name)
         topic = known or self._topic(channel, channel.target, self._render_wall(wall, channel), wall=wall)
         if channel.scope == "site" and not await self._cameras.cameras(channel.target):
@@ -170,7 +192,7 @@ class Joins:
         def render(view: View) -> tuple[bytes, int] | None:
             sites = [channel.target] if channel.target else list(self._live.sites())
             cameras = [camera for site in sites for camera in self._live.cameras(site)]
-            body = wall.message(cameras, full=True, exclude=view.exclude)
+            body = wall.message(cameras, view, time.monotonic(), full=True)
             return None if body is None else (body, wall.tick)
 
         return render
@@ -182,7 +204,7 @@ class Joins:
         self._enter(dashboard, self._topic(channel, "", _nothing), view)
         return SubscribeResult()
 
-    async def _stream(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+    async def _stream(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: View) -> SubscribeResult:
         """The order closes the race: subscribe to Redis, buffer, read history, merge, reply; the shell awaits nothing after the merge."""
         site = channel.target
         if channel.scope == "camera":
@@ -199,9 +221,9 @@ class Joins:
         finally:
             topic.joining = [other for other in topic.joining if other is not buffer]
         self._enter(dashboard, topic, view)
-        shown = [
-            Publication(data=Raw(event(item.body, view)), offset=item.offset) for item in start.publications if not hides(item.body, view)
-        ]
+        seen = ((item.offset, of_camera(item.body, view)) for item in start.publications)
+        both = ((offset, of_camera(body, past)) for offset, body in seen if body is not None)
+        shown = [Publication(data=Raw(body), offset=offset) for offset, body in both if body is not None]
         return SubscribeResult(
             recoverable=True, positioned=True, epoch=start.epoch, offset=start.offset, was_recovering=request.recover,
             recovered=start.recovered, publications=shown,
@@ -259,10 +281,11 @@ class Joins:
 
     # common
 
-    def _topic(self, channel: Channel, site: str, render: Render, *, wall: Wall | None = None) -> Topic:
+    def _topic(self, channel: Channel, site: str, render: Render, *, wall: Wall | None = None, again: Again | None = None) -> Topic:
         topic = self._topics.get(channel.name)
         if topic is None:
             topic = self._topics[channel.name] = Topic(channel, site, render, wall=wall, idle_since=time.monotonic())
+            topic.again = again or topic.again
         return topic
 
     def _enter(self, dashboard: Dashboard, topic: Topic, view: View) -> None:

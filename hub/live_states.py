@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from actors.core.states import Health, Summary
+from hub.pacing import Pacing
 from storage.ports import LiveSummary
 
 STALE_AFTER_S = 5.0
@@ -56,6 +57,7 @@ class LiveStates:
         self._site_of: dict[str, str] = {}
         self._complete: set[str] = set()
         self.redis_lost = False
+        self.pacing = Pacing()
 
     # reading
 

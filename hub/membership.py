@@ -29,7 +29,7 @@ class Membership:
         self._fanout = fanout
         self._feed = feed
         self._topics = topics
-        self._tags: dict[str, dict[str, list[str]]] = {}  # by site and camera, as policy was asked about them
+        self._versions: dict[str, dict[str, int]] = {}  # by site and camera, as they were when policy was asked about them
         self.changed: Callable[[set[str], set[str]], None] = lambda sites, cameras: None
 
     async def run(self) -> None:
@@ -38,7 +38,7 @@ class Membership:
             await asyncio.sleep(COMPARE_S)
             try:
                 await self.compare()
-                await self.compare_tags()
+                await self.compare_versions()
             except EyrieError as error:
                 log.info("the registry cannot be compared with the walls now: %s", error)
 
@@ -60,26 +60,26 @@ class Membership:
                 if record is None or record.site != site:
                     self._lose(site, camera)
 
-    async def compare_tags(self) -> None:
-        """Tell `changed` (sites, cameras) where tags are others than at the last look. Raises what the registry raises when it is away."""
+    async def compare_versions(self) -> None:
+        """Tell `changed` (sites, cameras) where cameras are new, gone or changed since the last look. Raises what the registry raises."""
         watched = {topic.site for topic in self._topics.values() if topic.site}
         if any(topic.channel.scope == "fleet" for topic in self._topics.values()):
             watched |= set(await self._cameras.sites())
-        self._tags = {site: known for site, known in self._tags.items() if site in watched}
+        self._versions = {site: known for site, known in self._versions.items() if site in watched}
         sites, cameras = set[str](), set[str]()
         for site in watched:
-            found = {record.camera: record.tags for record in await self._cameras.cameras(site)}
+            found = {record.camera: record.version for record in await self._cameras.cameras(site)}
             # At the first look nothing is known: what was decided until then may rest on something older than this.
-            known = self._tags.get(site, {})
-            differ = {camera for camera in found.keys() | known.keys() if found.get(camera, []) != known.get(camera, [])}
+            known = self._versions.get(site, {})
+            differ = {camera for camera in found.keys() | known.keys() if found.get(camera) != known.get(camera)}
             for camera in differ:
                 self._cameras.forget(camera, site)
             if differ:
                 sites.add(site)
                 cameras |= differ
-            self._tags[site] = found
+            self._versions[site] = found
         if cameras:
-            log.info("the tags of %d cameras are others than policy was asked about", len(cameras))
+            log.info("%d cameras are new, gone or others than when policy was asked about them", len(cameras))
             self.changed(sites, cameras)
 
     def _lose(self, site: str, camera: str) -> None:

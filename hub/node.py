@@ -196,7 +196,9 @@ class Node:
         try:
             wish = wishes.parse(bytes(action.request.data), action.channel)
             view, until = await self.access.view("subscribe", dashboard.principal, action.channel, wish)
-            result = await self.joins.join(dashboard, action.channel, action.request, view)
+            recovers = action.request.recover and action.channel.lane == "events"
+            past = await self.access.past(dashboard.principal, action.channel, wish) if recovers else None
+            result = await self.joins.join(dashboard, action.channel, action.request, view, past)
         except (Forbidden, NotFound) as error:
             log.info("dashboard %s may not have %s: %s", dashboard.session.client, action.channel.name, error.detail)
             return [Fail(action.id, centrifuge_errors.of(error))]
@@ -223,9 +225,8 @@ class Node:
         epoch, top, items = await self.joins.read_history(action.channel, topic.site, asked)
         if asked.since is not None and asked.since.epoch not in ("", epoch):
             return [Fail(action.id, centrifuge_errors.UNRECOVERABLE_POSITION)]
-        shown = [
-            Publication(data=Raw(views.event(item.body, view)), offset=item.offset) for item in items if not views.hides(item.body, view)
-        ]
+        seen = ((item.offset, views.of_camera(item.body, view)) for item in items)
+        shown = [Publication(data=Raw(body), offset=offset) for offset, body in seen if body is not None]
         return [Reply(action.id, "history", HistoryResult(shown, epoch, top))]
 
     def leave(self, dashboard: Dashboard, channel: str) -> None:
@@ -377,7 +378,7 @@ class Node:
             due = max(due + period, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
             for topic in list(self.topics.values()):
-                if topic.wall is not None and (changed := topic.wall.take()):
+                if topic.wall is not None and (changed := topic.wall.take(time.monotonic())):
                     topic.show_wall(self.fanout, changed)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

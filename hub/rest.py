@@ -1,5 +1,6 @@
 """Reads by REST, under the same tokens, decisions and views as the socket. Errors are RFC 9457 problem details."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -62,7 +63,9 @@ class Reads:
         for record in records:
             if record.camera not in view.exclude:
                 found = live.summary(record.camera)
-                bodies.append(msgspec.Raw(live.vouched(record.camera, found) if found else live_states.never_seen(site, record.camera)))
+                newest = live.vouched(record.camera, found) if found else live_states.never_seen(site, record.camera)
+                shown = live.pacing.shown(("summary", record.camera), view.limit_of(record.camera), newest, time.monotonic())
+                bodies.append(msgspec.Raw(shown))
         return bodies
 
     async def cameras(self, request: Request, principal: Principal) -> Response:
@@ -87,11 +90,15 @@ class Reads:
         if known is None:
             raise NotFound(f"camera {camera} is not registered")
         await self._node.polls.settle([known.site])
-        body = self._node.feed.live.state(known.camera)
+        live = self._node.feed.live
+        body, version = live.state(known.camera), -1
         if body is None:
             found = await self._broker.state(known.site, known.camera)
             body = found.body if found is not None else live_states.never_seen_state(known.site, known.camera)
-        body = self._node.feed.live.vouched(known.camera, body)
+        elif (watched := live.known(known.camera)) is not None:
+            version = watched.state_version
+        newest = (live.vouched(known.camera, body), version)
+        body, _ = live.pacing.shown(("state", known.camera), view.limit_hz, newest, time.monotonic())
         return Response(views.state(body, view), media_type="application/json", headers={"cache-control": "no-store"})
 
     async def _may_read(self, principal: Principal, record: CameraRecord) -> bool:

@@ -228,5 +228,5 @@ def _beyond(rows: Sequence[EventRow], wanted: Filter) -> bool:
 
 
 def _shown(rows: Sequence[EventRow], view: View, wanted: Filter) -> list[bytes]:
-    taken = [row for row in rows if wanted.takes(row) and not views.hides(row.body, view)]
-    return [views.event(published(row.body, row.hash), view) for row in taken]
+    seen = (views.of_camera(published(row.body, row.hash), view) for row in rows if wanted.takes(row))
+    return [body for body in seen if body is not None]

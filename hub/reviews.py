@@ -50,10 +50,10 @@ class Reviews:
         self._spawn(self._each(list(self._dashboards), f"policy {revision[:12]}"), f"review of policy {revision[:12]}")
 
     def cameras_changed(self, sites: set[str], cameras: set[str]) -> None:
-        """The tags of `cameras`, which belong to `sites`, are others now: ask again about who watches them or a wall they are on."""
+        """`cameras`, which belong to `sites`, are new, gone or changed: ask again about who watches them or a wall they are on."""
         self.turn += 1
         concerned = [d for d in self._dashboards if any(_shows(channel, sites, cameras) for channel in d.session.channels.values())]
-        self._spawn(self._each(concerned, f"tags of {len(cameras)} cameras"), "review of changed tags")
+        self._spawn(self._each(concerned, f"{len(cameras)} changed cameras"), "review of changed cameras")
 
     def if_older(self, dashboard: Dashboard, turn: int) -> None:
         """The policy may have changed while a decision was under way; the review of everybody has not seen what it led to."""
@@ -125,6 +125,7 @@ class Reviews:
         dashboard.groups[channel] = moved = topic.add(dashboard, view, dashboard.codec)
         if (frame := moved.latest(None)) is not None:
             self._fanout.send(dashboard, frame)
+        topic.follow(moved, self._fanout)
 
 
 def _shows(channel: Channel, sites: set[str], cameras: set[str]) -> bool:

@@ -12,10 +12,16 @@ from hub.outbox import Missed
 from hub.protocol import Codec
 from hub.recovery import Item
 from hub.streams import Stream
-from hub.views import View
+from hub.views import CameraRules, View
 from hub.walls import Wall
 
 Render = Callable[[View], tuple[bytes, int] | None]  # a view of the newest message: (JSON, offset), None when there is none
+Again = Callable[[View], float | None]  # when something newer than that may be shown (monotonic seconds), None when there is nothing
+
+
+def _never(view: View) -> float | None:
+    """Nothing is held back."""
+    return None
 
 
 class Members(Group):
@@ -46,11 +52,13 @@ def loss(missed: Missed | None) -> dict[str, str] | None:
 
 
 class Topic:
-    """One channel. `joining` are the buffers of clients whose subscribe is under way; `idle_since` is set while nobody is there."""
+    """One channel. `again`: what a rate of the policy holds back. `joining` are the buffers of clients whose subscribe is under way;
+    `idle_since` is set while nobody is there."""
 
-    __slots__ = ("channel", "groups", "idle_since", "joining", "render", "site", "stream", "wall")
+    __slots__ = ("again", "channel", "groups", "idle_since", "joining", "render", "site", "stream", "wall")
 
     def __init__(self, channel: Channel, site: str, render: Render, *, wall: Wall | None = None, idle_since: float = 0.0) -> None:
+        self.again: Again = _never
         self.channel = channel
         self.site = site
         self.render = render
@@ -89,23 +97,26 @@ class Topic:
                 shown[group.view] = self.render(group.view)
             if (message := shown[group.view]) is not None:
                 fanout.live(group, group.frame(*message))
+            self.follow(group, fanout)
 
     def show_wall(self, fanout: Fanout, changed: list[str]) -> None:
-        """Deliver a tick of a wall: one message per set of excluded cameras. A group with a rate limit gets whole walls at its own pace."""
+        """Deliver a tick of a wall: one message per (excluded cameras, rates of cameras). A group with a rate limit gets whole walls at its
+        own pace."""
         wall = self.wall
         if wall is None:
             return
         now = asyncio.get_running_loop().time()
-        bodies: dict[frozenset[str], bytes | None] = {}
+        bodies: dict[tuple[frozenset[str], CameraRules], bytes | None] = {}
         for group in self.groups.values():
             view = group.view
             if view.max_hz is not None:
                 if self._may(group, fanout, now) and (frame := group.latest(None)) is not None:
                     fanout.live(group, frame)
                 continue
-            if view.exclude not in bodies:
-                bodies[view.exclude] = wall.message(changed, full=False, exclude=view.exclude)
-            if (body := bodies[view.exclude]) is not None:
+            key = (view.exclude, view.rules)
+            if key not in bodies:
+                bodies[key] = wall.message(changed, view, now, full=False)
+            if (body := bodies[key]) is not None:
                 fanout.live(group, group.frame(body, wall.tick))
 
     def show_whole(self, fanout: Fanout) -> None:
@@ -117,18 +128,20 @@ class Topic:
             if (frame := group.latest(None)) is not None:
                 fanout.live(group, frame)
 
-    def pass_on(self, fanout: Fanout, item: Item, render: Callable[[bytes, View], bytes], *, excluded: str, numbered: bool = True) -> None:
-        """Deliver one event to every group that may see the camera `excluded` names, and to who is just joining."""
+    def pass_on(
+        self, fanout: Fanout, item: Item, render: Callable[[bytes, tuple[str, ...]], bytes], *, camera: str, numbered: bool = True
+    ) -> None:  # fmt: skip
+        """Deliver one event of `camera` to every group that may see it, and to who is just joining."""
         for buffer in self.joining:
             buffer.append(item)
-        bodies: dict[View, bytes] = {}
+        bodies: dict[tuple[str, ...], bytes] = {}
         for group in list(self.groups.values()):  # whoever is too slow is closed by this, and its group may end with it
-            view = group.view
-            if excluded in view.exclude:
+            if camera in group.view.exclude:
                 continue
-            if view not in bodies:
-                bodies[view] = render(item.body, view)
-            fanout.ordered(group, group.frame(bodies[view], item.offset if numbered else 0))
+            redact = group.view.redact_of(camera)
+            if redact not in bodies:
+                bodies[redact] = render(item.body, redact)
+            fanout.ordered(group, group.frame(bodies[redact], item.offset if numbered else 0))
 
     def clients(self) -> list[Client]:
         """Everybody on this topic."""
@@ -143,11 +156,22 @@ class Topic:
             group.due = now + 1.0 / limit
             return True
 
+        self._later(group, fanout, group.due)
+        return False
+
+    def follow(self, group: Members, fanout: Fanout) -> None:
+        """What this group was shown may be older than what there is, by the policy's rate: show it the newest when that is due."""
+        if group.view.limit_hz is not None and group.timer is None and (at := self.again(group.view)) is not None:
+            self._later(group, fanout, max(at, group.due))
+
+    def _later(self, group: Members, fanout: Fanout, at: float) -> None:
+        loop = asyncio.get_running_loop()
+
         def late() -> None:
             group.timer = None
-            group.due += 1.0 / limit
+            group.due = max(group.due, loop.time()) + 1.0 / (group.view.max_hz or 1.0)
             if group.members and (frame := group.latest(None)) is not None:
                 fanout.live(group, frame)
+                self.follow(group, fanout)
 
-        group.timer = asyncio.get_running_loop().call_later(group.due - now, late)
-        return False
+        group.timer = loop.call_at(at, late)

@@ -6,7 +6,7 @@ name; a sub-label may name a person or a vehicle, so either class hides it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -25,9 +25,44 @@ _BOX = ("id", "label", "score", "box")
 _HINTS = (b'"attributes"', b'"sub_label"')
 
 
+class Rule(msgspec.Struct, frozen=True):
+    """What binds one camera among others, all in all: classes to hide, sorted, and live messages a second."""
+
+    redact: tuple[str, ...] = ()
+    max_hz: float | None = None
+
+
+class CameraRules:
+    """Camera → rule, for the cameras that are bound otherwise than the rest of their channel. Hashed once: it is a part of views."""
+
+    __slots__ = ("_hash", "_rules")
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self._rules = dict(rules)
+        self._hash = hash(frozenset(self._rules.items()))
+
+    def get(self, camera: str) -> Rule | None:
+        """The rule of a camera, None where the channel's holds."""
+        return self._rules.get(camera)
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, CameraRules) and self._hash == other._hash and self._rules == other._rules)
+
+
+NO_RULES = CameraRules({})
+
+
 class View(msgspec.Struct, frozen=True):
     """`redact`: sorted classes. `exclude`: cameras a wall or a site's events leave out. `max_hz`: live messages a second.
 
+    `limit_hz` is the policy's part of that: nothing of a camera is seen more often, by whatever way (`hub.pacing`). `rules`: what binds
+    single cameras.
     `projection` of a camera's state: ``full``, ``boxes`` (its tracks with id, label, score and box), ``summary`` (no tracks).
     """
 
@@ -35,6 +70,18 @@ class View(msgspec.Struct, frozen=True):
     exclude: frozenset[str] = frozenset()
     max_hz: float | None = None
     projection: str = "full"
+    limit_hz: float | None = None
+    rules: CameraRules = NO_RULES
+
+    def redact_of(self, camera: str) -> tuple[str, ...]:
+        """The classes hidden of one camera."""
+        rule = self.rules.get(camera)
+        return self.redact if rule is None else rule.redact
+
+    def limit_of(self, camera: str) -> float | None:
+        """How often a second one camera may be seen."""
+        rule = self.rules.get(camera)
+        return self.limit_hz if rule is None else rule.max_hz
 
 
 DEFAULT = View()
@@ -68,9 +115,12 @@ class _Of(msgspec.Struct):
     camera: str = ""
 
 
-def hides(body: bytes, view: View) -> bool:
-    """Whether this event is of a camera that `view` leaves out."""
-    return bool(view.exclude) and msgspec.json.decode(body, type=_Of).camera in view.exclude
+def of_camera(body: bytes, view: View) -> bytes | None:
+    """An event of any camera as `view` may see it; None where it leaves the camera out."""
+    if not view.exclude and not view.rules:
+        return event(body, view.redact)
+    camera = msgspec.json.decode(body, type=_Of).camera
+    return None if camera in view.exclude else event(body, view.redact_of(camera))
 
 
 def _project(document: dict[str, Any], projection: str) -> dict[str, Any]:
@@ -82,21 +132,21 @@ def _project(document: dict[str, Any], projection: str) -> dict[str, Any]:
     return kept
 
 
-def event(body: bytes, view: View) -> bytes:
-    """An event as `view` may see it: without what its `data` holds under a telling name, at any depth, and wherever else that is said.
+def event(body: bytes, redact: tuple[str, ...]) -> bytes:
+    """An event without what these classes hide: what its `data` holds under a telling name, at any depth, and wherever else it is said.
 
     The hash goes too, in every event: who knows the rest of a chain can try plates until one fits.
     """
-    if not view.redact:
+    if not redact:
         return body
     document = msgspec.json.decode(body)
     try:
-        hidden = _hide_deep(document.get("data"), view.redact)
+        hidden = _hide_deep(document.get("data"), redact)
         _hide_echoes(document.get("data"), hidden)
     except RecursionError:  # too deep to be looked through: nothing of it is shown
-        hidden, document["data"] = {"": view.redact[0]}, {"redacted": view.redact[0]}
+        hidden, document["data"] = {"": redact[0]}, {"redacted": redact[0]}
     if "hash" in document:
-        document["hash"] = {"redacted": view.redact[0]}
+        document["hash"] = {"redacted": redact[0]}
     return msgspec.json.encode(document) if hidden or "hash" in document else body
 
 

@@ -1,20 +1,29 @@
-"""Walls: one message per tick with the summaries that changed, joined from ready bytes (pure; design section 7)."""
+"""Walls: one message per tick with the summaries that changed, joined from ready bytes (pure; design section 7).
+
+A summary holds nothing that a redaction would hide (`actors.core.views`), so what policy says of single cameras is whether they are there
+and how often.
+"""
 
 from collections.abc import Callable, Iterable
 
 import msgspec
 
+from hub.pacing import Pacing
+from hub.views import View
+
 _quote = msgspec.json.encode
 
 
 class Wall:
-    """One wall: a site, or the fleet when `site` is empty. `summary` gives the bytes to show of a camera."""
+    """One wall: a site, or the fleet when `site` is empty. `summary` gives the bytes to show of a camera. Times are monotonic seconds."""
 
-    __slots__ = ("_changed", "_summary", "site", "tick")
+    __slots__ = ("_changed", "_later", "_pacing", "_summary", "site", "tick")
 
-    def __init__(self, site: str, summary: Callable[[str], bytes | None]) -> None:
+    def __init__(self, site: str, summary: Callable[[str], bytes | None], pacing: Pacing) -> None:
         self.site = site
         self.tick = 0
+        self._later: dict[str, float] = {}
+        self._pacing = pacing
         self._changed: dict[str, None] = {}
         self._summary = summary
 
@@ -22,18 +31,39 @@ class Wall:
         """This camera's summary changed."""
         self._changed[camera] = None
 
-    def take(self) -> list[str]:
-        """End the tick: the cameras that changed in it, none when there is nothing to say."""
+    def take(self, now: float) -> list[str]:
+        """End the tick: the cameras that changed in it, or whose newest summary a rate held back until now; none when there is nothing to
+        say."""
+        if self._later:
+            for camera in [camera for camera, due in self._later.items() if now >= due]:
+                del self._later[camera]
+                self._changed[camera] = None
         changed = list(self._changed)
         if changed:
             self._changed = {}
             self.tick += 1
         return changed
 
-    def message(self, cameras: Iterable[str], *, full: bool, exclude: frozenset[str] = frozenset()) -> bytes | None:
+    def message(self, cameras: Iterable[str], view: View, now: float, *, full: bool) -> bytes | None:
         """The message with these cameras in it; None when none of them may be shown and it is not a full one."""
-        bodies = [body for camera in cameras if camera not in exclude and (body := self._summary(camera)) is not None]
+        exclude, summary = view.exclude, self._summary
+        if view.limit_hz is not None or view.rules:
+            summary = self._paced(view, now)
+        bodies = [body for camera in cameras if camera not in exclude and (body := summary(camera)) is not None]
         if not bodies and not full:
             return None
         site = b'"site":%s,' % _quote(self.site) if self.site else b""
         return b'{%s"tick":%d,"full":%s,"cameras":[%s]}' % (site, self.tick, b"true" if full else b"false", b",".join(bodies))
+
+    def _paced(self, view: View, now: float) -> Callable[[str], bytes | None]:
+        def summary(camera: str) -> bytes | None:
+            newest, limit = self._summary(camera), view.limit_of(camera)
+            if newest is None or limit is None:
+                return newest
+            shown: bytes = self._pacing.shown(("summary", camera), limit, newest, now)
+            due = self._pacing.again(("summary", camera), limit, newest)
+            if due is not None:
+                self._later[camera] = min(due, self._later.get(camera, due))
+            return shown
+
+        return summary

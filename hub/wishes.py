@@ -58,4 +58,6 @@ def narrowed(view: View, wish: Wish, channel: Channel, cameras: Iterable[CameraR
     rates = [rate for rate in (view.max_hz, wish.max_hz) if rate is not None]
     unwanted = {record.camera for record in cameras if not set(wish.tags) <= set(record.tags)} if wish.tags else set()
     projection = wish.projection if channel.lane == "live" and wish.projection is not None else view.projection
-    return View(view.redact, view.exclude | unwanted, min(rates) if rates else None, projection)
+    return msgspec.structs.replace(
+        view, exclude=view.exclude | unwanted if unwanted else view.exclude, max_hz=min(rates) if rates else None, projection=projection
+    )

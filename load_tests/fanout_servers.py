@@ -196,7 +196,7 @@ def wall(pipe: Connection, progress_path: str, clients: int, rounds: int, public
             node.feed.take(Publication("summaries", SITE, entries=entries))
             topic = node.topics[f"site:{SITE}"]
             assert topic.wall is not None
-            topic.show_wall(node.fanout, topic.wall.take())
+            topic.show_wall(node.fanout, topic.wall.take(time.monotonic()))
             await asyncio.sleep(0)
             return counted[-1]
 

@@ -8,6 +8,7 @@ from typing import Literal
 from policy.ports import Principal, Question
 
 Scope = Literal["camera", "site", "fleet", "user"]
+Use = Literal["subscribe", "history"]  # the two ways to see what a channel shows
 
 
 def subject(principal: Principal) -> dict[str, object]:

@@ -3,6 +3,8 @@
 import msgspec
 
 from hub.live_states import ACTOR_LOST, REDIS_LOST, STALE_AFTER_S, Lag, LiveStates, never_seen, never_seen_state, without_tracks
+from hub.pacing import Pacing
+from hub.views import DEFAULT, View
 from hub.walls import Wall
 from storage.ports import LiveSummary
 
@@ -102,14 +104,14 @@ def test_a_camera_that_never_was_active_says_so() -> None:
 
 def test_a_wall_joins_ready_bytes() -> None:
     summaries = {"a": b'{"camera":"a"}', "b": b'{"camera":"b"}'}
-    wall = Wall("north", lambda camera: summaries.get(camera))
-    assert wall.take() == []
+    wall = Wall("north", lambda camera: summaries.get(camera), Pacing())
+    assert wall.take(0.0) == []
     wall.mark("b")
     wall.mark("a")
     wall.mark("b")
-    assert wall.take() == ["b", "a"]
-    assert wall.message(["b", "a", "gone"], full=False) == (
+    assert wall.take(0.0) == ["b", "a"]
+    assert wall.message(["b", "a", "gone"], DEFAULT, 0.0, full=False) == (
         b'{"site":"north","tick":1,"full":false,"cameras":[{"camera":"b"},{"camera":"a"}]}'
     )
-    assert wall.message(["a"], full=False, exclude=frozenset({"a"})) is None
-    assert Wall("", lambda camera: None).message([], full=True) == b'{"tick":0,"full":true,"cameras":[]}'
+    assert wall.message(["a"], View(exclude=frozenset({"a"})), 0.0, full=False) is None
+    assert Wall("", lambda camera: None, Pacing()).message([], DEFAULT, 0.0, full=True) == b'{"tick":0,"full":true,"cameras":[]}'
