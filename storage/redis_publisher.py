@@ -4,14 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from actors.core.errors import Fenced
+from actors.core.errors import Fenced, Unavailable
 from actors.core.settings import RedisSettings
 from storage import redis_keys as keys
 from storage.epochs import new_epoch
 from storage.ports import LiveEvent, LiveState, LiveSummary
+from storage.redis_budget import StreamBudget
 from storage.redis_link import Command, RedisLink
 from storage.redis_scripts import call_of, run
 
+FULL = "maxmemory"  # a server's word in the answer that it has no memory left, with or without OOM before it
 CHUNK = 64  # cameras or events in one script call: a script stops all of Redis while it runs
 
 
@@ -21,6 +23,7 @@ class RedisPublisher:
     def __init__(self, settings: RedisSettings, *, name: str) -> None:
         self._kept = settings.events_kept
         self._link = RedisLink(settings, name)
+        self._budget = StreamBudget(settings.events_mb * 2**20)
 
     async def open(self) -> None:
         """Connect now. Every later call connects by itself when it must."""
@@ -33,6 +36,7 @@ class RedisPublisher:
     async def raise_fences(self, entries: Sequence[tuple[str, str, int]]) -> None:
         """See the port. Raises Fenced when a fence already is higher: this generation is history."""
         calls = []
+        self._budget.know(keys.stream(site, camera) for site, camera, _ in entries)
         for site, group in _by_site((site, (camera, generation)) for site, camera, generation in entries).items():
             for part in _chunks(group):
                 calls.append(call_of("fence", [keys.fences(site)], [value for pair in part for value in pair]))
@@ -67,7 +71,18 @@ class RedisPublisher:
             calls += [_entries("summaries", site, part) for part in _chunks(entries)]
         for site, entries in heartbeats.items():
             calls += [_entries("heartbeat", site, part) for part in _chunks(entries)]
-        return _names(await run(self._link, calls, writing=True))
+        try:
+            refused = _names(await run(self._link, calls, writing=True))
+        except Unavailable as error:
+            if FULL in error.detail:
+                await self._budget.give_way(self._link)
+            raise
+        if events:
+            for event in events:
+                self._budget.append(keys.stream(event.site), len(event.body))
+                self._budget.append(keys.stream(event.site, event.camera), len(event.body))
+            await self._budget.keep(self._link)
+        return refused
 
     async def published_marks(self, cameras: Sequence[tuple[str, str]]) -> dict[str, tuple[str, int]]:
         """See the port."""

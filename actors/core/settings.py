@@ -40,12 +40,17 @@ class PostgresSettings(_Section, frozen=True):
 
 
 class RedisSettings(_Section, frozen=True):
-    """Empty `url`: an embedded Redis on a Unix socket in the data directory."""
+    """Empty `url`: an embedded Redis on a Unix socket in the data directory.
+
+    `events_kept`: of each camera and site, for dashboards that come back; `events_mb`: MiB that all of them may take together (the embedded
+    server has 512). What is beyond either is read from PostgreSQL.
+    """
 
     url: str = ""
     password_file: str = ""
     timeout_s: Seconds = 2.0
     events_kept: Count = 1000
+    events_mb: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 256
 
 
 class RaySettings(_Section, frozen=True):
