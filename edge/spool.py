@@ -43,6 +43,9 @@ class Spool(Protocol):
     def forget(self, seqs: list[int], acked: int) -> None:
         """Everything up to `acked` is durable at the hub; of it `seqs` were held."""
 
+    def rewind(self, acked: int, lost_to: int, reason: str) -> None:
+        """The hub knows only up to `acked` any more; the seqs after it up to `lost_to` are gaps."""
+
     def sync(self) -> None:
         """Bring everything to the disk; blocks for an fsync."""
 
@@ -76,6 +79,9 @@ class MemorySpool:
         """Forget what is acked."""
         for seq in seqs:
             self._bodies.pop(seq, None)
+
+    def rewind(self, acked: int, lost_to: int, reason: str) -> None:
+        """Nothing to do."""
 
     def sync(self) -> None:
         """Nothing to do."""
@@ -178,6 +184,14 @@ class DiskSpool:
             if segment.gaps:
                 segment.gaps = [last for last in segment.gaps if last > acked]
         self._release(seqs)
+
+    def rewind(self, acked: int, lost_to: int, reason: str) -> None:
+        """Record the lower ack and the gap. Losing these records costs nothing: the next welcome says it again."""
+        self._acked = acked
+        self._append(ACKED, acked, b"")
+        self._append(GAP, acked + 1, _LAST.pack(lost_to) + reason.encode())
+        self._segments[-1].gaps.append(lost_to)
+        self._gaps = _joined([*self._gaps, (acked + 1, lost_to, reason)])
 
     def sync(self) -> None:
         """fsync the segment in use. Safe to call from another thread."""
@@ -301,7 +315,7 @@ class DiskSpool:
                     segment.gaps.append(last)
                     top = max(top, last)
                 elif record.kind == ACKED:
-                    self._acked = max(self._acked, record.seq)
+                    self._acked = record.seq  # the last one holds: a restored hub knows less than it did
                     if record.payload:
                         top = max(top, _LAST.unpack_from(record.payload)[0] - 1)
             found.damaged += len(data) - end

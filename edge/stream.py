@@ -5,6 +5,7 @@ counter) is delivered before its successor.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -16,13 +17,15 @@ from actors.core.observations import Backlog, Observation
 from edge import wire
 from edge.reconnect import Backoff, terminal_close
 from edge.spool import Spool
-from edge.window import MAX_ITEM_BYTES, SHED, UNREADABLE, Account, Batch, Missing, Window
+from edge.window import FORGOTTEN, MAX_ITEM_BYTES, SHED, UNREADABLE, Account, Batch, Missing, Window
 
 OnFull = Literal["shed", "wait"]
 Phase = Literal["closed", "greeting", "open", "ended"]
 
 GREETING_S = 30.0  # seconds without a welcome before the hello is said again
 UNWRITTEN = "the edge could not spool it"
+
+log = logging.getLogger("eyrie.edge")
 
 
 class Session:
@@ -204,7 +207,9 @@ class Stream:
             case Ack():
                 self._forget(session, session.window.ack(message.seq, message.credits))
             case Resync():
+                acked = session.window.acked
                 session.window.resync(message.resume_from)
+                self._rewound(session, acked)
             case Reject():
                 if session.window.refused(message.seq) and self.on_reject is not None:
                     self.on_reject(message.seq, message.code, message.detail)
@@ -249,6 +254,7 @@ class Stream:
     def _welcome(self, session: Session, message: Welcome) -> None:
         if message.session != session.name:
             return
+        acked = session.window.acked
         try:
             gone = session.window.connected(message.resume_from, message.credits, numbered_elsewhere=self._numbered_elsewhere)
         except Conflict as error:
@@ -259,6 +265,7 @@ class Stream:
             if len(self._sessions) == 1:
                 self._sessions.append(self._fresh())
             return
+        self._rewound(session, acked)
         self._phase = "open"
         self.welcomed = self._proved = True
         self._backoff.reset()
@@ -286,6 +293,15 @@ class Stream:
 
     def _forget(self, session: Session, seqs: list[int]) -> None:
         session.spool.forget(seqs, session.window.acked)
+
+    def _rewound(self, session: Session, acked: int) -> None:
+        """The hub knows less than the `acked` it had confirmed: a restart of this device must know it too."""
+        now = session.window.acked
+        if now < acked:
+            log.warning(
+                "camera %s: the hub lost seq %d to %d of session %s, they are declared a gap", self.camera, now + 1, acked, session.name
+            )
+            session.spool.rewind(now, acked, FORGOTTEN)
 
     def _notify(self) -> None:
         self._change.set()

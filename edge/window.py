@@ -14,6 +14,7 @@ MAX_BATCH_BYTES = 60_000  # payload of one `observe`; with its envelope it stays
 MAX_ITEM_BYTES = MAX_BATCH_BYTES - 1_000  # one encoded observation
 SHED = "spool full: oldest live observations dropped"
 UNREADABLE = "spool damaged: observations lost"
+FORGOTTEN = "the hub lost what it had acked"  # a database restored to an earlier state
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,7 +45,8 @@ class Taken:
 
 @dataclass(slots=True)
 class Account:
-    """Counts of observations. `committed` were sent by this process and acked; `duplicate` were durable without being sent."""
+    """Counts of observations. `committed` were sent by this process and acked; `duplicate` were durable without being sent;
+    `forgotten` were acked, and the hub has them no more (they are declared as gaps)."""
 
     offered: int = 0
     committed: int = 0
@@ -52,6 +54,7 @@ class Account:
     rejected: int = 0
     shed: int = 0
     resent: int = 0
+    forgotten: int = 0
 
     def add(self, other: "Account") -> None:
         """Count `other` in."""
@@ -61,6 +64,7 @@ class Account:
         self.rejected += other.rejected
         self.shed += other.shed
         self.resent += other.resent
+        self.forgotten += other.forgotten
 
 
 @dataclass(slots=True)
@@ -125,9 +129,9 @@ class Window:
         """After `restore` of everything that was recovered: what is neither acked, held nor a known gap was lost, and is declared."""
         seq = self.acked + 1
         for held in sorted(self._sizes):
-            self._fill(seq, held - 1)
+            self._fill(seq, held - 1, UNREADABLE)
             seq = held + 1
-        self._fill(seq, self.next_seq - 1)
+        self._fill(seq, self.next_seq - 1, UNREADABLE)
 
     def restore_gap(self, first_seq: int, last_seq: int, reason: str) -> None:
         """A gap recovered from a spool: what it covers was given up."""
@@ -151,6 +155,7 @@ class Window:
                 f"the hub has this session up to {resume_from - 1}, this device only up to {self.next_seq - 1}",
                 hint="The counter of this session was lost: start a new session.",
             )
+        self.rewind(resume_from)
         self.limit = resume_from - 1 + credits  # of this connection: its hub knows no credits of others
         gone = self._settle(resume_from - 1)
         self.cursor = self.acked + 1
@@ -166,9 +171,19 @@ class Window:
         return self._settle(min(seq, max(self.next_seq - 1, self.acked)))
 
     def resync(self, resume_from: int) -> None:
-        """The hub saw a hole: go back to `resume_from`, never before what is acked."""
+        """The hub saw a hole, or knows less than it acked: go back to `resume_from`."""
+        self.rewind(resume_from)
         if self.cursor is not None:
             self.cursor = min(self.cursor, max(resume_from, self.acked + 1))
+
+    def rewind(self, resume_from: int) -> None:
+        """The hub asks for what it acked before: its database was restored to an earlier state. What is not held any more is a gap."""
+        if not 1 <= resume_from <= self.acked:
+            return
+        forgotten = (resume_from, self.acked)
+        self.acked = resume_from - 1
+        self.account.forgotten += forgotten[1] - forgotten[0] + 1
+        self._fill(*forgotten, FORGOTTEN)
 
     def refused(self, seq: int) -> bool:
         """This item went to the dead letters; False when that was known already."""
@@ -276,7 +291,7 @@ class Window:
                 return seq
         return None
 
-    def _fill(self, first: int, last: int) -> None:
+    def _fill(self, first: int, last: int, reason: str) -> None:
         """Declare of `first` to `last` what no gap covers yet."""
         while first <= last:
             gap = self._gap_at(first)
@@ -285,7 +300,7 @@ class Window:
                 continue
             at = bisect_right(self._gaps, first, key=_first)
             end = min(last, self._gaps[at][0] - 1) if at < len(self._gaps) else last
-            self._gaps.insert(at, (first, end, UNREADABLE))
+            self._gaps.insert(at, (first, end, reason))
             first = end + 1
 
     def _drop(self, seq: int) -> None:

@@ -119,6 +119,12 @@ class EdgeServer:
         for socket in self._server.connections:
             await self._say(socket, socket.subprotocol or "", Bye(code, reason, camera))
 
+    def restore(self, camera: str, last_seq: int) -> None:
+        """The store is an older one: the newest session of `camera` is known up to `last_seq` only."""
+        seen = self.of(camera)
+        seen.last_seq, seen.limit = last_seq, 0
+        seen.applied = {seq: body for seq, body in seen.applied.items() if seq <= last_seq}
+
     def drop_everyone(self) -> None:
         """Cut every connection."""
         assert self._server is not None

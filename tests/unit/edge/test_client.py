@@ -309,3 +309,60 @@ async def test_what_is_no_observation_is_refused_at_once(server: EdgeServer) -> 
             await stream.send(Observation(START, [Object("car", (0.0, 0.0, 7.0, 1.0))]))
         with pytest.raises(BadInput, match="bytes"):
             await stream.send(Observation(START, alarm=Alarm("a", data={"x": "y" * 70_000})))
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_after_a_restore_what_is_held_comes_again_the_rest_is_a_gap_and_the_device_goes_on(
+    server: EdgeServer, tmp_path: Path, restarted: bool
+) -> None:
+    async with client(server.url, spool=tmp_path) as edge:
+        stream = await edge.open("cam")
+        for number in range(1, 101):
+            await stream.send(frame(number))
+        await edge.drain(10)
+        server.switches.hold_acks = True
+        for number in range(101, 111):
+            await stream.send(frame(number))
+        await until(lambda: server.of("cam").last_seq == 110)
+        server.restore("cam", 40)
+        if not restarted:
+            server.switches.hold_acks = False
+            server.drop_everyone()
+            await edge.drain(10)
+            await stream.send(frame(111))
+            await edge.drain(10)
+            assert stream.account.forgotten == 60
+    if restarted:
+        server.restore("cam", 40)
+        server.switches.hold_acks = False
+        async with client(server.url, spool=tmp_path) as edge:
+            stream = await edge.open("cam")
+            await stream.send(frame(111))
+            await edge.drain(10)
+    seen = server.of("cam")
+    assert len(server.seen) == 1  # the same session goes on
+    assert [(gap.first_seq, gap.last_seq) for gap in seen.gaps] == [(41, 100)]
+    assert sorted(seen.applied) == [*range(1, 41), *range(101, 112)]
+    assert server.violations == []
+
+
+async def test_a_rewound_spool_remembers_the_gap_over_a_restart(server: EdgeServer, tmp_path: Path) -> None:
+    async with client(server.url, spool=tmp_path) as edge:
+        stream = await edge.open("cam")
+        for number in range(1, 51):
+            await stream.send(frame(number))
+        await edge.drain(10)
+        server.restore("cam", 20)
+        server.switches.drop_acks = 1_000
+        server.drop_everyone()
+        await until(lambda: bool(server.of("cam").gaps))
+    server.switches.drop_acks = 0
+    server.restore("cam", 20)
+    async with client(server.url, spool=tmp_path) as edge:
+        stream = await edge.open("cam")
+        await edge.drain(10)
+        await stream.send(frame(51))
+        await edge.drain(10)
+    seen = server.of("cam")
+    assert [(gap.first_seq, gap.last_seq) for gap in seen.gaps] == [(21, 50), (21, 50)]
+    assert sorted(seen.applied) == [*range(1, 21), 51]

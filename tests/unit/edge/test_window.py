@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actors.core.edge_protocol import MAX_OBSERVATIONS
 from actors.core.errors import Conflict, TooMany
-from edge.window import MAX_BATCH_BYTES, SHED, UNREADABLE, Batch, Missing, Window
+from edge.window import FORGOTTEN, MAX_BATCH_BYTES, SHED, UNREADABLE, Batch, Missing, Window
 
 
 def connected(window: Window, *, resume_from: int = 1, credits: int = 1000) -> Window:
@@ -46,13 +46,34 @@ def test_an_ack_that_gives_less_credit_takes_none_back() -> None:
     assert window.next() == Batch(2, 8)
 
 
-def test_a_resync_goes_back_but_never_before_what_is_acked() -> None:
+def test_a_resync_goes_back_to_what_is_held() -> None:
+    window = connected(filled(10))
+    assert window.next() == Batch(1, 10)
+    window.ack(4, 100)
+    window.resync(6)
+    assert window.next() == Batch(6, 10)
+    assert window.account.resent == 5
+
+
+def test_a_hub_that_lost_what_it_acked_gets_a_gap_and_then_what_is_still_held() -> None:
     window = connected(filled(10))
     assert window.next() == Batch(1, 10)
     window.ack(4, 100)
     window.resync(2)
-    assert window.next() == Batch(5, 10)
-    assert window.account.resent == 6
+    assert [window.next(), window.next(), window.next()] == [Missing(2, 4, FORGOTTEN), Batch(5, 10), None]
+    assert window.ack(10, 100) == [5, 6, 7, 8, 9, 10]
+    assert (window.account.forgotten, window.account.committed, window.pending) == (3, 10, 0)
+
+
+def test_a_welcome_below_what_was_acked_sets_cursor_and_credits_by_the_hub() -> None:
+    window = connected(filled(10), credits=100)
+    window.next()
+    window.ack(8, 100)
+    window.disconnected()
+    window.connected(3, 4, numbered_elsewhere=False)
+    assert [window.next(), window.next()] == [Missing(3, 6, FORGOTTEN), None]
+    window.ack(6, 4)
+    assert [window.next(), window.next()] == [Missing(7, 8, FORGOTTEN), Batch(9, 10)]
 
 
 def test_shedding_takes_the_oldest_live_ones_that_are_not_on_their_way() -> None:
