@@ -8,22 +8,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from actors.core.errors import BadInput, Expired, EyrieError, Unauthorized, Unavailable
 from hub import centrifuge_errors, close_codes, recovery
 from hub.actions import Action, Fail, Join, Operate, ReadHistory, Reply, Shut
+from hub.channel_store import Channels
 from hub.close_codes import Close
 from hub.compatibility import Options, Profile
 from hub.dashboard import Dashboard
-from hub.envelopes import ORDERS, Envelope, Order, opened, order
+from hub.envelopes import ORDERS, Envelope, Order, Page, opened, order, publication_of
 from hub.protocol import (
     ClientInfo,
     Empty,
     HistoryRequest,
-    HistoryResult,
     InfoPush,
     PresenceResult,
     PresenceStatsResult,
@@ -34,7 +34,6 @@ from hub.protocol import (
 from hub.recovery import Item
 from policy.compatibility_tokens import LooseClaims, LooseVerifier
 from policy.ports import Principal
-from storage.redis_channels import Kept
 
 log = logging.getLogger(__name__)
 
@@ -42,36 +41,6 @@ RENEW_S = 25.0  # presence entries hold for 60
 MAX_READ = 300  # publications in one answer
 MAX_BUFFER = 2_000  # publications held for one subscribe under way
 NEVER = 2**40  # seconds since 1970
-
-
-class Channels(Protocol):
-    """`storage.redis_channels.RedisChannels`."""
-
-    async def publish(self, channel: str, envelope: bytes, *, size: int, ttl_s: int) -> tuple[str, int]:
-        """(epoch, offset)."""
-
-    async def history(
-        self, channel: str, *, after: int = 0, before: int | None = None, limit: int, newest_first: bool = False
-    ) -> tuple[str, int, list[Kept]]:
-        """(epoch, top, publications)."""
-
-    async def appear(self, channel: str, clients: dict[str, bytes]) -> None:
-        """Note or renew who is there."""
-
-    async def vanish(self, channel: str, client: str) -> None:
-        """Somebody has left."""
-
-    async def present(self, channel: str) -> dict[str, bytes]:
-        """Who is there."""
-
-    async def watch(self, channel: str) -> None:
-        """Listen to a channel."""
-
-    async def unwatch(self, channel: str) -> None:
-        """Listen no more."""
-
-    async def forget(self, channel: str) -> None:
-        """Empty its history."""
 
 
 class _Topic:
@@ -100,8 +69,10 @@ class ChannelDesk:
 
     # connections
 
-    def principal(self, token: str) -> tuple[Principal, float] | None:
-        """Who a loose token names, and for how many seconds; None when it is none of those. Raises Expired."""
+    def principal(self, token: str) -> tuple[Principal, str, float] | None:
+        """Who a loose token names, as policy and as the channels see it, and for how many seconds; None when it is none. Raises Expired."""
+        if not token:
+            return (_principal("", 0), "", float("inf")) if self.profile.insecure else None
         try:
             claims = self._verifier.verify(token, time.time())
         except Expired:
@@ -111,7 +82,7 @@ class ChannelDesk:
         if claims.channel:
             return None
         ttl_s = claims.exp - time.time() if claims.exp else float("inf")
-        return Principal(claims.sub or "anonymous", "compatibility", "user", 0, int(claims.exp or NEVER), (), (), None, ()), ttl_s
+        return _principal(claims.sub, claims.exp), claims.sub, ttl_s
 
     async def entered(self, dashboard: Dashboard, user: str, asked: dict[str, SubscribeRequest]) -> dict[str, SubscribeResult]:
         """A connection is authorized: its server-side subscriptions. Raises Unavailable."""
@@ -136,6 +107,8 @@ class ChannelDesk:
 
     async def join(self, dashboard: Dashboard, action: Join) -> list[Action]:
         """A subscription with its token. Raises Unavailable."""
+        if self.profile.insecure and not action.request.token:
+            return dashboard.session.joined(action, await self._start(dashboard, action.channel.name, action.request), time.monotonic())
         claims = self._claims(action.request.token)
         if isinstance(claims, centrifuge_errors.ReplyError):
             return [Fail(action.id, claims)]
@@ -155,21 +128,23 @@ class ChannelDesk:
             return centrifuge_errors.PERMISSION_DENIED
         return claims if claims.channel else centrifuge_errors.PERMISSION_DENIED
 
-    async def history(self, action: ReadHistory) -> list[Action]:
+    async def history(self, dashboard: Dashboard, action: ReadHistory) -> list[Action]:
         """Read a channel. Raises Unavailable."""
-        result = await self.read(action.channel.name, action.request)
-        if result is None:
+        found = await self.read(action.channel.name, action.request)
+        if found is None:
             return [Fail(action.id, centrifuge_errors.UNRECOVERABLE_POSITION)]
-        return [Reply(action.id, "history", result)]
+        if _unfit(dashboard, found.envelopes):
+            return [Shut(close_codes.INAPPROPRIATE_PROTOCOL)]
+        return [Reply(action.id, "history", found.result())]
 
     async def operate(self, dashboard: Dashboard, action: Operate) -> list[Action]:
         """Publish, presence, sub_refresh. Raises Unavailable."""
         name, user = action.channel, self._users.get(dashboard, "")
         if action.method == "publish":
             try:
-                await self.publish(name, bytes(action.data), user=user, client=dashboard.session.client)
-            except BadInput:
-                return [Fail(action.id, centrifuge_errors.BAD_REQUEST)]
+                await self.publish(name, bytes(action.data), user, dashboard.session.client, may_be_binary=dashboard.codec.binary)
+            except BadInput as error:
+                return [Fail(action.id, centrifuge_errors.of(error))]
             return [Reply(action.id, "publish", Empty())]
         if action.method == "sub_refresh":
             claims = self._claims(action.token)
@@ -180,24 +155,17 @@ class ChannelDesk:
             result = SubRefreshResult(bool(claims.exp), max(1, int(claims.exp - time.time())) if claims.exp else 0)
             return dashboard.session.sub_renewed(action.id, name, result, time.monotonic())
         present = await self.present(name)
-        if action.method == "presence":
-            return [Reply(action.id, "presence", PresenceResult(present))]
-        return [Reply(action.id, "presence_stats", stats(present))]
+        return [Reply(action.id, action.method, PresenceResult(present) if action.method == "presence" else stats(present))]
 
     # what the server API asks as well
 
-    async def publish(self, name: str, data: bytes, *, user: str = "", client: str = "") -> tuple[str, int]:
-        """Publish JSON; (epoch, offset). Raises BadInput for anything else, Unavailable."""
-        try:
-            dense = msgspec.json.format(data, indent=-1)
-        except msgspec.DecodeError as error:
-            raise BadInput("data is not JSON") from error
-        line = dense if b"\n" in data or b"\r" in data else data  # JSON messages are parted by newlines
+    async def publish(self, name: str, data: bytes, user: str = "", client: str = "", *, may_be_binary: bool = False) -> tuple[str, int]:
+        """Publish JSON, or any bytes where they `may_be_binary`; (epoch, offset). Raises BadInput, Unavailable."""
         options = self.profile.options(name)
-        envelope = msgspec.msgpack.encode(Envelope("pub", user, client, line))
+        envelope = msgspec.msgpack.encode(publication_of(user, client, data, may_be_binary=may_be_binary))
         return await self._store.publish(name, envelope, size=options.history_size, ttl_s=options.history_ttl_s)
 
-    async def read(self, name: str, asked: HistoryRequest) -> HistoryResult | None:
+    async def read(self, name: str, asked: HistoryRequest) -> Page | None:
         """A page of history; None when `since` is of another epoch. Raises Unavailable."""
         limit = MAX_READ if asked.limit < 0 else min(asked.limit, MAX_READ)
         since = asked.since.offset if asked.since is not None else None
@@ -205,7 +173,7 @@ class ChannelDesk:
         epoch, top, found = await self._store.history(name, after=after, before=before, limit=limit, newest_first=asked.reverse)
         if asked.since is not None and asked.since.epoch not in ("", epoch):
             return None
-        return HistoryResult([opened(kept.envelope).publication(kept.offset) for kept in found], epoch, top)
+        return Page(epoch, top, [kept.offset for kept in found], [opened(kept.envelope) for kept in found])
 
     async def present(self, name: str) -> dict[str, ClientInfo]:
         """Who is on a channel, on any hub. Raises Unavailable."""
@@ -255,7 +223,11 @@ class ChannelDesk:
             topic.epoch, topic.offset = start.epoch, start.position
         topic.offset = max(topic.offset, start.position)
         self._later(self._appeared(dashboard, name, options))
-        shown = [opened(item.body).publication(item.offset) for item in start.publications]
+        envelopes = [opened(item.body) for item in start.publications]
+        if _unfit(dashboard, envelopes):
+            dashboard.drop(close_codes.INAPPROPRIATE_PROTOCOL)
+            envelopes = []
+        shown = [envelope.publication(item.offset) for envelope, item in zip(envelopes, start.publications, strict=False)]
         positioned = options.history_size > 0
         return SubscribeResult(
             recoverable=positioned, positioned=positioned, epoch=start.epoch, offset=start.offset, publications=shown,
@@ -353,6 +325,9 @@ class ChannelDesk:
         for dashboard, position in list(topic.members.items()):
             if offset and position >= offset:
                 continue
+            if _unfit(dashboard, [envelope]):
+                dashboard.drop(close_codes.INAPPROPRIATE_PROTOCOL)
+                continue
             if offset:
                 topic.members[dashboard] = offset
             codec = dashboard.codec
@@ -386,6 +361,15 @@ class ChannelDesk:
         if not task.cancelled() and (error := task.exception()) is not None:
             level = logging.INFO if isinstance(error, EyrieError) else logging.ERROR
             log.log(level, "presence or a join could not be told", exc_info=error)
+
+
+def _principal(user: str, expires: float) -> Principal:
+    return Principal(user or "anonymous", "compatibility", "user", 0, int(expires or NEVER), (), (), None, ())
+
+
+def _unfit(dashboard: Dashboard, envelopes: list[Envelope]) -> bool:
+    """Whether a client of JSON cannot have these."""
+    return not dashboard.codec.binary and any(envelope.binary for envelope in envelopes)
 
 
 def stats(present: dict[str, ClientInfo]) -> PresenceStatsResult:

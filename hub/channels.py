@@ -33,6 +33,7 @@ class Namespace(msgspec.Struct, frozen=True):
     history: bool = False
     publish: bool = False
     presence: bool = False
+    open: bool = False  # all that is on may be done without a subscription
 
 
 class Channel(msgspec.Struct, frozen=True):

@@ -15,8 +15,10 @@ from actors.core.errors import ConfigError, NotFound
 from actors.core.settings import HubSettings
 from hub import channels
 from hub.channels import MAX_NAME, Channel, Namespace
+from hub.session import Limits
 
 MAX_HISTORY = 10_000
+INSECURE_COMMANDS_PER_S = 10_000.0
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,10 +32,16 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_presence: bool = False
     read_history: bool = False
 
-    def namespace(self) -> Namespace:
-        """The same as the session sees it."""
+    def namespace(self, *, insecure: bool = False) -> Namespace:
+        """The same as the session sees it. `insecure`: who may what is not asked, only what there is."""
         return Namespace(
-            "plain", "user", recover=self.history_size > 0, history=self.read_history, publish=self.publish, presence=self.read_presence
+            "plain",
+            "user",
+            recover=self.history_size > 0,
+            history=self.read_history or (insecure and self.history_size > 0),
+            publish=self.publish or insecure,
+            presence=self.read_presence or (insecure and self.presence),
+            open=insecure,
         )
 
 
@@ -41,20 +49,30 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secret_file: str
     api_key_file: str = ""
     personal: bool = True
+    insecure: bool = False
     without_namespace: Options = Options()
     namespaces: dict[str, Options] = {}
 
 
 class Profile:
-    """The profile in force. `personal`: every user is subscribed to ``#<user>`` by the server."""
+    """The profile in force. `personal`: every user is subscribed to ``#<user>`` by the server.
+
+    `insecure`, as Centrifugo's `client.insecure`: a connection without a token is one of the user "", plain channels need no token and
+    ask for no permission. A token that is given must still be genuine.
+    """
 
     def __init__(self, found: _File) -> None:
         self.own: Callable[[str], Channel] = channels.parse  # of Eyrie's own channels; a hub puts that of its deployment here
         self.secret = _read(found.secret_file)
         self.api_key = _read(found.api_key_file) if found.api_key_file else b""
         self.personal = found.personal
+        self.insecure = found.insecure
         self._options = {"": found.without_namespace} | found.namespaces
-        self._namespaces = {name: options.namespace() for name, options in self._options.items()}
+        self._namespaces = {name: options.namespace(insecure=found.insecure) for name, options in self._options.items()}
+
+    def limits(self, usual: Limits) -> Limits:
+        """Bounds of a connection; `insecure` asks for no token and hardly counts commands: suites publish in loops."""
+        return msgspec.structs.replace(usual, token_needed=False, commands_per_s=INSECURE_COMMANDS_PER_S) if self.insecure else usual
 
     def parse(self, name: str) -> Channel:
         """Eyrie's own channels first, then plain ones. Raises NotFound."""

@@ -18,11 +18,11 @@ async def admit(plain: ChannelDesk, admission: Admission, dashboard: Dashboard, 
         return [Fail(action.id, centrifuge_errors.TOKEN_EXPIRED)]
     if found is None:
         return None
-    principal, ttl_s = found
+    principal, user, ttl_s = found
     if not admission.named(principal.sub):
         return [Shut(close_codes.CONNECTION_LIMIT)]
     dashboard.principal = principal
-    subs = await plain.entered(dashboard, principal.sub, action.request.subs)
+    subs = await plain.entered(dashboard, user, action.request.subs)
     if dashboard.closing:
         return []
     if any(sub.was_recovering and not sub.recovered for sub in subs.values()):
@@ -41,4 +41,4 @@ def renew(plain: ChannelDesk, dashboard: Dashboard, action: Renew) -> list[Actio
     if found is None or found[0].sub != dashboard.principal.sub:
         return [Shut(close_codes.INVALID_TOKEN)]
     dashboard.principal = found[0]
-    return dashboard.session.renewed(action.id, found[1], time.monotonic())
+    return dashboard.session.renewed(action.id, found[2], time.monotonic())

@@ -97,6 +97,7 @@ class Node:
         self.reviews = Reviews(access, self.topics, self.dashboards, self.fanout, self._spawn)
         self._parse: Callable[[str], channels.Channel] = channels.parser(settings.channels)
         if plain is not None:
+            self._limits = plain.profile.limits(self._limits)
             self.reviews.exempt, plain.profile.own = plain.knows, self._parse
             self._parse = plain.profile.parse
         self.membership.changed = self.reviews.cameras_changed
@@ -216,7 +217,7 @@ class Node:
         if dashboard.principal is None:
             return [Shut(close_codes.BAD_REQUEST)]
         if self.plain is not None and action.channel.lane == "plain":
-            return await self.plain.history(action)
+            return await self.plain.history(dashboard, action)
         view, _ = await self.access.view("history", dashboard.principal, action.channel, dashboard.wish(action.channel.name))
         topic = self.topics.get(action.channel.name)
         asked = action.request

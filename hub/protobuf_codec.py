@@ -125,6 +125,7 @@ class ProtobufCodec:
 
     name = "protobuf"
     ping = b""
+    binary = True
 
     def decode(self, payload: bytes) -> list[Command]:
         """See Codec."""

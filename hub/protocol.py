@@ -259,6 +259,7 @@ class Codec(Protocol):
 
     name: str
     ping: bytes
+    binary: bool  # data may be any bytes
 
     def decode(self, payload: bytes) -> list[Command]:
         """The commands of one frame. Raises :class:`BadInput`; nothing else, whatever the bytes are."""
@@ -293,6 +294,7 @@ class JsonCodec:
 
     name = "json"
     ping = b"{}"
+    binary = False
 
     def __init__(self) -> None:
         self._decoder = msgspec.json.Decoder(Command)

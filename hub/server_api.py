@@ -127,7 +127,10 @@ class ServerApi:
         found = await self._desk.read(ask.channel, HistoryRequest(ask.channel, ask.limit, ask.since, ask.reverse))
         if found is None:
             raise _Refused(centrifuge_errors.UNRECOVERABLE_POSITION)
-        return {"publications": found.publications, "epoch": found.epoch, "offset": found.offset}
+        if any(envelope.binary for envelope in found.envelopes):
+            raise BadInput("this history holds data that is not JSON")
+        shown = found.result()
+        return {"publications": shown.publications, "epoch": shown.epoch, "offset": shown.offset}
 
     async def _history_remove(self, ask: _Ask) -> dict[str, object]:
         self._known(ask.channel, history=True)

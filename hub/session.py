@@ -48,6 +48,7 @@ class Limits(msgspec.Struct, frozen=True):
     commands_burst: float = 512.0
     version: str = "eyrie"
     node: str = ""
+    token_needed: bool = True
 
 
 class Phase(Enum):
@@ -140,7 +141,7 @@ class Session:
     def _connect(self, command: Command) -> list[Action]:
         if self.phase is not Phase.NEW or command.connect is None:
             return self._shut(close_codes.BAD_REQUEST)
-        if not command.connect.token:
+        if not command.connect.token and self.limits.token_needed:
             return self._shut(close_codes.BAD_REQUEST)
         self.phase = Phase.CONNECTING
         return [Authorize(command.id, command.connect)]
@@ -169,7 +170,7 @@ class Session:
         return [Leave(request.channel), *done] if self.removed(request.channel) else done
 
     def _history(self, command_id: int, request: HistoryRequest) -> list[Action]:
-        channel = self.channels.get(request.channel)
+        channel = self.channels.get(request.channel) or self._open(request.channel)
         if channel is None:
             return [Fail(command_id, errors.PERMISSION_DENIED)]
         if not channel.namespace.history:
@@ -194,13 +195,21 @@ class Session:
             return [Fail(command_id, errors.UNKNOWN_CHANNEL)]
         if not getattr(channel.namespace, feature):
             return [Fail(command_id, errors.NOT_AVAILABLE)]
-        return [] if name in self.channels else [Fail(command_id, errors.PERMISSION_DENIED)]
+        return [] if name in self.channels or channel.namespace.open else [Fail(command_id, errors.PERMISSION_DENIED)]
+
+    def _open(self, name: str) -> Channel | None:
+        """The channel, if it is one that needs no subscription."""
+        try:
+            channel = self._parse(name)
+        except NotFound:
+            return None
+        return channel if channel.namespace.open else None
 
     def _ping(self, command_id: int, _request: object) -> list[Action]:
         return [Reply(command_id, "ping", Empty())]
 
-    def _rpc(self, command_id: int, request: RpcRequest) -> list[Action]:
-        return [Fail(command_id, errors.METHOD_NOT_FOUND if request.method else errors.NOT_AVAILABLE)]
+    def _rpc(self, command_id: int, _request: RpcRequest) -> list[Action]:
+        return [Fail(command_id, errors.NOT_AVAILABLE)]  # as Centrifugo without an RPC proxy
 
     def _refresh(self, command_id: int, request: RefreshRequest) -> list[Action]:
         return [Renew(command_id, request.token)] if request.token else self._shut(close_codes.BAD_REQUEST)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -36,19 +37,42 @@ read_history = true
 """
 
 
-def settings(folder: Path) -> HubSettings:
+INSECURE = """
+secret_file = "{folder}/secret"
+insecure = true
+personal = false
+
+[without_namespace]
+history_size = {history}
+history_ttl_s = 300
+presence = {presence}
+
+[namespaces.smallhistory]
+history_size = 2
+history_ttl_s = 300
+"""
+
+
+def insecure(*, history: int = 100, presence: bool = False) -> str:
+    """A profile like Centrifugo's `client.insecure`, as the suites of the Go and JavaScript clients want it."""
+    return INSECURE.replace("{history}", str(history)).replace("{presence}", str(presence).lower())
+
+
+def settings(folder: Path, profile: str = PROFILE) -> HubSettings:
     """A hub's settings with the profile that the public suites want; `folder` keeps its files."""
     folder.mkdir(exist_ok=True)
     (folder / "secret").write_text("secret")
     (folder / "api-key").write_text("key")
-    (folder / "profile.toml").write_text(PROFILE.format(folder=folder))
+    (folder / "profile.toml").write_text(profile.format(folder=folder))
     return HubSettings(port=0, compatibility_file=str(folder / "profile.toml"))
 
 
 @asynccontextmanager
-async def compatible_hub(folder: Path, redis_url: str, name: str = "hub-a", **changes: Any) -> AsyncIterator[TestHub]:
+async def compatible_hub(
+    folder: Path, redis_url: str, name: str = "hub-a", profile_text: str = PROFILE, **changes: Any
+) -> AsyncIterator[TestHub]:
     """One hub; `changes` are settings of it."""
-    hub = msgspec.structs.replace(settings(folder), **changes)
+    hub = msgspec.structs.replace(settings(folder, profile_text), **changes)
     profile = load(hub)
     assert profile is not None
     store = RedisChannels(RedisSettings(url=redis_url), name=name)
@@ -63,8 +87,8 @@ async def compatible_hub(folder: Path, redis_url: str, name: str = "hub-a", **ch
 
 
 @asynccontextmanager
-async def in_turn(ports: list[int]) -> AsyncIterator[int]:
-    """The port of a proxy that gives each connection to the next of `ports`."""
+async def in_turn(ports: list[int], listener: socket.socket | None = None) -> AsyncIterator[int]:
+    """The port of a proxy that gives each connection to the next of `ports`; it listens on `listener`, or on a free port."""
     turns = itertools.cycle(ports)
     open_now: set[asyncio.Task[None]] = set()
 
@@ -87,7 +111,7 @@ async def in_turn(ports: list[int]) -> AsyncIterator[int]:
             onward_writer.close()
             open_now.discard(task)
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    server = await (asyncio.start_server(take, "127.0.0.1", 0) if listener is None else asyncio.start_server(take, sock=listener))
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -98,8 +122,11 @@ async def in_turn(ports: list[int]) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def compatible_hubs(folder: Path, redis_url: str, count: int) -> AsyncIterator[int]:
-    """The port to reach `count` hubs at, in turn where there is more than one."""
+async def compatible_hubs(
+    folder: Path, redis_url: str, count: int, profile: str = PROFILE, listener: socket.socket | None = None
+) -> AsyncIterator[int]:
+    """The port to reach `count` hubs at, in turn where there is more than one, through a proxy on `listener` where one is given."""
     async with AsyncExitStack() as stack:
-        ports = [(await stack.enter_async_context(compatible_hub(folder / f"hub-{n}", redis_url, f"hub-{n}"))).port for n in range(count)]
-        yield ports[0] if count == 1 else await stack.enter_async_context(in_turn(ports))
+        hubs = [await stack.enter_async_context(compatible_hub(folder / f"hub-{n}", redis_url, f"hub-{n}", profile)) for n in range(count)]
+        ports = [hub.port for hub in hubs]
+        yield ports[0] if count == 1 and listener is None else await stack.enter_async_context(in_turn(ports, listener))

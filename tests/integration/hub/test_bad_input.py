@@ -279,7 +279,7 @@ COMMANDS: dict[str, tuple[str, int | None]] = {
     "81 a filter": ('{"id":5,"subscribe":{"channel":"camera:cam","tf":' + '{"nodes":[' * 500 + "]}" * 500 + "}}", None),
     "history limit": ('{"id":5,"history":{"channel":"events:camera:cam","limit":-2}}', None),
     "publish": ('{"id":5,"publish":{"channel":"camera:cam","data":{}}}', 108),
-    "rpc": ('{"id":5,"rpc":{"method":"x"}}', 104),
+    "rpc": ('{"id":5,"rpc":{"method":"x"}}', 108),
     "connect again": ('{"id":5,"connect":{"token":"x"}}', None),
     "a pong nobody asked for": ("{}", None),
     "62 surrogate": ('{"id":5,"subscribe":{"channel":"\\ud800"}}', None),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.compatible_hubs import compatible_hub
+from tests.support.compatible_hubs import compatible_hub, insecure
 from tests.support.hub import Dash
 from tests.support.store_servers import redis
 from tests.support.tokens import forge
@@ -123,3 +123,30 @@ async def test_a_loose_user_has_none_of_eyries_own_channels_and_no_policy_closes
         for channel in ("camera:cam-1", "site:north", "fleet", "events:camera:cam-1"):
             assert "error" in await dash.ask("subscribe", channel=channel)
         assert "error" not in await join(dash, "c")
+
+
+async def test_an_anonymous_users_genuine_subscription_token_holds(redis_url: str, tmp_path: Path) -> None:
+    async with compatible_hub(tmp_path, redis_url) as hub, hub.dashboard(token("")) as dash:
+        assert "error" not in await join(dash, "c", "")
+        await dash.socket.send('{{"id":9,"subscribe":{{"channel":"d","token":"{}"}}}}'.format(token("anonymous", channel="d")))
+        assert await close_code(dash) == 3500
+
+
+async def test_an_insecure_hub_asks_for_no_token_and_still_refuses_a_forged_one(redis_url: str, tmp_path: Path) -> None:
+    async with compatible_hub(tmp_path, redis_url, profile_text=insecure(presence=True)) as hub, hub.dashboard("") as dash:
+        assert "error" not in await dash.ask("connect")
+        forged = forge({"sub": "", "channel": "c"}, b"another")
+        assert (await dash.ask("subscribe", channel="c", token=forged))["error"]["code"] == 103
+        assert "error" not in await dash.ask("subscribe", channel="c")
+        assert "error" not in await dash.ask("publish", channel="never-joined", data={})
+        assert (await dash.ask("presence_stats", channel="never-joined"))["presence_stats"] == {}
+        assert (await dash.ask("history", channel="never-joined", limit=1))["history"]["offset"] == 1
+        assert (await dash.ask("rpc"))["error"]["code"] == 108
+        assert (await dash.ask("subscribe", channel="fleet"))["error"]["code"] == 103  # Eyrie's own channels stay as they are
+
+
+async def test_a_hub_that_is_not_insecure_closes_a_connection_without_a_token(redis_url: str, tmp_path: Path) -> None:
+    async with compatible_hub(tmp_path, redis_url) as hub:
+        async with hub.dashboard("") as dash:
+            await dash.socket.send('{"id":1,"connect":{}}')
+            assert await close_code(dash) == 3501

@@ -90,7 +90,7 @@ def test_what_ends_a_live_connection(text: str, close: Close) -> None:
         ('"presence":{"channel":"camera:x"}', errors.NOT_AVAILABLE),
         ('"presence_stats":{"channel":"fleet"}', errors.NOT_AVAILABLE),
         ('"history":{"channel":"events:camera:x"}', errors.PERMISSION_DENIED),
-        ('"rpc":{"method":"x"}', errors.METHOD_NOT_FOUND),
+        ('"rpc":{"method":"x"}', errors.NOT_AVAILABLE),
         ('"rpc":{}', errors.NOT_AVAILABLE),
         ('"sub_refresh":{"channel":"fleet","token":"t"}', errors.PERMISSION_DENIED),
     ],
