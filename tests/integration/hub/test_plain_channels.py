@@ -145,7 +145,6 @@ async def test_an_insecure_hub_asks_for_no_token_and_still_refuses_a_forged_one(
 
 
 async def test_a_hub_that_is_not_insecure_closes_a_connection_without_a_token(redis_url: str, tmp_path: Path) -> None:
-    async with compatible_hub(tmp_path, redis_url) as hub:
-        async with hub.dashboard("") as dash:
-            await dash.socket.send('{"id":1,"connect":{}}')
-            assert await close_code(dash) == 3501
+    async with compatible_hub(tmp_path, redis_url) as hub, hub.dashboard("") as dash:
+        await dash.socket.send('{"id":1,"connect":{}}')
+        assert await close_code(dash) == 3501
