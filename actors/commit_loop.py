@@ -169,7 +169,7 @@ class CommitLoop:
             if camera in waiting:
                 self._dirty[camera] = None
             elif hosted is not None and hosted.phase == "active":
-                row = camera_core.pending_commit(hosted.core)
+                row = self._row_of(hosted)
                 if row is not None:
                     self.in_flight.append((hosted, row))
         self.in_flight = [(h, row) for h, row in self.in_flight if self._current(h, row)]
@@ -220,6 +220,15 @@ class CommitLoop:
             self._live.committed(hosted, row)
             self._desk.moved(row)
 
+    def _row_of(self, hosted: Hosted) -> CommitRow | None:
+        """What a camera has to write; an error in it is the camera's alone, as one in a step is."""
+        try:
+            return camera_core.pending_commit(hosted.core)
+        except Exception:
+            log.exception("camera %s: it has no row, it starts again from its last commit", hosted.camera)
+            self.fault(hosted, "its row cannot be made")
+            return None
+
     def _take_out(self, batch: list[tuple[Hosted, CommitRow]]) -> None:
         self.in_flight = self.in_flight[len(batch) :]  # a batch is where it begins
         self._alone = self._alone and bool(self.in_flight)
@@ -245,10 +254,11 @@ class CommitLoop:
         for hosted in [h for h in self._cameras.values() if h.opens is not None and h.phase == "active"]:
             if any(h is hosted for h, _row in self.in_flight) or hosted.opens is None:
                 continue
-            row = camera_core.pending_commit(hosted.core)
+            row = self._row_of(hosted)
             if row is not None:
                 self.in_flight.append((hosted, row))
                 self._urgent = True
+            if row is not None or hosted.phase != "active":
                 continue
             session, generation = hosted.opens, hosted.generation
             try:

@@ -10,6 +10,7 @@ from actors.core.deliveries import Answer
 from hub.context import HubContext
 from hub.edge_access import EdgeAccess
 from hub.pump import Pump
+from hub.strikes import Strikes
 
 log = logging.getLogger("eyrie.hub.edge")
 
@@ -25,6 +26,7 @@ class EdgeNode:
         self.pump = Pump(context.hub_name, context.directory, context.settings.hub, self._answered)
         self.stopping = False
         self.undecodable = 0
+        self.strikes = Strikes()
         self.crowded = 0  # sockets refused for their number
         self._sockets: Counter[str] = Counter()  # by address
         self._receivers: dict[str, Receiver] = {}

@@ -71,7 +71,7 @@ class _EdgeSocket:
         self._answering = 0
         self._link_name = node.open_link(self._answered, self._leave)
         first_message_s = node.context.settings.hub.first_message_s
-        self._link = EdgeLink(self._link_name, form, now=time.monotonic(), first_message_s=first_message_s)
+        self._link = EdgeLink(self._link_name, form, now=time.monotonic(), first_message_s=first_message_s, strikes=node.strikes)
 
     async def run(self) -> None:
         tasks = [asyncio.create_task(work) for work in (self._read(), self._write(), self._watch())]
@@ -181,7 +181,7 @@ class _EdgeSocket:
         return True
 
     async def _record(self, record: Record) -> None:
-        camera = next(iter(self._principals), "")
+        camera = record.camera or next(iter(self._principals), "")
         try:
             await self._node.context.stores.dead_letters.add(camera, "", record.code, record.detail, record.raw, wall_us())
         except EyrieError as error:

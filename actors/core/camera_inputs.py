@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from actors.core.camera_state import CameraCore, present
+from actors.core.camera_state import MOST, CameraCore, present
 from actors.core.clock import FrameRate, OffsetEstimate, StreamClock
 from actors.core.commits import DeadLetter
 from actors.core.deliveries import Answer, Data, DeclareGap, Detach
@@ -108,6 +108,11 @@ def apply_gap(core: CameraCore, gap: DeclareGap, answers: list[Answer], now_us: 
         answers.extend(refusal)
         return
     linked(core, now_us)
+    refusal = order.over_credit(gap.last_seq)
+    if refusal is not None:
+        answers.extend(refusal)
+        core.liveness.linked = False
+        return
     if gap.first_seq > order.seq + 1:
         answers.extend(order.beyond_hole(gap.first_seq, gap.last_seq, now_us))
     elif gap.last_seq <= order.seq:
@@ -119,8 +124,8 @@ def apply_gap(core: CameraCore, gap: DeclareGap, answers: list[Answer], now_us: 
 
 def _pass_over(core: CameraCore, first_seq: int, last_seq: int, reason: str, received_us: int) -> None:
     missing = last_seq - first_seq + 1
-    core.gaps += 1
-    core.missing += missing
+    core.gaps = min(core.gaps + 1, MOST)
+    core.missing = min(core.missing + missing, MOST)
     core.journal.moment(
         core.order.session, last_seq, time_us=core.capture_us or received_us, stream_us=core.clock.now_us, received_us=received_us
     )

@@ -17,6 +17,8 @@ from actors.core.times import rfc3339
 from actors.core.tracks import Picture
 from actors.core.views import View, line_counts, objects_by_label, severity_now, track_views
 
+MOST = 2**53 - 1  # counts stop here: beyond it JSON is not exact, and beyond 64 bits there is no snapshot
+
 
 class CameraCore:
     """One camera's state in memory: opaque to the shell but for `camera`, `site`, `generation` and `status`."""
@@ -61,8 +63,8 @@ class CameraCore:
         self.capture_us = found.capture_us
         self.received_us = found.received_us
         self.stepped_seq = found.stepped_seq
-        self.gaps = found.gaps
-        self.missing = found.missing
+        self.gaps = min(found.gaps, MOST)
+        self.missing = min(found.missing, MOST)
         self.rejected = found.rejected
         self.journal.last = found.last_event
         self.journal.alert = found.alert

@@ -340,3 +340,20 @@ async def test_redis_ahead_of_a_restored_row_raises_the_generation_and_starts_a_
     async with asyncio.timeout(30):
         while not await shown():
             await asyncio.sleep(0.01)
+
+
+async def test_a_camera_whose_row_cannot_be_made_harms_no_neighbour(begin: Begin, stores: Stores, site: str, camera: str) -> None:
+    bad = f"{camera}-bad"
+    await stores.registry.register(bad, site)
+    process = await begin([bad, camera])
+    for name in (bad, camera):
+        process.attach(name)
+    await process.has(Welcomed, 2)
+    process.actor._cameras[bad].core.rejected = 2**70  # no snapshot can hold it
+    process.data(bad, range(1, 2))
+    process.data(camera, range(1, 26))
+    await process.acked(camera, 25)
+    await process.has(Welcomed, 3)  # it began again from its last commit
+    process.data(bad, range(1, 2))
+    await process.acked(bad, 1)
+    assert process.actor.health()["failed"] == ""

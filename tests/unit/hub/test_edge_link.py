@@ -22,7 +22,8 @@ from actors.core.edge_protocol import Ack, Bye, Hello, Ping, Pong, Reject, Resyn
 from actors.core.errors import Forbidden
 from actors.core.intake import Unusable, decode
 from actors.core.observations import Backlog
-from hub.edge_link import DAMAGED, NO_HELLO, OVER_CREDIT, SILENT, Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
+from hub.edge_link import DAMAGED, NO_HELLO, OVER_CREDIT, REWOUND, SILENT, Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
+from hub.strikes import LIMIT, Strikes
 
 WALL = 1_700_000_000_000_000
 TIME = "2026-03-01T12:00:00Z"
@@ -145,14 +146,24 @@ def test_an_alarm_is_urgent_and_an_observation_lingers() -> None:
     assert (calm.urgent, alarm.urgent) == (False, True)
 
 
-def test_a_declared_gap_needs_no_credit_and_must_not_end_before_it_begins() -> None:
+def test_a_declared_gap_is_within_the_credits_like_everything_else() -> None:
     link = make()
-    greet(link, credits=1)
+    greet(link, credits=5000)
+    greet(link, "other")
     gap = frame(link, type="gap", camera="cam", first_seq=1, last_seq=5000, reason="spool full")
     assert forwarded(link.received(gap, 0.0, WALL)) == [DeclareGap("cam", link.name, "s1", 1, 5000, "spool full", WALL)]
-    backwards = link.received(frame(link, type="gap", camera="cam", first_seq=3, last_seq=2, reason="x"), 0.0, WALL)
-    assert isinstance(backwards[0], Record)
-    assert backwards[-1] == Close(4500, "a gap ends before it begins: 3..2")
+    beyond = link.received(frame(link, type="gap", camera="cam", first_seq=1, last_seq=2**53 - 1, reason="x"), 0.0, WALL)
+    assert [(bye.code, bye.camera) for bye in sent(beyond)] == [(OVER_CREDIT, "cam")]
+    assert forwarded(beyond) == [Detach("cam", link.name, WALL, False, "over_credit")]
+    assert link.cameras == ["other"]
+
+
+def test_a_gap_that_ends_before_it_begins_is_kept_and_the_camera_is_asked_where_to_go_on() -> None:
+    link = make()
+    greet(link)
+    effects = link.received(frame(link, type="gap", camera="cam", first_seq=3, last_seq=2, reason="x"), 0.0, WALL)
+    assert isinstance(effects[0], Record)
+    assert [type(item) for item in forwarded(effects)] == [Attach]
 
 
 def test_a_new_welcome_on_an_open_stream_is_an_ack_and_a_resync() -> None:
@@ -219,16 +230,126 @@ def test_no_hello_in_time_closes_and_so_does_silence() -> None:
     assert [type(item) for item in forwarded(silent)] == [Detach]
 
 
-def test_liveness_goes_to_the_actor_once_per_heartbeat_and_only_without_data() -> None:
+def test_liveness_goes_to_the_actor_at_every_heartbeat_in_which_the_edge_was_heard() -> None:
     link = make()
     greet(link)
-    assert link.received(frame(link, type="ping"), 3.9, WALL) == [Send(Pong())]
-    assert forwarded(link.tick(4.0, WALL)) == []  # the hello was news enough
-    link.received(frame(link, type="pong"), 4.5, WALL)
-    assert forwarded(link.tick(5.0, WALL)) == []
-    assert forwarded(link.tick(8.0, WALL)) == [Alive("cam", link.name, WALL)]
-    observe(link, 1, {"time": TIME}, now=9.0)
-    assert forwarded(link.tick(12.0, WALL)) == []
+    for beat in range(1, 6):
+        assert link.received(frame(link, type="ping"), 4.0 * beat - 0.1, WALL) == [Send(Pong())]
+        assert forwarded(link.tick(4.0 * beat - 0.05, WALL)) == []
+        assert forwarded(link.tick(4.0 * beat, WALL)) == [Alive("cam", link.name, WALL)]
+    assert forwarded(link.tick(24.0, WALL)) == []
+
+
+def test_frames_that_cannot_be_used_are_no_sign_of_life() -> None:
+    link = make()
+    greet(link)
+    link.tick(4.0, WALL)
+    assert forwarded(observe(link, 1, now=5.0)) != []
+    assert [item for item in forwarded(link.tick(8.0, WALL)) if isinstance(item, Alive)] == []
+
+
+BAD = {
+    "NaN": b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"x","box":[NaN,0,1,1]}]}',
+    "a lone surrogate": b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"\\ud800","box":[0,0,1,1]}]}',
+    "nesting of 5,000": b"[" * 5000 + b"]" * 5000,
+    "a string that never was one": b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"\xff","box":[0,0,1,1]}]}',
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_an_item_that_breaks_its_frame_costs_itself_alone(bad: str) -> None:
+    link = make()
+    greet(link)
+    good = b'{"time":"2026-03-01T12:00:00Z"}'
+    raw = (
+        b'{"type":"observe","camera":"cam","first_seq":1,"observations":['
+        + b", ".join((good, BAD[bad], good))
+        + b'],"sent":"'
+        + TIME.encode()
+        + b'"}'
+    )
+    (data,) = forwarded(link.received(raw, 0.0, WALL))
+    assert (data.items, data.first_seq, data.sent_us) == ([good, BAD[bad], good], 1, 1_772_366_400_000_000)
+    with pytest.raises(Unusable):
+        decode(data.items[1], "json")
+
+
+def test_nesting_breaks_no_frame_of_msgpack_either() -> None:
+    link = make("msgpack")
+    greet(link)
+    good = msgspec.msgpack.encode({"time": TIME})
+    deep = b"\x91" * 5000 + b"\xc0"
+    fields = {"type": "observe", "camera": "cam", "first_seq": 1, "observations": [msgspec.Raw(good), msgspec.Raw(deep), msgspec.Raw(good)]}
+    (data,) = forwarded(link.received(msgspec.msgpack.encode(fields), 0.0, WALL))
+    assert data.items == [good, deep, good]
+    with pytest.raises(Unusable):
+        decode(deep, "msgpack")
+
+
+@pytest.mark.parametrize("form", ["json", "msgpack"])
+def test_too_many_in_one_message_are_taken_and_the_one_numbered_0_is_refused(form: Format) -> None:
+    link = make(form)
+    greet(link, credits=300)
+    (data,) = forwarded(observe(link, 1, *[{"time": TIME}] * 257))
+    assert len(data.items) == 257
+    effects = observe(link, 0, {"time": TIME}, {"time": TIME})
+    assert sent(effects) == [Reject("cam", 0, "bad_input", "the first observation of a session has seq 1")]
+    assert [(item.first_seq, len(item.items)) for item in forwarded(effects)] == [(1, 1)]
+
+
+@pytest.mark.parametrize("form", ["json", "msgpack"])
+@pytest.mark.parametrize(
+    "fields", [{"first_seq": 1, "observations": []}, {"first_seq": 0, "observations": [{"time": TIME}]}, {"first_seq": "x"}]
+)
+def test_frames_that_say_nothing_end_in_a_final_code_for_that_camera_over_reconnections(form: Format, fields: dict[str, Any]) -> None:
+    strikes = Strikes()
+    for attempt in range(LIMIT):
+        link = EdgeLink("hub-0/1", form, now=0.0, first_message_s=5.0, strikes=strikes)
+        greet(link, "cam")
+        greet(link, "other")
+        effects = link.received(frame(link, type="observe", camera="cam", **fields), 0.0, WALL)
+        assert isinstance(effects[0], Record)
+        if attempt < LIMIT - 1:
+            assert [type(item) for item in forwarded(effects)] == [Attach]
+    assert forwarded(effects) == [Detach("cam", link.name, WALL, True, "unusable_input")]
+    assert [(bye.code, bye.camera) for bye in sent(effects)] == [(4500, "cam")]
+    assert link.cameras == ["other"]
+    assert forwarded(observe(link, 1, {"time": TIME}, camera="other"))
+    (bye,) = sent(link.received(frame(link, type="hello", camera="cam", session="s1"), 0.0, WALL))
+    assert (bye.code, bye.camera) == (4500, "cam")
+    assert isinstance(link.received(frame(link, type="hello", camera="cam", session="s2"), 0.0, WALL)[0], Authorize)
+
+
+def test_a_camera_whose_data_goes_on_is_forgiven() -> None:
+    link = make()
+    greet(link)
+    for seq in range(1, 20):
+        observe(link, 1)
+        observe(link, seq, {"time": TIME})
+        link.answered(Acked("cam", link.name, seq, 10), WALL)
+    assert link.cameras == ["cam"]
+
+
+def test_garbage_that_names_no_camera_is_a_damaged_link_twice_and_then_a_broken_device() -> None:
+    strikes = Strikes()
+    codes = []
+    for _ in range(LIMIT):
+        link = EdgeLink("hub-0/1", "json", now=0.0, first_message_s=5.0, strikes=strikes)
+        greet(link)
+        last = link.received(b"\x00\x01garbage", 0.0, WALL)[-1]
+        assert isinstance(last, Close)
+        codes.append(last.code)
+    assert codes == [DAMAGED, DAMAGED, 4500]
+
+
+def test_a_restored_store_is_told_by_a_bye_that_comes_back() -> None:
+    link = make()
+    greet(link, credits=100)
+    greet(link, "other")
+    link.answered(Acked("cam", link.name, 50, 100), WALL)
+    effects = link.answered(Welcomed("cam", link.name, "s1", 21, 100), WALL)
+    assert [(bye.code, bye.camera) for bye in sent(effects)] == [(REWOUND, "cam")]
+    assert sent(greet(link, resume_from=21, credits=7))[0].credits == 7
 
 
 def test_the_end_of_the_socket_detaches_what_was_attached() -> None:

@@ -335,3 +335,21 @@ def test_an_interrupted_session_reset_is_made_up_for() -> None:
     assert shell.of("track.ended")[0].event.session == "s1"
     assert welcome(shell.hello("s2", "h/2")).resume_from == 1
     assert camera.next_deadline_us(shell.core) == at_us(8.0)
+
+
+def test_a_gap_beyond_the_credits_is_not_taken() -> None:
+    shell = started()
+    (answer,) = shell.gap(1, 2**53 - 1)
+    assert isinstance(answer, Dismissed)
+    assert answer.code == 4008
+    assert "stream.gap" not in shell.kinds()
+
+
+def test_what_is_missing_is_counted_up_to_what_json_can_say() -> None:
+    shell = started()
+    shell.core.missing = 2**53 - 3
+    for first in range(1, 500, 100):
+        shell.gap(first, first + 99)
+        shell.hello()
+    assert shell.core.missing == 2**53 - 1
+    assert shell.row.position.last_seq == 500
