@@ -3,7 +3,7 @@
 Pure. A camera whose data goes on is forgiven at once; without news it is forgiven after `FORGET_S`.
 """
 
-LIMIT = 3  # unusable frames in a row after which the camera's stream ends for good
+LIMIT = 5  # unusable frames in a row after which the camera's stream ends for good
 FORGET_S = 600.0
 MAX_KNOWN = 4_096  # cameras remembered; the oldest is forgotten first
 

@@ -107,6 +107,6 @@ DOCUMENTED = frozenset(
         1000, 1002, 1009,  # RFC 6455 section 7.4.1: normal, no websocket frame, too big
         *(value.code for value in vars(close_codes).values() if isinstance(value, close_codes.Close)),
         *(error.close_code for error in _family(EyrieError)),
-        edge_link.DAMAGED, edge_link.NO_HELLO, edge_link.SILENT, edge_socket.TOO_SLOW, edge_socket.GOING_AWAY,
+        edge_link.DAMAGED, edge_link.REWOUND, edge_link.NO_HELLO, edge_link.SILENT, edge_socket.TOO_SLOW, edge_socket.GOING_AWAY,
     }
 )  # fmt: skip
