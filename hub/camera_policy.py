@@ -14,7 +14,8 @@ import msgspec
 from actors.core.errors import Unavailable
 from hub.views import NO_RULES, CameraRules, Rule
 from policy import questions
-from policy.guard import MAX_BATCH, POLICY_STALE, POLICY_UNAVAILABLE, UNCACHED
+from policy.gate import ASKED_AT_ONCE
+from policy.guard import POLICY_STALE, POLICY_UNAVAILABLE, UNCACHED
 from policy.ports import Decider, Decision, Principal
 from policy.questions import Use
 from storage.ports import CameraRecord
@@ -71,8 +72,8 @@ class CameraPolicy:
     ) -> tuple[Ruling, bool]:  # fmt: skip
         """The ruling, and whether it may be kept: not when a decision in it is by another policy, or is none."""
         exclude, rules, until, lasting = set[str](), dict[str, Rule](), base.valid_until, True
-        for start in range(0, len(records), MAX_BATCH):
-            batch = records[start : start + MAX_BATCH]
+        for start in range(0, len(records), ASKED_AT_ONCE):
+            batch = records[start : start + ASKED_AT_ONCE]
             asked = [questions.on_channel(use, principal, "camera", r.camera, site=r.site, tags=r.tags) for r in batch]
             for record, decision in zip(batch, await asyncio.gather(*map(self._decider.decide, asked)), strict=True):
                 if decision.reason in (POLICY_UNAVAILABLE, POLICY_STALE):

@@ -1,11 +1,12 @@
-"""How fast decisions are, embedded, by OPA and out of a warm cache, and how fast open sockets follow a revocation and an activation."""
+"""How fast decisions are, embedded, by OPA and out of a warm cache; what asking about each camera of a wall costs; and how fast open
+sockets follow a revocation and an activation."""
 
 import asyncio
 import random
 import time
 
 from actors.core.settings import OpaSettings, PolicySettings
-from load_tests import policy_followers
+from load_tests import policy_followers, policy_walls
 from load_tests.opa_child import opa_binary, opa_child
 from load_tests.results import Measured, Spread, percentile, spread
 from load_tests.stack import stack
@@ -23,10 +24,10 @@ SLICES = 5  # in which the engine and the cache take turns
 
 
 def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int = 100, rounds: int = 50) -> Measured:
-    """`embedded` decisions one by one (the floor), `cached` through the gate, one connect storm; then `rounds` revocations and activations,
-    each followed by `sockets` open sockets through a private Eyrie with two hubs and two policy replicas (0: not measured).
+    """`embedded` decisions one by one (the floor), `cached` through the gate, one connect storm, a wall of 1,000 cameras.
 
-    Seconds are wall time. ``opa`` is ``absent`` without a binary.
+    Then `rounds` revocations and activations, each followed by `sockets` open sockets through a private Eyrie with two hubs and two policy
+    replicas (0: not measured). Seconds are wall time. ``opa`` is ``absent`` without a binary.
     """
     chance = random.Random(seed)
     people = [_person(chance, number) for number in range(PERMISSIONS)]
@@ -37,11 +38,13 @@ def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int =
         for _ in range(SLICES)
     ]
     own, warm, storm = asyncio.run(_measure_gate(engine, slices, people))
+    walls, ratios = policy_walls.measure(engine, [_watcher(chance, number) for number in range(PERMISSIONS)])
     figures: dict[str, object] = {
         "cached_per_s": _per_s(warm),
         "cached_p99_s": _p99([took for one in warm for took in one]),
         "storm_clients": CLIENTS,
         "storm_evaluations": storm,
+        **walls,
         **_measure_opa([chance.choice(asked) for _ in range(embedded)]),
     }
     if rounds:
@@ -49,7 +52,7 @@ def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int =
     return Measured(
         figures=figures,
         floor={"embedded_per_s": _per_s(own), "embedded_p99_s": _p99([took for one in own for took in one])},
-        ratios={"cached_vs_embedded": _per_s(warm).median / _per_s(own).median},
+        ratios={"cached_vs_embedded": _per_s(warm).median / _per_s(own).median, **ratios},
     )
 
 
@@ -83,6 +86,12 @@ def _measure_followers(sockets: int, rounds: int) -> dict[str, object]:
 def _person(chance: random.Random, number: int) -> Principal:
     roles = (chance.choice(["guest", "viewer", "operator"]),)
     return Principal(f"user-{number}", f"t-{number}", "user", 1, 2, roles, (f"site-{number}",))
+
+
+def _watcher(chance: random.Random, number: int) -> Principal:
+    """One of those who may see the wall, each with permissions of its own."""
+    sites = (policy_walls.SITE, f"other-{number}")
+    return Principal(f"watcher-{number}", f"w-{number}", "user", 1, 2, (chance.choice(["guest", "viewer", "operator"]),), sites)
 
 
 def _question(chance: random.Random, who: Principal) -> Question:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000  # distinct questions without an answer yet
 MAX_CALLS = 2  # in flight at once
+ASKED_AT_ONCE = 64  # questions in one call: a slow engine must answer all of them within the deadline of each
 CATCH_UP_S = 0.25  # between two probes while the policy actors answer by another revision
 PROBE = Question("connect", {}, {"kind": "dashboard"})
 _PROBED = guard.canonical(PROBE) or b""
@@ -150,7 +151,7 @@ class Gate:
     def _start_calls(self) -> None:
         self._starting = None
         while self._waiting and len(self._calls) < MAX_CALLS:
-            batch = [self._waiting.popitem(last=False) for _ in range(min(len(self._waiting), guard.MAX_BATCH))]
+            batch = [self._waiting.popitem(last=False) for _ in range(min(len(self._waiting), ASKED_AT_ONCE))]
             flight = {key: future for key, (_, future) in batch}
             self._flying.update(flight)
             self._calls.add(task := asyncio.create_task(self._fly([question for _, (question, _) in batch], flight), name="policy-call"))

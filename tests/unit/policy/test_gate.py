@@ -115,7 +115,7 @@ async def test_calls_in_flight_and_their_size_are_bounded(actor: Actor) -> None:
     actor.hold.set()
     assert all(decision.allow for decision in await asyncio.gather(*tasks))
     assert actor.most_flying == gate_module.MAX_CALLS
-    assert max(actor.calls) == guard.MAX_BATCH
+    assert max(actor.calls) == gate_module.ASKED_AT_ONCE
     assert sum(actor.calls) == 1000
 
 
