@@ -10,6 +10,7 @@ from hub import wishes
 from hub.camera_cache import CameraCache
 from hub.camera_policy import NO_DECISION, CameraPolicy
 from hub.channels import Channel
+from hub.grants import Grants
 from hub.limiter import Limiter, place
 from hub.views import NO_RULES, View
 from hub.wishes import Wish
@@ -43,10 +44,12 @@ class Access:
     """Tokens and decisions. `revocations` is replaced whole whenever they change."""
 
     def __init__(
-        self, verifier: Verifies, decider: Decider, cameras: CameraCache, limiter: Limiter, now_s: Callable[[], float] = time.time
-    ) -> None:
+        self, verifier: Verifies, decider: Decider, cameras: CameraCache, limiter: Limiter, now_s: Callable[[], float] = time.time,
+        grants: Grants | None = None,
+    ) -> None:  # fmt: skip
         self.revocations = Revocations()
         self.limiter = limiter
+        self.grants = grants if grants is not None else Grants()
         self.now_s = now_s
         self._verifier = verifier
         self._decider = decider
@@ -81,8 +84,12 @@ class Access:
         return principal.exp - self.now_s()
 
     async def require_connect(self, principal: Principal) -> None:
-        """Raises Forbidden, or Unavailable where no decision can be had."""
-        await self._require(questions.connect(principal, to="dashboard"))
+        """Raises Forbidden (Withdrawn), or Unavailable where no decision can be had."""
+        try:
+            await self._require(questions.connect(principal, to="dashboard"))
+        except Forbidden as denied:
+            raise await self.grants.denial(principal, "connect", "", denied) from denied
+        self.grants.note(principal, "connect")
 
     async def require(self, action: CameraAction, principal: Principal, camera: str, site: str, tags: Sequence[str] = ()) -> Redact:
         """The same for an action on a camera, as it is or would become; the classes that are hidden from them."""
@@ -118,9 +125,13 @@ class Access:
 
         `wish` narrows it; which cameras carry the tags it names is looked up again after :data:`TAGS_HOLD_S`.
 
-        Raises Forbidden, Unavailable, and NotFound as :meth:`require_camera` does.
+        Raises Forbidden (Withdrawn), Unavailable, and NotFound (Vanished) as :meth:`require_camera` does.
         """
-        decision = await self._decision(use, principal, channel)
+        try:
+            decision = await self._decision(use, principal, channel)
+        except (Forbidden, NotFound) as denied:
+            raise await self.grants.denial(principal, "see", channel.name, denied) from denied
+        self.grants.note(principal, "see", channel.name)
         until, exclude, rules = decision.valid_until, frozenset[str](), NO_RULES
         if channel.scope in ("site", "fleet"):
             records = await self._cameras.cameras(channel.target or None)

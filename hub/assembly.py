@@ -68,7 +68,7 @@ class Hub:
         self.context = context
         stores, settings = context.stores, context.settings
         self.cameras = CameraCache(stores.registry)
-        self.access = Access(context.verifier, context.decider, self.cameras, context.limiter, context.now_s)
+        self.access = Access(context.verifier, context.decider, self.cameras, context.limiter, context.now_s, context.grants)
         self.node = Node(
             settings, name=context.hub_name, access=self.access, cameras=self.cameras, broker=broker, events=stores.events,
             codecs=(JSON, PROTOBUF, SSE, JSON_STREAM, PROTOBUF_STREAM), version=f"Eyrie {_version()}", plain=plain,

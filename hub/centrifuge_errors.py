@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.core.errors import BadInput, Conflict, EyrieError, Forbidden, NotFound, TooMany, Unauthorized, Unavailable
+from actors.core.errors import BadInput, Conflict, EyrieError, Forbidden, NotFound, TooMany, Unauthorized, Unavailable, Vanished, Withdrawn
 
 
 class ReplyError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -16,7 +16,9 @@ class ReplyError(msgspec.Struct, frozen=True, omit_defaults=True):
 INTERNAL = ReplyError(100, "internal server error", True)
 UNAUTHORIZED = ReplyError(101, "unauthorized")
 UNKNOWN_CHANNEL = ReplyError(102, "unknown channel")
+VANISHED_CHANNEL = ReplyError(102, "unknown channel", True)  # it was there before
 PERMISSION_DENIED = ReplyError(103, "permission denied")
+PERMISSION_WITHDRAWN = ReplyError(103, "permission withdrawn", True)  # it was allowed before: SDKs try again with back-off
 METHOD_NOT_FOUND = ReplyError(104, "method not found")
 ALREADY_SUBSCRIBED = ReplyError(105, "already subscribed")
 LIMIT_EXCEEDED = ReplyError(106, "limit exceeded")
@@ -31,7 +33,9 @@ _BY_KIND: tuple[tuple[type[EyrieError], ReplyError], ...] = (
     (Unavailable, INTERNAL),
     (TooMany, TOO_MANY_REQUESTS),
     (Unauthorized, UNAUTHORIZED),
+    (Withdrawn, PERMISSION_WITHDRAWN),
     (Forbidden, PERMISSION_DENIED),
+    (Vanished, VANISHED_CHANNEL),
     (NotFound, UNKNOWN_CHANNEL),
     (Conflict, BAD_REQUEST),
     (BadInput, BAD_REQUEST),

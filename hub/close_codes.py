@@ -7,6 +7,8 @@ Centrifuge's own (`disconnect.go`, `unsubscribe.go`), 4000-4999 are ours.
 
 import msgspec
 
+from actors.core.errors import Withdrawn
+
 MAX_REASON_BYTES = 123  # a control frame carries 125 bytes, two of them the code (RFC 6455, 5.5)
 
 
@@ -60,6 +62,7 @@ NOT_AVAILABLE = Close(3508, "not available")
 TOO_MANY_ERRORS = Close(3509, "too many errors")
 
 POLICY_UNAVAILABLE = Close(4013, "policy unavailable; retry with back-off")
+WITHDRAWN = Close(Withdrawn.close_code, "permission withdrawn; retry with back-off")
 REVOKED = Close(4501, "token revoked; get a new one")
 
 UNSUBSCRIBED_BY_SERVER = Close(2000, "server unsubscribe")

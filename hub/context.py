@@ -7,6 +7,7 @@ from typing import Protocol
 
 from actors.core.settings import Settings
 from actors.ports import Directory
+from hub.grants import Grants
 from hub.limiter import Limiter
 from policy.ports import Decider, Principal
 from policy.tokens import Verifier
@@ -86,6 +87,7 @@ class HubContext:
     revoked: Callable[[Principal], bool] = _none_revoked
     now_s: Callable[[], float] = time.time
     buckets: Buckets | None = None
+    grants: Grants = field(default_factory=Grants)
     limiter: Limiter = field(init=False)
 
     def __post_init__(self) -> None:

@@ -91,18 +91,19 @@ class EdgeAccess:
     async def admit(self, principal: Principal, camera: str) -> None:
         """Return when this principal may send `camera`; an unknown camera that policy allows is registered where settings say so.
 
-        Raises Unauthorized, Forbidden, NotFound, or Unavailable when no decision can be had.
+        Raises Unauthorized, Forbidden (Withdrawn), NotFound, or Unavailable when no decision can be had.
         """
         place = await self._place(camera)
         if place is not None:
             if await self._may(principal, camera, place):
+                self._context.grants.note(principal, "ingest", camera)
                 return
         elif self._context.settings.registry.auto_register:
             await self._register(principal, camera)
             return
         # One answer, whether there is such a camera elsewhere or not; with auto_register one that is not there would have been registered.
         if self._context.settings.registry.auto_register or not await self._may(principal, camera, ("", ())):
-            raise _denied(camera)
+            raise await self._denied(principal, camera)
         raise NotFound(f"camera {camera} is not registered", hint="Register it, or set registry.auto_register.")
 
     async def still(self, principal: Principal, camera: str) -> EyrieError | None:
@@ -142,7 +143,7 @@ class EdgeAccess:
         # A token for one site only is at home there; otherwise the default site takes what nobody placed.
         site = principal.sites[0] if len(principal.sites) == 1 and principal.sites[0] != "*" else registry.default_site
         if not await self._may(principal, camera, (site, ())):
-            raise _denied(camera)
+            raise await self._denied(principal, camera)
         audit = self._auditor.record(principal, "camera.register", camera, f"site {site}")
         added = await self._context.stores.registry.register(camera, site, audit=audit)
         if not added and await self._place(camera) is None:
@@ -156,6 +157,6 @@ class EdgeAccess:
             log.info("ingest of camera %s is denied to %s: %s", camera, principal.sub, decision.reason)
         return decision.allow
 
-
-def _denied(camera: str) -> Forbidden:
-    return Forbidden(f"policy does not let this token send camera {camera}")
+    async def _denied(self, principal: Principal, camera: str) -> EyrieError:
+        denied = Forbidden(f"policy does not let this token send camera {camera}")
+        return await self._context.grants.denial(principal, "ingest", camera, denied)

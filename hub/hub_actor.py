@@ -15,6 +15,7 @@ from hub import compatibility
 from hub.assembly import Hub, HubStatus
 from hub.channel_desk import ChannelDesk
 from hub.context import HubContext
+from hub.grants import Grants
 from policy.gate import Call, Gate
 from policy.key_watch import KeyWatch
 from policy.tokens import Verifier, longest_life_s
@@ -25,6 +26,7 @@ from storage.process_metrics import ProcessMetrics
 from storage.redis_broker import RedisBroker
 from storage.redis_buckets import RedisBuckets
 from storage.redis_channels import RedisChannels
+from storage.redis_grants import RedisGrants
 from storage.stores import Stores, open_broker, open_stores
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ class HubActor:
         self._hub: Hub | None = None
         self._channels: RedisChannels | None = None
         self._buckets: RedisBuckets | None = None
+        self._grants: RedisGrants | None = None
+        self._granted = Grants()
         self._watching: asyncio.Task[None] | None = None
         self._supervising: asyncio.Task[None] | None = None
         self._keys: KeyWatch | None = None
@@ -80,7 +84,9 @@ class HubActor:
         verifier = await asyncio.to_thread(Verifier, settings.auth)  # its keys may come by HTTP
         self._keys = KeyWatch(verifier, settings.auth)
         self._buckets = RedisBuckets(settings.redis, name=self.name)
-        context = HubContext(settings, stores, verifier, gate, self._directory, self.name, buckets=self._buckets)
+        self._grants = RedisGrants(settings.redis, name=self.name)
+        self._granted = Grants(self._grants)
+        context = HubContext(settings, stores, verifier, gate, self._directory, self.name, buckets=self._buckets, grants=self._granted)
         plain = await self._open_plain()
         self._hub = hub = Hub(
             context,
@@ -139,14 +145,15 @@ class HubActor:
             await self._keys.stop()
         if self._gate is not None:
             await self._gate.close()
-        for opened in (self._buckets, self._channels, self._broker, self._stores):
+        await self._granted.close()
+        for opened in (self._buckets, self._grants, self._channels, self._broker, self._stores):
             try:
                 if opened is not None:
                     await opened.close()
             except EyrieError as error:
                 log.warning("hub %s could not close a store: %s", self.name, error)
                 tidy = False
-        self._hub = self._buckets = self._keys = self._watching = self._gate = self._broker = self._stores = None
+        self._hub = self._buckets = self._grants = self._keys = self._watching = self._gate = self._broker = self._stores = None
         return tidy
 
     def _policy_current(self) -> str | None:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from actors.core.errors import EyrieError, Forbidden
-from hub import close_codes
+from actors.core.errors import EyrieError
+from hub import close_codes, greetings
 from hub.access import Access
 from hub.channels import Channel
 from hub.dashboard import Dashboard
@@ -100,7 +100,7 @@ class Reviews:
         try:
             await self._access.require_connect(principal)
         except EyrieError as error:
-            dashboard.drop(close_codes.PERMISSION_DENIED if isinstance(error, Forbidden) else close_codes.POLICY_UNAVAILABLE)
+            dashboard.drop(greetings.goodbye(error) or close_codes.POLICY_UNAVAILABLE)
             return
         for name, channel in list(dashboard.session.channels.items()):
             try:

@@ -1,4 +1,4 @@
-"""What is asked of storage about limits that all hubs keep together: token buckets by name.
+"""What is asked of storage about what all hubs keep together and may lose: token buckets, and what was allowed lately.
 
 The rules of `storage.ports` hold here too.
 """
@@ -30,3 +30,13 @@ class Buckets(Protocol):
 
     async def take(self, asks: Sequence[Ask]) -> list[Grant]:
         """One grant each, in order, in one round trip. Raises Unavailable, or UnknownOutcome: the tokens may be gone."""
+
+
+class GrantStore(Protocol):
+    """Names of what was allowed lately, to whom. It may be lost: it decides only whether somebody who is denied may come back."""
+
+    async def note(self, names: Sequence[str], ttl_s: int) -> None:
+        """Remember them for `ttl_s` seconds from now. Raises Unavailable, UnknownOutcome."""
+
+    async def noted(self, name: str) -> bool:
+        """Whether it is remembered. Raises Unavailable."""

@@ -102,6 +102,11 @@ def bucket(name: str) -> str:
     return f"eyrie:limit:{name}"
 
 
+def grant(name: str) -> str:
+    """Key of what was allowed to somebody lately."""
+    return f"eyrie:granted:{name}"
+
+
 def encode_canary(name: str, body: bytes) -> bytes:
     """The payload of a canary; its `site` is the hub."""
     return _encoder.encode(Publication("canary", name, body=body))

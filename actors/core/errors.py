@@ -10,7 +10,9 @@
     ├── Unauthorized      401  no identity, or one that no longer holds
     │   └── Expired       401  a genuine token whose time is over: renew it
     ├── Forbidden         403  identity known, decision was deny
+    │   └── Withdrawn     403  it was allowed before: policy has changed, and may be mended
     ├── NotFound          404
+    │   └── Vanished      404  it was there before, for them, and may be again
     ├── Conflict          409  expected state differs (wrong seq, ETag, superseded session)
     │   ├── StaleTag      412  the ETag given is not the current one
     │   └── Fenced        409  another owner or generation; this actor must stop
@@ -116,6 +118,14 @@ class Forbidden(EyrieError):
     hint = "Ask whoever keeps the policy of this site for the permission."
 
 
+class Withdrawn(Forbidden):
+    """The decision was deny, for something that was allowed before."""
+
+    code = "withdrawn"
+    close_code = 4403
+    hint = "Come back with back-off: policy has changed and may be mended. If it stays, ask whoever keeps the policy of this site."
+
+
 class NotFound(EyrieError):
     """No such thing."""
 
@@ -123,6 +133,12 @@ class NotFound(EyrieError):
     status = 404
     close_code = 4504
     hint = "Check the name; `eyrie status` lists what there is."
+
+
+class Vanished(NotFound):
+    """No such thing for them now; before, there was."""
+
+    hint = "Come back with back-off: it may have been hidden or deleted by mistake."
 
 
 class Conflict(EyrieError):

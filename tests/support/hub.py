@@ -28,11 +28,12 @@ from actors.ports import ActorHandle, Directory
 from hub.assembly import Hub
 from hub.channel_desk import ChannelDesk
 from hub.context import HubContext
+from hub.grants import Grants
 from policy.keys import ensure_secret
 from policy.ports import Decider, Decision, Question
 from policy.tokens import Verifier, issue
 from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
-from storage.limit_ports import Buckets
+from storage.limit_ports import Buckets, GrantStore
 from storage.policy_ports import Audit
 from storage.ports import EventRow, LiveEvent, LiveState, LiveSummary
 from tests.support.memory_audit_log import MemoryAuditLog
@@ -300,6 +301,7 @@ async def running_hub(
     plain: ChannelDesk | None = None,
     limits: LimitsSettings | None = None,
     buckets: Buckets | None = None,
+    grants: GrantStore | None = None,
     decider: Decider | None = None,
     registry: RegistrySettings | None = None,
     auth: AuthSettings | None = None,
@@ -316,7 +318,9 @@ async def running_hub(
     )  # fmt: skip
     policy = Policy()
     broker = memory.broker()
-    context = HubContext(settings, _Stores(memory), Verifier(auth), decider or policy, directory or NoActors(), name, buckets=buckets)
+    context = HubContext(
+        settings, _Stores(memory), Verifier(auth), decider or policy, directory or NoActors(), name, buckets=buckets, grants=Grants(grants)
+    )
     made = Hub(context, broker, instance="test", plain=plain)
     await made.start()
     try:

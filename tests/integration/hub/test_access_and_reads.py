@@ -94,7 +94,7 @@ async def test_check_27_a_changed_policy_reaches_open_sockets(tmp_path: Path) ->
         assert push["unsubscribe"]["code"] == 2502
         hub.policy.denied.add(("connect", "dashboard"))
         hub.hub.policy_changed("r4")
-        assert await closed_with(dash) == 3507
+        assert await closed_with(dash) == 4403, "it was allowed before: the SDK comes back, slowly"
 
 
 async def test_a_revoked_token_is_closed_and_stays_out(tmp_path: Path) -> None:

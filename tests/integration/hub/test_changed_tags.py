@@ -33,7 +33,11 @@ async def test_check_27_who_may_not_watch_it_any_more_is_unsubscribed(tmp_path: 
             await hub.memory.registry.update_camera("cam-1", name="", tags=["secret"])
             push = await unsubscribed(dash)
             assert (push["channel"], push["unsubscribe"]["code"]) == (channel, 2502)
-            assert (await dash.ask("subscribe", channel=channel))["error"]["code"] == 102, "it is as if it were not there"
+            told = (await dash.ask("subscribe", channel=channel))["error"]
+            assert (told["code"], told["temporary"]) == (102, True), "it is as if it were not there, and may come back"
+            await hub.memory.registry.remove_camera("cam-1")
+            deleted = await dash.ask("subscribe", channel=channel)
+            assert deleted["error"] == told, "who saw it before does not learn whether it is hidden or deleted"
             await hub.show("cam-2", 2)
             assert (await dash.publication())["data"]["camera"] == "cam-2"
 

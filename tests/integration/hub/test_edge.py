@@ -160,7 +160,7 @@ async def test_a_changed_policy_ends_an_open_stream(rig: Rig, monkeypatch: pytes
         await edge.observe(1)
         assert (await edge.hear("ack"))["seq"] == 1
         rig.hub.policy.denied.add(("ingest", "cam"))
-        assert (await edge.closed())[0] == 4503
+        assert (await edge.closed())[0] == 4403, "it was allowed before: the device comes back, slowly"
 
 
 async def test_a_revoked_token_ends_an_open_stream(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
