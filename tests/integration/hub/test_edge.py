@@ -19,6 +19,7 @@ from actors.core.edge_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from actors.core.settings import HubSettings
 from hub import edge_socket
 from hub.edge_socket import GOING_AWAY
+from hub.strikes import LIMIT
 from policy.revocations import Revocations
 from storage.fleet_ports import PolicyMarks, Revocation
 from tests.support.actor_handles import FakeActor, FakeDirectory
@@ -193,12 +194,13 @@ async def test_a_policy_that_denies_registers_nothing(rig: Rig) -> None:
 async def test_a_malformed_frame_is_kept_and_answered_with_what_was_wrong(rig: Rig) -> None:
     async with rig.edge() as edge:
         await edge.hello()
-        await edge.socket.send('{"type":"observe","camera":"cam"}')
+        for _ in range(LIMIT):
+            await edge.socket.send('{"type":"observe","camera":"cam"}')
         code, text = await edge.closed()
-    assert code == 4002, "it was understood before: whoever sends this may come back"
-    assert "first_seq" in text
-    await until(lambda: rig.hub.hub.edge.undecodable == 1)
-    (letter,) = await rig.hub.memory.dead_letters.list()
+    assert code == 4500
+    assert "cannot be used" in text
+    await until(lambda: rig.hub.hub.edge.undecodable == LIMIT)
+    letter, *_ = await rig.hub.memory.dead_letters.list()
     assert letter.raw == b'{"type":"observe","camera":"cam"}'
 
 
