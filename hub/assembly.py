@@ -111,6 +111,7 @@ class Hub:
             "edge_undecodable_frames": self.edge.undecodable,
             "policy_behind": float(self.policy_behind()),
             "events_without_partition": self.partitions.rows,
+            "oldest_snapshot_seconds": self.partitions.snapshot_s,
             "supervisor_up": float(self._unsupervised() is None),
         }
 

@@ -33,7 +33,7 @@ class NodeCollector(Collector):
         yield _gauge("eyrie_hub_watched_cameras", "Cameras whose states are subscribed to in Redis.", cameras)
         yield _gauge("eyrie_hub_broker_up", "1 while Redis is heard.", node.broker_up)
         yield _gauge("eyrie_hub_draining", "1 while the hub takes no more connections.", node.draining)
-        yield _gauge("eyrie_hub_drain_total", "Dashboards there were when the drain began.", node.to_drain)
+        yield _gauge("eyrie_hub_drain_dashboards", "Dashboards there were when the drain began.", node.to_drain)
         left = len(node.dashboards) if node.draining else 0
         yield _gauge("eyrie_hub_drain_left", "Dashboards a draining hub has still to send away.", left)
         yield _gauge("eyrie_hub_slow_clients", "Dashboards whose socket takes no more at the moment.", len(held))

@@ -1,10 +1,10 @@
-"""Stored events by REST: of a camera by its cursor (epoch, offset), of a site or the fleet by time; filtered, paged or streamed (NDJSON).
+"""Stored events by REST: of a camera, a site or the fleet; filtered, newest or oldest first, paged both ways or streamed (NDJSON).
 
 The same decisions and views as on the socket. A stream asks again before every page, so a revoked token or a changed policy ends it.
+Cameras that the view leaves out are left out by the statement, so neither a page nor a cursor tells of them.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -12,54 +12,30 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute
 
-from actors.core.errors import BadInput, EyrieError, Forbidden
+from actors.core.errors import BadInput, EyrieError
 from actors.core.events import published
 from actors.core.identifiers import require_id
 from hub import channels, views
 from hub.channels import Channel
+from hub.event_filters import Wanted, key_of_text, require_filters, text_of_key, wanted
 from hub.node import Node
 from hub.views import View
-from hub.web import answer, limit_of, number, route
+from hub.web import answer, limit_of, route
 from policy.ports import Principal
-from storage.ports import EventRow, EventStore
+from storage.event_queries import LATEST_US, EventQuery, Key
+from storage.ports import EventRow, EventStore, key_of
 
 NDJSON = "application/x-ndjson"
 PAGE = 500  # events a stream reads at once
-FILTERS = frozenset({"epoch", "after", "limit", "from", "to", "type", "severity"})
-SEVERITIES = ("info", "notice", "warning", "critical")
-MAX_TYPES = 32
-MAX_TIED = 10_000  # events of one microsecond that a cursor may have behind it
+END: Key = (LATEST_US, "", "", -1)
 
 
-class Head(msgspec.Struct):
-    """What filters look at."""
+class Page(msgspec.Struct, frozen=True):
+    """Rows as they are shown, and the cursors of the pages after and before them (empty: there is none)."""
 
-    type: str = ""
-    severity: str = "info"
-
-
-class Filter(msgspec.Struct, frozen=True):
-    """`types`: those or all; `least`: index of the lowest severity; `to_us`: received before, microseconds since 1970."""
-
-    types: frozenset[str] = frozenset()
-    least: int = 0
-    to_us: int | None = None
-
-    def takes(self, row: EventRow) -> bool:
-        """Whether a row passes."""
-        if self.to_us is not None and row.received_us >= self.to_us:
-            return False
-        if not self.types and not self.least:
-            return True
-        head = _heads.decode(row.body)
-        if self.types and head.type not in self.types:
-            return False
-        return head.severity in SEVERITIES[self.least :]
-
-
-_heads = msgspec.json.Decoder(Head)
-Page = tuple[list[EventRow], str]  # rows, and the cursor after them ("" at the end)
-Read = Callable[[str, int], Awaitable[Page]]
+    rows: list[EventRow]
+    next: str | int = ""
+    previous: str = ""
 
 
 def routes(node: Node, events: EventStore) -> list[BaseRoute]:
@@ -80,153 +56,114 @@ class EventReads:
         self._events = events
 
     async def camera(self, request: Request, principal: Principal) -> Response:
-        """``?epoch=&after=&limit=`` in order after an offset, or the newest `limit` without `after`; filters as for sites."""
+        """The newest `limit`, oldest first, when nothing else is asked for; ``?epoch=&after=<offset>`` in order; else as for sites."""
         camera = require_id(request.path_params["camera"], "camera")
         channel = channels.parse(channels.camera_events(camera))
-        require_filters(request, await self._view(principal, channel))
-        epoch = request.query_params.get("epoch", "")
-        if not epoch:
-            newest = await self._events.latest(camera, 1)
-            epoch = newest[-1].epoch if newest else ""
-        wanted = filter_of(request)
-        if "after" not in request.query_params and not _streamed(request):
-            rows = await self._events.latest(camera, limit_of(request))
-            return self._answer({"camera": camera}, rows, await self._view(principal, channel), wanted, "")
-
-        async def read(cursor: str, limit: int) -> Page:
-            rows = await self._events.after(camera, epoch, int(cursor or 0), limit)
-            return rows, str(rows[-1].offset) if len(rows) == limit else ""
-
-        return await self._deliver(request, principal, channel, read, str(number(request, "after", 0)), {"camera": camera})
+        require_filters(request.query_params, await self._view(principal, channel))
+        asked = wanted(request)
+        query = msgspec.structs.replace(asked.base, camera=camera, epoch=request.query_params.get("epoch"))
+        if _streamed(request) and asked.offset is None and asked.plain and asked.after is None:
+            asked = msgspec.structs.replace(asked, offset=0)
+        if asked.offset is not None:
+            query = msgspec.structs.replace(query, epoch=query.epoch or await self._epoch(camera), after_offset=asked.offset)
+        elif not _streamed(request) and asked.after is None and asked.before is None and "order" not in request.query_params:
+            asked = msgspec.structs.replace(asked, before=END)
+        return await self._deliver(request, principal, channel, asked, query, {"camera": camera})
 
     async def site(self, request: Request, principal: Principal) -> Response:
-        """``?from=&to=&type=&severity=&limit=&after=``: as they were received; `after` is the `next` of the page before."""
+        """As they were received; ``?order=newest`` the other way. `after` takes the `next` of a page, `before` its `previous`."""
         site = require_id(request.path_params["site"], "site")
         channel = channels.parse(channels.site_events(site))
-        return await self._deliver(request, principal, channel, self._since([site]), _start(request), {"site": site})
+        asked = await self._of_many(request, principal, channel)
+        return await self._deliver(request, principal, channel, asked, msgspec.structs.replace(asked.base, sites=(site,)), {"site": site})
 
     async def fleet(self, request: Request, principal: Principal) -> Response:
         """The same of all sites."""
         channel = channels.parse("events:fleet")
-        await self._view(principal, channel)
-        sites = await self._node.cameras.sites()
-        return await self._deliver(request, principal, channel, self._since(sites), _start(request), {})
+        asked = await self._of_many(request, principal, channel)
+        sites = tuple(await self._node.cameras.sites())
+        return await self._deliver(request, principal, channel, asked, msgspec.structs.replace(asked.base, sites=sites), {})
 
-    def _since(self, sites: Sequence[str]) -> Read:
-        async def read(cursor: str, limit: int) -> Page:
-            received_us, tied = split(cursor)
-            rows: list[EventRow] = []
-            for site in sites:
-                rows += await self._events.since(site, received_us, limit + tied)
-            rows.sort(key=lambda row: (row.received_us, row.camera, row.epoch, row.offset))
-            page = rows[tied : tied + limit]
-            if len(page) < limit:
-                return page, ""
-            last = page[-1].received_us
-            behind = sum(row.received_us == last for row in rows[: tied + limit])
-            return page, f"{last}.{behind}"
+    async def _of_many(self, request: Request, principal: Principal, channel: Channel) -> Wanted:
+        require_filters(request.query_params, await self._view(principal, channel))
+        asked = wanted(request)
+        if asked.offset is not None or "epoch" in request.query_params:
+            raise BadInput("offsets and epochs are those of one camera", hint="after takes the `next` of a page.")
+        return asked
 
-        return read
+    async def _epoch(self, camera: str) -> str:
+        newest = await self._events.latest(camera, 1)
+        return newest[-1].epoch if newest else ""
 
     async def _view(self, principal: Principal, channel: Channel) -> View:
         return (await self._node.access.view("history", principal, channel))[0]
 
+    async def _read(self, asked: Wanted, query: EventQuery, view: View, limit: int) -> Page:
+        """One page in the order asked for: beyond `after`, or the one that ends before `before`."""
+        if asked.offset is not None and asked.plain and query.camera is not None:
+            rows = await self._events.after(query.camera, query.epoch or "", asked.offset, limit)
+            return Page(rows, rows[-1].offset if len(rows) == limit else "")
+        if query.camera is None:
+            query = msgspec.structs.replace(query, exclude=tuple(sorted(view.exclude)))
+        if asked.before is None:
+            page = await self._events.page(query, newest=asked.newest, beyond=asked.after, limit=limit)
+            previous = text_of_key(key_of(page.rows[0])) if asked.after is not None and page.rows else ""
+            return Page(page.rows, _text(page.more), previous)
+        page = await self._events.page(query, newest=not asked.newest, beyond=asked.before, limit=limit)
+        rows = page.rows[::-1]
+        following = text_of_key(key_of(rows[-1])) if rows and asked.before != END else ""
+        return Page(rows, following, _text(page.more))
+
     async def _deliver(
-        self, request: Request, principal: Principal, channel: Channel, read: Read, cursor: str, head: dict[str, Any]
+        self, request: Request, principal: Principal, channel: Channel, asked: Wanted, query: EventQuery, head: dict[str, Any]
     ) -> Response:
         view = await self._view(principal, channel)
-        require_filters(request, view)
-        wanted = filter_of(request)
         if not _streamed(request):
-            rows, after = await read(cursor, limit_of(request))
-            return self._answer(head, rows, view, wanted, after)
-        first = await read(cursor, PAGE)  # what fails now is still told by a status
+            return self._answer(head, await self._read(asked, query, view, limit_of(request)), view)
+        if asked.before is not None:
+            raise BadInput("a stream goes on after a cursor, not before one")
+        first = await self._read(asked, query, view, PAGE)  # what fails now is still told by a status
 
         async def lines() -> AsyncIterator[bytes]:
-            (rows, after), shown = first, view
+            page, at, shown = first, asked, view
             try:
                 while True:
-                    yield b"".join(line + b"\n" for line in _shown(rows, shown, wanted))
-                    if not after or _beyond(rows, wanted):
+                    yield b"".join(line + b"\n" for line in _shown(page.rows, shown))
+                    if page.next == "":
                         return
                     self._node.access.revocations.require(principal)
                     if self._node.access.ttl_s(principal) <= 0:
-                        yield b'{"error":"token_expired","next":%s}\n' % msgspec.json.encode(after)
+                        yield b'{"error":"token_expired","next":%s}\n' % msgspec.json.encode(page.next)
                         return
                     shown = await self._view(principal, channel)
-                    rows, after = await read(after, PAGE)
+                    at = _onward(at, page)
+                    page = await self._read(at, query, shown, PAGE)
             except EyrieError as error:
-                yield msgspec.json.encode({"error": error.code, "detail": error.detail, "next": after}) + b"\n"
+                yield msgspec.json.encode({"error": error.code, "detail": error.detail, "next": page.next}) + b"\n"
 
         return StreamingResponse(lines(), media_type=NDJSON, headers={"cache-control": "no-store"})
 
-    def _answer(self, head: dict[str, Any], rows: list[EventRow], view: View, wanted: Filter, after: str) -> Response:
-        document = head | {"epoch": rows[-1].epoch if rows else ""} if "camera" in head else dict(head)
-        document["events"] = [msgspec.Raw(body) for body in _shown(rows, view, wanted)]
-        if after and not _beyond(rows, wanted):
-            document["next"] = int(after) if after.isdigit() else after
+    def _answer(self, head: dict[str, Any], page: Page, view: View) -> Response:
+        document = head | {"epoch": page.rows[-1].epoch if page.rows else ""} if "camera" in head else dict(head)
+        document["events"] = [msgspec.Raw(body) for body in _shown(page.rows, view)]
+        document |= {name: cursor for name, cursor in (("next", page.next), ("previous", page.previous)) if cursor != ""}
         return answer(document)
 
 
-def require_filters(request: Request, view: View) -> None:
-    """Refuse what no filter is called, so that nobody takes everything for what they asked for.
-
-    Raises Forbidden for one on an attribute that `view` hides (by what comes back it would tell the value), BadInput for any other.
-    """
-    for name in request.query_params.keys() - FILTERS:
-        hidden = views.class_of(name, view.redact)
-        if hidden is not None:
-            raise Forbidden(f"events cannot be filtered by {name[:40]!r}: its class ({hidden}) is redacted for you")
-        raise BadInput(f"events cannot be filtered by {name[:40]!r}", hint=f"There are {', '.join(sorted(FILTERS))}.")
+def _onward(at: Wanted, page: Page) -> Wanted:
+    if isinstance(page.next, int):
+        return msgspec.structs.replace(at, offset=page.next)
+    return msgspec.structs.replace(at, after=key_of_text(page.next))
 
 
-def filter_of(request: Request) -> Filter:
-    """The filter of a query. Raises BadInput."""
-    query = request.query_params
-    types = frozenset(name for text in query.getlist("type") for name in text.split(",") if name)
-    if len(types) > MAX_TYPES:
-        raise BadInput(f"at most {MAX_TYPES} types")
-    severity = query.get("severity", SEVERITIES[0])
-    if severity not in SEVERITIES:
-        raise BadInput(f"severity is one of {', '.join(SEVERITIES)}")
-    return Filter(types, SEVERITIES.index(severity), moment(query["to"], "to") if "to" in query else None)
-
-
-def moment(text: str, name: str) -> int:
-    """An RFC 3339 time with its zone as microseconds since 1970. Raises BadInput."""
-    try:
-        found = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError as error:
-        raise BadInput(f"{name} must be a time like 2026-03-01T12:00:00Z, not {text[:40]!r}") from error
-    if found.tzinfo is None:
-        raise BadInput(f"{name} needs a time zone, Z for UTC")
-    return int(found.timestamp() * 1_000_000)
-
-
-def split(cursor: str) -> tuple[int, int]:
-    """A cursor by time: microseconds, and how many events of that microsecond lie behind it. Raises BadInput."""
-    received, _, tied = cursor.partition(".")
-    if not received.isdigit() or len(received) > 18 or not (tied or "0").isdigit() or len(tied) > 6 or int(tied or 0) > MAX_TIED:
-        raise BadInput("after must be the `next` of a page", hint="Leave it out to begin.")
-    return int(received), int(tied or 0)
-
-
-def _start(request: Request) -> str:
-    query = request.query_params
-    if "after" in query:
-        split(query["after"])
-        return query["after"]
-    return str(moment(query["from"], "from")) if "from" in query else "0"
+def _text(key: Key | None) -> str:
+    return "" if key is None else text_of_key(key)
 
 
 def _streamed(request: Request) -> bool:
     return NDJSON in request.headers.get("accept", "")
 
 
-def _beyond(rows: Sequence[EventRow], wanted: Filter) -> bool:
-    return wanted.to_us is not None and bool(rows) and rows[-1].received_us >= wanted.to_us
-
-
-def _shown(rows: Sequence[EventRow], view: View, wanted: Filter) -> list[bytes]:
-    seen = (views.of_camera(published(row.body, row.hash), view) for row in rows if wanted.takes(row))
+def _shown(rows: Sequence[EventRow], view: View) -> list[bytes]:
+    seen = (views.of_camera(published(row.body, row.hash), view) for row in rows)
     return [body for body in seen if body is not None]

@@ -77,20 +77,22 @@ class FleetState(msgspec.Struct, frozen=True):
 
 
 class CameraEvents(msgspec.Struct, frozen=True):
-    """Events of a camera in order. `next` goes into `after`."""
+    """Events of a camera in order. `next` goes into `after` (a number is an offset), `previous` into `before`."""
 
     camera: CameraId
     epoch: str
     events: list[Event]
-    next: int = 0
+    next: int | str = ""
+    previous: str = ""
 
 
 class SiteEvents(msgspec.Struct, frozen=True):
-    """Events of a site as they were received. `next` goes into `after`."""
+    """Events of a site by when they were received. `next` goes into `after`, `previous` into `before`; no `next`: the last page."""
 
     site: SiteId
     events: list[Event]
     next: str = ""
+    previous: str = ""
 
 
 class FleetEvents(msgspec.Struct, frozen=True):
@@ -98,6 +100,7 @@ class FleetEvents(msgspec.Struct, frozen=True):
 
     events: list[Event]
     next: str = ""
+    previous: str = ""
 
 
 class RejectedItem(msgspec.Struct, frozen=True):

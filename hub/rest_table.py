@@ -12,12 +12,13 @@ from hub import rest_shapes as shapes
 from hub.counts import Reset
 from hub.dead_letters import Discard, Status
 from hub.edge_routes import MSGPACK_TYPES
+from hub.event_filters import MAX_TEXT, ORDERS, SEVERITIES
 from hub.health import Health
 from hub.ingest import Post
 from hub.openapi import CURSOR, ETAG, IF_MATCH, JSON, LOCATION, Answer, Document, Endpoint, Parameter, document, paged
 from hub.policy_routes import Activate, NewRevision
 from hub.policy_shadow import StartShadow
-from hub.rest_events import NDJSON, SEVERITIES
+from hub.rest_events import NDJSON
 from hub.revocation_routes import Revoke
 from hub.schemas import url
 
@@ -42,12 +43,20 @@ _NUMBER = Annotated[int, msgspec.Meta(ge=0, le=10**18 - 1)]
 _LETTER = Parameter("letter", "path", Annotated[int, msgspec.Meta(ge=1, le=10**18 - 1)], "number of the dead letter")
 _REVISION = Parameter("revision", "path", shapes.Sha256, "name of the revision: 64 hex digits")
 _TIME = Annotated[str, msgspec.Meta(max_length=40, extra_json_schema={"format": "date-time"})]
+_VALUES = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
+_PLACE = Annotated[str, msgspec.Meta(max_length=192)]
 _FILTERS = (
-    Parameter("type", "query", Annotated[str, msgspec.Meta(max_length=200)], "only events of these types, with commas between"),
+    *(
+        Parameter(name, "query", _VALUES, f"only events of these {name}s, with commas between")
+        for name in ("type", "zone", "line", "label", "track")
+    ),
     Parameter("severity", "query", Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(SEVERITIES)})$")], "only events at least so severe"),
+    Parameter("from", "query", _TIME, "received at or after this time"),
     Parameter("to", "query", _TIME, "received before this time"),
+    Parameter("order", "query", Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(ORDERS)})$")], "which end comes first"),
+    Parameter("before", "query", _PLACE, "the `previous` of a page"),
+    *paged(_PLACE),
 )
-_BY_TIME = (*_FILTERS, Parameter("from", "query", _TIME, "received at or after this time"), *paged())
 
 
 def _read(path: str, id: str, tag: str, summary: str, body: object, action: str, *parameters: Parameter, tagged: bool = False) -> Endpoint:
@@ -140,10 +149,10 @@ _STATE = (
     _read("/v1/fleet/state", "readFleetState", "State and events", "The fleet's wall now", shapes.FleetState, "subscribe"),
     _events(
         "/v1/cameras/{camera}/events", "listCameraEvents", "Events of a camera, in order", shapes.CameraEvents, _CAMERA, *_FILTERS,
-        Parameter("epoch", "query", CURSOR, "the numbering that `after` belongs to"), *paged(_NUMBER),
+        Parameter("epoch", "query", CURSOR, "only events of this numbering; the newest when `after` is an offset"),
     ),
-    _events("/v1/sites/{site}/events", "listSiteEvents", "Events of a site, as received", shapes.SiteEvents, _SITE, *_BY_TIME),
-    _events("/v1/fleet/events", "listFleetEvents", "Events of all sites, as received", shapes.FleetEvents, *_BY_TIME),
+    _events("/v1/sites/{site}/events", "listSiteEvents", "Events of a site, as received", shapes.SiteEvents, _SITE, *_FILTERS),
+    _events("/v1/fleet/events", "listFleetEvents", "Events of all sites, as received", shapes.FleetEvents, *_FILTERS),
     Endpoint(
         "POST", "/v1/cameras/{camera}/observations", "postObservations", "Ingest", "Post observations; 200 after the commit",
         (Answer(200, "Durable.", shapes.Posted),),

@@ -29,7 +29,8 @@ from hub.node import Node
 from hub.server import HubServer
 from load_tests.fanout_receiver import STAMP_DIGITS, Wish
 from policy.ports import Decision, Principal, Question
-from storage.ports import CameraRecord, EventRow, LiveState, LiveSummary, Publication
+from storage.event_queries import EventQuery, Key
+from storage.ports import CameraRecord, EventPage, EventRow, LiveState, LiveSummary, Publication
 
 WINDOW = 4  # publications under way
 BODY_BYTES = 450  # of a camera's state, as in the design's comparison of peers
@@ -365,11 +366,14 @@ class _NoEvents:
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         return []
 
-    async def since(self, site: str, received_us: int, limit: int) -> list[EventRow]:
-        return []
+    async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
+        return EventPage([], None)
 
     async def homeless(self) -> int:
         return 0
+
+    async def oldest_snapshot_s(self) -> float:
+        return 0.0
 
     async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
         for row in list[EventRow]():

@@ -75,7 +75,9 @@ async def migrate(settings: Settings, *, migrations: list[Migration] | None = No
             **(connect_arguments(settings.postgres, "eyrie:migrate") | {"command_timeout": STATEMENT_S}),
         )
     try:
-        await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET statement_timeout = '{STATEMENT_S}s'")
+        await connection.execute(
+            f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET statement_timeout = '{STATEMENT_S}s'; SET transaction_timeout = 0"
+        )
         await _take_lock(connection)
         done = await _apply(connection, known() if migrations is None else migrations)
         await ensure_partitions(connection, PARTITIONS_AHEAD)

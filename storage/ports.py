@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from actors.core.commits import Activation, CommitRow, Ownership
+from storage.event_queries import EventQuery, Key
 from storage.policy_ports import Audit
 
 
@@ -69,6 +70,18 @@ class EventRow(msgspec.Struct, frozen=True):
     received_us: int
 
 
+class EventPage(msgspec.Struct, frozen=True):
+    """`rows` in the order asked for. `more`: the key to go on beyond, None at the end; a page may end early, with `more`, to stay short."""
+
+    rows: list[EventRow]
+    more: Key | None
+
+
+def key_of(row: EventRow) -> Key:
+    """Where a row stands in a listing."""
+    return row.received_us, row.camera, row.epoch, row.offset
+
+
 class EventStore(Protocol):
     """Reading events back."""
 
@@ -78,11 +91,15 @@ class EventStore(Protocol):
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         """The newest events of one camera, oldest first."""
 
-    async def since(self, site: str, received_us: int, limit: int) -> list[EventRow]:
-        """Events of a site received at or after `received_us`, in the order they were received, at most `limit`: catching up a wall."""
+    async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
+        """At most `limit` of the events that `query` takes, newest or oldest first, strictly beyond a key (None: from the start)."""
+
+    async def oldest_snapshot_s(self) -> float:
+        """The age of the oldest transaction that keeps old rows alive, in seconds: it makes the rows of cameras grow and commits slow."""
 
     def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
-        """All events, by camera, epoch (names of epochs sort by age) and offset, through a server-side cursor."""
+        """All events, by camera, epoch (names of epochs sort by age) and offset, in slices. What is committed meanwhile
+        is left out."""
 
     async def homeless(self) -> int:
         """How many events lie in no day's partition, counted up to 1000: more than none is an alarm (a clock that is days off, or nobody

@@ -8,12 +8,12 @@ from actors.core.commits import Activation
 from actors.core.settings import PostgresSettings
 from storage import postgres_rows as rows_of
 from storage.ports import EventRow
-from storage.postgres_events import EXPORT_IDLE_S
-from storage.postgres_pool import Database
+from storage.postgres_events import PostgresEventStore
+from storage.postgres_partitions import DROP_LOCK
+from storage.postgres_pool import Database, answering
 from storage.statements import sql
 
-PREFETCH = 2000  # rows per round trip: an archive may hold millions
-STATEMENT_S = 600  # sorting all of them may take longer than any other statement may
+STATEMENT_S = 600  # waiting for retention to end may take longer than any other statement may
 
 
 class Horizon(msgspec.Struct, frozen=True):
@@ -26,17 +26,23 @@ class Horizon(msgspec.Struct, frozen=True):
 
 
 async def read_archive(settings: PostgresSettings, *, name: str = "audit") -> AsyncIterator[Horizon | EventRow | Activation]:
-    """All horizons, then all events, then all camera rows, in one read-only transaction. Raises Unavailable, ConfigError."""
-    database = await Database.open(msgspec.structs.replace(settings, command_timeout_s=STATEMENT_S), name=name, size=1)
+    """All horizons, then all events, then all camera rows, as of the moment it began. Raises Unavailable, ConfigError.
+
+    It is read in slices, so no snapshot makes the rows of cameras grow: events never change, and those that came after the camera rows were
+    read are left out. Retention drops nothing meanwhile.
+    """
+    database = await Database.open(msgspec.structs.replace(settings, command_timeout_s=STATEMENT_S), name=name, size=2)
     try:
-        async with database.transaction(readonly=True) as connection:
-            await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{EXPORT_IDLE_S}s'")
-            if await connection.fetchval("SELECT to_regclass('event_horizons') IS NOT NULL"):  # not in a database of an older release
-                for row in await connection.fetch(sql("retention")["horizons"]):
+        async with database.connection() as keeping:
+            with answering(keeping, writing=False):
+                await keeping.execute("SELECT pg_advisory_lock_shared($1)", DROP_LOCK)
+            positions = [rows_of.activation(row) for row in await database.fetch(sql("cameras")["all_rows"])]
+            if await database.fetch_value("SELECT to_regclass('event_horizons') IS NOT NULL"):  # not in a database of an older release
+                for row in await database.fetch(sql("retention")["horizons"]):
                     yield Horizon(row["camera"], row["epoch"], row["offset"], row["hash"])
-            async for row in connection.cursor(sql("events")["export"], None, prefetch=PREFETCH):
-                yield rows_of.event(row)
-            async for row in connection.cursor(sql("cameras")["all_rows"], prefetch=PREFETCH):
-                yield rows_of.activation(row)
+            async for event in PostgresEventStore(database).export():
+                yield event
+            for position in positions:
+                yield position
     finally:
         await database.close()

@@ -21,6 +21,8 @@ TRIES = 25
 MOVE_S = 600  # moving a day of events out of the default partition may take longer than any other statement
 MAKER_LOCK = 0x6579_7269_6502  # "eyrie", 2: one at a time makes or drops partitions
 
+DROP_LOCK = 0x6579_7269_6503  # "eyrie", 3: shared by those who read all events, alone for who drops a day
+
 
 class PartitionReport(msgspec.Struct, frozen=True):
     """`made`: names made now; `default_rows`: events that sit in the default partition (0 when all is well: more is an alarm).
@@ -98,7 +100,8 @@ async def _make(connection: Any, day: date) -> bool:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", MAKER_LOCK)
         if await connection.fetchval("SELECT 1 FROM pg_inherits WHERE inhparent = 'events'::regclass AND inhrelid = to_regclass($1)", name):
             return False
-        await connection.execute(f"SET LOCAL lock_timeout = '{round(TRY_S * 1000)}ms'; SET LOCAL statement_timeout = '{MOVE_S}s'")
+        await connection.execute(f"SET LOCAL lock_timeout = '{round(TRY_S * 1000)}ms'")
+        await connection.execute(f"SET LOCAL statement_timeout = '{MOVE_S}s'; SET LOCAL transaction_timeout = '{MOVE_S}s'")
         # CREATE TABLE … PARTITION OF would lock all of `events`; ATTACH does not, and the CHECK spares it the scan of the new table
         # (PostgreSQL manual, 5.12.2.2).
         await connection.execute(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)")

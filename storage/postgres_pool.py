@@ -15,6 +15,7 @@ from storage.postgres_errors import connecting, translate
 
 LOCK_TIMEOUT_S = 2.0
 IDLE_IN_TRANSACTION_S = 5.0
+TRANSACTION_S = 30.0
 
 
 def connect_arguments(settings: PostgresSettings, name: str) -> dict[str, Any]:
@@ -39,6 +40,8 @@ def connect_arguments(settings: PostgresSettings, name: str) -> dict[str, Any]:
             "statement_timeout": _ms(0.9 * settings.command_timeout_s),
             "lock_timeout": _ms(min(LOCK_TIMEOUT_S, 0.5 * settings.command_timeout_s)),
             "idle_in_transaction_session_timeout": _ms(IDLE_IN_TRANSACTION_S),
+            # No snapshot of ours lives longer: while one does, every update of a camera leaves a dead row behind.
+            "transaction_timeout": _ms(max(TRANSACTION_S, settings.command_timeout_s)),
         },
     }
 

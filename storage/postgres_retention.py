@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from storage.postgres_partitions import MAKER_LOCK, day_of
+from storage.postgres_partitions import DROP_LOCK, MAKER_LOCK, day_of
 from storage.postgres_pool import Database, answering
 from storage.statements import sql
 
@@ -83,8 +83,8 @@ async def _empty_default(connection: Any, before: datetime, *, dry: bool) -> Dro
 
 
 async def _begin(connection: Any) -> None:
-    await connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_S}s'")
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", MAKER_LOCK)
+    await connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_S}s'; SET LOCAL transaction_timeout = '{STATEMENT_S}s'")
+    await connection.execute("SELECT pg_advisory_xact_lock($1), pg_advisory_xact_lock($2)", MAKER_LOCK, DROP_LOCK)
 
 
 async def _weigh(connection: Any, name: str, before: datetime) -> Dropped:

@@ -155,7 +155,7 @@ class CameraSettings(_Section, frozen=True):
 class EventsSettings(_Section, frozen=True):
     """Stored events. `keep_days` whole days (UTC, by the day of receiving) are kept, older ones dropped; 0 keeps all."""
 
-    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
 
 
 class HubSettings(_Section, frozen=True):

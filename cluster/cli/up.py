@@ -150,6 +150,7 @@ def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace,
     console.say(f"token     {token}")
     console.say(f"data      {launcher.data.path}")
     console.say(f"metrics   {launcher.metrics.url}")
+    console.say(f"events    {kept(launcher.resolved.events.keep_days)}")
     if settings.ray.host:
         console.say(f"join      eyrie up --address {launcher.resolved.ray.address}    (after copying {launcher.data.keys} there)")
     if took is not None:
@@ -214,3 +215,8 @@ def _follow(path: Path, over: threading.Event) -> None:
             for line in file:
                 if any(f" {level} " in line[:24] or f'"level": "{level}"' in line for level in ("warning", "error", "critical")):
                     console.note(line.rstrip())
+
+
+def kept(days: int) -> str:
+    """How long events stay, for people."""
+    return f"kept for {days} days, then dropped (events.keep_days)" if days else "kept for ever (events.keep_days = 0)"

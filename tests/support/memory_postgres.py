@@ -9,8 +9,9 @@ import msgspec
 
 from actors.core.commits import Activation, CommitRow, Ownership, Position
 from actors.core.errors import BadInput, Conflict, EyrieError
+from storage.event_queries import EventQuery, Key, start_of
 from storage.policy_ports import Audit
-from storage.ports import CameraRecord, DeadLetterRow, EventRow, SiteRecord
+from storage.ports import CameraRecord, DeadLetterRow, EventPage, EventRow, SiteRecord, key_of
 from storage.postgres_rows import MAX_DETAIL, find_poison, storable
 from tests.support.faults import Faults
 
@@ -45,6 +46,7 @@ class MemoryDatabase:
     rows: dict[str, Row] = field(default_factory=dict)
     events: list[StoredRow] = field(default_factory=list)
     homeless: int = 0
+    oldest_snapshot_s: float = 0.0
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
 
@@ -191,14 +193,20 @@ class MemoryEventStore:
         """See the port."""
         return await self.faults.run("latest", lambda: self._of(camera)[-limit:])
 
-    async def since(self, site: str, received_us: int, limit: int) -> list[EventRow]:
-        """See the port."""
+    async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
+        """See the port. Operation: page."""
 
-        def act() -> list[EventRow]:
-            found = [stored.row for stored in self.database.events if stored.site == site and stored.row.received_us >= received_us]
-            return sorted(found, key=lambda row: (row.received_us, row.camera, row.epoch, row.offset))[:limit]
+        def act() -> EventPage:
+            found = sorted((one.row for one in self.database.events if _takes(query, one)), key=key_of, reverse=newest)
+            start = start_of(query, newest=newest) if beyond is None else beyond
+            found = [row for row in found if (key_of(row) < start if newest else key_of(row) > start)]
+            return EventPage(found[:limit], key_of(found[limit - 1]) if len(found) > limit else None)
 
-        return await self.faults.run("since", act)
+        return await self.faults.run("page", act)
+
+    async def oldest_snapshot_s(self) -> float:
+        """See the port; `database.oldest_snapshot_s` sets it."""
+        return await self.faults.run("oldest_snapshot_s", lambda: self.database.oldest_snapshot_s)
 
     async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
         """See the port."""
@@ -252,6 +260,22 @@ class MemoryDeadLetterStore:
                 self.database.dead_letters[:] = before
                 raise
         return marked
+
+
+def _takes(query: EventQuery, stored: StoredRow) -> bool:
+    row, event = stored.row, msgspec.json.decode(stored.row.body)
+    if not query.low_us <= row.received_us < query.high_us:
+        return False
+    if query.camera is None and (stored.site not in query.sites or row.camera in query.exclude):
+        return False
+    alone = row.camera == query.camera and query.epoch in (None, row.epoch) and row.offset > query.after_offset
+    if query.camera is not None and not alone:
+        return False
+    filters = {
+        "type": query.types, "severity": query.severities, "zone": query.zones,
+        "line": query.lines, "label": query.labels, "track": query.tracks,
+    }  # fmt: skip
+    return all(wanted is None or event.get(name) in wanted for name, wanted in filters.items())
 
 
 def _mark(

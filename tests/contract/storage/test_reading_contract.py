@@ -5,6 +5,8 @@ import time
 import pytest
 
 from actors.core.errors import BadInput, Conflict, InvalidId, NotFound
+from storage.event_queries import EventQuery
+from storage.ports import key_of
 from tests.support.store_fixtures import Contract
 from tests.support.store_rows import RECEIVED_US, event_of, row_of, running
 
@@ -30,11 +32,34 @@ async def test_the_latest_events_oldest_first(contract: Contract) -> None:
     assert await contract.events.latest("unknown", 2) == []
 
 
-async def test_the_events_of_a_site_since_a_time(contract: Contract) -> None:
+async def test_the_events_of_a_site_in_pages_both_ways(contract: Contract) -> None:
     await _with_events(contract, ["cam-1", "cam-2"], 3)
-    found = await contract.events.since("site", RECEIVED_US + 2, 3)
-    assert [(e.camera, e.offset) for e in found] == [("cam-1", 2), ("cam-2", 2), ("cam-1", 3)]
-    assert await contract.events.since("elsewhere", 0, 3) == []
+    query = EventQuery(sites=("elsewhere", "site"), low_us=RECEIVED_US + 2)
+    page = await contract.events.page(query, newest=False, beyond=None, limit=3)
+    assert [(e.camera, e.offset) for e in page.rows] == [("cam-1", 2), ("cam-2", 2), ("cam-1", 3)]
+    assert page.more is not None
+    page = await contract.events.page(query, newest=False, beyond=page.more, limit=3)
+    assert ([(e.camera, e.offset) for e in page.rows], page.more) == ([("cam-2", 3)], None)
+    back = await contract.events.page(query, newest=True, beyond=key_of(page.rows[0]), limit=2)
+    assert [(e.camera, e.offset) for e in back.rows] == [("cam-1", 3), ("cam-2", 2)]
+    assert (await contract.events.page(EventQuery(sites=("elsewhere",)), newest=True, beyond=None, limit=3)).rows == []
+
+
+async def test_filters_are_asked_before_the_limit(contract: Contract) -> None:
+    at = await running(contract.registry, contract.cameras, ["cam-1"])
+    generation, position = at["cam-1"]
+    labels = ["person"] * 8 + ["car"] + ["person"] * 8
+    events = [event_of("cam-1", position, n, label=label, received_us=RECEIVED_US + n) for n, label in enumerate(labels, 1)]
+    assert await contract.cameras.commit([row_of("cam-1", generation, position, events=events)]) == {"cam-1"}
+    for newest in (False, True):
+        for query in (EventQuery(sites=("site",), labels=("car", "bus")), EventQuery(camera="cam-1", labels=("car",), zones=("door",))):
+            page = await contract.events.page(query, newest=newest, beyond=None, limit=5)
+            assert ([e.offset for e in page.rows], page.more) == ([9], None)
+    none = EventQuery(camera="cam-1", severities=("critical",))
+    assert (await contract.events.page(none, newest=True, beyond=None, limit=5)).rows == []
+    later = EventQuery(camera="cam-1", epoch=position.epoch, after_offset=15)
+    assert [e.offset for e in (await contract.events.page(later, newest=False, beyond=None, limit=5)).rows] == [16, 17]
+    assert (await contract.events.page(EventQuery(sites=("site",), exclude=("cam-1",)), newest=True, beyond=None, limit=5)).rows == []
 
 
 async def test_events_of_today_have_a_partition(contract: Contract) -> None:

@@ -138,15 +138,18 @@ async def test_a_database_without_our_tables(servers: Servers) -> None:
     await stores.close()
 
 
-async def test_an_export_sees_one_moment_and_may_be_left_early(stores: Stores) -> None:
+async def test_an_export_sees_one_moment_holds_no_snapshot_and_may_be_left_early(stores: Stores) -> None:
     await stores.database.fetch(
         "INSERT INTO events SELECT 'cam-1', 'e1', n, now(), now(), 't', 'info', 'site', 's', n, NULL, NULL, NULL, NULL, '{}', '' "
-        "FROM generate_series(1, 1500) n"
+        "FROM generate_series(1, 5000) n"
     )
     export = stores.events.export()
     assert (await anext(export)).offset == 1
-    await stores.database.fetch("DELETE FROM events")
-    assert len([row async for row in export]) == 1499
-    again = stores.events.export()
-    assert [row async for row in again] == []
+    assert await stores.events.oldest_snapshot_s() == 0
+    await stores.database.fetch(
+        'INSERT INTO events SELECT camera, epoch, "offset" + 10000, received, time, type, severity, site, session, '
+        "seq, track, label, zone, line, body, hash FROM events"
+    )
+    assert [row.offset async for row in export] == list(range(2, 5001)), "what came meanwhile is left out"
+    assert len([row async for row in stores.events.export()]) == 10_000, "events that no camera's row knows are told"
     assert await stores.database.fetch_value("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == 0
