@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -48,6 +49,8 @@ def create_app(
         return Response(await asyncio.to_thread(node_metrics) if merged else metrics.text(), media_type=CONTENT_TYPE)
 
     async def unknown(request: Request) -> Response:
+        if web.methods_of(request):
+            return await web.wrong_method(request, HTTPException(405))
         return problem(NotFound(f"there is nothing at {request.url.path[:200]}", hint="REST lives under /v1; see the documentation."))
 
     app = Starlette(
@@ -62,7 +65,7 @@ def create_app(
             *rest.routes(node, broker, events),
             *Fallbacks(node).routes(),
             *([] if node.plain is None else ServerApi(node.plain, name=node.name, release=release).routes()),
-            Route("/v1/{rest:path}", unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
+            Route(web.EVERYTHING, unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
             *static_files.routes(static),
         ],
         exception_handlers={405: web.wrong_method},

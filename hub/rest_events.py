@@ -17,7 +17,7 @@ from actors.core.events import published
 from actors.core.identifiers import require_id
 from hub import channels, views
 from hub.channels import Channel
-from hub.event_filters import Wanted, key_of_text, require_filters, text_of_key, wanted
+from hub.event_filters import FIELDS, Wanted, key_of_text, require_filters, text_of_key, wanted
 from hub.node import Node
 from hub.views import View
 from hub.web import answer, limit_of, route
@@ -119,7 +119,7 @@ class EventReads:
     ) -> Response:
         view = await self._view(principal, channel)
         if not _streamed(request):
-            return self._answer(head, await self._read(asked, query, view, limit_of(request)), view)
+            return self._answer(head, await self._read(asked, query, view, limit_of(request)), view, query)
         if asked.before is not None:
             raise BadInput("a stream goes on after a cursor, not before one")
         first = await self._read(asked, query, view, PAGE)  # what fails now is still told by a status
@@ -128,7 +128,7 @@ class EventReads:
             page, at, shown = first, asked, view
             try:
                 while True:
-                    yield b"".join(line + b"\n" for line in _shown(page.rows, shown))
+                    yield b"".join(line + b"\n" for line in _shown(page.rows, shown, query))
                     if page.next == "":
                         return
                     self._node.access.revocations.require(principal)
@@ -143,9 +143,9 @@ class EventReads:
 
         return StreamingResponse(lines(), media_type=NDJSON, headers={"cache-control": "no-store"})
 
-    def _answer(self, head: dict[str, Any], page: Page, view: View) -> Response:
+    def _answer(self, head: dict[str, Any], page: Page, view: View, query: EventQuery) -> Response:
         document = head | {"epoch": page.rows[-1].epoch if page.rows else ""} if "camera" in head else dict(head)
-        document["events"] = [msgspec.Raw(body) for body in _shown(page.rows, view)]
+        document["events"] = [msgspec.Raw(body) for body in _shown(page.rows, view, query)]
         document |= {name: cursor for name, cursor in (("next", page.next), ("previous", page.previous)) if cursor != ""}
         return answer(document)
 
@@ -164,6 +164,15 @@ def _streamed(request: Request) -> bool:
     return NDJSON in request.headers.get("accept", "")
 
 
-def _shown(rows: Sequence[EventRow], view: View) -> list[bytes]:
+def _shown(rows: Sequence[EventRow], view: View, query: EventQuery) -> list[bytes]:
+    asked = [name for name, field in FIELDS.items() if getattr(query, field) is not None]
     seen = (views.of_camera(published(row.body, row.hash), view) for row in rows)
-    return [body for body in seen if body is not None]
+    return [body for body in seen if body is not None and not _echoes(body, asked)]
+
+
+def _echoes(body: bytes, asked: list[str]) -> bool:
+    """Whether a field that was filtered by says what is hidden from this reader: by coming back, the event would tell it."""
+    if not asked or b'"redacted"' not in body:
+        return False
+    event = msgspec.json.decode(body)
+    return any(isinstance(event.get(name), dict) for name in asked)

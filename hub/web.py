@@ -7,7 +7,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from actors.core.errors import BadInput, EyrieError, NoPrecondition, StaleTag, WrongMethod
 from actors.core.identifiers import is_id
@@ -20,6 +20,7 @@ MAX_BODY_BYTES = 512 * 1024  # a scene of 64 zones and 64 lines with every point
 MAX_PAGE = 500
 DEFAULT_PAGE = 100
 ANY = "*"
+EVERYTHING = "/v1/{rest:path}"  # the route of what is not there
 
 T = TypeVar("T")
 Handler = Callable[[Request, Principal], Awaitable[Response]]
@@ -39,11 +40,22 @@ def route(access: Access, path: str, **handlers: Handler) -> Route:
     return Route(path, endpoint, methods=[name.upper() for name in handlers])
 
 
+def methods_of(request: Request) -> set[str]:
+    """The methods that other routes than the one of all paths take at this path."""
+    scope = request.scope
+    found = [
+        one for one in request.app.routes if isinstance(one, Route) and one.path != EVERYTHING and one.matches(scope)[0] is Match.PARTIAL
+    ]
+    return {method for route in found for method in route.methods or ()}
+
+
 async def wrong_method(request: Request, error: Exception) -> Response:
     """What Starlette answers to a method that a path does not take, as a problem."""
     answered = problem(WrongMethod(f"{request.url.path[:200]} does not take {request.method[:20]}"))
     if isinstance(error, HTTPException):
         answered.headers.update(error.headers or {})
+    if allowed := methods_of(request):  # Starlette names those of the first route with this path
+        answered.headers["allow"] = ", ".join(sorted(allowed))
     return answered
 
 

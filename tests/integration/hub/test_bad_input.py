@@ -339,7 +339,7 @@ QUERIES: dict[str, int] = {
     "/v1/cameras/%2e%2e%2fetc": 404,
     "/v1/cameras/cam%00/state": 400,
     "/v1/cameras/%c0%af/state": 400,
-    "/v1/cameras/cam/events?epoch=%ed%a0%80&after=1": 200,
+    "/v1/cameras/cam/events?epoch=%ed%a0%80&after=1": 400,
     "/v1/cameras/cam/events?after=999999999999999999": 200,
     "/v1/cameras/cam/events?after=9999999999999999999": 400,
     "/v1/cameras/cam/events?after=%D9%A3": 400,

@@ -147,7 +147,7 @@ async def test_check_25_a_filter_on_what_is_hidden_is_refused(hub: TestHub, path
         assert "redacted for you" in problem["detail"]
         assert (await ask(name, accept="application/x-ndjson"))[0] == 403
         assert (await ask(name, "pii:read"))[0] == 400, "nor is there such a filter for anybody"
-    assert (await ask("label"))[0] == 400
+    assert (await ask("colour"))[0] == 400
 
 
 @pytest.mark.asyncio(loop_scope="module")
