@@ -1,4 +1,4 @@
-# Everything a person does with a checkout of Eyrie. `make help` lists it; needs Python 3.11 or newer, make and git.
+# Everything a person does with a checkout of Eyrie. `make help` lists it; needs Python 3.11 to 3.14, make and git.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -6,8 +6,10 @@ MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# What the pinned Ray has wheels for; `requires-python` says the same, and a test holds the two together.
+SUPPORTED := (3, 11) <= sys.version_info[:2] <= (3, 14)
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not ($(SUPPORTED)))' 2>/dev/null && { echo $$p; break; }; done)
 # Only wheels, so that no compiler is needed, and only those whose hashes are locked.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
@@ -17,7 +19,9 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Eyrie needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Eyrie needs Python 3.11 to 3.14; none was found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not ($(SUPPORTED)))' || { \
+		echo "Eyrie needs Python 3.11 to 3.14, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@rm -rf $(VENV)
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \

@@ -33,7 +33,8 @@ class RayHead(RayProcesses):
 
     def wait(self) -> None:
         """Wait until the head can be joined. Raises StartError."""
-        self.address = self.wait_joined()
+        self.wait_joined()
+        self.address = f"{self.host}:{self._port}"
 
 
 def ensure_token(path: Path) -> None:

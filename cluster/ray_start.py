@@ -1,5 +1,8 @@
 """A part of Ray as our child, the head or a node: ``ray start --block`` with a token, in a short folder of its own.
 
+Ray makes its folder writable for everybody, without a sticky bit, whatever it was before (`_private/utils.py`,
+`try_to_create_directory`): a stranger could replace what is in it, sockets and scripts included. So it lies below a folder that only we
+may enter, and nothing in it is believed: it says that Ray is up, not where.
 Ray binds all interfaces for its workers whatever the node address is; the token is what keeps strangers out, so it is always on. Its own
 process tree outlives a `kill -9` of ``ray start``: every process of it is written down in the run folder too.
 """
@@ -27,6 +30,7 @@ GONE_S = 10.0  # seconds the processes may take to end after ``ray start``
 START_S = 60.0  # seconds it may take on a busy machine
 OBJECT_STORE_BYTES = 80 * 1024 * 1024  # the least Ray takes; nothing of ours goes through it
 MAX_TEMP_PATH = 60  # bytes; Ray appends about 45 to it for its sockets
+RAY_FOLDER = "ray"
 OWN_PORTS = 64  # the first ports of the range are for Ray itself, the rest for workers
 WORKER_PORTS = 4_608  # workers' ports taken of the range, at most: one per camera slot, and some
 SETTINGS_VARIABLE = "EYRIE_SETTINGS_FILE"  # what processes on a joined node read their settings from (`storage.settings_files`)
@@ -69,9 +73,10 @@ class RayProcesses:
         self._cameras = cameras
         self.host = host
         digest = hashlib.sha256(os.fsencode(data.path)).hexdigest()[:10]
-        self._temp = Path(tempfile.gettempdir()) / f"eyrie-ray-{os.geteuid()}-{digest}"
-        if len(os.fsencode(self._temp)) > MAX_TEMP_PATH:
-            self._temp = Path("/tmp") / self._temp.name
+        self._closed = Path(tempfile.gettempdir()) / f"eyrie-ray-{os.geteuid()}-{digest}"
+        if len(os.fsencode(self._closed / RAY_FOLDER)) > MAX_TEMP_PATH:
+            self._closed = Path("/tmp") / self._closed.name
+        self._temp = self._closed / RAY_FOLDER
 
     def alive(self) -> bool:
         """True while ``ray start`` runs; it ends when any part of it dies."""
@@ -82,8 +87,8 @@ class RayProcesses:
 
         `taken`: a port of the range that is spoken for.
         """
+        os.chmod(private_folder(self._closed), 0o700)  # first: from here on nobody else can put anything in it
         shutil.rmtree(self._temp, ignore_errors=True)
-        os.chmod(private_folder(self._temp), 0o700)
         ports = Ports.chosen(self._settings.port_min, self._settings.port_max, taken=taken)
         self._child.spawn(
             [
@@ -95,12 +100,11 @@ class RayProcesses:
             environment=variables,
         )  # fmt: skip
 
-    def wait_joined(self) -> str:
-        """Wait until the start is complete; the address of the head. Raises StartError."""
+    def wait_joined(self) -> None:
+        """Wait until the start is complete. Raises StartError."""
         joined = self._temp / "ray_current_cluster"
-        self._child.wait_ready(lambda: joined.exists() and bool(joined.read_text(encoding="ascii").strip()), START_S)
+        self._child.wait_ready(lambda: joined.exists() and joined.stat().st_size > 0, START_S)
         self.note_processes()
-        return joined.read_text(encoding="ascii").strip()
 
     def note_processes(self) -> None:
         """Write down the processes, so that the next start can end them should all of us be killed."""
@@ -113,7 +117,7 @@ class RayProcesses:
         self._child.stop()
         wait_gone(family, GONE_S)
         self._data.forget_all("ray-")
-        shutil.rmtree(self._temp, ignore_errors=True)
+        shutil.rmtree(self._closed, ignore_errors=True)
 
 
 class Ports:
