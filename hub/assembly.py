@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from actors.core.errors import EyrieError
-from hub import edge_routes, policy_routes, registry_routes
+from hub import edge_routes, policy_routes, registry_routes, views
 from hub.access import Access
 from hub.app import create_app
 from hub.camera_cache import CameraCache
@@ -67,6 +67,7 @@ class Hub:
         """`unsupervised`: what is wrong with the supervisor, or None."""
         self.context = context
         stores, settings = context.stores, context.settings
+        views.show_also(settings.policy.shown_attributes)
         self.cameras = CameraCache(stores.registry)
         self.access = Access(context.verifier, context.decider, self.cameras, context.limiter, context.now_s, context.grants)
         self.node = Node(

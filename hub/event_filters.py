@@ -12,6 +12,7 @@ from starlette.requests import Request
 from actors.core.errors import BadInput, Forbidden
 from actors.core.identifiers import is_id
 from hub import views
+from hub.redaction import UNKNOWN
 from hub.views import View
 from storage.event_queries import EventQuery, Key
 
@@ -97,7 +98,7 @@ def require_filters(query: Mapping[str, str], view: View) -> None:
     """
     for name in query.keys() - FILTERS:
         hidden = views.class_of(name, view.redact)
-        if hidden is not None:
+        if hidden not in (None, UNKNOWN):
             raise Forbidden(f"events cannot be filtered by {name[:40]!r}: its class ({hidden}) is redacted for you")
         raise BadInput(f"events cannot be filtered by {name[:40]!r}", hint=f"There are {', '.join(sorted(FILTERS))}.")
 

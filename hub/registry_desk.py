@@ -56,6 +56,14 @@ class RegistryDesk:
                 return False
         return True
 
+    async def hidden(self, principal: Principal, site: str) -> frozenset[str]:
+        """The cameras of a site that are not counted for this principal: those that its wall does not show them."""
+        try:
+            view, _ = await self._access.view("subscribe", principal, channels.parse(channels.site(site)))
+        except Forbidden:  # who may read the registry alone reads camera by camera
+            return frozenset(record.camera for record in await self._cache.cameras(site))
+        return view.exclude
+
     async def require(self, action: CameraAction, principal: Principal, camera: str, site: str, tags: list[str]) -> None:
         """Raises Forbidden where the camera, as it would become, is not theirs to have."""
         await self._access.require(action, principal, camera, site, tags)

@@ -1,6 +1,6 @@
 """Sites by REST: ``/v1/sites`` and ``/v1/sites/{site}``."""
 
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 from starlette.requests import Request
@@ -26,7 +26,9 @@ class Sites:
     async def all(self, request: Request, principal: Principal) -> Response:
         """The sites that this principal may see, a page at a time: ``?after=&limit=``."""
         limit, after = web.limit_of(request), web.after_of(request)
-        counted = Counter(record.site for record in await self._cache.cameras())
+        cameras = defaultdict[str, list[str]](list)
+        for camera in await self._cache.cameras():
+            cameras[camera.site].append(camera.camera)
         found: list[dict[str, Any]] = []
         while True:
             records = await self._desk.registry.sites(after=after, limit=web.MAX_PAGE)
@@ -36,7 +38,8 @@ class Sites:
                     if len(found) == limit:
                         return web.answer({"sites": found, "next": found[-1]["site"]})
                     named = {key: value for key, value in _site(record).items() if value}
-                    found.append({**named, "cameras": counted[record.site]})
+                    hidden = await self._desk.hidden(principal, record.site)
+                    found.append({**named, "cameras": sum(camera not in hidden for camera in cameras[record.site])})
             if len(records) < web.MAX_PAGE:
                 return web.answer({"sites": found})
 

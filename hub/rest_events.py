@@ -175,4 +175,4 @@ def _echoes(body: bytes, asked: list[str]) -> bool:
     if not asked or b'"redacted"' not in body:
         return False
     event = msgspec.json.decode(body)
-    return any(isinstance(event.get(name), dict) for name in asked)
+    return any(isinstance(found := event.get(name), dict) or found == views.HIDDEN_TYPE for name in asked)

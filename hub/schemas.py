@@ -32,7 +32,7 @@ SHAPES: dict[str, type[msgspec.Struct]] = {
 _REDACTED = {
     "type": "object",
     "description": "Stands in the place of a value that this principal's view hides; the class says why.",
-    "properties": {"redacted": {"enum": ["faces", "names", "plates"]}},
+    "properties": {"redacted": {"enum": ["faces", "names", "plates", "unknown"]}},
     "required": ["redacted"],
 }
 

@@ -1,25 +1,21 @@
 """Views: one rendering of a channel for a set of permissions (pure; design sections 2 and 7).
 
-The default view passes bytes through untouched. A redacting view replaces what belongs to a class (faces, names, plates) by
-``{"redacted": "<class>"}``, so that hidden is never mistaken for absent. Which class an attribute belongs to is told by the words of its
-name; a sub-label may name a person or a vehicle, so either class hides it.
+The default view passes bytes through untouched. A redacting view replaces what belongs to a class (faces, names, plates), or to none that
+is known, by ``{"redacted": "<class>"}``, so that hidden is never mistaken for absent: `hub.redaction`.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-WORDS = {
-    "faces": frozenset({"face", "faces", "facial", "faceid"}),
-    "names": frozenset({"name", "names", "firstname", "lastname", "fullname", "surname", "identity", "personname", "personid"}),
-    "plates": frozenset({"plate", "plates", "license", "licence", "lpr", "numberplate", "licenseplate", "licenceplate", "platenumber"}),
-}
-SHORTEST_ECHO = 3  # characters; shorter texts are in everything
-Hidden = dict[str, str]  # text → class
+from actors.core.event_data import ALARM, TYPES
+from hub.redaction import Hidden, Redactor, TooDeep, echoed, hide_echoes
 
-_SPLIT = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
+HIDDEN_TYPE = f"{ALARM}redacted"
+
+_ENVELOPE = frozenset({"camera", "site", "epoch", "hash", "id", "received", "severity", "time", "type", "v"})  # ours, but for the type
+_STATE = frozenset({"camera", "site", "severity", "status", "time", "received", "place"})
 _BOXES = ("camera", "site", "generation", "version", "offset", "status", "reason", "time", "received")
 _BOX = ("id", "label", "score", "box")
 _HINTS = (b'"attributes"', b'"sub_label"')
@@ -87,12 +83,18 @@ class View(msgspec.Struct, frozen=True):
 DEFAULT = View()
 
 
+_redactor = Redactor()
+
+
+def show_also(names: Iterable[str]) -> None:
+    """From now on this process shows attributes called so, beside those that harm nobody: one process serves one deployment."""
+    global _redactor
+    _redactor = Redactor(names)
+
+
 def class_of(key: str, redact: tuple[str, ...]) -> str | None:
-    """The redacted class that an attribute called `key` belongs to, None when it may be seen."""
-    words = {word.lower() for word in _SPLIT.split(key) if word}
-    if key == "sub_label":
-        return next((name for name in ("names", "plates") if name in redact), None)
-    return next((name for name in redact if words & WORDS.get(name, frozenset())), None)
+    """The class for which an attribute called `key` is hidden from who may not see the classes `redact`, None when it may be seen."""
+    return _redactor.class_of(key, redact)
 
 
 def state(body: bytes, view: View) -> bytes:
@@ -101,14 +103,26 @@ def state(body: bytes, view: View) -> bytes:
     if not hiding and view.projection == "full":
         return body
     document = msgspec.json.decode(body)
+    changed = hiding and _hide_state(document, view.redact)
     if view.projection != "full":
         return msgspec.json.encode(_project(document, view.projection))
-    changed = False
-    for track in document.get("tracks", ()):
-        hidden = _hide(track, view.redact, lambda key: key == "sub_label") | _hide_deep(track.get("attributes"), view.redact)
-        _hide_echoes(track.get("attributes"), hidden)
-        changed |= bool(hidden)
     return msgspec.json.encode(document) if changed else body
+
+
+def _hide_state(document: dict[str, Any], redact: tuple[str, ...]) -> bool:
+    """Whether something was hidden."""
+    all_hidden: Hidden = {}
+    for track in document.get("tracks", ()):
+        own = {"sub_label": track["sub_label"]} if track.get("sub_label") is not None else {}
+        hidden = _redactor.hide(own, redact)
+        track.update(own)
+        if isinstance(attributes := track.get("attributes"), dict):
+            hidden |= _redactor.hide(attributes, redact)
+            hide_echoes(attributes, hidden)
+        all_hidden |= hidden
+    if all_hidden:
+        hide_echoes(document, all_hidden, _STATE, numbers=False)
+    return bool(all_hidden)
 
 
 class _Of(msgspec.Struct):
@@ -140,58 +154,15 @@ def event(body: bytes, redact: tuple[str, ...]) -> bytes:
     if not redact:
         return body
     document = msgspec.json.decode(body)
+    data, known = document.get("data"), document.get("type") in TYPES
     try:
-        hidden = _hide_deep(document.get("data"), redact)
-        _hide_echoes(document.get("data"), hidden)
-    except RecursionError:  # too deep to be looked through: nothing of it is shown
+        hidden = _redactor.hide(data, redact, known=known) if isinstance(data, dict) else {}
+        hide_echoes(data, hidden)
+    except (TooDeep, RecursionError):  # too deep to be looked through: nothing of it is shown
         hidden, document["data"] = {"": redact[0]}, {"redacted": redact[0]}
+    hide_echoes(document, hidden, _ENVELOPE | {"data"}, numbers=False)
+    if not known and echoed(document.get("type"), hidden) is not None:
+        document["type"] = HIDDEN_TYPE
     if "hash" in document:
         document["hash"] = {"redacted": redact[0]}
     return msgspec.json.encode(document) if hidden or "hash" in document else body
-
-
-def _hide(fields: dict[str, Any], redact: tuple[str, ...], among: Callable[[str], bool]) -> Hidden:
-    """What was hidden: text → class."""
-    found = {key: name for key in fields if among(key) and (name := class_of(key, redact)) is not None and fields[key] is not None}
-    hidden: Hidden = {}
-    for key, name in found.items():
-        hidden |= dict.fromkeys(_texts(fields[key]), name)
-        fields[key] = {"redacted": name}
-    return hidden
-
-
-def _hide_deep(value: Any, redact: tuple[str, ...]) -> Hidden:
-    hidden: Hidden = {}
-    if isinstance(value, dict):
-        hidden = _hide(value, redact, lambda key: True)
-    for child in _children(value):
-        hidden |= _hide_deep(child, redact)
-    return hidden
-
-
-def _hide_echoes(value: Any, hidden: Hidden) -> None:
-    """Hide every text below `value` that says what was hidden: an alarm's text names the plate that its data holds."""
-    spoken = {text: name for text, name in hidden.items() if len(text) >= SHORTEST_ECHO}
-    if not spoken or not isinstance(value, dict | list):
-        return
-    for key, child in list(value.items()) if isinstance(value, dict) else list(enumerate(value)):
-        if isinstance(child, str):
-            name = next((name for text, name in spoken.items() if text in child), None)
-            if name is not None:
-                value[key] = {"redacted": name}
-        else:
-            _hide_echoes(child, spoken)
-
-
-def _children(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in `value`; what is no text echoes nowhere. Without text a mark that something was hidden."""
-    if isinstance(value, str):
-        yield value
-    else:
-        yield ""
-        for child in _children(value):
-            yield from _texts(child)

@@ -114,7 +114,8 @@ class PolicySettings(_Section, frozen=True):
     """The policy actor and its engine. Empty `rego_dir`: the policies of the package; they are in force until somebody activates others.
 
     `key_file`: the secret that signs revisions, the same on every machine; empty: one is made in the data directory. The log of decisions
-    keeps the newest `log_rows`, none older than `log_days`.
+    keeps the newest `log_rows`, none older than `log_days`. `shown_attributes`: names of attributes that everybody may see, beside those
+    that harm nobody (`hub.redaction`); any other is hidden from who may not see every class.
     """
 
     rego_dir: str = ""
@@ -126,6 +127,7 @@ class PolicySettings(_Section, frozen=True):
     max_age_s: Seconds = 5.0
     log_rows: Count = 100_000
     log_days: Count = 30
+    shown_attributes: list[str] = []
 
 
 class RegistrySettings(_Section, frozen=True):

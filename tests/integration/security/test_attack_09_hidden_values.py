@@ -1,0 +1,83 @@
+"""What policy hides comes out under no other name and by no trace (attack 9)."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.support.hub import TestHub, running_hub
+from tests.support.real_policy import real_policy
+
+# Names that no list of ours has a word for, in three languages, and the value again in every way that was tried.
+DATA = {
+    "text": "KA CANARY 77 kam an",
+    "data": {"Kennzeichen": "KA CANARY 77", "immatriculation": "ka-canary-77", "fahrer": {"ka canary 77": True}, "plate": "KA CANARY 77",
+             "colour": "Ka Canary 77", "speed": 47114711, "personId": "47114711"},
+}  # fmt: skip
+EVENT: dict[str, Any] = {"type": "alarm.kacanary77", "label": "ka canary 77", "track": "KACANARY77", "data": DATA}
+TRACK = {
+    "id": "kacanary77", "label": "KA-CANARY-77", "score": 0.9, "box": [0, 0, 1, 1], "current_zones": [], "stationary": False,
+    "sub_label": "KA CANARY 77", "attributes": {"matricula": "KA CANARY 77", "colour": "red"},
+}  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub]:
+    async with running_hub(tmp_path_factory.mktemp("hub"), decider=real_policy()) as running:
+        await running.register("gate", "yard")
+        await running.register("vault", "safe", tags=["restricted"])
+        await running.show("gate", 1, tracks=[TRACK], objects={"person": 1})
+        for offset in (1, 2, 3):
+            await running.happen("gate", offset, **EVENT)
+            await running.happen("vault", offset)
+        yield running
+
+
+async def told(hub: TestHub, *scopes: str) -> str:
+    """All that a viewer with these scopes is told of the gate."""
+    token = hub.token("anna", scopes=list(scopes))
+    found = []
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers={"authorization": f"Bearer {token}"}, timeout=30) as http:
+        for path in ("cameras/gate/state", "cameras/gate/events", "sites/north/events", "fleet/events"):
+            found.append((await http.get(f"/v1/{path}")).raise_for_status().text)
+    async with hub.dashboard(token) as dash:
+        for channel in ("camera:gate", "events:camera:gate", "events:site:north"):
+            found.append(json.dumps(await dash.ask("subscribe", channel=channel, recover=channel.startswith("events"), offset=0, epoch="")))
+        found.append(json.dumps(await dash.ask("history", channel="events:camera:gate", limit=-1)))
+    return "\n".join(found).casefold()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_attack_09_a_hidden_value_comes_out_under_no_name_and_in_no_form(hub: TestHub) -> None:
+    hidden, shown = await told(hub), await told(hub, "pii:read")
+    for form in ("canary", "47114711"):
+        assert form in shown
+        assert form not in hidden
+    for name in ("kennzeichen", "immatriculation", "fahrer", "matricula"):
+        assert name in shown
+        assert name not in hidden
+    assert '"red"' in hidden
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_attack_09_a_filter_by_type_tells_nothing_that_is_hidden(hub: TestHub) -> None:
+    token = hub.token("anna")
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30) as http:
+        for path in ("cameras/gate/events", "sites/north/events", "fleet/events"):
+            answer = await http.get(f"http://127.0.0.1:{hub.port}/v1/{path}", params={"type": "alarm.kacanary77"})
+            assert answer.json()["events"] == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_attack_09_the_list_of_sites_counts_no_hidden_camera(hub: TestHub) -> None:
+    async def count(*scopes: str) -> int:
+        headers = {"authorization": f"Bearer {hub.token('anna', scopes=list(scopes))}"}
+        async with httpx.AsyncClient(headers=headers, timeout=30) as http:
+            (site,) = (await http.get(f"http://127.0.0.1:{hub.port}/v1/sites")).json()["sites"]
+            return int(site["cameras"])
+
+    assert await count() == 2
+    assert await count("restricted:read") == 4
