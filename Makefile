@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 # Only wheels, so that no compiler is needed, and only those whose hashes are locked.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
-.PHONY: help install install-dev peers up test lint types tests prove console wheel locks docs format clean distclean
+.PHONY: help install install-dev peers validators up test lint types tests prove console wheel locks docs format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ peers: install-dev ## what `bench peers` compares with: python-socketio, Django 
 console: install ## build the web console into hub/static (only when its sources changed)
 	@$(BIN)/python tools/build_console.py
 
+validators: install ## what tests ask about our documents: Redocly and the AsyncAPI parser, into tools/validators/node_modules
+	@$(BIN)/python -m tools.install_validators
+
 up: install console ## start everything and stream the built-in site (ARGS="--port 9000" passes options on)
 	@exec $(BIN)/eyrie up $(ARGS)
 
@@ -73,7 +76,7 @@ lint: install-dev ## formatter, linter, import contracts
 types: install-dev ## strict types of code and tests
 	$(BIN)/mypy
 
-tests: install-dev console ## the tests with their coverage
+tests: install-dev console validators ## the tests with their coverage
 	$(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 prove: install-dev console ## everything that the product promises to show, however long it takes
@@ -110,4 +113,4 @@ clean: ## remove what was built and cached
 	rm -rf build dist *.egg-info hub/static tests/output load_tests/output .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 distclean: clean ## also remove what was installed
-	rm -rf $(VENV) .tools console/node_modules
+	rm -rf $(VENV) .tools console/node_modules tools/validators/node_modules

@@ -106,6 +106,8 @@ def paged(cursor: Any = CURSOR, *, name: str = "after") -> tuple[Parameter, ...]
 def errors_of(endpoint: Endpoint) -> list[int]:
     """The statuses of the errors that an endpoint can answer, in order."""
     found = {*endpoint.errors}
+    if not endpoint.action:
+        found.add(405)  # the one error that needs no token
     if endpoint.action:
         found |= {401, 403, 429, 503}
     if endpoint.parameters or endpoint.body is not None:
@@ -184,7 +186,7 @@ _HEADERS: dict[str, Document] = {
 
 
 def _operation(endpoint: Endpoint, schemas: _Schemas) -> Document:
-    made: Document = {"operationId": endpoint.id, "tags": [endpoint.tag], "summary": endpoint.summary}
+    made: Document = {"operationId": endpoint.id, "tags": [endpoint.tag], "summary": endpoint.summary, "security": []}
     about = [endpoint.text] if endpoint.text else []
     if endpoint.action:
         about.append(f"Policy is asked for `{endpoint.action}`.")

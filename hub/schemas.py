@@ -165,7 +165,7 @@ def _post() -> Document:
 
 
 def asyncapi(release: str) -> Document:
-    """The AsyncAPI 3 document of both sockets: messages refer to the published schemas."""
+    """The AsyncAPI 3.1 document of both sockets, whole: the published schemas that its messages refer to are in it."""
     messages = {f"edge.{_tag(m)}": _message(f"edge/{_tag(m)}", m) for m in dict.fromkeys((*FROM_EDGE, *TO_EDGE))}
     messages |= {name: _message(name, SHAPES[name]) for name in ("state", "wall")}
     messages["event"] = {
@@ -197,13 +197,43 @@ def asyncapi(release: str) -> Document:
             channels[key]["parameters"] = {"id": {"description": "id of the camera or site"}}
         operations[key] = _operation("send", key, summary, [message])
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {"title": "Eyrie", "version": release, "description": "Cameras in, dashboards out.", "license": {"name": "Apache-2.0"}},
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages},
+        "components": {"messages": messages, "schemas": _bundled(messages)},
     }
+
+
+def _bundled(messages: Document) -> Document:
+    """The schemas that payloads refer to, and what those refer to, each in a place of its own: a reference inside a schema has the whole
+    document as its root."""
+    wanted = {payload["$ref"].rpartition("/")[2] for message in messages.values() if (payload := message["payload"])}
+    found: Document = {}
+    for name, published in documents().items():
+        if (key := _key(name)) in wanted:
+            plain = {field: value for field, value in published.items() if field not in ("$id", "$schema", "$defs")}
+            for inner, schema in {"": plain, **published.get("$defs", {})}.items():
+                place = f"{key}.{inner}" if inner else key
+                found[place] = {"schemaFormat": FORMAT, "schema": _placed(schema, key)}
+    return found
+
+
+def _placed(schema: Any, key: str) -> Any:
+    if isinstance(schema, list):
+        return [_placed(one, key) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    placed = {name: _placed(value, key) for name, value in schema.items()}
+    if isinstance(reference := placed.get("$ref"), str) and reference.startswith("#/$defs/"):
+        placed["$ref"] = f"#/components/schemas/{key}.{reference.removeprefix('#/$defs/')}/schema"
+    return placed
+
+
+def _key(name: str) -> str:
+    """The place of a published schema among the components, which take no slash."""
+    return name.replace("/", ".")
 
 
 _DASHBOARDS = {
@@ -221,7 +251,7 @@ def _tag(message: type[msgspec.Struct]) -> str:
 
 
 def _payload(name: str) -> Document:
-    return {"schemaFormat": FORMAT, "schema": {"$ref": url(name)}}
+    return {"$ref": f"#/components/schemas/{_key(name)}"}
 
 
 def _message(name: str, struct: type[msgspec.Struct]) -> Document:

@@ -25,8 +25,8 @@ from storage.postgres_pool import Database
 
 DAYS = (8, 90, 400)
 EVENTS_PER_DAY = 2_500  # a million over 400 days
-ROUNDS = 300
-WARM = 30
+ROUNDS = 150
+WARM = 20
 LIMIT = 100
 ALL = tuple(f"site-{n}" for n in range(SITES))
 

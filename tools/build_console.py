@@ -69,7 +69,7 @@ def digest(paths: Iterator[Path] | list[Path]) -> str:
     total = hashlib.sha256()
     for path in paths:
         content = path.read_bytes()
-        total.update(f"{path.relative_to(CONSOLE).as_posix()}\0{len(content)}\0".encode())
+        total.update(f"{path.relative_to(ROOT).as_posix()}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()
 
@@ -122,10 +122,10 @@ def package_npm() -> list[str]:
     return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def run(npm: list[str], *words: str) -> None:
-    """npm in `console/`, with the Node.js that npm itself runs on first in its PATH."""
+def run(npm: list[str], *words: str, folder: Path = CONSOLE) -> None:
+    """npm in `console/`, or another folder, with the Node.js that npm itself runs on first in its PATH."""
     path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", os.defpath)])
-    done = subprocess.run([*npm, *words], cwd=CONSOLE, env={**os.environ, "PATH": path}, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run([*npm, *words], cwd=folder, env={**os.environ, "PATH": path}, timeout=TIMEOUT_S, check=False)
     if done.returncode != 0:
         raise BuildError(f"`npm {' '.join(words)}` ended with code {done.returncode}; what it printed is above")
 

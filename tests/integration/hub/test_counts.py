@@ -51,6 +51,6 @@ async def test_schemas_are_public(hub: TestHub) -> None:
         for shown in listing.json()["schemas"][:3]:
             assert (await http.get(shown["url"])).json()["$id"] == shown["url"]
         sockets = await http.get("/asyncapi.json")
-        assert sockets.json()["asyncapi"] == "3.0.0"
+        assert sockets.json()["asyncapi"] == "3.1.0"
         assert (await http.get("/asyncapi.json", headers={"if-none-match": sockets.headers["etag"]})).status_code == 304
         assert problem(await http.get("/schemas/v1/none.json")) == (404, "not_found")

@@ -146,7 +146,7 @@ def references(value: Any) -> Iterator[str]:
 
 def test_asyncapi_refers_to_what_exists() -> None:
     document = schemas.asyncapi("1.2.3")
-    assert document["asyncapi"] == "3.0.0"
+    assert document["asyncapi"] == "3.1.0"
     assert document["info"]["version"] == "1.2.3"
     published = {schemas.url(name) for name in DOCUMENTS}
     for reference in references(document):
