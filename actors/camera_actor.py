@@ -62,7 +62,10 @@ class CameraActor:
         self.given_up: dict[str, str] = {}
         self._answers = HubAnswers()
         self._order = CallOrder()
-        self._live = Live(stores.publisher, stores.events, settings, self._cameras.values, lambda h: self._commits.doubt(h), now_us=now_us)
+        self._live = Live(
+            stores.publisher, stores.events, settings, self._cameras.values, lambda h: self._commits.doubt(h), now_us=now_us,
+            trouble=lambda now: self._commits.trouble(now),
+        )  # fmt: skip
         self._turns = Turns(self.step, self._ask_again)
         self._commits = CommitLoop(name, stores, settings, self._cameras, self._live, self, capacity=capacity, now_us=now_us)
         self.registry = RegistryDesk(stores, self._cameras, self, now_us=now_us)

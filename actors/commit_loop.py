@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -14,7 +14,8 @@ from actors.core.admission import window
 from actors.core.camera import CameraCore, Effects, Tick
 from actors.core.commits import Activation, CommitRow
 from actors.core.deliveries import Answer, Item
-from actors.core.errors import BadInput, Conflict, EyrieError, PoisonRow, Unavailable, UnknownOutcome
+from actors.core.errors import BadInput, Conflict, EyrieError, Full, PoisonRow, Unavailable, UnknownOutcome
+from actors.core.reasons import STORE_FULL, STORE_LOST
 from actors.core.settings import CameraSettings
 from actors.hosted import Hosted
 from actors.live import Live
@@ -23,6 +24,7 @@ RETRY_S = 0.2  # seconds before a write that was not accepted is tried again
 MAX_FAILURES = 5  # errors of one camera in a row before it is given up
 SMOOTHING = 0.2  # weight of the newest measurement
 WINDOWS_S = 0.25  # seconds between two looks at the pressure, out of which credits are given
+SLOW_S = 3.0  # seconds that PostgreSQL may take before dashboards are told
 IDLE_S = 0.5  # seconds the loop waits at most: health reads the age of its last turn
 
 log = logging.getLogger("eyrie.actors.commits")
@@ -58,6 +60,9 @@ class Desk(Protocol):
         """The core of `hosted` is thrown away: so is what waits for it."""
 
 
+What = Literal["commit", "session", "activation", "beat"]
+
+
 class CommitLoop:
     """`cameras` is shared with the actor, which steps; `live` is told what is committed."""
 
@@ -85,6 +90,7 @@ class CommitLoop:
         self._wake = asyncio.Event()
         self._ended = False
         self._away = False  # an outage of PostgreSQL is told once, and so is its end
+        self._troubles: dict[What, str] = {}  # what waits for PostgreSQL, and the reason that dashboards are told
         self.counts = {"commits": 0, "rows": 0, "observations": 0, "events": 0, "not_moved": 0, "unknown": 0, "renewals": 0}
 
     def stepped(self, hosted: Hosted, *, urgent: bool) -> None:
@@ -175,6 +181,7 @@ class CommitLoop:
         self.in_flight = [(h, row) for h, row in self.in_flight if self._current(h, row)]
         if not self.in_flight:
             self._alone = False
+            self._answered("commit")  # what waited has left
             return
         batch = self.in_flight[:1] if self._alone else self.in_flight
         rows = [row for _hosted, row in batch]
@@ -184,6 +191,7 @@ class CommitLoop:
         except UnknownOutcome as error:
             self.counts["unknown"] += 1
             log.warning("the outcome of a commit of %d cameras is unknown, they are activated again: %s", len(rows), error)
+            self._troubles["activation"] = STORE_LOST  # until it is known again what is committed
             for hosted, row in self.in_flight:
                 self.doubt(hosted, row)
             self.in_flight.clear()
@@ -193,9 +201,9 @@ class CommitLoop:
         except (BadInput, Conflict) as error:
             self._refused(batch, error)
         except Unavailable as error:
-            self._waits(f"a commit of {len(rows)} cameras waits for PostgreSQL", error)
+            self._waits("commit", f"a commit of {len(rows)} cameras waits for PostgreSQL", error)
         else:
-            self._answered()
+            self._answered("commit")
             self.commit_latency_s += SMOOTHING * (time.monotonic() - began - self.commit_latency_s)
             self._moved(batch, moved)
 
@@ -264,10 +272,10 @@ class CommitLoop:
             try:
                 outcome = await self._stores.cameras.open_session(hosted.camera, self.name, generation, session)
             except Unavailable as error:  # an unknown outcome too: the call may be repeated
-                self._waits(f"camera {hosted.camera}: session {session} waits for PostgreSQL", error)
+                self._waits("session", f"camera {hosted.camera}: session {session} waits for PostgreSQL", error)
                 self._urgent = True
                 return
-            self._answered()
+            self._answered("session")
             if hosted.generation != generation or hosted.phase != "active":
                 continue
             if outcome == "fenced":
@@ -281,15 +289,16 @@ class CommitLoop:
         cameras = [camera for camera in self._renew if camera in self._cameras]
         self._renew.clear()
         if not cameras:
+            self._answered("activation")
             return
         self.counts["renewals"] += len(cameras)
         try:
             found = {a.camera: a for a in await activate(self._stores, self.name, cameras)}
         except EyrieError as error:
-            self._waits(f"the activation of {len(cameras)} cameras waits", error)
+            self._waits("activation", f"the activation of {len(cameras)} cameras waits", error)
             self._renew.update(dict.fromkeys(cameras))
             return
-        self._answered()
+        self._answered("activation")
         for camera in cameras:
             hosted = self._cameras.get(camera)
             if hosted is None:
@@ -310,24 +319,32 @@ class CommitLoop:
         try:
             known = await self._stores.actors.beat(self.name)
         except EyrieError as error:
-            self._tell(f"the heartbeat of {self.name} did not reach PostgreSQL", error)
+            self._tell("beat", f"the heartbeat of {self.name} did not reach PostgreSQL", error)
             return
-        self._answered()
+        self._answered("beat")
         if not known:
             for hosted in list(self._cameras.values()):
                 self._desk.leave(hosted, "the supervisor wrote this actor off")
             self._desk.write_off("its record is gone")
 
-    def _waits(self, what: str, error: EyrieError) -> None:
-        self._tell(what, error)
+    def trouble(self, now: float) -> str:
+        """Why nothing can be committed now, a reason of `actors.core.reasons`; empty when all is well. `now`: monotonic seconds."""
+        if self._troubles:
+            return next(iter(self._troubles.values()))
+        return STORE_LOST if now - self.turn > SLOW_S else ""  # the loop waits for PostgreSQL, whatever for
+
+    def _waits(self, what: What, text: str, error: EyrieError) -> None:
+        self._tell(what, text, error)
         self._retry_at = time.monotonic() + RETRY_S
 
-    def _tell(self, what: str, error: EyrieError) -> None:
-        log.log(logging.DEBUG if self._away else logging.WARNING, "%s: %s", what, error)
+    def _tell(self, what: What, text: str, error: EyrieError) -> None:
+        log.log(logging.DEBUG if self._away else logging.WARNING, "%s: %s", text, error)
         self._away = True
+        self._troubles[what] = STORE_FULL if isinstance(error, Full) else STORE_LOST
 
-    def _answered(self) -> None:
-        if self._away:
+    def _answered(self, what: What) -> None:
+        self._troubles.pop(what, None)
+        if self._away and not self._troubles:
             self._away = False
             log.warning("PostgreSQL answers again")
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable
 
 from actors.core import camera as camera_core
 from actors.core.commits import CommitRow
-from actors.core.errors import EyrieError, Fenced
+from actors.core.errors import EyrieError, Fenced, Full
 from actors.core.events import published
+from actors.core.reasons import REDIS_FULL
 from actors.core.settings import CameraSettings
 from actors.hosted import Hosted
 from storage.ports import EventStore, LiveEvent, LiveState, LiveSummary, Publisher
@@ -30,8 +31,10 @@ class Live:
 
     def __init__(
         self, publisher: Publisher, events: EventStore, settings: CameraSettings, cameras: Callable[[], Collection[Hosted]],
-        doubted: Callable[[Hosted], None], *, now_us: Callable[[], int],
+        doubted: Callable[[Hosted], None], *, now_us: Callable[[], int], trouble: Callable[[float], str] = lambda now: "",
     ) -> None:  # fmt: skip
+        """`trouble`: why nothing can be committed (`actors.commit_loop.CommitLoop.trouble`); heartbeats tell it."""
+        self._trouble = trouble
         self._publisher = publisher
         self._store = events
         self._settings = settings
@@ -100,10 +103,32 @@ class Live:
             self._events.clear()
             for hosted in self._cameras():
                 hosted.behind = True
+            if isinstance(error, Full):
+                await self._tell_full()
             return
         if self._away:
             self._away = False
             log.warning("Redis is back, %d cameras are caught up", len(self._cameras()))
+
+    async def _tell_full(self) -> None:
+        """A heartbeat takes no memory of Redis."""
+        now = time.monotonic()
+        if now < self._heartbeat_at:
+            return
+        self._heartbeat_at = now + self._settings.heartbeat_s
+        try:
+            await self._publisher.publish([], [], {}, self._heartbeats(REDIS_FULL))
+        except EyrieError as error:
+            log.info("not even heartbeats reach Redis: %s", error)
+
+    def _heartbeats(self, trouble: str) -> dict[str, list[LiveSummary]]:
+        """By site. A camera in trouble is told of before it has shown anything, and while it is activated again."""
+        sites: dict[str, list[LiveSummary]] = {}
+        for h in self._cameras():
+            if trouble or (h.version and h.phase == "active" and not h.behind):
+                entry = LiveSummary(h.camera, h.generation, h.version or -1, h.shown_offset, trouble.encode())
+                sites.setdefault(h.site, []).append(entry)
+        return sites
 
     def _pause(self, now: float) -> float:
         """Seconds until something is due."""
@@ -125,10 +150,10 @@ class Live:
         heartbeats: dict[str, list[LiveSummary]] = {}
         if now >= self._wall_at:
             self._wall_at = now + 1.0 / self._settings.wall_hz
-            summaries = _by_site(active, lambda h: h.wall_changed and bool(h.summary), body=True)
+            summaries = _summaries(active)
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + self._settings.heartbeat_s
-            heartbeats = _by_site(active, lambda h: True, body=False)
+            heartbeats = self._heartbeats(self._trouble(now))
         self._sent = now
         if not (states or events or summaries or heartbeats):
             return
@@ -205,10 +230,10 @@ class Live:
             hosted.live_changed = hosted.wall_changed = True
 
 
-def _by_site(active: Iterable[Hosted], wanted: Callable[[Hosted], bool], *, body: bool) -> dict[str, list[LiveSummary]]:
+def _summaries(active: Iterable[Hosted]) -> dict[str, list[LiveSummary]]:
     sites: dict[str, list[LiveSummary]] = {}
     for h in active:
-        if h.version and wanted(h):
-            entry = LiveSummary(h.camera, h.generation, h.version, h.shown_offset, h.summary if body else b"")
+        if h.version and h.wall_changed and h.summary:
+            entry = LiveSummary(h.camera, h.generation, h.version, h.shown_offset, h.summary)
             sites.setdefault(h.site, []).append(entry)
     return sites

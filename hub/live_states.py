@@ -9,14 +9,12 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from actors.core.reasons import ACTOR_LOST, NEVER_SEEN, REDIS_LOST, TOLD_BY_ACTORS
 from actors.core.states import Health, Summary
 from hub.pacing import Pacing
 from storage.ports import LiveSummary
 
 STALE_AFTER_S = 5.0
-ACTOR_LOST = "actor_lost"
-REDIS_LOST = "redis_lost"
-NEVER_SEEN = "never_seen"
 
 
 class Known(msgspec.Struct):
@@ -33,7 +31,13 @@ class Known(msgspec.Struct):
     alive: bool = False  # whether anything of it was heard since it is watched; until then its time runs from when that began
     told: tuple[int, int, int] = (0, -1, 0)
     last_told: tuple[int, int, int] = (0, -1, 0)
-    stale: str | None = None
+    stale: str | None = None  # nothing is heard
+    trouble: str | None = None  # what its actor says of itself: it cannot go on
+
+    @property
+    def wrong(self) -> str | None:
+        """Why it is not shown as it was last; what is heard now is the nearer truth."""
+        return self.stale or self.trouble
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -86,7 +90,7 @@ class LiveStates:
     def state(self, camera: str) -> bytes | None:
         """The state to show, marked stale where it is."""
         known = self.known(camera)
-        return None if known is None or known.state is None else _marked(known.state, known.stale)
+        return None if known is None or known.state is None else _marked(known.state, known.wrong)
 
     def summary(self, camera: str) -> bytes | None:
         """The summary to show, marked stale where it is."""
@@ -95,7 +99,7 @@ class LiveStates:
             return None
         if known.summary is None and known.state is not None:
             known.summary, known.summary_version = without_tracks(known.state), known.state_version
-        return None if known.summary is None else _marked(known.summary, known.stale)
+        return None if known.summary is None else _marked(known.summary, known.wrong)
 
     def unheard(self, site: str) -> list[str]:
         """The cameras that are shown as online without having been heard since the site is watched."""
@@ -110,7 +114,7 @@ class LiveStates:
         known = self.known(camera)
         if known is None or (known.stale is None and not known.alive):
             return _marked(body, REDIS_LOST if self.redis_lost else ACTOR_LOST)
-        return _marked(body, known.stale)
+        return _marked(body, known.wrong)
 
     # taking in
 
@@ -157,7 +161,7 @@ class LiveStates:
         return True
 
     def take_heartbeat(self, site: str, entries: Iterable[LiveSummary], now: float) -> tuple[list[Lag], list[str]]:
-        """A heartbeat: what this hub has missed, and the cameras that are no longer stale.
+        """A heartbeat: what this hub has missed, and cameras whose condition is another now. An entry's body is its actor's trouble.
 
         A camera lags when it has not reached what the heartbeat *before* told: what the last one told may still be on its way.
         """
@@ -165,11 +169,14 @@ class LiveStates:
         back: list[str] = []
         for entry in entries:
             before = self.known(entry.camera)
-            if before is not None and before.stale is not None and entry.generation >= before.generation:
-                back.append(entry.camera)
+            wrong = None if before is None else before.wrong
             known = self._admit(site, entry.camera, entry.generation, now, heard=True)
             if known is None:
                 continue
+            told = entry.body.decode("ascii", "replace")
+            known.trouble = told if told in TOLD_BY_ACTORS else None
+            if wrong != known.wrong:
+                back.append(entry.camera)
             known.told, known.last_told = known.last_told, (entry.generation, entry.version, entry.offset)
             generation, version, offset = known.told
             if generation == known.generation and version >= 0:
@@ -201,6 +208,7 @@ class LiveStates:
             known.generation = generation
             known.state_version = known.summary_version = -1
             known.told = known.last_told = (generation, -1, 0)
+            known.trouble = None
         if heard:
             known.heard, known.stale, known.alive = now, None, True
         return known

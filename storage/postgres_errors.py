@@ -9,13 +9,14 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Unavailable, UnknownOutcome
+from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, Unavailable, UnknownOutcome
 
 _GOING_AWAY = ("57P01", "57P02", "57P03", "57P05")  # shutdown, crash, starting up, idle session ended
 _LOGIN = ("28", "3D")  # refused login, no such database
 _SCHEMA = ("42", "3F")  # undefined table, column, function; no such schema; no permission
 _DATA = ("22",)  # values that no column takes
 _INTEGRITY = ("23",)
+_FULL = ("53100",)  # disk_full
 _CHECK = "23514"  # has the name of a constraint, unless it is the bounds of a partition
 
 
@@ -52,6 +53,8 @@ def _of_server(error: asyncpg.PostgresError, *, writing: bool) -> EyrieError:
         return Unavailable(f"PostgreSQL was just making the partition: {error}")
     if state.startswith(_INTEGRITY):
         return Conflict(f"PostgreSQL refuses the row: {error}")
+    if state in _FULL:
+        return Full(f"PostgreSQL has no room: {error}")
     return Unavailable(f"PostgreSQL ({state}): {error}")
 
 

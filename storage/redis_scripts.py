@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ResponseError
 
-from actors.core.errors import Unavailable
+from actors.core.errors import Full, Unavailable
 from storage.redis_link import Command, RedisLink
 from storage.statements import lua
 
@@ -29,13 +29,18 @@ _SHA = {name: hashlib.sha1(lua(name).encode(), usedforsecurity=False).hexdigest(
 async def run(link: RedisLink, commands: Sequence[Command], *, writing: bool) -> list[Any]:
     """All replies, in order, in one round trip (two after a restart of the server: every script of ours may be sent twice without harm).
 
-    Raises Unavailable when the server refuses a command (loading, out of memory, read only): what the others did stands.
+    Raises Full when the server is at its limit of memory, Unavailable when it refuses a command (loading, read only): what the others did
+    stands.
     """
     replies = await link.call(commands, writing=writing)
     if any(isinstance(reply, NoScriptError) for reply in replies):
         loads: list[Command] = [("SCRIPT", "LOAD", lua(name)) for name in NAMES]
         replies = (await link.call([*loads, *commands], writing=writing))[len(loads) :]
     for reply in replies:
+        if isinstance(reply, OutOfMemoryError):
+            raise Full(f"Redis is at its maxmemory: {reply}")
         if isinstance(reply, ResponseError):
+            if "OOM" in str(reply):  # within a script, where it does not stand first
+                raise Full(f"Redis is at its maxmemory: {reply}")
             raise Unavailable(f"Redis refuses: {reply}")
     return replies

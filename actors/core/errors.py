@@ -19,6 +19,7 @@
     ├── TooMany           429  over a limit; retry after `retry_after_s`
     ├── ConfigError       500  the settings cannot be used; names key and remedy
     ├── Unavailable       503  a part is away for now; retry with back-off
+    │   ├── Full          503  a store has no room left, on disk or in memory; nothing was stored
     │   └── UnknownOutcome 503 a write may or may not have happened; re-read before anything else
     └── StartError        500  a server of ours did not start; says what to do
 
@@ -188,6 +189,13 @@ class Unavailable(EyrieError):
     status = 503
     close_code = 4013
     hint = "Retry with back-off."
+
+
+class Full(Unavailable):
+    """A store has no room left: nothing was stored, and nothing will be until somebody makes room."""
+
+    code = "full"
+    hint = "Make room: on the disk of PostgreSQL, or for Redis (maxmemory)."
 
 
 class UnknownOutcome(Unavailable):

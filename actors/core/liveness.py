@@ -1,10 +1,8 @@
 """Is the camera there? The only decisions of the core that look at a clock. They never touch what is derived from observations."""
 
+from actors.core.reasons import EDGE_SILENT, LINK_LOST, PAUSED
 from actors.core.settings import CameraSettings
 from actors.core.states import Status
-
-NEVER_SEEN = "never_seen"
-PAUSED = "paused"
 
 
 class Liveness:
@@ -54,7 +52,7 @@ class Liveness:
             fallen = "stale"
         else:
             return False
-        self.status, self.reason = fallen, "edge_silent" if self.linked else "link_lost"
+        self.status, self.reason = fallen, EDGE_SILENT if self.linked else LINK_LOST
         return True
 
     def deadline_us(self) -> int | None:

@@ -9,7 +9,9 @@ for i = 3, #ARGV, 3 do
         refused[#refused + 1] = camera
     else
         if generation > fence then
-            redis.call('HSET', KEYS[1], camera, ARGV[i + 1])
+            -- A heartbeat needs no memory: of a Redis that is full it must still tell just that.
+            local raise = KEYS[2] and redis.call or redis.pcall
+            raise('HSET', KEYS[1], camera, ARGV[i + 1])
         end
         entries[#entries + 1] = ARGV[i + 2]
         if KEYS[2] then

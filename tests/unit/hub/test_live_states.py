@@ -1,8 +1,10 @@
 """What a hub shows of a camera: latest wins, old owners are refused, silence becomes stale."""
 
 import msgspec
+import pytest
 
-from hub.live_states import ACTOR_LOST, REDIS_LOST, STALE_AFTER_S, Lag, LiveStates, never_seen, never_seen_state, without_tracks
+from actors.core.reasons import ACTOR_LOST, REDIS_LOST, TOLD_BY_ACTORS
+from hub.live_states import STALE_AFTER_S, Lag, LiveStates, never_seen, never_seen_state, without_tracks
 from hub.pacing import Pacing
 from hub.views import DEFAULT, View
 from hub.walls import Wall
@@ -115,3 +117,20 @@ def test_a_wall_joins_ready_bytes() -> None:
     )
     assert wall.message(["a"], View(exclude=frozenset({"a"})), 0.0, full=False) is None
     assert Wall("", lambda camera: None, Pacing()).message([], DEFAULT, 0.0, full=True) == b'{"tick":0,"full":true,"cameras":[]}'
+
+
+@pytest.mark.parametrize("trouble", sorted(TOLD_BY_ACTORS))
+def test_what_its_actor_cannot_do_is_shown_until_it_says_otherwise(trouble: str) -> None:
+    live = LiveStates()
+    live.expect("north", ["gate"], 0.0)
+    live.take_state("north", "gate", 1, 1, b'{"status":"online","tracks":[]}', 0.0)
+    told = [LiveSummary("gate", 1, 1, 0, trouble.encode())]
+    assert live.take_heartbeat("north", told, 1.0)[1] == ["gate"]
+    assert live.take_heartbeat("north", told, 2.0)[1] == []
+    for body in (live.state("gate"), live.summary("gate"), live.vouched("gate", b'{"status":"online"}')):
+        found = msgspec.json.decode(body or b"{}")
+        assert (found["status"], found["reason"]) == ("stale", trouble)
+    assert live.take_heartbeat("north", [LiveSummary("gate", 1, 1, 0)], 3.0)[1] == ["gate"]
+    assert msgspec.json.decode(live.state("gate") or b"")["status"] == "online"
+    live.take_heartbeat("north", [LiveSummary("gate", 1, 1, 0, b"<script>")], 4.0)
+    assert live.state("gate") == b'{"status":"online","tracks":[]}', "only reasons of the list are shown"

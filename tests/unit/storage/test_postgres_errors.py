@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Unavailable, UnknownOutcome
+from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, Unavailable, UnknownOutcome
 from storage.postgres_errors import connecting, translate
 
 
@@ -21,7 +21,7 @@ from storage.postgres_errors import connecting, translate
         (asyncpg.QueryCanceledError("statement timeout"), Unavailable),
         (asyncpg.LockNotAvailableError("lock timeout"), Unavailable),
         (asyncpg.DeadlockDetectedError("deadlock"), Unavailable),
-        (asyncpg.DiskFullError("no space"), Unavailable),
+        (asyncpg.DiskFullError("no space"), Full),
         (asyncpg.TooManyConnectionsError("53300"), Unavailable),
         (asyncpg.InterfaceError("connection is closed"), Unavailable),
     ],
