@@ -69,7 +69,7 @@ def digest(paths: Iterator[Path] | list[Path]) -> str:
     total = hashlib.sha256()
     for path in paths:
         content = path.read_bytes()
-        total.update(f"{path.relative_to(ROOT).as_posix()}\0{len(content)}\0".encode())
+        total.update(f"{Path(os.path.relpath(path, CONSOLE)).as_posix()}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()
 
