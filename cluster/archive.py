@@ -21,13 +21,13 @@ from storage.settings_files import read_resolved
 ADDRESSES = ("postgresql://", "postgres://")
 
 
-async def records(source: str) -> AsyncIterator[Record]:
+async def records(source: str | PostgresSettings) -> AsyncIterator[Record]:
     """What retention dropped, the events by camera and offset, then the camera rows; one at a time.
 
     Raises NotFound for a source that is none of the three, Unavailable.
     """
-    path = await asyncio.to_thread(lambda: Path(source).expanduser().absolute())
-    if path.is_file():
+    path = None if isinstance(source, PostgresSettings) else await asyncio.to_thread(lambda: Path(source).expanduser().absolute())
+    if path is not None and path.is_file():
         with path.open("rb") as lines:
             for record in read_export(lines):
                 yield record
@@ -38,8 +38,11 @@ async def records(source: str) -> AsyncIterator[Record]:
 
 
 @contextlib.contextmanager
-def database_of(source: str) -> Iterator[PostgresSettings]:
+def database_of(source: str | PostgresSettings) -> Iterator[PostgresSettings]:
     """The database that `source` names: an address, or the one of a data directory. Raises NotFound."""
+    if isinstance(source, PostgresSettings):
+        yield source
+        return
     if source.startswith(ADDRESSES):
         yield PostgresSettings(dsn=source)
         return

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import BadInput
+from actors.core.settings import PostgresSettings, Settings
 from cluster.archive import records
 from cluster.audit import Derived, Record, Verdict, Verifier, compare
 from cluster.cli import audit_log, console
-from cluster.cli.options import add_settings_options, data_dir
+from cluster.cli.options import add_settings_options, loaded
+from storage.data_dir import of
 
 SHOWN = 20  # findings printed; --json has more
 
@@ -38,7 +40,7 @@ def add_parser(commands: Any) -> None:
     add_settings_options(parser)
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
     one = kinds.add_parser("verify", help="check every camera's hash chain and offsets")
-    one.add_argument("source", nargs="?", default="", metavar="SOURCE", help="default: the data directory")
+    one.add_argument("source", nargs="?", default="", metavar="SOURCE", help="default: where the settings say")
     one.add_argument("--json", action="store_true", help="print JSON")
     two = kinds.add_parser("diff", help="compare what two runs derived from the same observations")
     two.add_argument("a", metavar="A")
@@ -47,14 +49,14 @@ def add_parser(commands: Any) -> None:
     audit_log.add_parser(kinds)
     out = kinds.add_parser("export", help="write everything stored to a file")
     out.add_argument("file", metavar="FILE")
-    out.add_argument("--source", default="", metavar="SOURCE", help="default: the data directory")
+    out.add_argument("--source", default="", metavar="SOURCE", help="default: where the settings say")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 0 when green."""
     if arguments.kind == "log":
         return audit_log.run(arguments)
-    here = str(data_dir(arguments).path)
+    here = stored_at(loaded(arguments).settings)
     if arguments.kind == "export":
         return asyncio.run(_export(arguments.source or here, Path(arguments.file)))
     if arguments.kind == "verify":
@@ -67,7 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
     return _tell(compare(first, second), "equal in everything derived from observations", as_json=arguments.json)
 
 
-async def _each(source: str, take: Callable[[Record], None]) -> None:
+def stored_at(settings: Settings) -> str | PostgresSettings:
+    """Where an instance with these settings stores: the database they name, else the data directory."""
+    return settings.postgres if settings.postgres.dsn else str(of(settings).path)
+
+
+async def _each(source: str | PostgresSettings, take: Callable[[Record], None]) -> None:
     try:
         async for record in records(source):
             take(record)
@@ -75,7 +82,7 @@ async def _each(source: str, take: Callable[[Record], None]) -> None:
         raise BadInput(f"{source} is no export file: {error}") from error
 
 
-async def _export(source: str, path: Path) -> int:
+async def _export(source: str | PostgresSettings, path: Path) -> int:
     fresh = path.with_name(path.name + ".new")
     count = 0
     with fresh.open("wb") as file:
