@@ -6,6 +6,7 @@ from html import escape
 
 import msgspec
 
+from load_tests.growth import Slope
 from load_tests.histogram import Histogram
 from load_tests.machine import described
 from load_tests.plots import STYLE, Points, line_plot, time_ticks
@@ -26,7 +27,7 @@ def page(run: RunResult) -> str:
         f"<title>{escape(run.scenario.name)} {word} – Eyrie load test</title><style>{STYLE}</style><main>"
         f"<h1>{escape(run.scenario.name)} <span class={word}>{word}</span></h1><p class=grey>{escape(run.scenario.what)}</p>"
         f"<p>{_sentence(run)}</p>{_verdict(run.verdict)}<div class=plots>{''.join(_plots(run))}</div>"
-        f"{_percentiles(Histogram(run.latency))}{_done(run)}{_facts(run)}</main></html>"
+        f"{_percentiles(Histogram(run.latency))}{_growth(run.growth)}{_done(run)}{_facts(run)}</main></html>"
     )
 
 
@@ -105,6 +106,21 @@ def _percentiles(latency: Histogram) -> str:
         for share, name in ((share, "greatest" if share == 1 else f"p{share * 100:g}") for share in SHARES)
     )
     return f"<section><h2>Ack latency of the whole run, ms</h2><table class=narrow>{rows}</table></section>"
+
+
+def _growth(found: Sequence[Slope]) -> str:
+    if not found:
+        return ""
+    heads = ("", "from", "to", "highest", "an hour", "allowed", "")
+    head = "".join(f"<th scope=col>{name}</th>" for name in heads)
+    rows = "".join(
+        f"<tr><th scope=row>{escape(one.name)} ({one.unit})</th><td class=n>{one.first:,.0f}</td><td class=n>{one.last:,.0f}</td>"
+        f"<td class=n>{one.highest:,.0f}</td><td class=n>{one.per_hour:+,.0f}</td>"
+        f"<td class=n>{f'highest {one.most:,.0f}' if one.most else f'{one.allowed:,.0f}'}</td>"
+        f"<td class={'green' if one.flat else 'red'}>{'flat' if one.flat else 'grows'}</td></tr>"
+        for one in found
+    )
+    return f"<section><h2>Growth after the first third</h2><table><tr>{head}</tr>{rows}</table></section>"
 
 
 def _done(run: RunResult) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from load_tests.growth import Slope
 from load_tests.histogram import Histogram
 from load_tests.machine import Machine, described
 from load_tests.scenarios import Scenario
@@ -52,7 +53,7 @@ Look = Callable[[Second, Sequence[Happened]], None]  # called every second of a 
 
 class RunResult(msgspec.Struct, frozen=True):
     """A run. `latency`: buckets of `load_tests.histogram`, of all observations; `notes`: what a reader must know besides; `versions`: of
-    what Eyrie runs on."""
+    what Eyrie runs on; `growth`: of everything that was watched for it."""
 
     scenario: Scenario
     seed: int
@@ -70,6 +71,7 @@ class RunResult(msgspec.Struct, frozen=True):
     check_s: float
     notes: list[str] = []
     versions: dict[str, str] = {}
+    growth: list[Slope] = []
 
 
 class Ratio(msgspec.Struct, frozen=True):

@@ -18,6 +18,8 @@ from load_tests.checker import check
 from load_tests.children import Child
 from load_tests.device_plan import Drove, Progress
 from load_tests.driver_desk import DriverDesk
+from load_tests.growth import Sample, grown, slopes
+from load_tests.growth_samples import sample
 from load_tests.histogram import Histogram
 from load_tests.history import Operation, Stored
 from load_tests.machine import this_machine, versions
@@ -67,6 +69,7 @@ class _Run:
         self._missing: list[str] = []
         self._told: list[str] = []
         self._deploy: Deploy | None = None
+        self._samples: list[Sample] = []  # for growth
         self._frozen: list[tuple[float, int]] = []  # (until seconds of the run, pid)
 
     def run(self) -> RunResult:
@@ -96,15 +99,22 @@ class _Run:
             began = time.perf_counter()
             violations = check(history, stored)
             check_s = time.perf_counter() - began
+        growth = slopes(self._samples)
         planned_faults = links is not None or bool(scenario.acts)
-        seen = Seen(summed(fleet.reports, fleet.reports[-1].live), fleet.size, resources, self._missing if planned_faults else None)
+        seen = Seen(
+            summed(fleet.reports, fleet.reports[-1].live),
+            fleet.size,
+            resources,
+            self._missing if planned_faults else None,
+            grown(growth) if scenario.growth_every_s else None,
+        )
         lines = judge(violations, seen, lambda violation: excerpt(violation, history, stored))
         return RunResult(
             scenario, self._seed, importlib.metadata.version("eyrie"), this_machine(), round(load_before, 2),
             sum(sum(one.sent.values()) for one in drove), sum(sum(one.acked.values()) for one in drove), sum(one.resent for one in drove),
             len(history), dict(Histogram().merge(found for one in drove for found in one.by_second.values()).counts),
             self._with_latencies(drove), sorted(self._happened, key=lambda one: one.at_s), lines, round(check_s, 2), self._notes(drove),
-            versions(),
+            versions(), growth,
         )  # fmt: skip
 
     def _drive(self, running: Stack, desk: DriverDesk, fleet: Dashboards, links: BadLinks | None) -> list[Drove]:
@@ -149,6 +159,7 @@ class _Run:
             while acts and acts[0].at * scenario.duration_s <= now - began:
                 self._act(acts.pop(0), running, fleet, began)
             self._thaw(running, now - began)
+            self._watch_growth(running, now - began)
             if self._deploy is not None:
                 self._happened += self._deploy.look()
             if links is not None:
@@ -182,6 +193,11 @@ class _Run:
         else:
             fleet.say(act.kind)
         self._happened.append(Happened(round(at_s, 2), act.kind))
+
+    def _watch_growth(self, running: Stack, at_s: float) -> None:
+        every_s = self._scenario.growth_every_s
+        if every_s and at_s >= len(self._samples) * every_s:
+            self._samples.append(sample(running, at_s))
 
     def _thaw(self, running: Stack, at_s: float) -> None:
         """Let frozen processes go on whose time is over."""

@@ -66,7 +66,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     observation; `drivers`: processes that play devices; `client_share`: of the cameras, played by the public edge client instead of raw
     sockets; `resend_every`: after so many frames a raw device sends its last observations again, 0 for never; `sdk_dashboards`: more
     dashboards, on the stock SDK; `slow_share`: of the dashboards, slow when an act says so; `budget_p99_s`: what the 99th percentile of the
-    age of what healthy dashboards are shown may be (I10)."""
+    age of what healthy dashboards are shown may be (I10); `growth_every_s`: how often processes and stores are looked at for growth, 0 for
+    never: memory, files, keys, tables and WAL must then stay flat (`load_tests.growth`)."""
 
     name: str
     what: str = ""
@@ -83,6 +84,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hubs: int = 1
     drivers: int = 2
     budget_p99_s: float = 1.0
+    growth_every_s: float = 0.0
     duration_s: float = 60.0
     phases: list[Phase] = []
     acts: list[Act] = []
@@ -115,7 +117,7 @@ READY_MADE = {
         Scenario(
             "deploy", "two hubs are replaced, one after the other", hubs=2, dashboards=100, duration_s=90.0, acts=[Act(0.2, "deploy")],
         ),
-        Scenario("soak", "an hour at one rate", duration_s=3600.0),
+        Scenario("soak", "an hour at half the rate, and nothing grows", fps=5.0, duration_s=3600.0, growth_every_s=20.0),
     )
 }  # fmt: skip
 

@@ -76,6 +76,14 @@ class Stack:
         """Every process of the product."""
         return sorted({self.process.pid, *descendants(self.process.pid), *(record.pid for record in self.data.noted())})
 
+    def kinds(self) -> dict[int, str]:
+        """The kind of every process of the product, by pid."""
+        found: dict[int, str] = {}
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                found[pid] = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        return found
+
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds used so far, by kind of process (``hub``, ``camera``, ``postgres``, ``redis``, ``ray``, ``other``)."""
         found: dict[str, float] = {}
