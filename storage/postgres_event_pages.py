@@ -13,7 +13,7 @@ from storage.postgres_partitions import day_of
 from storage.postgres_pool import Database
 from storage.statements import sql
 
-PAGE_S = 1.0  # seconds a page may look; one that found too little by then ends early, and says where to go on
+PAGE_S = 3.0  # seconds a page may look; one that found too little by then ends early, and says where to go on
 KNOWN_S = 60.0  # seconds the oldest day is believed; a read that believes an older one only looks at a day that is gone
 
 
