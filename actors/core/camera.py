@@ -40,7 +40,7 @@ from actors.core.camera_inputs import (
     linked,
     reset_counts,
 )  # fmt: skip
-from actors.core.camera_state import CameraCore, dirty, snapshot_of, view_of
+from actors.core.camera_state import CameraCore, dirty, present, snapshot_of, view_of
 from actors.core.commits import Activation, CommitRow, Position
 from actors.core.deliveries import Acked, Alive, Answer, Attach, Data, DeclareGap, Detach, Item, Refused
 from actors.core.errors import BadInput
@@ -91,6 +91,9 @@ def step(core: CameraCore, items: Sequence[Item | Configure | ResetCounts | Tick
         elif isinstance(item, Alive):
             if item.link == order.link:
                 core.liveness.heard(now_us)
+                if not order.opening and core.liveness.back():
+                    present(core, now_us, now_us)
+                    core.journal.emit("camera.online")
             else:
                 answers.extend(order.stranger(item.link))
         elif isinstance(item, DeclareGap):

@@ -31,6 +31,10 @@ class Liveness:
         self.status, self.reason = "online", None
         return True
 
+    def back(self) -> bool:
+        """A sign of the edge alone: True when the camera was stale for want of one, and is online again."""
+        return self.status == "stale" and self.reason in ("edge_silent", "link_lost") and self.became_online()
+
     def left(self, reason: str) -> bool:
         """The edge said goodbye: True when the camera was not offline before."""
         if self.status == "offline":

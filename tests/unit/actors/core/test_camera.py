@@ -288,3 +288,13 @@ def test_a_paused_camera_gives_no_more_credits_and_says_so() -> None:
     assert [answer.credits for answer in resumed.answers if isinstance(answer, Acked)] == [4096]
     shell.send(3, WALK[2])
     assert status(shell) == "online"
+
+
+def test_a_ping_alone_brings_a_stale_camera_back() -> None:
+    shell = started()
+    shell.send(1, frame(0.0, person("a", 0.5, 0.5)))
+    shell.tick(9.0)
+    assert status(shell) == "stale"
+    shell.alive()
+    assert status(shell) == "online"
+    assert shell.kinds()[-2:] == ["camera.stale", "camera.online"]
