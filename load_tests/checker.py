@@ -28,10 +28,12 @@ from load_tests.history import (
     ToldGap,
     Watching,
 )
+from load_tests.ranges import Range, count, minus
 from load_tests.violations import Violation
-from load_tests.watchers import Lane, documented, never_older, told, watched
+from load_tests.watchers import Lane, aged, documented, never_older, told, watched
 
 SKEW_S = 0.001  # seconds by which two readings of one clock in two processes may differ
+GAP_MOST = 65_536  # seqs of one gap: more than any camera's credits
 
 
 def check(history: Sequence[Operation], stored: Stored, *, whole: bool = True) -> list[Violation]:
@@ -53,13 +55,15 @@ def check(history: Sequence[Operation], stored: Stored, *, whole: bool = True) -
     rows = {row.camera: row for row in stored.cameras}
     for name, camera in cameras.items():
         camera.finish(rows.get(name))
-        found += [*_acks(camera), *_once(camera), *_owners(camera), *_explained(camera, stored)]
+        found += [*_acks(camera), *_once(camera), *_owners(camera), *_explained(camera, stored), *_reused(camera)]
         found += [Violation("I9", name, detail) for detail in _received(camera)]
         bodies = {(event.epoch, event.offset): body for event, body in camera.events}
         for watcher, lane in camera.seen.items():
             found += watched(name, watcher, lane, bodies, camera.row, whole=whole)
+        sent_at = sorted(camera.sent_at)
         for watcher, states in camera.states.items():
             found += [*told(name, watcher, states, camera.moves, camera.row), *never_older(name, watcher, states)]
+            found += aged(name, watcher, states, sent_at)
     for finding in verify([*stored.events, *stored.cameras]).findings:
         found.append(Violation("I3", finding.camera, f"{finding.what}: {finding.detail}"))
     return sorted(found, key=lambda violation: (violation.invariant, violation.camera))
@@ -77,7 +81,8 @@ class _Camera:
         self.letters: list[Letter] = []
         self.seen: dict[str, Lane] = defaultdict(list)
         self.states: dict[str, list[ShownState]] = defaultdict(list)
-        self.declared: dict[str, set[int]] = defaultdict(set)
+        self.declared: dict[str, list[Range]] = defaultdict(list)
+        self.sent_at: list[float] = []
         self.row: Any = None
 
     def take(self, operation: Operation) -> None:
@@ -85,10 +90,12 @@ class _Camera:
         match operation:
             case Sent():
                 session = self.sessions.setdefault(operation.session, Session(operation.session))
+                if operation.at_s and operation.seq not in session.items:
+                    self.sent_at.append(operation.at_s)
                 session.items[operation.seq] = (operation.form, operation.body)
             case Declared():
                 session = self.sessions.setdefault(operation.session, Session(operation.session))
-                self.declared[operation.session].update(range(operation.first_seq, operation.last_seq + 1))
+                self.declared[operation.session].append((operation.first_seq, operation.last_seq))
             case Acknowledged():
                 self.acks.append(operation)
             case ShownState():
@@ -192,18 +199,34 @@ def _explained(camera: _Camera, stored: Stored) -> Iterable[Violation]:
 
 
 def _gaps(camera: _Camera, session: Session) -> Iterable[Violation]:
-    stored = {seq for first, last, _ in session.gaps for seq in range(first, last + 1)}
+    stored = [(first, last) for first, last, _ in session.gaps]
     declared, name = camera.declared[session.name], session.name
-    silent = [seq for seq in range(1, session.upto + 1) if seq not in session.items and seq not in stored]
-    if silent:
-        detail = f"{len(silent)} seqs of {name} from {silent[0]} were neither sent nor declared as a gap"
-        yield Violation("I8", camera.name, detail, name, silent[0])
-    if extra := sorted(stored - declared):
-        detail = f"the gap {extra[0]}..{extra[-1]} of {name} is stored, the edge did not declare it"
-        yield Violation("I8", camera.name, detail, name, extra[0])
-    if lost := sorted(seq for seq in declared - stored if seq <= session.upto):
-        detail = f"the edge declared {lost[0]}..{lost[-1]} of {name} as a gap, no event says so"
-        yield Violation("I8", camera.name, detail, name, lost[0])
+    if silent := minus(minus([(1, session.upto)], stored), ((seq, seq) for seq in session.items)):
+        detail = f"{count(silent)} seqs of {name} from {silent[0][0]} were neither sent nor declared as a gap"
+        yield Violation("I8", camera.name, detail, name, silent[0][0])
+    if extra := minus(stored, declared):
+        detail = f"the gap {extra[0][0]}..{extra[-1][1]} of {name} is stored, the edge did not declare it"
+        yield Violation("I8", camera.name, detail, name, extra[0][0])
+    if lost := minus([(first, min(last, session.upto)) for first, last in declared], stored):
+        detail = f"the edge declared {lost[0][0]}..{lost[-1][1]} of {name} as a gap, no event says so"
+        yield Violation("I8", camera.name, detail, name, lost[0][0])
+    for first, last in stored:
+        if last - first >= GAP_MOST:
+            detail = f"a gap of {last - first + 1} seqs of {name} from {first} was taken: credits never allow more than {GAP_MOST}"
+            yield Violation("I8", camera.name, detail, name, first)
+
+
+def _reused(camera: _Camera) -> Iterable[Violation]:
+    """I2: one event id names one event, whoever was shown it and whenever; a restored database must not give ids out again."""
+    first: dict[tuple[str, int], ShownEvent] = {}
+    for lane in camera.seen.values():
+        for shown in lane:
+            if isinstance(shown, ShownEvent):
+                known = first.setdefault((shown.epoch, shown.offset), shown)
+                if (known.type, known.time) != (shown.type, shown.time):
+                    detail = f"the id {shown.epoch}/{shown.offset} was {known.type} at {known.time}, then {shown.type} at {shown.time}"
+                    yield Violation("I2", camera.name, detail, watcher=shown.watcher, offset=shown.offset)
+                    return
 
 
 def _letters(camera: _Camera, expected: set[tuple[str, int]]) -> Iterable[Violation]:
@@ -214,9 +237,9 @@ def _letters(camera: _Camera, expected: set[tuple[str, int]]) -> Iterable[Violat
             detail = f"the dead letter of seq {letter.seq} of {letter.session} was never sent"
             yield Violation("I7", camera.name, detail, letter.session, letter.seq)
     times = Counter((letter.session, letter.seq) for letter in letters)
-    for (session_name, seq), count in times.items():
-        if count > 1:
-            yield Violation("I2", camera.name, f"the dead letter of seq {seq} of {session_name} is stored {count} times")
+    for (session_name, seq), stored in times.items():
+        if stored > 1:
+            yield Violation("I2", camera.name, f"the dead letter of seq {seq} of {session_name} is stored {stored} times")
     for session_name, seq in sorted(expected - times.keys()):
         yield Violation("I8", camera.name, f"seq {seq} of {session_name} cannot be applied and is no dead letter")
 

@@ -4,11 +4,14 @@ One parsed message serves all dashboards that were given the same bytes.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 
 import msgspec
 
 from load_tests.recording import Recorder
+
+EVERY_S = 2.0  # seconds by which a state must be younger to be noted for that alone
 
 
 class ShownSummary(msgspec.Struct, frozen=True):
@@ -19,6 +22,7 @@ class ShownSummary(msgspec.Struct, frozen=True):
     offset: int = 0
     status: str = ""
     received: str | None = None
+    reason: str | None = None
 
 
 class ShownFact(msgspec.Struct, frozen=True):
@@ -87,6 +91,7 @@ class Seen:
         self._by = by
         self._recorder = recorder
         self._states: dict[str, ShownSummary] = {}
+        self._noted: dict[str, float] = {}  # camera → when what was noted last was received
         self._events: set[str] = set()
 
     def event(self, event: ShownFact) -> None:
@@ -105,12 +110,14 @@ class Seen:
         self._events.clear()
 
     def states(self, shown: Sequence[ShownSummary]) -> None:
-        """Summaries on the wall; those in which nothing changed that the checker looks at are left out."""
+        """Summaries on the wall; those are left out in which nothing changed that the checker looks at and that are not younger by
+        `EVERY_S`."""
         for one in shown:
             old = self._states.get(one.camera)
-            if old is None or (old.generation, old.offset, old.status) != (one.generation, one.offset, one.status):
-                self._states[one.camera] = one
+            if old is None or _changed(old, one) or received_s(one) >= self._noted[one.camera] + EVERY_S:
+                self._noted[one.camera] = received_s(one)
                 self._note(one, one.status)
+            self._states[one.camera] = one
 
     def lost(self) -> None:
         """It does not look any more: the connection is gone, which every dashboard shows to its user, or nobody reads. What comes next is a
@@ -126,5 +133,15 @@ class Seen:
 
     def _note(self, one: ShownSummary, status: str) -> None:
         self._recorder.note(
-            "ok", "state", camera=one.camera, by=self._by, generation=one.generation, offset=one.offset, status=status
+            "ok", "state", camera=one.camera, by=self._by, generation=one.generation, offset=one.offset, status=status,
+            received_s=received_s(one), reason=one.reason or "",
         )  # fmt: skip
+
+
+def received_s(one: ShownSummary) -> float:
+    """When the newest observation in it was received, in seconds of the wall clock; 0 where there was none."""
+    return datetime.fromisoformat(one.received).timestamp() if one.received else 0.0
+
+
+def _changed(old: ShownSummary, one: ShownSummary) -> bool:
+    return (old.generation, old.offset, old.status, old.reason) != (one.generation, one.offset, one.status, one.reason)

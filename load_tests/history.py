@@ -9,13 +9,15 @@ from cluster.audit import AuditEvent, CameraTotals
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The edge numbered an observation; `body` is what it encoded (`form` is ``json`` or ``msgpack``)."""
+    """The edge numbered an observation; `body` is what it encoded (`form` is ``json`` or ``msgpack``). `at_s`: when it was first sent, 0
+    where that is not known."""
 
     camera: str
     session: str
     seq: int
     body: bytes
     form: str = "msgpack"
+    at_s: float = 0.0
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -66,7 +68,8 @@ class ToldGap(msgspec.Struct, frozen=True):
 
 
 class ShownState(msgspec.Struct, frozen=True):
-    """A watcher got a state, or the word that it is old (`status`)."""
+    """A watcher got a state, or the word that it is old (`status`, and why: `reason`). `received_s`: when the newest observation in it was
+    received, 0 where that is not known."""
 
     watcher: str
     camera: str
@@ -74,6 +77,8 @@ class ShownState(msgspec.Struct, frozen=True):
     offset: int
     status: str
     at_s: float
+    received_s: float = 0.0
+    reason: str = ""
 
 
 class Closed(msgspec.Struct, frozen=True):

@@ -46,6 +46,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     sha: str = ""
     code: int = 0
     reason: str = ""
+    received_s: float = 0.0
 
 
 class Recorder:
@@ -107,7 +108,7 @@ def _operations(records: Sequence[Record], body: Callable[[str, int], bytes]) ->
                 if r.sha and digest(bodies) != r.sha:
                     raise StartError(f"the history of {r.camera} does not fit what its device sends as {r.seq}..{r.last}")
                 for seq, one in zip(range(r.seq, r.last + 1), bodies, strict=True):
-                    yield Sent(r.camera, r.session, seq, one)
+                    yield Sent(r.camera, r.session, seq, one, at_s=r.t_wall)
             case "observe", "ok":
                 yield Acknowledged(r.camera, r.session, r.last, r.t_wall)
             case "gap", "invoke":
@@ -119,6 +120,6 @@ def _operations(records: Sequence[Record], body: Callable[[str, int], bytes]) ->
             case "told-gap", "ok":
                 yield ToldGap(r.by, r.camera, r.last)
             case "state", "ok":
-                yield ShownState(r.by, r.camera, r.generation, r.offset, r.status, r.t_wall)
+                yield ShownState(r.by, r.camera, r.generation, r.offset, r.status, r.t_wall, r.received_s, r.reason)
             case "close", "ok":
                 yield Closed(r.by, r.code, r.reason, r.t_wall)

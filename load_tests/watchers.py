@@ -1,6 +1,8 @@
 """What dashboards were shown against what is stored: I5, I6, I7, I9, I11 per watcher and camera, and I12 per connection (pure)."""
 
 import bisect
+import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +13,8 @@ from load_tests.history import Closed, Move, ShownEvent, ShownState, ToldGap, Wa
 from load_tests.violations import Violation
 
 TOLD_WITHIN_S = 10.0  # a dashboard that lacks something newer is told so within this
+CATCH_UP_S = 3.0  # seconds in which a backlog passes over the dashboards
+NOTED_S = 2.0  # seconds by which a newer state on a wall may come before it is noted (`dashboard_seen.EVERY_S`)
 DISCONNECTED = "disconnected"  # the status of a state whose dashboard has lost its connection, and knows it
 UNKNOWN = -1  # `ToldGap.last` of who is told only that something is missing
 
@@ -66,6 +70,31 @@ def told(
         if newest.status == "online" and newest.offset < move.offset:
             detail = f"{watcher} saw event {newest.offset} as present, {move.offset} was stored {TOLD_WITHIN_S:g} s before"
             yield Violation("I6", camera, detail, watcher=watcher, offset=newest.offset)
+            return
+
+
+def aged(camera: str, watcher: str, states: Sequence[ShownState], sent_at: Sequence[float]) -> Iterable[Violation]:
+    """I6 by the age of what is shown, whatever the cause. What the device sent (`sent_at`: the first times, in order) after what is shown
+    as ``online`` was received must be shown within `TOLD_WITHIN_S`, or the state be told to be old. A store that stands still commits
+    nothing, so nothing *committed* is missing then. A state that is old when it comes may pass by in `CATCH_UP_S`: a backlog is applied."""
+    since = math.inf  # what is shown is too old from here on
+    for state, after in itertools.pairwise(states):
+        place = bisect.bisect_right(sent_at, state.received_s + NOTED_S)
+        if state.status != "online" or not state.received_s or place >= len(sent_at):
+            since = math.inf
+            continue
+        late_s = sent_at[place] + TOLD_WITHIN_S
+        if late_s >= after.at_s:
+            since = math.inf
+            continue
+        since = min(since, late_s if late_s > state.at_s else state.at_s + CATCH_UP_S)
+        if since < after.at_s:
+            newer = bisect.bisect_left(sent_at, after.at_s - TOLD_WITHIN_S) - place
+            detail = (
+                f"{watcher} saw as present what was received {after.at_s - state.received_s:.1f} s before; {newer} newer observations "
+                f"had been sent {TOLD_WITHIN_S:g} s ago or earlier"
+            )
+            yield Violation("I6", camera, detail, watcher=watcher, offset=state.offset)
             return
 
 

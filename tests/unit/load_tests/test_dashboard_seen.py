@@ -29,11 +29,11 @@ def test_pushes_are_read_and_other_words_are_none() -> None:
 
 
 def test_a_history_holds_changes_and_beginnings(tmp_path: Path) -> None:
-    online = {"camera": "cam", "generation": 1, "offset": 4, "status": "online"}
+    online = {"camera": "cam", "generation": 1, "offset": 4, "status": "online", "received": "2026-03-01T12:00:00Z"}
     with Recorder(tmp_path / "w.jsonl", "w") as recorder:
         seen = Seen("w/1", recorder)
         seen.states(summaries(wall(online)))
-        seen.states(summaries(wall({**online, "received": "2026-03-01T12:00:00Z"})))
+        seen.states(summaries(wall({**online, "received": "2026-03-01T12:00:01.5Z"})))
         seen.states(summaries(wall({**online, "offset": 5})))
         for offset in (5, 6):
             shown = fact(event(offset))

@@ -9,7 +9,7 @@ from cluster.audit import CameraTotals
 from hub import close_codes
 from load_tests.history import Closed, Move, Operation, ShownEvent, ShownState, Stored, ToldGap, Watching
 from load_tests.violations import Violation, excerpt
-from load_tests.watchers import DISCONNECTED, UNKNOWN, Lane, documented, never_older, told, watched
+from load_tests.watchers import DISCONNECTED, UNKNOWN, Lane, aged, documented, never_older, told, watched
 
 ROW = CameraTotals("cam", "s1", 9, "e1", 6, "", {}, {})
 STORED = {("e1", offset): {"type": "zone.entered", "time": f"t{offset}"} for offset in range(1, 7)}
@@ -106,3 +106,29 @@ def test_an_excerpt_shows_what_lies_around_the_offence() -> None:
     assert excerpt(Violation("I12", "other", "", watcher="other"), history, Stored([], [])) == [
         'Closed {"by":"other","code":0,"reason":"","at_s":1.0,"camera":""}'
     ]
+
+
+def at(status: str, received_s: float, at_s: float) -> ShownState:
+    return ShownState("w", "cam", 1, 3, status, at_s, received_s)
+
+
+SENDING = [float(second) for second in range(100, 200)]  # once a second
+
+
+@pytest.mark.parametrize(
+    ("states", "broken"),
+    [
+        ([at("online", 100.0 + n, 100.2 + n) for n in range(90)], False),
+        ([at("online", 110.0, 110.2), at("stale", 110.0, 118.0), at("stale", 110.0, 180.0)], False),
+        ([at("online", 110.0, 110.2), at(DISCONNECTED, 110.0, 118.0), at("online", 150.0, 150.2)], False),
+        ([at("online", 110.0, 110.2), at("stale", 110.0, 126.0)], True),  # told, too late
+        ([at("online", 110.0, 110.2), at("online", 111.0, 160.0)], True),  # nothing was committed, nobody said so
+        ([at("online", 110.0 + n / 10, 150.0 + n) for n in range(20)], True),  # always something new, and all of it old
+        ([at("stale", 110.0, 118.0), *(at("online", 110.0 + 20 * n, 160.0 + n) for n in range(3))], False),  # a backlog passes by
+        ([at("online", 199.0, 199.2), at("online", 199.0, 260.0)], False),  # the device sent nothing more
+        ([at("online", 0.0, 110.2), at("online", 0.0, 160.0)], False),  # not known
+    ],
+)
+def test_what_is_shown_as_present_is_not_older_than_what_the_device_sends(states: Sequence[ShownState], broken: bool) -> None:
+    found = list(aged("cam", "w", states, SENDING))
+    assert [violation.invariant for violation in found] == ["I6"] * broken
