@@ -29,7 +29,7 @@ from storage.embedded import Child
 GONE_S = 10.0  # seconds the processes may take to end after ``ray start``
 START_S = 60.0  # seconds it may take on a busy machine
 OBJECT_STORE_BYTES = 80 * 1024 * 1024  # the least Ray takes; nothing of ours goes through it
-MAX_TEMP_PATH = 60  # bytes; Ray appends about 45 to it for its sockets
+MAX_TEMP_PATH = 43  # bytes; the longest socket of Ray, /session_<time>_<pid>/sockets/plasma_store, takes 64 more, the kernel 107
 RAY_FOLDER = "ray"
 OWN_PORTS = 64  # the first ports of the range are for Ray itself, the rest for workers
 WORKER_PORTS = 4_608  # workers' ports taken of the range, at most: one per camera slot, and some
