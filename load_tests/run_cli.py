@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import EyrieError, StartError
-from load_tests import limit_cli, model_cli, run_page, run_scenario, scenarios
+from load_tests import fault_times, limit_cli, model_cli, run_page, run_scenario, scenarios
 from load_tests.histogram import Histogram
 from load_tests.live_view import LiveView, say
 from load_tests.report import show_ratios
@@ -37,6 +37,8 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     run.add_argument("--duration", type=float, help="seconds (default: the scenario's)")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the scenario (TOML)")
     run.add_argument("--out", type=Path, default=Path("load-results"), help="folder of the report (default load-results)")
+    told = commands.add_parser("faults-table", help="what a run's faults did, as the table of docs/correctness.md (Markdown)")
+    told.add_argument("report", type=Path, help="the JSON of a run of `faults`")
     comparing = commands.add_parser(
         "compare", help="ratios of two runs; exit status 1 when the second is worse beyond noise and bound", epilog=COMPARE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -52,7 +54,9 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 def main(arguments: argparse.Namespace) -> int:
     """0 green or not worse, 1 red or worse or failed, 130 interrupted."""
     try:
-        return {"run": _run, "compare": _compare, "find-limit": limit_cli.main, "model": model_cli.main}[arguments.command](arguments)
+        return {"run": _run, "compare": _compare, "faults-table": _table, "find-limit": limit_cli.main, "model": model_cli.main}[
+            arguments.command
+        ](arguments)
     except EyrieError as error:
         sys.stderr.write(f"{arguments.command}: {error.detail}\n{error.next_step}\n")
         return 1
@@ -80,6 +84,11 @@ def _run(arguments: argparse.Namespace) -> int:
         say(f"note: {note}")
     say(f"seed {result.seed}: {'green' if green(result.verdict) else 'RED'}; {path.with_suffix('.html')}")
     return 0 if green(result.verdict) else 1
+
+
+def _table(arguments: argparse.Namespace) -> int:
+    sys.stdout.write(fault_times.table(_read(arguments.report).faults))
+    return 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:

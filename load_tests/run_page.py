@@ -6,6 +6,7 @@ from html import escape
 
 import msgspec
 
+from load_tests.fault_times import FaultTimes
 from load_tests.growth import Slope
 from load_tests.histogram import Histogram
 from load_tests.machine import described
@@ -27,7 +28,7 @@ def page(run: RunResult) -> str:
         f"<title>{escape(run.scenario.name)} {word} – Eyrie load test</title><style>{STYLE}</style><main>"
         f"<h1>{escape(run.scenario.name)} <span class={word}>{word}</span></h1><p class=grey>{escape(run.scenario.what)}</p>"
         f"<p>{_sentence(run)}</p>{_verdict(run.verdict)}<div class=plots>{''.join(_plots(run))}</div>"
-        f"{_percentiles(Histogram(run.latency))}{_growth(run.growth)}{_done(run)}{_facts(run)}</main></html>"
+        f"{_percentiles(Histogram(run.latency))}{_faults(run.faults)}{_growth(run.growth)}{_done(run)}{_facts(run)}</main></html>"
     )
 
 
@@ -106,6 +107,27 @@ def _percentiles(latency: Histogram) -> str:
         for share, name in ((share, "greatest" if share == 1 else f"p{share * 100:g}") for share in SHARES)
     )
     return f"<section><h2>Ack latency of the whole run, ms</h2><table class=narrow>{rows}</table></section>"
+
+
+def _faults(found: Sequence[FaultTimes]) -> str:
+    if not found:
+        return ""
+    heads = ("", "lasted", "noticed", "healed", "process back", "longest without an ack", "what dashboards said", "proof")
+    head = "".join(f"<th scope=col>{name}</th>" for name in heads)
+    rows = "".join(
+        f"<tr><th scope=row>{escape(one.name)}</th>{''.join(f'<td class=n>{_seconds(value)}</td>' for value in _times(one))}"
+        f"<td>{escape(', '.join(one.told))}</td><td>{escape(one.proof)}</td></tr>"
+        for one in found
+    )
+    return f"<section><h2>Faults</h2><table><tr>{head}</tr>{rows}</table></section>"
+
+
+def _times(one: FaultTimes) -> tuple[float | None, ...]:
+    return one.lasted_s, one.noticed_s, one.healed_s, one.back_s, one.acks_missing_s
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f} s"
 
 
 def _growth(found: Sequence[Slope]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from load_tests.fault_times import FaultTimes
 from load_tests.growth import Slope
 from load_tests.histogram import Histogram
 from load_tests.machine import Machine, described
@@ -53,7 +54,8 @@ Look = Callable[[Second, Sequence[Happened]], None]  # called every second of a 
 
 class RunResult(msgspec.Struct, frozen=True):
     """A run. `latency`: buckets of `load_tests.histogram`, of all observations; `notes`: what a reader must know besides; `versions`: of
-    what Eyrie runs on; `growth`: of everything that was watched for it."""
+    what Eyrie runs on; `growth`: of everything that was watched for it; `faults`: how long each took to be
+    noticed and to heal."""
 
     scenario: Scenario
     seed: int
@@ -72,6 +74,7 @@ class RunResult(msgspec.Struct, frozen=True):
     notes: list[str] = []
     versions: dict[str, str] = {}
     growth: list[Slope] = []
+    faults: list[FaultTimes] = []
 
 
 class Ratio(msgspec.Struct, frozen=True):

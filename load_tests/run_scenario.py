@@ -18,6 +18,8 @@ from load_tests.checker import check
 from load_tests.children import Child
 from load_tests.device_plan import Drove, Progress
 from load_tests.driver_desk import DriverDesk
+from load_tests.fault_acts import FaultActs, excused
+from load_tests.fault_times import times, unhealed
 from load_tests.growth import Sample, grown, slopes
 from load_tests.growth_samples import sample
 from load_tests.histogram import Histogram
@@ -70,6 +72,8 @@ class _Run:
         self._told: list[str] = []
         self._deploy: Deploy | None = None
         self._samples: list[Sample] = []  # for growth
+        self._ended_s = math.inf  # wall clock
+        self._faults: FaultActs | None = None
         self._frozen: list[tuple[float, int]] = []  # (until seconds of the run, pid)
 
     def run(self) -> RunResult:
@@ -90,6 +94,7 @@ class _Run:
             self._tell(f"{running.host}:{running.port}: {len(self._names)} cameras, {len(drivers)} driver processes")
             desk = DriverDesk(drivers)
             desk.welcome()
+            self._faults = FaultActs(running, self._seed, self._happened, self._missing)
             proxy = next((ports[n] for n, one in enumerate(scenario.links) if one.between == "dashboards"), 0)
             with dashboards(running, scenario, SITE, self._names, proxy, self._folder) as fleet:
                 before = self._measure(running)
@@ -97,24 +102,24 @@ class _Run:
                 resources = self._quiet(running, fleet, before)
             history, stored = self._read(running)
             began = time.perf_counter()
-            violations = check(history, stored)
+            strikes = self._faults.strikes if self._faults is not None else []
+            violations = check(excused(history, strikes), stored)
             check_s = time.perf_counter() - began
-        growth = slopes(self._samples)
-        planned_faults = links is not None or bool(scenario.acts)
+        growth, healed = slopes(self._samples), times(strikes, history, self._ended_s)
+        reported = summed(fleet.reports, fleet.reports[-1].live)
         seen = Seen(
-            summed(fleet.reports, fleet.reports[-1].live),
-            fleet.size,
-            resources,
-            self._missing if planned_faults else None,
-            grown(growth) if scenario.growth_every_s else None,
-        )
+            # The site's stream may have a new epoch then; that it was told is checked for each camera and watcher.
+            msgspec.structs.replace(reported, unrecovered=0) if strikes else reported, fleet.size, resources,
+            self._missing if links is not None or scenario.acts else None, grown(growth) if scenario.growth_every_s else None,
+            unhealed(healed) if strikes else None,
+        )  # fmt: skip
         lines = judge(violations, seen, lambda violation: excerpt(violation, history, stored))
         return RunResult(
             scenario, self._seed, importlib.metadata.version("eyrie"), this_machine(), round(load_before, 2),
             sum(sum(one.sent.values()) for one in drove), sum(sum(one.acked.values()) for one in drove), sum(one.resent for one in drove),
             len(history), dict(Histogram().merge(found for one in drove for found in one.by_second.values()).counts),
             self._with_latencies(drove), sorted(self._happened, key=lambda one: one.at_s), lines, round(check_s, 2), self._notes(drove),
-            versions(), growth,
+            versions(), growth, healed,
         )  # fmt: skip
 
     def _drive(self, running: Stack, desk: DriverDesk, fleet: Dashboards, links: BadLinks | None) -> list[Drove]:
@@ -125,12 +130,15 @@ class _Run:
             links.begin(began)
         try:
             self._look_on(running, began, desk, fleet, links)
+            self._ended_s = time.time()
         except BaseException:
             if self._deploy is not None:
                 self._deploy.abandon()
             raise
         finally:
             self._thaw(running, math.inf)
+            if self._faults is not None:
+                self._faults.finish()
         if links is not None:
             self._happened += links.heal()
             self._missing += links.missing()
@@ -159,6 +167,8 @@ class _Run:
             while acts and acts[0].at * scenario.duration_s <= now - began:
                 self._act(acts.pop(0), running, fleet, began)
             self._thaw(running, now - began)
+            if self._faults is not None:
+                self._faults.look(now - began)
             self._watch_growth(running, now - began)
             if self._deploy is not None:
                 self._happened += self._deploy.look()
@@ -183,6 +193,10 @@ class _Run:
 
     def _act(self, act: Act, running: Stack, fleet: Dashboards, began: float) -> None:
         at_s = time.perf_counter() - began
+        if act.kind == "fault":
+            assert self._faults is not None
+            self._faults.act(act, at_s)
+            return
         if act.kind == "deploy":
             self._deploy = Deploy(running, began)
         elif act.kind in ("kill-actor", "freeze-actor"):

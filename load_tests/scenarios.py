@@ -29,11 +29,13 @@ class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something done at a share (0..1) of the run. ``storm``: every dashboard loses its connection at once. ``slow``: the slow dashboards
     read nothing or a byte a second, until ``heal`` (or the end). ``deploy``: the hubs are replaced in order, one by one. ``kill-actor``: an
     actor process of cameras is ended by `kill -9`. ``freeze-actor``: one is stopped for `for_s` seconds, long enough to be replaced, and
-    goes on afterwards."""
+    goes on afterwards. ``fault``: `what` (names of `load_tests.stack_faults`, with ``+`` between those at once; empty: a pair that the seed
+    decides), the cause taken away after `for_s`."""
 
     at: float
-    kind: Literal["storm", "slow", "heal", "deploy", "kill-actor", "freeze-actor"]
+    kind: Literal["storm", "slow", "heal", "deploy", "kill-actor", "freeze-actor", "fault"]
     for_s: float = 12.0
+    what: str = ""
 
 
 FaultKind = Literal["cut", "reset", "half-open", "blackhole", "corrupt"]
@@ -91,6 +93,26 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     links: list[Links] = []
 
 
+FAULT_EVERY_S = 60.0
+FAULTS = (
+    *(f"kill-{process}" for process in ("hub", "actor", "policy", "supervisor", "driver", "redis", "postgres", "raylet", "gcs")),
+    *(f"freeze-{process}" for process in ("hub", "actor", "policy", "supervisor", "driver", "redis", "postgres", "raylet", "gcs")),
+    "postgres-connections-cut", "postgres-read-only", "redis-connections-cut", "redis-full", "redis-emptied", "descriptors-hub",
+    "descriptors-actor",
+)  # fmt: skip
+PAIRS = 6
+
+
+def faults(names: Sequence[str], every_s: float = FAULT_EVERY_S) -> Scenario:
+    """One fault after the other, each with `every_s` seconds to heal; an empty name is a pair that the seed decides."""
+    total_s = every_s * (len(names) + 0.5)
+    acts = [Act((number + 0.3) * every_s / total_s, "fault", 20.0, name) for number, name in enumerate(names)]
+    return Scenario(
+        "faults", "everything that can break on one machine is broken, alone and in pairs", cameras=6, sockets=3, fps=5.0, hubs=2,
+        dashboards=6, budget_p99_s=120.0, duration_s=total_s, acts=acts,
+    )  # fmt: skip
+
+
 READY_MADE = {
     scenario.name: scenario
     for scenario in (
@@ -117,6 +139,7 @@ READY_MADE = {
         Scenario(
             "deploy", "two hubs are replaced, one after the other", hubs=2, dashboards=100, duration_s=90.0, acts=[Act(0.2, "deploy")],
         ),
+        faults([*FAULTS, *[""] * PAIRS]),
         Scenario("soak", "an hour at half the rate, and nothing grows", fps=5.0, duration_s=3600.0, growth_every_s=20.0),
     )
 }  # fmt: skip

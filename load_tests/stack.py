@@ -170,7 +170,10 @@ class Stack:
     def metric_of_hubs(self, name: str, *, known_s: float = 0.0) -> list[float]:
         """The same, for every hub that answers. Which hubs there are is read again after `known_s` seconds."""
         if not self._hubs or time.monotonic() - self._hubs[0] >= known_s:
-            self._hubs = (time.monotonic(), self.hubs())
+            known = self._hubs[1] if self._hubs else []
+            with contextlib.suppress(EyrieError):  # a store is away: those known last are asked
+                known = self.hubs()
+            self._hubs = (time.monotonic(), known)
         found = []
         for record in self._hubs[1]:
             with contextlib.suppress(OSError):

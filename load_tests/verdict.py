@@ -21,6 +21,7 @@ INVARIANTS: Mapping[str, str] = {
     "I10": "memory and queues come back after a fault",
     "I11": "nothing of an old generation after a newer one",
     "I12": "no session ends without a documented code",
+    "I13": "everything heals without a hand",
     "growth": "memory, files, keys, tables and WAL stay flat",
     "faults": "everything that was planned to go wrong did",
 }
@@ -41,14 +42,16 @@ class Line(msgspec.Struct, frozen=True):
 
 class Seen(msgspec.Struct, frozen=True):
     """What the run itself has seen. `fleet`: everything the dashboards reported, summed up; `dashboards`: how many there are; `resources`:
-    what has not come back (None: not looked at); `grown`: what is not flat (None: not watched); `missing`: planned faults that did not
-    happen (None: none were planned)."""
+    what has not come back (None: not looked at);
+    `grown`: what is not flat (None: not watched); `unhealed`: faults (None: none were done); `missing`: planned faults that did not happen
+    (None: none were planned)."""
 
     fleet: FleetReport
     dashboards: int
     resources: list[str] | None = None
     missing: list[str] | None = None
     grown: list[str] | None = None
+    unhealed: list[str] | None = None
 
 
 def judge(
@@ -73,9 +76,12 @@ def judge(
     found["I10"] += seen.resources or []
     found["faults"] += seen.missing or []
     found["growth"] += seen.grown or []
+    found["I13"] += seen.unhealed or []
     unchecked = dict.fromkeys(OF_DASHBOARDS, "no dashboards") if not seen.dashboards else {}
     if seen.resources is None:
         unchecked["I10"] = "nobody looked"
+    if seen.unhealed is None:
+        unchecked["I13"] = "no faults were done"
     if seen.grown is None:
         unchecked["growth"] = "not watched"
     if seen.missing is None:

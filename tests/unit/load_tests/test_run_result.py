@@ -58,7 +58,7 @@ def test_a_run_is_green_only_when_nothing_is_red() -> None:
     assert not green(judge((), Seen(CLEAN, 10, [], ["cut was planned 3 times and happened 0 times"])))
     assert not green(judge((), Seen(CLEAN, 10, [], [], ["files hub 1: +6 files an hour, 4 are allowed"])))
     unseen = judge((), Seen(msgspec.structs.replace(CLEAN, live=0), 0))
-    assert {line.invariant for line in unseen if line.status == "not checked"} == {"I5", "I6", "I10", "I11", "growth", "faults"}
+    assert {line.invariant for line in unseen if line.status == "not checked"} == {"I5", "I6", "I10", "I11", "I13", "growth", "faults"}
     for invariant in INVARIANTS:
         lines = judge((Violation(invariant, "cam-1", "broken"),), Seen(CLEAN, 10, [], []), lambda found: [found.detail])
         red = [(line.invariant, line.first, line.excerpt) for line in lines if line.status == "red"]
