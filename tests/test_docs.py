@@ -76,3 +76,14 @@ def test_every_security_check_names_its_tests_and_only_them() -> None:
             if (found := re.match(r"test_check_(\d\d)_", test)) is not None:
                 there.setdefault(int(found[1]), set()).add(f"{path.relative_to(ROOT).as_posix()}::{test}")
     assert {number: rows.get(number) for number in there} == there
+
+
+def test_the_makefile_takes_the_pythons_that_the_package_takes() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r"^SUPPORTED := \(3, (\d+)\) <= sys.version_info\[:2\] <= \(3, (\d+)\)$", makefile, re.MULTILINE)
+    assert found is not None
+    first, last = map(int, found.groups())
+    assert f'requires-python = ">=3.{first},<3.{last + 1}"' in project
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Python 3.{first} to 3.{last}" in readme
