@@ -15,7 +15,7 @@ from hub import web
 from hub.access import Access
 from policy.auditor import Auditor
 from policy.ports import Principal
-from policy.tokens import Name, longest_life_s
+from policy.tokens import Subject, longest_life_s
 from storage.fleet_ports import PolicyStore, Revocation
 
 log = logging.getLogger("eyrie.hub.policy")
@@ -27,8 +27,8 @@ class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `reason` is for who reads the audit log.
     """
 
-    jti: Name | None = None
-    subject: Name | None = None
+    jti: Subject | None = None
+    subject: Subject | None = None
     certificate: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
 

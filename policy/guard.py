@@ -22,7 +22,7 @@ PACKAGE = "eyrie/authz"
 ENTRYPOINTS = ("allow", "reason", "redact", "max_hz")
 UNTIL = "valid_until"  # an entrypoint that only policies with time windows need
 
-_IDENTIFIER = re.compile(r"\A[A-Za-z0-9._:@/*-]{0,128}\Z")
+_IDENTIFIER = re.compile(r"\A[A-Za-z0-9._:@/*~%-]{0,1536}\Z")  # 128 characters of any script, each up to 12 when encoded
 _WORD = re.compile(r"\A[a-z_]{1,64}\Z")
 _encoder = msgspec.json.Encoder(order="deterministic")
 

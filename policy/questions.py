@@ -4,6 +4,7 @@ carries neither subject name nor token id, and a thousand viewers of one site sh
 
 from collections.abc import Sequence
 from typing import Literal
+from urllib.parse import quote
 
 from policy.ports import Principal, Question
 
@@ -15,11 +16,18 @@ def subject(principal: Principal) -> dict[str, object]:
     """What a policy may know of a principal without its name. Sorted, so that equal permissions are equal bytes."""
     return {
         "typ": principal.typ,
-        "roles": sorted(principal.roles),
+        "roles": sorted(map(word, principal.roles)),
         "sites": sorted(principal.sites),
         "cameras": None if principal.cameras is None else sorted(principal.cameras),
-        "scopes": sorted(principal.scopes),
+        "scopes": sorted(map(word, principal.scopes)),
     }
+
+
+def word(text: str) -> str:
+    """A role or scope as a policy sees it: what is no plain identifier is percent-encoded (RFC 3986, UTF-8), so `Wache Süd` is
+    ``Wache%20S%C3%BCd``. Two different ones stay different, and an engine gets ASCII alone.
+    """
+    return quote(text, safe=":@/*")
 
 
 def connect(principal: Principal, *, to: Literal["dashboard", "edge"]) -> Question:

@@ -31,7 +31,12 @@ LOCAL_KID = "local"  # the embedded default's one HS256 secret
 
 TokenType = Literal["user", "edge", "service"]
 
-Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._:@/-]{1,128}\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._:@/-]{1,128}\Z")]  # what we name ourselves: devices and their keys
+# What identity providers name: `auth0|5f7c`, `jane+ops@example.org`, names with spaces and in any script. OpenID Connect Core 2: a `sub`
+# has at most 255 characters. Control characters, line separators and halves of surrogate pairs could end a line or a string; nothing else.
+_TEXT = r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+Subject = Annotated[str, msgspec.Meta(pattern=_TEXT + r"{1,255}\Z")]
+Word = Annotated[str, msgspec.Meta(pattern=_TEXT + r"{1,128}\Z")]
 Site = Annotated[str, msgspec.Meta(pattern=ID_PATTERN.removesuffix(r"\Z") + r"\Z|\A\*\Z")]
 Camera = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 Second = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
@@ -45,16 +50,16 @@ class Claims(msgspec.Struct, frozen=True):
 
     iss: str
     aud: str | Annotated[list[str], msgspec.Meta(max_length=8)]
-    sub: Name
-    jti: Name
+    sub: Subject
+    jti: Subject
     iat: Second
     exp: Second
     typ: TokenType
     nbf: Second = 0
-    roles: Annotated[tuple[Name, ...], msgspec.Meta(max_length=16)] = ()
+    roles: Annotated[tuple[Word, ...], msgspec.Meta(max_length=16)] = ()
     sites: Annotated[tuple[Site, ...], msgspec.Meta(max_length=256)] = ()
     cameras: Annotated[tuple[Camera, ...], msgspec.Meta(max_length=512)] | None = None
-    scopes: Annotated[tuple[Name, ...], msgspec.Meta(max_length=32)] = ()
+    scopes: Annotated[tuple[Word, ...], msgspec.Meta(max_length=32)] = ()
 
 
 class Verifier:
@@ -145,7 +150,7 @@ def claimed_subject(text: object) -> str:
         return ""
     try:
         subject = _object(_segment(text.split(".")[1], MAX_TOKEN_BYTES)).get("sub")
-        return msgspec.convert(subject, Name)
+        return msgspec.convert(subject, Subject)
     except (Unauthorized, msgspec.ValidationError):
         return ""
 
@@ -215,7 +220,7 @@ def sign(keys: VerificationKeys, claims: dict[str, Any], *, kid: str = LOCAL_KID
     try:
         msgspec.convert(claims, Claims)
     except msgspec.ValidationError as error:
-        raise BadInput(f"these claims make no token: {error}".replace("`$.", "`")) from error
+        raise BadInput(f"these claims make no token: {_out_of_shape(error)}") from error
     try:
         text = jws.sign(claims, jwk.construct(keys.by_kid[kid], keys.algorithm), {"kid": kid}, keys.algorithm)
     except (JOSEError, ValueError, TypeError) as error:
@@ -243,7 +248,17 @@ def _claims(payload: bytes) -> Claims:
     try:
         return msgspec.convert(_object(payload), Claims)
     except msgspec.ValidationError as error:
-        raise Unauthorized(f"a claim of the token is missing or out of shape: {error}".replace("`$.", "`")) from error
+        raise Unauthorized(f"a claim of the token is missing or out of shape: {_out_of_shape(error)}") from error
+
+
+def _out_of_shape(error: msgspec.ValidationError) -> str:
+    """Which claim it is, and what is wrong with it. Never its value."""
+    what, _, where = str(error).partition(" - at `$.")
+    if not where:
+        return what
+    if "regex" in what:
+        what = "it is empty, too long, or holds characters that are not taken"
+    return f"`{where.rstrip('`')}`: {what}"
 
 
 def _object(data: bytes) -> dict[str, Any]:

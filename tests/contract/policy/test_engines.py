@@ -50,7 +50,7 @@ def test_the_obligations(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "subject", [{"who": "a\x00"}, {"who": "x" * 129}, {"n": 2**63}, {"n": 1.5}, {"who": '"'}, {"deep": [[[[[[[[[[]]]]]]]]]]}]
+    "subject", [{"who": "a\x00"}, {"who": "x" * 1537}, {"n": 2**63}, {"n": 1.5}, {"who": '"'}, {"deep": [[[[[[[[[[]]]]]]]]]]}]
 )
 def test_questions_out_of_bounds_are_denied(engine: Engine, subject: dict[str, Any]) -> None:
     assert engine.decide([Question("connect", subject, {})]) == [guard.denied(guard.BAD_QUESTION, engine.revision)]

