@@ -12,6 +12,7 @@ from hub.camera_policy import NO_DECISION, CameraPolicy
 from hub.channels import Channel
 from hub.grants import Grants
 from hub.limiter import Limiter, place
+from hub.refusals import refused
 from hub.views import NO_RULES, View
 from hub.wishes import Wish
 from policy import questions
@@ -169,7 +170,7 @@ class Access:
     async def _require(self, question: Question) -> Decision:
         decision = await self._ask(question)
         if not decision.allow:
-            raise Forbidden(f"policy says no: {decision.reason}")
+            raise refused(question, decision)
         return decision
 
     async def _ask(self, question: Question) -> Decision:

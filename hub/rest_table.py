@@ -226,7 +226,7 @@ _POLICY = (
         *paged(_NUMBER, name="before"),
     ),
     _read(
-        "/v1/audit", "listAudit", "Policy", "Who changed what, newest first", shapes.AuditPage, "policy.read",
+        "/v1/audit", "listAudit", "Policy", "Who changed what, newest first", shapes.AuditPage, "audit.read",
         *paged(_NUMBER, name="before"),
     ),
 )  # fmt: skip

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from policy.roles import granted
+from policy.sources import read_sources
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMED_FILE = re.compile(r"`((?:actors|storage|policy|hub|cluster|edge|load_tests|tests|tools|docs|console|requirements)/[\w./-]*)`")
@@ -87,3 +90,10 @@ def test_the_makefile_takes_the_pythons_that_the_package_takes() -> None:
     assert f'requires-python = ">=3.{first},<3.{last + 1}"' in project
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"Python 3.{first} to 3.{last}" in readme
+
+
+def test_the_table_of_roles_is_the_policys() -> None:
+    text = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
+    section = text.partition("## Roles\n")[2].partition("\n## ")[0]
+    told = {row[1]: frozenset(re.findall(r"`([^`]+)`", row[2])) for row in re.finditer(r"^\| `([^`]+)` \| (.+) \|$", section, re.MULTILINE)}
+    assert told == granted(read_sources())

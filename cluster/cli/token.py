@@ -3,19 +3,24 @@
 import argparse
 import secrets
 import time
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
+from actors.core.errors import BadInput
 from cluster.cli import console
 from cluster.cli.hub_options import add_hub_options, http_url, tls_context, token_source
 from cluster.cli.options import add_settings_options, running
 from cluster.hub_rest import HubRest
+from policy.roles import granted
+from policy.sources import read_sources
 from policy.tokens import issue
 
 PATH = "/v1/revocations"
 
 EXAMPLES = """examples:
+  eyrie token                                        a viewer's of every site: it opens the console
   eyrie token --role viewer --site demo              for a dashboard of one site
   eyrie token --role admin --site '*' --scope pii:read
   eyrie token --type edge --subject gate-box --camera gate-1 --camera gate-2
@@ -34,8 +39,19 @@ def add_parser(commands: Any) -> None:
     add_settings_options(parser)
     parser.add_argument("--type", choices=("user", "edge", "service"), default="user", help="what it is for (default user)")
     parser.add_argument("--subject", default="developer", help="who it is for (default developer)")
-    parser.add_argument("--role", action="append", default=[], help="a role: viewer, operator, admin, … (may repeat)")
-    parser.add_argument("--site", action="append", default=[], help="a site it is good for, '*' for all (may repeat)")
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        help="a role: viewer (the default), operator, admin, … (may repeat; docs/policy.md lists them)",
+    )
+    parser.add_argument("--any-role", action="store_true", help="take a role that the policy of the settings does not name")
+    parser.add_argument(
+        "--site",
+        action="append",
+        default=[],
+        help="a site it is good for, '*' for all, the default of a token without options (may repeat)",
+    )
     parser.add_argument("--camera", action="append", default=None, help="limit it to this camera (may repeat)")
     parser.add_argument("--scope", action="append", default=[], help="a scope, for example pii:read (may repeat)")
     parser.add_argument("--lifetime-s", type=float, default=None, metavar="S", help="seconds it lives (default: as long as its type may)")
@@ -56,9 +72,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the token, or do what was asked."""
     if arguments.kind is not None:
         return _revocations(arguments)
+    settings = running(arguments)
+    if arguments.type == "user" and not arguments.role:
+        arguments.role = ["viewer"]
+        if not arguments.site and arguments.camera is None:
+            arguments.site = ["*"]
+    if not arguments.any_role:
+        _require_known(arguments.role, granted(read_sources(settings.policy.rego_dir)))
     now = time.time()
     token = issue(
-        running(arguments).auth, sub=arguments.subject, typ=arguments.type, jti=secrets.token_hex(12), now_s=now, roles=arguments.role,
+        settings.auth, sub=arguments.subject, typ=arguments.type, jti=secrets.token_hex(12), now_s=now, roles=arguments.role,
         sites=arguments.site, cameras=arguments.camera, scopes=arguments.scope, lifetime=arguments.lifetime_s,
     )  # fmt: skip
     if arguments.json:
@@ -66,6 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         console.say(token)
     return console.OK
+
+
+def _require_known(roles: Sequence[str], known: Collection[str]) -> None:
+    """Raises BadInput for a role that grants nothing. A policy that lists no roles knows any."""
+    for role in roles:
+        if known and role not in known:
+            raise BadInput(f"no role is called {role!r}", hint=f"There are {', '.join(sorted(known))}; --any-role takes it all the same.")
 
 
 def _revocations(arguments: argparse.Namespace) -> int:

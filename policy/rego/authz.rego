@@ -35,25 +35,61 @@ reading := looking | {"history", "presence", "registry.read"}
 
 operating := {"publish", "deadletter.read", "deadletter.replay", "deadletter.discard"}
 
-running := {"register", "registry.write", "cluster.read", "cluster.operate"}
+clustering := {"cluster.read", "cluster.operate"}
+
+running := {"register", "registry.write"} | clustering
 
 ruling := {"policy.read", "policy.change", "audit.read", "token.revoke"}
 
+# Roles about the deployment and nothing else: no site limits them.
+overall := {
+	"auditor": {"policy.read", "audit.read"},
+	"policy-admin": {"policy.read", "policy.change", "token.revoke"},
+}
+
+# docs/policy.md lists them; a test holds it to this.
 grants := {
 	"guest": looking,
 	"viewer": reading,
-	"operator": (reading | operating),
+	"operator": ((reading | operating) | clustering),
 	"admin": ((reading | operating) | running),
 	"privacy": (reading | ruling),
 	"ingester": {"ingest", "register"},
+	"auditor": overall.auditor,
+	"policy-admin": overall["policy-admin"],
 }
 
 # ---- ABAC: where it may do it
 
 default in_scope := false
 
-# Nothing named: the action belongs to no site.
-in_scope if input.resource.kind in {"dashboard", "edge", "cluster", "policy", "audit"}
+# To connect belongs to no site.
+in_scope if input.resource.kind in {"dashboard", "edge"}
+
+# What belongs to the whole deployment: for tokens that are limited to no site or camera,
+deployment := {"cluster", "policy", "audit"}
+
+in_scope if {
+	input.resource.kind in deployment
+	"*" in input.subject.sites
+	input.subject.cameras == null
+}
+
+# for roles about nothing else,
+in_scope if {
+	input.resource.kind in deployment
+	some role in input.subject.roles
+	input.action in overall[role]
+}
+
+# and, of the cluster, for an operator who is given no sites.
+in_scope if {
+	input.resource.kind == "cluster"
+	"operator" in input.subject.roles
+	input.action in clustering
+	input.subject.sites == []
+	input.subject.cameras == null
+}
 
 # A camera, or what hangs on it: its site and, where the token lists cameras, the camera itself.
 in_scope if {

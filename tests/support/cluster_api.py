@@ -30,6 +30,7 @@ from hub.camera_cache import CameraCache
 from hub.limiter import Limiter
 from policy.auditor import Auditor
 from policy.keys import ensure_secret
+from policy.ports import Decider
 from policy.tokens import Verifier, issue
 from storage.cluster_ports import Wanted
 from tests.support.hub import Policy
@@ -173,8 +174,8 @@ class TestApi:
 
 
 @asynccontextmanager
-async def running_api(folder: Path, **options: Any) -> AsyncIterator[TestApi]:
-    """Start one on a free port. `options` go to the application."""
+async def running_api(folder: Path, *, decider: Decider | None = None, **options: Any) -> AsyncIterator[TestApi]:
+    """Start one on a free port. `options` go to the application; `decider` is asked instead of the double."""
     memory = memory_stores()
     for camera, site in (("dock", "north"), ("gate", "north"), ("yard", "south"), ("attic", "south")):
         await memory.registry.register(camera, site)
@@ -184,7 +185,7 @@ async def running_api(folder: Path, **options: Any) -> AsyncIterator[TestApi]:
         auth=auth, policy=PolicySettings(key_file=str(folder / "policy.secret")), cluster=ClusterSettings(api_port=0)
     )  # fmt: skip
     policy, overseer, inspector, rooms, audit = Policy(), StillOverseer(), StillInspector(), Rooms(), MemoryAuditLog()
-    access = Access(Verifier(auth), policy, CameraCache(memory.registry), Limiter(settings.limits, 1, None))
+    access = Access(Verifier(auth), decider or policy, CameraCache(memory.registry), Limiter(settings.limits, 1, None))
     auditor = Auditor(audit, settings.policy.key_file)
     desk = Desk(memory.cluster, overseer, auditor, memory.registry, inspector, rooms)
     server = ApiServer(settings, desk, access, **options)

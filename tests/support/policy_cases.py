@@ -7,7 +7,7 @@ from policy.ports import Question
 from policy.rego_engine import evaluate
 from policy.sources import read_tests
 
-ROLES = ("guest", "viewer", "operator", "admin", "privacy", "ingester", "nobody")
+ROLES = ("guest", "viewer", "operator", "admin", "privacy", "auditor", "policy-admin", "ingester", "nobody")
 ACTIONS = (
     "connect",
     "subscribe",
@@ -33,6 +33,7 @@ RESOURCES: tuple[dict[str, Any], ...] = (
     {"kind": "site", "site": "north"},
     {"kind": "fleet"},
     {"kind": "cluster"},
+    {"kind": "policy"},
 )
 
 

@@ -18,8 +18,9 @@ from tests.support.tokens import claims, forge, secret_of
 # Auth0, Keycloak, Entra ID, GitHub Actions, an address with a tag, names of people, the longest that OpenID Connect knows, and what is
 # syntax somewhere: a channel's limit of users, a Redis hash tag, SQL, Lua, a metric's label.
 NAMES = [
-    "auth0|5f7c8ec7c33c6c004bbafe82", "f:8b5c:jane", "jane+ops@example.org", "Jörg Müller", "山田 太郎", "repo:octo-org/octo-repo:ref:refs/heads/main",
-    "s" * 255, "ü" * 255, "a,b", "#ada", "eyrie:{north}:fences", "'; DROP TABLE cameras; --", '"}]=1', "\\u0000", "100 %", "🎥",
+    "auth0|5f7c8ec7c33c6c004bbafe82", "f:8b5c:jane", "jane+ops@example.org", "Jörg Müller", "山田 太郎",
+    "repo:octo-org/octo-repo:ref:refs/heads/main", "s" * 255,
+    "ü" * 255, "a,b", "#ada", "eyrie:{north}:fences", "'; DROP TABLE cameras; --", '"}]=1', "\\u0000", "100 %", "🎥",
 ]  # fmt: skip
 NO_NAMES = ["", "s" * 256, "ada\n", "ada\x00", "\x1b[2Jada", "ada\x85", "ada\u2028", "ada\ud800", 7, None, ["ada"]]
 ROLES = ["viewer", "Wache Süd", "https://example.org/roles#Kamera Leser", "r" * 128, "夜" * 128]

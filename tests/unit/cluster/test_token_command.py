@@ -1,0 +1,54 @@
+"""`eyrie token`: what it makes without options works, and a role that grants nothing is refused."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from actors.core.settings import DataSettings, Settings
+from cluster.cli.main import main
+from policy import questions
+from policy.ports import Principal
+from policy.rego_engine import RegoEngine
+from policy.sources import read_sources
+from policy.tokens import Verifier
+from storage import data_dir
+from storage.settings_files import write_resolved
+from tests.support.tokens import auth_settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = Settings(auth=auth_settings(tmp_path), data=DataSettings(dir=str(tmp_path / "data")))
+    path = data_dir.of(made).settings_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_resolved(path, made)
+    return made
+
+
+def made(settings: Settings, capsys: pytest.CaptureFixture[str], *words: str) -> Principal:
+    assert main(["token", "--data-dir", settings.data.dir, "--json", *words]) == 0
+    return Verifier(settings.auth).verify(json.loads(capsys.readouterr().out)["token"], typ="user", now_s=time.time() + 1)
+
+
+def test_without_options_it_opens_the_console(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    viewer = made(settings, capsys)
+    asked = [questions.connect(viewer, to="dashboard"), questions.subscribe(viewer, "fleet"), questions.subscribe(viewer, "site", "north")]
+    asked += [questions.on_camera("registry.read", viewer, "gate", site="north")]
+    assert [decision.allow for decision in RegoEngine(read_sources()).decide(asked)] == [True] * len(asked)
+    assert (viewer.roles, viewer.scopes) == (("viewer",), ())
+
+
+def test_what_is_said_is_meant(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert made(settings, capsys, "--role", "auditor").sites == ()
+    assert made(settings, capsys, "--site", "north").roles == ("viewer",)
+    assert made(settings, capsys, "--role", "guard", "--any-role", "--site", "north").roles == ("guard",)
+
+
+def test_a_role_that_is_none_is_refused_with_those_that_are(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--data-dir", settings.data.dir, "--role", "admim", "--site", "*"]) != 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "admim" in told.err
+    assert "auditor" in told.err
