@@ -8,6 +8,7 @@ from actors.camera_actor import CameraActor
 from actors.core.errors import NotFound
 from actors.core.settings import CameraSettings
 from actors.ports import ActorHandle
+from storage.fleet_ports import ActorRecord
 from tests.support.fleet_stores import MemoryActors
 from tests.support.memory_postgres import MemoryCameraStore, MemoryDeadLetterStore, MemoryEventStore
 from tests.support.memory_redis import MemoryPublisher
@@ -35,9 +36,15 @@ class LocalActor:
 
     def __init__(self, memory: MemoryStores, settings: CameraSettings) -> None:
         self.name = "actor.local"
-        stores = ActorsOwn(memory.cameras, memory.events, memory.publisher, memory.registry, memory.dead_letters, MemoryActors())
-        self.actor = CameraActor(self.name, stores, settings, capacity=64)
+        self.written_off: list[str] = []  # why it should have ended; nothing here may write it off
+        self._stores = ActorsOwn(memory.cameras, memory.events, memory.publisher, memory.registry, memory.dead_letters, MemoryActors())
+        self.actor = CameraActor(self.name, self._stores, settings, capacity=64, written_off=self.written_off.append)
         self._memory = memory
+
+    async def start(self) -> None:
+        """Begin, with a record as a supervisor writes it: without one the first heartbeat makes the actor leave its cameras."""
+        await self._stores.actors.put(ActorRecord(self.name, state="ready"))
+        self.actor.start()
 
     async def locate(self, cameras: Sequence[str]) -> dict[str, ActorHandle]:
         """Itself, once it has activated them."""
@@ -72,10 +79,11 @@ class LocalActor:
 
 @asynccontextmanager
 async def local_actor(memory: MemoryStores, settings: CameraSettings | None = None) -> AsyncIterator[LocalActor]:
-    """Start one and stop it."""
+    """Start one and stop it. Fails when it was told to end meanwhile: what was asked of it then came from a process that is no more."""
     made = LocalActor(memory, settings or CameraSettings(commit_interval_s=0.02))
-    made.actor.start()
+    await made.start()
     try:
         yield made
     finally:
         await made.actor.stop(2.0)
+    assert made.written_off == []

@@ -65,13 +65,18 @@ class Edge:
         return int((await self.until("welcome"))["resume_from"])
 
     async def good(self, camera: str, seq: int) -> None:
-        """Send one good observation and wait until it is durable."""
+        """Send one good observation and wait until it is durable; nothing else may be asked or said of its camera meanwhile."""
         item = {"time": TIME, "objects": [{"label": "person", "box": [0.1, 0.1, 0.2, 0.2]}]}
         message = {"type": "observe", "camera": camera, "first_seq": seq, "observations": [item]}
         packed = self.socket.subprotocol == SUBPROTOCOL_MSGPACK
         await self.socket.send(msgspec.msgpack.encode(message) if packed else msgspec.json.encode(message).decode())
-        while (await self.until("ack"))["seq"] < seq:
-            pass
+        while True:
+            found = await self.until("ack", "resync", "reject", "bye", "closed")
+            if found.get("camera", camera) != camera:
+                continue
+            assert found["type"] == "ack", found
+            if found["seq"] >= seq:
+                return
 
 
 @pytest.fixture
