@@ -63,7 +63,7 @@ class Launcher:
         self._slots = slots
         self._simulate = simulate and settings.simulate.cameras > 0
         self.data: DataDir = of(settings)
-        self.metrics = MetricsServer(self.data, settings.metrics)
+        self.metrics = MetricsServer(self.data, settings)
         self.resolved = settings
         self.ready: dict[str, Any] = {}
         self._postgres: EmbeddedPostgres | None = None

@@ -53,7 +53,7 @@ class NodeLauncher:
         self._ray = msgspec.structs.replace(settings.ray, token_file=token)
         self._node: RayNode | None = None
         self._joined: deque[float] = deque(maxlen=MAX_RESTARTS)
-        self.metrics = MetricsServer(self.data, settings.metrics)
+        self.metrics = MetricsServer(self.data, settings)
         self.resolved = settings
 
     @property

@@ -12,7 +12,7 @@ from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver,
 
 from actors.core.errors import ConfigError
 
-COVERED = ("@method", "@path", "content-type")  # the digest of the body is added to them
+COVERED = ("@method", "@authority", "@path", "content-type")  # the digest of the body is added to them
 NONCE_BYTES = 16
 MAX_FILE_BYTES = 4096
 

@@ -19,6 +19,7 @@ from hub import openapi_routes, peers, rest, rest_table, schema_routes, static_f
 from hub.edge_routes import problem
 from hub.fallbacks import Fallbacks
 from hub.health import Health, HealthCheck
+from hub.hosts import Hosts
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.node import Node
 from hub.server_api import ServerApi
@@ -30,11 +31,11 @@ NODE_PATH = "/metrics/node"  # all processes of the machine, merged
 
 def create_app(
     node: Node, *, broker: Broker, events: EventStore, health: HealthCheck, metrics: Metrics, node_metrics: Callable[[], bytes],
-    private_port: Callable[[], int],
+    private_port: Callable[[], int], hosts: Hosts,
     edge_routes: Sequence[BaseRoute] = (), static: Path = static_files.FOLDER, release: str = "development",
 ) -> WebGuard:  # fmt: skip
     """The app of one hub. `edge_routes` are those of `hub.edge_routes`. Metrics are shown on the private port alone: they tell what a
-    deployment does, and ask nobody for a token."""
+    deployment does, and ask nobody for a token. `hosts`: the names this hub goes by."""
 
     async def live(_request: Request) -> Response:
         return _answer(health.live())
@@ -70,7 +71,7 @@ def create_app(
         ],
         exception_handlers={405: web.wrong_method},
     )
-    return WebGuard(app, lambda: node.origins, peers.networks(node.settings.hub.trusted_proxies))
+    return WebGuard(app, hosts, node.settings.hub.allowed_origins, peers.networks(node.settings.hub.trusted_proxies))
 
 
 def _answer(health: Health) -> Response:

@@ -12,6 +12,7 @@ import msgspec
 from actors.core.errors import EyrieError
 from hub import edge_routes, policy_routes, registry_routes, views
 from hub.access import Access
+from hub.answer_headers import AnswerHeaders
 from hub.app import create_app
 from hub.camera_cache import CameraCache
 from hub.canary import Canary
@@ -20,6 +21,7 @@ from hub.context import HubContext
 from hub.edge_node import EdgeNode
 from hub.fallback_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.health import HealthCheck
+from hub.hosts import Hosts
 from hub.listeners import open_private, open_public
 from hub.metrics import Metrics
 from hub.node import Node
@@ -83,6 +85,7 @@ class Hub:
         self.metrics = Metrics(self.node, self._gauges)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
         registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access, auditor)
+        hosts = Hosts(settings.hub.host, settings.hub.allowed_hosts)
         self.app = create_app(
             self.node,
             broker=broker,
@@ -91,12 +94,14 @@ class Hub:
             metrics=self.metrics,
             node_metrics=NodeMetrics(data_dir.of(settings)).text,
             private_port=lambda: self.private_port,
+            hosts=hosts,
             edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(context, self.access, auditor)],
             release=_version(),
         )
         self._instance = instance
         self._tls = server_context(settings.hub)
-        self._server = HubServer(self.app, self.node, settings.hub, tls=self._tls)
+        headers = AnswerHeaders(lambda: self.node.origins)
+        self._server = HubServer(self.app, self.node, settings.hub, headers=headers, hosts=hosts, tls=self._tls)
         self._beat: asyncio.Task[None] | None = None
         self._singing: asyncio.Task[None] | None = None
         self.policy_behind: Callable[[], bool] = lambda: False

@@ -5,8 +5,6 @@ The stream is written as raw frames to the transport, like a websocket's: the sa
 """
 
 import asyncio
-from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,9 +23,9 @@ from hub.protocol import Codec
 from hub.socket_protocol import CLOSE_S, HTTP_STREAM_PATH, SSE_PATH, bound_buffers
 
 EMULATION_PATH = "/emulation"
-PREFLIGHT_S = 300  # how long a browser remembers that it may
 PROTOBUF_TYPE = "application/octet-stream"
-CONTENT_TYPES = {SSE.name: "text/event-stream", JSON_STREAM.name: "application/json", PROTOBUF_STREAM.name: PROTOBUF_TYPE}
+CONTENT_TYPES = {SSE.name: b"text/event-stream", JSON_STREAM.name: b"application/json", PROTOBUF_STREAM.name: PROTOBUF_TYPE.encode()}
+_STREAMED = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"), (b"vary", b"origin")]
 
 
 class _Link:
@@ -81,18 +79,17 @@ class Fallbacks:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._origins = frozenset(origin.lower() for origin in node.settings.hub.allowed_origins)
 
     def routes(self) -> list[BaseRoute]:
-        """All of them; each answers a browser's preflight."""
+        """All of them."""
         return [
-            Route(SSE_PATH, self._sse, methods=["GET", "POST", "OPTIONS"]),
-            Route(HTTP_STREAM_PATH, self._http_stream, methods=["POST", "OPTIONS"]),
-            Route(EMULATION_PATH, self._emulation, methods=["POST", "OPTIONS"]),
+            Route(SSE_PATH, self._sse, methods=["GET", "POST"]),
+            Route(HTTP_STREAM_PATH, self._http_stream, methods=["POST"]),
+            Route(EMULATION_PATH, self._emulation, methods=["POST"]),
         ]
 
     async def _sse(self, request: Request) -> Response:
-        if request.method == "OPTIONS":
-            return self._preflight(request)
         try:
             asked = (
                 request.query_params.get("cf_connect", "").encode() if request.method == "GET" else await _body(request, MAX_FIRST_BYTES)
@@ -102,8 +99,6 @@ class Fallbacks:
         return await self._stream(request, SSE, asked)
 
     async def _http_stream(self, request: Request) -> Response:
-        if request.method == "OPTIONS":
-            return self._preflight(request)
         try:
             asked = await _body(request, MAX_FIRST_BYTES)
         except EyrieError as error:
@@ -111,8 +106,6 @@ class Fallbacks:
         return await self._stream(request, PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM, asked)
 
     async def _emulation(self, request: Request) -> Response:
-        if request.method == "OPTIONS":
-            return self._preflight(request)
         if not origins.allowed(request.headers.getlist("origin"), self._node.origins):
             return Response("This origin may not connect.\n", status_code=403)
         codec: Codec = PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM
@@ -122,10 +115,8 @@ class Fallbacks:
                 raise BadInput("the commands are larger than hub.max_message_bytes")
             await self._node.emulation.deliver(asked.node, asked.session, bytes(asked.data))
         except EyrieError as error:
-            answer = problem(error)
-            answer.headers.update(self._cors(request))
-            return answer
-        return Response(status_code=204, headers=self._cors(request))
+            return problem(error)
+        return Response(status_code=204)
 
     async def _stream(self, request: Request, codec: Codec, asked: bytes) -> Response:
         node = self._node
@@ -141,23 +132,15 @@ class Fallbacks:
         node.emulation.enter(dashboard)
         stream = _Stream(dashboard)
         http.take(stream)
-        http.transport.write(_head(CONTENT_TYPES[codec.name], self._cors(request)))
+        http.transport.write(http.head(b"200 OK", [(b"content-type", CONTENT_TYPES[codec.name]), *_STREAMED, *self._readable(request)]))
         dashboard.on_message(asked)
         await stream.lost.wait()
         return Response(status_code=499)  # goes nowhere: the answer was the stream
 
-    def _preflight(self, request: Request) -> Response:
-        if not origins.allowed(request.headers.getlist("origin"), self._node.origins):
-            return Response("This origin may not connect.\n", status_code=403)
-        allowed = {"access-control-allow-methods": "GET, POST", "access-control-allow-headers": "content-type"}
-        return Response(status_code=204, headers=self._cors(request) | allowed | {"access-control-max-age": str(PREFLIGHT_S)})
-
-    def _cors(self, request: Request) -> dict[str, str]:
-        """What lets a page of another, allowed origin read the answer (Fetch standard, 3.2)."""
-        origin = request.headers.get("origin")
-        if origin is None or urlsplit(origin).netloc == request.headers.get("host"):
-            return {}
-        return {"access-control-allow-origin": origin, "vary": "origin"}
+    def _readable(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """What `hub.web_guard` says to pages of other, allowed origins; the head of a stream does not pass there."""
+        origin = request.headers.get("origin", "")
+        return [(b"access-control-allow-origin", origin.encode())] if origin in self._origins else []
 
 
 def _is_protobuf(request: Request) -> bool:
@@ -174,13 +157,3 @@ async def _body(request: Request, limit: int) -> bytes:
     if not read:
         raise BadInput("there are no commands")
     return bytes(read)
-
-
-def _head(content_type: str, extra: Mapping[str, str]) -> bytes:
-    """The head of an answer whose end is that of the connection (RFC 9112, 6.3)."""
-    headers = {
-        "content-type": content_type, "cache-control": "no-store", "connection": "close", "x-accel-buffering": "no",
-        "x-content-type-options": "nosniff",
-    }  # fmt: skip
-    lines = [f"{name}: {value}" for name, value in (headers | dict(extra)).items()]
-    return ("HTTP/1.1 200 OK\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

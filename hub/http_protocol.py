@@ -5,11 +5,13 @@ Absolute: a peer that sends one byte a second is as late as one that sends none.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hub.answer_headers import AnswerHeaders, AnsweringConnection
+from hub.hosts import Hosts
 from hub.peers import CERTIFICATE
 
 HEADER_S = 10.0
@@ -17,8 +19,6 @@ BODY_S = 30.0
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16_384
 PROTOCOL = "eyrie.protocol"  # where a request finds its :class:`BoundedHttp`, in the `state` of its scope
-
-_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 def too_large(headers: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -40,23 +40,32 @@ class Taker(Protocol):
 
 
 class BoundedHttp(H11Protocol):
-    """h11 with deadlines. Tests make a subclass with shorter ones."""
+    """h11 with deadlines. Subclasses made by :func:`http_class` know their server's headers and names."""
 
+    answer_headers: ClassVar[AnswerHeaders] = AnswerHeaders()
+    hosts: ClassVar[Hosts] = Hosts("")
     header_s = HEADER_S
     body_s = BODY_S
 
     _timer: asyncio.TimerHandle | None = None
     _awaiting = ""
     taken: Taker | None = None
+    conn: AnsweringConnection
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn = AnsweringConnection(self.answer_headers, MAX_HEADER_BYTES)
         self.app_state = {**self.app_state, PROTOCOL: self}
 
     def take(self, taker: Taker) -> None:
         """The connection is `taker`'s from now on: it answers on the transport, and what still comes in is thrown away."""
         self.taken = taker
         self._await("", 0.0)
+
+    def head(self, status: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The head of an answer that is written to the transport, and whose end is that of the connection (RFC 9112, 6.3)."""
+        lines = [*headers, (b"connection", b"close"), *self.answer_headers.of(tls=self.scheme == "https")]
+        return b"HTTP/1.1 " + status + b"\r\n" + b"".join(b"%b: %b\r\n" % pair for pair in lines) + b"\r\n"
 
     def pause_writing(self) -> None:
         """See asyncio."""
@@ -73,6 +82,7 @@ class BoundedHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio."""
         super().connection_made(transport)
+        self.conn.tls = self.scheme == "https"
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and (certificate := tls.getpeercert(binary_form=True)):
             self.app_state[CERTIFICATE] = certificate  # a websocket that comes out of this connection gets the same state
@@ -99,7 +109,11 @@ class BoundedHttp(H11Protocol):
         self._await("", 0.0)
         self.app_state.pop(PROTOCOL, None)  # or the websocket would keep this whole object for as long as it lives
         if too_large(self.headers):
-            self.send_400_response("The header is too large.")
+            self._refuse(431, "The header is too large.\n")
+            return
+        refused = self.hosts.problem([value for name, value in self.headers if name == b"host"], self.server[0] if self.server else "")
+        if refused is not None:
+            self._refuse(*refused)
             return
         super().handle_websocket_upgrade(event)
 
@@ -107,6 +121,12 @@ class BoundedHttp(H11Protocol):
         """The next request's header is due once its first byte has come; until then uvicorn's keep-alive timer runs."""
         super().on_response_complete()
         self._watch(idle=True)
+
+    def _refuse(self, status: int, text: str) -> None:
+        headers = [("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(text))), ("connection", "close")]
+        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=text.encode("ascii")), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _watch(self, *, idle: bool = False) -> None:
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
@@ -133,8 +153,14 @@ class BoundedHttp(H11Protocol):
     def _too_late(self) -> None:
         self._timer = None
         if not self.transport.is_closing() and self.conn.our_state is not h11.SEND_BODY:
-            self.transport.write(_TOO_LATE)
+            self.transport.write(self.head(b"408 Request Timeout", [(b"content-length", b"0")]))
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
+
+
+def http_class(kind: type[BoundedHttp], headers: AnswerHeaders, hosts: Hosts) -> type[BoundedHttp]:
+    """The protocol class of one server: uvicorn makes the instances, so the class carries what its answers say and its names."""
+    attributes: dict[str, Any] = {"answer_headers": headers, "hosts": hosts}
+    return type("BoundHttp", (kind,), attributes)

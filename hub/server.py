@@ -13,7 +13,9 @@ from starlette.types import ASGIApp
 from actors.core.errors import StartError
 from actors.core.settings import HubSettings
 from hub import peers
-from hub.http_protocol import MAX_HEADER_BYTES, BoundedHttp
+from hub.answer_headers import AnswerHeaders
+from hub.hosts import Hosts
+from hub.http_protocol import MAX_HEADER_BYTES, BoundedHttp, http_class
 from hub.socket_protocol import Door, websocket_class
 
 STOP_S = 5  # whole seconds that uvicorn waits for what is still running
@@ -60,14 +62,15 @@ class HubServer:
     """One uvicorn over given listening sockets, in the running loop."""
 
     def __init__(
-        self, app: ASGIApp, door: Door, settings: HubSettings, *, http: type[asyncio.Protocol] = BoundedHttp,
+        self, app: ASGIApp, door: Door, settings: HubSettings, *, headers: AnswerHeaders, hosts: Hosts,
         tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
+        """`headers` are those of every answer, `hosts` the names that this server goes by."""
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=http,
-                ws=websocket_class(door, peers.networks(settings.trusted_proxies)),
+                http=http_class(BoundedHttp, headers, hosts),
+                ws=websocket_class(door, headers, peers.networks(settings.trusted_proxies)),
                 lifespan="off",
                 log_config=None,
                 log_level="warning",

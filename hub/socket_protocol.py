@@ -17,10 +17,12 @@ import msgspec
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
 
 from hub import peers
+from hub.answer_headers import AnswerHeaders
 from hub.close_codes import POLICY_VIOLATION, Close
 from hub.dashboard import Dashboard
 from hub.peers import Network
@@ -69,11 +71,26 @@ class Door(Protocol):
         """A dashboard has connected."""
 
 
+class AnsweringProtocol(ServerProtocol):
+    """websockets' side of one connection: the one place that every answer to a handshake passes. A refusal is an answer like any other."""
+
+    answer_headers = AnswerHeaders()
+    tls = False
+
+    def send_response(self, response: Response) -> None:
+        """See websockets."""
+        if response.status_code != 101:
+            for name, value in self.answer_headers.of(tls=self.tls):
+                response.headers[name.decode("ascii")] = value.decode("latin-1")
+        super().send_response(response)
+
+
 class HubWebSocket(WebSocketsSansIOProtocol):
     """One websocket. Subclasses made by :func:`websocket_class` know their hub's door."""
 
     door: ClassVar[Door]
     proxies: ClassVar[tuple[Network, ...]] = ()
+    answer_headers: ClassVar[AnswerHeaders] = AnswerHeaders()
 
     dashboard: Dashboard | None = None
     _stall_timer: asyncio.TimerHandle | None = None
@@ -81,6 +98,12 @@ class HubWebSocket(WebSocketsSansIOProtocol):
     _pings_at: float = 0.0
     _lost: bool = False
     _condemned: bool = False
+    conn: AnsweringProtocol
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn = AnsweringProtocol(max_size=self.config.ws_max_size, logger=self.logger)
+        self.conn.answer_headers = self.answer_headers
 
     # handshake
 
@@ -209,6 +232,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """See asyncio."""
         super().connection_made(transport)
+        self.conn.tls = self.scheme == "wss"
         self._pings_at = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -315,9 +339,9 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self._stall_timer = None
 
 
-def websocket_class(door: Door, proxies: tuple[Network, ...] = ()) -> type[HubWebSocket]:
-    """The protocol class of one hub: uvicorn makes the instances, so the class carries the hub and the proxies it believes."""
-    attributes: dict[str, Any] = {"door": door, "proxies": proxies}
+def websocket_class(door: Door, headers: AnswerHeaders, proxies: tuple[Network, ...] = ()) -> type[HubWebSocket]:
+    """The protocol class of one hub: uvicorn makes the instances, so the class carries the hub, its headers and the proxies it believes."""
+    attributes: dict[str, Any] = {"door": door, "proxies": proxies, "answer_headers": headers}
     return type("BoundHubWebSocket", (HubWebSocket,), attributes)
 
 

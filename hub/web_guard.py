@@ -1,40 +1,38 @@
-"""What every HTTP answer of a hub carries, and what no request may be (an ASGI wrapper).
+"""What no request of a hub may be, and which pages of elsewhere may read its answers (an ASGI wrapper).
 
-The console's page runs nothing but our own files, is framed by nobody and talks to this hub alone. Requests with both Content-Length and
-Transfer-Encoding, or with a malformed Host, are refused: a proxy in front may read them another way (traps U11).
+Requests with both Content-Length and Transfer-Encoding, or with a malformed Host, are refused: a proxy in front may read them another way
+(traps U11). So is one for a name that is not ours (`hub.hosts`), and one whose target names another server than its Host (RFC 9112, 3.2.2).
 """
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from hub import peers
+from hub.hosts import Hosts
 from hub.http_protocol import too_large
 from hub.peers import Network
 
-_HOST = re.compile(rb"\A(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
-
-
-def content_policy(origins: Iterable[str]) -> str:
-    """The Content-Security-Policy: own files, and sockets to the origins this hub accepts (older browsers do not count them as 'self')."""
-    # A source may not be an IPv6 literal (CSP3, 2.3.1): Chromium complains of it and ignores it; 'self' covers it in current browsers.
-    sockets = " ".join(sorted(re.sub(r"\Ahttp", "ws", origin) for origin in origins if "[" not in origin))
-    return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self' {sockets}; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+CORS_S = 300  # how long a browser remembers what it may
+CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+CORS_ASKS = ("authorization", "content-type", "idempotency-key", "if-match", "if-none-match")
+CORS_SHOWS = ("allow", "etag", "link", "location", "retry-after")
 
 
 class WebGuard:
-    """Wraps the app. `origins` is asked at each answer: the port may be known only after the start. `proxies` see `hub.peers`."""
+    """Wraps the app. Pages of `origins` may read its answers, never with credentials; `proxies` see `hub.peers`."""
 
-    def __init__(self, app: Starlette, origins: Callable[[], Iterable[str]], proxies: Sequence[Network] = ()) -> None:
+    def __init__(self, app: Starlette, hosts: Hosts, origins: Sequence[str] = (), proxies: Sequence[Network] = ()) -> None:
         self.app = app
-        self._origins = origins
+        self._hosts = hosts
         self._proxies = proxies
+        self._readable = CORSMiddleware(
+            app, allow_origins=[origin.lower() for origin in origins], allow_methods=CORS_METHODS, allow_headers=CORS_ASKS,
+            expose_headers=CORS_SHOWS, max_age=CORS_S,
+        )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -43,36 +41,16 @@ class WebGuard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = [(b"content-security-policy", content_policy(self._origins()).encode()), *_FIXED]
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *headers]
-            await send(message)
-
-        if too_large(scope["headers"]):
-            await PlainTextResponse("The header is too large.\n", status_code=431)(scope, receive, guarded)
+        refused = (431, "The header is too large.\n") if too_large(scope["headers"]) else self._refused(scope)
+        if refused is not None:
+            await PlainTextResponse(refused[1], status_code=refused[0])(scope, receive, send)
             return
-        if (problem := _refused(scope)) is not None:
-            await PlainTextResponse(problem, status_code=400)(scope, receive, guarded)
-            return
-        await self.app(scope, receive, guarded)
+        await self._readable(scope, receive, send)
 
-
-_FIXED = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
-
-
-def _refused(scope: Scope) -> str | None:
-    names = [name for name, _ in scope["headers"]]
-    if b"content-length" in names and b"transfer-encoding" in names:
-        return "Send Content-Length or Transfer-Encoding, not both.\n"
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) > 1 or not all(_HOST.match(host) for host in hosts):
-        return "The Host header is malformed.\n"
-    return None
+    def _refused(self, scope: Scope) -> tuple[int, str] | None:
+        names = [name for name, _ in scope["headers"]]
+        if b"content-length" in names and b"transfer-encoding" in names:
+            return 400, "Send Content-Length or Transfer-Encoding, not both.\n"
+        if scope["raw_path"][:1] != b"/" and scope["raw_path"] != b"*":
+            return 400, "The target of a request is a path here; this is no proxy.\n"
+        return self._hosts.problem([value for name, value in scope["headers"] if name == b"host"], scope["server"][0])

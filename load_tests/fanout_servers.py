@@ -22,8 +22,10 @@ import uvloop
 from actors.core.settings import CameraSettings, HubSettings, LimitsSettings, Settings
 from hub import frames
 from hub.access import Access
+from hub.answer_headers import AnswerHeaders
 from hub.camera_cache import CameraCache
 from hub.fanout import Group
+from hub.hosts import Hosts
 from hub.limiter import Limiter
 from hub.node import Node
 from hub.server import HubServer
@@ -257,7 +259,7 @@ async def _hub() -> tuple[Node, HubServer, socket.socket]:
     access = Access(_Everybody(), _Everybody(), cameras, limiter)
     node = Node(settings, name="bench", access=access, cameras=cameras, broker=_Silence(), events=_NoEvents())
     node.start()
-    server = HubServer(_no_app, node, hub)
+    server = HubServer(_no_app, node, hub, headers=AnswerHeaders(), hosts=Hosts("127.0.0.1"))
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     listener.setblocking(False)
     await server.start([listener])

@@ -1,4 +1,5 @@
-"""A development authority as files: a folder with ``ca.pem`` and ``ca.key``, ``server.pem``, ``device-<id>.pem``, and their keys.
+"""A development authority as files: a folder for hubs with ``ca.pem``, ``server.pem``, ``device-<id>.pem`` and the keys of the latter two;
+and the authority's own key, ``ca.key``, in another folder, which no hub reads, or anywhere encrypted with a passphrase.
 
 Keys are P-256, files of keys 0600 and made anew every time; nothing here is for production, where an organisation has an authority of its
 own and only the shape of a device's certificate matters (`policy.certificates`).
@@ -28,6 +29,23 @@ BACKDATED = timedelta(minutes=5)  # for peers whose clock is a little behind
 CLIENT, SERVING = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 
 
+class AuthorityKey(msgspec.Struct, frozen=True):
+    """Where the key of the authority is, and the passphrase that encrypts it (empty: none)."""
+
+    folder: Path
+    passphrase: bytes = b""
+
+    @property
+    def file(self) -> Path:
+        """The key itself."""
+        return self.folder / f"{AUTHORITY}.key"
+
+
+def beside(folder: Path) -> AuthorityKey:
+    """Where the key is when nobody says: in a folder beside that of the certificates (or of all data), without a passphrase."""
+    return AuthorityKey(folder.with_name(f"{folder.name}-authority"))
+
+
 class Made(msgspec.Struct, frozen=True):
     """One certificate of the folder. `names` are its alternative names; `until` RFC 3339."""
 
@@ -39,14 +57,17 @@ class Made(msgspec.Struct, frozen=True):
     names: list[str]
 
 
-def init(folder: Path, *, days: int) -> Made:
+def init(folder: Path, own: AuthorityKey | None = None, *, days: int) -> Made:
     """The authority. Raises BadInput when there is one: what it signed would be worth nothing."""
-    if (folder / f"{AUTHORITY}.pem").exists() or (folder / f"{AUTHORITY}.key").exists():
-        raise BadInput(f"{folder} holds an authority already", hint="Use another --folder, or delete that one and all it signed.")
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    own = own or beside(folder)
+    for file in (folder / f"{AUTHORITY}.pem", folder / f"{AUTHORITY}.key", own.file):
+        if file.exists():
+            raise BadInput(f"{file.parent} holds an authority already", hint="Use other folders, or delete that one and all it signed.")
+    for made in (folder, own.folder):
+        try:
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"the folder {made} cannot be made: {error.strerror}") from error
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("Eyrie development authority")
     usage = x509.KeyUsage(
@@ -55,11 +76,12 @@ def init(folder: Path, *, days: int) -> Made:
     )  # fmt: skip
     builder = _builder(name, name, key, days).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     certificate = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
-    _write(folder, AUTHORITY, certificate, key)
+    write_whole(own.file, _pem(key, own.passphrase))
+    write_whole(folder / f"{AUTHORITY}.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return _made(folder / f"{AUTHORITY}.pem")
 
 
-def server(folder: Path, hosts: Sequence[str], *, days: int) -> Made:
+def server(folder: Path, hosts: Sequence[str], own: AuthorityKey | None = None, *, days: int) -> Made:
     """A certificate of a hub for these names and addresses. Raises BadInput, NotFound without an authority."""
     alternatives: list[x509.GeneralName] = []
     for host in hosts:
@@ -67,10 +89,12 @@ def server(folder: Path, hosts: Sequence[str], *, days: int) -> Made:
             alternatives.append(x509.IPAddress(ipaddress.ip_address(host)))
         except ValueError:
             alternatives.append(_uri_or_name(x509.DNSName, host))
-    return _sign(folder, SERVER, alternatives, usages=[SERVING], days=days)
+    return _sign(folder, own or beside(folder), SERVER, alternatives, usages=[SERVING], days=days)
 
 
-def device(folder: Path, name: str, *, sites: Sequence[str] = (), cameras: Sequence[str] = (), days: int) -> Made:
+def device(
+    folder: Path, name: str, own: AuthorityKey | None = None, *, sites: Sequence[str] = (), cameras: Sequence[str] = (), days: int
+) -> Made:  # fmt: skip
     """A certificate of a device. Raises BadInput, NotFound without an authority."""
     try:
         msgspec.convert(name, Name)
@@ -80,7 +104,7 @@ def device(folder: Path, name: str, *, sites: Sequence[str] = (), cameras: Seque
         raise BadInput(f"{name!r} cannot name a file", hint="Leave the slash out.")
     found = [DEVICE + name, *(SITE + site for site in sites), *(CAMERA + camera for camera in cameras)]
     alternatives = [_uri_or_name(x509.UniformResourceIdentifier, uri) for uri in found]
-    return _sign(folder, DEVICE_PREFIX + name, alternatives, usages=[CLIENT], days=days)
+    return _sign(folder, own or beside(folder), DEVICE_PREFIX + name, alternatives, usages=[CLIENT], days=days)
 
 
 def all_of(folder: Path) -> list[Made]:
@@ -92,9 +116,10 @@ def all_of(folder: Path) -> list[Made]:
 
 
 def _sign(
-    folder: Path, stem: str, alternatives: Sequence[x509.GeneralName], *, usages: Sequence[x509.ObjectIdentifier], days: int
+    folder: Path, own: AuthorityKey, stem: str, alternatives: Sequence[x509.GeneralName], *, usages: Sequence[x509.ObjectIdentifier],
+    days: int,
 ) -> Made:  # fmt: skip
-    authority, authority_key = _authority(folder)
+    authority, authority_key = _authority(folder, own)
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
         _builder(_name(stem), authority.subject, key, days)
@@ -124,16 +149,21 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
     )
 
 
-def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _authority(folder: Path, own: AuthorityKey) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    if (misplaced := folder / f"{AUTHORITY}.key").exists() and misplaced != own.file:
+        raise ConfigError(
+            f"the key of the authority lies in the folder of the hubs: {misplaced}",
+            hint=f"Move it: mkdir -m 700 -p {own.folder} && mv {misplaced} {own.file}",
+        )
     try:
         certificate = x509.load_pem_x509_certificate((folder / f"{AUTHORITY}.pem").read_bytes())
-        key = serialization.load_pem_private_key((folder / f"{AUTHORITY}.key").read_bytes(), None)
+        key = serialization.load_pem_private_key(own.file.read_bytes(), own.passphrase or None)
     except FileNotFoundError as error:
-        raise NotFound(f"there is no authority in {folder}", hint="`eyrie certs init` makes one.") from error
+        raise NotFound(f"there is no authority in {folder} and {own.folder}", hint="`eyrie certs init` makes one.") from error
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"the authority in {folder} cannot be read: {error}") from error
+        raise ConfigError(f"the authority in {own.folder} cannot be read: {error}", hint="Name its --passphrase-file.") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"the authority in {folder} was not made by `eyrie certs init`")
+        raise ConfigError(f"the authority in {own.folder} was not made by `eyrie certs init`")
     return certificate, key
 
 
@@ -149,9 +179,13 @@ def _uri_or_name(kind: type[x509.DNSName] | type[x509.UniformResourceIdentifier]
 
 
 def _write(folder: Path, stem: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    write_whole(folder / f"{stem}.key", private)
+    write_whole(folder / f"{stem}.key", _pem(key))
     write_whole(folder / f"{stem}.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes = b"") -> bytes:
+    form = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, form)
 
 
 def _made(path: Path) -> Made:

@@ -1,5 +1,5 @@
-"""Requests that a device signs instead of showing a token: HTTP message signatures (RFC 9421), Ed25519 or HMAC-SHA-256, over method, path,
-content type and the digest of the body (RFC 9530), made at a time within :data:`WINDOW_S` of ours and with a nonce.
+"""Requests that a device signs instead of showing a token: HTTP message signatures (RFC 9421), Ed25519 or HMAC-SHA-256, over method,
+authority, path, content type and the digest of the body (RFC 9530), made at a time within :data:`WINDOW_S` of ours and with a nonce.
 
 A nonce is good for one request: the same one again, signed the same, is a resend (whose answer was lost) and changes nothing, since
 observations are numbered by (session, seq); so each hub remembers its own nonces and need not ask the others.
@@ -22,8 +22,8 @@ WINDOW_S = 300
 MAX_NONCES = 50_000  # of a hub; the oldest are forgotten first, and their requests are then as old as the window soon
 MAX_RESENDS = 16  # of one signed request
 MAX_NONCE = 128  # characters
-COVERED = ("@method", "@path", "content-type", "content-digest")
-SINGLE = (b"signature", b"signature-input", b"content-digest", b"content-type")  # headers that a signed request has once
+COVERED = ("@method", "@authority", "@path", "content-type", "content-digest")
+SINGLE = (b"host", b"signature", b"signature-input", b"content-digest", b"content-type")  # headers that a signed request has once
 ALGORITHMS = {"ed25519": algorithms.ED25519, "hmac-sha256": algorithms.HMAC_SHA256}
 NOT_GOOD = "the signature is not good"  # one answer for bad form, unknown key and bad signature alike
 
@@ -120,7 +120,8 @@ def _message(method: str, path: str, headers: Headers) -> SimpleNamespace:
         if sum(found == name for found, _ in headers) != 1:
             raise Unauthorized(f"a signed request has one header {name.decode()}")
     signed = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name in SINGLE}
-    return SimpleNamespace(method=method, url=f"https://hub{path}", headers=signed)
+    # The authority is what the client named (RFC 9421, 2.2.3), which `hub.hosts` has let in; a client leaves a scheme's usual port out.
+    return SimpleNamespace(method=method, url=f"https://{signed.pop('host')}{path}", headers=signed)
 
 
 def _algorithm(resolver: _Resolver, message: SimpleNamespace) -> Any:

@@ -5,7 +5,6 @@ argument. The tree holds no secret, only the paths of files that do.
 """
 
 import os
-import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -16,12 +15,12 @@ import msgspec
 
 from actors.core.errors import ConfigError
 from actors.core.settings import Settings, build, nearest, sections
+from storage.connection_strings import carries_secret, redacted
 
 PREFIX = "EYRIE_"
 # EYRIE_ variables that are no settings: where files are, and where tests find recordings and tools.
 OTHER_VARIABLES = frozenset({"EYRIE_CONFIG", "EYRIE_SETTINGS_FILE", "EYRIE_SHARED_DATA", "EYRIE_CHROMIUM", "EYRIE_OPA_BINARY"})
 MAX_FILE_BYTES = 262_144
-_PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -96,14 +95,20 @@ def _refuse_passwords(settings: Settings) -> None:
         ("postgres.dsn", settings.postgres.dsn, "postgres.password_file"),
         ("redis.url", settings.redis.url, "redis.password_file"),
         ("opa.url", settings.opa.url, "opa.token_file"),
+        ("auth.jwks_url", settings.auth.jwks_url, "auth.jwks_file"),
     ):
-        if _PASSWORD_IN_URL.search(value) or "password=" in value:
-            raise ConfigError(f"{key} carries a password", hint=f"Put the password into a file of mode 0600 and name it in {where}.")
+        if carries_secret(value):
+            raise ConfigError(
+                f"{key} carries a password, or cannot be read with certainty",
+                hint=f"Put it into a file of mode 0600 and name that in {where}.",
+            )
 
 
 def shown(value: Any) -> Any:
-    """`value` as it may be printed: passwords inside addresses hidden."""
-    return _PASSWORD_IN_URL.sub(r"\1:…@", value) if isinstance(value, str) else value
+    """`value` as it may be printed: what is secret inside addresses hidden, and every address that cannot be read."""
+    if isinstance(value, list):
+        return [shown(one) for one in value]
+    return redacted(value) if isinstance(value, str) else value
 
 
 def write_resolved(path: Path, settings: Settings) -> None:

@@ -168,13 +168,17 @@ class HubSettings(_Section, frozen=True):
     long a stopping hub spreads the closes of its dashboards. `tls_cert_file` and `tls_key_file` (PEM): the public port speaks TLS; without
     them a `host` that is not loopback is refused, unless `insecure` says that a proxy in front ends TLS. `tls_client_ca_file`: who signs
     certificates of devices (`auth.device_certificates`). `trusted_proxies`: addresses and networks whose X-Forwarded-For and Client-Cert
-    (RFC 9440) are believed. `compatibility_file`: a profile for test suites made for Centrifugo, on loopback only.
+    (RFC 9440) are believed. `allowed_origins`: other web pages that may open sockets and read answers of REST (CORS), like
+    ``https://wall.example``. `allowed_hosts`: the names by which the hubs and the cluster API are reached (``Host``), without scheme and
+    port, ``*.example.org`` for all below; those of loopback and the address that a connection came to are allowed as they are.
+    `compatibility_file`: a profile for test suites made for Centrifugo, on loopback only.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8000
     replicas: Count = 1
     allowed_origins: list[str] = []
+    allowed_hosts: list[str] = []
     max_message_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_536
     max_subscriptions: Count = 128
     queue_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=2**30)] = 1_048_576

@@ -1,7 +1,7 @@
 """The cluster API as an application: routes made from the table, each asking token, policy and limits before its handler runs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from hub import openapi_routes, web
 from hub.access import Access, SystemAction
 from hub.credentials import address_of, bearer
 from hub.edge_routes import problem
+from hub.hosts import Hosts
 from hub.openapi import Endpoint
 from hub.web_guard import WebGuard
 from policy.ports import Principal
@@ -31,8 +32,10 @@ Handler = Callable[[Request, Principal], Awaitable[Response]]
 ACTIONS: dict[str, SystemAction] = {"cluster.read": "cluster.read", "cluster.operate": "cluster.operate"}
 
 
-def create_app(desk: Desk, access: Access, *, release: str, deadline_s: float = REQUEST_S) -> WebGuard:
-    """The app. `access` verifies and asks policy; `deadline_s` is what a request may take."""
+def create_app(
+    desk: Desk, access: Access, *, release: str, hosts: Hosts, origins: Sequence[str] = (), deadline_s: float = REQUEST_S
+) -> WebGuard:
+    """The app. `access` verifies and asks policy; `hosts` and `origins` see `hub.web_guard`; `deadline_s` is what a request may take."""
     handlers = handlers_of(desk)
     turn = _Turn()
     by_path: dict[str, dict[str, Endpoint]] = {}
@@ -65,7 +68,7 @@ def create_app(desk: Desk, access: Access, *, release: str, deadline_s: float = 
         routes=[Route("/health/live", live), *openapi_routes.routes(table.openapi(release)), *routes],
         exception_handlers={404: unknown, 405: web.wrong_method},
     )
-    return WebGuard(app, tuple)
+    return WebGuard(app, hosts, origins)
 
 
 def handlers_of(desk: Desk) -> dict[str, Handler]:

@@ -9,7 +9,9 @@ from actors.core.settings import Settings
 from cluster.api.app import create_app
 from cluster.api.desk import Desk
 from hub.access import Access
+from hub.answer_headers import AnswerHeaders
 from hub.dashboard import Dashboard
+from hub.hosts import Hosts
 from hub.listeners import open_alone
 from hub.server import HubServer
 from hub.socket_protocol import HubWebSocket, Refusal
@@ -36,8 +38,9 @@ class ApiServer:
         self.desk = desk
         self._cluster = settings.cluster
         options = {} if deadline_s is None else {"deadline_s": deadline_s}
-        self.app = create_app(desk, access, release=release(), **options)
-        self._server = HubServer(self.app, _Shut(), settings.hub, tls=tls_of(settings))
+        hosts = Hosts(settings.cluster.api_host, settings.hub.allowed_hosts)
+        self.app = create_app(desk, access, release=release(), hosts=hosts, origins=settings.hub.allowed_origins, **options)
+        self._server = HubServer(self.app, _Shut(), settings.hub, headers=AnswerHeaders(), hosts=hosts, tls=tls_of(settings))
         self.port = 0
 
     async def start(self) -> None:

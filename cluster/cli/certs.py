@@ -12,12 +12,13 @@ from cluster.cli.hub_options import add_hub_options, http_url, tls_context, toke
 from cluster.cli.options import add_settings_options, data_dir
 from cluster.hub_rest import HubRest
 from policy import certificate_maker
+from policy.keys import read_secret
 
 REVOCATIONS = "/v1/revocations"
 YEAR = 365
 
 EXAMPLES = """examples:
-  eyrie certs init                                    the authority, in the data directory
+  eyrie certs init --passphrase-file ca.pass          the authority; its key goes beside the data directory, which hubs do not read
   eyrie certs server --host hub.example --host 10.0.0.5
   eyrie certs device gate-box --site north            may send every camera of a site, where policy lets it
   eyrie certs device gate-box --camera gate-1         only this one
@@ -47,6 +48,10 @@ def add_parser(commands: Any) -> None:
         action.add_argument("--folder", default="", metavar="DIR", help="where they are (default: certs/ in the data directory)")
         action.add_argument("--json", action="store_true", help="print JSON")
         if name in ("init", "server", "device"):
+            action.add_argument(
+                "--authority", default="", metavar="DIR", help="where the authority's own key is (default: beside the data directory)"
+            )
+            action.add_argument("--passphrase-file", default="", metavar="FILE", help="a secret (0600, 32 bytes) that encrypts that key")
             days = 10 * YEAR if name == "init" else YEAR
             action.add_argument("--days", type=int, default=days, help=f"days it is good for (default {days})")
         if name == "server":
@@ -64,22 +69,34 @@ def run(arguments: argparse.Namespace) -> int:
         return _revoke(folder, arguments)
     if arguments.action == "list":
         return _list(certificate_maker.all_of(folder), as_json=arguments.json)
+    own = _authority(folder, arguments)
     if arguments.action == "init":
-        made = certificate_maker.init(folder, days=arguments.days)
+        made = certificate_maker.init(folder, own, days=arguments.days)
     elif arguments.action == "server":
-        made = certificate_maker.server(folder, arguments.host or ["127.0.0.1", "::1", "localhost"], days=arguments.days)
+        made = certificate_maker.server(folder, arguments.host or ["127.0.0.1", "::1", "localhost"], own, days=arguments.days)
     else:
-        made = certificate_maker.device(folder, arguments.device, sites=arguments.site, cameras=arguments.camera, days=arguments.days)
+        made = certificate_maker.device(folder, arguments.device, own, sites=arguments.site, cameras=arguments.camera, days=arguments.days)
     if arguments.json:
         console.emit(msgspec.to_builtins(made))
         return console.OK
-    console.say(f"{made.file} (key beside it) is good until {made.until}", style="green")
+    console.say(f"{made.file} (key {own.file if arguments.action == 'init' else 'beside it'}) is good until {made.until}", style="green")
+    if arguments.action == "init" and not own.passphrase:
+        console.note(f"{own.file} is not encrypted: keep it off the hubs' machines, or make the authority with --passphrase-file")
     for name in made.names:
         console.say(f"  {name}")
     if arguments.action == "server":
         names = {"tls_cert_file": "server.pem", "tls_key_file": "server.key", "tls_client_ca_file": "ca.pem"}
         console.say("\n".join(["", "[hub]", *(f'{key} = "{folder / value}"' for key, value in names.items())]))
     return console.OK
+
+
+def _authority(folder: Path, arguments: argparse.Namespace) -> certificate_maker.AuthorityKey:
+    """Where the key is, and what encrypts it. Raises ConfigError."""
+    found = certificate_maker.beside(folder if arguments.folder else data_dir(arguments).path)
+    where = Path(arguments.authority) if arguments.authority else found.folder
+    if not arguments.passphrase_file:
+        return certificate_maker.AuthorityKey(where)
+    return certificate_maker.AuthorityKey(where, read_secret(Path(arguments.passphrase_file)))
 
 
 def _list(made: list[certificate_maker.Made], *, as_json: bool) -> int:

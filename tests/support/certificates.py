@@ -46,7 +46,7 @@ class Authority:
     ) -> None:  # fmt: skip
         """Sign a client certificate as told, whatever is wrong with it."""
         authority = x509.load_pem_x509_certificate(Path(self.file("ca.pem")).read_bytes())
-        signer = serialization.load_pem_private_key(Path(self.file("ca.key")).read_bytes(), None)
+        signer = serialization.load_pem_private_key(certificate_maker.beside(self.folder).file.read_bytes(), None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)
         key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
         builder = (

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from actors.core.errors import BadInput, NotFound, Unavailable
-from actors.core.settings import AuthSettings, ClusterSettings, PolicySettings, Settings
+from actors.core.settings import AuthSettings, ClusterSettings, HubSettings, PolicySettings, Settings
 from cluster.api.desk import Desk
 from cluster.api.server import ApiServer
 from cluster.views import (
@@ -174,7 +174,9 @@ class TestApi:
 
 
 @asynccontextmanager
-async def running_api(folder: Path, *, decider: Decider | None = None, **options: Any) -> AsyncIterator[TestApi]:
+async def running_api(
+    folder: Path, *, decider: Decider | None = None, hub: HubSettings | None = None, **options: Any
+) -> AsyncIterator[TestApi]:  # fmt: skip
     """Start one on a free port. `options` go to the application; `decider` is asked instead of the double."""
     memory = memory_stores()
     for camera, site in (("dock", "north"), ("gate", "north"), ("yard", "south"), ("attic", "south")):
@@ -182,7 +184,8 @@ async def running_api(folder: Path, *, decider: Decider | None = None, **options
     auth = auth_settings(folder)
     ensure_secret(folder / "policy.secret")
     settings = Settings(
-        auth=auth, policy=PolicySettings(key_file=str(folder / "policy.secret")), cluster=ClusterSettings(api_port=0)
+        auth=auth, policy=PolicySettings(key_file=str(folder / "policy.secret")), cluster=ClusterSettings(api_port=0),
+        hub=hub or HubSettings(),
     )  # fmt: skip
     policy, overseer, inspector, rooms, audit = Policy(), StillOverseer(), StillInspector(), Rooms(), MemoryAuditLog()
     access = Access(Verifier(auth), decider or policy, CameraCache(memory.registry), Limiter(settings.limits, 1, None))

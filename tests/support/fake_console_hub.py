@@ -24,7 +24,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from hub.web_guard import content_policy
+from hub.answer_headers import content_policy
 
 STATIC = Path(__file__).resolve().parents[2] / "hub" / "static"
 TOKEN = "a-good-token"

@@ -32,7 +32,7 @@ from tests.support.real_policy import real_policy
 from tests.support.tokens import auth_settings
 
 TIME = "2026-03-01T12:00:00Z"
-COVERED = ("@method", "@path", "content-type")
+COVERED = ("@method", "@authority", "@path", "content-type")
 
 
 def body(first_seq: int = 1, session: str = "s1") -> bytes:

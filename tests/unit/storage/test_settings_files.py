@@ -123,6 +123,10 @@ def test_variables_of_others_are_left_alone() -> None:
         {"EYRIE_POSTGRES_DSN": "postgresql://eyrie:hunter2@db/eyrie"},
         {"EYRIE_POSTGRES_DSN": "postgresql://db/eyrie?password=hunter2"},
         {"EYRIE_POSTGRES_DSN": "host=db password=hunter2"},
+        {"EYRIE_POSTGRES_DSN": "host=db password = 'hunter2'"},
+        {"EYRIE_POSTGRES_DSN": "postgresql://eyrie:hunt er2@db/eyrie"},
+        {"EYRIE_POSTGRES_DSN": "postgresql://db/eyrie?PassWord=hunter2"},
+        {"EYRIE_REDIS_URL": "redis://:a/hunter2@cache"},
         {"EYRIE_REDIS_URL": "redis://:hunter2@cache"},
     ],
 )
