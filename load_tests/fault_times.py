@@ -44,6 +44,8 @@ class FaultTimes(msgspec.Struct, frozen=True):
 def times(strikes: Sequence[Strike], history: Sequence[Operation], end_s: float) -> list[FaultTimes]:
     """One for each, in the order of time. `end_s`: when the devices stopped."""
     ordered = sorted(strikes, key=lambda strike: strike.at_s)
+    if not ordered:
+        return []
     acks = _acks(history)
     states = _states(history)
     found = []

@@ -128,8 +128,14 @@ async def test_views_are_encoded_apart_and_thinned_to_their_rate(tmp_path: Path)
                     await hub.show("cam-1", version, tracks=[{"id": "1", "label": "person", "sub_label": "Ada"}])
                 for _ in range(10):
                     assert (await full.publication())["data"]["tracks"][0]["sub_label"] == "Ada"
-                first, last = await calm.publication(), await calm.publication()
-                assert (first["offset"], last["offset"]) == (1, 10)
+                first = last = await calm.publication()
+                seen = [first["offset"]]
+                while last["offset"] != 10:  # a slow machine may show a sample twice, at the rate
+                    last = await calm.publication()
+                    seen.append(last["offset"])
+                assert seen[0] == 1
+                assert seen == sorted(seen)
+                assert len(seen) <= 4
                 assert last["data"]["tracks"][0]["sub_label"] == {"redacted": "names"}
 
 

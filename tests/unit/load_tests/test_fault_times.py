@@ -57,3 +57,7 @@ def test_each_fault_has_the_time_to_the_next() -> None:
         ("a", 12.0, 21.0, ["stale"]), ("b", 14.0, 21.0, ["offline"]),
     ]  # fmt: skip
     assert "| a | 12 s | 21 s | – | 10.5 s | `stale` |" in table(found)
+
+
+def test_a_run_without_faults_has_no_times() -> None:
+    assert times([], [], 10.0) == []
