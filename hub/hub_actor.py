@@ -18,7 +18,7 @@ from hub.context import HubContext
 from hub.grants import Grants
 from policy.gate import Call, Gate
 from policy.key_watch import KeyWatch
-from policy.tokens import Verifier, longest_life_s
+from policy.tokens import Verifier
 from policy.watch import PolicyWatch
 from storage.data_dir import of
 from storage.fleet_ports import PolicyMarks
@@ -76,7 +76,7 @@ class HubActor:
         self._gate = gate = Gate(self._policy, settings.policy, must_be_fresh=True)
 
         async def read() -> PolicyMarks:
-            marks = await stores.policy.marks(max_age_s=longest_life_s(settings.auth))
+            marks = await stores.policy.marks()
             self._policy_read_at = time.monotonic()
             return marks
 

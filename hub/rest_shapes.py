@@ -266,14 +266,15 @@ class AuditPage(msgspec.Struct, frozen=True):
 
 
 class RevocationShown(msgspec.Struct, frozen=True):
-    """What no longer holds: one token (`jti`), all of a `subject` issued before, or the `certificate` of a device."""
+    """What no longer holds: one token (`jti`), all of a `subject` issued before, or the `certificate` of a device. `until`: null for ever."""
 
     kind: Literal["jti", "subject", "certificate"]
     value: str
     issued_before: Rfc3339
+    until: Rfc3339 | None
 
 
 class RevocationList(msgspec.Struct, frozen=True):
-    """Those that a living token may still meet."""
+    """Those that hold."""
 
     revocations: list[RevocationShown]

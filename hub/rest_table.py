@@ -232,7 +232,7 @@ _POLICY = (
 )  # fmt: skip
 
 _TOKENS = (
-    _read("/v1/revocations", "listRevocations", "Tokens", "Revocations that still matter", shapes.RevocationList, "token.revoke"),
+    _read("/v1/revocations", "listRevocations", "Tokens", "Revocations that hold", shapes.RevocationList, "token.revoke"),
     Endpoint(
         "POST", "/v1/revocations", "revoke", "Tokens", "Take back a token, all of a subject, or a certificate",
         (Answer(201, "Taken back.", shapes.RevocationShown),), body=Revoke, action="token.revoke",

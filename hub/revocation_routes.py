@@ -15,8 +15,10 @@ from hub import web
 from hub.access import Access
 from policy.auditor import Auditor
 from policy.ports import Principal
-from policy.tokens import Subject, longest_life_s
+from policy.tokens import Subject
 from storage.fleet_ports import PolicyStore, Revocation
+
+CLOCKS_S = 3600  # clocks of hubs and PostgreSQL may differ: so long a revocation outlives its token
 
 log = logging.getLogger("eyrie.hub.policy")
 
@@ -24,12 +26,14 @@ log = logging.getLogger("eyrie.hub.policy")
 class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One of them: the token `jti`, all tokens and certificates of `subject` issued until now, or the `certificate` of that SHA-256.
 
-    `reason` is for who reads the audit log.
+    `exp`, with `jti`: when what is revoked ends by itself (a token's claim, seconds since 1970); without it the revocation holds for ever,
+    since a `jti` may as well be the id of a device's key or certificate. `reason` is for who reads the audit log.
     """
 
     jti: Subject | None = None
     subject: Subject | None = None
     certificate: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")] | None = None
+    exp: Annotated[int, msgspec.Meta(ge=0, le=2**37)] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
@@ -43,9 +47,9 @@ class Revocations:
         self._auth = auth
 
     async def list(self, request: Request, principal: Principal) -> Response:
-        """Those that a living token may still meet."""
+        """Those that hold."""
         await self._access.require_system("token.revoke", principal, "policy")
-        marks = await self._store.marks(max_age_s=longest_life_s(self._auth))
+        marks = await self._store.marks()
         return web.answer({"revocations": [_shown(found) for found in marks.revocations]})
 
     async def add(self, request: Request, principal: Principal) -> Response:
@@ -57,9 +61,11 @@ class Revocations:
         asked = await web.body(request, Revoke)
         if [asked.jti, asked.subject, asked.certificate].count(None) != 2:
             raise BadInput("a revocation names a token by `jti`, all of a `subject`, or a `certificate`", hint="Give one of them.")
+        if asked.exp is not None and asked.jti is None:
+            raise BadInput("`exp` is the end of one token", hint="Leave it out, or name the token by its `jti`.")
         now = int(self._access.now_s())
         if asked.jti is not None:
-            revocation = Revocation("jti", asked.jti, now)
+            revocation = Revocation("jti", asked.jti, now, None if asked.exp is None else asked.exp + CLOCKS_S)
         elif asked.certificate is not None:
             revocation = Revocation("certificate", asked.certificate, now)
         else:
@@ -77,4 +83,7 @@ def routes(store: PolicyStore, access: Access, auditor: Auditor, auth: AuthSetti
 
 
 def _shown(revocation: Revocation) -> dict[str, Any]:
-    return {"kind": revocation.kind, "value": revocation.value, "issued_before": rfc3339(revocation.before_s * 1_000_000)}
+    return {
+        "kind": revocation.kind, "value": revocation.value, "issued_before": rfc3339(revocation.before_s * 1_000_000),
+        "until": None if revocation.until_s is None else rfc3339(revocation.until_s * 1_000_000),
+    }  # fmt: skip

@@ -38,9 +38,10 @@ class Revocations:
     def holds(self, principal: Principal) -> bool:
         """True while neither this principal's token is revoked (its `jti`, or its subject at or after it was issued) nor its certificate.
 
+        A certificate shown without a token has its fingerprint for `jti`: revoked by that, it does not come back beside a token.
         A token issued in the very second of a subject's revocation is revoked too: whole seconds cannot tell which came first.
         """
-        if principal.certificate in self._certificates:
+        if principal.certificate in self._certificates or principal.certificate in self._tokens:
             return False
         return principal.jti not in self._tokens and principal.iat > self._subjects.get(principal.sub, -1)
 

@@ -175,11 +175,6 @@ def lifetime_s(auth: AuthSettings, typ: str) -> float:
     return auth.edge_lifetime_s if typ == "edge" else auth.user_lifetime_s
 
 
-def longest_life_s(auth: AuthSettings) -> float:
-    """Seconds after which a token that was ever accepted is over for certain, whatever its type."""
-    return max(auth.user_lifetime_s, auth.edge_lifetime_s) + 2 * auth.leeway_s
-
-
 def issue(
     auth: AuthSettings, *, sub: str, typ: TokenType, jti: str, now_s: float, roles: Sequence[str] = (), sites: Sequence[str] = (),
     cameras: Sequence[str] | None = None, scopes: Sequence[str] = (), lifetime: float | None = None,

@@ -89,12 +89,13 @@ class ApiStore(Protocol):
 class Revocation(msgspec.Struct, frozen=True):
     """What no longer holds. `kind` ``jti``: one token; ``subject``: all of it issued before `before_s`; ``certificate``: that SHA-256.
 
-    Times are seconds since 1970.
+    It holds until `until_s`, when what it revokes has ended by itself; None: for ever. Times are seconds since 1970.
     """
 
     kind: str
     value: str
     before_s: int
+    until_s: int | None = None
 
 
 class PolicyMarks(msgspec.Struct, frozen=True):
@@ -107,8 +108,8 @@ class PolicyMarks(msgspec.Struct, frozen=True):
 class PolicyStore(Protocol):
     """What is polled of policy: the revision in force and the revoked tokens."""
 
-    async def marks(self, *, max_age_s: float = 86_400.0) -> PolicyMarks:
-        """The active revision, and the revocations; of single tokens those not older than `max_age_s` (the longest token life)."""
+    async def marks(self) -> PolicyMarks:
+        """The active revision, and the revocations that hold now."""
 
     async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
-        """Keep a revocation; a repeated one renews it."""
+        """Keep a revocation. A repeated one never shortens it. Forgets some that ended more than a day ago."""

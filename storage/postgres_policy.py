@@ -13,12 +13,15 @@ class PostgresPolicyStore:
         self._database = database
         self._sql = sql("policy")
 
-    async def marks(self, *, max_age_s: float = 86_400.0) -> PolicyMarks:
+    async def marks(self) -> PolicyMarks:
         """See the port."""
         revision = await self._database.fetch_value(self._sql["active_revision"])
-        found = await self._database.fetch(self._sql["revocations"], max_age_s)
-        return PolicyMarks(revision, [Revocation(row["kind"], row["value"], row["before_s"]) for row in found])
+        found = await self._database.fetch(self._sql["revocations"])
+        return PolicyMarks(revision, [Revocation(**row) for row in found])
 
     async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
         """See the port."""
-        await self._database.change(self._sql["revoke"], revocation.kind, revocation.value, revocation.before_s, audit=audit)
+        await self._database.change(
+            self._sql["revoke"], revocation.kind, revocation.value, revocation.before_s, revocation.until_s, audit=audit
+        )
+        await self._database.fetch(self._sql["forget_revocations"])

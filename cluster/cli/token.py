@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
     which.add_argument("--jti", help="the id of the token (its claim jti)")
     which.add_argument("--subject", dest="revoked", metavar="SUBJECT", help="a user or device: every token of it")
     revoke.add_argument("--reason", default="", help="why, for the audit log")
-    listed = kinds.add_parser("revocations", help="what is revoked and not forgotten yet")
+    listed = kinds.add_parser("revocations", help="what is revoked")
     for kind in (revoke, listed):
         add_hub_options(kind)
         kind.add_argument("--json", action="store_true", help="print JSON")
@@ -103,9 +103,9 @@ def _revocations(arguments: argparse.Namespace) -> int:
     hub = HubRest(http_url(arguments), token(), tls_context(arguments))
     if arguments.kind == "revoke":
         asked = {"jti": arguments.jti} if arguments.jti else {"subject": arguments.revoked}
-        found = [msgspec.json.decode(hub.send("POST", PATH, asked | {"reason": arguments.reason}).body, type=dict[str, str])]
+        found = [msgspec.json.decode(hub.send("POST", PATH, asked | {"reason": arguments.reason}).body, type=dict[str, str | None])]
     else:
-        found = msgspec.json.decode(hub.send("GET", PATH).body, type=dict[str, list[dict[str, str]]])["revocations"]
+        found = msgspec.json.decode(hub.send("GET", PATH).body, type=dict[str, list[dict[str, str | None]]])["revocations"]
     if arguments.json:
         console.emit(found[0] if arguments.kind == "revoke" else {"revocations": found})
     elif arguments.kind == "revoke":
@@ -113,6 +113,9 @@ def _revocations(arguments: argparse.Namespace) -> int:
         what = f"token {row['value']}" if arguments.jti else f"every token of {row['value']} issued until {row['issued_before']}"
         console.say(f"{what} is revoked; hubs close its sockets within five seconds", style="green")
     else:
-        rows = [(row["kind"], row["value"], row["issued_before"] if row["kind"] == "subject" else "") for row in found]
-        console.table(f"{len(rows)} revocations", ("kind", "value", "issued until"), rows)
+        rows = [
+            (row["kind"], row["value"], row["issued_before"] if row["kind"] == "subject" else "", row["until"] or "for ever")
+            for row in found
+        ]
+        console.table(f"{len(rows)} revocations", ("kind", "value", "issued until", "holds until"), rows)
     return console.OK

@@ -2,14 +2,20 @@
 SELECT revision FROM policy_activations ORDER BY generation DESC LIMIT 1;
 
 -- name: revocations
-SELECT kind, value, extract(epoch FROM before)::bigint AS before_s FROM revocations
-WHERE kind <> 'jti' OR created > now() - $1::float8 * interval '1 second' -- certificates and keys outlive tokens
+SELECT kind, value, extract(epoch FROM before)::bigint AS before_s, extract(epoch FROM until)::bigint AS until_s FROM revocations
+WHERE until IS NULL OR until > now()
 ORDER BY kind, value;
 
 -- name: revoke
-INSERT INTO revocations (kind, value, before) VALUES ($1, $2, to_timestamp($3::bigint))
-ON CONFLICT (kind, value) DO UPDATE SET before = greatest(revocations.before, excluded.before), created = now()
+INSERT INTO revocations (kind, value, before, until) VALUES ($1, $2, to_timestamp($3::bigint), to_timestamp($4::bigint))
+ON CONFLICT (kind, value) DO UPDATE SET before = greatest(revocations.before, excluded.before), created = now(),
+    until = CASE WHEN revocations.until IS NULL OR excluded.until IS NULL THEN NULL ELSE greatest(revocations.until, excluded.until) END
 RETURNING kind;
+
+-- name: forget_revocations
+DELETE FROM revocations WHERE (kind, value) IN (
+    SELECT kind, value FROM revocations WHERE until < now() - interval '1 day' ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED
+);
 
 -- name: add_revision
 INSERT INTO policy_revisions (revision, source, signature, author, note) VALUES ($1, $2, $3, $4, $5)

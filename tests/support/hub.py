@@ -32,7 +32,8 @@ from hub.grants import Grants
 from policy.keys import ensure_secret
 from policy.ports import Decider, Decision, Question
 from policy.tokens import Verifier, issue
-from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, Revocation
+from storage.audit_ports import AuditLog
+from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, PolicyStore, Revocation
 from storage.limit_ports import Buckets, GrantStore
 from storage.policy_ports import Audit
 from storage.ports import EventRow, LiveEvent, LiveState, LiveSummary
@@ -115,7 +116,7 @@ class Records:
         """Known?"""
         return name in self.hubs
 
-    async def marks(self, *, max_age_s: float = 86_400.0) -> PolicyMarks:
+    async def marks(self) -> PolicyMarks:
         """What was set."""
         return self.found
 
@@ -129,18 +130,18 @@ class Records:
 class _Stores:
     """The shape of `hub.context.HubStores` over memory."""
 
-    def __init__(self, memory: MemoryStores) -> None:
+    def __init__(self, memory: MemoryStores, policy: PolicyStore | None = None, audit_log: AuditLog | None = None) -> None:
         self.cameras = memory.cameras
         self.events = memory.events
         self.registry = memory.registry
         self.dead_letters = memory.dead_letters
         self.hubs = Records()
         self.actors = _Actors()
-        self.policy = self.hubs
+        self.policy = policy or self.hubs
         self.revisions = MemoryRevisions()
         self.decisions = MemoryDecisions()
         self.shadows = MemoryShadows()
-        self.audit_log = MemoryAuditLog()
+        self.audit_log = audit_log or MemoryAuditLog()
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -305,6 +306,8 @@ async def running_hub(
     decider: Decider | None = None,
     registry: RegistrySettings | None = None,
     auth: AuthSettings | None = None,
+    policy_store: PolicyStore | None = None,
+    audit_log: AuditLog | None = None,
 ) -> AsyncIterator[TestHub]:
     """Start a hub on a free port and stop it. `folder` keeps its token secret; `decider` is asked instead of the
     double with switches."""
@@ -319,7 +322,14 @@ async def running_hub(
     policy = Policy()
     broker = memory.broker()
     context = HubContext(
-        settings, _Stores(memory), Verifier(auth), decider or policy, directory or NoActors(), name, buckets=buckets, grants=Grants(grants)
+        settings,
+        _Stores(memory, policy_store, audit_log),
+        Verifier(auth),
+        decider or policy,
+        directory or NoActors(),
+        name,
+        buckets=buckets,
+        grants=Grants(grants),
     )
     made = Hub(context, broker, instance="test", plain=plain)
     await made.start()

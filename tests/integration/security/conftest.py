@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import uvloop
 
-from tests.support.store_fixtures import servers
+from tests.support.store_fixtures import servers, stores
 
-__all__ = ["servers"]
+__all__ = ["servers", "stores"]
 
 
 def pytest_asyncio_loop_factories(config: object, item: object) -> Mapping[str, Callable[[], uvloop.Loop]]:
