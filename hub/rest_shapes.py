@@ -266,7 +266,7 @@ class AuditPage(msgspec.Struct, frozen=True):
 
 
 class RevocationShown(msgspec.Struct, frozen=True):
-    """What no longer holds: one token (`jti`), all of a `subject` issued before, or the `certificate` of a device. `until`: null for ever."""
+    """What no longer holds: one token (`jti`), all of a `subject` issued before, or a `certificate`. `until`: null for ever."""
 
     kind: Literal["jti", "subject", "certificate"]
     value: str
