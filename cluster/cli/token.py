@@ -114,7 +114,7 @@ def _revocations(arguments: argparse.Namespace) -> int:
         console.say(f"{what} is revoked; hubs close its sockets within five seconds", style="green")
     else:
         rows = [
-            (row["kind"], row["value"], row["issued_before"] if row["kind"] == "subject" else "", row["until"] or "for ever")
+            (str(row["kind"]), str(row["value"]), str(row["issued_before"]) if row["kind"] == "subject" else "", row["until"] or "for ever")
             for row in found
         ]
         console.table(f"{len(rows)} revocations", ("kind", "value", "issued until", "holds until"), rows)
