@@ -127,7 +127,7 @@ class Launcher:
         """Where the first hub listens."""
         hubs = self.ready.get("hubs") or []
         if not hubs:
-            raise StartError("no hub is running", hint=f"Look into {self.data.logs / 'eyrie.log'}.")
+            raise StartError("no hub is running", hint=self.data.look_into())
         return str(hubs[0]["host"]), int(hubs[0]["port"])
 
     def watch(self, stopped: Callable[[], bool]) -> None:
@@ -187,12 +187,12 @@ class Launcher:
                 line = self._driver_lines.get(timeout=CHECK_S)
             except queue.Empty as error:
                 if not self._driver.alive():
-                    raise StartError(f"the driver ended:\n{self._driver.log_tail()}", hint=f"See {self.data.logs}.") from error
+                    raise StartError(f"the driver ended:\n{self._driver.log_tail()}", hint=self.data.look_into()) from error
                 if time.monotonic() > deadline:
-                    raise StartError("supervisor, policy actor and hub were not ready in time", hint=f"See {self.data.logs}.") from error
+                    raise StartError("supervisor, policy actor and hub were not ready in time", hint=self.data.look_into()) from error
                 continue
             if "error" in line:
-                raise StartError(str(line["error"]), hint=str(line.get("hint") or f"See {self.data.logs}."))
+                raise StartError(str(line["error"]), hint=str(line.get("hint") or self.data.look_into()))
             if "ready" in line:
                 self.ready = line["ready"]
                 if self._ray is not None:
@@ -212,7 +212,7 @@ class Launcher:
         now = time.monotonic()
         times = self._restarts.setdefault(what, deque(maxlen=MAX_RESTARTS))
         if len(times) == MAX_RESTARTS and now - times[0] < RESTART_WINDOW_S:
-            raise StartError(f"{what} ended {MAX_RESTARTS + 1} times in {now - times[0]:.0f} s", hint=f"Look into {self.data.logs}.")
+            raise StartError(f"{what} ended {MAX_RESTARTS + 1} times in {now - times[0]:.0f} s", hint=self.data.look_into())
         times.append(now)
         self._report.note(f"{what} ended; starting it again")
         try:

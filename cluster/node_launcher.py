@@ -143,9 +143,7 @@ class NodeLauncher:
         """Until it works. A head that is away is waited for; a Ray that dies here again and again is not."""
         began, tries = time.monotonic(), 0
         if len(self._joined) == MAX_RESTARTS and began - self._joined[0] < RESTART_WINDOW_S:
-            raise StartError(
-                f"this node's Ray ended {MAX_RESTARTS} times in {began - self._joined[0]:.0f} s", hint=f"See {self.data.logs}."
-            )
+            raise StartError(f"this node's Ray ended {MAX_RESTARTS} times in {began - self._joined[0]:.0f} s", hint=self.data.look_into())
         assert self._node is not None
         self._node.stop()
         while not stopped():

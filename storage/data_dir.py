@@ -115,6 +115,11 @@ class DataDir:
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:10]
         return Path(tempfile.gettempdir()) / f"eyrie-{os.geteuid()}-{digest}-{name}"
 
+    def look_into(self) -> str:
+        """Says which logs are there to look into, the last written first; where there is none, what else to do."""
+        files = sorted(self.logs.glob("*.log"), key=lambda file: -file.stat().st_mtime)
+        return f"Look into {', '.join(map(str, files))}." if files else StartError.hint
+
     def note(self, name: str, pid: int) -> None:
         """Write down a process of ours."""
         started = start_time(pid)

@@ -69,7 +69,8 @@ class EmbeddedPostgres:
         binaries = programs(POSTGRES, self._user, self._data.path / "binaries")
         self._user.own(self._folder)
         self._user.own(self._sockets)
-        cluster = self._folder / "18"
+        cluster = self._folder / POSTGRES.line
+        check_line(self._folder)
         if not (cluster / "PG_VERSION").exists():
             self._make_cluster(binaries, cluster)
         self._write_access(cluster)
@@ -90,7 +91,7 @@ class EmbeddedPostgres:
         self._child.stop(signal.SIGINT)
 
     def _make_cluster(self, binaries: Path, cluster: Path) -> None:
-        fresh = cluster.with_name("18.new")
+        fresh = cluster.with_name(f"{POSTGRES.line}.new")
         self._as_user(["rm", "-rf", str(fresh)], "PostgreSQL's unfinished folder could not be removed")
         self._as_user(
             [
@@ -129,3 +130,15 @@ class EmbeddedPostgres:
         )  # fmt: skip
         if done.returncode:
             raise StartError(f"{failure}: {done.stderr.decode(errors='replace').strip()}")
+
+
+def check_line(folder: Path) -> None:
+    """Raises StartError when what `folder` holds is of another major line: it could not be read, or would be passed over in silence."""
+    found = {file.parent.name: file.read_text(encoding="ascii").strip() for file in folder.glob("*/PG_VERSION")}
+    own = found.get(POSTGRES.line, "")
+    other = [own] if own else sorted({line for name, line in found.items() if not name.endswith(".new")})
+    if other and POSTGRES.line not in other:
+        raise StartError(
+            f"{folder} holds a database of PostgreSQL {', '.join(other)}, and this Eyrie runs PostgreSQL {POSTGRES.line}",
+            hint="Dump it with the Eyrie that made it (pg_dump) and restore it here, or start empty in another folder with --data-dir.",
+        )

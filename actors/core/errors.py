@@ -206,6 +206,7 @@ class UnknownOutcome(Unavailable):
 
 
 class StartError(EyrieError):
-    """A server of ours did not start."""
+    """A server of ours did not start. Where a log says more, the hint names a file that is there."""
 
     code = "start_failed"
+    hint = "Mend what it says, then start again."

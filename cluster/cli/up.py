@@ -138,7 +138,9 @@ def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace,
     took = None
     if simulated:
         url = f"ws{secure}://{host}:{port}/connection/websocket"
-        asyncio.run(first_publication(url, token, settings.simulate.site, FIRST_PUBLICATION_S, pinned(launcher.resolved.hub.tls_cert_file)))
+        tls = pinned(launcher.resolved.hub.tls_cert_file)
+        hint = launcher.data.look_into()
+        asyncio.run(first_publication(url, token, settings.simulate.site, FIRST_PUBLICATION_S, tls, hint=hint))
         took = _age_s()
     url = f"http{secure}://{host}:{port}/"
     if arguments.json:

@@ -34,7 +34,13 @@ def _die_with_parent() -> None:
 
 @functools.cache
 def server_programs(server: EmbeddedServer) -> Path:
-    """The folder of a server's programs, where `nobody` can run them too (removed at the end of the process when it is a copy)."""
+    """The folder of a server's programs, where `nobody` can run them too (removed at the end of the process when it is a copy).
+
+    Those of another release are taken from the folder in ``TEST_POSTGRES_PROGRAMS`` or ``TEST_VALKEY_PROGRAMS``.
+    """
+    given = os.environ.get(f"TEST_{server.name.upper()}_PROGRAMS")
+    if given:
+        return Path(given)
     keep = Path(tempfile.mkdtemp(prefix="eyrie-binaries-"))
     keep.chmod(0o711)
     atexit.register(shutil.rmtree, keep, ignore_errors=True)
@@ -123,7 +129,8 @@ def postgres(*, durable: bool = False) -> Iterator[tuple[Server, str]]:
 @contextmanager
 def redis() -> Iterator[tuple[Server, str]]:
     """(server, url). It keeps nothing: a restarted one is empty."""
-    binary = server_programs(VALKEY) / "valkey-server"
+    names = ("valkey-server", "redis-server")
+    binary = next(path for name in names if (path := server_programs(VALKEY) / name).exists())
     with _folder("eyrie-redis-") as (folder, user):
         socket = folder / "redis.sock"
         command = [str(binary), "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", "--dir", str(folder)]
