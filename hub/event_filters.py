@@ -11,8 +11,8 @@ from starlette.requests import Request
 
 from actors.core.errors import BadInput, Forbidden
 from actors.core.identifiers import is_id
+from actors.core.redaction import UNKNOWN
 from hub import views
-from hub.redaction import UNKNOWN
 from hub.views import View
 from storage.event_queries import EventQuery, Key
 

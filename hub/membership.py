@@ -88,7 +88,7 @@ class Membership:
         for name in (channels.site(site), "fleet"):
             topic = self._topics.get(name)
             if topic is not None and topic.wall is not None:
-                topic.show_whole(self._fanout)
+                topic.show_whole(self._fanout, camera)
         for name in (channels.camera(camera), channels.camera_events(camera)):
             if (topic := self._topics.get(name)) is not None:
                 self._feed.evict(topic)

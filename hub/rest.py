@@ -65,7 +65,7 @@ class Reads:
                 found = live.summary(record.camera)
                 newest = live.vouched(record.camera, found) if found else live_states.never_seen(site, record.camera)
                 shown = live.pacing.shown(("summary", record.camera), view.limit_of(record.camera), newest, time.monotonic())
-                bodies.append(msgspec.Raw(shown))
+                bodies.append(msgspec.Raw(views.summary(shown, view.redact_of(record.camera))))
         return bodies
 
     async def cameras(self, request: Request, principal: Principal) -> Response:

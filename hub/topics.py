@@ -100,32 +100,34 @@ class Topic:
             self.follow(group, fanout)
 
     def show_wall(self, fanout: Fanout, changed: list[str]) -> None:
-        """Deliver a tick of a wall: one message per (excluded cameras, rates of cameras). A group with a rate limit gets whole walls at its
-        own pace."""
+        """Deliver a tick of a wall: one message per (excluded cameras, hidden classes, rules of cameras). A group with a rate limit gets
+        whole walls at its own pace."""
         wall = self.wall
         if wall is None:
             return
         now = asyncio.get_running_loop().time()
-        bodies: dict[tuple[frozenset[str], CameraRules], bytes | None] = {}
+        bodies: dict[tuple[frozenset[str], tuple[str, ...], CameraRules], bytes | None] = {}
         for group in self.groups.values():
             view = group.view
             if view.max_hz is not None:
+                if view.exclude and view.exclude.issuperset(changed):
+                    continue
                 if self._may(group, fanout, now) and (frame := group.latest(None)) is not None:
                     fanout.live(group, frame)
                 continue
-            key = (view.exclude, view.rules)
+            key = (view.exclude, view.redact, view.rules)
             if key not in bodies:
                 bodies[key] = wall.message(changed, view, now, full=False)
             if (body := bodies[key]) is not None:
                 fanout.live(group, group.frame(body, wall.tick))
 
-    def show_whole(self, fanout: Fanout) -> None:
-        """Deliver the whole wall to every group, beside its ticks: something is gone, which no summary can say."""
+    def show_whole(self, fanout: Fanout, gone: str) -> None:
+        """Deliver the whole wall, beside its ticks, to every group that may have seen the camera `gone`: no summary can say that."""
         if self.wall is None:
             return
-        self.wall.tick += 1
+        self.wall.count(asyncio.get_running_loop().time())
         for group in self.groups.values():
-            if (frame := group.latest(None)) is not None:
+            if gone not in group.view.exclude and (frame := group.latest(None)) is not None:
                 fanout.live(group, frame)
 
     def pass_on(

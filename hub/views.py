@@ -1,7 +1,7 @@
 """Views: one rendering of a channel for a set of permissions (pure; design sections 2 and 7).
 
 The default view passes bytes through untouched. A redacting view replaces what belongs to a class (faces, names, plates), or to none that
-is known, by ``{"redacted": "<class>"}``, so that hidden is never mistaken for absent: `hub.redaction`.
+is known, by ``{"redacted": "<class>"}``, so that hidden is never mistaken for absent: `actors.core.redaction`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from actors.core.event_data import ALARM, TYPES
-from hub.redaction import Hidden, Redactor, TooDeep, echoed, hide_echoes
+from actors.core.redaction import Hidden, Redactor, TooDeep, echoed, hide_echoes, normal
 
 HIDDEN_TYPE = f"{ALARM}redacted"
 
@@ -18,7 +18,8 @@ _ENVELOPE = frozenset({"camera", "site", "epoch", "hash", "id", "received", "sev
 _STATE = frozenset({"camera", "site", "severity", "status", "time", "received", "place"})
 _BOXES = ("camera", "site", "generation", "version", "offset", "status", "reason", "time", "received")
 _BOX = ("id", "label", "score", "box")
-_HINTS = (b'"attributes"', b'"sub_label"')
+ECHOES = b'"echoes"'  # in a state or summary that says what may have to be hidden
+_HINTS = (b'"attributes"', b'"sub_label"', ECHOES)
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -103,7 +104,7 @@ def state(body: bytes, view: View) -> bytes:
     if not hiding and view.projection == "full":
         return body
     document = msgspec.json.decode(body)
-    changed = hiding and _hide_state(document, view.redact)
+    changed = hiding and (_hide_state(document, view.redact) or ECHOES in body)
     if view.projection != "full":
         return msgspec.json.encode(_project(document, view.projection))
     return msgspec.json.encode(document) if changed else body
@@ -120,9 +121,31 @@ def _hide_state(document: dict[str, Any], redact: tuple[str, ...]) -> bool:
             hidden |= _redactor.hide(attributes, redact)
             hide_echoes(attributes, hidden)
         all_hidden |= hidden
+    all_hidden |= _told_twice(document, redact)
+    if isinstance(last := document.get("last_event"), dict):
+        all_hidden |= _told_twice(last, redact)
     if all_hidden:
         hide_echoes(document, all_hidden, _STATE, numbers=False)
     return bool(all_hidden)
+
+
+def summary(body: bytes, redact: tuple[str, ...]) -> bytes:
+    """A summary as who may not see the classes `redact` may see it. Most say nothing that is hidden: look for :data:`ECHOES` first."""
+    if not redact or ECHOES not in body:
+        return body
+    document = msgspec.json.decode(body)
+    _hide_state(document, redact)
+    return msgspec.json.encode(document)
+
+
+def _told_twice(document: dict[str, Any], redact: tuple[str, ...]) -> Hidden:
+    """What the names in `echoes`, which are taken out, have hidden."""
+    echoes = document.pop("echoes", None)
+    hidden: Hidden = {}
+    for text, names in echoes.items() if isinstance(echoes, dict) else ():
+        if (found := next((found for name in names if (found := class_of(name, redact)) is not None), None)) is not None:
+            hidden[normal(text)] = found
+    return hidden
 
 
 class _Of(msgspec.Struct):

@@ -1,7 +1,8 @@
 """Walls: one message per tick with the summaries that changed, joined from ready bytes (pure; design section 7).
 
-A summary holds nothing that a redaction would hide (`actors.core.views`), so what policy says of single cameras is whether they are there
-and how often.
+What policy says of single cameras is whether they are there, how often, and what of them is hidden (`hub.views.summary`).
+
+Ticks are counted by the clock, not by messages: how many lie between two of them tells nothing of cameras that are not shown.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ import msgspec
 
 from hub.pacing import Pacing
 from hub.views import View
+from hub.views import summary as shown_to
 
 _quote = msgspec.json.encode
 
@@ -17,11 +19,12 @@ _quote = msgspec.json.encode
 class Wall:
     """One wall: a site, or the fleet when `site` is empty. `summary` gives the bytes to show of a camera. Times are monotonic seconds."""
 
-    __slots__ = ("_changed", "_later", "_pacing", "_summary", "site", "tick")
+    __slots__ = ("_began", "_changed", "_later", "_pacing", "_summary", "site", "tick")
 
     def __init__(self, site: str, summary: Callable[[str], bytes | None], pacing: Pacing) -> None:
         self.site = site
-        self.tick = 0
+        self.tick = 0  # milliseconds since the first one
+        self._began: float | None = None
         self._later: dict[str, float] = {}
         self._pacing = pacing
         self._changed: dict[str, None] = {}
@@ -41,14 +44,22 @@ class Wall:
         changed = list(self._changed)
         if changed:
             self._changed = {}
-            self.tick += 1
+            self.count(now)
         return changed
+
+    def count(self, now: float) -> None:
+        """What is shown from now on has a later tick."""
+        if self._began is None:
+            self._began = now
+        self.tick = max(self.tick + 1, 1 + int((now - self._began) * 1_000))
 
     def message(self, cameras: Iterable[str], view: View, now: float, *, full: bool) -> bytes | None:
         """The message with these cameras in it; None when none of them may be shown and it is not a full one."""
         exclude, summary = view.exclude, self._summary
         if view.limit_hz is not None or view.rules:
             summary = self._paced(view, now)
+        if view.redact or view.rules:
+            summary = _hiding(summary, view)
         bodies = [body for camera in cameras if camera not in exclude and (body := summary(camera)) is not None]
         if not bodies and not full:
             return None
@@ -67,3 +78,11 @@ class Wall:
             return shown
 
         return summary
+
+
+def _hiding(summary: Callable[[str], bytes | None], view: View) -> Callable[[str], bytes | None]:
+    def hiding(camera: str) -> bytes | None:
+        body = summary(camera)
+        return None if body is None else shown_to(body, view.redact_of(camera))
+
+    return hiding

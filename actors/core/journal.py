@@ -5,6 +5,7 @@ import msgspec
 from actors.core import severity
 from actors.core.event_data import ALARM, EventData
 from actors.core.events import Event, Severity, StoredEvent, seal
+from actors.core.redaction import repeats
 from actors.core.states import LastEvent
 from actors.core.times import rfc3339
 
@@ -67,9 +68,10 @@ class Journal:
         )  # fmt: skip
         self.waiting.append((event, self.received_us, self.time_us))
         if not kind.startswith("track."):
-            # Walls show this without the data, so nobody could tell there that the label says again what the data says.
-            repeats = label is not None and kind.startswith(ALARM) and label.casefold() in str(event.data).casefold()
-            self.last = LastEvent(event.id, kind, event.time, level, None if repeats else label, zone, line)
+            # Walls show this without the data, so nobody could tell there that it says again what the data says.
+            said = repeats([kind, *([label] if label else [])], event.data) if kind.startswith(ALARM) else {}
+            echoes = {kind: said[kind]} if kind in said else msgspec.UNSET
+            self.last = LastEvent(event.id, kind, event.time, level, None if label in said else label, zone, line, echoes)
         if severity.ORDER[level] >= 2 and not kind.startswith("camera."):
             held = self.alert if self.stream_us < self.alert_until_us else "info"
             self.alert = severity.highest(held, level)

@@ -115,7 +115,7 @@ class PolicySettings(_Section, frozen=True):
 
     `key_file`: the secret that signs revisions, the same on every machine; empty: one is made in the data directory. The log of decisions
     keeps the newest `log_rows`, none older than `log_days`. `shown_attributes`: names of attributes that everybody may see, beside those
-    that harm nobody (`hub.redaction`); any other is hidden from who may not see every class.
+    that harm nobody (`actors.core.redaction`); any other is hidden from who may not see every class.
     """
 
     rego_dir: str = ""

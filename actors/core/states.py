@@ -36,7 +36,7 @@ class LineCount(msgspec.Struct, frozen=True, rename={"in_": "in"}):
 
 
 class LastEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The camera's last event, short."""
+    """The camera's last event, short. `echoes`: an alarm's type that its data says too → the names it has there."""
 
     id: str
     type: str
@@ -45,6 +45,7 @@ class LastEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     label: str | None = None
     zone: str | None = None
     line: str | None = None
+    echoes: dict[str, tuple[str, ...]] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +72,11 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The state without its tracks: what a wall shows of a camera."""
+    """The state without its tracks: what a wall shows of a camera.
+
+    `echoes`: labels and names of it that the attributes of its tracks say too → the names of those attributes. It is there only where
+    there are such, and only for who may see every class: views hide by it.
+    """
 
     camera: str
     site: str
@@ -89,6 +94,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     severity: str
     last_event: LastEvent | None = None
     health: Health
+    echoes: dict[str, tuple[str, ...]] | msgspec.UnsetType = msgspec.UNSET
 
 
 class State(Summary, frozen=True, kw_only=True):

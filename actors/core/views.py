@@ -7,6 +7,7 @@ No dashboard ever sees a count that a crash takes back, so a state folds in comm
 import msgspec
 
 from actors.core import severity
+from actors.core.redaction import repeats
 from actors.core.scenes import Place
 from actors.core.states import FpsQuality, Health, LastEvent, LineCount, Status, Summary, TrackView
 from actors.core.times import rfc3339
@@ -101,8 +102,24 @@ def render(view: View, *, camera: str, site: str, generation: int, version: int,
         Summary(
             camera=camera, site=site, generation=generation, version=version, offset=view.offset, status=view.status, reason=view.reason,
             time=view.time, received=view.received, fps=fps, objects=view.objects, occupancy=view.occupancy,
-            counts=view.counts, severity=view.severity, last_event=view.last_event, health=health,
+            counts=view.counts, severity=view.severity, last_event=view.last_event, health=health, echoes=_echoes(view),
         )
     )  # fmt: skip
     place = b"" if view.place is None else b',"place":' + _encoder.encode(view.place)
     return summary[:-1] + b',"tracks":' + _encoder.encode(view.tracks) + place + b"}", summary
+
+
+def _echoes(view: View) -> dict[str, tuple[str, ...]] | msgspec.UnsetType:
+    """What a summary says that attributes of a track say too: without the tracks nobody could tell that it is to be hidden."""
+    private = [
+        {"sub_label": track.sub_label, **(track.attributes or {})}
+        for track in view.tracks
+        if track.sub_label is not None or track.attributes
+    ]
+    if not private:
+        return msgspec.UNSET
+    last = view.last_event
+    inside = {label for labels in view.occupancy.values() for label in labels}
+    texts = {*view.objects, *view.occupancy, *inside, *view.counts, view.health.session}
+    texts |= {text for text in (last.type, last.label, last.zone, last.line) if text} if last is not None else set()
+    return repeats(texts, *private) or msgspec.UNSET

@@ -70,7 +70,8 @@ def whole(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         config = value.__struct_config__
         tree = {config.tag_field: config.tag} if config.tag_field is not None else {}
-        return tree | {field.encode_name: whole(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
+        told = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
+        return tree | {name: whole(part) for name, part in told if part is not msgspec.UNSET}
     if isinstance(value, dict):
         return {key: whole(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

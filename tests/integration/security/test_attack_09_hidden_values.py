@@ -8,6 +8,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from actors.core.camera import restore
+from actors.core.camera_state import view_of
+from actors.core.commits import Activation, Position
+from actors.core.event_data import AlarmData
+from actors.core.settings import CameraSettings
+from actors.core.states import TrackView
+from actors.core.views import render
+from storage.ports import LiveState, LiveSummary
 from tests.support.hub import TestHub, running_hub
 from tests.support.real_policy import real_policy
 
@@ -81,3 +89,46 @@ async def test_attack_09_the_list_of_sites_counts_no_hidden_camera(hub: TestHub)
 
     assert await count() == 2
     assert await count("restricted:read") == 4
+
+
+def rendered() -> tuple[bytes, bytes]:
+    """(state, summary) as an actor makes them, of a track whose label, and with it two counts, says what its attribute says."""
+    core = restore(
+        Activation("gate", "north", 1, Position("", 0, "e1", 0, bytes(32)), None, b"{}", 1), owner="a", settings=CameraSettings(), now_us=0
+    )
+    core.journal.moment("s1", 1, time_us=0, stream_us=0, received_us=0)
+    core.journal.emit("alarm.kacanary77", data=AlarmData(data={"plate": "KA CANARY 77"}), label="ka canary 77", level="critical")
+    moment = view_of(core)
+    moment.tracks = [
+        TrackView("t1", "KA-CANARY-77", 0.9, (0, 0, 1, 1), [], False, attributes={"matricula": "KA CANARY 77", "colour": "red"})
+    ]
+    moment.objects, moment.occupancy = {"KA-CANARY-77": 1, "car": 2}, {"yard": {"KA-CANARY-77": 1}}
+    return render(moment, camera="gate", site="north", generation=1, version=9, now_us=0)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_attack_09_walls_say_nothing_that_attributes_of_a_track_or_an_alarm_hide(tmp_path: Any) -> None:
+    state, summary = rendered()
+    async with running_hub(tmp_path, decider=real_policy()) as hub:
+        await hub.register("gate")
+        await hub.memory.publisher.publish(
+            [LiveState("north", "gate", 1, 9, 0, state)], [], {"north": [LiveSummary("gate", 1, 9, 0, summary)]}, {}
+        )
+
+        async def walls(*scopes: str) -> str:
+            token, found = hub.token("anna", scopes=list(scopes)), []
+            async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30) as http:
+                for path in ("sites/north/state", "fleet/state", "cameras/gate/state"):
+                    found.append((await http.get(f"http://127.0.0.1:{hub.port}/v1/{path}")).raise_for_status().text)
+            async with hub.dashboard(token) as dash:
+                found += [json.dumps(await dash.ask("subscribe", channel=channel)) for channel in ("site:north", "fleet", "camera:gate")]
+                await hub.memory.publisher.publish([], [], {"north": [LiveSummary("gate", 1, 10 + len(scopes), 0, summary)]}, {})
+                found.append(json.dumps([await dash.push(), await dash.push()]))
+            return "\n".join(found).casefold()
+
+        hidden, shown = await walls(), await walls("pii:read")
+        assert shown.count("ka-canary-77") >= 7
+        assert "alarm.kacanary77" in shown
+        assert "canary" not in hidden
+        assert "echoes" not in hidden
+        assert hidden.count('"car"') >= 7, "what says nothing hidden is shown"

@@ -6,7 +6,9 @@ as a name of a key. Names that are not on the list are not shown either, since t
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 WORDS = {
@@ -141,3 +143,42 @@ def _said(value: Any) -> Iterator[str]:
         yield ""
         for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
             yield from _said(child)
+
+
+def repeats(texts: Iterable[str], *fields: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Text → the names in `fields` (and above them) under which an edge says it too, of texts that a redaction may have to hide.
+
+    What stands under a harmless name alone is left out: no deployment hides it.
+    """
+    wanted = {text: normal(text) for text in texts}
+    found: dict[str, dict[str, None]] = {}
+    for names, said in chain.from_iterable(_private(part, (), 0) for part in fields):
+        for text, plain in wanted.items():
+            if plain and (said == plain or (len(said) >= SHORTEST_ECHO and said in plain)):
+                found.setdefault(text, {}).update(dict.fromkeys(names))
+    return {text: tuple(named) for text, named in found.items()}
+
+
+def _private(value: Any, above: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(names above, what is said there, in its normal form) of all but what harms nobody; names count as said."""
+    if isinstance(value, dict) and depth <= DEEPEST:
+        for key, child in value.items():
+            below = (*above, key)
+            if not (key == "data" and isinstance(child, dict)) and not _harmless(key):
+                yield below, normal(key)
+            yield from _private(child, below, depth + 1)
+    elif isinstance(value, list) and depth <= DEEPEST:
+        for child in value:
+            yield from _private(child, above, depth + 1)
+    elif not all(map(_harmless, above)):
+        for said in _said(value):
+            if said:
+                yield above, said
+
+
+@lru_cache(maxsize=1024)
+def _harmless(key: str) -> bool:
+    return _EVERYBODYS.class_of(key, (*WORDS,)) is None
+
+
+_EVERYBODYS = Redactor()
