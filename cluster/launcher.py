@@ -24,6 +24,7 @@ import msgspec
 
 from actors.core.errors import EyrieError, StartError
 from actors.core.settings import Settings
+from cluster.audit_checkpoint import CheckpointKeeper
 from cluster.node_metrics import MetricsServer
 from cluster.ray_head import RayHead
 from cluster.ray_start import environment
@@ -64,6 +65,7 @@ class Launcher:
         self._simulate = simulate and settings.simulate.cameras > 0
         self.data: DataDir = of(settings)
         self.metrics = MetricsServer(self.data, settings)
+        self._checkpoint = CheckpointKeeper(reporter.note)
         self.resolved = settings
         self.ready: dict[str, Any] = {}
         self._postgres: EmbeddedPostgres | None = None
@@ -101,6 +103,7 @@ class Launcher:
             applied = prepare_stores(self.resolved)
         if applied:
             self._report.note(f"applied {len(applied)} migrations")
+        self._checkpoint.start(self.resolved)
         if self.resolved.registry.scenes_file:
             with self._report.step("registry file"):
                 changes = apply_registry_file(self.resolved)
@@ -155,6 +158,7 @@ class Launcher:
             with self._report.step("last commits, hubs and actors"):
                 self._driver.stop(signal.SIGTERM, DRIVER_STOP_S)
                 durable = any(line.get("durable") is True for line in self._drained())
+        self._checkpoint.stop()
         for name, server in (("Ray", self._ray), ("Redis", self._redis), ("PostgreSQL", self._postgres)):
             if server is not None:
                 with self._report.step(f"stopping {name}"):

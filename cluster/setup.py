@@ -10,9 +10,10 @@ from actors.core.settings import HubSettings, Settings
 from cluster.registry_file import Step, parse
 from cluster.registry_target import StoreTarget, carry_out, compare
 from policy import revisions
+from policy.audit_trail import beginning
 from policy.keys import ensure_secret, read_secret
 from policy.sources import read_sources
-from storage.data_dir import DataDir
+from storage.data_dir import DataDir, of
 from storage.migrations import migrate
 from storage.stores import open_stores
 
@@ -45,13 +46,16 @@ def resolve(settings: Settings, data: DataDir, *, dsn: str, url: str, address: s
 def prepare_stores(settings: Settings) -> list[str]:
     """Reach both servers and apply what migrations are missing; their names. Raises Unavailable when one does not answer."""
 
+    key = read_secret(Path(settings.policy.key_file))
+    new = not of(settings).audit_checkpoint.exists()  # an empty log of which there is a checkpoint was emptied: it stays unproven
+
     async def prepare() -> list[str]:
         applied = await migrate(settings)
         stores = await open_stores(settings, name="setup")
         try:
-            await revisions.keep_default(
-                stores.revisions, read_secret(Path(settings.policy.key_file)), read_sources(settings.policy.rego_dir)
-            )
+            await revisions.keep_default(stores.revisions, key, read_sources(settings.policy.rego_dir))
+            if new:
+                await stores.audit_log.begin(beginning(key))
         finally:
             await stores.close()
         return applied

@@ -19,7 +19,7 @@ class AuditDraft(msgspec.Struct, frozen=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """A sealed entry. `number` counts 1, 2, 3, …; `hash` (32 bytes) covers the entry and the hash before it."""
+    """A sealed entry. `number` counts 0, 1, 2, …; 0 is the beginning. `hash` (32 bytes) covers the entry and the hash before it."""
 
     number: int
     time_us: int
@@ -33,7 +33,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class AuditHead(msgspec.Struct, frozen=True):
-    """The end of the log: how many entries there are and the hash of the last, sealed. `number` 0: none yet."""
+    """The end of the log: the number and the hash of the last entry, sealed. Without a seal it was never begun."""
 
     number: int
     hash: bytes
@@ -46,6 +46,12 @@ Seal = Callable[[AuditHead, int], tuple[AuditEntry, AuditHead]]
 
 class AuditLog(Protocol):
     """The log. Entries are never changed or deleted."""
+
+    async def begin(self, seal: Seal) -> bool:
+        """Append entry 0 to a log that was never begun and has no entry; False for any other."""
+
+    async def head(self) -> AuditHead | None:
+        """The end of the log; None when it is missing."""
 
     def writer(self, seal: Seal) -> Audit:
         """What appends one entry within the transaction of the change that it tells of."""

@@ -4,6 +4,7 @@
     <dir>/postgres/       the database
     <dir>/keys/           secrets (0600)
     <dir>/logs/           one file per server
+    <dir>/audit-checkpoint.json   where the audit log ended last, sealed (0600)
     <dir>/run/            settings.json, *.pid (one per process of ours), sockets
 
 As root the directory is open to traversal (0711), since PostgreSQL runs as a user of its own and must reach its folder.
@@ -68,6 +69,7 @@ class DataDir:
         self.run = path / "run"
         self.logs = path / "logs"
         self.keys = path / "keys"
+        self.audit_checkpoint = path / "audit-checkpoint.json"
         self.settings_file = self.run / "settings.json"
 
     def prepare(self) -> None:

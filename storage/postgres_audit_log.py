@@ -19,6 +19,20 @@ class PostgresAuditLog:
         self._database = database
         self._sql = sql("audit_log")
 
+    async def begin(self, seal: Seal) -> bool:
+        """See the port."""
+        async with self._database.transaction(writing=True) as connection:
+            found = await connection.fetchrow(self._sql["lock_head"])
+            if found is None or found["number"] != 0 or found["seal"] or await connection.fetchrow(self._sql["after"], -(2**62), 1):
+                return False
+            await self.writer(seal)(connection)
+        return True
+
+    async def head(self) -> AuditHead | None:
+        """See the port."""
+        rows = await self._database.fetch(self._sql["head"])
+        return AuditHead(**rows[0]) if rows else None
+
     def writer(self, seal: Seal) -> Audit:
         """See the port."""
 

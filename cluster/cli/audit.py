@@ -9,12 +9,11 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import BadInput
-from actors.core.settings import PostgresSettings, Settings
+from actors.core.settings import PostgresSettings
 from cluster.archive import records
 from cluster.audit import Derived, Record, Verdict, Verifier, compare
 from cluster.cli import audit_log, console
 from cluster.cli.options import add_settings_options, loaded
-from storage.data_dir import of
 
 SHOWN = 20  # findings printed; --json has more
 
@@ -23,7 +22,8 @@ EXAMPLES = """examples:
   eyrie audit export before.ndjson                everything stored, one JSON object a line
   eyrie audit log                                 who changed what
   eyrie audit log checkpoint > kept.json          the sealed end of that log, to be kept elsewhere
-  eyrie audit log verify --checkpoint kept.json   was an entry edited, deleted, moved or cut off?
+  eyrie audit log verify                          was an entry edited, deleted, moved or cut off?
+  eyrie audit log verify --checkpoint kept.json
   eyrie audit diff before.ndjson /var/lib/eyrie   did two runs derive the same?
 
 SOURCE is a data directory (running or not), an export file, or a postgresql:// address.
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do it; 0 when green."""
     if arguments.kind == "log":
         return audit_log.run(arguments)
-    here = stored_at(loaded(arguments).settings)
+    here = audit_log.stored_at(loaded(arguments).settings)
     if arguments.kind == "export":
         return asyncio.run(_export(arguments.source or here, Path(arguments.file)))
     if arguments.kind == "verify":
@@ -67,11 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
     asyncio.run(_each(arguments.a, first.take))
     asyncio.run(_each(arguments.b, second.take))
     return _tell(compare(first, second), "equal in everything derived from observations", as_json=arguments.json)
-
-
-def stored_at(settings: Settings) -> str | PostgresSettings:
-    """Where an instance with these settings stores: the database they name, else the data directory."""
-    return settings.postgres if settings.postgres.dsn else str(of(settings).path)
 
 
 async def _each(source: str | PostgresSettings, take: Callable[[Record], None]) -> None:

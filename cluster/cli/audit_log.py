@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,13 +10,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from actors.core.errors import BadInput
+from actors.core.settings import PostgresSettings, Settings
 from actors.core.times import rfc3339
+from cluster import audit_checkpoint
 from cluster.archive import database_of
 from cluster.cli import console
-from cluster.cli.options import data_dir
+from cluster.cli.options import data_dir, loaded
 from policy.audit_trail import Checkpoint, Proof, checkpoint, prove
 from policy.keys import read_secret
 from storage.audit_ports import AuditEntry, AuditHead
+from storage.data_dir import of
 from storage.postgres_audit_log import PostgresAuditLog
 from storage.postgres_pool import Database
 from storage.settings_files import read_resolved
@@ -23,9 +27,13 @@ from storage.settings_files import read_resolved
 NEWEST = 2**62
 SHOWN = 50
 MAX_SHOWN = 10_000
-MAX_CHECKPOINT_BYTES = 4096
 
 T = TypeVar("T")
+
+
+def stored_at(settings: Settings) -> str | PostgresSettings:
+    """Where an instance with these settings stores: the database they name, else the data directory."""
+    return settings.postgres if settings.postgres.dsn else str(of(settings).path)
 
 
 def add_parser(kinds: Any) -> None:
@@ -33,22 +41,26 @@ def add_parser(kinds: Any) -> None:
     log = kinds.add_parser("log", help="who changed what")
     log.add_argument("what", nargs="?", default="show", choices=("show", "verify", "checkpoint"), help="default: show the newest entries")
     log.add_argument(
-        "--source", default="", metavar="SOURCE", help="a data directory or a postgresql:// address; default: the data directory"
+        "--source", default="", metavar="SOURCE", help="a data directory or a postgresql:// address; default: where the settings say"
     )
     log.add_argument("--key-file", type=Path, metavar="FILE", help="the secret that seals (policy.key_file); default: the data directory's")
-    log.add_argument("--checkpoint", type=Path, metavar="FILE", help="with verify: a checkpoint kept elsewhere that the log must contain")
+    log.add_argument(
+        "--checkpoint", type=Path, metavar="FILE",
+        help="with verify: the checkpoint that the log must contain (default: the one that `eyrie up` keeps in the data directory)",
+    )  # fmt: skip
+    log.add_argument("--without-checkpoint", action="store_true", help="with verify: take an older end that was sealed once for the end")
     log.add_argument("--limit", type=int, default=SHOWN, metavar="N", help=f"entries shown (default {SHOWN})")
     log.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 0 when sound."""
-    source = arguments.source or str(data_dir(arguments).path)
+    source = arguments.source or stored_at(loaded(arguments).settings)
     if arguments.what == "verify":
-        key, kept = _key(arguments), _kept(arguments.checkpoint)
+        key, kept = _key(arguments), _kept(arguments)
         return _tell(_read(source, lambda log: prove(log.read(), key, kept)), as_json=arguments.json)
     if arguments.what == "checkpoint":
-        console.emit(checkpoint(_read(source, _head)))
+        console.emit(checkpoint(_read(source, _head), time.time_ns() // 1000))
         return console.OK
     if not 1 <= arguments.limit <= MAX_SHOWN:
         raise BadInput(f"--limit is 1 to {MAX_SHOWN}")
@@ -61,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     return console.OK
 
 
-def _read(source: str, ask: Callable[[PostgresAuditLog], Awaitable[T]]) -> T:
+def _read(source: str | PostgresSettings, ask: Callable[[PostgresAuditLog], Awaitable[T]]) -> T:
     async def read() -> T:
         database = await Database.open(settings, name="audit log")
         try:
@@ -74,10 +86,10 @@ def _read(source: str, ask: Callable[[PostgresAuditLog], Awaitable[T]]) -> T:
 
 
 async def _head(log: PostgresAuditLog) -> AuditHead:
-    async for item in log.read():
-        if isinstance(item, AuditHead):
-            return item
-    raise BadInput("the end of the log is missing", hint="`eyrie audit log verify` says what else is wrong.")
+    found = await log.head()
+    if found is None or not found.seal:
+        raise BadInput("the end of the log is missing or not sealed", hint="`eyrie audit log verify` says what else is wrong.")
+    return found
 
 
 def _key(arguments: argparse.Namespace) -> bytes:
@@ -88,14 +100,17 @@ def _key(arguments: argparse.Namespace) -> bytes:
     return read_secret(path or data.keys / "policy.secret")
 
 
-def _kept(path: Path | None) -> Checkpoint | None:
-    if path is None:
+def _kept(arguments: argparse.Namespace) -> Checkpoint | None:
+    """Read before the log, which may only have grown since."""
+    path = arguments.checkpoint or data_dir(arguments).audit_checkpoint
+    if arguments.checkpoint is None and arguments.without_checkpoint:
         return None
-    try:
-        with path.open("rb") as file:
-            return msgspec.json.decode(file.read(MAX_CHECKPOINT_BYTES), type=Checkpoint)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BadInput(f"{path} is no checkpoint: {error}", hint="`eyrie audit log checkpoint` prints one.") from error
+    if arguments.checkpoint is None and not path.exists():
+        raise BadInput(
+            f"there is no checkpoint in {path}, and without one nobody can tell whether the log was cut off",
+            hint="Name one with --checkpoint, or --without-checkpoint to look at the rest.",
+        )
+    return audit_checkpoint.read(path)
 
 
 def _tell(proof: Proof, *, as_json: bool) -> int:

@@ -13,8 +13,19 @@ class MemoryAuditLog:
 
     def __init__(self) -> None:
         self.entries: list[AuditEntry] = []
-        self.head = AuditHead(0, bytes(32), b"")
+        self.end = AuditHead(0, bytes(32), b"")
         self.away = False
+
+    async def begin(self, seal: Seal) -> bool:
+        """Append entry 0 to an empty one."""
+        if self.entries or self.end.seal:
+            return False
+        await self.append(seal)
+        return True
+
+    async def head(self) -> AuditHead | None:
+        """The end."""
+        return self.end
 
     def writer(self, seal: Seal) -> Audit:
         """Append one."""
@@ -22,7 +33,7 @@ class MemoryAuditLog:
         async def write(_connection: Any) -> None:
             if self.away:
                 raise Unavailable("the audit log cannot be written")
-            entry, self.head = seal(self.head, 1_000_000 * (self.head.number + 1))
+            entry, self.end = seal(self.end, 1_000_000 * (self.end.number + 1))
             self.entries.append(entry)
 
         return write
@@ -39,4 +50,4 @@ class MemoryAuditLog:
         """All, then the head."""
         for entry in self.entries:
             yield entry
-        yield self.head
+        yield self.end

@@ -10,9 +10,9 @@ import pytest
 from actors.core.errors import BadInput, Unavailable
 from cluster.cli.main import main
 from policy import revisions
-from policy.audit_trail import Checkpoint, Proof, checkpoint, prove, sealing
+from policy.audit_trail import Checkpoint, Proof, beginning, checkpoint, prove, sealing
 from policy.sources import read_sources
-from storage.audit_ports import AuditDraft, AuditHead
+from storage.audit_ports import AuditDraft
 from storage.stores import Stores
 from tests.support.store_fixtures import Servers
 
@@ -31,20 +31,24 @@ CHANGES = {
     "UPDATE audit_head SET number = 3, hash = (SELECT hash FROM audit_log WHERE number = 3), "
     "seal = (SELECT seal FROM audit_log WHERE number = 3)",
     "emptied": "WITH d AS (DELETE FROM audit_log) UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''",
+    "emptied but for entry 0": "WITH d AS (DELETE FROM audit_log WHERE number > 0) UPDATE audit_head SET number = 0, "
+    "hash = (SELECT hash FROM audit_log WHERE number = 0), seal = (SELECT seal FROM audit_log WHERE number = 0)",
     "end removed": "DELETE FROM audit_head",
     "added": "INSERT INTO audit_log SELECT 6, time_us, who, token, action, target, detail, hash, seal FROM audit_log WHERE number = 5",
 }
 
 
 async def fill(stores: Stores, count: int = 5) -> Checkpoint:
+    await stores.audit_log.begin(beginning(KEY))
     for number in range(count):
         await stores.audit_log.append(sealing(KEY, AuditDraft("ada", f"t-{number}", "policy.activate", f"r{number}", "ü" * number)))
     return await end(stores)
 
 
 async def end(stores: Stores) -> Checkpoint:
-    found = [item async for item in stores.audit_log.read() if isinstance(item, AuditHead)]
-    return checkpoint(found[0])
+    head = await stores.audit_log.head()
+    assert head is not None
+    return checkpoint(head, 0)
 
 
 async def proof(stores: Stores, kept: Checkpoint | None = None, key: bytes = KEY) -> Proof:
@@ -52,14 +56,25 @@ async def proof(stores: Stores, kept: Checkpoint | None = None, key: bytes = KEY
 
 
 async def test_what_was_written_is_sound_also_by_many_at_once(stores: Stores) -> None:
-    empty = await end(stores)
-    assert (await proof(stores, empty)).sound
+    assert not (await proof(stores)).sound, "never begun"
+    first = await fill(stores, 0)
+    assert (await proof(stores, first)).sound
     await asyncio.gather(*(fill(stores, 5) for _ in range(4)))
     found = await proof(stores, await end(stores))
-    assert (found.sound, found.entries) == (True, 20)
+    assert (found.sound, found.entries) == (True, 21)
     assert not (await proof(stores, key=b"x" * 32)).sound
     newest = await stores.audit_log.before(2**62, 3)
     assert [entry.number for entry in newest] == [20, 19, 18]
+    assert (await proof(stores, first)).sound
+    assert not await stores.audit_log.begin(beginning(KEY))
+
+
+async def test_a_log_from_before_there_was_an_entry_0_is_proven_by_a_checkpoint_and_by_nothing_else(stores: Stores) -> None:
+    for _ in range(3):
+        await stores.audit_log.append(sealing(KEY, AuditDraft("ada", "t", "policy.activate", "r")))
+    assert not await stores.audit_log.begin(beginning(KEY))
+    assert (await proof(stores, await end(stores))).sound
+    assert not (await proof(stores)).sound
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -69,8 +84,7 @@ async def test_check_64_every_alteration_is_found(stores: Stores, change: str) -
     await stores.database.fetch(change)
     try:
         assert not (await proof(stores, kept)).sound
-        if change != CHANGES["emptied"]:
-            assert not (await proof(stores)).sound
+        assert not (await proof(stores)).sound
     finally:
         await stores.database.fetch("INSERT INTO audit_head (number, hash, seal) VALUES (0, '', '') ON CONFLICT DO NOTHING")
 
@@ -117,12 +131,15 @@ async def test_a_change_and_its_record_come_together_or_not_at_all(stores: Store
     assert (await proof(stores)).entries == 1
 
 
-async def test_the_command(stores: Stores, servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_command(
+    stores: Stores, servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     key_file, kept = tmp_path / "key", tmp_path / "kept.json"
     key_file.write_bytes(KEY)
     key_file.chmod(0o600)
     await fill(stores)
     where = ["--source", servers.settings.postgres.dsn, "--key-file", str(key_file)]
+    monkeypatch.setenv("EYRIE_DATA_DIR", str(tmp_path))
 
     async def eyrie(*arguments: str) -> tuple[int, str]:
         code = await asyncio.to_thread(main, ["audit", "log", *arguments, *where])
@@ -136,7 +153,12 @@ async def test_the_command(stores: Stores, servers: Servers, tmp_path: Path, cap
     code, out = await eyrie("checkpoint")
     kept.write_text(out)
     code, out = await eyrie("verify", "--checkpoint", str(kept))
-    assert (code, "5 entries: sound" in out) == (0, True)
+    assert (code, "6 entries: sound" in out) == (0, True)
+    code, out = await eyrie("verify")
+    assert (code, "there is no checkpoint" in out) == (2, True)
+    assert (await eyrie("verify", "--without-checkpoint"))[0] == 0
+    (tmp_path / "audit-checkpoint.json").write_text(kept.read_text())
+    assert (await eyrie("verify"))[0] == 0
     await stores.database.fetch(CHANGES["truncated"])
     code, out = await eyrie("verify", "--json")
     assert (code, json.loads(out)["sound"]) == (1, False)
