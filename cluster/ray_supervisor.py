@@ -25,9 +25,11 @@ from cluster.partition_keeper import PartitionKeeper, PostgresPartitions
 from cluster.ray_inspection import RayInspector
 from cluster.ray_machine import RayMachine
 from cluster.ray_nodes import HEAD
+from cluster.row_keeper import RowKeeper
 from cluster.supervisor import Supervisor
 from policy.ray_policy import PolicyCaller
 from storage.data_dir import of, start_time
+from storage.postgres_row_retention import forget
 from storage.process_log import log_to_file
 from storage.process_metrics import ProcessMetrics
 from storage.settings_files import node_settings, read_resolved
@@ -49,6 +51,7 @@ class RaySupervisor:
         self._supervisor: Supervisor | None = None
         self._opening: asyncio.Task[Supervisor] | None = None
         self._keeper: PartitionKeeper | None = None
+        self._rows: RowKeeper | None = None
         self._api: ApiHost | None = None
         self._copying: asyncio.Task[None] | None = None
 
@@ -67,6 +70,8 @@ class RaySupervisor:
         status = supervisor.status()
         if self._keeper is not None:
             status["partitions"] = self._keeper.status()
+        if self._rows is not None:
+            status["rows"] = self._rows.status()
         if self._api is not None:
             status["api"] = self._api.status()
         return status
@@ -88,6 +93,8 @@ class RaySupervisor:
                     await self._api.stop()
         if self._keeper is not None:
             await self._keeper.stop()
+        if self._rows is not None:
+            await self._rows.stop()
         return await supervisor.stop(grace_s)
 
     async def _opened(self) -> Supervisor:
@@ -112,6 +119,8 @@ class RaySupervisor:
         self._supervisor = supervisor
         self._keeper = PartitionKeeper(PostgresPartitions(stores.database), settings.events)
         self._keeper.start()
+        self._rows = RowKeeper(lambda: forget(stores.database, settings.dead_letters, settings.sessions))
+        self._rows.start()
         caller = PolicyCaller(settings.policy.replicas, namespace=settings.ray.namespace, timeout_s=settings.policy.decide_timeout_s)
         self._api = ApiHost(
             settings, stores, supervisor, policy=caller, inspector=RayInspector(settings.ray.namespace), room=machine,

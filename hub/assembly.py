@@ -23,7 +23,7 @@ from hub.fallback_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.health import HealthCheck
 from hub.hosts import Hosts
 from hub.listeners import open_private, open_public
-from hub.metrics import Metrics
+from hub.metrics import Labelled, Metrics
 from hub.node import Node
 from hub.origins import default_origins
 from hub.partition_watch import PartitionWatch
@@ -80,9 +80,11 @@ class Hub:
         self.edge = EdgeNode(context)
         self.partitions = PartitionWatch(stores.events)
         self.canary = Canary(self.node, broker, context.hub_name)
-        self.health = HealthCheck(self.node, instance, [policy_current, self.canary.late], [self.partitions.note, unsupervised])
+        self.health = HealthCheck(
+            self.node, instance, [policy_current, self.canary.late], [self.partitions.note, self.edge.frames.note, unsupervised]
+        )
         self._unsupervised = unsupervised
-        self.metrics = Metrics(self.node, self._gauges)
+        self.metrics = Metrics(self.node, self._gauges, self._counts)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
         registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access, auditor)
         hosts = Hosts(settings.hub.host, settings.hub.allowed_hosts)
@@ -114,12 +116,17 @@ class Hub:
             "canary_trip_seconds": self.canary.trip_s,
             "edge_links": self.edge.links,
             "edge_sockets_refused": self.edge.crowded,
-            "edge_undecodable_frames": self.edge.undecodable,
+            "edge_undecodable_frames": self.edge.frames.seen,
+            "edge_undecodable_frames_kept": self.edge.frames.kept,
             "policy_behind": float(self.policy_behind()),
             "events_without_partition": self.partitions.rows,
             "oldest_snapshot_seconds": self.partitions.snapshot_s,
             "supervisor_up": float(self._unsupervised() is None),
         }
+
+    def _counts(self) -> list[Labelled]:
+        lost = Labelled("edge_undecodable_frames_lost", "Undecodable frames that were not kept.", "reason", self.edge.frames.lost)
+        return [lost]
 
     def revoked(self, revocations: Revocations) -> None:
         """Revocations changed."""

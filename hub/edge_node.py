@@ -1,5 +1,6 @@
 """The edge side of one hub: the pump, and which socket or HTTP stream an answer belongs to."""
 
+import asyncio
 import itertools
 import logging
 import secrets
@@ -11,6 +12,7 @@ from hub.context import HubContext
 from hub.edge_access import EdgeAccess
 from hub.pump import Pump
 from hub.strikes import Strikes
+from hub.undecodable import UndecodableFrames
 
 log = logging.getLogger("eyrie.hub.edge")
 
@@ -25,7 +27,7 @@ class EdgeNode:
         self.access = EdgeAccess(context)
         self.pump = Pump(context.hub_name, context.directory, context.settings.hub, self._answered)
         self.stopping = False
-        self.undecodable = 0
+        self.frames = UndecodableFrames(context.stores.dead_letters, context.settings.dead_letters)
         self.strikes = Strikes()
         self.crowded = 0  # sockets refused for their number
         self._sockets: Counter[str] = Counter()  # by address
@@ -43,13 +45,14 @@ class EdgeNode:
     def start(self) -> None:
         """Begin to carry items. Needs a running loop."""
         self.pump.start()
+        self.frames.start()
 
     async def stop(self, grace_s: float) -> None:
         """Say bye to every socket, then send what is queued, at most for `grace_s`."""
         self.stopping = True
         for leave in list(self._leavers.values()):
             leave()
-        await self.pump.stop(grace_s)
+        await asyncio.gather(self.pump.stop(grace_s), self.frames.stop(grace_s))
 
     def enter(self, address: str) -> bool:
         """Count a socket in; False, and not counted, where this hub or its address has as many as the settings allow."""

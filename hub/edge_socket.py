@@ -17,6 +17,7 @@ from hub.credentials import Shown, shown_by
 from hub.edge_link import MAX_CAMERAS, Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
 from hub.edge_node import EdgeNode
 from policy.ports import Principal
+from storage.ports import NewLetter
 
 TICK_S = 0.5  # seconds between two looks at the clock
 RECHECK_S = 2.0  # seconds between two questions whether a stream is still allowed; answers come from the cache
@@ -170,22 +171,20 @@ class _EdgeSocket:
             self._principals[camera] = principal
             self._carry_out(self._link.admitted(hello, now, wall_us()))
 
-    def _known(self) -> bool:
-        """Only who has shown a valid token writes to the dead letters; what others send is counted and answered."""
-        if self._principals:
-            return True
+    def _device(self) -> str:
+        """Who has shown a valid token here; empty: nobody. Only their frames are kept; what others send is counted and answered."""
+        for principal in self._principals.values():
+            return principal.sub
         try:
-            self._node.access.principal(self._shown)
+            return self._node.access.principal(self._shown).sub
         except EyrieError:
-            return False
-        return True
+            return ""
 
-    async def _record(self, record: Record) -> None:
-        camera = record.camera or next(iter(self._principals), "")
-        try:
-            await self._node.context.stores.dead_letters.add(camera, "", record.code, record.detail, record.raw, wall_us())
-        except EyrieError as error:
-            log.error("an undecodable frame of %s could not be kept: %s", self._link_name, error)
+    def _record(self, record: Record) -> None:
+        """Hand it to the node: this socket is soon closed, and what it sent is kept all the same. It names only cameras of this socket."""
+        camera = record.camera if record.camera in self._principals else next(iter(self._principals), "")
+        letter = NewLetter(camera, "", record.code, record.detail, record.raw, wall_us())
+        self._node.frames.put(self._device(), letter)
 
     def _answered(self, answer: Answer) -> None:
         self._carry_out(self._link.answered(answer, wall_us()))
@@ -203,9 +202,7 @@ class _EdgeSocket:
                 case Authorize(hello):
                     self._greeted(hello)
                 case Record():
-                    self._node.undecodable += 1
-                    if self._known():
-                        self._spawn(self._record(effect))
+                    self._record(effect)
                 case Close():
                     self._closing = self._closing or effect
                     self._wake.set()

@@ -1,6 +1,7 @@
 """The hub's Prometheus metrics: counted by the parts as they go, collected when somebody asks. No camera id is ever a label."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -13,12 +14,22 @@ from hub.node import Node
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class NodeCollector(Collector):
-    """Reads a node's counts at scrape time. `extra` gives gauges of other parts by name."""
+class Labelled(NamedTuple):
+    """A counter with one label: what it counts, and how often by the label's value."""
 
-    def __init__(self, node: Node, extra: Callable[[], dict[str, float]]) -> None:
+    name: str
+    text: str
+    label: str
+    counts: Mapping[str, int]
+
+
+class NodeCollector(Collector):
+    """Reads a node's counts at scrape time. `extra` gives gauges of other parts by name, `labelled` their counts."""
+
+    def __init__(self, node: Node, extra: Callable[[], dict[str, float]], labelled: Callable[[], Iterable[Labelled]]) -> None:
         self._node = node
         self._extra = extra
+        self._labelled = labelled
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""
@@ -85,6 +96,8 @@ class NodeCollector(Collector):
         yield HistogramMetricFamily(
             "eyrie_hub_slow_age_seconds", "How far behind the slow dashboards are at this moment.", ages.buckets(), ages.total_s
         )
+        for name, text, label, counts in self._labelled():
+            yield _counters(f"eyrie_hub_{name}", text, (label,), [((value,), count) for value, count in counts.items()])
         for name, gauge in sorted(self._extra().items()):
             yield _gauge(f"eyrie_hub_{name}", name.replace("_", " "), gauge)
 
@@ -92,9 +105,11 @@ class NodeCollector(Collector):
 class Metrics:
     """A registry of its own, so several hubs may live in one process."""
 
-    def __init__(self, node: Node, extra: Callable[[], dict[str, float]] = dict) -> None:
+    def __init__(
+        self, node: Node, extra: Callable[[], dict[str, float]] = dict, labelled: Callable[[], Iterable[Labelled]] = tuple
+    ) -> None:  # fmt: skip
         self._registry = CollectorRegistry()
-        self._registry.register(NodeCollector(node, extra))
+        self._registry.register(NodeCollector(node, extra, labelled))
 
     def collect(self) -> Iterable[Metric]:
         """Every metric as it is now."""

@@ -347,11 +347,25 @@ class DeadLetterRow(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+class NewLetter(msgspec.Struct, frozen=True):
+    """An item to keep that had no seq (an undecodable frame); `camera` and `session` may be empty."""
+
+    camera: str
+    session: str
+    code: str
+    detail: str
+    raw: bytes
+    received_us: int
+
+
 class DeadLetterStore(Protocol):
     """The refused items. Those of numbered observations get there by `CameraStore.commit`."""
 
+    async def add_many(self, letters: Sequence[NewLetter]) -> list[int]:
+        """Keep several in one statement; their ids, in this order."""
+
     async def add(self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int) -> int:
-        """Keep an item that had no seq (an undecodable frame); `camera` and `session` may be empty. Returns its id."""
+        """The same with one :class:`NewLetter`; its id."""
 
     async def list(self, *, camera: str | None = None, status: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetterRow]:
         """By id, those with a greater id than `after`, at most `limit`."""

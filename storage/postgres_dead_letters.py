@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from storage import postgres_rows as rows_of
 from storage.policy_ports import Audit
-from storage.ports import DeadLetterRow
+from storage.ports import DeadLetterRow, NewLetter
 from storage.postgres_pool import Database
 from storage.statements import sql
 
@@ -16,10 +16,14 @@ class PostgresDeadLetterStore:
         self._database = database
         self._sql = sql("dead_letters")
 
+    async def add_many(self, letters: Sequence[NewLetter]) -> list[int]:
+        """See the port."""
+        columns = rows_of.new_letter_columns(letters)
+        return [int(row[0]) for row in await self._database.fetch(self._sql["add"], *columns, writing=True)]
+
     async def add(self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int) -> int:
         """See the port."""
-        texts = [rows_of.storable(text)[: rows_of.MAX_DETAIL] for text in (camera, session, code, detail)]
-        return int(await self._database.fetch_value(self._sql["add"], *texts, raw, received_us, writing=True))
+        return (await self.add_many([NewLetter(camera, session, code, detail, raw, received_us)]))[0]
 
     async def list(self, *, camera: str | None = None, status: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetterRow]:
         """See the port."""

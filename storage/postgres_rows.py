@@ -7,7 +7,7 @@ from actors.core.commits import Activation, CommitRow, DeadLetter, Ownership, Po
 from actors.core.errors import PoisonRow
 from actors.core.events import StoredEvent
 from actors.core.times import to_us
-from storage.ports import CameraRecord, DeadLetterRow, EventRow, SiteRecord
+from storage.ports import CameraRecord, DeadLetterRow, EventRow, NewLetter, SiteRecord
 
 MAX_DETAIL = 1000  # characters of a dead letter's detail
 _BIGINT = range(-(2**63), 2**63)
@@ -96,6 +96,17 @@ def _event(camera: str, stored: StoredEvent) -> tuple[Any, ...]:
 def letter_columns(rows: Sequence[CommitRow]) -> list[list[Any]]:
     """Parameters 29..35 of `commit_whole`. A dead letter must never be poison itself, so its texts are made storable."""
     return columns((_letter(row.camera, letter) for row in rows for letter in row.dead_letters), 7)
+
+
+def new_letter_columns(letters: Sequence[NewLetter]) -> list[list[Any]]:
+    """Parameters of the statement `add`; the texts are made storable."""
+    return columns(
+        (
+            (*(storable(text)[:MAX_DETAIL] for text in (one.camera, one.session, one.code, one.detail)), one.raw, one.received_us)
+            for one in letters
+        ),
+        6,
+    )
 
 
 def replayed_columns(rows: Sequence[CommitRow]) -> list[list[Any]]:

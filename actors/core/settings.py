@@ -160,6 +160,29 @@ class EventsSettings(_Section, frozen=True):
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
 
 
+class DeadLettersSettings(_Section, frozen=True):
+    """What was refused. Kept for `keep_days`, and the newest `keep_mb` MiB of it; 0 days: by size alone.
+
+    Frames that nobody could decode are kept at `device_per_s` of one device (a token's subject) on a hub, `device_burst` at once, and at
+    `hub_per_s` and `hub_burst` of all; of bytes, 16 KiB for each of those frames. What is beyond is counted and not kept.
+    """
+
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
+    keep_mb: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 1024
+    device_per_s: PerSecond = 1.0
+    device_burst: Count = 1_000
+    hub_per_s: PerSecond = 20.0
+    hub_burst: Count = 5_000
+
+
+class SessionsSettings(_Section, frozen=True):
+    """Edge sessions that are over: remembered for `keep_days` after the next one began, and the newest `keep_per_camera` of each camera, so
+    that an old one is recognised when it comes back. One that was forgotten is taken for new: its observations would count twice."""
+
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
+    keep_per_camera: Count = 10_000
+
+
 class HubSettings(_Section, frozen=True):
     """Listening and limits of a hub. `port` 0 lets the system choose.
 
@@ -295,6 +318,8 @@ class Settings(_Section, frozen=True):
     registry: RegistrySettings = RegistrySettings()
     camera: CameraSettings = CameraSettings()
     events: EventsSettings = EventsSettings()
+    dead_letters: DeadLettersSettings = DeadLettersSettings()
+    sessions: SessionsSettings = SessionsSettings()
     channels: ChannelsSettings = ChannelsSettings()
     hub: HubSettings = HubSettings()
     limits: LimitsSettings = LimitsSettings()

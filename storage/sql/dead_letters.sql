@@ -1,6 +1,9 @@
 -- name: add
 INSERT INTO dead_letters (camera, session, seq, code, detail, raw, received)
-VALUES ($1, $2, 0, $3, $4, $5, to_timestamp(0) + $6::bigint * interval '1 microsecond')
+SELECT d.camera, d.session, 0, d.code, d.detail, d.raw, to_timestamp(0) + d.received_us * interval '1 microsecond'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[]) WITH ORDINALITY
+    AS d (camera, session, code, detail, raw, received_us, place)
+ORDER BY d.place
 RETURNING id;
 
 -- name: get

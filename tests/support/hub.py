@@ -18,6 +18,7 @@ from actors.core.settings import (
     AuthSettings,
     CameraSettings,
     ChannelsSettings,
+    DeadLettersSettings,
     HubSettings,
     LimitsSettings,
     PolicySettings,
@@ -308,6 +309,7 @@ async def running_hub(
     auth: AuthSettings | None = None,
     policy_store: PolicyStore | None = None,
     audit_log: AuditLog | None = None,
+    dead_letters: DeadLettersSettings | None = None,
 ) -> AsyncIterator[TestHub]:
     """Start a hub on a free port and stop it. `folder` keeps its token secret; `decider` is asked instead of the
     double with switches."""
@@ -317,7 +319,7 @@ async def running_hub(
     settings = Settings(
         hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0), channels=channels or ChannelsSettings(),
         limits=limits or LimitsSettings(), policy=PolicySettings(key_file=str(folder / "policy.secret")),
-        registry=registry or RegistrySettings(),
+        registry=registry or RegistrySettings(), dead_letters=dead_letters or DeadLettersSettings(),
     )  # fmt: skip
     policy = Policy()
     broker = memory.broker()

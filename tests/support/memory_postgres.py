@@ -11,7 +11,7 @@ from actors.core.commits import Activation, CommitRow, Ownership, Position
 from actors.core.errors import BadInput, Conflict, EyrieError
 from storage.event_queries import EventQuery, Key, start_of
 from storage.policy_ports import Audit
-from storage.ports import CameraRecord, DeadLetterRow, EventPage, EventRow, SiteRecord, key_of
+from storage.ports import CameraRecord, DeadLetterRow, EventPage, EventRow, NewLetter, SiteRecord, key_of
 from storage.postgres_rows import MAX_DETAIL, find_poison, storable
 from tests.support.faults import Faults
 
@@ -221,11 +221,19 @@ class MemoryEventStore:
 
 
 class MemoryDeadLetterStore:
-    """`storage.ports.DeadLetterStore`. Operations: add, list, get, mark."""
+    """`storage.ports.DeadLetterStore`. Operations: add, add_many, list, get, mark."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self.database = database
         self.faults = database.faults
+
+    async def add_many(self, letters: Sequence[NewLetter]) -> list[int]:
+        """See the port."""
+
+        def act() -> list[int]:
+            return [_bury(self.database, one.camera, one.session, 0, one.code, one.detail, one.raw, one.received_us) for one in letters]
+
+        return await self.faults.run("add_many", act)
 
     async def add(self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int) -> int:
         """See the port."""

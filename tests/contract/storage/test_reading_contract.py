@@ -6,7 +6,7 @@ import pytest
 
 from actors.core.errors import BadInput, Conflict, InvalidId, NotFound
 from storage.event_queries import EventQuery
-from storage.ports import key_of
+from storage.ports import NewLetter, key_of
 from tests.support.store_fixtures import Contract
 from tests.support.store_rows import RECEIVED_US, event_of, row_of, running
 
@@ -108,6 +108,15 @@ async def test_ids_are_checked_before_they_are_stored(contract: Contract, name: 
         await contract.registry.register(name, "site")
     with pytest.raises(InvalidId):
         await contract.registry.register("cam-1", name)
+
+
+async def test_dead_letters_are_kept_several_at_once_in_their_order(contract: Contract) -> None:
+    letters = [NewLetter(f"cam-{n}", "s\x00", "bad_input", f"\ud800 {n}" + "x" * 2_000, bytes([n]), RECEIVED_US + n) for n in range(5)]
+    ids = await contract.dead_letters.add_many(letters)
+    found = await contract.dead_letters.list()
+    assert [x.id for x in found] == ids == sorted(ids)
+    assert [(x.camera, x.raw, x.received_us, x.seq) for x in found] == [(x.camera, x.raw, x.received_us, 0) for x in letters]
+    assert await contract.dead_letters.add_many([]) == []
 
 
 async def test_dead_letters_are_listed_and_settled_once(contract: Contract) -> None:

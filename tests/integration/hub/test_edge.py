@@ -199,7 +199,7 @@ async def test_a_malformed_frame_is_kept_and_answered_with_what_was_wrong(rig: R
         code, text = await edge.closed()
     assert code == 4500
     assert "cannot be used" in text
-    await until(lambda: rig.hub.hub.edge.undecodable == LIMIT)
+    await until(lambda: rig.hub.hub.edge.frames.seen == LIMIT)
     letter, *_ = await rig.hub.memory.dead_letters.list()
     assert letter.raw == b'{"type":"observe","camera":"cam"}'
 
@@ -209,7 +209,7 @@ async def test_a_stranger_fills_no_table(rig: Rig) -> None:
         await edge.socket.send("garbage")
         assert (await edge.closed())[0] == 4500
     assert await rig.hub.memory.dead_letters.list() == []
-    assert rig.hub.hub.edge.undecodable == 1
+    assert rig.hub.hub.edge.frames.seen == 1
 
 
 async def test_a_socket_without_a_hello_is_closed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
