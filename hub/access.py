@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 from actors.core.errors import Expired, Forbidden, NotFound, Unauthorized, Unavailable
 from hub import wishes
@@ -17,7 +17,7 @@ from hub.views import NO_RULES, View
 from hub.wishes import Wish
 from policy import questions
 from policy.guard import POLICY_STALE, POLICY_UNAVAILABLE
-from policy.ports import Decider, Decision, Principal, Question
+from policy.ports import Decider, Decision, Principal, Question, TokenVerifier
 from policy.questions import Use
 from policy.revocations import Revocations
 from policy.tokens import claimed_subject
@@ -34,18 +34,11 @@ SystemAction = Literal["cluster.read", "cluster.operate", "policy.read", "policy
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
 
 
-class Verifies(Protocol):
-    """`policy.tokens.Verifier`."""
-
-    def verify(self, text: object, *, typ: Literal["user", "edge", "service"], now_s: float) -> Principal:
-        """The principal of a token. Raises Unauthorized or Expired."""
-
-
 class Access:
     """Tokens and decisions. `revocations` is replaced whole whenever they change."""
 
     def __init__(
-        self, verifier: Verifies, decider: Decider, cameras: CameraCache, limiter: Limiter, now_s: Callable[[], float] = time.time,
+        self, verifier: TokenVerifier, decider: Decider, cameras: CameraCache, limiter: Limiter, now_s: Callable[[], float] = time.time,
         grants: Grants | None = None,
     ) -> None:  # fmt: skip
         self.revocations = Revocations()

@@ -9,8 +9,7 @@ from actors.core.settings import Settings
 from actors.ports import Directory
 from hub.grants import Grants
 from hub.limiter import Limiter
-from policy.ports import Decider, Principal
-from policy.tokens import Verifier
+from policy.ports import Decider, Principal, TokenVerifier
 from storage.audit_ports import AuditLog
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
 from storage.limit_ports import Buckets
@@ -80,7 +79,7 @@ class HubContext:
 
     settings: Settings
     stores: HubStores
-    verifier: Verifier
+    verifier: TokenVerifier
     decider: Decider
     directory: Directory
     hub_name: str

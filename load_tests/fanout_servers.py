@@ -308,7 +308,7 @@ def _by_part() -> dict[str, int]:
 class _Everybody:
     """Everybody may see everything."""
 
-    def verify(self, text: object, *, typ: str, now_s: float) -> Principal:
+    def verify(self, text: object, *, typ: object, now_s: float) -> Principal:
         return Principal("bench", "bench", "user", 0, int(now_s) + 3600, ("viewer",), ("*",))
 
     async def decide(self, question: Question) -> Decision:

@@ -1,8 +1,12 @@
 """Identity and decisions as values (design section 5, policy)."""
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
+
+from policy.keys import VerificationKeys
+
+TokenType = Literal["user", "edge", "service"]
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -21,6 +25,20 @@ class Principal(msgspec.Struct, frozen=True):
     cameras: tuple[str, ...] | None = None
     scopes: tuple[str, ...] = ()
     certificate: str = ""
+
+
+class TokenVerifier(Protocol):
+    """Says whose a token is: `policy.tokens.Verifier`, or another implementation in differential tests."""
+
+    def verify(self, text: object, *, typ: TokenType | tuple[TokenType, ...], now_s: float) -> Principal:
+        """The principal of the token `text`, genuine, in time and of type `typ`. Raises Unauthorized or Expired, nothing else."""
+
+
+class TokenSigner(Protocol):
+    """Signs claims: `policy.tokens.sign`, or another implementation in differential tests."""
+
+    def __call__(self, keys: VerificationKeys, claims: dict[str, Any], *, kid: str) -> str:
+        """A token signed by the key `kid` of `keys`."""
 
 
 class Question(msgspec.Struct, frozen=True):

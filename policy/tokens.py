@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from jose import backends, jwk, jws  # type: ignore[import-untyped]
@@ -23,13 +23,11 @@ from actors.core.settings import AuthSettings
 from policy.jwks_fetch import fetch_jwks
 from policy.key_pairs import read_signing_key
 from policy.keys import VerificationKeys, read_jwks, read_secret
-from policy.ports import Principal
+from policy.ports import Principal, TokenType
 
 MAX_TOKEN_BYTES = 8192
 MAX_HEADER_BYTES = 512
 LOCAL_KID = "local"  # the embedded default's one HS256 secret
-
-TokenType = Literal["user", "edge", "service"]
 
 Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._:@/-]{1,128}\Z")]  # what we name ourselves: devices and their keys
 # What identity providers name: `auth0|5f7c`, `jane+ops@example.org`, names with spaces and in any script. OpenID Connect Core 2: a `sub`
@@ -41,7 +39,9 @@ Site = Annotated[str, msgspec.Meta(pattern=ID_PATTERN.removesuffix(r"\Z") + r"\Z
 Camera = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 Second = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 
-_TOKEN = re.compile(r"\A[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+# Three segments of base64url, none empty, each written in the one canonical way: the unused bits of a last character are zero.
+_SEGMENT = r"(?=[A-Za-z0-9_-])(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?"
+_TOKEN = re.compile(rf"\A{_SEGMENT}\.{_SEGMENT}\.{_SEGMENT}\Z")
 _NOT_GENUINE = "the token is not genuine"  # one answer for bad form, unknown key and bad signature alike
 
 
@@ -128,6 +128,8 @@ class Verifier:
             raise Unauthorized(_NOT_GENUINE)
         header = _object(_segment(text.partition(".")[0], MAX_HEADER_BYTES))
         if header.get("alg") != self.algorithm or header.get("typ", "JWT") != "JWT" or "crit" in header:
+            raise Unauthorized(_NOT_GENUINE)
+        if header.get("b64", True) is not True:  # RFC 7797, section 7: never in a token
             raise Unauthorized(_NOT_GENUINE)
         kid = header.get("kid", LOCAL_KID)
         if isinstance(kid, str) and kid not in self._keys:

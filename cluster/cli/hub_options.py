@@ -12,7 +12,8 @@ from actors.core.errors import BadInput, ConfigError
 from actors.core.settings import Settings
 from cluster.cli.options import add_settings_options, running
 from cluster.hub_rest import HubRest
-from policy.tokens import TokenType, issue
+from policy.ports import TokenType
+from policy.tokens import issue
 from storage.settings_files import read_resolved
 
 EDGE_PATH = "/v1/edge"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from actors.core.errors import BadInput, ConfigError, Expired, Unauthorized
 from actors.core.settings import AuthSettings
 from policy import tokens
-from policy.ports import Principal
+from policy.ports import Principal, TokenType
 from policy.tokens import Verifier, issue
 from tests.support.tokens import NOW, auth_settings, b64, claims, forge, secret_of
 
@@ -43,7 +43,7 @@ def secret(auth: AuthSettings) -> bytes:
     return secret_of(auth)
 
 
-def refused(verifier: Verifier, text: object, *, typ: tokens.TokenType = "user") -> Unauthorized:
+def refused(verifier: Verifier, text: object, *, typ: TokenType = "user") -> Unauthorized:
     with pytest.raises(Unauthorized) as caught:
         verifier.verify(text, typ=typ, now_s=NOW)
     assert len(caught.value.detail) < 300
@@ -86,7 +86,7 @@ def test_an_expired_token_is_told_apart_so_that_clients_renew_it(verifier: Verif
 
 @pytest.mark.parametrize("typ", ["user", "edge", "service"])
 @pytest.mark.parametrize("wanted", ["user", "edge", "service"])
-def test_check_03_types_are_not_interchangeable(verifier: Verifier, secret: bytes, typ: str, wanted: tokens.TokenType) -> None:
+def test_check_03_types_are_not_interchangeable(verifier: Verifier, secret: bytes, typ: str, wanted: TokenType) -> None:
     text = forge(claims(typ=typ), secret)
     if typ == wanted:
         assert verifier.verify(text, typ=wanted, now_s=NOW).typ == typ
