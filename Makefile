@@ -90,6 +90,7 @@ wheel: install console ## build dist/*.whl, with the console inside
 
 docs: install-dev ## write the generated pages of docs/ anew
 	$(BIN)/python -m tools.settings_page docs/settings.md
+	$(BIN)/python -m tools.routes_page docs/routes.md
 
 format: install-dev ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet .

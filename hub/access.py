@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from actors.core.errors import Expired, Forbidden, NotFound, Unauthorized, Unavailable
 from hub import wishes
@@ -32,6 +32,16 @@ Redact = tuple[str, ...]  # classes, sorted
 LetterAction = Literal["deadletter.read", "deadletter.replay", "deadletter.discard"]
 SystemAction = Literal["cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read", "token.revoke"]
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
+# Action → the kind of thing it is done to.
+SYSTEM: dict[SystemAction, Literal["cluster", "policy", "audit"]] = {
+    "cluster.read": "cluster", "cluster.operate": "cluster", "policy.read": "policy", "policy.change": "policy", "audit.read": "audit",
+    "token.revoke": "policy",
+}  # fmt: skip
+
+
+def about_system(action: str) -> TypeGuard[SystemAction]:
+    """Whether an action is one that is done to the deployment itself, so that a route can ask for it before its handler runs."""
+    return action in SYSTEM
 
 
 class Access:
@@ -110,9 +120,9 @@ class Access:
         """The same for what names no camera."""
         return (await self._require(questions.on_fleet(action, principal))).redact
 
-    async def require_system(self, action: SystemAction, principal: Principal, kind: Literal["cluster", "policy", "audit"]) -> None:
+    async def require_system(self, action: SystemAction, principal: Principal) -> None:
         """The same for the deployment itself."""
-        await self._require(questions.on_system(action, principal, kind))
+        await self._require(questions.on_system(action, principal, SYSTEM[action]))
 
     async def view(self, use: Use, principal: Principal, channel: Channel, wish: Wish = wishes.NONE) -> tuple[View, float | None]:
         """The view that `principal` gets of `channel`, and until when (seconds since 1970) it holds without asking again.

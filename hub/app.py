@@ -4,7 +4,7 @@ The dashboard socket is not a route here: `hub.socket_protocol` takes it before 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -12,29 +12,26 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from actors.core.errors import NotFound
-from hub import openapi_routes, peers, rest, rest_table, schema_routes, static_files, web
-from hub.edge_routes import problem
+from hub import openapi_routes, peers, rest_routes, rest_table, schema_routes, static_files, web
+from hub.edge_routes import EdgeRoutes
 from hub.fallbacks import Fallbacks
 from hub.health import Health, HealthCheck
 from hub.hosts import Hosts
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.node import Node
 from hub.server_api import ServerApi
+from hub.special_table import SPECIALS
+from hub.web import Handler, OpenHandler
 from hub.web_guard import WebGuard
-from storage.ports import Broker, EventStore
-
-NODE_PATH = "/metrics/node"  # all processes of the machine, merged
 
 
 def create_app(
-    node: Node, *, broker: Broker, events: EventStore, health: HealthCheck, metrics: Metrics, node_metrics: Callable[[], bytes],
-    private_port: Callable[[], int], hosts: Hosts,
-    edge_routes: Sequence[BaseRoute] = (), static: Path = static_files.FOLDER, release: str = "development",
+    node: Node, *, health: HealthCheck, metrics: Metrics, node_metrics: Callable[[], bytes], private_port: Callable[[], int],
+    hosts: Hosts, handlers: Mapping[str, Handler], edge: EdgeRoutes, static: Path = static_files.FOLDER, release: str = "development",
 ) -> WebGuard:  # fmt: skip
-    """The app of one hub. `edge_routes` are those of `hub.edge_routes`. Metrics are shown on the private port alone: they tell what a
+    """The app of one hub. `handlers`: those of REST for users, by their ids. Metrics are shown on the private port alone: they tell what a
     deployment does, and ask nobody for a token. `hosts`: the names this hub goes by."""
 
     async def live(_request: Request) -> Response:
@@ -43,31 +40,37 @@ def create_app(
     async def ready(_request: Request) -> Response:
         return _answer(health.ready())
 
-    async def scrape(request: Request) -> Response:
-        if request.scope["server"][1] != private_port():
-            return problem(NotFound("metrics are not shown here", hint="Scrape the hub's private port; `eyrie status` names it."))
-        merged = request.scope["path"] == NODE_PATH
-        return Response(await asyncio.to_thread(node_metrics) if merged else metrics.text(), media_type=CONTENT_TYPE)
+    def scrape(read: Callable[[], bytes]) -> OpenHandler:
+        async def answer(request: Request) -> Response:
+            if request.scope["server"][1] != private_port():
+                raise NotFound("metrics are not shown here", hint="Scrape the hub's private port; `eyrie status` names it.")
+            return Response(await asyncio.to_thread(read), media_type=CONTENT_TYPE)
+
+        return answer
 
     async def unknown(request: Request) -> Response:
         if web.methods_of(request):
             return await web.wrong_method(request, HTTPException(405))
-        return problem(NotFound(f"there is nothing at {request.url.path[:200]}", hint="REST lives under /v1; see the documentation."))
+        raise NotFound(f"there is nothing at {request.url.path[:200]}", hint="REST lives under /v1; see the documentation.")
 
+    others: dict[str, OpenHandler] = {
+        "metrics": scrape(metrics.text),
+        "metricsOfNode": scrape(node_metrics),
+        **schema_routes.handlers(release),
+        **openapi_routes.handlers(rest_table.openapi(release)),
+        **Fallbacks(node).handlers(),
+        "unknown": unknown,
+    }
+    api = None if node.plain is None else ServerApi(node.plain, name=node.name, release=release)
+    if api is not None and api.exists:
+        others["serverApi"] = api.answer
+    specials = [row for row in SPECIALS if row.id != "serverApi" or "serverApi" in others]
     app = Starlette(
         routes=[
-            Route("/health/live", live),
-            Route("/health/ready", ready),
-            Route("/metrics", scrape),
-            Route(NODE_PATH, scrape),
-            *schema_routes.routes(release),
-            *openapi_routes.routes(rest_table.openapi(release)),
-            *edge_routes,
-            *rest.routes(node, broker, events),
-            *Fallbacks(node).routes(),
-            *([] if node.plain is None else ServerApi(node.plain, name=node.name, release=release).routes()),
-            Route(web.EVERYTHING, unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
-            *static_files.routes(static),
+            *rest_routes.rest(
+                node.access, rest_table.ENDPOINTS, handlers, {"live": live, "ready": ready, "postObservations": edge.observations}
+            ),
+            *rest_routes.special(specials, others, {"edge": edge.socket}, static_files.routes(static)),
         ],
         exception_handlers={405: web.wrong_method},
     )

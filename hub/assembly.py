@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from actors.core.errors import EyrieError
-from hub import edge_routes, policy_routes, registry_routes, views
+from hub import policy_routes, registry_routes, rest, views
 from hub.access import Access
 from hub.answer_headers import AnswerHeaders
 from hub.app import create_app
@@ -19,6 +19,7 @@ from hub.canary import Canary
 from hub.channel_desk import ChannelDesk
 from hub.context import HubContext
 from hub.edge_node import EdgeNode
+from hub.edge_routes import EdgeRoutes
 from hub.fallback_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.health import HealthCheck
 from hub.hosts import Hosts
@@ -86,18 +87,21 @@ class Hub:
         self._unsupervised = unsupervised
         self.metrics = Metrics(self.node, self._gauges, self._counts)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
-        registry = registry_routes.routes(context, self.access, self.cameras, self.edge.access, auditor)
+        handlers = {
+            **registry_routes.handlers(context, self.access, self.cameras, self.edge.access, auditor),
+            **policy_routes.handlers(context, auditor),
+            **rest.handlers(self.node, broker, stores.events),
+        }
         hosts = Hosts(settings.hub.host, settings.hub.allowed_hosts)
         self.app = create_app(
             self.node,
-            broker=broker,
-            events=stores.events,
             health=self.health,
             metrics=self.metrics,
             node_metrics=NodeMetrics(data_dir.of(settings)).text,
             private_port=lambda: self.private_port,
             hosts=hosts,
-            edge_routes=[*edge_routes.routes(self.edge), *registry, *policy_routes.routes(context, self.access, auditor)],
+            handlers=handlers,
+            edge=EdgeRoutes(self.edge),
             release=_version(),
         )
         self._instance = instance

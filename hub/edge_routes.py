@@ -1,9 +1,8 @@
-"""The edge side's routes for the hub's app: ``/v1/edge`` and HTTP ingest."""
+"""The edge side's handlers for the hub's app: ``/v1/edge`` and HTTP ingest."""
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized, Unavailable
@@ -17,21 +16,21 @@ from policy.http_signatures import claimed_key, is_signed
 MSGPACK_TYPES = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
 
 
-def routes(node: EdgeNode) -> list[BaseRoute]:
-    """The routes over `node`, which the app starts and stops."""
-    ingest = Ingest(node)
+class EdgeRoutes:
+    """The handlers over `node`, which the app starts and stops."""
 
-    async def edge(websocket: WebSocket) -> None:
-        ingest.sweep()
-        await serve_edge(node, websocket)
+    def __init__(self, node: EdgeNode) -> None:
+        self._node = node
+        self._ingest = Ingest(node)
 
-    async def observations(request: Request) -> Response:
-        try:
-            return await _post(node, ingest, request)
-        except EyrieError as error:
-            return problem(error)
+    async def socket(self, websocket: WebSocket) -> None:
+        """``/v1/edge``."""
+        self._ingest.sweep()
+        await serve_edge(self._node, websocket)
 
-    return [WebSocketRoute("/v1/edge", edge), Route("/v1/cameras/{camera}/observations", observations, methods=["POST"])]
+    async def observations(self, request: Request) -> Response:
+        """HTTP ingest: `hub.ingest.Post`, under an edge's token, key or certificate."""
+        return await _post(self._node, self._ingest, request)
 
 
 async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:

@@ -8,7 +8,6 @@ import asyncio
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from actors.core.errors import BadInput, EyrieError
 from hub import origins
@@ -20,9 +19,9 @@ from hub.fallback_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.http_protocol import PROTOCOL, BoundedHttp
 from hub.node import Node
 from hub.protocol import Codec
-from hub.socket_protocol import CLOSE_S, HTTP_STREAM_PATH, SSE_PATH, bound_buffers
+from hub.socket_protocol import CLOSE_S, bound_buffers
+from hub.web import OpenHandler
 
-EMULATION_PATH = "/emulation"
 PROTOBUF_TYPE = "application/octet-stream"
 CONTENT_TYPES = {SSE.name: b"text/event-stream", JSON_STREAM.name: b"application/json", PROTOBUF_STREAM.name: PROTOBUF_TYPE.encode()}
 _STREAMED = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"), (b"vary", b"origin")]
@@ -75,19 +74,15 @@ class _Stream:
 
 
 class Fallbacks:
-    """The routes of one hub."""
+    """The handlers of one hub."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._origins = frozenset(origin.lower() for origin in node.settings.hub.allowed_origins)
 
-    def routes(self) -> list[BaseRoute]:
-        """All of them."""
-        return [
-            Route(SSE_PATH, self._sse, methods=["GET", "POST"]),
-            Route(HTTP_STREAM_PATH, self._http_stream, methods=["POST"]),
-            Route(EMULATION_PATH, self._emulation, methods=["POST"]),
-        ]
+    def handlers(self) -> dict[str, OpenHandler]:
+        """All of them by the ids of `hub.special_table`."""
+        return {"sse": self._sse, "httpStream": self._http_stream, "emulation": self._emulation}
 
     async def _sse(self, request: Request) -> Response:
         try:

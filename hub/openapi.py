@@ -1,6 +1,6 @@
 """OpenAPI 3.1 out of a table of endpoints and the structs that they read and answer (pure).
 
-The table is what routes are made from or checked against, and the schemas are msgspec's, so the document cannot say anything else than the
+The table is what routes are made from, and the schemas are msgspec's, so the document cannot say anything else than the
 code. Every error of the family is a problem document (RFC 9457); which of them an endpoint can give follows from what it is.
 """
 
@@ -16,6 +16,7 @@ PROBLEM = "application/problem+json"
 ETAG = "ETag"
 LOCATION = "Location"
 RETRY_AFTER = "Retry-After"
+ACTIONS = "x-eyrie-actions"  # of an operation: what policy is asked, for programs
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Where = Literal["path", "query", "header"]
@@ -55,9 +56,10 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One method of one path. `action` is what policy is asked; empty: nobody is asked and no token is needed.
+    """One method of one path. `action` is what policy is asked, `also` what it may be asked besides; without an action nobody is asked and
+    no token is needed.
 
-    `id` is unique in its document. `errors` come on top of those that `errors_of` knows.
+    `id` is unique in its document. `errors` come on top of those that `errors_of` knows. `token` is of whom the token must be.
     """
 
     method: Method
@@ -72,6 +74,13 @@ class Endpoint(msgspec.Struct, frozen=True):
     media: tuple[str, ...] = (JSON,)
     errors: tuple[int, ...] = ()
     action: str = ""
+    also: tuple[str, ...] = ()
+    token: Literal["user", "edge"] = "user"
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """All that policy may be asked."""
+        return (self.action, *self.also) if self.action else ()
 
 
 _ERRORS = {
@@ -189,8 +198,9 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Document:
     made: Document = {"operationId": endpoint.id, "tags": [endpoint.tag], "summary": endpoint.summary, "security": []}
     about = [endpoint.text] if endpoint.text else []
     if endpoint.action:
-        about.append(f"Policy is asked for `{endpoint.action}`.")
+        about.append(f"Policy is asked for {' or '.join(f'`{action}`' for action in endpoint.actions)}.")
         made["security"] = [{"token": []}]
+        made[ACTIONS] = list(endpoint.actions)
     if about:
         made["description"] = " ".join(about)
     if endpoint.parameters:

@@ -3,28 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.openapi_page import STYLE, page
 from hub.schema_routes import Published
+from hub.web import OpenHandler
 
 DOCUMENT = "/openapi.json"
 PAGE = "/docs"
 STYLESHEET = "/docs.css"
 
 
-def routes(document: Mapping[str, Any]) -> list[BaseRoute]:
-    """All three."""
+def handlers(document: Mapping[str, Any]) -> dict[str, OpenHandler]:
+    """All three, by the ids of `hub.special_table`."""
     whole = Published(document, "application/json")
     readable = Published(page(dict(document), stylesheet=STYLESHEET, address=DOCUMENT).encode(), "text/html; charset=utf-8")
     style = Published(STYLE.encode(), "text/css; charset=utf-8")
+    return {"openapi": whole.show, "docs": readable.show, "docsStyle": style.show}
 
-    def at(path: str, published: Published) -> Route:
-        async def show(request: Request) -> Response:
-            return published.answer(request)
 
-        return Route(path, show)
-
-    return [at(DOCUMENT, whole), at(PAGE, readable), at(STYLESHEET, style)]
+def routes(document: Mapping[str, Any]) -> list[BaseRoute]:
+    """All three as routes, for an app without a table of them."""
+    shown = handlers(document)
+    return [Route(path, shown[id]) for path, id in ((DOCUMENT, "openapi"), (PAGE, "docs"), (STYLESHEET, "docsStyle"))]

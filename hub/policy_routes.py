@@ -6,13 +6,12 @@ from typing import Annotated, Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from actors.core.errors import BadInput, Conflict, NotFound, Unavailable
 from actors.core.times import rfc3339
 from hub import auditing, policy_shadow, revocation_routes, web
-from hub.access import Access
 from hub.context import HubContext
+from hub.web import Handler
 from policy import questions, revisions, trial
 from policy.auditor import Auditor
 from policy.ports import Principal
@@ -40,20 +39,17 @@ class Activate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policies:
     """The handlers. Without the auditor's key nothing can be changed here."""
 
-    def __init__(self, store: RevisionStore, access: Access, auditor: Auditor) -> None:
+    def __init__(self, store: RevisionStore, auditor: Auditor) -> None:
         self._store = store
-        self._access = access
         self._auditor = auditor
 
     async def show(self, request: Request, principal: Principal) -> Response:
         """What is in force, with its ETag."""
-        await self._access.require_system("policy.read", principal, "policy")
         current = await self._store.current()
         return web.answer(_activation(current), version=0 if current is None else current.generation)
 
     async def list(self, request: Request, principal: Principal) -> Response:
         """Revisions, newest first, a page at a time: ``?before=&limit=``."""
-        await self._access.require_system("policy.read", principal, "policy")
         limit = web.limit_of(request)
         records = await self._store.list(before=web.number(request, "before", NEWEST), limit=limit)
         current = await self._store.current()
@@ -62,13 +58,11 @@ class Policies:
 
     async def read(self, request: Request, principal: Principal) -> Response:
         """One revision with its modules."""
-        await self._access.require_system("policy.read", principal, "policy")
         record = await self._record(request)
         return web.answer(_revision(record, await self._store.current()) | {"modules": revisions.unpack(record, self._auditor.key())})
 
     async def upload(self, request: Request, principal: Principal) -> Response:
         """Keep a revision that passes lint and trial: 201, or 200 when it is there. 400 says what to mend. It is not in force by that."""
-        await self._access.require_system("policy.change", principal, "policy")
         new = await web.body(request, NewRevision)
         revisions.check(new.modules)
         await trial.attempt(new.modules)
@@ -85,13 +79,11 @@ class Policies:
 
     async def activate(self, request: Request, principal: Principal) -> Response:
         """Put a revision in force; If-Match with the ETag of ``/v1/policy``."""
-        await self._access.require_system("policy.change", principal, "policy")
         asked = await web.body(request, Activate)
         return await self._change(request, principal, await self._record(request), asked, "policy.activate")
 
     async def rollback(self, request: Request, principal: Principal) -> Response:
         """Put the revision in force that was before; If-Match likewise."""
-        await self._access.require_system("policy.change", principal, "policy")
         asked = await web.body(request, Activate)
         current = await self._store.current()
         record = None if current is None or current.previous is None else await self._store.get(current.previous)
@@ -126,20 +118,18 @@ class Policies:
         return record
 
 
-def routes(context: HubContext, access: Access, auditor: Auditor) -> list[BaseRoute]:
-    """All of ``/v1/policy``, under the tokens and decisions of `access`."""
+def handlers(context: HubContext, auditor: Auditor) -> dict[str, Handler]:
+    """Those of ``/v1/policy``, ``/v1/audit`` and ``/v1/revocations``, by the ids of `hub.rest_table`, whose actions are asked first."""
     stores = context.stores
-    policies = Policies(stores.revisions, access, auditor)
-    return [
-        *auditing.routes(stores.audit_log, access),
-        *revocation_routes.routes(stores.policy, access, auditor, context.settings.auth),
-        *policy_shadow.routes(policy_shadow.Shadows(stores.shadows, stores.decisions, access, auditor), access),
-        web.route(access, "/v1/policy", get=policies.show),
-        web.route(access, "/v1/policy/rollback", post=policies.rollback),
-        web.route(access, "/v1/policy/revisions", get=policies.list, post=policies.upload),
-        web.route(access, "/v1/policy/revisions/{revision}", get=policies.read),
-        web.route(access, "/v1/policy/revisions/{revision}/activate", post=policies.activate),
-    ]
+    policies = Policies(stores.revisions, auditor)
+    shadows = policy_shadow.Shadows(stores.shadows, stores.decisions, auditor)
+    revocations = revocation_routes.Revocations(stores.policy, auditor, context.settings.auth, context.now_s)
+    return {
+        "readPolicy": policies.show, "rollBackPolicy": policies.rollback, "listRevisions": policies.list, "uploadRevision": policies.upload,
+        "readRevision": policies.read, "activateRevision": policies.activate, "readShadow": shadows.report, "startShadow": shadows.start,
+        "stopShadow": shadows.stop, "listDecisions": shadows.decisions, "listAudit": auditing.AuditReads(stores.audit_log).list,
+        "listRevocations": revocations.list, "revoke": revocations.add,
+    }  # fmt: skip
 
 
 def _revision(record: RevisionRecord, current: Activation | None) -> dict[str, Any]:

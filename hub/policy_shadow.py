@@ -6,12 +6,10 @@ from typing import Annotated, Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from actors.core.errors import Conflict, NotFound
 from actors.core.times import rfc3339
 from hub import web
-from hub.access import Access
 from policy.auditor import Auditor
 from policy.ports import Principal
 from storage.policy_ports import DecisionRow, DecisionStore, ShadowStore
@@ -31,20 +29,17 @@ class StartShadow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Shadows:
     """The handlers."""
 
-    def __init__(self, shadows: ShadowStore, decisions: DecisionStore, access: Access, auditor: Auditor) -> None:
+    def __init__(self, shadows: ShadowStore, decisions: DecisionStore, auditor: Auditor) -> None:
         self._shadows = shadows
         self._decisions = decisions
-        self._access = access
         self._auditor = auditor
 
     async def report(self, request: Request, principal: Principal) -> Response:
         """What the shadow of ``?revision=`` (without: the running one) decides otherwise, by kind, action, role and site."""
-        await self._access.require_system("policy.read", principal, "policy")
         return web.answer(await self._report(request.query_params.get("revision", "")))
 
     async def start(self, request: Request, principal: Principal) -> Response:
         """Compare a revision from now on, and with what the log holds. 409 while another one is compared."""
-        await self._access.require_system("policy.change", principal, "policy")
         asked = await web.body(request, StartShadow)
         audit = self._auditor.record(principal, "policy.shadow_start", asked.revision)
         try:
@@ -56,7 +51,6 @@ class Shadows:
 
     async def stop(self, request: Request, principal: Principal) -> Response:
         """End the running one; its report stays."""
-        await self._access.require_system("policy.change", principal, "policy")
         running = await self._shadows.find()
         if running is None or not await self._shadows.end(
             running.revision, audit=self._auditor.record(principal, "policy.shadow_end", running.revision)
@@ -67,7 +61,6 @@ class Shadows:
 
     async def decisions(self, request: Request, principal: Principal) -> Response:
         """The log, newest first, a page at a time: ``?before=&limit=``."""
-        await self._access.require_system("policy.read", principal, "policy")
         limit = web.limit_of(request)
         rows = await self._decisions.before(web.number(request, "before", NEWEST), limit)
         return web.answer({"decisions": [_decision(row) for row in rows]} | ({"next": rows[-1].id} if len(rows) == limit else {}))
@@ -85,14 +78,6 @@ class Shadows:
             "ended": None if found.ended_us is None else rfc3339(found.ended_us), "error": found.error, "evaluated": found.evaluated,
             "flips": flips,
         }  # fmt: skip
-
-
-def routes(shadows: Shadows, access: Access) -> list[BaseRoute]:
-    """All of them."""
-    return [
-        web.route(access, "/v1/policy/shadow", get=shadows.report, put=shadows.start, delete=shadows.stop),
-        web.route(access, "/v1/policy/decisions", get=shadows.decisions),
-    ]
 
 
 def _decision(row: DecisionRow) -> dict[str, Any]:

@@ -6,29 +6,26 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from actors.core.errors import Forbidden, NotFound
 from actors.core.identifiers import require_id
-from hub import channels, live_states, rest_events, views
+from hub import channels, live_states, views
 from hub.node import Node
 from hub.registry_cameras import described
+from hub.rest_events import EventReads
 from hub.views import View
-from hub.web import answer, limit_of, route
+from hub.web import Handler, answer, limit_of
 from policy.ports import Principal
 from storage.ports import Broker, CameraRecord, EventStore
 
 
-def routes(node: Node, broker: Broker, events: EventStore) -> list[BaseRoute]:
-    """The read routes."""
-    reads = Reads(node, broker)
-    return [
-        route(node.access, "/v1/sites/{site}/state", get=reads.site_state),
-        route(node.access, "/v1/cameras", get=reads.cameras),
-        route(node.access, "/v1/cameras/{camera}/state", get=reads.state),
-        route(node.access, "/v1/fleet/state", get=reads.fleet_state),
-        *rest_events.routes(node, events),
-    ]
+def handlers(node: Node, broker: Broker, events: EventStore) -> dict[str, Handler]:
+    """The reads by the ids of `hub.rest_table`."""
+    reads, of_events = Reads(node, broker), EventReads(node, events)
+    return {
+        "listCameras": reads.cameras, "readState": reads.state, "readSiteState": reads.site_state, "readFleetState": reads.fleet_state,
+        "listCameraEvents": of_events.camera, "listSiteEvents": of_events.site, "listFleetEvents": of_events.fleet,
+    }  # fmt: skip
 
 
 class Reads:

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute
 
 from actors.core.errors import BadInput, EyrieError
 from actors.core.events import published
@@ -20,7 +19,7 @@ from hub.channels import Channel
 from hub.event_filters import FIELDS, Wanted, key_of_text, require_filters, text_of_key, wanted
 from hub.node import Node
 from hub.views import View
-from hub.web import answer, limit_of, route
+from hub.web import answer, limit_of
 from policy.ports import Principal
 from storage.event_queries import LATEST_US, EventQuery, Key
 from storage.ports import EventRow, EventStore, key_of
@@ -36,16 +35,6 @@ class Page(msgspec.Struct, frozen=True):
     rows: list[EventRow]
     next: str | int = ""
     previous: str = ""
-
-
-def routes(node: Node, events: EventStore) -> list[BaseRoute]:
-    """The routes of events."""
-    reads = EventReads(node, events)
-    return [
-        route(node.access, "/v1/cameras/{camera}/events", get=reads.camera),
-        route(node.access, "/v1/sites/{site}/events", get=reads.site),
-        route(node.access, "/v1/fleet/events", get=reads.fleet),
-    ]
 
 
 class EventReads:

@@ -1,4 +1,7 @@
-"""Every REST endpoint of a hub, for its OpenAPI document (`hub.openapi`). Tests hold the table against the routes that the app serves."""
+"""Every REST endpoint of a hub: its routes are made from this table (`hub.rest_routes`), and so is its OpenAPI document (`hub.openapi`).
+
+What is no REST is in `hub.special_table`.
+"""
 
 from typing import Annotated
 
@@ -67,7 +70,10 @@ def _read(path: str, id: str, tag: str, summary: str, body: object, action: str,
 
 
 _REGISTRY = (
-    _read("/v1/sites", "listSites", "Cameras and sites", "Sites that you may see", shapes.SitePage, "registry.read", *paged()),
+    Endpoint(
+        "GET", "/v1/sites", "listSites", "Cameras and sites", "Sites that you may see", (Answer(200, "Here it is.", shapes.SitePage),),
+        parameters=paged(), action="registry.read", also=("subscribe",),
+    ),
     Endpoint(
         "POST", "/v1/sites", "addSite", "Cameras and sites", "Add a site",
         (Answer(201, "Added.", shapes.SiteShown, headers=(ETAG, LOCATION)),), body=NewSite, errors=(404, 409), action="registry.write",
@@ -157,7 +163,7 @@ _STATE = (
         "POST", "/v1/cameras/{camera}/observations", "postObservations", "Ingest", "Post observations; 200 after the commit",
         (Answer(200, "Durable.", shapes.Posted),),
         text=f"An edge's token. Idempotent by (session, seq); 409 says which seq is expected. Observations are as in {url('observation')}.",
-        parameters=(_CAMERA,), body=Post, media=(JSON, *MSGPACK_TYPES), errors=(409, 429), action="ingest",
+        parameters=(_CAMERA,), body=Post, media=(JSON, *MSGPACK_TYPES), errors=(409, 429), action="ingest", token="edge",
     ),
 )  # fmt: skip
 

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from actors.core.errors import NotFound
 from hub import schemas
-from hub.edge_routes import problem
+from hub.web import OpenHandler
 
 MAX_AGE_S = 3600  # how long a reader may keep a document without asking; then the ETag decides
 SCHEMA_TYPE = "application/schema+json"
@@ -28,6 +27,10 @@ class Published:
             "access-control-allow-origin": "*",
         }  # fmt: skip
 
+    async def show(self, request: Request) -> Response:
+        """The same as a handler."""
+        return self.answer(request)
+
     def answer(self, request: Request) -> Response:
         """The document, or 304 for who has it."""
         asked = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
@@ -36,8 +39,8 @@ class Published:
         return Response(self.body, media_type=self.media_type, headers=self.headers)
 
 
-def routes(release: str) -> list[BaseRoute]:
-    """``/asyncapi.json``, ``/schemas/`` (what there is) and ``/schemas/v1/…``. `release` is Eyrie's version."""
+def handlers(release: str) -> dict[str, OpenHandler]:
+    """``/asyncapi.json``, ``/schemas/`` (what there is) and ``/schemas/v1/…``, by the ids of `hub.special_table`. `release`: Eyrie's."""
     found = {schemas.url(name): Published(document, SCHEMA_TYPE) for name, document in schemas.documents().items()}
     index = Published(schemas.index(), "application/json")
     sockets = Published(schemas.asyncapi(release), "application/json")
@@ -45,18 +48,7 @@ def routes(release: str) -> list[BaseRoute]:
     async def document(request: Request) -> Response:
         published = found.get(request.url.path)
         if published is None:
-            return problem(NotFound(f"there is no schema at {request.url.path[:200]}", hint="/schemas/ lists what there is."))
+            raise NotFound(f"there is no schema at {request.url.path[:200]}", hint="/schemas/ lists what there is.")
         return published.answer(request)
 
-    async def listing(request: Request) -> Response:
-        return index.answer(request)
-
-    async def asyncapi(request: Request) -> Response:
-        return sockets.answer(request)
-
-    return [
-        Route("/asyncapi.json", asyncapi),
-        Route("/schemas", listing),
-        Route("/schemas/", listing),
-        Route("/schemas/{rest:path}", document),
-    ]
+    return {"asyncapi": sockets.show, "schemas": index.show, "schemasListed": index.show, "schema": document}

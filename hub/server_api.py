@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from actors.core.errors import BadInput, EyrieError, NotFound
 from hub import centrifuge_errors, close_codes
@@ -72,11 +71,12 @@ class ServerApi:
             "disconnect": self._disconnect, "info": self._info,
         }  # fmt: skip
 
-    def routes(self) -> list[BaseRoute]:
-        """None without a key: then the API does not exist."""
-        return [Route("/api/{method}", self._answer, methods=["POST"])] if self._desk.profile.api_key else []
+    @property
+    def exists(self) -> bool:
+        """Only with a key."""
+        return bool(self._desk.profile.api_key)
 
-    async def _answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         if not self._knows(request):
             return Response(status_code=401)
         method = request.path_params["method"]

@@ -1,4 +1,4 @@
-"""What the REST routes of a hub share: the token, bounded bodies, pages, ETags, answers and problems."""
+"""What the REST handlers of a hub share: bounded bodies, pages, ETags, answers and problems."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,10 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from actors.core.errors import BadInput, EyrieError, NoPrecondition, StaleTag, WrongMethod
+from actors.core.errors import BadInput, NoPrecondition, StaleTag, WrongMethod
 from actors.core.identifiers import is_id
-from hub.access import Access
-from hub.credentials import address_of, bearer
 from hub.edge_routes import problem
 from policy.ports import Principal
 
@@ -24,20 +22,7 @@ EVERYTHING = "/v1/{rest:path}"  # the route of what is not there
 
 T = TypeVar("T")
 Handler = Callable[[Request, Principal], Awaitable[Response]]
-
-
-def route(access: Access, path: str, **handlers: Handler) -> Route:
-    """A route with one handler per method (``get=…, put=…``); errors of the family become problem details (RFC 9457)."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            principal = await access.identify_request(bearer(request.headers.get("authorization")), address_of(request))
-            method = request.method.lower()
-            return await handlers["get" if method == "head" else method](request, principal)
-        except EyrieError as error:
-            return problem(error)
-
-    return Route(path, endpoint, methods=[name.upper() for name in handlers])
+OpenHandler = Callable[[Request], Awaitable[Response]]  # looks itself who asks, where it matters
 
 
 def methods_of(request: Request) -> set[str]:

@@ -48,7 +48,7 @@ def create_app(
             try:
                 principal = await access.identify_request(bearer(request.headers.get("authorization")), address_of(request))
                 async with turn, asyncio.timeout(PROFILE_S if endpoint.id == "profile" else deadline_s):
-                    await access.require_system(ACTIONS[endpoint.action], principal, "cluster")
+                    await access.require_system(ACTIONS[endpoint.action], principal)
                     return await handlers[endpoint.id](request, principal)
             except TimeoutError:
                 return problem(Unavailable(f"no answer within {deadline_s:g} s", hint="Look at what is there before trying again."))

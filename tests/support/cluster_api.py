@@ -159,9 +159,9 @@ class TestApi:
         """Orders and operations."""
         return self.memory.cluster
 
-    def token(self, sub: str = "olga") -> str:
+    def token(self, sub: str = "olga", **options: Any) -> str:
         """A genuine one of an administrator."""
-        return issue(self.auth, sub=sub, typ="user", now_s=time.time(), roles=["admin"], sites=["*"], jti=f"{sub}-1")
+        return issue(self.auth, sub=sub, typ="user", now_s=time.time(), roles=["admin"], sites=["*"], jti=f"{sub}-1", **options)
 
     def client(self, sub: str = "olga") -> httpx.AsyncClient:
         """Shows the token."""
