@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import msgspec
 
 from actors.core.errors import NotFound, Unavailable
-from hub import live_states, recovery
+from hub import live_states, recovery, seen_positions
 from hub.camera_cache import CameraCache
 from hub.channels import Channel
 from hub.dashboard import Dashboard
@@ -217,19 +218,33 @@ class Joins:
         topic.joining.append(buffer)
         try:
             await self.open_sites([site])
-            start = await self._start(topic, site, request, buffer)
+            seen = channel.scope == "site" and bool(view.exclude)
+            start = await (self._start_seen if seen else self._start)(topic, site, request, buffer, view)
         finally:
             topic.joining = [other for other in topic.joining if other is not buffer]
         self._enter(dashboard, topic, view)
-        seen = ((item.offset, of_camera(item.body, view)) for item in start.publications)
-        both = ((offset, of_camera(body, past)) for offset, body in seen if body is not None)
+        now = ((item.offset, of_camera(item.body, view)) for item in start.publications)
+        both = ((offset, of_camera(body, past)) for offset, body in now if body is not None)
         shown = [Publication(data=Raw(body), offset=offset) for offset, body in both if body is not None]
         return SubscribeResult(
             recoverable=True, positioned=True, epoch=start.epoch, offset=start.offset, was_recovering=request.recover,
             recovered=start.recovered, publications=shown,
         )  # fmt: skip
 
-    async def _start(self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item]) -> recovery.Start:
+    async def _start_seen(
+        self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item], view: View
+    ) -> recovery.Start:  # fmt: skip
+        """The same in positions, for a view that leaves cameras out; what comes in while older events are read is in `buffer`."""
+        lane = await self._start(topic, site, msgspec.structs.replace(request, recover=False), buffer, view)
+        enough = seen_positions.recoverable(request.offset) if request.recover else seen_positions.newest(1)
+        seen = await seen_positions.read(self._broker, site, lane.offset, view.exclude, enough)
+        if seen.epoch not in ("", lane.epoch) or self._feed.site(site).epoch != lane.epoch:
+            raise Unavailable("the events of this site begin anew")
+        later = [item for item in buffer if item.offset > lane.offset and item.source and item.source.camera not in view.exclude]
+        seen = msgspec.structs.replace(seen, items=seen.items + [seen_positions.seen_item(item) for item in later])
+        return seen_positions.start(request, lane.epoch, seen)
+
+    async def _start(self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item], view: View) -> recovery.Start:
         asked = request.offset if request.recover else TOP
         stream = self._feed.site(site) if topic.channel.scope == "site" else topic.stream
         epoch, top, found = await self.read(topic.channel, site, asked, MAX_RECOVERED + 1, request.epoch)
@@ -261,11 +276,18 @@ class Joins:
             items = await self._feed.read_stored(channel.target, epoch, after, limit)
         return epoch, top, items
 
-    async def read_history(self, channel: Channel, site: str, asked: HistoryRequest) -> tuple[str, int, list[Item]]:
+    async def read_history(
+        self, channel: Channel, site: str, asked: HistoryRequest, view: View
+    ) -> tuple[str, int, Sequence[Item]] | None:  # fmt: skip
         """For the history command: `limit` 0 is the position alone, -1 as much as there may be; reversed is from the newest on.
 
-        Without `since` a forward read starts at the newest `limit` events, as a dashboard wants it. A reversed `since` is exclusive.
+        Without `since` a forward read starts at the newest `limit` events, as a dashboard wants it. A reversed `since` is exclusive. None
+        where `since` is lost.
         """
+        if channel.scope == "site" and view.exclude:
+            epoch, top, _ = await self.read(channel, site, TOP, 1)
+            found = await seen_positions.history(self._broker, site, top, view.exclude, asked)
+            return None if found is None else (epoch + seen_positions.MARK, *found)
         since = asked.since
         wanted = MAX_RECOVERED if asked.limit < 0 else min(asked.limit, MAX_RECOVERED)
         if not wanted:

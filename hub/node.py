@@ -223,9 +223,10 @@ class Node:
         asked = action.request
         if topic is None:
             return [Fail(action.id, centrifuge_errors.PERMISSION_DENIED)]
-        epoch, top, items = await self.joins.read_history(action.channel, topic.site, asked)
-        if asked.since is not None and asked.since.epoch not in ("", epoch):
+        found = await self.joins.read_history(action.channel, topic.site, asked, view)
+        if found is None or (asked.since is not None and asked.since.epoch not in ("", found[0])):
             return [Fail(action.id, centrifuge_errors.UNRECOVERABLE_POSITION)]
+        epoch, top, items = found
         seen = ((item.offset, views.of_camera(item.body, view)) for item in items)
         shown = [Publication(data=Raw(body), offset=offset) for offset, body in seen if body is not None]
         return [Reply(action.id, "history", HistoryResult(shown, epoch, top))]

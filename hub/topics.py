@@ -11,6 +11,7 @@ from hub.fanout import Client, Fanout, Group
 from hub.outbox import Missed
 from hub.protocol import Codec
 from hub.recovery import Item
+from hub.seen_positions import position
 from hub.streams import Stream
 from hub.views import CameraRules, View
 from hub.walls import Wall
@@ -137,13 +138,17 @@ class Topic:
         for buffer in self.joining:
             buffer.append(item)
         bodies: dict[tuple[str, ...], bytes] = {}
+        seen = 0
         for group in list(self.groups.values()):  # whoever is too slow is closed by this, and its group may end with it
             if camera in group.view.exclude:
                 continue
             redact = group.view.redact_of(camera)
             if redact not in bodies:
                 bodies[redact] = render(item.body, redact)
-            fanout.ordered(group, group.frame(bodies[redact], item.offset if numbered else 0))
+            offset = item.offset if numbered else 0
+            if offset and group.view.exclude:
+                offset = seen = seen or position(item.body)
+            fanout.ordered(group, group.frame(bodies[redact], offset))
 
     def clients(self) -> list[Client]:
         """Everybody on this topic."""
