@@ -28,6 +28,7 @@ COMMANDS = (
     "dead-letters",
     "audit",
     "policy",
+    "privacy",
 )
 
 EXAMPLES = """examples:
@@ -42,6 +43,7 @@ EXAMPLES = """examples:
   eyrie registry apply cameras.toml           sites, cameras and their zones from a file
   eyrie dead-letters list                     what was refused, and why
   eyrie policy list                           revisions of the policy, and which one is in force
+  eyrie privacy attributes                    attributes that redaction hides because no list knows them
   eyrie audit verify                          prove that stored events are complete and in order
 
 exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted
