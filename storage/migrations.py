@@ -17,6 +17,7 @@ from actors.core.errors import ConfigError, Unavailable
 from actors.core.settings import Settings
 from storage.postgres_errors import connecting, translate
 from storage.postgres_partitions import PARTITIONS_AHEAD, ensure_partitions
+from storage.postgres_place import check_place
 from storage.postgres_pool import connect_arguments
 
 LOCK_KEY = 0x6579_7269_6501  # "eyrie", 1: the advisory lock of the migrator
@@ -80,6 +81,7 @@ async def migrate(settings: Settings, *, migrations: list[Migration] | None = No
         )
         await _take_lock(connection)
         done = await _apply(connection, known() if migrations is None else migrations)
+        await check_place(connection)
         await ensure_partitions(connection, PARTITIONS_AHEAD)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise translate(error, writing=True) from error

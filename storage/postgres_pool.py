@@ -12,6 +12,7 @@ from actors.core.errors import ConfigError, EyrieError
 from actors.core.settings import PostgresSettings
 from storage.policy_ports import Audit
 from storage.postgres_errors import connecting, translate
+from storage.postgres_place import check_place
 
 LOCK_TIMEOUT_S = 2.0
 IDLE_IN_TRANSACTION_S = 5.0
@@ -75,7 +76,12 @@ class Database:
         """Connect once, so that a wrong setting is told now. `size`: connections at most."""
         with connecting():
             pool = asyncpg.create_pool(
-                min_size=1, max_size=size, max_inactive_connection_lifetime=0, reset=_no_reset, **connect_arguments(settings, name)
+                min_size=1,
+                max_size=size,
+                max_inactive_connection_lifetime=0,
+                init=check_place,
+                reset=_no_reset,
+                **connect_arguments(settings, name),
             )
             try:
                 await pool

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do it; 0 when sound."""
     source = arguments.source or stored_at(loaded(arguments).settings)
     if arguments.what == "verify":
-        key, kept = _key(arguments), _kept(arguments)
+        key, kept = sealing_key(arguments), _kept(arguments)
         return _tell(_read(source, lambda log: prove(log.read(), key, kept)), as_json=arguments.json)
     if arguments.what == "checkpoint":
         console.emit(checkpoint(_read(source, _head), time.time_ns() // 1000))
@@ -92,7 +92,8 @@ async def _head(log: PostgresAuditLog) -> AuditHead:
     return found
 
 
-def _key(arguments: argparse.Namespace) -> bytes:
+def sealing_key(arguments: argparse.Namespace) -> bytes:
+    """The secret of `policy.key_file`: the file named, the running platform's, or the data directory's."""
     data = data_dir(arguments)
     path = arguments.key_file
     if path is None and data.settings_file.exists():

@@ -27,6 +27,7 @@ COMMANDS = (
     "tail",
     "dead-letters",
     "audit",
+    "epoch",
     "policy",
     "privacy",
 )
