@@ -8,7 +8,17 @@ from urllib.parse import quote
 import msgspec
 
 from actors.core.errors import BadInput, Conflict, StaleTag
-from actors.core.registrations import CameraFields, NewCamera, NewSite, SiteFields, place_json, read_place, read_scene, scene_json
+from actors.core.registrations import (
+    CameraFields,
+    NewCamera,
+    NewSite,
+    SiteFields,
+    place_json,
+    read_place,
+    read_scene,
+    scene_json,
+    taken,
+)
 from actors.core.scenes import Scene
 from cluster.hub_rest import HubRest
 from cluster.registry_file import (
@@ -95,6 +105,8 @@ class StoreTarget:
                 done = await self._registry.add_camera(
                     new_camera.camera, new_camera.site, name=new_camera.name, tags=new_camera.tags, scene=scene_json(new_camera.scene)
                 )
+                if not done and await self._registry.camera(new_camera.camera) is None:
+                    raise taken(new_camera.camera)
             case ChangeCamera(camera, fields, tag):
                 done = await self._registry.update_camera(camera, name=fields.name, tags=fields.tags, expected_version=int(tag))
             case SetScene(camera, scene, tag):

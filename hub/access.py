@@ -2,8 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal, TypeGuard
+
+import msgspec
 
 from actors.core.errors import Expired, Forbidden, NotFound, Unauthorized, Unavailable
 from hub import wishes
@@ -138,20 +140,32 @@ class Access:
         self.grants.note(principal, "see", channel.name)
         until, exclude, rules = decision.valid_until, frozenset[str](), NO_RULES
         if channel.scope in ("site", "fleet"):
-            records = await self._cameras.cameras(channel.target or None)
+            # Deleted ones too: what is left of them is seen by nobody who might not see them before.
+            records = await self._cameras.ever(channel.target or None)
             ruling = await self._single.ruling(use, principal, channel.target, decision, records, self.now_s())
             until, exclude, rules = ruling.until, ruling.exclude, ruling.rules
         view = View(tuple(sorted(decision.redact)), exclude, decision.max_hz, limit_hz=decision.max_hz, rules=rules)
         if wish == wishes.NONE:
             return view, until
-        records = await self._cameras.cameras(channel.target or None) if wish.tags else []
+        records = await self._cameras.ever(channel.target or None) if wish.tags else []
         again = self.now_s() + TAGS_HOLD_S
         return wishes.narrowed(view, wish, channel, records), (again if until is None else min(until, again)) if wish.tags else until
 
-    async def past(self, principal: Principal, channel: Channel, wish: Wish = wishes.NONE) -> View | None:
-        """The view of what has happened on a channel, None for who may only look on from now: a recovery asks what history asks."""
+    async def told(self, principal: Principal, channel: Channel, cameras: Collection[str], wish: Wish = wishes.NONE) -> View:
+        """The view of what has happened on a channel, told by events of `cameras`. Those that never belonged to it are left out.
+
+        Raises what :meth:`view` raises.
+        """
+        strangers = frozenset[str]()
+        if channel.scope in ("site", "fleet"):  # first: whoever is new is asked about then
+            strangers = await self._cameras.strangers(channel.target or None, cameras)
+        view, _ = await self.view("history", principal, channel, wish)
+        return msgspec.structs.replace(view, exclude=view.exclude | strangers) if strangers else view
+
+    async def past(self, principal: Principal, channel: Channel, wish: Wish, cameras: Collection[str] = ()) -> View | None:
+        """:meth:`told`, None for who may only look on from now: a recovery asks what history asks."""
         try:
-            return (await self.view("history", principal, channel, wish))[0]
+            return await self.told(principal, channel, cameras, wish)
         except (Forbidden, NotFound):
             return None
 

@@ -1,8 +1,10 @@
 """The registry as a hub needs it: which site a camera belongs to, and what a site holds. Cached for a short while and bounded."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
+
+import msgspec
 
 from storage.ports import CameraRecord
 
@@ -16,8 +18,18 @@ class Records(Protocol):
     async def camera(self, camera: str) -> CameraRecord | None:
         """One camera."""
 
-    async def cameras(self, site: str | None = None) -> list[CameraRecord]:
-        """All cameras, or those of one site, by id."""
+    async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
+        """All cameras, or those of one site, by id; with `deleted` also those that were deleted."""
+
+
+class _Site(msgspec.Struct):
+    """What was read of a site at a moment. `strangers`: ids that were looked for since, in vain."""
+
+    read: float
+    ever: list[CameraRecord]
+    present: list[CameraRecord]
+    names: frozenset[str]
+    strangers: set[str]
 
 
 class CameraCache:
@@ -27,7 +39,7 @@ class CameraCache:
         self._registry = registry
         self._now = now
         self._cameras: dict[str, tuple[float, CameraRecord | None]] = {}
-        self._sites: dict[str | None, tuple[float, list[CameraRecord]]] = {}
+        self._sites: dict[str | None, _Site] = {}
 
     async def camera(self, camera: str) -> CameraRecord | None:
         """One camera, None when it is not registered."""
@@ -42,14 +54,33 @@ class CameraCache:
 
     async def cameras(self, site: str | None = None) -> list[CameraRecord]:
         """The cameras of a site, or all."""
+        return (await self._site(site)).present
+
+    async def ever(self, site: str | None = None) -> list[CameraRecord]:
+        """The cameras of a site, or all, and those that were deleted: what is stored of them goes by their site and tags still."""
+        return (await self._site(site)).ever
+
+    async def strangers(self, site: str | None, cameras: Collection[str]) -> frozenset[str]:
+        """Those of `cameras` that never belonged to the site (None: to any). Who is unknown is looked for afresh, once."""
+        known = await self._site(site)
+        missing = frozenset(cameras) - known.names
+        if missing - known.strangers:
+            known = await self._read(site)
+            missing -= known.names
+            known.strangers |= set(sorted(missing)[:MAX_ENTRIES])
+        return missing
+
+    async def _site(self, site: str | None) -> _Site:
         found = self._sites.get(site)
-        if found is not None and self._now() - found[0] < KEPT_S:
-            return found[1]
-        records = await self._registry.cameras(site)
+        return found if found is not None and self._now() - found.read < KEPT_S else await self._read(site)
+
+    async def _read(self, site: str | None) -> _Site:
+        ever = await self._registry.cameras(site, deleted=True)
+        present = [record for record in ever if not record.deleted]
         if len(self._sites) >= MAX_ENTRIES:
             self._sites.clear()
-        self._sites[site] = (self._now(), records)
-        return records
+        found = self._sites[site] = _Site(self._now(), ever, present, frozenset(record.camera for record in ever), set())
+        return found
 
     def forget(self, camera: str, site: str) -> None:
         """They were changed through this hub: read them again."""

@@ -34,7 +34,8 @@ class Discard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeadLetters:
-    """The handlers. A letter that names no registered camera belongs to who may see the whole fleet."""
+    """The handlers. A letter of a deleted camera goes by its site and tags as they were; one that names no camera that was ever registered
+    belongs to who may see the whole fleet."""
 
     def __init__(self, letters: DeadLetterStore, registry: Registry, directory: Directory, access: Access, auditor: Auditor) -> None:
         self._letters = letters
@@ -112,9 +113,12 @@ class DeadLetters:
         raise NotFound(f"there is no dead letter {text[:40]}", hint="GET /v1/dead-letters lists them.")
 
     async def _require(self, action: LetterAction, principal: Principal, camera: str) -> Redact:
-        record = await self._registry.camera(camera) if is_id(camera) else None
+        record = await self._registry.camera(camera, deleted=True) if is_id(camera) else None
         if record is None:
-            return await self._access.require_fleet(action, principal)
+            redact = await self._access.require_fleet(action, principal)
+            # A rule may name a camera that nobody has registered.
+            named = await self._access.require(action, principal, camera, "") if is_id(camera) else ()
+            return tuple(sorted({*redact, *named}))
         return await self._access.require(action, principal, camera, record.site, record.tags)
 
     async def _may_read(self, principal: Principal, camera: str) -> bool:

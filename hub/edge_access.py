@@ -140,14 +140,22 @@ class EdgeAccess:
 
     async def _register(self, principal: Principal, camera: str) -> None:
         registry = self._context.settings.registry
+        known = await self._context.stores.registry.camera(camera, deleted=True)
+        if known is not None:  # a deleted one keeps its site and tags: what they do not let it know it is not told
+            if not await self._may(principal, camera, (known.site, tuple(known.tags))):
+                raise await self._denied(principal, camera)
+            raise NotFound(f"camera {camera} was deleted", hint="Whoever keeps the registry can add it again.")
         # A token for one site only is at home there; otherwise the default site takes what nobody placed.
         site = principal.sites[0] if len(principal.sites) == 1 and principal.sites[0] != "*" else registry.default_site
         if not await self._may(principal, camera, (site, ())):
             raise await self._denied(principal, camera)
         audit = self._auditor.record(principal, "camera.register", camera, f"site {site}")
-        added = await self._context.stores.registry.register(camera, site, audit=audit)
-        if not added and await self._place(camera) is None:
-            raise NotFound(f"camera {camera} was deleted", hint="Whoever keeps the registry can add it again.")
+        if not await self._context.stores.registry.register(camera, site, audit=audit):
+            place = await self._place(camera)  # somebody else was faster
+            if place is None:
+                raise Unavailable(f"camera {camera} is being changed at this moment", hint="Say hello again.")
+            if not await self._may(principal, camera, place):
+                raise await self._denied(principal, camera)
 
     async def _may(self, principal: Principal, camera: str, place: _Place) -> bool:
         decision: Decision = await self._context.decider.decide(questions.ingest(principal, camera, site=place[0], tags=place[1]))

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 import msgspec
 
-from actors.core.errors import NotFound, Unavailable
+from actors.core.errors import Forbidden, NotFound, Unavailable
 from hub import live_states, recovery, seen_positions
 from hub.camera_cache import CameraCache
 from hub.channels import Channel
@@ -17,12 +17,14 @@ from hub.live_states import LiveStates
 from hub.protocol import HistoryRequest, Publication, Raw, SubscribeRequest, SubscribeResult
 from hub.recovery import MAX_RECOVERED, Item
 from hub.topics import Again, Render, Topic
-from hub.views import View, of_camera, state
+from hub.views import DEFAULT, View, of_camera, state
 from hub.walls import Wall
 from storage.ports import Broker, EventStore
 
 WATCH_AT_ONCE = 16  # sites whose summaries are read at the same time
 MAX_SUMMARIES = 50_000  # cameras in one wall
+
+Past = Callable[[Collection[str]], Awaitable[View | None]]  # the view of what has happened, told by these cameras; None: it may not be seen
 
 
 class Joins:
@@ -44,23 +46,25 @@ class Joins:
         return self._feed.live
 
     async def join(
-        self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: View | None = None
+        self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: Past | None = None
     ) -> SubscribeResult:  # fmt: skip
         """Subscribe; when this returns the dashboard is in its group, and nothing was awaited in between. Raises EyrieErrors.
 
-        `past`: what it may see of the events it recovers; None: nothing, it starts at the top.
+        `past`: what it may see of the events it recovers, told by these cameras; None: nothing, it starts at the top.
         """
-        if channel.lane == "events" and request.recover and past is None:
-            result = await self._join(dashboard, channel, msgspec.structs.replace(request, recover=False), view, view)
+        if channel.lane == "events" and request.recover and (past is None or await past(()) is None):
+            result = await self._join(dashboard, channel, msgspec.structs.replace(request, recover=False), view, None)
             result.was_recovering = True
             return result
         if channel.namespace.recover:
-            return await self._join(dashboard, channel, request, view, past or view)
-        result = await self._join(dashboard, channel, msgspec.structs.replace(request, recover=False), view, view)
+            return await self._join(dashboard, channel, request, view, past)
+        result = await self._join(dashboard, channel, msgspec.structs.replace(request, recover=False), view, None)
         result.recoverable = result.positioned = False
         return result
 
-    async def _join(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: View) -> SubscribeResult:
+    async def _join(
+        self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: Past | None
+    ) -> SubscribeResult:  # fmt: skip
         if channel.scope == "cluster":
             return await self._operations(dashboard, channel, request, view)
         if channel.lane == "live":
@@ -205,7 +209,9 @@ class Joins:
         self._enter(dashboard, self._topic(channel, "", _nothing), view)
         return SubscribeResult()
 
-    async def _stream(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: View) -> SubscribeResult:
+    async def _stream(
+        self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View, past: Past | None
+    ) -> SubscribeResult:  # fmt: skip
         """The order closes the race: subscribe to Redis, buffer, read history, merge, reply; the shell awaits nothing after the merge."""
         site = channel.target
         if channel.scope == "camera":
@@ -219,12 +225,13 @@ class Joins:
         try:
             await self.open_sites([site])
             seen = channel.scope == "site" and bool(view.exclude)
-            start = await (self._start_seen if seen else self._start)(topic, site, request, buffer, view)
+            past = past if request.recover else None
+            start, before = await (self._start_seen if seen else self._start)(topic, site, request, buffer, view, past)
         finally:
             topic.joining = [other for other in topic.joining if other is not buffer]
         self._enter(dashboard, topic, view)
         now = ((item.offset, of_camera(item.body, view)) for item in start.publications)
-        both = ((offset, of_camera(body, past)) for offset, body in now if body is not None)
+        both = ((offset, of_camera(body, before)) for offset, body in now if body is not None)
         shown = [Publication(data=Raw(body), offset=offset) for offset, body in both if body is not None]
         return SubscribeResult(
             recoverable=True, positioned=True, epoch=start.epoch, offset=start.offset, was_recovering=request.recover,
@@ -232,22 +239,27 @@ class Joins:
         )  # fmt: skip
 
     async def _start_seen(
-        self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item], view: View
-    ) -> recovery.Start:  # fmt: skip
+        self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item], view: View, past: Past | None
+    ) -> tuple[recovery.Start, View]:  # fmt: skip
         """The same in positions, for a view that leaves cameras out; what comes in while older events are read is in `buffer`."""
-        lane = await self._start(topic, site, msgspec.structs.replace(request, recover=False), buffer, view)
+        lane, _ = await self._start(topic, site, msgspec.structs.replace(request, recover=False), buffer, view, None)
         enough = seen_positions.recoverable(request.offset) if request.recover else seen_positions.newest(1)
         seen = await seen_positions.read(self._broker, site, lane.offset, view.exclude, enough)
+        before = await _told_by(seen.items, past)
         if seen.epoch not in ("", lane.epoch) or self._feed.site(site).epoch != lane.epoch:
             raise Unavailable("the events of this site begin anew")
         later = [item for item in buffer if item.offset > lane.offset and item.source and item.source.camera not in view.exclude]
         seen = msgspec.structs.replace(seen, items=seen.items + [seen_positions.seen_item(item) for item in later])
-        return seen_positions.start(request, lane.epoch, seen)
+        return seen_positions.start(request, lane.epoch, seen), before
 
-    async def _start(self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item], view: View) -> recovery.Start:
+    async def _start(
+        self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item], view: View, past: Past | None
+    ) -> tuple[recovery.Start, View]:  # fmt: skip
+        """What is recovered, and as what it may be seen."""
         asked = request.offset if request.recover else TOP
         stream = self._feed.site(site) if topic.channel.scope == "site" else topic.stream
         epoch, top, found = await self.read(topic.channel, site, asked, MAX_RECOVERED + 1, request.epoch)
+        before = await _told_by(found, past)
         if stream.known and stream.epoch != epoch:
             self._feed.restart(topic, stream, epoch, top)
         elif not stream.known:
@@ -258,8 +270,8 @@ class Joins:
                 raise Unavailable("the stream is ahead of what can be read now")
         merged = recovery.merge(found, buffer, asked) if request.recover else []
         if not request.recover:
-            return recovery.fresh(epoch, stream.offset)
-        return recovery.recover(request.epoch, asked, epoch, stream.offset, merged or [])
+            return recovery.fresh(epoch, stream.offset), before
+        return recovery.recover(request.epoch, asked, epoch, stream.offset, merged or []), before
 
     async def read(self, channel: Channel, site: str, after: int, limit: int, asked_epoch: str = "") -> tuple[str, int, list[Item]]:
         """(epoch, top, events after `after`) of an events channel; a camera's from PostgreSQL where Redis does not reach back."""
@@ -315,6 +327,19 @@ class Joins:
             raise Unavailable("the connection has ended")
         topic = self._topics.setdefault(topic.channel.name, topic)
         dashboard.groups[topic.channel.name] = topic.add(dashboard, view, dashboard.codec)
+
+
+def cameras_of(items: Iterable[Item]) -> frozenset[str]:
+    """The cameras that these publications of a site tell of."""
+    return frozenset(item.source.camera for item in items if item.source is not None)
+
+
+async def _told_by(items: Iterable[Item], past: Past | None) -> View:
+    """The view that these have as the past; any, where nothing of it is asked for."""
+    view = DEFAULT if past is None else await past(cameras_of(items))
+    if view is None:
+        raise Forbidden("what has happened may not be seen any more")
+    return view
 
 
 def _nothing(view: View) -> None:

@@ -10,6 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from actors.core.errors import EyrieError, Forbidden, NotFound
@@ -26,7 +27,7 @@ from hub.emulation import Emulation
 from hub.fanout import Fanout
 from hub.feed import Feed
 from hub.interest import Interest
-from hub.joins import Joins
+from hub.joins import Joins, cameras_of
 from hub.latency import Latencies
 from hub.membership import Membership
 from hub.node_stats import NodeStats
@@ -198,7 +199,7 @@ class Node:
             wish = wishes.parse(bytes(action.request.data), action.channel)
             view, until = await self.access.view("subscribe", dashboard.principal, action.channel, wish)
             recovers = action.request.recover and action.channel.lane == "events"
-            past = await self.access.past(dashboard.principal, action.channel, wish) if recovers else None
+            past = partial(self.access.past, dashboard.principal, action.channel, wish) if recovers else None
             result = await self.joins.join(dashboard, action.channel, action.request, view, past)
         except (Forbidden, NotFound) as error:
             log.info("dashboard %s may not have %s: %s", dashboard.session.client, action.channel.name, error.detail)
@@ -218,7 +219,8 @@ class Node:
             return [Shut(close_codes.BAD_REQUEST)]
         if self.plain is not None and action.channel.lane == "plain":
             return await self.plain.history(dashboard, action)
-        view, _ = await self.access.view("history", dashboard.principal, action.channel, dashboard.wish(action.channel.name))
+        told = partial(self.access.told, dashboard.principal, action.channel, wish=dashboard.wish(action.channel.name))
+        view = await told(())
         topic = self.topics.get(action.channel.name)
         asked = action.request
         if topic is None:
@@ -227,6 +229,7 @@ class Node:
         if found is None or (asked.since is not None and asked.since.epoch not in ("", found[0])):
             return [Fail(action.id, centrifuge_errors.UNRECOVERABLE_POSITION)]
         epoch, top, items = found
+        view = await told(cameras_of(items))
         seen = ((item.offset, views.of_camera(item.body, view)) for item in items)
         shown = [Publication(data=Raw(body), offset=offset) for offset, body in seen if body is not None]
         return [Reply(action.id, "history", HistoryResult(shown, epoch, top))]

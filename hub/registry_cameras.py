@@ -7,9 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from actors.core.errors import Conflict, NotFound
+from actors.core.errors import Conflict, Forbidden, NotFound
 from actors.core.identifiers import require_id
-from actors.core.registrations import CameraFields, NewCamera, scene_json
+from actors.core.registrations import CameraFields, NewCamera, scene_json, taken
 from actors.core.scene_checks import require_sound
 from hub import web
 from hub.registry_desk import RegistryDesk
@@ -24,25 +24,49 @@ class Cameras:
         self._desk = desk
 
     async def add(self, request: Request, principal: Principal) -> Response:
-        """Add a camera to a registered site, or bring a deleted one back: `NewCamera`. 409 when it is there, or its site is not."""
+        """Add a camera to a registered site, or bring a deleted one back where it was: `NewCamera`.
+
+        409 when its id is taken (it is there, or was deleted elsewhere or with tags that you may not see), or its site is not there.
+        """
         new = await web.body(request, NewCamera)
         await self._desk.require("register", principal, new.camera, new.site, [])
         if new.tags:
             await self._desk.require("register", principal, new.camera, new.site, new.tags)
+        restores = await self._restores(principal, new)
         await asyncio.to_thread(require_sound, new.scene)
-        audit = self._desk.auditor.record(principal, "camera.add", new.camera, f"site {new.site}, {tags_of(new.tags)}")
+        back = ", brought back" if restores else ""
+        audit = self._desk.auditor.record(principal, "camera.add", new.camera, f"site {new.site}, {tags_of(new.tags)}{back}")
         try:
             added = await self._desk.registry.add_camera(
-                new.camera, new.site, name=new.name, tags=new.tags, scene=scene_json(new.scene), audit=audit
+                new.camera, new.site, name=new.name, tags=new.tags, scene=scene_json(new.scene), restores=restores, audit=audit
             )  # fmt: skip
         except NotFound as error:
             raise Conflict(error.detail, hint="Register the site first.") from error
         if not added:
-            raise Conflict(f"camera {new.camera} is registered already", hint="Change it with PUT and its ETag.")
+            raise taken(new.camera)
         self._desk.changed(principal, f"camera {new.camera} added to site {new.site}")
         await self._desk.tell(new.camera, new.site)
         record = await self._desk.camera("register", principal, new.camera)
         return web.answer(described(record), status=201, version=record.version, location=f"/v1/cameras/{new.camera}")
+
+    async def _restores(self, principal: Principal, new: NewCamera) -> int:
+        """The version of the deleted camera that `new` brings back, 0 for none.
+
+        Raises Conflict for one that may not come back so, and Forbidden where its tags would become others than this principal may set.
+        """
+        old = await self._desk.registry.camera(new.camera, deleted=True)
+        if old is None:
+            return 0
+        if not old.deleted or old.site != new.site:
+            raise taken(new.camera)
+        try:
+            await self._desk.require("register", principal, old.camera, old.site, old.tags)
+        except Forbidden as error:
+            raise taken(new.camera) from error
+        if new.tags and set(new.tags) != set(old.tags):
+            for tags in (old.tags, new.tags):
+                await self._desk.require("registry.write", principal, old.camera, old.site, tags)
+        return old.version
 
     async def read(self, request: Request, principal: Principal) -> Response:
         """One camera, with its ETag, which changes with its scene too."""

@@ -84,8 +84,8 @@ class EventReads:
         newest = await self._events.latest(camera, 1)
         return newest[-1].epoch if newest else ""
 
-    async def _view(self, principal: Principal, channel: Channel) -> View:
-        return (await self._node.access.view("history", principal, channel))[0]
+    async def _view(self, principal: Principal, channel: Channel, rows: Sequence[EventRow] = ()) -> View:
+        return await self._node.access.told(principal, channel, {row.camera for row in rows})
 
     async def _read(self, asked: Wanted, query: EventQuery, view: View, limit: int) -> Page:
         """One page in the order asked for: beyond `after`, or the one that ends before `before`."""
@@ -108,15 +108,17 @@ class EventReads:
     ) -> Response:
         view = await self._view(principal, channel)
         if not _streamed(request):
-            return self._answer(head, await self._read(asked, query, view, limit_of(request)), view, query)
+            page = await self._read(asked, query, view, limit_of(request))
+            return self._answer(head, page, await self._view(principal, channel, page.rows), query)
         if asked.before is not None:
             raise BadInput("a stream goes on after a cursor, not before one")
         first = await self._read(asked, query, view, PAGE)  # what fails now is still told by a status
 
         async def lines() -> AsyncIterator[bytes]:
-            page, at, shown = first, asked, view
+            page, at = first, asked
             try:
                 while True:
+                    shown = await self._view(principal, channel, page.rows)
                     yield b"".join(line + b"\n" for line in _shown(page.rows, shown, query))
                     if page.next == "":
                         return
@@ -124,9 +126,8 @@ class EventReads:
                     if self._node.access.ttl_s(principal) <= 0:
                         yield b'{"error":"token_expired","next":%s}\n' % msgspec.json.encode(page.next)
                         return
-                    shown = await self._view(principal, channel)
                     at = _onward(at, page)
-                    page = await self._read(at, query, shown, PAGE)
+                    page = await self._read(at, query, await self._view(principal, channel), PAGE)
             except EyrieError as error:
                 yield msgspec.json.encode({"error": error.code, "detail": error.detail, "next": page.next}) + b"\n"
 

@@ -322,7 +322,7 @@ class _Records:
     async def camera(self, camera: str) -> CameraRecord | None:
         return self._records.get(camera)
 
-    async def cameras(self, site: str | None = None) -> list[CameraRecord]:
+    async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
         return list(self._records.values())
 
 

@@ -107,7 +107,7 @@ class EventStore(Protocol):
 
 
 class CameraRecord(msgspec.Struct, frozen=True):
-    """A registered camera. `version` grows with every change of it, `scene_version` with those of its scene."""
+    """A registered camera, or one that was `deleted`. `version` grows with every change of it, `scene_version` with those of its scene."""
 
     camera: str
     site: str
@@ -116,6 +116,7 @@ class CameraRecord(msgspec.Struct, frozen=True):
     scene_version: int
     tags: list[str]
     version: int = 1
+    deleted: bool = False
 
 
 class SiteRecord(msgspec.Struct, frozen=True):
@@ -136,7 +137,8 @@ class SceneChange(msgspec.Struct, frozen=True):
 
 
 class Registry(Protocol):
-    """Sites and cameras. Deleting marks a row: it is as if it were not there, until it is added again.
+    """Sites and cameras. Deleting marks a row: it is as if it were not there, until it is added again. A camera's site never changes:
+    what is stored of a deleted one goes by its site and tags as they were.
 
     `audit` writes the record of a change in its transaction; it is not asked where nothing changes, and what it raises undoes the change.
     """
@@ -149,21 +151,23 @@ class Registry(Protocol):
         What an edge brings about by itself: it never brings back a camera that was deleted.
         """
 
-    async def camera(self, camera: str) -> CameraRecord | None:
-        """One camera."""
+    async def camera(self, camera: str, *, deleted: bool = False) -> CameraRecord | None:
+        """One camera; with `deleted` also one that was deleted."""
 
-    async def cameras(self, site: str | None = None) -> list[CameraRecord]:
-        """All cameras, or those of one site, by id."""
+    async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
+        """All cameras, or those of one site, by id; with `deleted` also those that were deleted, without their scenes."""
 
     async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None, audit: Audit | None = None) -> int | None:
         """Store a scene; the new version, or None when `expected_version` is not the current one. Raises NotFound."""
 
     async def add_camera(
-        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", audit: Audit | None = None
-    ) -> bool:
-        """Add a camera to a registered site, or bring back a deleted one (its stream goes on where it stood); False when it is there.
+        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", restores: int | None = None,
+        audit: Audit | None = None,
+    ) -> bool:  # fmt: skip
+        """Add a camera to a registered site, or bring back a deleted one (its stream goes on where it stood); False when its id is taken.
 
-        Raises NotFound for a site that is not registered.
+        A deleted one comes back at its own site alone, with its tags unless others are given. `restores`: only if this is its version;
+        0: never. Raises NotFound for a site that is not registered.
         """
 
     async def update_camera(

@@ -29,26 +29,27 @@ class PostgresRegistry:
         arguments = (camera, site, name, _text(scene), list(tags), new_epoch())
         return bool(await self._database.change(self._sql["register"], *arguments, audit=audit))
 
-    async def camera(self, camera: str) -> CameraRecord | None:
+    async def camera(self, camera: str, *, deleted: bool = False) -> CameraRecord | None:
         """See the port."""
-        found = await self._database.fetch(self._sql["camera"], camera)
+        found = await self._database.fetch(self._sql["camera"], camera, deleted)
         return rows_of.camera(found[0]) if found else None
 
-    async def cameras(self, site: str | None = None) -> list[CameraRecord]:
+    async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
         """See the port."""
-        return [rows_of.camera(row) for row in await self._database.fetch(self._sql["cameras"], site)]
+        return [rows_of.camera(row) for row in await self._database.fetch(self._sql["cameras"], site, deleted)]
 
     async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None, audit: Audit | None = None) -> int | None:
         """See the port."""
         return await self._change("set_scene", "camera", camera, _text(scene), expected_version, audit=audit)
 
     async def add_camera(
-        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", audit: Audit | None = None
-    ) -> bool:
+        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", restores: int | None = None,
+        audit: Audit | None = None,
+    ) -> bool:  # fmt: skip
         """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
-        arguments = (camera, site, name, _text(scene), list(tags), new_epoch())
+        arguments = (camera, site, name, _text(scene), list(tags), new_epoch(), restores)
         row = (await self._database.change(self._sql["add_camera"], *arguments, audit=audit, done=lambda rows: bool(rows[0]["added"])))[0]
         if not row["site"]:
             raise NotFound(f"site {site} is not registered", hint="Register the site first.")

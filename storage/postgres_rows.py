@@ -38,7 +38,8 @@ def event(row: Mapping[str, Any]) -> EventRow:
 def camera(row: Mapping[str, Any]) -> CameraRecord:
     """A row of `cameras`."""
     return CameraRecord(
-        row["camera"], row["site"], row["name"], row["scene"].encode(), row["scene_version"], list(row["tags"]), row["version"]
+        row["camera"], row["site"], row["name"], row["scene"].encode(), row["scene_version"], list(row["tags"]), row["version"],
+        row["deleted"],
     )  # fmt: skip
 
 

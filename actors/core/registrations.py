@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from actors.core.errors import Conflict
 from actors.core.identifiers import CameraId, SiteId
 from actors.core.scenes import Place, Scene
 
@@ -38,6 +39,14 @@ class NewCamera(CameraFields, frozen=True, forbid_unknown_fields=True, kw_only=T
     camera: CameraId
     site: SiteId
     scene: Scene = Scene()
+
+
+def taken(camera: str) -> Conflict:
+    """An id that cannot be added. It says neither where the camera is nor whether it was deleted: not everybody may know."""
+    return Conflict(
+        f"camera id {camera} is taken, by a camera that is registered or was deleted",
+        hint="PUT with its ETag changes one that is there; a deleted one comes back at its own site alone. Else choose another id.",
+    )
 
 
 def place_json(place: Place | None) -> bytes:

@@ -1,12 +1,16 @@
 -- {window} is a condition on `received` by constants (`storage.event_windows`): parameters would not spare the locks of the other days.
+-- What belongs to no camera that was ever registered at its site is not read: nobody could say who may see it. Of one camera it is compared
+-- as `site || ''`, so that no plan walks the events of the whole site.
 
 -- name: after
 SELECT camera, epoch, "offset", body, hash, received FROM events
 WHERE camera = $1 AND epoch = $2 AND "offset" > $3 AND {window}
+    AND (site || '') = (SELECT c.site FROM cameras c WHERE c.camera = $1)
 ORDER BY "offset" LIMIT $4;
 
 -- name: first_after
-SELECT min("offset") FROM events WHERE camera = $1 AND epoch = $2 AND "offset" > $3 AND {window};
+SELECT min("offset") FROM events WHERE camera = $1 AND epoch = $2 AND "offset" > $3 AND {window}
+    AND (site || '') = (SELECT c.site FROM cameras c WHERE c.camera = $1);
 
 -- name: tip
 SELECT epoch, last_offset FROM positions WHERE camera = $1;
@@ -14,12 +18,14 @@ SELECT epoch, last_offset FROM positions WHERE camera = $1;
 -- name: before
 SELECT camera, epoch, "offset", body, hash, received FROM events
 WHERE camera = $1 AND epoch = $2 AND "offset" < $3 AND {window}
+    AND (site || '') = (SELECT c.site FROM cameras c WHERE c.camera = $1)
 ORDER BY "offset" DESC LIMIT $4;
 
 -- name: latest_of_earlier_epochs
 -- Names of epochs sort by their age.
 SELECT camera, epoch, "offset", body, hash, received FROM events
 WHERE camera = $1 AND epoch <> $2 AND {window}
+    AND (site || '') = (SELECT c.site FROM cameras c WHERE c.camera = $1)
 ORDER BY epoch DESC, "offset" DESC LIMIT $3;
 
 -- name: partitions
@@ -35,6 +41,7 @@ SELECT e.* FROM unnest($1::text[]) AS s (site) CROSS JOIN LATERAL (
         AND ($11::text[] IS NULL OR zone = ANY ($11)) AND ($12::text[] IS NULL OR line = ANY ($12))
         AND ($13::text[] IS NULL OR label = ANY ($13)) AND ($14::text[] IS NULL OR track = ANY ($14))
         AND ($15::text[] IS NULL OR camera <> ALL ($15))
+        AND EXISTS (SELECT FROM cameras c WHERE c.camera = events.camera AND c.site = s.site)
     ORDER BY received {way}, camera {way}, epoch {way}, "offset" {way} LIMIT $2
 ) AS e ORDER BY received {way}, camera {way}, epoch {way}, "offset" {way} LIMIT $2;
 
@@ -47,6 +54,7 @@ WHERE camera = $1 AND {window} AND received >= $3 AND received < $4
     AND ($11::text[] IS NULL OR zone = ANY ($11)) AND ($12::text[] IS NULL OR line = ANY ($12))
     AND ($13::text[] IS NULL OR label = ANY ($13)) AND ($14::text[] IS NULL OR track = ANY ($14))
     AND ($15::text IS NULL OR epoch = $15) AND "offset" > $16
+    AND (site || '') = (SELECT c.site FROM cameras c WHERE c.camera = $1)
 ORDER BY received {way}, camera {way}, epoch {way}, "offset" {way} LIMIT $2;
 
 -- name: export

@@ -11,11 +11,15 @@ INSERT INTO positions (camera, epoch) SELECT camera, $6 FROM added
 RETURNING camera;
 
 -- name: camera
-SELECT camera, site, name, scene, scene_version, tags, version FROM cameras WHERE camera = $1 AND deleted IS NULL;
+SELECT camera, site, name, scene, scene_version, tags, version, deleted IS NOT NULL AS deleted FROM cameras
+WHERE camera = $1 AND ($2 OR deleted IS NULL);
 
 -- name: cameras
-SELECT camera, site, name, scene, scene_version, tags, version FROM cameras
-WHERE deleted IS NULL AND ($1::text IS NULL OR site = $1)
+-- Nobody needs the scenes of deleted ones.
+SELECT camera, site, name, CASE WHEN deleted IS NULL THEN scene ELSE '{}' END AS scene, scene_version, tags, version,
+    deleted IS NOT NULL AS deleted
+FROM cameras
+WHERE ($2 OR deleted IS NULL) AND ($1::text IS NULL OR site = $1)
 ORDER BY camera;
 
 -- name: set_scene
@@ -28,14 +32,16 @@ SELECT (SELECT version FROM changed) AS version, EXISTS (SELECT FROM cameras WHE
 
 -- name: add_camera
 -- A deleted camera comes back under its old row: its offsets, sessions and generation go on, so nothing of before can be taken for new.
+-- It comes back at its own site alone, which its stored events belong to, and with its tags unless others are given: they say who sees them.
 WITH here AS (
     SELECT site FROM sites WHERE site = $2 AND deleted IS NULL FOR SHARE
 ), added AS (
     INSERT INTO cameras (camera, site, name, scene, tags) SELECT $1, site, $3, $4, $5 FROM here
     ON CONFLICT (camera) DO UPDATE
-    SET site = excluded.site, name = excluded.name, scene = excluded.scene, tags = excluded.tags,
+    SET name = excluded.name, scene = excluded.scene,
+        tags = CASE WHEN cardinality(excluded.tags) > 0 THEN excluded.tags ELSE cameras.tags END,
         version = cameras.version + 1, scene_version = cameras.scene_version + 1, deleted = NULL
-    WHERE cameras.deleted IS NOT NULL
+    WHERE cameras.deleted IS NOT NULL AND cameras.site = excluded.site AND ($7::bigint IS NULL OR cameras.version = $7)
     RETURNING camera
 ), placed AS (
     INSERT INTO positions (camera, epoch) SELECT camera, $6 FROM added ON CONFLICT DO NOTHING

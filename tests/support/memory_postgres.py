@@ -50,6 +50,11 @@ class MemoryDatabase:
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
 
+    def at_home(self, event: StoredRow) -> bool:
+        """Whether it belongs to a camera that was ever registered at its site."""
+        record = self.cameras.get(event.row.camera) or self.deleted_cameras.get(event.row.camera)
+        return record is not None and record.site == event.site
+
 
 class MemoryCameraStore:
     """`storage.ports.CameraStore`. Operations: assign, activate, open_session, commit, ownership, owners."""
@@ -174,7 +179,7 @@ class MemoryEventStore:
         self.faults = database.faults
 
     def _of(self, camera: str) -> list[EventRow]:
-        found = (stored.row for stored in self.database.events if stored.row.camera == camera)
+        found = (stored.row for stored in self.database.events if stored.row.camera == camera and self.database.at_home(stored))
         return sorted(found, key=lambda row: (row.epoch, row.offset))
 
     async def after(self, camera: str, epoch: str, offset: int, limit: int) -> list[EventRow]:
@@ -197,7 +202,9 @@ class MemoryEventStore:
         """See the port. Operation: page."""
 
         def act() -> EventPage:
-            found = sorted((one.row for one in self.database.events if _takes(query, one)), key=key_of, reverse=newest)
+            found = sorted(
+                (one.row for one in self.database.events if self.database.at_home(one) and _takes(query, one)), key=key_of, reverse=newest
+            )
             start = start_of(query, newest=newest) if beyond is None else beyond
             found = [row for row in found if (key_of(row) < start if newest else key_of(row) > start)]
             return EventPage(found[:limit], key_of(found[limit - 1]) if len(found) > limit else None)
@@ -212,9 +219,8 @@ class MemoryEventStore:
         """See the port."""
 
         def act() -> Iterator[EventRow]:
-            known = {stored.row.camera for stored in self.database.events}
-            wanted = sorted(known if cameras is None else known & set(cameras))
-            return iter([row for camera in wanted for row in self._of(camera)])
+            found = (stored.row for stored in self.database.events if cameras is None or stored.row.camera in cameras)
+            return iter(sorted(found, key=lambda row: (row.camera, row.epoch, row.offset)))
 
         for row in await self.faults.run("export", act):
             yield row

@@ -41,15 +41,16 @@ class MemoryRegistry:
 
         return await self._change("register", act, audit)
 
-    async def camera(self, camera: str) -> CameraRecord | None:
+    async def camera(self, camera: str, *, deleted: bool = False) -> CameraRecord | None:
         """See the port."""
-        return await self.faults.run("camera", lambda: self.database.cameras.get(camera))
+        return await self.faults.run("camera", lambda: self._all(deleted=deleted).get(camera))
 
-    async def cameras(self, site: str | None = None) -> list[CameraRecord]:
+    async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
         """See the port."""
 
         def act() -> list[CameraRecord]:
-            return [record for _, record in sorted(self.database.cameras.items()) if site is None or record.site == site]
+            found = [record for _, record in sorted(self._all(deleted=deleted).items()) if site is None or record.site == site]
+            return [msgspec.structs.replace(record, scene=b"{}") if record.deleted else record for record in found]
 
         return await self.faults.run("cameras", act)
 
@@ -70,8 +71,9 @@ class MemoryRegistry:
         return await self._change("set_scene", act, audit)
 
     async def add_camera(
-        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", audit: Audit | None = None
-    ) -> bool:
+        self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", restores: int | None = None,
+        audit: Audit | None = None,
+    ) -> bool:  # fmt: skip
         """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
@@ -81,9 +83,13 @@ class MemoryRegistry:
                 raise NotFound(f"site {site} is not registered")
             if camera in self.database.cameras:
                 return False
-            old = self.database.deleted_cameras.pop(camera, None)
+            old = self.database.deleted_cameras.get(camera)
+            if old is not None and (old.site != site or restores not in (None, old.version)):
+                return False
+            self.database.deleted_cameras.pop(camera, None)
             versions = (1, 1) if old is None else (old.scene_version + 1, old.version + 1)
-            self.database.cameras[camera] = CameraRecord(camera, site, name, scene, versions[0], list(tags), versions[1])
+            tags_now = list(tags) or (old.tags if old is not None else [])
+            self.database.cameras[camera] = CameraRecord(camera, site, name, scene, versions[0], tags_now, versions[1])
             self.database.rows.setdefault(camera, Row(Position("", 0, new_epoch(), 0, CHAIN_START)))
             return True
 
@@ -111,7 +117,7 @@ class MemoryRegistry:
             record = _known(self.database.cameras, camera)
             if expected_version not in (None, record.version):
                 return False
-            self.database.deleted_cameras[camera] = msgspec.structs.replace(record, version=record.version + 1)
+            self.database.deleted_cameras[camera] = msgspec.structs.replace(record, version=record.version + 1, deleted=True)
             del self.database.cameras[camera]
             return True
 
@@ -194,6 +200,9 @@ class MemoryRegistry:
                     table.update(old)
                 raise
         return done
+
+    def _all(self, *, deleted: bool) -> dict[str, CameraRecord]:
+        return {**self.database.cameras, **self.database.deleted_cameras} if deleted else self.database.cameras
 
     def _add_site(self, site: SiteRecord) -> bool:
         if site.site in self.database.sites:

@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.core.commits import Replayed
 from actors.core.errors import Conflict, NotFound, Unavailable
+from storage.event_queries import EventQuery
 from storage.policy_ports import Audit
 from storage.ports import SceneChange
 from tests.support.store_fixtures import Contract
@@ -101,6 +103,62 @@ async def test_a_camera_that_comes_back_goes_on_where_it_stood(contract: Contrac
     (activation,) = await contract.cameras.activate(OWNER, ["cam-1"])
     assert activation.generation > generation
     assert activation.position.epoch == position.epoch
+
+
+async def test_a_deleted_camera_is_known_with_its_site_and_tags_to_who_asks(contract: Contract) -> None:
+    registry = contract.registry
+    for name, tags in (("cam-1", ["restricted"]), ("cam-2", [])):
+        await registry.register(name, "north", tags=tags, scene=b'{"min_hits":2}')
+    await registry.register("cam-3", "south")
+    await registry.remove_camera("cam-1")
+    assert [(r.camera, r.deleted) for r in await registry.cameras("north")] == [("cam-2", False)]
+    assert [(r.camera, r.site, r.tags, r.deleted) for r in await registry.cameras("north", deleted=True)] == [
+        ("cam-1", "north", ["restricted"], True), ("cam-2", "north", [], False),
+    ]  # fmt: skip
+    assert [r.camera for r in await registry.cameras(deleted=True)] == ["cam-1", "cam-2", "cam-3"]
+    assert [r.scene for r in await registry.cameras("north", deleted=True)] == [b"{}", b'{"min_hits":2}']
+    assert await registry.camera("cam-1") is None
+    found = await registry.camera("cam-1", deleted=True)
+    assert found is not None
+    assert (found.site, found.tags, found.deleted) == ("north", ["restricted"], True)
+    assert await registry.camera("unknown", deleted=True) is None
+
+
+async def test_a_deleted_camera_comes_back_at_its_own_site_alone_and_with_its_tags(contract: Contract) -> None:
+    registry = contract.registry
+    await registry.add_site("south")
+    await registry.register("cam-1", "north", tags=["restricted"])
+    await registry.remove_camera("cam-1")
+    assert not await registry.add_camera("cam-1", "south"), "its events belong to the site it was at"
+    old = await registry.camera("cam-1", deleted=True)
+    assert old is not None
+    for version in (0, old.version - 1):
+        assert not await registry.add_camera("cam-1", "north", restores=version)
+    assert await registry.camera("cam-1") is None
+    assert await registry.add_camera("cam-1", "north", restores=old.version)
+    found = await registry.camera("cam-1")
+    assert found is not None
+    assert (found.site, found.tags, found.deleted) == ("north", ["restricted"], False)
+    assert not await registry.add_camera("cam-1", "north", restores=found.version), "it is there"
+    await registry.remove_camera("cam-1")
+    assert await registry.add_camera("cam-1", "north", tags=["outdoor"])
+    found = await registry.camera("cam-1")
+    assert found is not None
+    assert found.tags == ["outdoor"]
+    assert await registry.add_camera("cam-2", "north", restores=0), "a new one brings nothing back"
+
+
+async def test_events_are_read_of_cameras_that_were_registered_at_their_site(contract: Contract) -> None:
+    """Of others nobody could say who may see them: they are in no read, as before the camera's site could not change any more."""
+    generation, position = (await running(contract.registry, contract.cameras, ["cam-1"]))["cam-1"]
+    moved = event_of("cam-1", position)
+    moved = msgspec.structs.replace(moved, event=msgspec.structs.replace(moved.event, site="before"))
+    assert await contract.cameras.commit([row_of("cam-1", generation, position, events=[moved])]) == {"cam-1"}
+    assert await contract.events.latest("cam-1", 10) == []
+    assert await contract.events.after("cam-1", position.epoch, 0, 10) == []
+    for query in (EventQuery(sites=("before",)), EventQuery(sites=("site",)), EventQuery(camera="cam-1")):
+        assert (await contract.events.page(query, newest=True, beyond=None, limit=10)).rows == []
+    assert len([row async for row in contract.events.export()]) == 1, "an audit has all"
 
 
 async def test_changed_scenes_are_told_against_the_known_versions(contract: Contract) -> None:
