@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actors.core.settings import RaySettings
 from cluster.ray_start import OWN_PORTS, RayProcesses, environment, free_ports
+from policy.keys import read_secret
 from storage.data_dir import DataDir
 
 NODE = "127.0.0.2"  # a loopback address that Ray does not turn into the machine's public one, as it does 127.0.0.1
@@ -17,13 +18,16 @@ class RayHead(RayProcesses):
     def __init__(self, data: DataDir, *, cameras: int, settings: RaySettings | None = None) -> None:
         ray = settings or RaySettings()
         super().__init__(data, "ray", settings=ray, host=ray.host or NODE, cameras=cameras)
-        self.token_file = data.keys / "ray.token"
+        self._own_token = data.keys / "ray.token"
+        self.token_file = Path(ray.token_file) if ray.token_file else self._own_token
         self._port = ray.port
         self.address = ""
 
     def spawn(self) -> None:
-        """Start the head; it takes a few seconds: :meth:`wait` for it. Raises StartError."""
-        ensure_token(self.token_file)
+        """Start the head; it takes a few seconds: :meth:`wait` for it. Raises StartError, ConfigError for a bad token file."""
+        if self.token_file == self._own_token:
+            ensure_token(self.token_file)
+        read_secret(self.token_file)
         first = self._settings.port_min
         self._port = self._port or free_ports(range(first, first + OWN_PORTS), 1)[0]
         self.start(

@@ -168,7 +168,8 @@ class Supervisor:
         )
         if choice is None:
             return ""
-        self._services.services[f"{kind}-{index}"].reason = choice.why
+        service = self._services.services[f"{kind}-{index}"]
+        service.reason, service.node = choice.why, choice.node  # counted from now on: others may start at the same time
         return choice.node
 
     def _limits(self) -> Limits:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import EyrieError
-from actors.core.settings import Settings, build
+from actors.core.settings import AuthSettings, Settings, build
 from cluster.cli import console
 from cluster.cli.hub_options import pinned
 from cluster.cli.options import add_settings_options, loaded
@@ -131,7 +131,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace, *, simulated: bool) -> None:
     host, port = launcher.hub_address()
     secure = "s" if launcher.resolved.hub.tls_cert_file else ""
-    token = issue(
+    token = "" if _provided(launcher.resolved.auth) and not simulated else issue(
         launcher.resolved.auth, sub="operator", typ="user", jti=secrets.token_hex(12), now_s=time.time(), roles=["admin"], sites=["*"],
         scopes=["pii:read"],
     )  # fmt: skip
@@ -148,8 +148,8 @@ def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace,
         console.emit({"ready": True, **ready, "ray_address": launcher.resolved.ray.address, "metrics": launcher.metrics.url})
         return
     console.say()
-    console.say(f"console   {url}#token={token}", style="bold green")
-    console.say(f"token     {token}")
+    console.say(f"console   {url}#token={token}" if token else f"console   {url}", style="bold green")
+    console.say(f"token     {token or 'from your identity provider'}")
     console.say(f"data      {launcher.data.path}")
     console.say(f"metrics   {launcher.metrics.url}")
     console.say(f"events    {kept(launcher.resolved.events.keep_days)}")
@@ -158,6 +158,11 @@ def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace,
     if took is not None:
         console.say(f"first live publication on a subscriber after {took:.1f} s")
     console.say("Ctrl-C stops everything.")
+
+
+def _provided(auth: AuthSettings) -> bool:
+    """Whether tokens come from an identity provider, and none can be made here."""
+    return bool(auth.jwks_file or auth.jwks_url) and not auth.signing_key_file
 
 
 def _age_s() -> float:

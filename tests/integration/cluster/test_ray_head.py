@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ray_head import RayHead
+from actors.core.settings import RaySettings
+from cluster.ray_head import RayHead, ensure_token
 from cluster.ray_start import descendants, environment
 from storage.data_dir import DataDir, start_time
 from tests.support.product import ROOT, data_folder
@@ -41,14 +42,16 @@ def join(head: RayHead, token_file: Path) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def test_it_is_joined_with_its_token_and_leaves_nothing(data: DataDir, tmp_path: Path) -> None:
-    head = RayHead(data, cameras=7)
+def test_it_is_joined_with_the_token_of_the_settings_and_leaves_nothing(data: DataDir, tmp_path: Path) -> None:
+    named = tmp_path / "named.token"
+    ensure_token(named)
+    head = RayHead(data, cameras=7, settings=RaySettings(token_file=str(named)))
     head.spawn()
     try:
         head.wait()
         assert head.address.startswith("127.")
-        assert stat.S_IMODE(head.token_file.stat().st_mode) == 0o600
-        assert join(head, head.token_file).stdout.split() == ["7"]
+        assert list(data.keys.iterdir()) == []
+        assert join(head, named).stdout.split() == ["7"]
         other = tmp_path / "other.token"
         other.write_text("0" * 64, encoding="ascii")
         assert join(head, other).returncode != 0
@@ -69,6 +72,7 @@ def test_it_starts_again_after_a_kill(data: DataDir, monkeypatch: pytest.MonkeyP
     head.spawn()
     try:
         head.wait()
+        assert stat.S_IMODE(head.token_file.stat().st_mode) == 0o600
         first = head.address
         for record in data.noted():
             os.kill(record.pid, signal.SIGKILL)

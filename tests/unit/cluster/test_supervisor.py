@@ -7,9 +7,10 @@ import pytest
 from actors.core.errors import Unavailable
 from cluster import hosting
 from cluster import supervisor as module
+from cluster.ports import NodeView
 from cluster.tasks import Tasks
 from storage.fleet_ports import ActorRecord
-from tests.support.supervisor_rig import Rig
+from tests.support.supervisor_rig import Rig, Scale
 from tests.support.waiting import until
 
 
@@ -18,6 +19,17 @@ async def test_policy_and_hubs_start_and_then_it_is_ready(rigs: Callable[..., Ri
     await rig.supervisor.start()
     status = await rig.supervisor.ready(20.0)
     assert status["services"] == {"policy-0": "ready", "hub-0": "ready"}
+
+
+async def test_hubs_that_start_at_the_same_time_go_to_different_nodes(rigs: Callable[..., Rig]) -> None:
+    rig = rigs()
+    rig.machine.of_nodes.append(NodeView("there", cores=rig.machine.of_nodes[0].cores))
+    rig.machine.of_nodes.append(NodeView("yonder", cores=rig.machine.of_nodes[0].cores))
+    rig.machine.hold_opens = True
+    await rig.want(hubs=Scale(3))
+    await rig.supervisor.start()
+    await until(lambda: {f"hub-{index}" for index in range(3)} <= set(rig.machine.processes), what="three hubs")
+    assert {rig.machine.processes[f"hub-{index}"].node for index in range(3)} == {"here", "there", "yonder"}
 
 
 async def test_not_ready_in_time_names_what_is_late(rigs: Callable[..., Rig]) -> None:

@@ -25,7 +25,7 @@ from storage.settings_files import OTHER_VARIABLES, load, read_resolved
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"
-FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.name != ".env" and "secrets" not in path.parts)
 SECRET = re.compile(r"(?i)(BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{20,}|[0-9a-f]{32,}|password\s*[:=]\s*['\"]?[\w]{6,}['\"]?\s*$)", re.M)
 
 
@@ -50,15 +50,18 @@ TEXT: dict[str, Any] = {"type": "string"}
 TEXTS = {"type": "array", "items": TEXT}
 TABLE = {"type": "object", "additionalProperties": TEXT}
 ANY: dict[str, Any] = {}
+SECRET_OF_SERVICE = {"type": "array", "items": only("source", "target", source=TEXT, target=TEXT)}
 SERVICE = only(
-    "image", image=TEXT, build=only(context=TEXT, dockerfile=TEXT), restart={"enum": ["unless-stopped"]}, init={"type": "boolean"},
-    stop_grace_period={"pattern": r"^\d+s$"}, shm_size={"pattern": r"^\d+m$"}, ulimits=ANY, cap_drop=TEXTS, security_opt=TEXTS,
-    command=TEXTS, environment=TABLE, secrets=TEXTS, volumes=TEXTS, ports=TEXTS, networks=ANY, depends_on=ANY,
+    "image", "user", image=TEXT, restart={"enum": ["unless-stopped"]}, init={"type": "boolean"}, read_only={"type": "boolean"},
+    user={"pattern": r"^\d+:\d+$"}, stop_signal=TEXT, stop_grace_period={"pattern": r"^\d+s$"}, shm_size={"pattern": r"^\d+m$"},
+    pids_limit={"type": "integer"}, cap_drop=TEXTS, security_opt=TEXTS, logging=only("driver", "options", driver=TEXT, options=TABLE),
+    entrypoint=TEXTS, command=TEXTS, environment=TABLE, secrets=SECRET_OF_SERVICE, volumes=TEXTS, tmpfs=TEXTS, ports=TEXTS, networks=ANY,
+    depends_on={"type": "object", "additionalProperties": only("condition", condition={"enum": ["service_healthy"]})},
     healthcheck=only("test", test=TEXTS, interval=TEXT, timeout=TEXT, retries={"type": "integer"}),
 )  # fmt: skip
 COMPOSE = {
     **only(
-        "services", name=TEXT, services={"type": "object", "additionalProperties": SERVICE}, networks={"type": "object"},
+        "services", services={"type": "object", "additionalProperties": SERVICE}, networks={"type": "object"},
         volumes={"type": "object"}, secrets={"type": "object", "additionalProperties": only("file", file=TEXT)},
     ),
     "patternProperties": {"^x-": ANY},
@@ -101,7 +104,7 @@ def pods() -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_there_is_no_secret_and_every_file_says_what_it_is(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text.startswith("# ")
+    assert text.removeprefix("#!/bin/sh\n").startswith("# ")
     assert SECRET.search(text) is None
 
 
@@ -112,19 +115,42 @@ def test_the_compose_file_has_the_form_of_the_specification() -> None:
 def test_the_compose_file_names_only_what_it_has() -> None:
     found = compose()
     for name, service in found["services"].items():
-        assert set(service.get("secrets", [])) <= set(found["secrets"]), name
+        secrets = {secret["target"]: secret["source"] for secret in service.get("secrets", [])}
+        assert set(secrets.values()) <= set(found["secrets"]), name
         assert set(service.get("depends_on", [])) <= set(found["services"]), name
         assert set(service.get("networks", [])) <= set(found["networks"]), name
         named = {volume.split(":")[0] for volume in service.get("volumes", [])}
         assert named <= set(found["volumes"]), name
         for value in service.get("environment", {}).values():
             if value.startswith("/run/secrets/"):
-                assert value.removeprefix("/run/secrets/") in service["secrets"], (name, value)
+                assert value.removeprefix("/run/secrets/") in secrets, (name, value)
+
+
+def test_a_node_has_the_files_that_the_settings_of_the_head_name() -> None:
+    services = compose()["services"]
+    named = {value.removeprefix("/run/secrets/") for value in services["head"]["environment"].values() if value.startswith("/run/secrets/")}
+    for name in ("head", "node-1", "node-2"):
+        assert {secret["target"] for secret in services[name]["secrets"]} == named, name
 
 
 def test_only_hubs_are_published_and_on_loopback() -> None:
     published = {name: service["ports"] for name, service in compose()["services"].items() if "ports" in service}
-    assert published == {"head": ["127.0.0.1:8000:8000"]}
+    assert published == {"head": ["127.0.0.1:8000:8000"], "node-1": ["127.0.0.1:8001:8000"], "node-2": ["127.0.0.1:8002:8000"]}
+
+
+def test_the_image_has_the_users_and_files_of_the_compose_file() -> None:
+    """And the secrets are given to those users."""
+    image = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    made = (DEPLOY / "make-secrets.sh").read_text(encoding="utf-8")
+    found = compose()
+    for name, service in found["services"].items():
+        user = service["user"].split(":")[0]
+        assert f"--uid {user} " in image, name
+        assert re.search(rf"\b{name}[ :]{user}\b", made), name
+        for word in [*service.get("entrypoint", []), *service["healthcheck"]["test"]]:
+            if word.startswith("/opt/eyrie/deploy/"):
+                assert f"deploy/{Path(word).name}" in image, word
+    assert {secret["file"].split("/")[-2] for secret in found["secrets"].values()} == set(found["services"])
 
 
 def environments() -> Iterator[tuple[str, dict[str, str]]]:
@@ -136,7 +162,8 @@ def environments() -> Iterator[tuple[str, dict[str, str]]]:
 
 @pytest.mark.parametrize(("where", "variables"), list(environments()), ids=lambda value: value if isinstance(value, str) else "")
 def test_every_variable_is_a_setting_and_its_value_can_be_used(where: str, variables: dict[str, str]) -> None:
-    load("", {name: value for name, value in variables.items() if name.startswith("EYRIE_")})
+    given = {name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value) for name, value in variables.items()}  # as when nothing is set
+    load("", {name: value for name, value in given.items() if name.startswith("EYRIE_")})
     for name in variables:
         known = name.startswith(("EYRIE_", "POSTGRES_")) or name in KNOBS or name == "RAY_AUTH_TOKEN_PATH"
         assert known, f"{where}: {name}"
@@ -161,8 +188,8 @@ def test_settings_of_a_fleet_s_node_are_not_made_up() -> None:
 def test_commands_of_eyrie_are_commands_of_eyrie(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for path in DEPLOY.glob("systemd/*") for line in path.read_text().splitlines()]
     commands = [line.split(maxsplit=1)[1].split() for line in lines if line.startswith("ExecStart=")]
-    commands += [service["command"] for service in compose()["services"].values() if service["image"].startswith("eyrie:")]
-    assert len(commands) == 4
+    commands += [service["command"] for service in compose()["services"].values() if "command" in service]
+    assert len(commands) == 5
     for command in commands:
         with pytest.raises(SystemExit) as ended:
             main([*command, "--help"])
@@ -260,8 +287,15 @@ def test_the_image_is_built_from_the_locked_hashes_and_runs_as_nobody_special() 
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     assert "--require-hashes" in text
     assert "USER eyrie" in text
-    for source in re.findall(r"^COPY (?!--from)(.*) \./$", text, re.M):
-        assert [part for part in source.split() if not part.startswith("dist/") and not (ROOT / part).exists()] == []
-    opa = (ROOT / ".ci" / "opa-version").read_text().strip().removeprefix("v")
-    for name in ("compose.yaml", "kuberay.yaml"):
-        assert re.findall(r"openpolicyagent/opa:([\d.]+)", (DEPLOY / name).read_text()) == [opa]
+    assert "--no-index" in text
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8")
+    for sources in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.M):
+        for source in sources.split():
+            assert source.startswith("dist/") or (ROOT / source).exists(), source
+            assert f"!{source}" in ignored, source
+
+
+@pytest.mark.parametrize("script", sorted(DEPLOY.glob("*.sh")), ids=lambda path: path.name)
+def test_a_script_is_one_of_the_shell(script: Path) -> None:
+    assert subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, timeout=10, check=False).stderr == ""
+    assert "set -eu" in script.read_text(encoding="utf-8")
