@@ -22,6 +22,7 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Eyrie needs Python 3.11 to 3.14; none was found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not ($(SUPPORTED)))' || { \
 		echo "Eyrie needs Python 3.11 to 3.14, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -B tools/check_room.py
 	@rm -rf $(VENV)
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \

@@ -24,6 +24,7 @@ from cluster.launcher import CAMERA_SLOTS, Launcher
 from cluster.node_launcher import NodeLauncher
 from hub.tls import server_context
 from policy.tokens import issue
+from storage import room
 from storage.data_dir import start_time
 
 FIRST_PUBLICATION_S = 60.0
@@ -67,15 +68,17 @@ def run(arguments: argparse.Namespace) -> int:
     server_context(settings.hub)  # what no hub would start with is told before anything else starts
     launcher = Launcher(settings, reporter, simulate=not arguments.no_simulate, slots=arguments.slots)
     signals = _Signals()
+    wanted = room.needs(launcher.data.path, database=not settings.postgres.dsn)
+    room.check(wanted)
     launcher.data.prepare()
-    with launcher.data.locked():
+    with room.told_when_full(wanted), launcher.data.locked():
         try:
             launcher.start()
             launcher.start_site()
             _tell(launcher, settings, arguments, simulated=not arguments.no_simulate and settings.simulate.cameras > 0)
             with reporter.following(launcher.data.logs / "eyrie.log"):
                 launcher.watch(signals.stopped.is_set)
-        except (EyrieError, KeyboardInterrupt):
+        except (EyrieError, OSError, KeyboardInterrupt):
             launcher.stop()
             raise
         console.note("")
@@ -93,8 +96,10 @@ def _run_node(arguments: argparse.Namespace, settings: Settings, reporter: "_Rep
         settings, reporter, address=arguments.address, host=arguments.host, port=arguments.port, slots=arguments.slots
     )  # fmt: skip
     signals = _Signals()
+    wanted = room.needs(launcher.data.path, database=False)
+    room.check(wanted)
     launcher.data.prepare()
-    with launcher.data.locked():
+    with room.told_when_full(wanted), launcher.data.locked():
         try:
             launcher.start()
             if arguments.json:
@@ -103,7 +108,7 @@ def _run_node(arguments: argparse.Namespace, settings: Settings, reporter: "_Rep
             console.note(f"joined {arguments.address} as node {launcher.node_id}; Ctrl-C moves away what runs here, then leaves")
             with reporter.following(launcher.data.logs / "eyrie.log"):
                 asked = launcher.watch(signals.stopped.is_set)
-        except (EyrieError, KeyboardInterrupt):
+        except (EyrieError, OSError, KeyboardInterrupt):
             launcher.stop(drain=False)
             raise
         console.note("")
