@@ -2,7 +2,7 @@ import { SceneCanvas } from "./canvas";
 import { el, rows, setData, setText } from "./dom";
 import { EventList } from "./events";
 import { clock, duration, shownStatus, words } from "./format";
-import type { Link } from "./link";
+import type { Link, Refusal } from "./link";
 import type { Scene, State } from "./model";
 import { colourOf } from "./palette";
 import { hrefOf } from "./session";
@@ -18,6 +18,7 @@ export class CameraView {
   private readonly site = el("span", { class: "muted" });
   private readonly age = el("span", { class: "muted age" });
   private readonly objects = el("ul", { class: "chips objects", "aria-label": "In view" });
+  private readonly objectsPanel = el("section", { class: "panel" }, this.objects);
   private readonly zones = el("tbody");
   private readonly lines = el("tbody");
   private readonly tracks = el("tbody");
@@ -29,6 +30,7 @@ export class CameraView {
   private names: Scene = { zones: new Map(), lines: new Map() };
   private state: State | null = null;
   private heardAt = 0;
+  private isDenied = false;
 
   constructor(
     readonly camera: string,
@@ -41,18 +43,19 @@ export class CameraView {
       { class: "camera", "data-camera": camera, "aria-label": `Camera ${camera}` },
       el("div", { class: "toolbar" }, el("a", { class: "button back", href: hrefOf(null) }, "← Wall"), this.name, this.status, this.site, this.age),
       el("div", { class: "main-column" }, el("div", { class: "stage" }, this.canvas, this.veil), this.tracksPanel),
-      el("aside", {}, el("section", { class: "panel" }, this.objects), this.zonesPanel, this.linesPanel, this.events.element),
+      el("aside", {}, this.objectsPanel, this.zonesPanel, this.linesPanel, this.events.element),
     );
     this.stops = [
       link.watchCamera(camera, {
         scene: (scene, name) => this.showScene(scene, name),
         state: (state) => this.show(state),
-        refused: (reason) => this.refused(reason),
+        refused: (refusal) => this.refused(refusal),
       }),
       link.watchEvents(camera, {
         event: (event) => this.events.live(event),
         older: (older) => this.events.older(older),
-        refused: (reason) => this.events.refused(reason),
+        noOlder: (refusal) => this.events.noOlder(refusal),
+        refused: (refusal) => this.events.refused(refusal),
       }),
     ];
     this.tick(performance.now(), false);
@@ -69,7 +72,7 @@ export class CameraView {
     const { state } = this;
     if (state === null) {
       setData(this.element, "status", "unknown");
-      setText(this.status, "Waiting");
+      setText(this.status, this.isDenied ? "Not shown" : "Waiting");
       return;
     }
     const age = now - this.heardAt;
@@ -85,6 +88,8 @@ export class CameraView {
   private show(state: State): void {
     if (this.state !== null && outdated(state, this.state)) return;
     const first = this.state === null;
+    this.isDenied = false;
+    this.objectsPanel.hidden = false;
     if (first || this.state?.received !== state.received) this.heardAt = performance.now() - (first ? sinceReceived(state) : 0);
     this.state = state;
     this.scene.show(state);
@@ -101,8 +106,21 @@ export class CameraView {
     if (this.state !== null) this.fillPanels(this.state);
   }
 
-  private refused(reason: string): void {
-    setText(this.veil, `Not to be had: ${reason}`);
+  /** What may not be seen any more is not left on the page. */
+  private refused(refusal: Refusal): void {
+    if (!refusal.denied) {
+      setText(this.veil, `Not to be had: ${refusal.reason}`);
+      return;
+    }
+    this.state = null;
+    this.scene.clear();
+    setText(this.name, this.camera);
+    for (const element of [this.site, this.age]) setText(element, "");
+    for (const list of [this.objects, this.zones, this.lines, this.tracks]) list.replaceChildren();
+    for (const shown of [this.objectsPanel, this.zonesPanel, this.linesPanel, this.tracksPanel]) shown.hidden = true;
+    this.isDenied = true;
+    this.tick(performance.now(), false);
+    setText(this.veil, `There is no camera ${this.camera}, or it is not yours to see.`);
   }
 
   private fillPanels(state: State): void {

@@ -40,6 +40,14 @@ export class SceneCanvas {
     this.redraw();
   }
 
+  /** Nothing is left of what was drawn. */
+  clear(): void {
+    this.scene = { zones: new Map(), lines: new Map() };
+    this.state = null;
+    this.trails.clear();
+    this.redraw();
+  }
+
   /** A picture that is not live is drawn faded. */
   fade(faded: boolean): void {
     if (this.faded === faded) return;

@@ -1,5 +1,6 @@
 import { el, setText } from "./dom";
 import { clock, happened } from "./format";
+import type { Refusal } from "./link";
 import type { CameraEvent } from "./model";
 
 const KEPT = 200; // entries on the page
@@ -18,6 +19,7 @@ export class EventList {
   private readonly note = el("p", { class: "note" }, "Loading events …");
   private readonly known = new Set<string>();
   private readonly entries: Entry[] = [];
+  private before = "";
   private readonly ranks = new Map<string, number>();
 
   constructor() {
@@ -26,6 +28,7 @@ export class EventList {
 
   /** Older ones, newest first. Those that came live meanwhile stay above. */
   older(events: readonly CameraEvent[]): void {
+    this.before = "";
     for (const event of events) this.insert(event, false);
     this.settle();
   }
@@ -35,8 +38,22 @@ export class EventList {
     this.settle();
   }
 
-  refused(reason: string): void {
-    setText(this.note, `Not to be had: ${reason}`);
+  /** Those from before are not to be had; new ones come all the same. */
+  noOlder(refusal: Refusal): void {
+    this.before = refusal.denied ? "Events from before are not yours to see; new ones appear here." : `Older events: ${refusal.reason}.`;
+    this.settle();
+  }
+
+  /** What may not be seen any more is not left on the page. */
+  refused(refusal: Refusal): void {
+    if (!refusal.denied) {
+      setText(this.note, `Not to be had: ${refusal.reason}`);
+      return;
+    }
+    this.known.clear();
+    this.entries.splice(0);
+    this.list.replaceChildren();
+    setText(this.note, "They are not yours to see.");
   }
 
   private insert(event: CameraEvent, live: boolean): boolean {
@@ -65,7 +82,7 @@ export class EventList {
       this.known.delete(entry.id);
       entry.element.remove();
     }
-    setText(this.note, this.entries.length === 0 ? "No events yet." : "");
+    setText(this.note, this.before !== "" ? this.before : this.entries.length === 0 ? "No events yet." : "");
   }
 }
 

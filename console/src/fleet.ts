@@ -23,6 +23,10 @@ export class Fleet {
     return { changed, gone: wall.full ? this.forgetMissing(wall) : [] };
   }
 
+  forget(camera: string): void {
+    this.cameras.delete(camera);
+  }
+
   get(camera: string): Seen | undefined {
     return this.cameras.get(camera);
   }

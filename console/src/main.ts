@@ -11,6 +11,7 @@ import { Names } from "./names";
 import { forgetToken, hrefOf, keepToken, route, storedToken, takeTokenFromAddress } from "./session";
 import { signIn } from "./signin";
 import { WallView } from "./wall";
+import { Walls } from "./walls";
 
 const TICK_MS = 500; // ages and "no news" are looked at this often
 
@@ -24,7 +25,7 @@ class Console {
   private readonly timer: number;
   private camera: CameraView | null = null;
   private connected = false;
-  private readonly fleetAgain: () => void;
+  private readonly walls: Walls;
 
   constructor(
     private readonly app: HTMLElement,
@@ -32,7 +33,7 @@ class Console {
     private readonly leave: (reason: string) => void,
   ) {
     this.names = new Names(
-      () => this.fleetAgain(),
+      () => this.walls.again(),
       () => this.wall.callAll(),
     );
     this.wall = new WallView(this.fleet, this.names);
@@ -42,14 +43,8 @@ class Console {
     );
     this.link = new Link(token, (connection) => this.onConnection(connection));
     this.app.replaceChildren(this.head.element, this.wall.element);
-    this.fleetAgain = this.link.watchFleet({
-      names: (names) => this.names.take(names),
-      wall: (wall) => {
-        this.wall.take(wall);
-        this.head.showTally(this.fleet.tally());
-      },
-      refused: (reason) => this.wall.refused(reason),
-    });
+    this.walls = new Walls(this.link, this.names, this.wall, () => this.head.showTally(this.fleet.tally()));
+    this.walls.begin();
     this.timer = window.setInterval(() => this.tick(), TICK_MS);
     this.navigate();
     this.link.open();
@@ -57,6 +52,7 @@ class Console {
 
   close(): void {
     window.clearInterval(this.timer);
+    this.walls.close();
     this.link.close();
     this.camera?.close();
   }
@@ -66,7 +62,9 @@ class Console {
     if (this.camera?.camera === wanted) return;
     const left = this.camera?.camera ?? null;
     this.camera?.close();
+    if (wanted !== null) this.walls.lend(wanted);
     this.camera = wanted === null ? null : new CameraView(wanted, this.link);
+    if (wanted === null) this.walls.lend(null);
     this.wall.element.hidden = this.camera !== null;
     if (this.camera !== null) this.app.append(this.camera.element);
     else this.wall.focusTile(left);

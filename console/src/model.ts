@@ -205,6 +205,13 @@ export function readNames(value: unknown): Map<string, string> {
   return new Map(Object.entries(fields(fields(value)["names"])).map(([camera, name]) => [camera, text(name)]));
 }
 
+/** (id, name) of a list that REST answered: `{<list>: [{<id>: …, name?: …}]}`. */
+export function readList(value: unknown, listed: string, id: string): [string, string][] {
+  return list(fields(value)[listed])
+    .map((item): [string, string] => [text(fields(item)[id]), text(fields(item)["name"])])
+    .filter(([found]) => found !== "");
+}
+
 export function readEvent(value: unknown): CameraEvent | null {
   const from = fields(value);
   if (typeof from["id"] !== "string") return null;

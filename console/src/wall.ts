@@ -37,10 +37,8 @@ export class WallView {
       tile.show(seen, now, this.connected);
     }
     this.names.want(this.tiles.keys());
-    for (const camera of gone) {
-      this.tiles.get(camera)?.element.remove();
-      this.tiles.delete(camera);
-    }
+    for (const camera of gone) this.remove(camera);
+    if (gone.length > 0) this.applyFilter();
     setText(this.note, this.tiles.size === 0 ? "No cameras yet. They appear here as soon as one is registered or sends." : "");
   }
 
@@ -50,8 +48,26 @@ export class WallView {
     this.applyFilter();
   }
 
-  refused(reason: string): void {
-    setText(this.note, `The wall is not to be had: ${reason}`);
+  /** Whether no camera is shown. */
+  get empty(): boolean {
+    return this.tiles.size === 0;
+  }
+
+  /** Takes one camera off the wall. */
+  drop(camera: string): void {
+    this.fleet.forget(camera);
+    this.remove(camera);
+    this.applyFilter();
+  }
+
+  /** Says why the wall is as it is, until the next message. */
+  say(note: string): void {
+    setText(this.note, note);
+  }
+
+  private remove(camera: string): void {
+    this.tiles.get(camera)?.element.remove();
+    this.tiles.delete(camera);
   }
 
   tick(now: number, connected: boolean): void {

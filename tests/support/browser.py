@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 OUTPUT = Path(__file__).resolve().parents[1] / "output"
 SIZE: ViewportSize = {"width": 1440, "height": 900}
@@ -25,20 +25,37 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def open_page(path: str) -> Iterator[tuple[Page, list[str]]]:
-    """A fresh page, and the list that fills with its console errors and uncaught exceptions."""
+def open_browser(path: str) -> Iterator[Browser]:
+    """A Chromium without pages."""
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
         try:
-            page = browser.new_page(viewport=SIZE)
-            page.set_default_timeout(15_000)
-            errors: list[str] = []
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-            yield page, errors
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def fresh_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """A page that knows nothing of others, and the list that fills with its console errors and uncaught exceptions."""
+    context = browser.new_context(viewport=SIZE)
+    try:
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        yield page, errors
+    finally:
+        context.close()
+
+
+@contextmanager
+def open_page(path: str) -> Iterator[tuple[Page, list[str]]]:
+    """The same in a Chromium of its own."""
+    with open_browser(path) as browser, fresh_page(browser) as opened:
+        yield opened
 
 
 def screenshot(page: Page, name: str) -> Path:
