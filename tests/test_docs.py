@@ -81,6 +81,24 @@ def test_every_security_check_names_its_tests_and_only_them() -> None:
     assert {number: rows.get(number) for number in there} == there
 
 
+ATTACKS = {*range(3, 16)}
+NOT_YET = {7, 8}  # without a test of that name
+ATTACK_ROW = re.compile(r"^\| attack (\d+) \| [^|]+ \| (`tests/[^|]+`) \|$", re.MULTILINE)
+
+
+def test_the_table_of_attacks_names_every_attack_test_and_only_them() -> None:
+    section = (ROOT / "docs" / "security.md").read_text(encoding="utf-8").partition("## Attacks\n")[2].partition("\n## ")[0]
+    rows = {int(number): re.findall(r"`([^`]+)`", named) for number, named in ATTACK_ROW.findall(section)}
+    assert len(rows) == section.count("\n| attack ") - 1, "a row is malformed, or a number has two"
+    there: dict[int, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for test in named_in(path):
+            if (found := re.match(r"test_attack_(\d\d)_", test)) is not None:
+                there.setdefault(int(found[1]), []).append(f"{path.relative_to(ROOT).as_posix()}::{test}")
+    assert {number: sorted(named) for number, named in rows.items()} == {number: sorted(named) for number, named in there.items()}
+    assert ATTACKS - NOT_YET <= set(rows) <= ATTACKS
+
+
 def test_the_makefile_takes_the_pythons_that_the_package_takes() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
