@@ -70,16 +70,17 @@ CONTAINER = only(
     "name", "image", name=TEXT, image=TEXT, command=TEXTS, args=TEXTS, env={"type": "array"}, envFrom={"type": "array"},
     volumeMounts={"type": "array", "items": only("name", "mountPath", name=TEXT, mountPath=TEXT, readOnly={"type": "boolean"})},
     ports={"type": "array", "items": only("containerPort", name=TEXT, containerPort={"type": "integer"})},
+    lifecycle=only("preStop", preStop={"type": "object"}),
     livenessProbe={"type": "object"}, readinessProbe={"type": "object"}, resources=only(requests=ANY, limits=ANY), securityContext=ANY,
 )  # fmt: skip
 POD = only(
     "containers", containers={"type": "array", "items": CONTAINER, "minItems": 1}, initContainers={"type": "array", "items": CONTAINER},
     volumes={"type": "array"}, securityContext=ANY, terminationGracePeriodSeconds={"type": "integer"},
+    automountServiceAccountToken={"type": "boolean"},
 )  # fmt: skip
 TEMPLATE = only("metadata", "spec", metadata=only("labels", labels=TABLE), spec=POD)
 RAY_CLUSTER = only(
     "rayVersion", "headGroupSpec", "workerGroupSpecs", rayVersion=TEXT,
-    gcsFaultToleranceOptions=only("redisAddress", redisAddress=TEXT, redisPassword=ANY),
     headGroupSpec=only("rayStartParams", "template", rayStartParams=TABLE, template=TEMPLATE),
     workerGroupSpecs={
         "type": "array",
@@ -177,7 +178,7 @@ def test_a_node_s_pod_writes_settings_that_its_processes_can_read(tmp_path: Path
     assert main(["config", "--write", str(tmp_path / "settings.json")]) == 0
     written = read_resolved(tmp_path / "settings.json")
     assert written.postgres.dsn == settings["EYRIE_POSTGRES_DSN"]
-    assert written.policy.key_file == "/etc/eyrie/policy_key"
+    assert written.policy.key_file == "/run/eyrie/policy_key"
 
 
 def test_settings_of_a_fleet_s_node_are_not_made_up() -> None:
@@ -235,7 +236,9 @@ def ports_of(template: dict[str, Any]) -> set[str]:
 def test_every_secret_that_is_mounted_is_told_how_to_make() -> None:
     text = (DEPLOY / "kuberay.yaml").read_text(encoding="utf-8")
     made = set(re.findall(r"--from-file=([\w.]+)", text))
-    assert set(re.findall(r"/etc/eyrie/([\w.]+)", text)) | set(re.findall(r"key: ([\w.]+)", text)) == made
+    mounted = set(re.findall(r"key: ([\w.]+)", text))
+    assert mounted == made
+    assert set(re.findall(r"/run/(?:eyrie|secrets)/(\w+)", text)) <= mounted
 
 
 def test_ray_has_its_token_and_the_pinned_version_and_ports_in_one_range() -> None:
@@ -250,11 +253,6 @@ def test_ray_has_its_token_and_the_pinned_version_and_ports_in_one_range() -> No
         assert len(set(fixed)) == 3
         assert max(fixed) < int(given["min-worker-port"]) < int(given["max-worker-port"])
         assert json.loads(json.loads(given["resources"]))["camera_slot"] <= int(given["max-worker-port"]) - int(given["min-worker-port"])
-
-
-def test_ray_s_head_and_the_fan_out_share_no_redis() -> None:
-    memory = of_kind("RayCluster")["eyrie"]["spec"]["gcsFaultToleranceOptions"]["redisAddress"].split(":")[0]
-    assert f"//{memory}" not in of_kind("ConfigMap")["eyrie-settings"]["data"]["EYRIE_REDIS_URL"]
 
 
 def test_a_file_of_another_form_is_refused() -> None:
