@@ -14,7 +14,7 @@ from hub.dashboard import Dashboard
 from hub.feed import TOP, Feed
 from hub.interest import Interest
 from hub.live_states import LiveStates
-from hub.protocol import HistoryRequest, Publication, Raw, SubscribeRequest, SubscribeResult
+from hub.protocol import HistoryRequest, HistoryResult, Publication, Raw, SubscribeRequest, SubscribeResult
 from hub.recovery import MAX_RECOVERED, Item
 from hub.topics import Again, Render, Topic
 from hub.views import DEFAULT, View, of_camera, state
@@ -288,6 +288,18 @@ class Joins:
             items = await self._feed.read_stored(channel.target, epoch, after, limit)
         return epoch, top, items
 
+    async def history(
+        self, channel: Channel, site: str, asked: HistoryRequest, view: View, told: Callable[[Collection[str]], Awaitable[View]]
+    ) -> HistoryResult | None:  # fmt: skip
+        """The answer to a history command, None where its `since` is lost. `told`: the view of what these cameras tell."""
+        found = await self.read_history(channel, site, asked, view)
+        if found is None or (asked.since is not None and asked.since.epoch not in ("", found[0])):
+            return None
+        epoch, top, items = found
+        view = await told(_cameras_of(items))
+        seen = ((item.offset, of_camera(item.body, view)) for item in items)
+        return HistoryResult([Publication(data=Raw(body), offset=offset) for offset, body in seen if body is not None], epoch, top)
+
     async def read_history(
         self, channel: Channel, site: str, asked: HistoryRequest, view: View
     ) -> tuple[str, int, Sequence[Item]] | None:  # fmt: skip
@@ -329,14 +341,14 @@ class Joins:
         dashboard.groups[topic.channel.name] = topic.add(dashboard, view, dashboard.codec)
 
 
-def cameras_of(items: Iterable[Item]) -> frozenset[str]:
+def _cameras_of(items: Iterable[Item]) -> frozenset[str]:
     """The cameras that these publications of a site tell of."""
     return frozenset(item.source.camera for item in items if item.source is not None)
 
 
 async def _told_by(items: Iterable[Item], past: Past | None) -> View:
     """The view that these have as the past; any, where nothing of it is asked for."""
-    view = DEFAULT if past is None else await past(cameras_of(items))
+    view = DEFAULT if past is None else await past(_cameras_of(items))
     if view is None:
         raise Forbidden("what has happened may not be seen any more")
     return view

@@ -15,7 +15,7 @@ from typing import Any
 
 from actors.core.errors import EyrieError, Forbidden, NotFound
 from actors.core.settings import Settings
-from hub import canary, centrifuge_errors, channels, close_codes, drain, greetings, loose_admission, origins, views, wishes
+from hub import canary, centrifuge_errors, channels, close_codes, drain, greetings, loose_admission, origins, wishes
 from hub.access import Access
 from hub.actions import Action, Authorize, Fail, Join, Operate, ReadHistory, Renew, Reply, Shut
 from hub.admission import Admission
@@ -27,12 +27,12 @@ from hub.emulation import Emulation
 from hub.fanout import Fanout
 from hub.feed import Feed
 from hub.interest import Interest
-from hub.joins import Joins, cameras_of
+from hub.joins import Joins
 from hub.latency import Latencies
 from hub.membership import Membership
 from hub.node_stats import NodeStats
 from hub.polls import Polls
-from hub.protocol import JSON, Codec, HistoryResult, Publication, Raw
+from hub.protocol import JSON, Codec
 from hub.recovery_outcomes import outcome
 from hub.reviews import Reviews
 from hub.session import Limits
@@ -222,17 +222,10 @@ class Node:
         told = partial(self.access.told, dashboard.principal, action.channel, wish=dashboard.wish(action.channel.name))
         view = await told(())
         topic = self.topics.get(action.channel.name)
-        asked = action.request
         if topic is None:
             return [Fail(action.id, centrifuge_errors.PERMISSION_DENIED)]
-        found = await self.joins.read_history(action.channel, topic.site, asked, view)
-        if found is None or (asked.since is not None and asked.since.epoch not in ("", found[0])):
-            return [Fail(action.id, centrifuge_errors.UNRECOVERABLE_POSITION)]
-        epoch, top, items = found
-        view = await told(cameras_of(items))
-        seen = ((item.offset, views.of_camera(item.body, view)) for item in items)
-        shown = [Publication(data=Raw(body), offset=offset) for offset, body in seen if body is not None]
-        return [Reply(action.id, "history", HistoryResult(shown, epoch, top))]
+        found = await self.joins.history(action.channel, topic.site, action.request, view, told)
+        return [Fail(action.id, centrifuge_errors.UNRECOVERABLE_POSITION) if found is None else Reply(action.id, "history", found)]
 
     def leave(self, dashboard: Dashboard, channel: str) -> None:
         """See Desk."""
