@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Response, WebSocket, expect
 
 from hub.static_files import FOLDER
 from tests.support.api_fuzz import in_thread
-from tests.support.browser import chromium_path, fresh_page, open_browser, screenshot
+from tests.support.browser import chromium_path, fresh_page, open_browser, painted, screenshot, until
 from tests.support.hub import TestHub
 from tests.support.two_sites import CAMERAS, two_sites
 
@@ -148,4 +149,33 @@ def test_attack_13_who_sees_all_sites_has_them_all_on_one_wall(hub: TestHub, vis
     expect(visit.page.locator("section h2")).to_have_text(["north", "south"])
     screenshot(visit.page, name_of("viewer of all", "wall"))
     assert {"dock", "ramp", "south"} <= set(OTHERS.findall(visit.received())), "what the other tests look for would be found"
+    assert visit.errors == []
+
+
+def test_attack_13_what_is_taken_away_leaves_the_page_and_the_wall(hub: TestHub, visit: Visit) -> None:
+    page = visit.page
+    keeper = hub.token("keeper", roles=["admin"], scopes=["restricted:read"])
+
+    def tag(*tags: str) -> None:
+        headers = {"authorization": f"Bearer {keeper}", "if-match": "*"}
+        url = f"http://127.0.0.1:{hub.port}/v1/cameras/yard"
+        httpx.put(url, headers=headers, json={"name": "YARD", "tags": tags}, timeout=30, trust_env=False).raise_for_status()
+
+    sign_in(visit, hub, {"roles": ["viewer"], "sites": ["north"]})
+    page.locator("[data-camera=yard]").click()
+    expect(page.locator("canvas.scene")).to_have_attribute("data-tracks", "1")
+    assert painted(page) > 1000
+    try:
+        tag("restricted")
+        expect(page.locator(".veil")).to_have_text("There is no camera yard, or it is not yours to see.", timeout=20_000)
+        expect(page.locator(".events li")).to_have_count(0)
+        expect(page.locator("main.camera table:visible")).to_have_count(0)
+        assert until(page, lambda: painted(page) < 1000), "the picture stays"
+        screenshot(page, name_of("viewer of a site", "taken-away"))
+        page.keyboard.press("Escape")
+        expect(page.locator(".tile")).to_have_count(1, timeout=20_000)
+        expect(page.locator("[data-camera=gate]")).to_be_visible()
+    finally:
+        tag()
+    expect(page.locator(".tile")).to_have_count(2, timeout=20_000)
     assert visit.errors == []
