@@ -1,62 +1,16 @@
 """`cluster.ports.Machine` over Ray: how the supervisor starts and finds camera actors, hubs and policy replicas."""
 
 import asyncio
-import logging
 import os
 
 from actors import ray_camera
-from actors.core.errors import Conflict, EyrieError, Unavailable
+from actors.core.errors import Conflict, Unavailable
 from actors.core.settings import Settings
 from actors.ray_camera import CameraProcess
 from cluster import ray_cluster, ray_nodes
 from cluster.ports import NodeView, Process
 from hub import ray_hub
 from policy import ray_policy
-from policy.ray_policy import PolicyHandle
-
-CHECK_S = 1.0  # seconds between two looks at a policy replica
-CHECK_TIMEOUT_S = 5.0
-MISSES = 2  # failed looks in a row that end it
-
-log = logging.getLogger("eyrie.cluster.machine")
-
-
-class Watched:
-    """A policy replica: it lives while `open`, which is harmless to repeat, answers."""
-
-    def __init__(self, service: PolicyHandle) -> None:
-        self.name = service.name
-        self._service = service
-
-    async def open(self, timeout_s: float) -> object:
-        """Make it ready; where it runs."""
-        await self._service.open(timeout_s)
-        return await self._service.where(timeout_s)
-
-    async def load(self, timeout_s: float) -> float:
-        """Cores in use."""
-        return await self._service.load(timeout_s)
-
-    async def died(self) -> str:
-        """Look again and again until it does not answer."""
-        missed, why = 0, ""
-        while missed < MISSES:
-            await asyncio.sleep(CHECK_S)
-            try:
-                await self._service.open(CHECK_TIMEOUT_S)
-                missed = 0
-            except EyrieError as error:
-                missed, why = missed + 1, str(error)
-        self._service.kill()
-        return why
-
-    async def stop(self, grace_s: float) -> bool:
-        """End."""
-        return await self._service.stop(grace_s)
-
-    def kill(self) -> None:
-        """End at once."""
-        self._service.kill()
 
 
 class RayMachine:
@@ -119,9 +73,9 @@ class RayMachine:
     async def start_policy(self, index: int, node: str = "") -> Process:
         """See the port."""
         try:
-            return Watched(ray_policy.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node)))
+            return ray_policy.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node))
         except Conflict:
             living = await asyncio.to_thread(ray_policy.find, index, namespace=self._namespace)
             if living is None:
                 raise Unavailable(f"policy {index} is just ending") from None
-            return Watched(living)
+            return living

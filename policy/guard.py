@@ -28,6 +28,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 BAD_QUESTION = "bad_question"  # not asked: the question is out of bounds
 POLICY_ERROR = "policy_error"  # asked: undefined, an error, or no boolean
+POLICY_OVERRUN = "policy_overrun"  # asked: given up after so many steps that others could not be answered; the same question will be again
 POLICY_UNAVAILABLE = "policy_unavailable"  # no answer in time
 POLICY_STALE = "policy_stale"  # revision and revocations could not be read for too long
 UNCACHED = frozenset({POLICY_ERROR, POLICY_UNAVAILABLE, POLICY_STALE})

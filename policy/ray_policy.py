@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 2.0  # seconds between two looks for replicas that came or went
 PROBE_S = 1.0  # seconds between two looks at a policy actor
-STUCK_S = 5.0  # seconds an engine may get no further before it is killed
-
+STUCK_S = 5.0  # seconds that a look waits
+MISSES = 2  # looks in a row without an answer after which a policy actor is killed
 
 ABOUT = {"replicas": "Policy replicas.", "calls": "Calls for decisions; each asks several questions."}
 
@@ -80,19 +80,19 @@ class RayPolicy:
 class PolicyHandle:
     """One policy actor (a `cluster.ports.Process`).
 
-    Every call has a deadline in seconds and raises Unavailable when the actor is gone, too slow or not ready. `stuck_s`: an engine
-    that gets no further for so long is killed by whoever waits in `died`.
+    Every call has a deadline in seconds and raises Unavailable when the actor is gone, too slow or not ready. An engine that gets no
+    further for :data:`MISSES` looks of :data:`STUCK_S` is killed by whoever waits in `died`.
     """
 
-    def __init__(self, name: str, handle: Any, *, stuck_s: float = STUCK_S) -> None:
+    def __init__(self, name: str, handle: Any) -> None:
         self.name = name
         self.gone = False  # its process ended; a newer actor may have the name
         self._handle = handle
-        self._stuck_s = stuck_s
 
-    async def open(self, timeout_s: float) -> str:
-        """Load the policies; the revision in force. Raises ConfigError when they cannot be used."""
-        return str(await self._ask(self._handle.open.remote(), timeout_s))
+    async def open(self, timeout_s: float) -> dict[str, Any]:
+        """Load the policies: ``{revision, node, pid, cpu}``, with the revision in force. Raises ConfigError when they cannot be used."""
+        revision = str(await self._ask(self._handle.open.remote(), timeout_s))
+        return {**await self.where(timeout_s), "revision": revision}
 
     async def decide(self, questions: bytes, timeout_s: float) -> bytes:
         """Encoded questions in, an encoded reply out (`policy.wire`)."""
@@ -111,14 +111,18 @@ class PolicyHandle:
 
     async def died(self) -> str:
         """Wait until the process is gone; why. One whose engine is stuck is killed first: nothing inside it can end the evaluation."""
+        missed = 0
         while True:
             try:
-                await self._ask(self._handle.ping.remote(), self._stuck_s)
+                await self._ask(self._handle.ping.remote(), STUCK_S)
+                missed = 0
             except Unavailable as error:
                 if self.gone:
                     return error.detail
-                self.kill()
-                return f"killed: {error.detail}"
+                missed += 1
+                if missed == MISSES:
+                    self.kill()
+                    return f"killed: {error.detail}"
             await asyncio.sleep(PROBE_S)
 
     async def stop(self, grace_s: float) -> bool:

@@ -5,13 +5,14 @@ each; undefined, an error and a value of another type all deny. The library has 
 with 1.5.2: a build may end in `std::terminate`), so this runs in the policy actor's own process, on sources that `policy.lint` passed.
 """
 
+import ctypes
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from regopy import Bundle, Interpreter, LogLevel, RegoError  # type: ignore[import-untyped]
+from regopy import Bundle, Interpreter, LogLevel, RegoError, rego_shared  # type: ignore[import-untyped]
 
 from actors.core.errors import ConfigError
 from policy import guard
@@ -21,7 +22,15 @@ from policy.sources import revision
 
 log = logging.getLogger(__name__)
 
+MAX_STEPS = 50_000  # statements of one answer; the packaged policy needs about 500 for the largest question that passes the guard
+BATCH_S = 5.0  # seconds after which no further question of a batch is begun: nobody waits so long
+
 _UNDEFINED = object()
+_LIMIT = "_ZN4rego11Interpreter10stmt_limitEm"  # Interpreter::stmt_limit(size_t) of rego-cpp, which the C interface lacks
+
+
+class _OverrunError(Exception):
+    """An answer took more than :data:`MAX_STEPS`."""
 
 
 class RegoEngine:
@@ -44,8 +53,10 @@ class RegoEngine:
         self._bundle = _build(self._interpreter, tuple(f"{guard.PACKAGE}/{name}" for name in names))
 
     def decide(self, questions: list[Question]) -> list[Decision]:
-        """One decision each, in order; never raises for a question."""
-        return [self._decide(question) for question in questions]
+        """One decision each, in order; never raises for a question. What there is no time for is denied."""
+        ends = time.monotonic() + BATCH_S
+        late = guard.denied(guard.POLICY_UNAVAILABLE, self.revision)
+        return [self._decide(question) if time.monotonic() < ends else late for question in questions]
 
     def keep(self) -> None:
         """Nothing to do: what was built stays."""
@@ -62,6 +73,9 @@ class RegoEngine:
                 reason = self._ask("reason")
                 redact, max_hz = (self._ask("redact"), self._ask("max_hz")) if allow is True else ((), None)
                 until = self._ask(guard.UNTIL) if self._timed else None
+        except _OverrunError:
+            log.error("policy error: %s took more than %d steps; denied", question.action[:64], MAX_STEPS)
+            return guard.denied(guard.POLICY_OVERRUN, self.revision)
         except (RegoError, ValueError, LookupError, RecursionError) as error:
             log.error("policy error: the engine raised %s; denied", type(error).__name__)
             return guard.denied(guard.POLICY_ERROR, self.revision)
@@ -73,6 +87,8 @@ class RegoEngine:
     def _ask(self, entrypoint: str) -> Any:
         """The value of an entrypoint; a marker that is of no answer's type when it is undefined or an error (R3, R10)."""
         output = self._interpreter.query_bundle_entrypoint(self._bundle, f"{guard.PACKAGE}/{entrypoint}")
+        if not output.ok() and _overran(rego_shared.rego_output_node(output._impl)):
+            raise _OverrunError
         if not output.ok() or len(output.results) != 1 or len(output.results[0].expressions) != 1:
             return _UNDEFINED
         return output.results[0].expressions[0]
@@ -93,6 +109,7 @@ def _interpreter(sources: Mapping[str, str]) -> Interpreter:
     made = Interpreter()
     made.log_level = LogLevel.NONE  # R11: C++ would print inputs to stderr
     made.strict_built_in_errors = True
+    _bound_steps(made)
     try:
         for name in sorted(sources):
             made.add_module(name, sources[name])
@@ -109,3 +126,29 @@ def _build(interpreter: Interpreter, names: tuple[str, ...]) -> Bundle:
     except RegoError as error:
         raise ConfigError(f"the policy does not compile; it must define {', '.join(names)}") from error
     raise ConfigError(f"the policy does not compile; it must define {', '.join(names)}")
+
+
+def _bound_steps(interpreter: Interpreter) -> None:
+    """Answers end after :data:`MAX_STEPS` (rego-cpp itself: ten million, which are seconds). Raises ConfigError where none can be set."""
+    try:
+        set_limit = getattr(_library(), _LIMIT)
+    except (AttributeError, StopIteration) as error:
+        raise ConfigError("the embedded engine of this platform cannot be bounded", hint="Use an OPA server: opa.url.") from error
+    set_limit.argtypes, set_limit.restype = [ctypes.c_void_p, ctypes.c_size_t], None
+    set_limit(interpreter._impl, MAX_STEPS)
+
+
+def _library() -> ctypes.CDLL:
+    """regopy's own handle of the engine."""
+    return next(value for value in vars(rego_shared).values() if isinstance(value, ctypes.CDLL))
+
+
+def _overran(node: Any) -> bool:
+    """Whether an error of the engine (its tree, as the C interface hands it out) says that the steps were used up."""
+    size = rego_shared.rego_node_size(node)
+    if size:
+        return any(_overran(rego_shared.rego_node_get(node, index)) for index in range(size))
+    try:
+        return bool(rego_shared.rego_node_value(node) == "timeout_error")
+    except RegoError:
+        return False

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from actors.core.errors import ConfigError
-from policy import guard
-from policy.ports import Decision, Question
+from policy import guard, questions, rego_engine
+from policy.ports import Decision, Principal, Question
 from policy.rego_engine import RegoEngine, evaluate
 from policy.sources import read_sources, revision
 from tests.support.policy_cases import question, written
@@ -299,3 +299,29 @@ def test_the_library_still_is_what_the_rules_were_made_for(name: str) -> None:
     code = "from regopy import Interpreter, LogLevel\ni = Interpreter()\ni.log_level = LogLevel.NONE\n" + code
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, check=False)
     assert done.returncode == status, done.stderr[-300:]
+
+
+LOOP = "digits := [" + ", ".join(map(str, range(60))) + "]\n\n" + (
+    'allow if count([1 | input.action == "subscribe"; some a in digits; some b in digits; some c in digits; a + b + c > 1]) > 0\n\n'
+    'allow if input.action == "connect"\n'
+)  # fmt: skip
+
+
+def test_an_evaluation_that_takes_too_many_steps_is_given_up_and_denied_and_others_are_answered() -> None:
+    engine = small(LOOP)
+    slow, quick = Question("subscribe", {}, {}), Question("connect", {}, {})
+    assert engine.decide([quick, slow, quick]) == [
+        one(engine, quick), guard.denied(guard.POLICY_OVERRUN, engine.revision), one(engine, quick),
+    ]  # fmt: skip
+    assert one(engine, quick).allow
+    assert guard.POLICY_OVERRUN not in guard.UNCACHED  # or each one who asks would spend those steps again
+
+
+def test_the_packaged_policy_is_far_from_the_bound_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Principal(
+        "a", "t", "user", 1, 2, (*(f"role{n}" for n in range(15)), "viewer"), tuple(f"s{n}" for n in range(256)),
+        tuple(f"c{n}" for n in range(512)), tuple(f"x{n}" for n in range(32)),
+    )  # fmt: skip
+    asked = questions.subscribe(many, "camera", "c511", site="s255", tags=[f"t{n}" for n in range(64)])
+    monkeypatch.setattr(rego_engine, "MAX_STEPS", rego_engine.MAX_STEPS // 50)
+    assert one(RegoEngine(read_sources()), asked).allow
