@@ -80,6 +80,8 @@ class DeadLetters:
         if not is_id(row.camera):
             raise Conflict("it names no camera, so nobody can replay it", hint="Discard it, saying why.")
         actor = (await self._directory.locate([row.camera])).get(row.camera)
+        if actor is None and await self._registry.camera(row.camera) is None:
+            raise Conflict(f"camera {row.camera} is not registered, so nobody can replay it", hint="Add the camera, or discard the letter.")
         if actor is None:
             raise Unavailable(f"camera {row.camera} has no actor yet", hint="Try again in a moment.", retry_after_s=2.0)
         await self._auditor.announce(principal, "deadletter.replay", str(row.id), f"camera {row.camera}")

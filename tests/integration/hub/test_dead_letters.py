@@ -61,6 +61,8 @@ async def test_a_replay_goes_through_the_actor(hub: TestHub, actor: FakeActor) -
         actor.refusal = Conflict("dead letter 4 is still refused: bad_input")
         assert problem(await http.post("/v1/dead-letters/4/replay")) == (409, "conflict")
         assert problem(await http.post("/v1/dead-letters/2/replay")) == (503, "unavailable")
+        await hub.memory.registry.remove_camera("c2")
+        assert problem(await http.post("/v1/dead-letters/2/replay")) == (409, "conflict"), "no waiting helps"
         assert problem(await http.post("/v1/dead-letters/3/replay")) == (409, "conflict")
         hub.policy.denied = {("deadletter.replay", "c1"), ("deadletter.replay", "fleet")}
         assert problem(await http.post("/v1/dead-letters/1/replay")) == (403, "forbidden")

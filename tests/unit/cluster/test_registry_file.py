@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.core.errors import BadInput, StaleTag
+from actors.core.errors import BadInput, Conflict, StaleTag
 from actors.core.registrations import CameraFields, SiteFields
 from actors.core.scenes import Line, Place, Scene, Zone
 from cluster.registry_file import AddCamera, AddSite, FileCamera, FileSite, Known, KnownCamera, differences, parse, plan, to_toml
@@ -64,6 +64,23 @@ async def test_what_the_file_leaves_out_stays() -> None:
     known = await target.camera("gate-1")
     assert known is not None
     assert (known.fields.name, known.fields.tags, list(known.scene.zones)) == ("Other", ["outdoor"], ["door"])
+
+
+async def test_a_file_brings_a_deleted_camera_back_where_it_was_with_its_tags_and_nowhere_else() -> None:
+    registry = memory_stores().registry
+    target = StoreTarget(registry)
+    await registry.register("gate-1", "north", tags=["restricted"])
+    await registry.remove_camera("gate-1")
+    steps = await compare(parse(b'[cameras.gate-1]\nsite = "south"\n'), target)
+    with pytest.raises(Conflict, match="gate-1 is taken") as refused:
+        await carry_out(steps, target)
+    assert "another id" in refused.value.next_step
+    here = parse(b'[cameras.gate-1]\nsite = "north"\n')
+    await carry_out(await compare(here, target), target)
+    assert await compare(here, target) == []
+    known = await target.camera("gate-1")
+    assert known is not None
+    assert known.fields.tags == ["restricted"]
 
 
 async def test_a_change_in_between_is_not_overwritten() -> None:
