@@ -130,7 +130,9 @@ class Hub:
 
     def _counts(self) -> list[Labelled]:
         lost = Labelled("edge_undecodable_frames_lost", "Undecodable frames that were not kept.", "reason", self.edge.frames.lost)
-        return [lost]
+        counts = self.edge.access.registrations_refused
+        refused = Labelled("edge_registrations_refused", "Cameras not registered for their number.", "how", counts)
+        return [lost, refused]
 
     def revoked(self, revocations: Revocations) -> None:
         """Revocations changed."""

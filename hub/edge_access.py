@@ -2,13 +2,15 @@
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import msgspec
 
-from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
+from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, TooManyCameras, Unauthorized, Unavailable
 from hub.context import HubContext
 from hub.credentials import Shown
 from hub.limiter import place
+from hub.registrations import Registrations
 from policy import certificates, questions
 from policy.auditor import Auditor
 from policy.certificates import DeviceCertificate
@@ -16,6 +18,7 @@ from policy.device_keys import DeviceKeys
 from policy.http_signatures import Headers, SignatureVerifier, Signed
 from policy.ports import Decision, Principal
 from policy.tokens import claimed_subject
+from storage.registration_bounds import RegistrationBound
 
 log = logging.getLogger("eyrie.hub.edge")
 
@@ -33,6 +36,7 @@ class EdgeAccess:
         self._context = context
         self._auditor = Auditor(context.stores.audit_log, context.settings.policy.key_file)
         self._places: OrderedDict[str, tuple[float, _Place]] = OrderedDict()
+        self._registrations = Registrations()
         self._signatures = SignatureVerifier(DeviceKeys(context.settings.auth.device_keys_file), context.now_s)
 
     def principal(self, shown: Shown) -> Principal:
@@ -120,6 +124,11 @@ class EdgeAccess:
             return error
         return None
 
+    @property
+    def registrations_refused(self) -> Mapping[str, int]:
+        """Reason → how many registrations of cameras were refused for their number."""
+        return self._registrations.counts
+
     def forget(self, camera: str) -> None:
         """The registry's word about a camera changed through this hub."""
         self._places.pop(camera, None)
@@ -149,13 +158,30 @@ class EdgeAccess:
         site = principal.sites[0] if len(principal.sites) == 1 and principal.sites[0] != "*" else registry.default_site
         if not await self._may(principal, camera, (site, ())):
             raise await self._denied(principal, camera)
+        self._registrations.check(principal.sub, site)
+        bound = RegistrationBound(principal.sub, registry.max_per_device, registry.max_per_site)
         audit = self._auditor.record(principal, "camera.register", camera, f"site {site}")
-        if not await self._context.stores.registry.register(camera, site, audit=audit):
+        try:
+            added = await self._context.stores.registry.register(camera, site, audit=audit, bound=bound)
+        except TooManyCameras as error:
+            await self._refused(principal, camera, site, error)
+            raise
+        if not added:
             place = await self._place(camera)  # somebody else was faster
             if place is None:
                 raise Unavailable(f"camera {camera} is being changed at this moment", hint="Say hello again.")
             if not await self._may(principal, camera, place):
                 raise await self._denied(principal, camera)
+
+    async def _refused(self, principal: Principal, camera: str, site: str, error: TooManyCameras) -> None:
+        """Count it, and tell the audit log and ours once in a while. Nothing was changed, so nothing hangs on that record."""
+        if not self._registrations.refused(principal.sub, site, error):
+            return
+        log.warning("camera %s is not registered: %s (device %s)", camera, error.detail, principal.sub)
+        try:
+            await self._auditor.announce(principal, "camera.register.refused", camera, error.detail)
+        except EyrieError as failed:
+            log.error("the audit log could not be told that %s registers too many cameras: %s", principal.sub, failed)
 
     async def _may(self, principal: Principal, camera: str, place: _Place) -> bool:
         decision: Decision = await self._context.decider.decide(questions.ingest(principal, camera, site=place[0], tags=place[1]))

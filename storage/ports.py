@@ -15,6 +15,7 @@ import msgspec
 from actors.core.commits import Activation, CommitRow, Ownership
 from storage.event_queries import EventQuery, Key
 from storage.policy_ports import Audit
+from storage.registration_bounds import RegistrationBound
 
 
 class CameraStore(Protocol):
@@ -144,11 +145,20 @@ class Registry(Protocol):
     """
 
     async def register(
-        self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = (), audit: Audit | None = None
+        self,
+        camera: str,
+        site: str,
+        *,
+        name: str = "",
+        scene: bytes = b"{}",
+        tags: Sequence[str] = (),
+        audit: Audit | None = None,
+        bound: RegistrationBound | None = None,
     ) -> bool:
         """Add a camera (and its site) if it is not there; True when it was added. Makes its camera row (no owner, generation 0).
 
-        What an edge brings about by itself: it never brings back a camera that was deleted.
+        What an edge brings about by itself: it never brings back a camera that was deleted. Raises TooManyCameras beyond `bound`, which
+        holds exactly over all processes; nothing is added then.
         """
 
     async def camera(self, camera: str, *, deleted: bool = False) -> CameraRecord | None:

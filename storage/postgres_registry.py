@@ -10,7 +10,10 @@ from storage.epochs import new_epoch
 from storage.policy_ports import Audit
 from storage.ports import CameraRecord, SceneChange, SiteRecord
 from storage.postgres_pool import Database
+from storage.registration_bounds import RegistrationBound, require_room
 from storage.statements import sql
+
+REGISTER_LOCK = 0x65797265_67  # of registrations by devices; they are rare, so all wait for one
 
 
 class PostgresRegistry:
@@ -21,13 +24,32 @@ class PostgresRegistry:
         self._sql = sql("registry")
 
     async def register(
-        self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = (), audit: Audit | None = None
+        self,
+        camera: str,
+        site: str,
+        *,
+        name: str = "",
+        scene: bytes = b"{}",
+        tags: Sequence[str] = (),
+        audit: Audit | None = None,
+        bound: RegistrationBound | None = None,
     ) -> bool:
         """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
-        arguments = (camera, site, name, _text(scene), list(tags), new_epoch())
-        return bool(await self._database.change(self._sql["register"], *arguments, audit=audit))
+        arguments = (camera, site, name, _text(scene), list(tags), new_epoch(), bound.device if bound is not None else None)
+        if bound is None:
+            return bool(await self._database.change(self._sql["register"], *arguments, audit=audit))
+        async with self._database.transaction(writing=True) as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", REGISTER_LOCK)  # who comes second counts what the first has added
+            counted = await connection.fetchrow(self._sql["registered"], camera, site, bound.device)
+            if counted["known"]:
+                return False
+            require_room(bound, counted["of_device"], site, counted["of_site"])
+            added = bool(await connection.fetch(self._sql["register"], *arguments))
+            if added and audit is not None:
+                await audit(connection)
+        return added
 
     async def camera(self, camera: str, *, deleted: bool = False) -> CameraRecord | None:
         """See the port."""

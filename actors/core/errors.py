@@ -17,6 +17,7 @@
     │   ├── StaleTag      412  the ETag given is not the current one
     │   └── Fenced        409  another owner or generation; this actor must stop
     ├── TooMany           429  over a limit; retry after `retry_after_s`
+    │   └── TooManyCameras 429 no more are registered for this device or site until somebody sees to it
     ├── ConfigError       500  the settings cannot be used; names key and remedy
     ├── Unavailable       503  a part is away for now; retry with back-off
     │   ├── Full          503  a store has no room left, on disk or in memory; nothing was stored
@@ -173,6 +174,13 @@ class TooMany(EyrieError):
     status = 429
     close_code = 4008
     hint = "Slow down and retry after the given time."
+
+
+class TooManyCameras(TooMany):
+    """A device has registered as many cameras as it may, or its site is full."""
+
+    code = "too_many_cameras"
+    hint = "Whoever keeps the registry can add the camera, or raise registry.max_per_device or registry.max_per_site."
 
 
 class ConfigError(EyrieError):

@@ -131,9 +131,15 @@ class PolicySettings(_Section, frozen=True):
 
 
 class RegistrySettings(_Section, frozen=True):
-    """`auto_register`: an unknown camera that passed policy is added to `default_site`."""
+    """`auto_register`: an unknown camera that passed policy is added to `default_site`.
+
+    So are at most `max_per_device` cameras by one device (a token's subject; those that were deleted since count too), and none to a site
+    that has `max_per_site`. People are not bound by either.
+    """
 
     auto_register: bool = True
+    max_per_device: Count = 1_024
+    max_per_site: Count = 10_000
     default_site: str = "default"
     scenes_file: str = ""
 

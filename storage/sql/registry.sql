@@ -4,11 +4,18 @@ WITH place AS (
     INSERT INTO sites (site) SELECT $2 WHERE NOT EXISTS (SELECT FROM cameras WHERE camera = $1)
     ON CONFLICT (site) DO UPDATE SET deleted = NULL, version = sites.version + 1 WHERE sites.deleted IS NOT NULL
 ), added AS (
-    INSERT INTO cameras (camera, site, name, scene, tags) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+    INSERT INTO cameras (camera, site, name, scene, tags, registered_by) VALUES ($1, $2, $3, $4, $5, $7) ON CONFLICT DO NOTHING
     RETURNING camera
 )
 INSERT INTO positions (camera, epoch) SELECT camera, $6 FROM added
 RETURNING camera;
+
+-- name: registered
+-- Asked under the lock of registrations: whether the camera is there (deleted or not), how many the device has registered, how many the
+-- site has.
+SELECT EXISTS (SELECT FROM cameras WHERE camera = $1) AS known,
+    (SELECT count(*) FROM cameras WHERE registered_by = $3) AS of_device,
+    (SELECT count(*) FROM cameras WHERE site = $2 AND deleted IS NULL) AS of_site;
 
 -- name: camera
 SELECT camera, site, name, scene, scene_version, tags, version, deleted IS NOT NULL AS deleted FROM cameras

@@ -48,6 +48,7 @@ class MemoryDatabase:
     homeless: int = 0
     oldest_snapshot_s: float = 0.0
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
+    registered_by: dict[str, str] = field(default_factory=dict)  # camera → device
     faults: Faults = field(default_factory=Faults)
 
     def at_home(self, event: StoredRow) -> bool:

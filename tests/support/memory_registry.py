@@ -12,6 +12,7 @@ from actors.core.identifiers import require_id
 from storage.epochs import new_epoch
 from storage.policy_ports import Audit
 from storage.ports import CameraRecord, SceneChange, SiteRecord
+from storage.registration_bounds import RegistrationBound, require_room
 from tests.support.memory_postgres import MemoryDatabase, Row
 
 Record = TypeVar("Record")
@@ -25,7 +26,15 @@ class MemoryRegistry:
         self.faults = database.faults
 
     async def register(
-        self, camera: str, site: str, *, name: str = "", scene: bytes = b"{}", tags: Sequence[str] = (), audit: Audit | None = None
+        self,
+        camera: str,
+        site: str,
+        *,
+        name: str = "",
+        scene: bytes = b"{}",
+        tags: Sequence[str] = (),
+        audit: Audit | None = None,
+        bound: RegistrationBound | None = None,
     ) -> bool:
         """See the port."""
         require_id(camera, "camera")
@@ -34,6 +43,10 @@ class MemoryRegistry:
         def act() -> bool:
             if camera in self.database.cameras or camera in self.database.deleted_cameras:
                 return False
+            if bound is not None:
+                of_device = sum(device == bound.device for device in self.database.registered_by.values())
+                require_room(bound, of_device, site, sum(known.site == site for known in self.database.cameras.values()))
+                self.database.registered_by[camera] = bound.device
             self._add_site(SiteRecord(site))
             self.database.cameras[camera] = CameraRecord(camera, site, name, scene, 1, list(tags))
             self.database.rows[camera] = Row(Position("", 0, new_epoch(), 0, CHAIN_START))
@@ -188,6 +201,7 @@ class MemoryRegistry:
             self.database.cameras,
             self.database.deleted_cameras,
             self.database.rows,
+            self.database.registered_by,
         )
         before: list[dict[str, Any]] = [dict(table) for table in tables]
         done = await self.faults.run(operation, act)

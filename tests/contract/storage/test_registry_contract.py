@@ -1,6 +1,8 @@
 """`storage.ports.Registry` and `DeadLetterStore`, what changes them: the doubles and PostgreSQL."""
 
+import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,10 +10,11 @@ import msgspec
 import pytest
 
 from actors.core.commits import Replayed
-from actors.core.errors import Conflict, NotFound, Unavailable
+from actors.core.errors import Conflict, NotFound, TooManyCameras, Unavailable
 from storage.event_queries import EventQuery
 from storage.policy_ports import Audit
 from storage.ports import SceneChange
+from storage.registration_bounds import RegistrationBound
 from tests.support.store_fixtures import Contract
 from tests.support.store_rows import OWNER, RECEIVED_US, event_of, row_of, running
 
@@ -170,6 +173,25 @@ async def test_changed_scenes_are_told_against_the_known_versions(contract: Cont
     found = await contract.registry.changed_scenes({"cam-1": 1, "cam-2": 1, "cam-3": 1})
     assert found == [SceneChange("cam-1", b'{"min_hits":2}', 2), SceneChange("cam-3", None, 0)]
     assert await contract.registry.changed_scenes({}) == []
+
+
+async def test_devices_register_no_more_than_their_bound_however_many_ask_at_once(contract: Contract) -> None:
+    def ask(camera: str, device: str, site: str = "north", per_site: int = 8) -> Awaitable[bool]:
+        return contract.registry.register(camera, site, bound=RegistrationBound(device, 3, per_site))
+
+    found = await asyncio.gather(*(ask(f"cam-{n}", "box") for n in range(8)), return_exceptions=True)
+    assert Counter(map(type, found)) == {bool: 3, TooManyCameras: 5}
+    assert len(await contract.registry.cameras()) == 3
+    there = (await contract.registry.cameras())[0].camera
+    assert await ask(there, "box") is False, "who sends a camera that is there is refused nothing"
+    await contract.registry.remove_camera(there)
+    with pytest.raises(TooManyCameras, match="this device"):
+        await ask("another", "box")
+    assert await ask("others", "other-box")
+    with pytest.raises(TooManyCameras, match="site north"):
+        await ask("one-more", "other-box", per_site=3)
+    assert await ask("elsewhere", "other-box", site="south", per_site=3)
+    assert await contract.registry.register("by-hand", "north"), "people are not bound"
 
 
 CHANGES: dict[str, Callable[[Contract, Audit], Awaitable[object]]] = {
