@@ -100,7 +100,7 @@ def step(core: CameraCore, items: Sequence[Item | Configure | ResetCounts | Tick
             apply_gap(core, item, answers, now_us)
         elif isinstance(item, Attach):
             answers.extend(order.attach(item))
-            linked(core, now_us)
+            linked(core)
         elif isinstance(item, Detach):
             apply_detach(core, item, now_us)
         elif isinstance(item, Tick):
@@ -142,7 +142,7 @@ def session_opened(core: CameraCore, session: str, outcome: str, now_us: int) ->
     if switched:
         core.committed = Position(session, 0, core.committed.epoch, core.committed.last_offset, core.committed.chain)
         end_session(core, old, old_seq, now_us)
-    linked(core, now_us)
+    linked(core)
     if not order.opening:
         apply_later(core, now_us)
     opens = order.opening[0].session if order.opening else None

@@ -19,11 +19,9 @@ from actors.core.scenes import Scene
 STEP_REPORT_SEQS = 256  # at most one `camera.clock_stepped` in this many observations
 
 
-def linked(core: CameraCore, now_us: int) -> None:
-    """Follow the order's link; with one, the edge was just heard."""
+def linked(core: CameraCore) -> None:
+    """Follow the order's link. A link alone is no sign of life: an edge that reconnects or repeats itself for ever shows nothing new."""
     core.liveness.linked = core.order.link is not None
-    if core.liveness.linked:
-        core.liveness.heard(now_us)
 
 
 def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int) -> None:
@@ -33,7 +31,7 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
     if refusal is not None:
         answers.extend(refusal)
         return
-    linked(core, now_us)
+    linked(core)
     first, count = data.first_seq, len(data.items)
     refusal = order.over_credit(first + count - 1)
     if refusal is not None:
@@ -54,6 +52,7 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
     if core.held_bytes + EVENT_COST * len(core.journal.waiting) > core.mailbox_bytes:
         order.ask_due = True
         return
+    refused = len(core.letters)
     bad = {rejected.index: rejected for rejected in data.rejected} if data.rejected else None
     for index in range(start, count):
         raw = data.items[index]
@@ -68,6 +67,8 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
             core.held_bytes += len(raw) + EVENT_COST
             core.rejected += 1
     order.advance(first + count - 1, now_us)
+    if len(core.letters) - refused < count - start:
+        core.liveness.heard(now_us)
     core.received_us = data.received_us
     if data.sent_us is not None:
         core.sent_us = data.sent_us
@@ -107,7 +108,7 @@ def apply_gap(core: CameraCore, gap: DeclareGap, answers: list[Answer], now_us: 
     if refusal is not None:
         answers.extend(refusal)
         return
-    linked(core, now_us)
+    linked(core)
     refusal = order.over_credit(gap.last_seq)
     if refusal is not None:
         answers.extend(refusal)

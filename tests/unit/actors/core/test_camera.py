@@ -59,6 +59,25 @@ def test_silence_makes_it_stale_then_offline_and_tracks_stay() -> None:
     assert shell.kinds()[-1] == "camera.online"
 
 
+@pytest.mark.parametrize("sign", ["hello", "repeated", "beyond a hole", "refused"])
+def test_what_brings_nothing_new_does_not_keep_a_camera_online(sign: str) -> None:
+    """An edge that reconnects, repeats itself or sends what nobody can use, for ever: what is shown grows old, and says so."""
+    shell = started()
+    shell.walk(WALK[:5])
+    for number, now in enumerate(range(2, 32, 2)):
+        shell.now = now
+        if sign == "hello":
+            shell.hello()
+        elif sign == "repeated":
+            shell.send(1, WALK[0])
+        elif sign == "beyond a hole":
+            shell.send(9, WALK[8])
+        else:
+            shell.send(6 + number, b"{}")
+        shell.tick(now)
+    assert "camera.stale" in shell.kinds()
+
+
 def test_pings_keep_a_camera_online() -> None:
     shell = started()
     shell.walk(WALK[:5])
