@@ -15,6 +15,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import signal
 import stat
 import tempfile
@@ -116,6 +117,12 @@ class DataDir:
             return folder
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:10]
         return Path(tempfile.gettempdir()) / f"eyrie-{os.geteuid()}-{digest}-{name}"
+
+    def leave_socket_folder(self, name: str) -> None:
+        """Remove a folder for sockets that lies outside the data directory: nobody would look for it there."""
+        folder = self.socket_folder(name)
+        if not folder.is_relative_to(self.path):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def look_into(self) -> str:
         """Says which logs are there to look into, the last written first; where there is none, what else to do."""

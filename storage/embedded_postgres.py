@@ -89,6 +89,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
         self._child.stop(signal.SIGINT)
+        self._data.leave_socket_folder("pg")
 
     def _make_cluster(self, binaries: Path, cluster: Path) -> None:
         fresh = cluster.with_name(f"{POSTGRES.line}.new")

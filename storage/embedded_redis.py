@@ -60,6 +60,7 @@ class EmbeddedRedis:
     def stop(self) -> None:
         """End the server."""
         self._child.stop(signal.SIGTERM)
+        self._data.leave_socket_folder("redis")
 
 
 def answers(path: Path) -> bool:

@@ -4,6 +4,7 @@ That machine is this one, in mount and IPC namespaces of their own: what a run l
 nobody else's is. Linux, root and util-linux.
 """
 
+import asyncio
 import contextlib
 import os
 import pwd
@@ -20,6 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.first_publication import first_publication
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 TOOLS = ("unshare", "nsenter", "setpriv", "setsid", "useradd", "git", "make")
@@ -28,6 +31,9 @@ CLIENTS = re.compile(r"^(PIP_|NPM_CONFIG_|NODE_EXTRA_|SSL_CERT_|REQUESTS_|.*CA_B
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 COLUMNS = 300
 END_S = 90.0
+INSTALL_S = 1500.0  # seconds for packages, the console and the start, on a busy machine
+SEEN_S = 60.0
+SITE = "demo"  # the simulated one
 
 
 def impossible() -> str:
@@ -199,6 +205,24 @@ def clone(where: Machine, who: Person, folder: Path) -> Path:
     bundle.chmod(0o644)
     where.run(who, who.home, "git", "clone", "--quiet", bundle, folder)
     return folder
+
+
+def wall_seen_and_stopped(up: Terminal, where: Machine, who: Person, checkout: Path, data: Path) -> None:
+    """Wait for the wall, see it live on a websocket of our own, press Ctrl-C, and find nothing left."""
+    up.until("first live publication on a subscriber", INSTALL_S)
+    url = up.until(r"console +http(://[0-9.:]+/)", 5)[1]
+    token = where.run(who, checkout, checkout / ".venv" / "bin" / "eyrie", "token", "--data-dir", data).strip()
+    seen = asyncio.run(first_publication(f"ws{url}connection/websocket", token, SITE, SEEN_S, None, hint=""))
+    assert len(seen["cameras"]) > 0
+    up.until("Ctrl-C stops everything", 5)
+    up.interrupt()
+    code = up.wait()
+    assert "stopped; everything acked is on disk" in up.said
+    assert "Traceback" not in up.said
+    assert where.left() == []
+    assert [path for path in (data / "run").rglob("*") if path.is_socket() or path.suffix == ".pid"] == []
+    assert (data / "postgres").is_dir()
+    assert code in (0, -2, 130), up.said[-2000:]  # -2: make itself ends by the signal
 
 
 @contextlib.contextmanager

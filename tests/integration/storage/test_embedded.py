@@ -292,16 +292,20 @@ def test_a_folder_that_anybody_could_replace_is_refused(place: Path) -> None:
     assert private_folder(place / "sockets").is_dir()
 
 
-async def test_a_deep_data_directory_works(place: Path) -> None:
+async def test_a_deep_data_directory_works_and_leaves_no_folder_of_sockets_elsewhere(place: Path) -> None:
     data = DataDir(place / "/".join(["a-rather-long-folder-name"] * 5))
     data.prepare()
-    server = EmbeddedPostgres(data, max_connections=20)
+    postgres, redis = EmbeddedPostgres(data, max_connections=20), EmbeddedRedis(data)
+    folders = [data.socket_folder("pg"), data.socket_folder("redis")]
     try:
-        server.start()
-        assert await ask(server.dsn, "SELECT 1") == 1
+        postgres.start()
+        redis.start()
+        assert await ask(postgres.dsn, "SELECT 1") == 1
+        assert all(folder.is_dir() and not folder.is_relative_to(data.path) for folder in folders)
     finally:
-        server.stop()
-        shutil.rmtree(data.socket_folder("pg"), ignore_errors=True)
+        redis.stop()
+        postgres.stop()
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_a_server_that_does_not_start_shows_the_end_of_its_log(postgres: EmbeddedPostgres, data: DataDir) -> None:
