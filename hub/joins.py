@@ -149,7 +149,7 @@ class Joins:
     # walls
 
     async def _wall(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
-        wall = Wall(channel.target, self._summary, self._live.pacing)
+        wall = Wall(channel.target, self._summary, self._live.pacing, self._live.echoing)
         known = self._topics.get(channel.name)
         topic = known or self._topic(channel, channel.target, self._render_wall(wall, channel), wall=wall)
         if channel.scope == "site" and not await self._cameras.cameras(channel.target):

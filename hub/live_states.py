@@ -12,6 +12,7 @@ import msgspec
 from actors.core.reasons import ACTOR_LOST, NEVER_SEEN, REDIS_LOST, TOLD_BY_ACTORS
 from actors.core.states import Health, Summary
 from hub.pacing import Pacing
+from hub.views import ECHOES
 from storage.ports import LiveSummary
 
 STALE_AFTER_S = 5.0
@@ -62,6 +63,7 @@ class LiveStates:
         self._complete: set[str] = set()
         self.redis_lost = False
         self.pacing = Pacing()
+        self.echoing: set[str] = set()  # cameras whose state or summary has echoes: views must look for what to hide
 
     # reading
 
@@ -131,10 +133,12 @@ class LiveStates:
         self._complete.discard(site)
         for camera in self._sites.pop(site, {}):
             self._site_of.pop(camera, None)
+            self.echoing.discard(camera)
 
     def forget_camera(self, site: str, camera: str) -> None:
         """This camera does not belong to the site any more."""
         self._sites.get(site, {}).pop(camera, None)
+        self.echoing.discard(camera)
         if self._site_of.get(camera) == site:
             del self._site_of[camera]
 
@@ -150,6 +154,7 @@ class LiveStates:
         if known is None or version <= known.state_version:
             return False
         known.state, known.state_version = body, version
+        self._note(known)
         return True
 
     def take_summary(self, site: str, entry: LiveSummary, now: float, *, read: bool = False) -> bool:
@@ -158,7 +163,14 @@ class LiveStates:
         if known is None or entry.version <= known.summary_version:
             return False
         known.summary, known.summary_version = entry.body, entry.version
+        self._note(known)
         return True
+
+    def _note(self, known: Known) -> None:
+        if ECHOES in (known.summary or b"") or ECHOES in (known.state or b""):
+            self.echoing.add(known.camera)
+        else:
+            self.echoing.discard(known.camera)
 
     def take_heartbeat(self, site: str, entries: Iterable[LiveSummary], now: float) -> tuple[list[Lag], list[str]]:
         """A heartbeat: what this hub has missed, and cameras whose condition is another now. An entry's body is its actor's trouble.

@@ -5,7 +5,7 @@ What policy says of single cameras is whether they are there, how often, and wha
 Ticks are counted by the clock, not by messages: how many lie between two of them tells nothing of cameras that are not shown.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -19,14 +19,18 @@ _quote = msgspec.json.encode
 class Wall:
     """One wall: a site, or the fleet when `site` is empty. `summary` gives the bytes to show of a camera. Times are monotonic seconds."""
 
-    __slots__ = ("_began", "_changed", "_later", "_pacing", "_summary", "site", "tick")
+    __slots__ = ("_began", "_changed", "_echoing", "_later", "_pacing", "_summary", "site", "tick")
 
-    def __init__(self, site: str, summary: Callable[[str], bytes | None], pacing: Pacing) -> None:
+    def __init__(
+        self, site: str, summary: Callable[[str], bytes | None], pacing: Pacing, echoing: Collection[str] = ()
+    ) -> None:  # fmt: skip
+        """`echoing`: the cameras whose summaries may say what is to be hidden; it is looked at anew for every message."""
         self.site = site
         self.tick = 0  # milliseconds since the first one
         self._began: float | None = None
         self._later: dict[str, float] = {}
         self._pacing = pacing
+        self._echoing = echoing
         self._changed: dict[str, None] = {}
         self._summary = summary
 
@@ -56,9 +60,10 @@ class Wall:
     def message(self, cameras: Iterable[str], view: View, now: float, *, full: bool) -> bytes | None:
         """The message with these cameras in it; None when none of them may be shown and it is not a full one."""
         exclude, summary = view.exclude, self._summary
-        if view.limit_hz is not None or view.rules:
+        paced = view.limit_hz is not None or bool(view.rules)
+        if paced:
             summary = self._paced(view, now)
-        if view.redact or view.rules:
+        if (paced or self._echoing) and (view.redact or view.rules):
             summary = _hiding(summary, view)
         bodies = [body for camera in cameras if camera not in exclude and (body := summary(camera)) is not None]
         if not bodies and not full:

@@ -6,6 +6,7 @@ for in all that leaves, in any form (`tests.support.leaks`). For each rule its m
 that is red for no rule then must be listed in :data:`NOTHING`, so that a new way is never a cell that cannot fail.
 """
 
+import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Iterable
@@ -192,6 +193,18 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         await made.begin()
         await made.go_on()
         yield made
+
+
+@pytest.mark.parametrize("shift", ["", "a", "ab"])
+def test_attack_05_a_word_is_found_in_every_form(shift: str) -> None:
+    word = RULES["tag"].said
+    for text in (word, word.upper(), word.title()):
+        told = f'{{"next": "{shift}{text}~9"}}'.encode()
+        parted = "-".join(text)
+        escaped = "".join(f"%{ord(letter):02X}" for letter in text)
+        for form in (told, base64.b64encode(told), base64.urlsafe_b64encode(told), told.hex().encode(), parted.encode(), escaped.encode()):
+            assert holds(b"before " + form + b" after", word), form
+    assert not holds(base64.b64encode(b"something else") + word[:-1].encode(), word)
 
 
 def red(told: Iterable[Told], rule: str) -> set[str]:
