@@ -9,10 +9,10 @@ from actors.core.errors import ConfigError
 from actors.core.settings import HubSettings, Settings
 from cluster.registry_file import Step, parse
 from cluster.registry_target import StoreTarget, carry_out, compare
-from policy import revisions
+from policy import review, revisions, trial
 from policy.audit_trail import beginning
 from policy.keys import ensure_secret, read_secret
-from policy.sources import read_sources
+from policy.sources import read_sources, revision
 from storage.data_dir import DataDir, of
 from storage.migrations import migrate
 from storage.stores import open_stores
@@ -53,7 +53,11 @@ def prepare_stores(settings: Settings) -> list[str]:
         applied = await migrate(settings)
         stores = await open_stores(settings, name="setup")
         try:
-            await revisions.keep_default(stores.revisions, key, read_sources(settings.policy.rego_dir))
+            modules = read_sources(settings.policy.rego_dir)
+            current = await stores.revisions.current()
+            if current is None or (not current.author and current.revision != revision(modules)):
+                await trial.bounded(modules, review.at_load())  # it would come into force by this start
+            await revisions.keep_default(stores.revisions, key, modules)
             if new:
                 await stores.audit_log.begin(beginning(key))
         finally:

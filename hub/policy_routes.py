@@ -12,10 +12,10 @@ from actors.core.times import rfc3339
 from hub import auditing, policy_shadow, revocation_routes, web
 from hub.context import HubContext
 from hub.web import Handler
-from policy import questions, revisions, trial
+from policy import review, revisions, trial
 from policy.auditor import Auditor
 from policy.ports import Principal
-from storage.policy_ports import Activation, RevisionRecord, RevisionStore
+from storage.policy_ports import Activation, DecisionStore, RevisionRecord, RevisionStore
 
 NEWEST = 2**62
 HEX = frozenset("0123456789abcdef")
@@ -39,8 +39,9 @@ class Activate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policies:
     """The handlers. Without the auditor's key nothing can be changed here."""
 
-    def __init__(self, store: RevisionStore, auditor: Auditor) -> None:
+    def __init__(self, store: RevisionStore, decisions: DecisionStore, auditor: Auditor) -> None:
         self._store = store
+        self._decisions = decisions
         self._auditor = auditor
 
     async def show(self, request: Request, principal: Principal) -> Response:
@@ -65,7 +66,7 @@ class Policies:
         """Keep a revision that passes lint and trial: 201, or 200 when it is there. 400 says what to mend. It is not in force by that."""
         new = await web.body(request, NewRevision)
         revisions.check(new.modules)
-        await trial.attempt(new.modules)
+        await trial.bounded(new.modules, review.at_load())
         record = revisions.signed(new.modules, self._auditor.key(), author=principal.sub, note=new.note)
         audit = self._auditor.record(principal, "policy.upload", record.revision, new.note)
         added = await self._store.add(record, audit=audit)
@@ -96,13 +97,14 @@ class Policies:
         generation = 0 if current is None else current.generation
         web.require_match(request, generation)
         key = self._auditor.key()
-        (kept,) = await trial.attempt(revisions.unpack(record, key), [questions.on_system("policy.change", principal, "policy")])
-        if not kept.allow and not asked.lock_out:
+        about = review.at_activation(principal, await self._decisions.before(NEWEST, review.LOG_ROWS))
+        lost = review.lost(await trial.bounded(revisions.unpack(record, key), about))
+        if lost and not asked.lock_out:
             raise Conflict(
-                "under this revision you could not change the policy any more", hint="Say `lock_out: true` if that is what you want."
+                f"under this revision you could not do {' and '.join(lost)} any more", hint="Say `lock_out: true` if that is what you want."
             )
         new = revisions.activation(current, record.revision, key, author=principal.sub)
-        detail = f"generation {new.generation}" + (", locks out" if not kept.allow else "")
+        detail = f"generation {new.generation}" + (", locks out" if lost else "")
         if not await self._store.activate(new, audit=self._auditor.record(principal, action, record.revision, detail)):
             raise web.stale("the policy")
         log.warning("policy: revision %s activated by %s (token %s)", record.revision[:12], principal.sub, principal.jti)
@@ -121,7 +123,7 @@ class Policies:
 def handlers(context: HubContext, auditor: Auditor) -> dict[str, Handler]:
     """Those of ``/v1/policy``, ``/v1/audit`` and ``/v1/revocations``, by the ids of `hub.rest_table`, whose actions are asked first."""
     stores = context.stores
-    policies = Policies(stores.revisions, auditor)
+    policies = Policies(stores.revisions, stores.decisions, auditor)
     shadows = policy_shadow.Shadows(stores.shadows, stores.decisions, auditor)
     revocations = revocation_routes.Revocations(stores.policy, auditor, context.settings.auth, context.now_s)
     return {

@@ -16,6 +16,8 @@ MAX_DEPTH = 8
 MAX_ITEMS = 1024  # of one list or mapping
 MAX_BYTES = 65_536  # of one encoded question
 MAX_INTEGER = 2**53
+# Statements of one answer. The packaged policy needs about 500 for the largest question that passes here.
+MAX_STEPS = 50_000
 MAX_BATCH = 256  # questions in one call
 
 PACKAGE = "eyrie/authz"

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from actors.core.errors import BadInput, ConfigError, Unavailable
-from policy import revisions, trial
+from policy import review, revisions, trial
 from policy.ports import Engine
 from storage.policy_ports import Activation, RevisionStore
 
@@ -58,5 +58,5 @@ class Loader:
         if record is None:
             raise Unavailable("the revision in force cannot be read")
         modules = revisions.unpack(record, self._key)
-        await trial.attempt(modules)
+        await trial.bounded(modules, review.at_load())
         return await asyncio.to_thread(self._build, modules)

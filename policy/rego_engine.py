@@ -22,7 +22,6 @@ from policy.sources import revision
 
 log = logging.getLogger(__name__)
 
-MAX_STEPS = 50_000  # statements of one answer; the packaged policy needs about 500 for the largest question that passes the guard
 BATCH_S = 5.0  # seconds after which no further question of a batch is begun: nobody waits so long
 
 _UNDEFINED = object()
@@ -30,7 +29,7 @@ _LIMIT = "_ZN4rego11Interpreter10stmt_limitEm"  # Interpreter::stmt_limit(size_t
 
 
 class _OverrunError(Exception):
-    """An answer took more than :data:`MAX_STEPS`."""
+    """An answer took more than :data:`policy.guard.MAX_STEPS`."""
 
 
 class RegoEngine:
@@ -74,7 +73,7 @@ class RegoEngine:
                 redact, max_hz = (self._ask("redact"), self._ask("max_hz")) if allow is True else ((), None)
                 until = self._ask(guard.UNTIL) if self._timed else None
         except _OverrunError:
-            log.error("policy error: %s took more than %d steps; denied", question.action[:64], MAX_STEPS)
+            log.error("policy error: %s took more than %d steps; denied", question.action[:64], guard.MAX_STEPS)
             return guard.denied(guard.POLICY_OVERRUN, self.revision)
         except (RegoError, ValueError, LookupError, RecursionError) as error:
             log.error("policy error: the engine raised %s; denied", type(error).__name__)
@@ -129,13 +128,13 @@ def _build(interpreter: Interpreter, names: tuple[str, ...]) -> Bundle:
 
 
 def _bound_steps(interpreter: Interpreter) -> None:
-    """Answers end after :data:`MAX_STEPS` (rego-cpp itself: ten million, which are seconds). Raises ConfigError where none can be set."""
+    """Answers end after :data:`policy.guard.MAX_STEPS` (rego-cpp: ten million, seconds). Raises ConfigError where none can be set."""
     try:
         set_limit = getattr(_library(), _LIMIT)
     except (AttributeError, StopIteration) as error:
         raise ConfigError("the embedded engine of this platform cannot be bounded", hint="Use an OPA server: opa.url.") from error
     set_limit.argtypes, set_limit.restype = [ctypes.c_void_p, ctypes.c_size_t], None
-    set_limit(interpreter._impl, MAX_STEPS)
+    set_limit(interpreter._impl, guard.MAX_STEPS)
 
 
 def _library() -> ctypes.CDLL:

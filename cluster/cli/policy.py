@@ -1,13 +1,15 @@
 """``eyrie policy``: revisions of the policy, and which one is in force."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from actors.core.errors import BadInput, NotFound
-from cluster.cli import console
+from cluster.cli import console, policy_offline
 from cluster.cli.hub_options import add_hub_options, http_url, tls_context, token_source
+from cluster.cli.policy_offline import PREVIOUS
 from cluster.hub_rest import HubRest
 from policy.sources import read_sources
 
@@ -19,7 +21,10 @@ EXAMPLES = """examples:
   eyrie policy shadow                           what it decides otherwise
   eyrie policy shadow --stop
   eyrie policy activate 94250c9c90ab            a revision by the beginning of its name
+  eyrie policy activate previous                the one before, by that word
   eyrie policy rollback                         to the one before
+  eyrie policy rollback --offline --data-dir /var/lib/eyrie
+                                                when nobody gets in or nothing runs: by the database alone
 
 A change tells which state it changes; when somebody else was faster it is refused.
 exit codes: 0 done, 1 refused, 2 wrong policy or usage
@@ -49,6 +54,9 @@ def add_parser(commands: Any) -> None:
     activate = kinds.add_parser("activate", help="put a revision in force")
     activate.add_argument("revision")
     rollback = kinds.add_parser("rollback", help="put the one before in force")
+    rollback.add_argument("revision", nargs="?", default="", help="another one, or `previous` (the default)")
+    rollback.add_argument("--offline", action="store_true", help="by the database alone (--config, --data-dir), whatever runs or not")
+    rollback.add_argument("--key-file", type=Path, metavar="FILE", help="with --offline: policy.key_file; default: the data directory's")
     for kind in (activate, rollback):
         kind.add_argument("--lock-out", action="store_true", help="even when nobody like you may change the policy after it")
     for kind in (upload, found, show, shadow, activate, rollback):
@@ -58,6 +66,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 0 when done."""
+    if arguments.kind == "rollback" and arguments.offline:
+        return policy_offline.rollback(arguments)
     token = token_source(arguments, subject="policy", typ="user", roles=["privacy"])
     hub = HubRest(http_url(arguments), token(), tls_context(arguments))
     if arguments.kind == "list":
@@ -70,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         path = f"/v1/policy/revisions/{_name(hub, arguments.revision)}" if arguments.revision else "/v1/policy"
         done = _send(hub, "GET", path)
     else:
-        name = f"revisions/{_name(hub, arguments.revision)}/activate" if arguments.kind == "activate" else "rollback"
+        back = arguments.kind == "rollback" and arguments.revision in ("", PREVIOUS)
+        name = "rollback" if back else f"revisions/{_name(hub, arguments.revision)}/activate"
         etag = hub.send("GET", "/v1/policy").etag
         done = _send(hub, "POST", f"/v1/policy/{name}", {"lock_out": arguments.lock_out}, etag=etag)
     if arguments.json:
@@ -133,6 +144,11 @@ def _revisions(hub: HubRest) -> list[dict[str, Any]]:
 
 
 def _name(hub: HubRest, prefix: str) -> str:
+    if prefix == PREVIOUS:
+        found = _send(hub, "GET", "/v1/policy").get("previous")
+        if found is None:
+            raise NotFound("there is no revision before the one in force", hint="`eyrie policy list` shows all.")
+        return str(found)
     if len(prefix) < MIN_PREFIX:
         raise BadInput(f"{prefix} is too short for the name of a revision", hint=f"Give at least {MIN_PREFIX} digits of it.")
     names = [row["revision"] for row in _revisions(hub) if row["revision"].startswith(prefix)]

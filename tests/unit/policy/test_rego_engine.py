@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from actors.core.errors import ConfigError
-from policy import guard, questions, rego_engine
+from policy import guard, questions
 from policy.ports import Decision, Principal, Question
 from policy.rego_engine import RegoEngine, evaluate
 from policy.sources import read_sources, revision
@@ -323,5 +323,5 @@ def test_the_packaged_policy_is_far_from_the_bound_of_steps(monkeypatch: pytest.
         tuple(f"c{n}" for n in range(512)), tuple(f"x{n}" for n in range(32)),
     )  # fmt: skip
     asked = questions.subscribe(many, "camera", "c511", site="s255", tags=[f"t{n}" for n in range(64)])
-    monkeypatch.setattr(rego_engine, "MAX_STEPS", rego_engine.MAX_STEPS // 50)
+    monkeypatch.setattr(guard, "MAX_STEPS", guard.MAX_STEPS // 50)
     assert one(RegoEngine(read_sources()), asked).allow

@@ -1,0 +1,177 @@
+"""Attack 8: a revision that takes seconds to answer, or locks its activator out, does not come into force; offline, there is a way back."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from actors.core.errors import BadInput
+from actors.core.settings import DataSettings, PolicySettings, PostgresSettings, Settings
+from cluster import setup
+from cluster.cli.main import main
+from policy import questions, revisions
+from policy.audit_trail import beginning, prove
+from policy.decision_log import row_of
+from policy.keys import ensure_secret, read_secret
+from policy.loader import Loader
+from policy.ports import Decision, Engine, Principal
+from policy.rego_engine import RegoEngine
+from policy.sources import read_sources
+from storage.data_dir import DataDir
+from storage.embedded_postgres import EmbeddedPostgres
+from storage.migrations import migrate
+from storage.postgres_audit_log import PostgresAuditLog
+from storage.postgres_pool import Database
+from storage.postgres_revisions import PostgresRevisionStore
+from tests.support.hub import TestHub, running_hub
+from tests.support.memory_revisions import MemoryRevisions
+from tests.support.product import data_folder
+from tests.support.real_policy import real_policy
+from tests.support.store_fixtures import Servers
+
+PATH = "/v1/policy"
+DIGITS = "digits := [" + ", ".join(map(str, range(100))) + "]\n\n"
+LARGE = "large := {number | some a in digits; some b in digits; number := (a * 100) + b}\n\n"
+MANY = 'deny contains "slow" if {\n\t%s\n\tcount([1 | some a in digits; some b in digits; some c in digits; a + b + c < 0]) > 0\n}\n'
+LONG = 'deny contains "slow" if {\n\t%s\n\tcount([1 | some a in digits; some b in digits; sum(large | {a, b}) < 0]) > 0\n}\n'
+SUBSCRIBE = 'input.action == "subscribe"'
+ADA = Principal("ada", "t-1", "user", 100, 700, ("privacy",), ("*",))
+VIEWER = Principal("eve", "t-2", "user", 100, 700, ("viewer",), ("north",))
+
+
+def slow(rule: str, when: str = SUBSCRIBE) -> dict[str, str]:
+    """The packaged policy with a denial that takes seconds to find out."""
+    sources = read_sources()
+    return sources | {"authz.rego": sources["authz.rego"] + "\n" + DIGITS + (LARGE if "large" in rule else "") + rule % when}
+
+
+def client(hub: TestHub) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {hub.token(roles=['privacy'])}", "If-Match": "*"}
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=60)
+
+
+async def stored(hub: TestHub, modules: dict[str, str]) -> str:
+    """Keep a revision as an older release would have taken it."""
+    key = read_secret(Path(hub.hub.context.settings.policy.key_file))
+    record = revisions.signed(modules, key, author="ada")
+    await hub.hub.context.stores.revisions.add(record)
+    return f"{PATH}/revisions/{record.revision}/activate"
+
+
+@pytest.mark.parametrize("rule", [MANY, LONG], ids=["many steps", "long steps"])
+async def test_attack_08_a_revision_that_takes_seconds_to_subscribe_is_refused_and_the_live_one_untouched(
+    tmp_path: Path, rule: str
+) -> None:
+    async with running_hub(tmp_path, decider=real_policy()) as hub, client(hub) as http:
+        assert (await http.post(await stored(hub, read_sources()), json={})).status_code == 200
+        before = (await http.get(PATH)).json()
+        uploaded = await http.post(f"{PATH}/revisions", json={"modules": slow(rule)})
+        activated = await http.post(await stored(hub, slow(rule)), json={"lock_out": True})
+        for refused in (uploaded, activated):
+            assert (refused.status_code, "`subscribe`" in refused.json()["detail"]) == (400, True), refused.text
+        assert (await http.get(PATH)).json() == before
+
+
+async def test_attack_08_what_the_log_of_decisions_holds_is_asked_too(tmp_path: Path) -> None:
+    async with running_hub(tmp_path, decider=real_policy()) as hub, client(hub) as http:
+        path = await stored(hub, slow(MANY, 'input.resource.camera == "gate"'))
+        question = questions.subscribe(VIEWER, "camera", "gate", site="north")
+        await hub.hub.context.stores.decisions.write([row_of(question, Decision(True, "allowed", "r"))])
+        refused = await http.post(path, json={})
+        assert (refused.status_code, "`subscribe` on a camera for viewer" in refused.json()["detail"]) == (400, True), refused.text
+
+
+@pytest.mark.parametrize("action", ["policy.read", "policy.change"])
+async def test_attack_08_who_would_be_locked_out_is_told_of_what(tmp_path: Path, action: str) -> None:
+    async with running_hub(tmp_path, decider=real_policy()) as hub, client(hub) as http:
+        path = await stored(hub, slow('deny contains "lost" if %s\n', f'input.action == "{action}"'))
+        refused = await http.post(path, json={})
+        assert (refused.status_code, action in refused.json()["detail"]) == (409, True), refused.text
+        assert (await http.get(PATH)).json()["generation"] == 0
+
+
+async def test_attack_08_a_slow_revision_that_is_in_force_is_not_loaded_and_the_last_good_one_decides() -> None:
+    store, engines, key = MemoryRevisions(), list[Engine](), b"k" * 32
+    loader = Loader(store, key, RegoEngine, engines.append)
+    for modules in (read_sources(), slow(MANY)):
+        record = revisions.signed(modules, key, author="ada")
+        await store.add(record)
+        await store.activate(revisions.activation(await store.current(), record.revision, key, author="ada"))
+        await loader.look()
+    assert len(engines) == 1
+    assert "`subscribe`" in loader.refused
+
+
+def test_attack_08_a_slow_policy_of_the_settings_does_not_come_into_force(servers: Servers, tmp_path: Path) -> None:
+    (tmp_path / "rego").mkdir()
+    for name, text in slow(MANY).items():
+        (tmp_path / "rego" / name).write_text(text)
+    ensure_secret(tmp_path / "policy.secret")
+    policy = PolicySettings(rego_dir=str(tmp_path / "rego"), key_file=str(tmp_path / "policy.secret"))
+    named = servers.settings
+    with pytest.raises(BadInput, match="`subscribe`"):
+        setup.prepare_stores(Settings(postgres=named.postgres, redis=named.redis, policy=policy, data=DataSettings(dir=str(tmp_path))))
+
+
+async def in_force(settings: PostgresSettings, key: bytes) -> tuple[bool, bool]:
+    """Whether a policy actor that starts now has a policy, and whether the audit log is sound."""
+    engines = list[Engine]()
+    database = await Database.open(settings, name="test")
+    try:
+        await Loader(PostgresRevisionStore(database), key, RegoEngine, engines.append).look()
+        proof = await prove(PostgresAuditLog(database).read(), key)
+    finally:
+        await database.close()
+    allowed = bool(engines) and engines[0].decide([questions.on_system("policy.change", ADA, "policy")])[0].allow
+    return allowed, proof.sound
+
+
+async def lock_out(settings: PostgresSettings, key: bytes) -> None:
+    """The packaged policy, and after it a slow one, in force as an older release would have let it."""
+    await migrate(Settings(postgres=settings))
+    database = await Database.open(settings, name="test")
+    try:
+        store = PostgresRevisionStore(database)
+        await PostgresAuditLog(database).begin(beginning(key))
+        for modules in (read_sources(), slow(LONG)):
+            record = revisions.signed(modules, key, author="ada")
+            await store.add(record)
+            assert await store.activate(revisions.activation(await store.current(), record.revision, key, author="ada"))
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that the servers' own user reaches."""
+    with data_folder() as path:
+        yield path
+
+
+def test_attack_08_a_locked_out_deployment_comes_back_offline(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = DataDir(folder)
+    data.prepare()
+    key = ensure_secret(data.keys / "policy.secret")
+
+    def with_server(work: Any) -> Any:
+        server = EmbeddedPostgres(data, max_connections=20)
+        server.start()
+        try:
+            return asyncio.run(work(PostgresSettings(dsn=server.dsn), key))
+        finally:
+            server.stop()
+
+    with_server(lock_out)
+    assert with_server(in_force) == (False, True)
+    assert main(["policy", "rollback", "--offline", "--data-dir", str(data.path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["generation"] == 3
+    assert with_server(in_force) == (True, True)
+    assert main(["audit", "--data-dir", str(data.path), "log", "--json"]) == 0
+    (entry, *_) = json.loads(capsys.readouterr().out)
+    assert (entry["action"], "offline" in entry["detail"]) == ("policy.rollback", True)
+    assert main(["policy", "rollback", "--offline", "--data-dir", str(data.path)]) != 0  # the one before is the slow one
+    assert "`subscribe`" in capsys.readouterr().err
