@@ -53,6 +53,8 @@ KNOBS = {
     "RAY_health_check_failure_threshold": "4",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_ROTATION_MAX_BYTES": "16777216",  # of each log of Ray and of its workers' output
+    "RAY_ROTATION_BACKUP_COUNT": "3",
 }
 
 

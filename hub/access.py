@@ -73,6 +73,7 @@ class Access:
         try:
             return self.verify(token)
         except Expired:
+            await self.limiter.expired(place(address))
             raise
         except Unauthorized:
             await self.limiter.failed(place(address), claimed_subject(token))

@@ -79,6 +79,7 @@ class EdgeAccess:
         try:
             return self.principal(shown)
         except Expired:
+            await self._context.limiter.expired(place(shown.address))
             raise
         except Unauthorized:
             await self.failed(shown, claimed_subject(shown.token))

@@ -44,9 +44,13 @@ class Emulation:
         """A connection has ended."""
         self._streams.pop(dashboard.session.secret, None)
 
+    def own(self, node: str) -> bool:
+        """Whether sessions of `node` are held here."""
+        return node in ("", self._name)
+
     async def deliver(self, node: str, session: str, data: bytes) -> None:
         """Commands of a session that the hub `node` holds. Raises NotFound where that is known not to be so, TooMany, Unavailable."""
-        if node in ("", self._name):
+        if self.own(node):
             self._hand_over(session, data)
         elif not self._passed.take(time.monotonic()):
             raise TooMany("too many commands for other hubs", retry_after_s=1.0)

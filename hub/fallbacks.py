@@ -9,7 +9,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from actors.core.errors import BadInput, EyrieError
+from actors.core.errors import BadInput, EyrieError, NotFound
 from hub import origins
 from hub.close_codes import Close
 from hub.credentials import address_of
@@ -17,6 +17,7 @@ from hub.dashboard import MAX_FIRST_BYTES, Dashboard
 from hub.edge_routes import problem
 from hub.fallback_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.http_protocol import PROTOCOL, BoundedHttp
+from hub.limiter import place
 from hub.node import Node
 from hub.protocol import Codec
 from hub.socket_protocol import CLOSE_S, bound_buffers
@@ -108,10 +109,20 @@ class Fallbacks:
             asked = codec.emulated(await _body(request, 2 * self._node.settings.hub.max_message_bytes))  # quotes in JSON take two bytes
             if len(asked.data) > self._node.settings.hub.max_message_bytes:
                 raise BadInput("the commands are larger than hub.max_message_bytes")
-            await self._node.emulation.deliver(asked.node, asked.session, bytes(asked.data))
+            await self._deliver(place(address_of(request)), asked.node, asked.session, bytes(asked.data))
         except EyrieError as error:
             return problem(error)
         return Response(status_code=204)
+
+    async def _deliver(self, address: str, node: str, session: str, data: bytes) -> None:
+        """Commands of a session, whose name is a secret: guesses at one count as failures of their address. Raises TooMany."""
+        if not self._node.emulation.own(node):
+            await self._node.access.limiter.take(("address_passed", address))
+        try:
+            await self._node.emulation.deliver(node, session, data)
+        except NotFound:
+            await self._node.access.limiter.failed(address, "")
+            raise
 
     async def _stream(self, request: Request, codec: Codec, asked: bytes) -> Response:
         node = self._node

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 Scope = Literal[
     "user_connects", "user_commands", "user_requests", "address_requests", "device_hellos", "device_posts", "address_failures",
-    "subject_failures",
+    "subject_failures", "address_expired", "address_passed",
 ]  # fmt: skip
 LEASED = {"device_hellos": 50, "device_posts": 50}  # tokens taken at once and spent here: a gateway says hello for each of its cameras
 LEASE_S = 1.0  # what is not spent by then is lost, never given twice
@@ -36,7 +36,8 @@ _ONE = Grant(1, 0.0)
 _TEXTS: dict[str, str] = {
     "user_connects": "connections of this user", "user_requests": "requests of this user", "address_requests": "requests of this address",
     "device_hellos": "hellos of this device", "device_posts": "posts of this device", "address_failures": "failed tokens of this address",
-    "subject_failures": "failed tokens of this name",
+    "subject_failures": "failed tokens of this name", "address_expired": "expired tokens of this address",
+    "address_passed": "commands of this address for other hubs",
 }  # fmt: skip
 
 
@@ -86,6 +87,11 @@ class Limiter:
         await self.take(("address_failures", address))
         if subject:
             await self.take(("subject_failures", subject))
+
+    async def expired(self, address: str) -> None:
+        """Somebody showed a genuine token whose time is over. Raises TooMany for one too many of this address: these have a bound of their
+        own, since a wall that slept shows them too."""
+        await self.take(("address_expired", address))
 
     def commands(self, user: str) -> Callable[[float], bool]:
         """Whether a user may send one more command now (monotonic seconds). Of this hub alone: they come too often to ask anybody."""

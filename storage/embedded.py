@@ -4,18 +4,22 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from actors.core.errors import StartError
+from storage.bounded_log import BoundedLog, pump
 from storage.data_dir import DataDir
 from storage.server_user import ServerUser
 
 START_S = 30.0  # seconds a server may take to answer
 STOP_S = 20.0  # seconds a server may take to end when asked
 POLL_S = 0.02
-MAX_LOG_BYTES = 16 * 1024 * 1024  # a longer log is put aside at the next start
+MAX_LOG_BYTES = 16 * 1024 * 1024  # of a server's log; a longer one is put aside
+LOG_FILES = 3  # of each server that were put aside
+LOG_END_S = 1.0  # how long the end of an ended server's output is waited for
 LOG_LINES = 12  # lines of the server's log shown with an error
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -30,6 +34,7 @@ class Child:
         self._data = data
         self._user = user
         self._process: subprocess.Popen[bytes] | None = None
+        self._pump: threading.Thread | None = None
 
     @property
     def log_file(self) -> Path:
@@ -61,15 +66,17 @@ class Child:
                 os.kill(os.getpid(), number)
 
         other = self._user if self._user is not None and self._user.other else None
-        if self.log_file.exists() and self.log_file.stat().st_size > MAX_LOG_BYTES:
-            self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        with self.log_file.open("ab") as log:
+        source, log = os.pipe()
+        self._pump = pump(source, BoundedLog(self.log_file, max_bytes=MAX_LOG_BYTES, files=LOG_FILES), self.name)
+        try:
             self._process = subprocess.Popen(
                 [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log if stdout is None else stdout, stderr=log,
                 cwd=folder or self._data.path, env=dict(environment) if environment is not None else None, start_new_session=True,
                 preexec_fn=die_with_parent, user=other.uid if other else None, group=other.gid if other else None,
                 extra_groups=[] if other else None,
             )  # fmt: skip
+        finally:
+            os.close(log)
         self._data.note(self.name, self._process.pid)
         return self._process
 
@@ -98,6 +105,8 @@ class Child:
 
     def log_tail(self) -> str:
         """The last lines of its log."""
+        if self._pump is not None and not self.alive():
+            self._pump.join(LOG_END_S)
         try:
             lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:

@@ -1,15 +1,18 @@
 """Where a process of ours writes its log: ``logs/eyrie.log`` of the data directory, else standard error.
 
-One file for all processes of an instance: each record is one line in one write of an append-only file, so lines never mix.
+One file for all processes of an instance, of a bounded size (`storage.bounded_log`).
 """
 
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 from actors.core.errors import EyrieError
 from actors.core.logs import configure
 from actors.core.settings import Settings
+from storage.bounded_log import BoundedLog
 from storage.data_dir import of
+
+MIB = 1_048_576
 
 
 def log_to_file(settings: Settings, component: str) -> None:
@@ -18,7 +21,7 @@ def log_to_file(settings: Settings, component: str) -> None:
     try:
         data = of(settings)
         data.prepare()
-        stream = (data.logs / "eyrie.log").open("a", encoding="utf-8", buffering=1)
+        stream = cast(TextIO, BoundedLog(data.logs / "eyrie.log", max_bytes=settings.log.max_mb * MIB, files=settings.log.files))
     except (OSError, EyrieError):
         stream = sys.stderr
     configure(settings.log, component, stream)

@@ -237,7 +237,9 @@ class LimitsSettings(_Section, frozen=True):
     """How often a user, a device (an edge token's subject) or an address may do something, over all hubs together.
 
     `…_per_s`, and `…_burst` at once. Beyond it: 429 with Retry-After, for a hello close code 4008, for a dashboard close code 3013, for its
-    commands (each hub counts them for itself) error 111. `failures` are tokens that are not good; only further ones are refused for them.
+    commands (each hub counts them for itself) error 111. `failures` are tokens that are not good, and sessions of
+    ``/emulation`` that nobody holds; only further ones are refused for them. `expired` are genuine tokens whose time is over. `passed` are
+    commands on ``/emulation`` for other hubs.
     The buckets are in Redis; while it does not answer within `timeout_s` each of `hub.replicas` hubs goes on with its share.
     """
 
@@ -253,6 +255,10 @@ class LimitsSettings(_Section, frozen=True):
     device_hellos_burst: Count = 10_000
     device_posts_per_s: PerSecond = 500.0
     device_posts_burst: Count = 5_000
+    address_expired_per_s: PerSecond = 20.0
+    address_expired_burst: Count = 2_000
+    address_passed_per_s: PerSecond = 100.0
+    address_passed_burst: Count = 1_000
     address_failures_per_s: PerSecond = 5.0
     address_failures_burst: Count = 300
     subject_failures_per_s: PerSecond = 1.0
@@ -305,10 +311,16 @@ class MetricsSettings(_Section, frozen=True):
 
 
 class LogSettings(_Section, frozen=True):
-    """`format` ``text`` for people, ``json`` for collectors: one line each either way."""
+    """`format` ``text`` for people, ``json`` for collectors: one line each either way.
+
+    A log file has at most `max_mb` MiB; then it is put aside, and so many `files` that were put aside are kept: of the common log of
+    all processes. Each server that is started here has a log of at most 16 MiB and three older ones.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
+    max_mb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 32
+    files: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
 
 
 class Settings(_Section, frozen=True):

@@ -221,10 +221,18 @@ class _Reporter:
 
 def _follow(path: Path, over: threading.Event) -> None:
     path.touch()
-    with path.open(encoding="utf-8", errors="replace") as file:
-        file.seek(0, os.SEEK_END)
+    file = path.open(encoding="utf-8", errors="replace")
+    file.seek(0, os.SEEK_END)
+    with contextlib.ExitStack() as held:
+        held.callback(lambda: file.close())
         while not over.wait(0.3):
-            for line in file:
+            lines = file.readlines()
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino != os.fstat(file.fileno()).st_ino:  # it was put aside, and is read to its end
+                    lines += file.readlines()
+                    file.close()
+                    file = path.open(encoding="utf-8", errors="replace")
+            for line in lines:
                 if any(f" {level} " in line[:24] or f'"level": "{level}"' in line for level in ("warning", "error", "critical")):
                     console.note(line.rstrip())
 

@@ -1,0 +1,90 @@
+"""Bad tokens, expired tokens and guesses at sessions by every way in: each address gets a bounded number (attack 11)."""
+
+import re
+import time
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+from starlette.routing import Route
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.settings import HubSettings, LimitsSettings
+from tests.support.hub import TestHub, running_hub
+from tests.support.stores import memory_stores
+
+BURST = 3
+LIMITS = LimitsSettings(
+    address_failures_per_s=0.001, address_failures_burst=BURST, address_expired_per_s=0.001, address_expired_burst=BURST,
+    address_passed_per_s=0.001, address_passed_burst=BURST,
+)  # fmt: skip
+SETTINGS = HubSettings(port=0, trusted_proxies=["127.0.0.1"])
+PUBLIC = re.compile(r"/health/|/metrics|/openapi|/asyncapi|/docs|/schemas|/connection/|/emulation|/v1/\{rest:path\}|/v1/schemas|/v1$")
+
+
+def ways(hub: TestHub) -> list[tuple[str, str]]:
+    """(method, path) of every route that asks for a token, from the application itself."""
+    found = []
+    for route in hub.hub.app.app.routes:
+        if isinstance(route, Route) and not PUBLIC.match(route.path) and route.path.startswith("/v1/"):
+            found += [(method, re.sub(r"\{[^}]*\}", "1", route.path)) for method in sorted(route.methods or ()) if method != "HEAD"]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["bad", "expired"])
+async def test_attack_11_tokens_that_are_not_good_are_bounded_for_each_address_by_every_way(tmp_path: Path, kind: str) -> None:
+    async with running_hub(tmp_path, hub=SETTINGS, limits=LIMITS) as hub:
+        asked = ways(hub)
+        assert len(asked) > 20
+        past = time.time() - 200_000
+        tokens = {typ: hub.token("ada", typ=typ, now_s=past) if kind == "expired" else "no.good.token" for typ in ("user", "edge")}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", trust_env=False, timeout=30) as http:
+            for number, (method, path) in enumerate(asked):
+                token = tokens["edge" if path.endswith("/observations") and method == "POST" else "user"]
+                headers = {"authorization": f"Bearer {token}", "x-forwarded-for": f"10.0.0.{number}"}
+                found = [(await http.request(method, path, headers=headers)).status_code for _ in range(BURST + 1)]
+                assert found == [401] * BURST + [429], (method, path)
+            good = {"authorization": f"Bearer {hub.token('ada')}", "x-forwarded-for": "10.0.0.0"}
+            assert (await http.get("/v1/cameras", headers=good)).status_code == 200, "who shows a good one loses nothing"
+        codes = [await dashboard_code(hub, tokens["user"]) for _ in range(BURST + 1)]
+        assert codes[-1] == 3013
+        assert 3013 not in codes[:-1]
+        assert [await edge_code(hub, tokens["edge"]) for _ in range(BURST + 1)] == [4501] * BURST + [4008]
+
+
+async def dashboard_code(hub: TestHub, token: str) -> int:
+    """How a connect ends: the code of its error, or of its close."""
+    headers = {"x-forwarded-for": "10.9.0.1"}
+    async with connect(hub.url, compression=None, proxy=None, additional_headers=headers) as socket:
+        await socket.send(msgspec.json.encode({"id": 1, "connect": {"token": token}}).decode())
+        try:
+            said = msgspec.json.decode(await socket.recv())
+        except ConnectionClosed:
+            return socket.close_code or 0
+        return int(said["error"]["code"]) if "error" in said else 0
+
+
+async def edge_code(hub: TestHub, token: str) -> int:
+    url, headers = f"ws://127.0.0.1:{hub.port}/v1/edge", {"authorization": f"Bearer {token}", "x-forwarded-for": "10.9.0.2"}
+    async with connect(url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, compression=None, proxy=None) as socket:  # type: ignore[list-item]
+        await socket.send('{"type":"hello","camera":"gate","session":"s1"}')
+        while (said := msgspec.json.decode(await socket.recv()))["type"] != "bye":
+            pass
+        return int(said["code"])
+
+
+async def test_attack_11_guesses_at_sessions_of_emulation_are_bounded_for_each_address(tmp_path: Path) -> None:
+    memory = memory_stores()
+    async with running_hub(tmp_path, memory=memory, name="hub-a", hub=SETTINGS, limits=LIMITS) as hub:
+
+        async def guess(address: str, node: str) -> int:
+            body = {"session": "0" * 32, "node": node, "data": "{}"}
+            return (await http.post("/emulation", json=body, headers={"x-forwarded-for": address})).status_code
+
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", trust_env=False, timeout=30) as http:
+            assert [await guess("10.0.0.1", "") for _ in range(BURST + 1)] == [404] * BURST + [429]
+            assert [await guess("10.0.0.2", "hub-z") for _ in range(BURST + 1)] == [404] * BURST + [429]
+            assert await guess("10.0.0.3", "") == 404, "others are none the worse for it"
