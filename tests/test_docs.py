@@ -82,7 +82,6 @@ def test_every_security_check_names_its_tests_and_only_them() -> None:
 
 
 ATTACKS = {*range(3, 16)}
-NOT_YET = {8}  # without a test of that name
 ATTACK_ROW = re.compile(r"^\| attack (\d+) \| [^|]+ \| (`tests/[^|]+`) \|$", re.MULTILINE)
 
 
@@ -96,7 +95,7 @@ def test_the_table_of_attacks_names_every_attack_test_and_only_them() -> None:
             if (found := re.match(r"test_attack_(\d\d)_", test)) is not None:
                 there.setdefault(int(found[1]), []).append(f"{path.relative_to(ROOT).as_posix()}::{test}")
     assert {number: sorted(named) for number, named in rows.items()} == {number: sorted(named) for number, named in there.items()}
-    assert ATTACKS - NOT_YET <= set(rows) <= ATTACKS
+    assert set(rows) == ATTACKS
 
 
 def test_the_makefile_takes_the_pythons_that_the_package_takes() -> None:
