@@ -53,7 +53,8 @@ def kind(annotation: Any) -> str:
 def limits_of(meta: msgspec.Meta) -> list[str]:
     """The bounds of a value in words."""
     words = [("more than", meta.gt), ("at least", meta.ge), ("less than", meta.lt), ("at most", meta.le)]
-    return [f"{word} {limit}" for word, limit in words if limit is not None]
+    # 0 and 0.0 are one limit: `typing` hands out whichever annotation was made first.
+    return [f"{word} {int(limit) if limit == int(limit) else limit}" for word, limit in words if limit is not None]
 
 
 if __name__ == "__main__":
