@@ -116,12 +116,13 @@ class Session:
         self._dash = dash
 
     async def begin(self, subjects: Sequence[Subject]) -> None:
-        """Subscribe, recover and read the history of every channel."""
+        """Subscribe to every channel, recover and read the history of those that have one."""
         if self._dash is None or not self._connected():
             return
-        for pattern in kinds_of_channels().values():
+        for kind, pattern in kinds_of_channels().items():
+            hows = ("subscribe", *(["recover"] if kind.lane == "events" else []), *(["history"] if kind.history else []))
             for name in dict.fromkeys(subject.fill(pattern) for subject in subjects):
-                for how in ("subscribe", "recover", "history"):
+                for how in hows:
                     fields: dict[str, Any] = {"limit": -1} if how == "history" else {}
                     if how == "recover":
                         await self._dash.ask("unsubscribe", channel=name)
