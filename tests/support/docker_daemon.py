@@ -55,6 +55,8 @@ class Daemon:
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(timeout=180)
+            # What a build in the machine's own network leaves: it is mounted, so the folder could not be removed.
+            subprocess.run(["umount", self.root / "exec" / "netns" / "default"], capture_output=True, timeout=30, check=False)
 
     def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """What Docker's commands need to find it."""
