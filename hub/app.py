@@ -22,6 +22,7 @@ from hub.hosts import Hosts
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.node import Node
 from hub.server_api import ServerApi
+from hub.sign_in_routes import SignIns
 from hub.special_table import SPECIALS
 from hub.web import Handler, OpenHandler
 from hub.web_guard import WebGuard
@@ -29,7 +30,8 @@ from hub.web_guard import WebGuard
 
 def create_app(
     node: Node, *, health: HealthCheck, metrics: Metrics, node_metrics: Callable[[], bytes], private_port: Callable[[], int],
-    hosts: Hosts, handlers: Mapping[str, Handler], edge: EdgeRoutes, static: Path = static_files.FOLDER, release: str = "development",
+    hosts: Hosts, handlers: Mapping[str, Handler], edge: EdgeRoutes, sign_ins: SignIns,
+    static: Path = static_files.FOLDER, release: str = "development",
 ) -> WebGuard:  # fmt: skip
     """The app of one hub. `handlers`: those of REST for users, by their ids. Metrics are shown on the private port alone: they tell what a
     deployment does, and ask nobody for a token. `hosts`: the names this hub goes by."""
@@ -68,7 +70,10 @@ def create_app(
     app = Starlette(
         routes=[
             *rest_routes.rest(
-                node.access, rest_table.ENDPOINTS, handlers, {"live": live, "ready": ready, "postObservations": edge.observations}
+                node.access,
+                rest_table.ENDPOINTS,
+                handlers,
+                {"live": live, "ready": ready, "postObservations": edge.observations, "signIn": sign_ins.exchange},
             ),
             *rest_routes.special(specials, others, {"edge": edge.socket}, static_files.routes(static)),
         ],

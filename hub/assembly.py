@@ -31,6 +31,7 @@ from hub.partition_watch import PartitionWatch
 from hub.protobuf_codec import PROTOBUF
 from hub.protocol import JSON
 from hub.server import HubServer
+from hub.sign_in_routes import SignIns
 from hub.tls import server_context
 from policy.auditor import Auditor
 from policy.revocations import Revocations
@@ -102,6 +103,7 @@ class Hub:
             hosts=hosts,
             handlers=handlers,
             edge=EdgeRoutes(self.edge),
+            sign_ins=SignIns(context.sign_ins, self.access, lambda: self.node.origins),
             release=_version(),
         )
         self._instance = instance

@@ -12,7 +12,7 @@ from hub.limiter import Limiter
 from policy.ports import Decider, Principal, TokenVerifier
 from storage.audit_ports import AuditLog
 from storage.fleet_ports import ActorStore, HubStore, PolicyStore
-from storage.limit_ports import Buckets
+from storage.limit_ports import Buckets, SignInStore
 from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
 from storage.ports import CameraStore, DeadLetterStore, EventStore, Registry
 
@@ -87,6 +87,7 @@ class HubContext:
     now_s: Callable[[], float] = time.time
     buckets: Buckets | None = None
     grants: Grants = field(default_factory=Grants)
+    sign_ins: SignInStore | None = None
     limiter: Limiter = field(init=False)
 
     def __post_init__(self) -> None:

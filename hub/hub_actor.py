@@ -27,6 +27,7 @@ from storage.redis_broker import RedisBroker
 from storage.redis_buckets import RedisBuckets
 from storage.redis_channels import RedisChannels
 from storage.redis_grants import RedisGrants
+from storage.redis_sign_ins import RedisSignIns
 from storage.stores import Stores, open_broker, open_stores
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class HubActor:
         self._channels: RedisChannels | None = None
         self._buckets: RedisBuckets | None = None
         self._grants: RedisGrants | None = None
+        self._sign_ins: RedisSignIns | None = None
         self._granted = Grants()
         self._watching: asyncio.Task[None] | None = None
         self._supervising: asyncio.Task[None] | None = None
@@ -86,7 +88,18 @@ class HubActor:
         self._buckets = RedisBuckets(settings.redis, name=self.name)
         self._grants = RedisGrants(settings.redis, name=self.name)
         self._granted = Grants(self._grants)
-        context = HubContext(settings, stores, verifier, gate, self._directory, self.name, buckets=self._buckets, grants=self._granted)
+        self._sign_ins = RedisSignIns(settings.redis, name=self.name)
+        context = HubContext(
+            settings,
+            stores,
+            verifier,
+            gate,
+            self._directory,
+            self.name,
+            buckets=self._buckets,
+            grants=self._granted,
+            sign_ins=self._sign_ins,
+        )
         plain = await self._open_plain()
         self._hub = hub = Hub(
             context,
@@ -146,13 +159,14 @@ class HubActor:
         if self._gate is not None:
             await self._gate.close()
         await self._granted.close()
-        for opened in (self._buckets, self._grants, self._channels, self._broker, self._stores):
+        for opened in (self._buckets, self._grants, self._sign_ins, self._channels, self._broker, self._stores):
             try:
                 if opened is not None:
                     await opened.close()
             except EyrieError as error:
                 log.warning("hub %s could not close a store: %s", self.name, error)
                 tidy = False
+        self._sign_ins = None
         self._hub = self._buckets = self._grants = self._keys = self._watching = self._gate = self._broker = self._stores = None
         return tidy
 

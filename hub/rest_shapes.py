@@ -274,6 +274,13 @@ class RevocationShown(msgspec.Struct, frozen=True):
     until: Rfc3339 | None
 
 
+class SignedIn(msgspec.Struct, frozen=True):
+    """A `token`, and when it ends."""
+
+    token: str
+    expires: Rfc3339
+
+
 class RevocationList(msgspec.Struct, frozen=True):
     """Those that hold."""
 

@@ -24,6 +24,7 @@ from hub.policy_shadow import StartShadow
 from hub.rest_events import NDJSON
 from hub.revocation_routes import Revoke
 from hub.schemas import url
+from hub.sign_in_routes import SignIn
 
 TAGS = {
     "Cameras and sites": "The registry. Changes need If-Match with the ETag of what was read.",
@@ -242,6 +243,10 @@ _TOKENS = (
     Endpoint(
         "POST", "/v1/revocations", "revoke", "Tokens", "Take back a token, all of a subject, or a certificate",
         (Answer(201, "Taken back.", shapes.RevocationShown),), body=Revoke, action="token.revoke",
+    ),
+    Endpoint(
+        "POST", "/v1/sign-in", "signIn", "Tokens", "Exchange the code of a link of `eyrie sign-in`, once, for its token",
+        (Answer(200, "Here it is.", shapes.SignedIn),), body=SignIn, errors=(401, 403, 429, 503),
     ),
 )  # fmt: skip
 

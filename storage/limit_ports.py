@@ -1,4 +1,4 @@
-"""What is asked of storage about what all hubs keep together and may lose: token buckets, and what was allowed lately.
+"""What is asked of storage about what all hubs keep together and may lose: token buckets, what was allowed lately, and codes that sign in.
 
 The rules of `storage.ports` hold here too.
 """
@@ -40,3 +40,13 @@ class GrantStore(Protocol):
 
     async def noted(self, name: str) -> bool:
         """Whether it is remembered. Raises Unavailable."""
+
+
+class SignInStore(Protocol):
+    """What codes of sign-ins hand over, once. It may be lost: then another link is made."""
+
+    async def put(self, name: str, sealed: bytes, ttl_s: int) -> None:
+        """Keep it for `ttl_s` seconds. Raises Unavailable, UnknownOutcome."""
+
+    async def take(self, name: str) -> bytes | None:
+        """What was kept, and kept no longer: of all who ask, on all hubs, one gets it. Raises Unavailable, UnknownOutcome."""

@@ -107,6 +107,11 @@ def grant(name: str) -> str:
     return f"eyrie:granted:{name}"
 
 
+def sign_in(name: str) -> str:
+    """Key of what a code of one sign-in hands over."""
+    return f"eyrie:sign-in:{name}"
+
+
 def encode_canary(name: str, body: bytes) -> bytes:
     """The payload of a canary; its `site` is the hub."""
     return _encoder.encode(Publication("canary", name, body=body))

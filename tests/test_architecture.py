@@ -35,6 +35,7 @@ BORDERS = {
         "policy/certificate_maker.py",
         "policy/device_keys.py",
         "policy/key_pairs.py",
+        "policy/sign_in.py",
         "edge/signing.py",
     ),
     "http_message_signatures": ("policy/http_signatures.py", "edge/signing.py"),

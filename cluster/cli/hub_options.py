@@ -23,8 +23,13 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
 
 def add_hub_options(parser: argparse.ArgumentParser) -> None:
     """``--url``, ``--token-file`` and the options that find the running instance."""
-    parser.add_argument("--url", default="", metavar="URL", help="the hub, for example http://127.0.0.1:8000 (default: the running Eyrie)")
+    add_link_options(parser)
     parser.add_argument("--token-file", default="", metavar="FILE", help="file with the token (default: one is made for the running Eyrie)")
+
+
+def add_link_options(parser: argparse.ArgumentParser) -> None:
+    """The same without a token to show."""
+    parser.add_argument("--url", default="", metavar="URL", help="the hub, for example http://127.0.0.1:8000 (default: the running Eyrie)")
     add_settings_options(parser)
     parser.add_argument("--settings", default="", help=argparse.SUPPRESS)  # how `eyrie up` tells its children
 

@@ -18,6 +18,7 @@ COMMANDS = (
     "status",
     "cluster",
     "config",
+    "sign-in",
     "token",
     "keys",
     "certs",
@@ -38,6 +39,7 @@ EXAMPLES = """examples:
   eyrie cluster status                        nodes, hubs and actors, and how to change them
   eyrie tail camera:demo-1                    one camera's state as it comes
   eyrie replay garage.jsonl --format deepstream --speed max
+  eyrie sign-in                               a link that opens the console, once
   eyrie token --role viewer --site demo       a development token
   eyrie keys make                             a key pair for tokens, instead of the shared secret
   eyrie certs init                            an authority for TLS and for devices' certificates

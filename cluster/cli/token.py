@@ -4,6 +4,7 @@ import argparse
 import secrets
 import time
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from cluster.hub_rest import HubRest
 from policy.roles import granted
 from policy.sources import read_sources
 from policy.tokens import issue
+from policy.whole_files import write_whole
 
 PATH = "/v1/revocations"
 
@@ -24,6 +26,7 @@ EXAMPLES = """examples:
   eyrie token --role viewer --site demo              for a dashboard of one site
   eyrie token --role admin --site '*' --scope pii:read
   eyrie token --type edge --subject gate-box --camera gate-1 --camera gate-2
+  eyrie token --role admin --file admin.token        for `--token-file`; it is printed nowhere
   eyrie token revoke --jti 4f1d0c52a7                one token; its sockets are closed within seconds
   eyrie token revoke --subject gate-box --reason "the box was stolen"
   eyrie token revocations                            what is revoked
@@ -56,6 +59,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--scope", action="append", default=[], help="a scope, for example pii:read (may repeat)")
     parser.add_argument("--lifetime-s", type=float, default=None, metavar="S", help="seconds it lives (default: as long as its type may)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="write it to this file (0600), for --token-file, instead of printing it")
     kinds = parser.add_subparsers(dest="kind", metavar="kind")
     revoke = kinds.add_parser("revoke", help="take back one token, or all of a subject that were issued until now")
     which = revoke.add_mutually_exclusive_group(required=True)
@@ -84,7 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
         settings.auth, sub=arguments.subject, typ=arguments.type, jti=secrets.token_hex(12), now_s=now, roles=arguments.role,
         sites=arguments.site, cameras=arguments.camera, scopes=arguments.scope, lifetime=arguments.lifetime_s,
     )  # fmt: skip
-    if arguments.json:
+    if arguments.file is not None:
+        write_whole(arguments.file, f"{token}\n".encode())
+        console.note(f"{arguments.file} holds the token")
+    elif arguments.json:
         console.emit({"token": token})
     else:
         console.say(token)

@@ -16,7 +16,7 @@ import msgspec
 
 from actors.core.errors import EyrieError
 from actors.core.settings import AuthSettings, Settings, build
-from cluster.cli import console
+from cluster.cli import console, sign_in
 from cluster.cli.hub_options import pinned
 from cluster.cli.options import add_settings_options, loaded
 from cluster.first_publication import first_publication
@@ -136,25 +136,21 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace, *, simulated: bool) -> None:
     host, port = launcher.hub_address()
     secure = "s" if launcher.resolved.hub.tls_cert_file else ""
-    token = "" if _provided(launcher.resolved.auth) and not simulated else issue(
-        launcher.resolved.auth, sub="operator", typ="user", jti=secrets.token_hex(12), now_s=time.time(), roles=["admin"], sites=["*"],
-        scopes=["pii:read"],
-    )  # fmt: skip
     took = None
     if simulated:
         url = f"ws{secure}://{host}:{port}/connection/websocket"
+        token = _token(launcher)
         tls = pinned(launcher.resolved.hub.tls_cert_file)
         hint = launcher.data.look_into()
         asyncio.run(first_publication(url, token, settings.simulate.site, FIRST_PUBLICATION_S, tls, hint=hint))
         took = _age_s()
     url = f"http{secure}://{host}:{port}/"
     if arguments.json:
-        ready = {"url": url, "token": token, "first_publication_s": took, "data_dir": str(launcher.data.path)}
+        ready = {"url": url, "first_publication_s": took, "data_dir": str(launcher.data.path)}
         console.emit({"ready": True, **ready, "ray_address": launcher.resolved.ray.address, "metrics": launcher.metrics.url})
         return
     console.say()
-    console.say(f"console   {url}#token={token}" if token else f"console   {url}", style="bold green")
-    console.say(f"token     {token or 'from your identity provider'}")
+    _tell_console(launcher, url)
     console.say(f"data      {launcher.data.path}")
     console.say(f"metrics   {launcher.metrics.url}")
     console.say(f"events    {kept(launcher.resolved.events.keep_days)}")
@@ -168,6 +164,26 @@ def _tell(launcher: Launcher, settings: Settings, arguments: argparse.Namespace,
 def _provided(auth: AuthSettings) -> bool:
     """Whether tokens come from an identity provider, and none can be made here."""
     return bool(auth.jwks_file or auth.jwks_url) and not auth.signing_key_file
+
+
+def _tell_console(launcher: Launcher, url: str) -> None:
+    """The console, with a link that signs in where nobody but who sits there reads it; elsewhere how to get one."""
+    auth, again = launcher.resolved.auth, sign_in.command(launcher.data)
+    if _provided(auth):
+        console.say(f"console   {url}    (sign in with a token of your identity provider)", style="bold green")
+    elif sign_in.on_terminal():
+        console.say(f"console   {sign_in.link_of(launcher.resolved, url, _token(launcher))}", style="bold green")
+        console.say(f"          signs one browser in, once, within {sign_in.MINUTES} minutes; for another: {again}")
+    else:
+        console.say(f"console   {url}", style="bold green")
+        console.say(f"sign in   {again}    (on a terminal, or with --file FILE: a link that works once)")
+
+
+def _token(launcher: Launcher) -> str:
+    return issue(
+        launcher.resolved.auth, sub="operator", typ="user", jti=secrets.token_hex(12), now_s=time.time(), roles=["admin"], sites=["*"],
+        scopes=["pii:read"],
+    )  # fmt: skip
 
 
 def _age_s() -> float:

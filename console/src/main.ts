@@ -8,8 +8,8 @@ import { Fleet } from "./fleet";
 import { Head } from "./head";
 import { type Connection, Link } from "./link";
 import { Names } from "./names";
-import { forgetToken, hrefOf, keepToken, route, storedToken, takeTokenFromAddress } from "./session";
-import { signIn } from "./signin";
+import { type Arrival, exchange, forgetToken, hrefOf, keepToken, route, storedToken, takeFromAddress } from "./session";
+import { signIn, signingIn } from "./signin";
 import { WallView } from "./wall";
 import { Walls } from "./walls";
 
@@ -122,13 +122,26 @@ function start(app: HTMLElement): void {
     else enter(token);
   };
 
+  const arrive = (arrived: Arrival): void => {
+    if (arrived.token !== null) enter(arrived.token);
+    else if (arrived.code !== null) {
+      console?.close();
+      console = null;
+      forgetToken();
+      app.replaceChildren(signingIn());
+      exchange(arrived.code).then(enter, (error: Error) => ask(error.message));
+    }
+  };
+
   window.addEventListener("hashchange", () => {
-    if (takeTokenFromAddress()) resume();
+    const arrived = takeFromAddress();
+    if (arrived !== null) arrive(arrived);
     else console?.navigate();
   });
   window.addEventListener("keydown", (event) => console?.onKey(event));
-  takeTokenFromAddress();
-  resume();
+  const arrived = takeFromAddress();
+  if (arrived !== null) arrive(arrived);
+  else resume();
 }
 
 start(document.querySelector<HTMLElement>("#app") ?? document.body.appendChild(el("div", { id: "app" })));

@@ -1,5 +1,10 @@
 import { el } from "./dom";
 
+/** Shown while a code is exchanged. */
+export function signingIn(): HTMLElement {
+  return el("main", { class: "sign-in" }, el("p", { class: "panel", role: "status" }, "Signing in…"));
+}
+
 /** The form that asks for a token, with the reason why it asks. */
 export function signIn(reason: string, onToken: (token: string) => void): HTMLElement {
   const input = el("textarea", {
@@ -21,10 +26,11 @@ export function signIn(reason: string, onToken: (token: string) => void): HTMLEl
     el(
       "p",
       { class: "muted", id: "token-help" },
-      el("code", {}, "eyrie up"),
-      " prints an address with a token in it; ",
+      "On the machine of Eyrie, ",
+      el("code", {}, "eyrie sign-in"),
+      " makes a link that opens this page once, signed in; ",
       el("code", {}, "eyrie token"),
-      " makes another one. It is kept in this tab only.",
+      " prints a token. It is kept in this tab only.",
     ),
     el("button", { type: "submit", class: "button primary" }, "Connect"),
   );

@@ -1,16 +1,21 @@
 """`eyrie up` from nothing: a live wall within 30 s, a clean stop that loses nothing, and a start that goes on."""
 
 import os
+import re
 import signal
+import subprocess
 
 import pytest
 
 from storage.data_dir import start_time
-from tests.support.product import Product, committed_seqs, data_folder, eyrie, product
+from tests.support.product import COMMAND, ROOT, Product, committed_seqs, data_folder, eyrie, product
+from tests.support.terminal import on_a_terminal
 from tests.support.waiting import block_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
+LINK = re.compile(r"http://127\.0\.0\.1:\d+/#code=[A-Za-z0-9_-]{43}")
+TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.")
 FIRST_PUBLICATION_S = 30.0  # what the product promises, installation apart
 
 
@@ -39,3 +44,31 @@ def test_what_a_killed_launcher_leaves_is_ended_by_the_next_start() -> None:
             left = [pid for pid, started in family.items() if started is not None and start_time(pid) == started]
             assert left == []
             assert again.ready["ready"] is True
+
+
+def test_attack_10_a_terminal_is_shown_a_link_and_a_log_how_to_make_one() -> None:
+    arguments = ["up", "--no-simulate", "--port", "0", "--data-dir"]
+    with data_folder() as path:
+        code, shown = on_a_terminal([*arguments, str(path)], until="Ctrl-C stops everything.")
+        assert code == 0, shown
+        assert LINK.search(shown), shown
+        assert not TOKEN.search(shown), shown
+        with subprocess.Popen(
+            [*COMMAND, *arguments, str(path)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as piped:
+            assert piped.stdout is not None
+            lines = []
+            for line in piped.stdout:
+                lines.append(line)
+                if "Ctrl-C stops everything." in line:
+                    piped.send_signal(signal.SIGINT)
+        said = "".join(lines)
+        assert piped.returncode == 0, said
+        assert f"eyrie sign-in --data-dir {path}" in said
+        assert "code=" not in said
+        assert not TOKEN.search(said), said

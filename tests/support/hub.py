@@ -35,13 +35,14 @@ from policy.ports import Decider, Decision, Question
 from policy.tokens import Verifier, issue
 from storage.audit_ports import AuditLog
 from storage.fleet_ports import ActorRecord, HubRecord, PolicyMarks, PolicyStore, Revocation
-from storage.limit_ports import Buckets, GrantStore
+from storage.limit_ports import Buckets, GrantStore, SignInStore
 from storage.policy_ports import Audit
 from storage.ports import EventRow, LiveEvent, LiveState, LiveSummary
 from tests.support.memory_audit_log import MemoryAuditLog
 from tests.support.memory_postgres import StoredRow
 from tests.support.memory_redis import MemoryBroker
 from tests.support.memory_revisions import MemoryDecisions, MemoryRevisions, MemoryShadows
+from tests.support.memory_sign_ins import MemorySignIns
 from tests.support.stores import MemoryStores, memory_stores
 from tests.support.tokens import auth_settings
 
@@ -310,6 +311,7 @@ async def running_hub(
     policy_store: PolicyStore | None = None,
     audit_log: AuditLog | None = None,
     dead_letters: DeadLettersSettings | None = None,
+    sign_ins: SignInStore | None = None,
 ) -> AsyncIterator[TestHub]:
     """Start a hub on a free port and stop it. `folder` keeps its token secret; `decider` is asked instead of the
     double with switches."""
@@ -332,6 +334,7 @@ async def running_hub(
         name,
         buckets=buckets,
         grants=Grants(grants),
+        sign_ins=sign_ins or MemorySignIns(),
     )
     made = Hub(context, broker, instance="test", plain=plain)
     await made.start()

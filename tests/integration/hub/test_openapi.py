@@ -1,5 +1,6 @@
 """Schemathesis over the hub's OpenAPI document, against a real hub: whatever is asked, the answer is one that the document tells of."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from actors.core.settings import CameraSettings
+from policy import sign_in
 from policy.sources import read_sources
 from storage.policy_ports import DecisionRow
 from tests.support.api_fuzz import Known, fuzz, in_thread
@@ -69,6 +71,9 @@ def run(folder: Path, examples: int) -> None:
         def token_of(method: str, path: str) -> str:
             return edge if path.endswith("/observations") else people
 
+        link, kept = sign_in.offer(people), hub.hub.context.sign_ins
+        assert kept is not None
+        asyncio.run(kept.put(link.name, link.sealed, sign_in.LIFE_S))
         revision = prepared(url, {"Authorization": f"Bearer {people}"})
         names = {
             "camera": ["gate", "dock", "yard"], "site": ["north", "spare"], "letter": ["1", "2", "3"], "revision": [revision],
@@ -79,7 +84,7 @@ def run(folder: Path, examples: int) -> None:
             "changeCamera": {"tags": ["door"]}, "changeScene": {"zones": {"z1": {"points": SQUARE}}}, "changeZone": {"points": SQUARE},
             "changeLine": {"points": [[0.1, 0.1], [0.9, 0.9]]}, "resetCounts": {}, "startShadow": {"revision": revision},
             "uploadRevision": {"modules": read_sources()}, "revoke": {"jti": "somebody"}, "activateRevision": {}, "rollBackPolicy": {},
-            "discardDeadLetter": {"reason": "noise"},
+            "discardDeadLetter": {"reason": "noise"}, "signIn": {"code": link.code},
             "postObservations": {"session": "s1", "first_seq": 1, "observations": [{"time": "2026-03-01T12:00:00Z", "objects": []}]},
         }  # fmt: skip
         found = fuzz(url, Known(names, bodies, token_of, SLOW), examples=examples, seed_number=SEED)

@@ -52,3 +52,13 @@ def test_a_role_that_is_none_is_refused_with_those_that_are(settings: Settings, 
     assert told.out == ""
     assert "admim" in told.err
     assert "auditor" in told.err
+
+
+def test_a_file_holds_it_and_nothing_is_printed(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "token"
+    assert main(["token", "--data-dir", settings.data.dir, "--file", str(file)]) == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    told = "".join(capsys.readouterr())
+    text = file.read_text().strip()
+    assert Verifier(settings.auth).verify(text, typ="user", now_s=time.time() + 1).roles == ("viewer",)
+    assert text not in told

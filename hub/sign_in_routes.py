@@ -1,0 +1,60 @@
+"""``POST /v1/sign-in``: a code that works once becomes a token. The code is the credential: no other is asked for."""
+
+import logging
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.core.errors import Forbidden, Unauthorized, Unavailable
+from actors.core.times import rfc3339
+from hub import origins, web
+from hub.access import Access
+from hub.credentials import address_of
+from hub.limiter import place
+from policy import sign_in
+from storage.limit_ports import SignInStore
+
+log = logging.getLogger("eyrie.hub.sign_in")
+
+MAX_BODY_BYTES = 1024
+USED = "the link was used already, is older than ten minutes, or is none"
+
+
+class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `code` of a link."""
+
+    code: Annotated[str, msgspec.Meta(pattern=sign_in.CODE_PATTERN)]
+
+
+class SignIns:
+    """The handler. `known`: the origins whose pages may use it."""
+
+    def __init__(self, store: SignInStore | None, access: Access, known: Callable[[], frozenset[str]]) -> None:
+        self._store = store
+        self._access = access
+        self._known = known
+
+    async def exchange(self, request: Request) -> Response:
+        """The token that a code hands over, as long as it still holds, and until when it does."""
+        if not origins.allowed(request.headers.getlist("origin"), self._known()):
+            raise Forbidden("a page of this origin may not sign in here", hint="Its origin is missing in hub.allowed_origins.")
+        if self._store is None:
+            raise Unavailable("this hub has no Redis, which keeps codes of sign-ins")
+        limiter, address = self._access.limiter, place(address_of(request))
+        limiter.check("address_failures", address)
+        await limiter.take(("address_requests", address))
+        code = (await web.body(request, SignIn, limit=MAX_BODY_BYTES)).code
+        try:
+            sealed = await self._store.take(sign_in.name_of(code))
+            if sealed is None:
+                raise Unauthorized(USED, hint="Make another one: `eyrie sign-in`.")
+            token = sign_in.opened(code, sealed)
+            principal = self._access.verify(token)
+        except Unauthorized:
+            await limiter.failed(address, "")
+            raise
+        log.info("%s signed in by a link (token %s)", principal.sub, principal.jti)
+        return web.answer({"token": token, "expires": rfc3339(principal.exp * 1_000_000)})
