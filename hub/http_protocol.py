@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from hub.answer_headers import AnswerHeaders, AnsweringConnection
 from hub.hosts import Hosts
 from hub.peers import CERTIFICATE
+from hub.waiting_connections import PATIENCE_S, WaitingConnections
 
 HEADER_S = 10.0
 BODY_S = 30.0
@@ -40,15 +41,17 @@ class Taker(Protocol):
 
 
 class BoundedHttp(H11Protocol):
-    """h11 with deadlines. Subclasses made by :func:`http_class` know their server's headers and names."""
+    """h11 with deadlines. Subclasses made by :func:`http_class` know their server's headers, names and waiting connections."""
 
     answer_headers: ClassVar[AnswerHeaders] = AnswerHeaders()
     hosts: ClassVar[Hosts] = Hosts("")
+    waiting: ClassVar[WaitingConnections] = WaitingConnections(1_000_000, ())
     header_s = HEADER_S
     body_s = BODY_S
 
     _timer: asyncio.TimerHandle | None = None
     _awaiting = ""
+    _counted = ""  # the address under which this connection waits for a header
     taken: Taker | None = None
     conn: AnsweringConnection
 
@@ -147,8 +150,22 @@ class BoundedHttp(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if what:
+        if self._counted:
+            self.waiting.leave(self._counted)
+            self._counted = ""
+        if what == "header" and seconds > PATIENCE_S:
+            self._timer = self.loop.call_later(PATIENCE_S, self._late, seconds - PATIENCE_S)
+        elif what:
             self._timer = self.loop.call_later(seconds, self._too_late)
+
+    def _late(self, seconds: float) -> None:
+        """No header so far: it may go on waiting for `seconds`, unless too many of its address do."""
+        address = self.client[0] if self.client else "unknown"
+        if self.waiting.enter(address):
+            self._counted = address
+            self._timer = self.loop.call_later(seconds, self._too_late)
+        else:
+            self._too_late()
 
     def _too_late(self) -> None:
         self._timer = None
@@ -160,7 +177,7 @@ class BoundedHttp(H11Protocol):
             self.transport.close()
 
 
-def http_class(kind: type[BoundedHttp], headers: AnswerHeaders, hosts: Hosts) -> type[BoundedHttp]:
-    """The protocol class of one server: uvicorn makes the instances, so the class carries what its answers say and its names."""
-    attributes: dict[str, Any] = {"answer_headers": headers, "hosts": hosts}
+def http_class(kind: type[BoundedHttp], headers: AnswerHeaders, hosts: Hosts, waiting: WaitingConnections) -> type[BoundedHttp]:
+    """The protocol class of one server: uvicorn makes the instances, so the class carries what belongs to the server."""
+    attributes: dict[str, Any] = {"answer_headers": headers, "hosts": hosts, "waiting": waiting}
     return type("BoundHttp", (kind,), attributes)

@@ -17,6 +17,7 @@ from hub.answer_headers import AnswerHeaders
 from hub.hosts import Hosts
 from hub.http_protocol import MAX_HEADER_BYTES, BoundedHttp, http_class
 from hub.socket_protocol import Door, websocket_class
+from hub.waiting_connections import WaitingConnections
 
 STOP_S = 5  # whole seconds that uvicorn waits for what is still running
 START_S = 10.0
@@ -66,11 +67,12 @@ class HubServer:
         tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
         """`headers` are those of every answer, `hosts` the names that this server goes by."""
+        proxies = peers.networks(settings.trusted_proxies)
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=http_class(BoundedHttp, headers, hosts),
-                ws=websocket_class(door, headers, peers.networks(settings.trusted_proxies)),
+                http=http_class(BoundedHttp, headers, hosts, WaitingConnections(settings.max_waiting_per_address, proxies)),
+                ws=websocket_class(door, headers, proxies),
                 lifespan="off",
                 log_config=None,
                 log_level="warning",

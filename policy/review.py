@@ -51,7 +51,15 @@ def at_activation(asker: Principal, rows: Iterable[DecisionRow]) -> list[Questio
     for subject in [questions.subject(asker), *(_subject("user", (role,)) for role in ROLES)]:
         asked += about_all_actions(subject)
     sample = {row.input_hash: row.input for row in reversed(list(rows))}
-    return asked + [_question.decode(text) for text in list(sample.values())[-MAX_SAMPLE:]]
+    return asked + [found for text in list(sample.values())[-MAX_SAMPLE:] if (found := _read(text)) is not None]
+
+
+def _read(text: str) -> Question | None:
+    """A question of the log; None for what a release with other questions wrote there."""
+    try:
+        return _question.decode(text)
+    except msgspec.MsgspecError:
+        return None
 
 
 def require_bounded(asked: Sequence[Question], decisions: Sequence[Decision]) -> None:

@@ -1,5 +1,6 @@
 """Bad tokens, expired tokens and guesses at sessions by every way in: each address gets a bounded number (attack 11)."""
 
+import asyncio
 import re
 import time
 from pathlib import Path
@@ -88,3 +89,25 @@ async def test_attack_11_guesses_at_sessions_of_emulation_are_bounded_for_each_a
             assert [await guess("10.0.0.1", "") for _ in range(BURST + 1)] == [404] * BURST + [429]
             assert [await guess("10.0.0.2", "hub-z") for _ in range(BURST + 1)] == [404] * BURST + [429]
             assert await guess("10.0.0.3", "") == 404, "others are none the worse for it"
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /v1/cameras HTTP/1.1\r\nHost: loc"], ids=["nothing", "half a header"])
+async def test_attack_11_connections_without_a_request_are_bounded_for_each_address(tmp_path: Path, said: bytes) -> None:
+    async with running_hub(tmp_path, hub=HubSettings(port=0, max_waiting_per_address=BURST)) as hub:
+        opened = [await asyncio.open_connection("127.0.0.1", hub.port) for _ in range(3 * BURST)]
+        try:
+            for _, writer in opened:
+                writer.write(said)
+            ends = [asyncio.create_task(reader.read()) for reader, _ in opened]
+            async with asyncio.timeout(6):  # well before the deadline that ends every one of them
+                while sum(task.done() for task in ends) < 2 * BURST:
+                    await asyncio.wait([task for task in ends if not task.done()], return_when=asyncio.FIRST_COMPLETED)
+            assert sum(task.done() for task in ends) == 2 * BURST, "those within the bound may wait on"
+            assert all(task.result().startswith(b"HTTP/1.1 408") for task in ends if task.done())
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", trust_env=False, timeout=30) as http:
+                headers = {"authorization": f"Bearer {hub.token('ada')}"}
+                assert (await http.get("/v1/cameras", headers=headers)).status_code == 200, "who says what it wants is served"
+        finally:
+            for _, writer in opened:
+                writer.close()
+            await asyncio.gather(*ends, return_exceptions=True)
