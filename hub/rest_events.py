@@ -1,10 +1,12 @@
 """Stored events by REST: of a camera, a site or the fleet; filtered, newest or oldest first, paged both ways or streamed (NDJSON).
 
 The same decisions and views as on the socket. A stream asks again before every page, so a revoked token or a changed policy ends it.
-Cameras that the view leaves out are left out by the statement, so neither a page nor a cursor tells of them.
+Cameras that the view leaves out are left out by the statement, so neither a page nor a cursor tells of them; rows that a filter would give
+away are left out by `hub.event_pages`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from actors.core.errors import BadInput, EyrieError
-from actors.core.events import published
 from actors.core.identifiers import require_id
-from hub import channels, views
+from hub import channels, event_pages
 from hub.channels import Channel
-from hub.event_filters import FIELDS, Wanted, key_of_text, require_filters, text_of_key, wanted
+from hub.event_filters import Wanted, key_of_text, require_filters, text_of_key, wanted
+from hub.event_pages import SeenRow
 from hub.node import Node
 from hub.views import View
 from hub.web import answer, limit_of
@@ -32,7 +34,7 @@ END: Key = (LATEST_US, "", "", -1)
 class Page(msgspec.Struct, frozen=True):
     """Rows as they are shown, and the cursors of the pages after and before them (empty: there is none)."""
 
-    rows: list[EventRow]
+    rows: list[SeenRow]
     next: str | int = ""
     previous: str = ""
 
@@ -84,42 +86,41 @@ class EventReads:
         newest = await self._events.latest(camera, 1)
         return newest[-1].epoch if newest else ""
 
-    async def _view(self, principal: Principal, channel: Channel, rows: Sequence[EventRow] = ()) -> View:
+    async def _view(self, principal: Principal, channel: Channel, rows: Collection[EventRow] = ()) -> View:
         return await self._node.access.told(principal, channel, {row.camera for row in rows})
 
-    async def _read(self, asked: Wanted, query: EventQuery, view: View, limit: int) -> Page:
-        """One page in the order asked for: beyond `after`, or the one that ends before `before`."""
+    async def _read(self, principal: Principal, channel: Channel, asked: Wanted, query: EventQuery, limit: int) -> Page:
+        """One page in the order asked for: beyond `after`, or the one that ends before `before`. Access is asked for anew."""
+        told = partial(self._view, principal, channel)
+        view = await told(())
         if asked.offset is not None and asked.plain and query.camera is not None:
             rows = await self._events.after(query.camera, query.epoch or "", asked.offset, limit)
-            return Page(rows, rows[-1].offset if len(rows) == limit else "")
+            return Page(event_pages.seen(rows, await told(rows), query), rows[-1].offset if len(rows) == limit else "")
         if query.camera is None:
             query = msgspec.structs.replace(query, exclude=tuple(sorted(view.exclude)))
         if asked.before is None:
-            page = await self._events.page(query, newest=asked.newest, beyond=asked.after, limit=limit)
-            previous = text_of_key(key_of(page.rows[0])) if asked.after is not None and page.rows else ""
+            page = await event_pages.read(self._events, query, told, newest=asked.newest, beyond=asked.after, limit=limit)
+            previous = text_of_key(key_of(page.rows[0].row)) if asked.after is not None and page.rows else ""
             return Page(page.rows, _text(page.more), previous)
-        page = await self._events.page(query, newest=not asked.newest, beyond=asked.before, limit=limit)
-        rows = page.rows[::-1]
-        following = text_of_key(key_of(rows[-1])) if rows and asked.before != END else ""
-        return Page(rows, following, _text(page.more))
+        page = await event_pages.read(self._events, query, told, newest=not asked.newest, beyond=asked.before, limit=limit)
+        seen = page.rows[::-1]
+        following = text_of_key(key_of(seen[-1].row)) if seen and asked.before != END else ""
+        return Page(seen, following, _text(page.more))
 
     async def _deliver(
         self, request: Request, principal: Principal, channel: Channel, asked: Wanted, query: EventQuery, head: dict[str, Any]
     ) -> Response:
-        view = await self._view(principal, channel)
         if not _streamed(request):
-            page = await self._read(asked, query, view, limit_of(request))
-            return self._answer(head, page, await self._view(principal, channel, page.rows), query)
+            return _answer(head, await self._read(principal, channel, asked, query, limit_of(request)))
         if asked.before is not None:
             raise BadInput("a stream goes on after a cursor, not before one")
-        first = await self._read(asked, query, view, PAGE)  # what fails now is still told by a status
+        first = await self._read(principal, channel, asked, query, PAGE)  # what fails now is still told by a status
 
         async def lines() -> AsyncIterator[bytes]:
             page, at = first, asked
             try:
                 while True:
-                    shown = await self._view(principal, channel, page.rows)
-                    yield b"".join(line + b"\n" for line in _shown(page.rows, shown, query))
+                    yield b"".join(seen.body + b"\n" for seen in page.rows)
                     if page.next == "":
                         return
                     self._node.access.revocations.require(principal)
@@ -127,17 +128,18 @@ class EventReads:
                         yield b'{"error":"token_expired","next":%s}\n' % msgspec.json.encode(page.next)
                         return
                     at = _onward(at, page)
-                    page = await self._read(at, query, await self._view(principal, channel), PAGE)
+                    page = await self._read(principal, channel, at, query, PAGE)
             except EyrieError as error:
                 yield msgspec.json.encode({"error": error.code, "detail": error.detail, "next": page.next}) + b"\n"
 
         return StreamingResponse(lines(), media_type=NDJSON, headers={"cache-control": "no-store"})
 
-    def _answer(self, head: dict[str, Any], page: Page, view: View, query: EventQuery) -> Response:
-        document = head | {"epoch": page.rows[-1].epoch if page.rows else ""} if "camera" in head else dict(head)
-        document["events"] = [msgspec.Raw(body) for body in _shown(page.rows, view, query)]
-        document |= {name: cursor for name, cursor in (("next", page.next), ("previous", page.previous)) if cursor != ""}
-        return answer(document)
+
+def _answer(head: dict[str, Any], page: Page) -> Response:
+    document = head | {"epoch": page.rows[-1].row.epoch if page.rows else ""} if "camera" in head else dict(head)
+    document["events"] = [msgspec.Raw(seen.body) for seen in page.rows]
+    document |= {name: cursor for name, cursor in (("next", page.next), ("previous", page.previous)) if cursor != ""}
+    return answer(document)
 
 
 def _onward(at: Wanted, page: Page) -> Wanted:
@@ -152,17 +154,3 @@ def _text(key: Key | None) -> str:
 
 def _streamed(request: Request) -> bool:
     return NDJSON in request.headers.get("accept", "")
-
-
-def _shown(rows: Sequence[EventRow], view: View, query: EventQuery) -> list[bytes]:
-    asked = [name for name, field in FIELDS.items() if getattr(query, field) is not None]
-    seen = (views.of_camera(published(row.body, row.hash), view) for row in rows)
-    return [body for body in seen if body is not None and not _echoes(body, asked)]
-
-
-def _echoes(body: bytes, asked: list[str]) -> bool:
-    """Whether a field that was filtered by says what is hidden from this reader: by coming back, the event would tell it."""
-    if not asked or b'"redacted"' not in body:
-        return False
-    event = msgspec.json.decode(body)
-    return any(isinstance(found := event.get(name), dict) or found == views.HIDDEN_TYPE for name in asked)

@@ -80,6 +80,56 @@ async def test_attack_09_a_filter_by_type_tells_nothing_that_is_hidden(hub: Test
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [("type", "alarm.kacanary77", "alarm.kacanary78"), ("label", "ka canary 77", "ka canary 78"), ("track", "KACANARY77", "KACANARY78")],
+)
+async def test_attack_09_a_right_guess_is_answered_as_a_wrong_one(hub: TestHub, name: str, right: str, wrong: str) -> None:
+    """By no event, and by no cursor, epoch or line either; whole, by pages of either order, streamed."""
+    token = hub.token("anna")
+    asked: list[dict[str, str]] = [{}, {"limit": "1"}, {"limit": "1", "order": "newest"}, {"limit": "1", "after": "0~~~-1"}]
+    asked += [{"limit": "2", "before": "250000000000000000~~~-1"}, {"limit": "2", "severity": "info"}]
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30) as http:
+        for path in ("cameras/gate/events", "sites/north/events", "fleet/events"):
+            for query in asked:
+                for accept in ("application/json", "application/x-ndjson"):
+                    told = []
+                    for guess in (right, wrong):
+                        url, headers = f"http://127.0.0.1:{hub.port}/v1/{path}", {"accept": accept}
+                        answer = await http.get(url, params={**query, name: guess}, headers=headers)
+                        told.append((answer.status_code, answer.text))
+                    assert told[0] == told[1], (path, query, accept)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_attack_09_pages_with_a_filter_have_all_that_is_seen_and_a_cursor_to_no_other(hub: TestHub) -> None:
+    for offset in (4, 6, 9):
+        await hub.happen("yard", offset, label="ka canary 77", data={"data": {"colour": "red"}})
+    for offset in (5, 7, 8, 10, 11):
+        await hub.happen("yard", offset, label="ka canary 77", data={"data": {"plate": "KA CANARY 77"}})
+
+    async def walk(path: str, way: str, place: str, **chosen: str) -> tuple[list[int], list[str]]:
+        """The offsets of each page after the other, and the cursors."""
+        found, cursors, cursor = list[int](), list[str](), chosen.pop("first", "")
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {hub.token('anna')}"}, timeout=30) as http:
+            while len(cursors) < 9:
+                params = {"label": "ka canary 77", **chosen} | ({place: cursor} if cursor else {})
+                page = (await http.get(f"http://127.0.0.1:{hub.port}/v1/{path}", params=params)).raise_for_status().json()
+                offsets = [event["offset"] for event in page["events"]]
+                found += offsets if place == "after" else offsets[::-1]
+                if (cursor := page.get(way, "")) == "":
+                    break
+                cursors.append(cursor.rsplit("~", 1)[1])
+        return found, cursors
+
+    for path in ("cameras/yard/events", "sites/north/events"):
+        assert await walk(path, "next", "after", limit="1", order="oldest") == ([4, 6, 9], ["4", "6"]), path
+        assert await walk(path, "next", "after", limit="2", order="newest") == ([9, 6, 4], ["6"]), path
+        first = "250000000000000000~~~-1"
+        assert await walk(path, "previous", "before", limit="2", order="oldest", first=first) == ([9, 6, 4], ["6"]), path
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_attack_09_the_list_of_sites_counts_no_hidden_camera(hub: TestHub) -> None:
     async def count(*scopes: str) -> int:
         headers = {"authorization": f"Bearer {hub.token('anna', scopes=list(scopes))}"}
