@@ -23,7 +23,8 @@ _SYSTEM = {
     "cluster": ("cluster.read", "cluster.operate"),
 }
 _CHANNEL = ("subscribe", "history", "presence", "publish")
-_CAMERA = ("ingest", "register", "registry.read", "registry.write", "deadletter.read", "deadletter.replay", "deadletter.discard")
+_LETTERS = ("deadletter.read", "deadletter.replay", "deadletter.discard")
+_CAMERA = ("ingest", "register", "registry.read", "registry.write", *_LETTERS)
 _question = msgspec.json.Decoder(Question)
 
 
@@ -32,9 +33,16 @@ def about_all_actions(subject: dict[str, object]) -> list[Question]:
     camera: dict[str, object] = {"kind": "camera", "site": "any", "camera": "any", "tags": []}
     things: list[tuple[str, dict[str, object]]] = [("connect", {"kind": "dashboard"}), ("connect", {"kind": "edge"})]
     things += [(action, {"kind": kind}) for kind, actions in _SYSTEM.items() for action in actions]
-    scopes: tuple[dict[str, object], ...] = (camera, {"kind": "site", "site": "any"}, {"kind": "fleet"}, {"kind": "user", "own": True})
+    scopes: tuple[dict[str, object], ...] = (
+        camera,
+        {"kind": "site", "site": "any"},
+        {"kind": "fleet"},
+        {"kind": "user", "own": True},
+        {"kind": "user", "own": False},
+    )
     things += [(action, scope) for action in _CHANNEL for scope in scopes]
     things += [(action, camera) for action in _CAMERA]
+    things += [(action, {"kind": "fleet"}) for action in _LETTERS]  # those that name no camera
     things += [(action, {"kind": "site", "site": "any"}) for action in ("registry.read", "registry.write")]
     return [Question(action, subject, thing) for action, thing in things]
 
