@@ -79,7 +79,7 @@ class Fallbacks:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._origins = frozenset(origin.lower() for origin in node.settings.hub.allowed_origins)
+        self._origins = origins.named(node.settings.hub.allowed_origins)
 
     def handlers(self) -> dict[str, OpenHandler]:
         """All of them by the ids of `hub.special_table`."""

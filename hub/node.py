@@ -77,7 +77,7 @@ class Node:
         self.polls = Polls(self.joins, self.feed.live)
         self.membership = Membership(cameras, self.feed, self.fanout, self.topics)
         self.dashboards: dict[Dashboard, None] = {}
-        self.origins: frozenset[str] = frozenset(origin.lower() for origin in hub.allowed_origins)
+        self.origins = origins.named(hub.allowed_origins)
         self.admission = Admission(hub, time.monotonic())
         self.latencies = Latencies()
         self.emulation = Emulation(name, broker)

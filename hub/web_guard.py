@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from hub import peers
 from hub.hosts import Hosts
 from hub.http_protocol import too_large
+from hub.origins import named
 from hub.peers import Network
 
 CORS_S = 300  # how long a browser remembers what it may
@@ -30,7 +31,7 @@ class WebGuard:
         self._hosts = hosts
         self._proxies = proxies
         self._readable = CORSMiddleware(
-            app, allow_origins=[origin.lower() for origin in origins], allow_methods=CORS_METHODS, allow_headers=CORS_ASKS,
+            app, allow_origins=sorted(named(origins)), allow_methods=CORS_METHODS, allow_headers=CORS_ASKS,
             expose_headers=CORS_SHOWS, max_age=CORS_S,
         )  # fmt: skip
 

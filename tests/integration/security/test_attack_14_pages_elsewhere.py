@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import httpx
+import pytest
 from starlette.routing import Route
 from websockets.asyncio.client import connect
 
+from actors.core.errors import ConfigError
 from actors.core.settings import HubSettings
 from tests.support.cluster_api import running_api
 from tests.support.hub import running_hub
@@ -44,6 +46,16 @@ async def test_attack_14_a_page_that_may_open_sockets_may_read_every_route(tmp_p
             refused = await http.get("/v1/cameras/gate", headers={"origin": WALL})
             assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, WALL), "errors can be read too"
             assert "access-control-allow-origin" not in (await http.get("/v1/cameras/gate", headers=token | {"origin": "null"})).headers
+
+
+@pytest.mark.parametrize("any_page", ["*", "null", "https://*.example", "https://wall.example/", "wall.example", "file://"])
+async def test_attack_14_a_setting_that_names_any_page_is_refused(tmp_path: Path, any_page: str) -> None:
+    with pytest.raises(ConfigError, match="is no origin"):
+        async with running_hub(tmp_path, hub=HubSettings(port=0, allowed_origins=[WALL, any_page])):
+            pass
+    with pytest.raises(ConfigError, match="is no origin"):
+        async with running_api(tmp_path, hub=HubSettings(allowed_origins=[any_page])):
+            pass
 
 
 async def test_attack_14_the_cluster_api_goes_by_the_same_setting(tmp_path: Path) -> None:
