@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from actors.core.errors import Forbidden, Unauthorized, Unavailable
+from actors.core.errors import BadInput, Forbidden, Unauthorized, Unavailable
 from actors.core.times import rfc3339
 from hub import origins, web
 from hub.access import Access
@@ -38,23 +38,24 @@ class SignIns:
         self._known = known
 
     async def exchange(self, request: Request) -> Response:
-        """The token that a code hands over, as long as it still holds, and until when it does."""
+        """The token that a code hands over, as long as it still holds, and until when it does.
+
+        Only failures are counted, and only failures are refused for it: no bound of an address is drained by who shows nothing good, so
+        nobody can keep those out who come from the same one.
+        """
         if not origins.allowed(request.headers.getlist("origin"), self._known()):
             raise Forbidden("a page of this origin may not sign in here", hint="Its origin is missing in hub.allowed_origins.")
         if self._store is None:
             raise Unavailable("this hub has no Redis, which keeps codes of sign-ins")
-        limiter, address = self._access.limiter, place(address_of(request))
-        limiter.check("address_failures", address)
-        await limiter.take(("address_requests", address))
-        code = (await web.body(request, SignIn, limit=MAX_BODY_BYTES)).code
         try:
+            code = (await web.body(request, SignIn, limit=MAX_BODY_BYTES)).code
             sealed = await self._store.take(sign_in.name_of(code))
             if sealed is None:
                 raise Unauthorized(USED, hint="Make another one: `eyrie sign-in`.")
             token = sign_in.opened(code, sealed)
             principal = self._access.verify(token)
-        except Unauthorized:
-            await limiter.failed(address, "")
+        except (BadInput, Unauthorized):
+            await self._access.limiter.failed(place(address_of(request)), "")
             raise
         log.info("%s signed in by a link (token %s)", principal.sub, principal.jti)
         return web.answer({"token": token, "expires": rfc3339(principal.exp * 1_000_000)})

@@ -123,6 +123,20 @@ async def test_attack_10_guesses_are_limited_by_address(tmp_path: Path) -> None:
         assert int(answers[-1].headers["retry-after"]) >= 1
 
 
+@pytest.mark.parametrize("bad", ["x", "A" * 43], ids=["no code", "a guess"])
+async def test_attack_10_who_guesses_keeps_nobody_out_who_comes_from_the_same_address(tmp_path: Path, bad: str) -> None:
+    limits = LimitsSettings(
+        address_failures_per_s=0.01, address_failures_burst=2, address_requests_per_s=0.01, address_requests_burst=4
+    )  # fmt: skip
+    async with two_hubs(tmp_path, limits=limits) as (hub, _, kept):
+        token = hub.token()
+        code = await link_for(kept, token)
+        assert [(await exchange(hub, bad)).status_code for _ in range(8)][-2:] == [429] * 2
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30, trust_env=False) as http:
+            assert (await http.get(f"http://127.0.0.1:{hub.port}/v1/cameras")).status_code == 200, "REST goes on for who has a token"
+        assert (await exchange(hub, code)).status_code == 200, "and so do links"
+
+
 async def test_attack_10_no_code_and_no_token_is_in_a_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with two_hubs(tmp_path) as (hub, _, kept):
