@@ -10,6 +10,7 @@ import msgspec
 
 from actors.core.buckets import Bucket
 from actors.core.settings import HubSettings
+from hub.limiter import place
 
 HUB_FULL = "hub"
 ADDRESS_FULL = "address"
@@ -45,7 +46,7 @@ class Admission:
             return self._deny(DRAINING, 1)
         if open_now >= settings.max_connections:
             return self._deny(HUB_FULL, 5)
-        if self._addresses[address] >= settings.max_connections_per_address:
+        if self._addresses[place(address)] >= settings.max_connections_per_address:
             return self._deny(ADDRESS_FULL, 10)
         if not self._bucket.take(now):
             return self._deny(TOO_FAST, self._queue(now))
@@ -53,7 +54,7 @@ class Admission:
 
     def entered(self, address: str) -> None:
         """A connection was opened."""
-        self._addresses[address] += 1
+        self._addresses[place(address)] += 1
 
     def named(self, user: str) -> bool:
         """A connection is `user`'s; False (nothing is counted then) when there are too many of them already."""
@@ -65,7 +66,7 @@ class Admission:
 
     def left(self, address: str, user: str | None) -> None:
         """A connection has ended; `user` when :meth:`named` said True."""
-        _less(self._addresses, address)
+        _less(self._addresses, place(address))
         if user is not None:
             _less(self._users, user)
 

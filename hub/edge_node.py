@@ -10,6 +10,7 @@ from collections.abc import Callable
 from actors.core.deliveries import Answer
 from hub.context import HubContext
 from hub.edge_access import EdgeAccess
+from hub.limiter import place
 from hub.pump import Pump
 from hub.strikes import Strikes
 from hub.undecodable import UndecodableFrames
@@ -56,7 +57,7 @@ class EdgeNode:
 
     def enter(self, address: str) -> bool:
         """Count a socket in; False, and not counted, where this hub or its address has as many as the settings allow."""
-        hub = self.context.settings.hub
+        hub, address = self.context.settings.hub, place(address)
         if self._sockets.total() >= hub.max_edge_sockets or self._sockets[address] >= hub.max_edge_sockets_per_address:
             self.crowded += 1
             return False
@@ -65,6 +66,7 @@ class EdgeNode:
 
     def left(self, address: str) -> None:
         """A socket that was counted in has ended."""
+        address = place(address)
         self._sockets[address] -= 1
         if not self._sockets[address]:
             del self._sockets[address]

@@ -51,7 +51,7 @@ class BoundedHttp(H11Protocol):
 
     _timer: asyncio.TimerHandle | None = None
     _awaiting = ""
-    _counted = ""  # the address under which this connection waits for a header
+    _counted = ""  # the address under which this connection waits for its peer
     taken: Taker | None = None
     conn: AnsweringConnection
 
@@ -153,13 +153,13 @@ class BoundedHttp(H11Protocol):
         if self._counted:
             self.waiting.leave(self._counted)
             self._counted = ""
-        if what == "header" and seconds > PATIENCE_S:
+        if what and seconds > PATIENCE_S:
             self._timer = self.loop.call_later(PATIENCE_S, self._late, seconds - PATIENCE_S)
         elif what:
             self._timer = self.loop.call_later(seconds, self._too_late)
 
     def _late(self, seconds: float) -> None:
-        """No header so far: it may go on waiting for `seconds`, unless too many of its address do."""
+        """No whole header, or body, so far: it may go on waiting for `seconds`, unless too many of its address do."""
         address = self.client[0] if self.client else "unknown"
         if self.waiting.enter(address):
             self._counted = address

@@ -1,12 +1,14 @@
-"""How many connections of one address may keep a hub waiting for a request's header (pure).
+"""How many connections of one address may keep a hub waiting for the rest of a request (pure).
 
-A connection that has not said within `PATIENCE_S` what it wants is counted until it does, or until its absolute deadline ends it
+A connection whose header is not whole within `PATIENCE_S`, or whose body so long after that, is counted until it is, or until its absolute
+deadline ends it
 (`hub.http_protocol`). An honest burst says it at once and is never counted; our own proxies open connections ahead and are not counted.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 
+from hub.limiter import place
 from hub.peers import Network, trusted
 
 PATIENCE_S = 1.0
@@ -25,6 +27,7 @@ class WaitingConnections:
         """One more of `address` waits; False where it may not."""
         if trusted(address, self._proxies):
             return True
+        address = place(address)
         if self._waiting[address] >= self._per_address:
             self.refused += 1
             return False
@@ -35,6 +38,7 @@ class WaitingConnections:
         """One that entered waits no longer."""
         if trusted(address, self._proxies):
             return
+        address = place(address)
         self._waiting[address] -= 1
         if self._waiting[address] <= 0:
             del self._waiting[address]

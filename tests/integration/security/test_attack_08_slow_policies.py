@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from actors.core.errors import BadInput
 from actors.core.settings import DataSettings, PolicySettings, PostgresSettings, Settings
 from cluster import setup
 from cluster.cli.main import main
-from policy import questions, revisions
+from policy import questions, revisions, trial
 from policy.audit_trail import beginning, prove
 from policy.decision_log import row_of
 from policy.keys import ensure_secret, read_secret
@@ -83,6 +84,29 @@ async def test_attack_08_what_the_log_of_decisions_holds_is_asked_too(tmp_path: 
         await hub.hub.context.stores.decisions.write([row_of(question, Decision(True, "allowed", "r"))])
         refused = await http.post(path, json={})
         assert (refused.status_code, "`subscribe` on a camera for viewer" in refused.json()["detail"]) == (400, True), refused.text
+
+
+def large(*, in_rules: bool) -> dict[str, str]:
+    """The packaged policy with lists of lists that take few steps and gigabytes, in rules of their own or in the body of one."""
+    levels = [f"n{level} := [{', '.join(['digits' if level == 0 else f'n{level - 1}'] * 20)}]" for level in range(6)]
+    body = [f"\t{level}" for level in levels]
+    rule = ['deny contains "large" if {', f"\t{SUBSCRIBE}", *([] if in_rules else body), "\tcount(n5) < 0", "}"]
+    sources = read_sources()
+    return sources | {"authz.rego": "\n".join([sources["authz.rego"], DIGITS, *(levels if in_rules else []), *rule]) + "\n"}
+
+
+@pytest.mark.parametrize("in_rules", [True, False], ids=["in rules", "in a body"])
+async def test_attack_08_a_revision_that_takes_gigabytes_is_refused_before_it_has_them(tmp_path: Path, in_rules: bool) -> None:
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB, of any child of this process so far
+    async with running_hub(tmp_path, decider=real_policy()) as hub, client(hub) as http:
+        path, before = await stored(hub, large(in_rules=in_rules)), (await http.get(PATH)).json()
+        uploaded = await http.post(f"{PATH}/revisions", json={"modules": large(in_rules=in_rules)})
+        activated = await http.post(path, json={"lock_out": True})
+        for refused in (uploaded, activated):
+            assert refused.status_code == 400, refused.text
+            assert f"more than {trial.QUESTION_BYTES >> 20} MiB of memory to decide `subscribe`" in refused.json()["detail"]
+        assert (await http.get(PATH)).json() == before
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(most, 3 * trial.QUESTION_BYTES // 1024)
 
 
 @pytest.mark.parametrize("action", ["policy.read", "policy.change"])

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from starlette.routing import Route
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from actors.core.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import HubSettings, LimitsSettings
@@ -23,7 +23,9 @@ LIMITS = LimitsSettings(
     address_passed_per_s=0.001, address_passed_burst=BURST,
 )  # fmt: skip
 SETTINGS = HubSettings(port=0, trusted_proxies=["127.0.0.1"])
-PUBLIC = re.compile(r"/health/|/metrics|/openapi|/asyncapi|/docs|/schemas|/connection/|/emulation|/v1/\{rest:path\}|/v1/schemas|/v1$")
+PUBLIC = re.compile(
+    r"/health/|/metrics|/openapi|/asyncapi|/docs|/schemas|/connection/|/emulation|/v1/\{rest:path\}|/v1/schemas|/v1/sign-in|/v1$"
+)
 
 
 def ways(hub: TestHub) -> list[tuple[str, str]]:
@@ -91,7 +93,10 @@ async def test_attack_11_guesses_at_sessions_of_emulation_are_bounded_for_each_a
             assert await guess("10.0.0.3", "") == 404, "others are none the worse for it"
 
 
-@pytest.mark.parametrize("said", [b"", b"GET /v1/cameras HTTP/1.1\r\nHost: loc"], ids=["nothing", "half a header"])
+HEADER = b"POST /v1/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n"
+
+
+@pytest.mark.parametrize("said", [b"", HEADER[:40], HEADER + b"{"], ids=["nothing", "half a header", "half a body"])
 async def test_attack_11_connections_without_a_request_are_bounded_for_each_address(tmp_path: Path, said: bytes) -> None:
     async with running_hub(tmp_path, hub=HubSettings(port=0, max_waiting_per_address=BURST)) as hub:
         opened = [await asyncio.open_connection("127.0.0.1", hub.port) for _ in range(3 * BURST)]
@@ -111,3 +116,28 @@ async def test_attack_11_connections_without_a_request_are_bounded_for_each_addr
             for _, writer in opened:
                 writer.close()
             await asyncio.gather(*ends, return_exceptions=True)
+
+
+async def test_attack_11_a_network_of_ipv6_is_one_address_for_the_number_of_sockets_too(tmp_path: Path) -> None:
+    settings = HubSettings(port=0, trusted_proxies=["127.0.0.1"], max_connections_per_address=1, max_edge_sockets_per_address=1)
+    neighbour, other = {"x-forwarded-for": "2001:db8::2"}, {"x-forwarded-for": "2001:db8:0:1::1"}
+    async with running_hub(tmp_path, hub=settings) as hub:
+        edge = f"ws://127.0.0.1:{hub.port}/v1/edge"
+        for url, protocols in ((hub.url, None), (edge, [SUBPROTOCOL_JSON])):
+
+            async def taken(headers: dict[str, str], url: str = url, protocols: list[str] | None = protocols) -> bool:
+                try:
+                    async with connect(url, subprotocols=protocols, additional_headers=headers, compression=None, proxy=None) as socket:  # type: ignore[arg-type]
+                        await asyncio.wait_for(socket.recv(), 0.3)
+                except InvalidStatus as error:
+                    return error.response.status_code != 503
+                except ConnectionClosed as error:
+                    return error.rcvd is None or error.rcvd.code != 4008
+                except TimeoutError:
+                    return True
+                return True
+
+            first = {"x-forwarded-for": "2001:db8::1"}
+            async with connect(url, subprotocols=protocols, additional_headers=first, compression=None, proxy=None):  # type: ignore[arg-type]
+                assert (await taken(neighbour), await taken(other)) == (False, True), url
+            assert await taken(neighbour), "the place is free again"

@@ -6,6 +6,7 @@ from actors.core.settings import HubSettings
 from hub import drain
 from hub.admission import ADDRESS_FULL, DRAINING, HUB_FULL, TOO_FAST, USER_FULL, Admission
 from hub.close_codes import MAX_REASON_BYTES
+from hub.waiting_connections import WaitingConnections
 
 
 def admission(**limits: int) -> Admission:
@@ -51,3 +52,12 @@ def test_the_last_word_fits_a_close_frame() -> None:
     close = drain.goodbye(1.0)
     assert (close.code, close.reason, close.reconnects) == (3001, "shutdown; reconnect_after_ms=2000", True)
     assert len(close.reason) <= MAX_REASON_BYTES
+
+
+def test_connections_that_wait_are_counted_by_network() -> None:
+    waiting = WaitingConnections(1, ())
+    assert waiting.enter("2001:db8::1")
+    assert not waiting.enter("2001:db8::2")
+    assert waiting.enter("2001:db8:0:1::1")
+    waiting.leave("2001:db8::2")
+    assert waiting.enter("2001:db8::3")
