@@ -27,7 +27,7 @@ def test_every_action_of_every_route_is_asked_of_a_revision() -> None:
 def test_every_action_is_asked_about_every_kind_of_thing_that_it_may_be_done_to() -> None:
     channel, site = get_type_hints(questions.on_channel), get_type_hints(Access.require_site)
     assert get_origin(site["action"]) is Literal
-    possible = {(action, kind) for action, kind in SYSTEM.items()}
+    possible: set[tuple[str, str]] = {*SYSTEM.items()}
     possible |= {(action, "camera") for action in words(CameraAction)} | {("ingest", "camera")}
     possible |= {(action, "fleet") for action in words(LetterAction)}
     possible |= {(action, "site") for action in words(site["action"])}
