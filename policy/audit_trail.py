@@ -22,6 +22,9 @@ MAX_DETAIL = 500  # characters
 MAX_FINDINGS = 20
 NO_HASH = bytes(32)
 VERIFY = "`eyrie audit log verify` says what is wrong."
+RESTORED = (
+    "unless you put back an older backup, somebody cut it off; if you did, keep this checkpoint elsewhere and remove audit-checkpoint.json"
+)
 
 
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +83,9 @@ async def newer(log: AuditLog, key: bytes, kept: Checkpoint | None, now_us: int)
         hash = _require_genuine(kept, key)
         found = [entry.hash for entry in await log.before(kept.number + 1, 1) if entry.number == kept.number]
         if found != [hash] or head.number < kept.number:
-            raise Conflict(f"the audit log no longer contains the entry {kept.number} that was its end at {kept.time}", hint=VERIFY)
+            raise Conflict(
+                f"the audit log no longer contains the entry {kept.number} that was its end at {kept.time}: {RESTORED}", hint=VERIFY
+            )
     return None if kept is not None and head.number == kept.number else checkpoint(head, now_us)
 
 
@@ -115,7 +120,8 @@ async def prove(log: AsyncIterable[AuditEntry | AuditHead], key: bytes, kept: Ch
     elif not _is_sealed(head, key):
         _find(proof, "the end of the log is not sealed with this deployment's key")
     if kept is not None and seen != wanted:
-        _find(proof, f"the checkpoint at entry {kept.number} is not in the log")
+        older = f" of {kept.time}; {RESTORED}" if proof.sound else ""  # a log that is whole but for its end, as a backup is
+        _find(proof, f"the checkpoint at entry {kept.number} is not in the log{older}")
     return proof
 
 

@@ -40,8 +40,8 @@ def settings(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-async def verify(settings: Settings) -> int:
-    arguments = ["audit", "log", "verify", "--source", settings.postgres.dsn, "--key-file", settings.policy.key_file]
+async def verify(settings: Settings, *options: str) -> int:
+    arguments = ["audit", "log", "verify", "--source", settings.postgres.dsn, "--key-file", settings.policy.key_file, *options]
     return await asyncio.to_thread(main, arguments)
 
 
@@ -107,9 +107,38 @@ async def test_attack_10_an_older_end_that_was_sealed_once_does_not_verify(setti
         await asyncio.to_thread(keeper.stop)
         assert len(told) == 1
         assert "no longer contains the entry 4" in told[0]
+        assert "older backup" in told[0]
         for jti in "5678":
             await revoke(hub, jti)
         assert await verify(settings) == 1, "what was written in place of the entries that are gone is not them"
+
+
+async def test_attack_10_who_restores_an_older_backup_is_told_so_and_what_to_do(
+    settings: Settings, stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with begun(settings, stores) as hub:
+        backup = (await stores.database.fetch(HEAD))[0]
+        for jti in "23":
+            await revoke(hub, jti)
+        await asyncio.to_thread(audit_checkpoint.look, settings)
+        await stores.database.fetch("DELETE FROM audit_log WHERE number > 1")
+        await stores.database.fetch(OLD_END, *backup)
+        kept = of(settings).audit_checkpoint
+        time = json.loads(kept.read_bytes())["time"]
+        capsys.readouterr()
+        assert await verify(settings, "--json") == 1
+        (said,) = json.loads(capsys.readouterr().out)["findings"]
+        assert all(part in said for part in ("entry 3", time, "older backup", kept.name))
+        with pytest.raises(Conflict, match="older backup"):
+            await asyncio.to_thread(audit_checkpoint.look, settings)
+        kept.unlink()
+        await asyncio.to_thread(audit_checkpoint.look, settings)
+        await revoke(hub, "4")
+        assert await verify(settings) == 0, "from then on it is watched anew"
+        await stores.database.fetch("UPDATE audit_log SET who = 'eve' WHERE number = 1")
+        capsys.readouterr()
+        assert await verify(settings, "--json") == 1
+        assert "older backup" not in capsys.readouterr().out, "what no backup explains is called none"
 
 
 @pytest.mark.parametrize(
