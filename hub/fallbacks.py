@@ -115,8 +115,11 @@ class Fallbacks:
         return Response(status_code=204)
 
     async def _deliver(self, address: str, node: str, session: str, data: bytes) -> None:
-        """Commands of a session, whose name is a secret: guesses at one count as failures of their address. Raises TooMany."""
-        if not self._node.emulation.own(node):
+        """Commands of a session, whose name is a secret: guesses at one count as failures of their address, and nothing else does.
+
+        Raises NotFound, TooMany, Unavailable.
+        """
+        if self._node.emulation.passes(node, session):
             await self._node.access.limiter.take(("address_passed", address))
         try:
             await self._node.emulation.deliver(node, session, data)

@@ -80,7 +80,7 @@ class Node:
         self.origins = origins.named(hub.allowed_origins)
         self.admission = Admission(hub, time.monotonic())
         self.latencies = Latencies()
-        self.emulation = Emulation(name, broker)
+        self.emulation = Emulation(name, broker, settings.policy.key_file)
         self.canary_key = canary.new_key()
         self._canary: Dashboard | None = None
         self.draining = False

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from actors.core.buckets import Bucket
 from actors.core.settings import HubSettings
 from hub.fallback_codecs import PROTOBUF_STREAM
 from hub.http_protocol import BoundedHttp
@@ -58,10 +57,18 @@ async def test_commands_reach_the_stream_through_another_hub(tmp_path: Path, tra
 
 
 async def test_strangers_cannot_make_redis_busy_through_a_hub(tmp_path: Path) -> None:
-    async with running_hub(tmp_path) as hub, httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30) as http:
-        hub.hub.node.emulation._passed = Bucket(0.001, 2, 0.0)
-        asked = {"node": "another", "session": "s", "data": "{}"}
-        assert [(await http.post("/emulation", json=asked)).status_code for _ in range(3)] == [404, 404, 429]
+    memory = memory_stores()
+    async with (
+        running_hub(tmp_path, memory=memory, name="hub-a") as first,
+        running_hub(tmp_path, memory=memory, name="hub-b") as second,
+        stream(first, "sse-post") as dash,
+    ):
+        await until(lambda: all(broker.name for broker in memory.redis.brokers), what="both canaries singing")
+        session = dash.connected["session"]
+        for guess in ("s", "ä" * 32, session[:-1] + ("0" if session[-1] != "0" else "1"), session[:32], "0" * 32 + session[32:]):
+            assert await dash.post("{}", second.port, session=guess) == 404
+        assert await dash.post("{}", second.port, node="hub-c") == 404, "it is sealed for the hub that gave it out"
+        assert await dash.post("{}", second.port) == 204
 
 
 async def test_protobuf_on_http_streaming(tmp_path: Path) -> None:

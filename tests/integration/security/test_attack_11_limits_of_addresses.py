@@ -16,6 +16,8 @@ from actors.core.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import HubSettings, LimitsSettings
 from tests.support.hub import TestHub, running_hub
 from tests.support.stores import memory_stores
+from tests.support.stream_client import stream
+from tests.support.waiting import until
 
 BURST = 3
 LIMITS = LimitsSettings(
@@ -91,6 +93,19 @@ async def test_attack_11_guesses_at_sessions_of_emulation_are_bounded_for_each_a
             assert [await guess("10.0.0.1", "") for _ in range(BURST + 1)] == [404] * BURST + [429]
             assert [await guess("10.0.0.2", "hub-z") for _ in range(BURST + 1)] == [404] * BURST + [429]
             assert await guess("10.0.0.3", "") == 404, "others are none the worse for it"
+
+
+async def test_attack_11_who_guesses_sessions_keeps_nobody_out_who_comes_from_the_same_address(tmp_path: Path) -> None:
+    memory = memory_stores()
+    async with (
+        running_hub(tmp_path, memory=memory, name="hub-a", hub=SETTINGS, limits=LIMITS) as first,
+        running_hub(tmp_path, memory=memory, name="hub-b", hub=SETTINGS, limits=LIMITS) as second,
+        stream(first, "sse-post") as dash,
+    ):
+        await until(lambda: all(broker.name for broker in memory.redis.brokers), what="both canaries singing")
+        guesses = [await dash.post("{}", second.port, session="0" * 64) for _ in range(2 * BURST)]
+        assert guesses == [404] * BURST + [429] * BURST
+        assert await dash.post("{}", second.port) == 204
 
 
 HEADER = b"POST /v1/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n"
