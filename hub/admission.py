@@ -2,9 +2,12 @@
 
 Per hub, per address and the rate of new connections are checked at the handshake: 503 with Retry-After, which stock SDKs answer with their
 back-off. Per user is known only after the token: close 3504, which is terminal. `now` is monotonic seconds.
+
+The last quarter of the burst is for addresses that do not come often: nobody has shown a token yet, and one address that knocks without end
+would keep everybody out.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 
 import msgspec
 
@@ -18,6 +21,9 @@ TOO_FAST = "rate"
 USER_FULL = "user"
 DRAINING = "draining"
 MAX_RETRY_S = 30
+RESERVED = 4  # one of so many of the burst is kept
+OFTEN = 10  # an address comes often that takes more than one of so many, of the rate and of the burst
+MAX_ADDRESSES = 10_000  # whose rate is remembered; beyond that the one that came longest ago is forgotten
 
 
 class Denied(msgspec.Struct, frozen=True):
@@ -34,6 +40,7 @@ class Admission:
         self._settings = settings
         self._bucket = Bucket(settings.connections_per_s, settings.connections_burst, now)
         self._addresses: Counter[str] = Counter()
+        self._rates: OrderedDict[str, Bucket] = OrderedDict()
         self._users: Counter[str] = Counter()
         self._waiting = 0.0  # connections refused for their rate and not yet back, as far as the rate tells
         self._waiting_at = now
@@ -48,7 +55,8 @@ class Admission:
             return self._deny(HUB_FULL, 5)
         if self._addresses[place(address)] >= settings.max_connections_per_address:
             return self._deny(ADDRESS_FULL, 10)
-        if not self._bucket.take(now):
+        kept = settings.connections_burst // RESERVED if self._comes_often(place(address), now) else 0
+        if self._bucket.left(now) <= kept or not self._bucket.take(now):
             return self._deny(TOO_FAST, self._queue(now))
         return None
 
@@ -69,6 +77,17 @@ class Admission:
         _less(self._addresses, place(address))
         if user is not None:
             _less(self._users, user)
+
+    def _comes_often(self, address: str, now: float) -> bool:
+        settings = self._settings
+        bucket = self._rates.get(address)
+        if bucket is None:
+            bucket = Bucket(settings.connections_per_s / OFTEN, max(1.0, settings.connections_burst / OFTEN), now)
+            self._rates[address] = bucket
+            if len(self._rates) > MAX_ADDRESSES:
+                self._rates.popitem(last=False)
+        self._rates.move_to_end(address)
+        return not bucket.take(now)
 
     def _queue(self, now: float) -> int:
         """Seconds after which the bucket can have served those refused before: the later the refusal, the later the return."""

@@ -14,11 +14,15 @@ class Bucket:
 
     def take(self, now: float, want: int = 1) -> int:
         """As many of `want` tokens as there are."""
-        self._tokens = min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
-        self._at = now
-        given = min(want, int(self._tokens))
+        given = min(want, self.left(now))
         self._tokens -= given
         return given
+
+    def left(self, now: float) -> int:
+        """How many whole tokens there are."""
+        self._tokens = min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
+        self._at = now
+        return int(self._tokens)
 
     @property
     def wait_s(self) -> float:

@@ -39,6 +39,17 @@ def test_the_later_a_connection_is_refused_for_the_rate_the_later_it_is_asked_ba
     assert later is None
 
 
+def test_one_address_that_knocks_without_end_keeps_nobody_else_out() -> None:
+    made = admission(connections_per_s=100, connections_burst=400)
+    let_in = {"2001:db8::1": 0, "10.0.0.1": 0}
+    for step in range(10_000):  # ten seconds of a thousand a second by turns of one network's addresses, and one a second of somebody else
+        if made.check(f"2001:db8::{step % 50:x}", 0, step / 1000, draining=False) is None:
+            let_in["2001:db8::1"] += 1
+        if step % 1000 == 999:
+            assert made.check("10.0.0.1", 0, step / 1000, draining=False) is None
+    assert let_in["2001:db8::1"] > 1_200, "what nobody else asks for it may have: three quarters of the burst, and the rate"
+
+
 def test_few_leave_at_once_and_many_within_the_window() -> None:
     assert [len(batch) for batch in drain.batches(range(10), 5.0)] == [10]
     many = list(drain.batches(range(10_000), 5.0))
