@@ -2,13 +2,13 @@
 
 import argparse
 import asyncio
-import getpass
 from typing import Any
 
 from actors.core.errors import NotFound
 from cluster.archive import database_of
 from cluster.cli import console
 from cluster.cli.audit_log import sealing_key, stored_at
+from cluster.cli.machine_user import machine_user
 from cluster.cli.options import add_settings_options, loaded
 from policy.audit_trail import sealing
 from storage.audit_ports import AuditDraft
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     source = arguments.source or stored_at(loaded(arguments).settings)
     wanted = None if arguments.all else sorted(set(arguments.camera))
     key = sealing_key(arguments)
-    who = f"{getpass.getuser()} (eyrie epoch renew)"
+    who = f"{machine_user()} (eyrie epoch renew)"
 
     async def renew() -> list[str]:
         database = await Database.open(settings, name="epoch renew")

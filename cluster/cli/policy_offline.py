@@ -2,13 +2,13 @@
 
 import argparse
 import asyncio
-import getpass
 from typing import Any
 
 from actors.core.errors import BadInput, Conflict, NotFound
 from actors.core.settings import PostgresSettings
 from cluster.archive import database_of
 from cluster.cli import audit_log, console
+from cluster.cli.machine_user import machine_user
 from cluster.cli.options import loaded
 from policy import review, revisions, trial
 from policy.audit_trail import sealing
@@ -48,7 +48,7 @@ async def _rollback(settings: PostgresSettings, key: bytes, wanted: str) -> dict
         revisions.require_genuine(current, key)
         record = await _find(store, current.previous if wanted == PREVIOUS else wanted)
         await trial.bounded(revisions.unpack(record, key), review.at_load())
-        new = revisions.activation(current, record.revision, key, author=getpass.getuser())
+        new = revisions.activation(current, record.revision, key, author=machine_user())
         draft = AuditDraft(new.author, "", "policy.rollback", record.revision, f"generation {new.generation}, offline")
         if not await store.activate(new, audit=PostgresAuditLog(database).writer(sealing(key, draft))):
             raise Conflict("somebody else changed the policy just now", hint="Look at it and try again.")

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pwd
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,7 +178,11 @@ def folder() -> Iterator[Path]:
         yield path
 
 
-def test_attack_08_a_locked_out_deployment_comes_back_offline(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_attack_08_a_locked_out_deployment_comes_back_offline(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
     data = DataDir(folder)
     data.prepare()
     key = ensure_secret(data.keys / "policy.secret")
@@ -197,5 +203,6 @@ def test_attack_08_a_locked_out_deployment_comes_back_offline(folder: Path, caps
     assert main(["audit", "--data-dir", str(data.path), "log", "--json"]) == 0
     (entry, *_) = json.loads(capsys.readouterr().out)
     assert (entry["action"], "offline" in entry["detail"]) == ("policy.rollback", True)
+    assert entry["who"] == pwd.getpwuid(os.getuid()).pw_name, "whatever the environment says"
     assert main(["policy", "rollback", "--offline", "--data-dir", str(data.path)]) != 0  # the one before is the slow one
     assert "`subscribe`" in capsys.readouterr().err
