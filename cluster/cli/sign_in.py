@@ -14,7 +14,10 @@ from actors.core.settings import Settings
 from cluster.cli import console
 from cluster.cli.hub_options import add_link_options, http_url
 from cluster.cli.options import running
+from cluster.cli.token import require_known
 from policy import sign_in
+from policy.roles import granted
+from policy.sources import read_sources
 from policy.tokens import issue
 from policy.whole_files import write_whole
 from storage.data_dir import DataDir, default_dir
@@ -42,6 +45,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--file", type=Path, metavar="FILE", help="write the link to this file (0600) instead of the terminal")
     parser.add_argument("--subject", default=ADMIN["subject"], help="who signs in (default operator)")
     parser.add_argument("--role", action="append", help="a role (default admin; may repeat)")
+    parser.add_argument("--any-role", action="store_true", help="take roles that the policy on this machine does not list")
     parser.add_argument("--site", action="append", help="a site, '*' for all, the default (may repeat)")
     parser.add_argument("--scope", action="append", help="a scope (default, with no role named: pii:read; may repeat)")
     parser.add_argument("--lifetime-s", type=float, default=None, metavar="S", help="seconds the token lives (default: as long as it may)")
@@ -55,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
             hint="Run it on a terminal, or name a file that only you can read: --file FILE.",
         )
     settings = running(arguments)
+    if not arguments.any_role:
+        require_known(arguments.role or [], granted(read_sources(settings.policy.rego_dir)))
     token = issue(
         settings.auth, sub=arguments.subject, typ="user", jti=secrets.token_hex(12), now_s=time.time(),
         roles=arguments.role or ADMIN["role"], sites=arguments.site or ADMIN["site"],

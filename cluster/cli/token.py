@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.site and arguments.camera is None:
             arguments.site = ["*"]
     if not arguments.any_role:
-        _require_known(arguments.role, granted(read_sources(settings.policy.rego_dir)))
+        require_known(arguments.role, granted(read_sources(settings.policy.rego_dir)))
     now = time.time()
     token = issue(
         settings.auth, sub=arguments.subject, typ=arguments.type, jti=secrets.token_hex(12), now_s=now, roles=arguments.role,
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     return console.OK
 
 
-def _require_known(roles: Sequence[str], known: Collection[str]) -> None:
+def require_known(roles: Sequence[str], known: Collection[str]) -> None:
     """Raises BadInput for a role that grants nothing. A policy that lists no roles knows any."""
     for role in roles:
         if known and role not in known:

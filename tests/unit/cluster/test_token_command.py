@@ -62,3 +62,12 @@ def test_a_file_holds_it_and_nothing_is_printed(settings: Settings, tmp_path: Pa
     text = file.read_text().strip()
     assert Verifier(settings.auth).verify(text, typ="user", now_s=time.time() + 1).roles == ("viewer",)
     assert text not in told
+
+
+def test_a_link_for_a_role_that_grants_nothing_is_refused_too(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = tmp_path / "link"
+    assert main(["sign-in", "--data-dir", settings.data.dir, "--role", "veiwer", "--file", str(link)]) == 2
+    assert "no role is called 'veiwer'" in capsys.readouterr().err
+    assert not link.exists()
