@@ -36,11 +36,14 @@ async def read_archive(settings: PostgresSettings, *, name: str = "audit") -> As
         async with database.connection() as keeping:
             with answering(keeping, writing=False):
                 await keeping.execute("SELECT pg_advisory_lock_shared($1)", DROP_LOCK)
+            events = PostgresEventStore(database)
+            snapshot = await events.snapshot()
             positions = [rows_of.activation(row) for row in await database.fetch(sql("cameras")["all_rows"])]
             if await database.fetch_value("SELECT to_regclass('event_horizons') IS NOT NULL"):  # not in a database of an older release
                 for row in await database.fetch(sql("retention")["horizons"]):
                     yield Horizon(row["camera"], row["epoch"], row["offset"], row["hash"])
-            async for event in PostgresEventStore(database).export():
+            tips = {row.camera: (row.position.epoch, row.position.last_offset) for row in positions}
+            async for event in events.as_of(snapshot, tips):
                 yield event
             for position in positions:
                 yield position

@@ -22,6 +22,7 @@ SLICE = 2_000  # rows of an export that are read at once, under a snapshot of th
 MAX_HINTS = 4_096  # readers that page forward: where the next page begins
 EVERYWHERE: windows.Window = (None, None)
 
+Tips = dict[str, tuple[str, int]]  # camera → epoch, offset
 _Hint = tuple[str, str, int]  # camera, epoch, offset
 
 
@@ -115,10 +116,22 @@ class PostgresEventStore:
         """See the port."""
         return float(await self._database.fetch_value(self._sql["oldest_snapshot"]))
 
+    async def snapshot(self) -> Snapshot:
+        """What is committed now."""
+        return Snapshot.parse(await self._database.fetch_value(self._sql["snapshot"]))
+
+    async def tips(self) -> Tips:
+        """The last event of each camera's row."""
+        return {row["camera"]: (row["epoch"], row["last_offset"]) for row in await self._database.fetch(self._sql["tips"])}
+
     async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
         """See the port. In slices: no snapshot lives longer than one. What is committed meanwhile is left out."""
-        snapshot = Snapshot.parse(await self._database.fetch_value(self._sql["snapshot"]))
-        tips = {row["camera"]: (row["epoch"], row["last_offset"]) for row in await self._database.fetch(self._sql["tips"])}
+        snapshot = await self.snapshot()
+        async for event in self.as_of(snapshot, await self.tips(), cameras):
+            yield event
+
+    async def as_of(self, snapshot: Snapshot, tips: Tips, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
+        """The events up to `tips`, which were read after `snapshot`, and those that `snapshot` shows beyond them."""
         wanted = None if cameras is None else list(cameras)
         at: tuple[str, str, int] = ("", "", 0)
         while rows := await self._database.fetch(self._sql["export"], wanted, *at, SLICE):
