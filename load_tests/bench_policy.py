@@ -23,7 +23,7 @@ PERMISSIONS = 20  # distinct sets of permissions among them
 SLICES = 5  # in which the engine and the cache take turns
 
 
-def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int = 100, rounds: int = 50) -> Measured:
+def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int = 100, rounds: int = 20) -> Measured:
     """`embedded` decisions one by one (the floor), `cached` through the gate, one connect storm, a wall of 1,000 cameras.
 
     Then `rounds` revocations and activations, each followed by `sockets` open sockets through a private Eyrie with two hubs and two policy
