@@ -28,14 +28,19 @@ def needs(data: Path, *, database: bool) -> dict[Path, int]:
     return {data: LOGS_BYTES + (0 if not database else LATER_BYTES if made else DATABASE_BYTES), Path(tempfile.gettempdir()): RAY_BYTES}
 
 
-def lacking(wanted: Mapping[Path, int]) -> str:
-    """What is missing, as one line, or an empty text. Folders on one disk add up; one that is not there yet counts by its parent."""
-    disks: dict[int, tuple[list[Path], int]] = {}
+def disks(wanted: Mapping[Path, int]) -> list[tuple[list[Path], int]]:
+    """The folders of each disk and the bytes wanted there. Folders on one disk add up; one that is not there yet counts by its parent."""
+    found: dict[int, tuple[list[Path], int]] = {}
     for folder, size in wanted.items():
-        there = existing(folder)
-        folders, sum_ = disks.get(there.stat().st_dev, ([], 0))
-        disks[there.stat().st_dev] = ([*folders, folder], sum_ + size)
-    for folders, size in disks.values():
+        device = existing(folder).stat().st_dev
+        folders, sum_ = found.get(device, ([], 0))
+        found[device] = ([*folders, folder], sum_ + size)
+    return list(found.values())
+
+
+def lacking(wanted: Mapping[Path, int]) -> str:
+    """What is missing, as one line, or an empty text."""
+    for folders, size in disks(wanted):
         free = shutil.disk_usage(existing(folders[0])).free
         if free < size:
             names = " and ".join(str(folder) for folder in folders)
@@ -46,13 +51,6 @@ def lacking(wanted: Mapping[Path, int]) -> str:
 def existing(folder: Path) -> Path:
     """`folder`, or the first of its parents that is there."""
     return next(one for one in (folder, *folder.parents) if one.exists())
-
-
-def check(wanted: Mapping[Path, int]) -> None:
-    """Raises StartError when there is too little room."""
-    missing = lacking(wanted)
-    if missing:
-        raise StartError(missing, hint="Make room, or choose another disk with --data-dir (data) and TMPDIR (temporary files).")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from cluster.cli import console
 # Sub-commands in the order of the help; each is the module of the same name, with an underscore for its hyphen.
 COMMANDS = (
     "up",
+    "doctor",
     "status",
     "cluster",
     "config",
@@ -35,6 +36,7 @@ COMMANDS = (
 
 EXAMPLES = """examples:
   eyrie up                                    start everything with a simulated site, until Ctrl-C
+  eyrie doctor                                whether it can run here, and what to do where it cannot
   eyrie status                                what runs
   eyrie cluster status                        nodes, hubs and actors, and how to change them
   eyrie tail camera:demo-1                    one camera's state as it comes

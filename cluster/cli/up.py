@@ -16,6 +16,7 @@ import msgspec
 
 from actors.core.errors import EyrieError
 from actors.core.settings import AuthSettings, Settings, build
+from cluster import machine
 from cluster.cli import console, sign_in
 from cluster.cli.hub_options import pinned
 from cluster.cli.options import add_settings_options, loaded
@@ -25,7 +26,7 @@ from cluster.node_launcher import NodeLauncher
 from hub.tls import server_context
 from policy.tokens import issue
 from storage import room
-from storage.data_dir import start_time
+from storage.data_dir import DataDir, start_time
 
 FIRST_PUBLICATION_S = 60.0
 
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     launcher = Launcher(settings, reporter, simulate=not arguments.no_simulate, slots=arguments.slots)
     signals = _Signals()
     wanted = room.needs(launcher.data.path, database=not settings.postgres.dsn)
-    room.check(wanted)
+    _check(settings, launcher.data, node=False)
     launcher.data.prepare()
     with room.told_when_full(wanted), launcher.data.locked():
         try:
@@ -97,7 +98,7 @@ def _run_node(arguments: argparse.Namespace, settings: Settings, reporter: "_Rep
     )  # fmt: skip
     signals = _Signals()
     wanted = room.needs(launcher.data.path, database=False)
-    room.check(wanted)
+    _check(settings, launcher.data, node=True)
     launcher.data.prepare()
     with room.told_when_full(wanted), launcher.data.locked():
         try:
@@ -119,6 +120,12 @@ def _run_node(arguments: argparse.Namespace, settings: Settings, reporter: "_Rep
         "left the cluster" if empty else "left the cluster; what ran here starts elsewhere, and edges send again what was not acked"
     )
     return console.OK if empty else console.FAILED
+
+
+def _check(settings: Settings, data: DataDir, *, node: bool) -> None:
+    """What `eyrie doctor` checks. Raises StartError for what fails; what is only tight is told."""
+    for warning in machine.prepare(settings, data, node=node):
+        console.note(f"  ! {warning.found}. {warning.next_step}")
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
