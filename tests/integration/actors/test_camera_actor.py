@@ -12,7 +12,7 @@ import pytest
 from actors import commit_loop
 from actors.core.commits import CommitRow
 from actors.core.deliveries import NOT_OWNER, Acked, AskedAgain, Data, Dismissed, Refused, Rejected, Welcomed
-from actors.core.errors import BadInput, Unavailable
+from actors.core.errors import BadInput, Full, Unavailable
 from actors.core.settings import Settings
 from storage.embedded_redis import answers
 from storage.embedded_servers import POSTGRES
@@ -214,9 +214,11 @@ async def test_postgresql_away_holds_the_acks_and_loses_nothing(
     assert [row.offset for row in rows] == list(range(1, len(rows) + 1))
 
 
+@pytest.mark.parametrize("beats", [False, True], ids=["nothing is written", "only the least write finds room"])
 async def test_an_outage_is_told_once_and_so_is_its_end(
-    begin: Begin, stores: Stores, camera: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    begin: Begin, stores: Stores, camera: str, beats: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """On a full disk the heartbeat is still written now and then, between two commits that are not."""
     monkeypatch.setattr(commit_loop, "RETRY_S", 0.01)
     process = await begin([camera])
     process.attach(camera)
@@ -226,12 +228,18 @@ async def test_an_outage_is_told_once_and_so_is_its_end(
 
     async def away(*_arguments: object) -> Any:
         tries.append(1)
-        raise Unavailable("PostgreSQL is away")
+        raise Full("PostgreSQL has no room") if beats else Unavailable("PostgreSQL is away")
+
+    beaten: list[int] = []
+
+    async def beating(name: str) -> bool:
+        beaten.append(1)
+        return await beat(name)
 
     monkeypatch.setattr(process.stores.cameras, "commit", away)
-    monkeypatch.setattr(process.stores.actors, "beat", away)
+    monkeypatch.setattr(process.stores.actors, "beat", beating if beats else away)
     process.data(camera, range(1, 30))
-    await until(lambda: len(tries) > 30, what="attempts")
+    await until(lambda: len(tries) > 30 and len(beaten) >= 3 * beats, what="attempts")
     monkeypatch.setattr(process.stores.cameras, "commit", commit)
     monkeypatch.setattr(process.stores.actors, "beat", beat)
     await process.acked(camera, 29)

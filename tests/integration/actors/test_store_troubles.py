@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
+
 from actors.core.reasons import REDIS_FULL, STORE_LOST
 from actors.core.settings import Settings
 from cluster.ray_start import descendants
@@ -70,7 +72,7 @@ async def test_postgresql_that_stands_still_is_named_and_online_comes_back(
 
 
 async def test_redis_at_its_limit_is_named_and_online_comes_back(
-    servers: tuple[Server, Server, Settings], begin: Begin, site: str, camera: str
+    servers: tuple[Server, Server, Settings], begin: Begin, site: str, camera: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     process = await begin([camera])
     process.attach(camera)
@@ -87,3 +89,5 @@ async def test_redis_at_its_limit_is_named_and_online_comes_back(
             await by_hand.call([("CONFIG", "SET", "maxmemory", "0")], writing=True)
             await by_hand.close()
         await until(lambda: wrong() is None, what="that it is online again")
+    told = [record.message for record in caplog.records if "Redis" in record.message and record.levelname == "WARNING"]
+    assert len(told) == 2, told
