@@ -82,6 +82,7 @@ tests: install-dev console validators ## the tests with their coverage
 
 prove: install-dev console ## everything that the product promises to show, however long it takes
 	$(BIN)/python -m pytest -m prove --timeout 3600 $(ARGS)
+	$(BIN)/python -m tools.odd_times
 	@for bench in $(BENCHES); do echo "bench $$bench"; $(BIN)/python -m load_tests bench $$bench || exit 1; done
 
 wheel: install console ## build dist/*.whl, with the console inside

@@ -1,6 +1,7 @@
 """What every test run shares: which tests run beside each other, and skips that must not pass unseen in continuous integration."""
 
 import os
+import random
 from typing import Any
 
 import pytest
@@ -9,8 +10,26 @@ from xdist.scheduler import LoadScopeScheduling
 WHOLE_MACHINE = ("tests/acceptance/", "tests/integration/cluster/")  # they start whole stacks: one after the other
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--random-order SEED``: files in an order that the seed decides, and the tests within each."""
+    parser.addoption("--random-order", type=int, metavar="SEED", help="run files, and the tests within each, in an order of this seed")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say the seed, so that an order can be had again."""
+    seed = config.getoption("random_order")
+    return "order: as written" if seed is None else f"order: --random-order {seed}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that drive a browser or start Ray get more time than the common limit, unless they name their own."""
+    if (seed := config.getoption("random_order")) is not None:
+        dice = random.Random(seed)
+        dice.shuffle(items)
+        place: dict[str, int] = {}
+        for item in items:
+            place.setdefault(item.nodeid.partition("::")[0], len(place))
+        items.sort(key=lambda item: place[item.nodeid.partition("::")[0]])
     for item in items:
         slow = any(item.get_closest_marker(name) for name in ("browser", "ray"))
         if slow and item.get_closest_marker("timeout") is None:
