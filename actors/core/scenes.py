@@ -32,8 +32,8 @@ class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A polyline with two named directions. Seen walking from the first point to the last, crossing from left to right is `in`.
 
-    An object has crossed after `frames` frames on the other side and `min_travel` (picture widths) across the line, both sides together and
-    at least half of it beyond: more than jitter can make of an object that stands on the line.
+    An object has crossed after `frames` frames on the other side and `min_travel` (picture widths) beyond the line, up to four times that
+    after it went to and fro over the line: more than jitter makes of one that stands on it.
     """
 
     points: Annotated[list[Point], msgspec.Meta(min_length=2, max_length=32)]

@@ -253,43 +253,45 @@ class Picture:
         track.clearance = reach * _SHRINK - _ROUNDING
 
     def _lines(self, track: Track, before: Box | None, journal: Journal) -> float:
-        """Advance the crossings; the clearance within which every line stays farther than its `min_travel`."""
+        """Advance the crossings; the clearance within which no line can be touched and no crossing changes."""
         box = track.box
         x, y = (box[0] + box[2]) * 0.5, box[3]
         reach = 2.0
         for line in self.rules.lines.values():
             depth = line.distance(x, y)
-            spare = (depth - line.min_travel) * _DIAGONAL
-            if spare < reach:
-                reach = spare
             crossing = track.crossings.get(line.id)
             if before is None:
-                born = lines.first(line, depth)
-                if born is not None:
-                    track.crossings[line.id] = born
-                continue
-            px, py = (before[0] + before[2]) * 0.5, before[3]
-            crossed = line.crossed(px, py, x, y) if abs(x - px) + abs(y - py) + _ROUNDING >= depth else 0
-            if crossing is None:
-                if not crossed and spare > 0.0:
-                    continue
-                crossing = track.crossings[line.id] = lines.far(line)
-            self._advance(track, line, crossing, crossed, depth, journal)
+                crossing = lines.first(line, depth)
+                if crossing is not None:
+                    track.crossings[line.id] = crossing
+            else:
+                px, py = (before[0] + before[2]) * 0.5, before[3]
+                crossed = line.crossed(px, py, x, y) if abs(x - px) + abs(y - py) + _ROUNDING >= depth else 0
+                if crossed and crossing is None:
+                    crossing = track.crossings[line.id] = lines.touched()
+                if crossing is not None:
+                    crossing = self._advance(track, line, crossing, crossed, depth, journal)
+            spare = (depth if crossing is None else depth - line.most_travel) * _DIAGONAL
+            if spare < reach:
+                reach = spare
         return reach
 
     def _far_from_lines(self, track: Track, journal: Journal) -> None:
         for key, crossing in list(track.crossings.items()):
             line = self.rules.lines[key]
-            self._advance(track, line, crossing, 0, line.min_travel, journal)
+            self._advance(track, line, crossing, 0, line.most_travel, journal)
 
     def _advance(
         self, track: Track, line: lines.CompiledLine, crossing: lines.Crossing, crossed: int, depth: float, journal: Journal
-    ) -> None:  # fmt: skip
+    ) -> lines.Crossing | None:  # fmt: skip
+        """One more frame of a crossing; what is left of it."""
         sign = lines.advance(crossing, line, crossed, depth, confirmed=track.confirmed)
-        if lines.idle(crossing, line):
+        left: lines.Crossing | None = crossing
+        if lines.idle(crossing):
             del track.crossings[line.id]
+            left = None
         if not sign or (line.labels is not None and track.label not in line.labels):
-            return
+            return left
         count = self.counts[line.id]
         if sign > 0:
             count.ins += 1
@@ -300,6 +302,7 @@ class Picture:
             direction="in" if sign > 0 else "out", way=line.name_in if sign > 0 else line.name_out, point=point
         )  # fmt: skip
         journal.emit("line.crossed", track=track.id, label=track.label, line=line.id, data=data)
+        return left
 
     def _zones(self, track: Track, now_us: int, journal: Journal) -> None:
         stays, inside = track.stays, track.inside
