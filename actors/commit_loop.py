@@ -14,7 +14,7 @@ from actors.core.admission import window
 from actors.core.camera import CameraCore, Effects, Tick
 from actors.core.commits import Activation, CommitRow
 from actors.core.deliveries import Answer, Item
-from actors.core.errors import BadInput, Conflict, EyrieError, Full, PoisonRow, Unavailable, UnknownOutcome
+from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, PoisonRow, Unavailable, UnknownOutcome
 from actors.core.reasons import STORE_FULL, STORE_LOST
 from actors.core.settings import CameraSettings
 from actors.hosted import Hosted
@@ -200,7 +200,7 @@ class CommitLoop:
             self._poisoned(error)
         except (BadInput, Conflict) as error:
             self._refused(batch, error)
-        except Unavailable as error:
+        except (Unavailable, ConfigError) as error:  # tables that are missing, while a dump is read back
             self._waits("commit", f"a commit of {len(rows)} cameras waits for PostgreSQL", error)
         else:
             self._answered("commit")
@@ -271,7 +271,7 @@ class CommitLoop:
             session, generation = hosted.opens, hosted.generation
             try:
                 outcome = await self._stores.cameras.open_session(hosted.camera, self.name, generation, session)
-            except Unavailable as error:  # an unknown outcome too: the call may be repeated
+            except (Unavailable, ConfigError) as error:  # an unknown outcome too: the call may be repeated
                 self._waits("session", f"camera {hosted.camera}: session {session} waits for PostgreSQL", error)
                 self._urgent = True
                 return

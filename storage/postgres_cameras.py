@@ -1,4 +1,5 @@
-"""The camera rows in PostgreSQL: `storage.ports.CameraStore`. Every method is one statement, one round trip."""
+"""The camera rows in PostgreSQL: `storage.ports.CameraStore`. Every method is one statement, one round trip; `activate` looks first whether
+the database is where it was."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +22,8 @@ class PostgresCameraStore:
         return bool(await self._database.fetch(self._sql["assign"], camera, owner, previous, writing=True))
 
     async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
-        """See the port."""
+        """See the port. A dump that was read back below open connections is met here: none of its rows fits what is to be committed."""
+        await self._database.check_place()
         floors = [(above or {}).get(camera, 0) for camera in cameras]
         found = await self._database.fetch(self._sql["activate"], owner, list(cameras), floors, writing=True)
         return [rows_of.activation(row) for row in found]

@@ -132,6 +132,12 @@ class Database:
                 async with connection.transaction(isolation=isolation, readonly=readonly):
                     yield connection
 
+    async def check_place(self) -> None:
+        """What every new connection does first (`storage.postgres_place`), again: rows may be put back below open connections."""
+        async with self.connection() as connection:
+            with answering(connection, writing=True):
+                await check_place(connection)
+
     async def close(self) -> None:
         """Close within the command timeout; what does not close is cut."""
         try:

@@ -100,13 +100,13 @@ async def test_a_dump_that_is_read_back_starts_new_epochs(server: tuple[Server, 
     assert found is not None
     target = dsn.replace("/postgres?", "/again?")
     connection = await asyncpg.connect(target)
-    await asyncio.to_thread(_read_back, found[1], dump)
+    await asyncio.to_thread(_read_back, found[1], dump, "again")
     await connection.close()
     await _new_epochs(settings_of(target, servers_redis), {camera: position for camera, (_, position) in at.items()})
 
 
-def _read_back(host: str, dump: bytes) -> None:
-    command = [str(server_programs(POSTGRES) / "psql"), "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-U", "eyrie", "again"]
+def _read_back(host: str, dump: bytes, database: str) -> None:
+    command = [str(server_programs(POSTGRES) / "psql"), "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-U", "eyrie", database]
     subprocess.run(command, input=dump, check=True, capture_output=True)
 
 
@@ -164,6 +164,31 @@ async def test_a_database_that_is_put_back_below_open_stores_is_met_before_the_n
     assert await _patiently(stores, rows) == set(), "the same rows fit the older state, were it not for the epoch"
     found = {a.camera: a.position for a in await stores.cameras.activate(OWNER, CAMERAS)}
     assert all(found[camera].epoch > lost[camera].epoch for camera in CAMERAS)
+    await stores.close()
+
+
+async def test_a_dump_that_is_read_back_below_open_connections_is_met_by_the_next_activation(
+    server: tuple[Server, str], servers_redis: str
+) -> None:
+    """No connection is made anew: the rows fit nothing that is to be committed, and whoever activates them finds a new numbering."""
+    _, dsn = server
+    stores, at = await _filled(dsn, servers_redis)
+    dump = _tool(dsn, "pg_dump", "-Fp", "postgres")
+    rows = [row_of(name, generation, position, events=[event_of(name, position)]) for name, (generation, position) in at.items()]
+    assert await stores.cameras.commit(rows) == set(CAMERAS)
+    lost = {row.camera: row.after for row in rows}
+    found = re.search(r"host=(\S+)", dsn)
+    assert found is not None
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.close()
+    with pytest.raises(EyrieError, match="does not fit"):
+        await stores.cameras.commit(rows)
+    await asyncio.to_thread(_read_back, found[1], dump, "postgres")
+    later = [row_of(name, row.generation, row.after, events=[event_of(name, row.after)]) for row in rows for name in [row.camera]]
+    assert await stores.cameras.commit(later) == set()
+    after = {a.camera: a.position for a in await stores.cameras.activate(OWNER, CAMERAS)}
+    assert all(after[camera].epoch > lost[camera].epoch for camera in CAMERAS)
     await stores.close()
 
 
