@@ -7,6 +7,7 @@ import time
 import msgspec
 
 from actors.core.errors import EyrieError
+from actors.core.logs import counted
 from cluster.fleet import Fleet
 from cluster.ports import Machine
 from cluster.scaling import Pressure, wanted_count
@@ -75,4 +76,4 @@ class Autoscaler:
         if slots and needed != self._requested and (needed > slots or self._requested > slots):
             await self._machine.request_resources(needed)
             self._requested = needed
-            self._fleet.decide("cluster", f"room for {needed} cameras is asked for", f"the nodes have {slots} slots")
+            self._fleet.decide("cluster", f"room for {counted(needed, 'camera')} is asked for", f"the nodes have {counted(slots, 'slot')}")

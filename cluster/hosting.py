@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from actors.core.errors import EyrieError
+from actors.core.logs import counted
 from cluster.fleet import Actor, Fleet
 from cluster.placement import choose, usable
 from cluster.ports import Machine, SupervisorStores
@@ -84,7 +85,7 @@ class Hosting:
         actor = fleet.actors[name] = Actor(
             name, process, "starting", dict.fromkeys(action.cameras, 0.0), action.density, dict.fromkeys(action.incoming), node, reason=why
         )
-        fleet.decide(f"actor:{name}", f"started for {len(cameras)} of {action.density} cameras on {node or 'any node'}", why)
+        fleet.decide(f"actor:{name}", f"started for {len(cameras)} of {counted(action.density, 'camera')} on {node or 'any node'}", why)
         self._tasks.spawn(self._bring_up(actor))
 
     def _place(self, action: StartActor, cameras: Sequence[str]) -> tuple[str, str]:
@@ -198,7 +199,7 @@ class Hosting:
         try:
             await actor.process.release(cameras, RELEASE_S)
         except EyrieError as error:
-            await self.lose(actor, f"it did not give up {len(cameras)} cameras: {error}")
+            await self.lose(actor, f"it did not give up {counted(len(cameras), 'camera')}: {error}")
         for camera in cameras:
             if camera in self._fleet.idle:  # the next supervisor need not wake it
                 await self._disown(camera, actor.name)

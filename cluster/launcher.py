@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import msgspec
 
 from actors.core.errors import EyrieError, StartError
+from actors.core.logs import counted
 from actors.core.settings import Settings
 from cluster.audit_checkpoint import CheckpointKeeper
 from cluster.node_metrics import MetricsServer
@@ -81,7 +82,8 @@ class Launcher:
         settings, data = self._settings, self.data
         left = data.end_leftovers()
         if left:
-            self._report.note(f"ended {len(left)} processes that an earlier Eyrie had left: {', '.join(record.name for record in left)}")
+            names = ", ".join(record.name for record in left)
+            self._report.note(f"ended {counted(len(left), 'process', 'processes')} that an earlier Eyrie had left: {names}")
         # In a cluster that others run, hubs outlive a launcher: they probe the port themselves (`hub.listeners`).
         outlived = settings.ray.address and settings.hub.port
         port = settings.hub.port if outlived else free_port(settings.hub.host, settings.hub.port)
@@ -102,12 +104,12 @@ class Launcher:
         with self._report.step("database schema, Redis"):
             applied = prepare_stores(self.resolved)
         if applied:
-            self._report.note(f"applied {len(applied)} migrations")
+            self._report.note(f"applied {counted(len(applied), 'migration')}")
         self._checkpoint.start(self.resolved)
         if self.resolved.registry.scenes_file:
             with self._report.step("registry file"):
                 changes = apply_registry_file(self.resolved)
-            self._report.note(f"{len(changes)} changes from {self.resolved.registry.scenes_file}")
+            self._report.note(f"{counted(len(changes), 'change')} from {self.resolved.registry.scenes_file}")
         if self._ray is not None:
             with self._report.step("Ray"):
                 self._ray.wait()

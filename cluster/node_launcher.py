@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from actors.core.errors import EyrieError, StartError
+from actors.core.logs import counted
 from actors.core.settings import Settings
 from cluster import joining
 from cluster.launcher import CAMERA_SLOTS, CHECK_S, MAX_RESTARTS, RESTART_WINDOW_S, Reporter
@@ -65,7 +66,8 @@ class NodeLauncher:
         """Join. Call with the data directory locked. Raises StartError, Unavailable."""
         left = self.data.end_leftovers()
         if left:
-            self._report.note(f"ended {len(left)} processes that an earlier Eyrie had left: {', '.join(record.name for record in left)}")
+            names = ", ".join(record.name for record in left)
+            self._report.note(f"ended {counted(len(left), 'process', 'processes')} that an earlier Eyrie had left: {names}")
         if not Path(self._ray.token_file).exists():
             raise StartError(
                 f"the cluster's token is not at {self._ray.token_file}",

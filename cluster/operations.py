@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.core.errors import EyrieError
+from actors.core.logs import counted
 from cluster.fleet import Errands, Fleet
 from cluster.placement import Placed, rebalance, usable
 from cluster.ports import Machine
@@ -124,7 +125,9 @@ class Operations:
             if target is None or target.phase != "ready":
                 raise Failed(f"no process {params['actor']} is ready")
             if target.density != fleet.density_of(camera):
-                raise Failed(f"{target.name} is for {target.density} cameras, {camera} is to be in one for {fleet.density_of(camera)}")
+                raise Failed(
+                    f"{target.name} is for {counted(target.density, 'camera')}, {camera} is to be in one for {fleet.density_of(camera)}"
+                )
             if target is not host and len(target.cameras) + len(target.incoming) >= target.density:
                 raise Failed(f"{target.name} has no room")
         if params.get("node") and params["node"] not in {node.id for node in usable(fleet.nodes, fleet.cordoned)}:
@@ -196,7 +199,7 @@ class Operations:
         services = [service for service in self._services.services.values() if service.node == node]
         work.total = max(work.total, left + len(services))
         work.done = work.total - left - len(services)
-        work.detail = f"{left} cameras and {len(services)} services are left"
+        work.detail = f"{counted(left, 'camera')} and {counted(len(services), 'service')} left"
         if left or services or work.looks < 2:
             return False
         work.detail = "nothing of ours is left there; it stays cordoned"
@@ -226,7 +229,7 @@ class Operations:
             work.onto = rebalance(usable(fleet.nodes, fleet.cordoned), hosted, most=max(0, most), residence_s=RESIDENCE_S)
         work.total = work.done + len(work.onto)
         errands.onto |= work.onto
-        work.detail = f"{work.done} cameras moved" + ("" if work.onto else "; nothing more improves")
+        work.detail = f"{counted(work.done, 'camera')} moved" + ("" if work.onto else "; nothing more improves")
         return not work.onto
 
     def _look_at_restart(self, work: _Work, errands: Errands) -> bool:
@@ -245,7 +248,7 @@ class Operations:
         errands.doomed.add(target)
         placed = self._fleet.placed()
         work.done = sum(placed.get(camera, target) != target for camera in work.cameras)
-        work.detail = f"{work.done} of {work.total} cameras live in another process"
+        work.detail = f"{work.done} of {counted(work.total, 'camera')} in another process"
         return target not in self._fleet.actors and work.done == work.total
 
     def _look_at_shape(self, work: _Work) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
+from actors.core.logs import counted
 from cluster.ports import NodeView
 
 WEIGHTS = {"load": 0.4, "cpu": 0.2, "memory": 0.15, "site": 0.25}
@@ -47,7 +48,7 @@ def choose(nodes: Sequence[NodeView], loads: Mapping[str, NodeLoad], *, services
     if len(scored) == 1:
         return Choice(best, "the only node that can be used")
     told = ", ".join(f"{name} {value:.2f}" for name, value in terms.items() if value)
-    return Choice(best, f"lowest score of {len(scored)} nodes: {score:.3f} ({told or 'nothing runs there'})")
+    return Choice(best, f"lowest score of {counted(len(scored), 'node')}: {score:.3f} ({told or 'nothing runs there'})")
 
 
 def _has_room(node: NodeView, loads: Mapping[str, NodeLoad], services: bool) -> bool:

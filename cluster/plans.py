@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import BadInput, NotFound
+from actors.core.logs import counted
 from cluster.fleet import Fleet
 from cluster.placement import Placed, rebalance, usable
 from cluster.reconcile import ActorView, GiveCameras, Limits, MoveCameras, ReleaseCameras, StartActor, StopActor, Wish, compare
@@ -196,13 +197,13 @@ def carry_out(
     for round in range(MAX_ROUNDS):
         plan = compare(wishes, list(views.values()), {}, 0.0, limits)
         if not plan.actions:
-            return steps, duration_s, f"{len(plan.refused)} cameras find no process" if plan.refused else ""
+            return steps, duration_s, f"{counted(len(plan.refused), 'camera finds', 'cameras find')} no process" if plan.refused else ""
         starts = moves = False
         for number, action in enumerate(plan.actions):
             match action:
                 case StartActor(cameras, density, incoming, node):
                     name = f"new-{round}-{number}"
-                    what = f"start a process for {density} cameras" + (f" on {node}" if node else "")
+                    what = f"start a process for {counted(density, 'camera')}" + (f" on {node}" if node else "")
                     steps.append(PlanStep(what, name, start_s))
                     if incoming:
                         steps.append(_moving(incoming, name, move_s))
@@ -210,7 +211,7 @@ def carry_out(
                     views[name] = ActorView(name, "ready", (*cameras, *incoming), density, node=node)
                     starts, moves = True, moves or bool(incoming)
                 case GiveCameras(name, cameras):
-                    steps.append(PlanStep(f"activate {len(cameras)} cameras", name, move_s))
+                    steps.append(PlanStep(f"activate {counted(len(cameras), 'camera')}", name, move_s))
                     views[name] = msgspec.structs.replace(views[name], cameras=(*views[name].cameras, *cameras))
                 case MoveCameras(name, cameras):
                     steps.append(_moving(cameras, name, move_s))
@@ -218,7 +219,7 @@ def carry_out(
                     views[name] = msgspec.structs.replace(views[name], cameras=(*views[name].cameras, *cameras))
                     moves = True
                 case ReleaseCameras(name, cameras):
-                    steps.append(PlanStep(f"give up {len(cameras)} cameras", name, move_s, cameras))
+                    steps.append(PlanStep(f"give up {counted(len(cameras), 'camera')}", name, move_s, cameras))
                     _take(views, set(cameras))
                 case StopActor(name):
                     steps.append(PlanStep("stop the empty process", name))
@@ -234,7 +235,7 @@ def _take(views: dict[str, ActorView], cameras: set[str]) -> None:
 
 
 def _moving(cameras: tuple[str, ...], name: str, move_s: float) -> PlanStep:
-    return PlanStep(f"move {len(cameras)} cameras", name, move_s, cameras, move_s)
+    return PlanStep(f"move {counted(len(cameras), 'camera')}", name, move_s, cameras, move_s)
 
 
 def _with_services(report: PlanReport, steps: list[PlanStep]) -> PlanReport:

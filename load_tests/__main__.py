@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m load_tests", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     bench = commands.add_parser(
         "bench", help="measure one part next to its floor", formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join([*(f"{name:8} {what}" for name, what in BENCHES.items()), "", BENCH_EXAMPLES]),

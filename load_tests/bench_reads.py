@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from actors.core.settings import DataSettings, PostgresSettings, Settings
 from load_tests.event_days import CAMERAS, DAYS_SQL, FILL_SQL, SITES, TIPS_SQL
@@ -84,7 +85,7 @@ async def _measure(dsn: str, folder: str, chance: random.Random) -> Measured:
 
 
 def _named(dsn: str, days: int) -> PostgresSettings:
-    return PostgresSettings(dsn=dsn.replace("/postgres?", f"/days{days}?"), command_timeout_s=600)
+    return PostgresSettings(dsn=urlunsplit(urlsplit(dsn)._replace(path=f"/days{days}")), command_timeout_s=600)
 
 
 def _told(values: list[float]) -> dict[str, float]:
@@ -99,6 +100,9 @@ async def _filled(settings: Settings, days: int) -> Database:
     await database.fetch(FILL_SQL, days, days * EVENTS_PER_DAY, writing=True)
     for statement in (*TIPS_SQL.split(";"), "ANALYZE events"):
         await database.fetch(statement, writing=True)
+    held = (await database.fetch("SELECT count(*) AS events, count(DISTINCT received::date) AS days FROM events"))[0]
+    if held["events"] != days * EVENTS_PER_DAY or held["days"] < days - 1:
+        raise AssertionError(f"the database of {days} days holds {held['events']} events of {held['days']} days")
     return database
 
 

@@ -1,6 +1,7 @@
 """A database with many days of events, made by SQL in seconds: 4 sites with 5 cameras each, types and severities mixed, one rare event.
 
-The camera of each event and its moment are spread evenly, so that every camera's offsets grow with the days.
+The camera of each event and its moment are spread evenly, so that every camera's offsets grow with the days. Every camera has events of
+every type and label.
 """
 
 SITES, CAMERAS = 4, 20
@@ -21,7 +22,7 @@ INSERT INTO events (camera, epoch, "offset", received, time, type, severity, sit
 SELECT 'cam-' || n % {CAMERAS}, 'e1', n / {CAMERAS} + 1, at, at,
     CASE WHEN n = 0 THEN 'camera.offline' WHEN n % 3 = 0 THEN 'line.crossed' ELSE 'zone.entered' END,
     CASE WHEN n = 0 OR n % 50 = 7 THEN 'critical' WHEN n % 10 = 3 THEN 'warning' ELSE 'info' END,
-    'site-' || n % {SITES}, 's', n / {CAMERAS} + 1, (n % 1000)::text, CASE WHEN n % 4 = 0 THEN 'car' ELSE 'person' END,
+    'site-' || n % {SITES}, 's', n / {CAMERAS} + 1, (n % 1000)::text, CASE WHEN n / {CAMERAS} % 4 = 0 THEN 'car' ELSE 'person' END,
     CASE WHEN n % 3 = 0 THEN NULL ELSE 'door' END, CASE WHEN n % 3 = 0 THEN 'gate' END,
     convert_to('{{"type":"zone.entered","severity":"' || CASE WHEN n = 0 THEN 'critical' ELSE 'info' END
         || '","camera":"cam-' || n % {CAMERAS} || '","data":{{"text":"' || repeat('x', 200) || '"}}}}', 'UTF8'), '\\x00'::bytea

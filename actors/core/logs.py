@@ -27,6 +27,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in cut)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """``1 camera``, ``2 cameras``; `plural` where an s does not make it."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 class LineFormatter(logging.Formatter):
     """Text lines for people."""
 

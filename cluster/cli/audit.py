@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add_settings_options(parser)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     one = kinds.add_parser("verify", help="check every camera's hash chain and offsets")
     one.add_argument("source", nargs="?", default="", metavar="SOURCE", help="default: where the settings say")
     one.add_argument("--json", action="store_true", help="print JSON")
@@ -85,18 +85,19 @@ async def _export(source: str | PostgresSettings, path: Path) -> int:
             file.write(msgspec.json.encode(record) + b"\n")
             count += 1
     fresh.replace(path)
-    console.note(f"{count} records written to {path}")
+    console.note(f"{console.counted(count, 'record')} written to {path}")
     return console.OK
 
 
 def _tell(verdict: Verdict, praise: str, *, as_json: bool) -> int:
+    looked = f"{console.counted(verdict.cameras, 'camera')}, {console.counted(verdict.events, 'event')}"
     if as_json:
         console.emit({"green": verdict.green, **msgspec.to_builtins(verdict)})
     elif verdict.green:
-        console.say(f"{verdict.cameras} cameras, {verdict.events} events: {praise}", style="green")
+        console.say(f"{looked}: {praise}", style="green")
     else:
         console.table(
-            f"{verdict.found} findings in {verdict.cameras} cameras, {verdict.events} events", ("camera", "what", "detail"),
+            f"{console.counted(verdict.found, 'finding')} in {looked}", ("camera", "what", "detail"),
             [(finding.camera, finding.what, finding.detail) for finding in verdict.findings[:SHOWN]],
         )  # fmt: skip
     return console.OK if verdict.green else console.FAILED

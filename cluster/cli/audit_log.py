@@ -15,7 +15,7 @@ from actors.core.times import rfc3339
 from cluster import audit_checkpoint
 from cluster.archive import database_of
 from cluster.cli import console
-from cluster.cli.options import data_dir, loaded
+from cluster.cli.options import data_dir, loaded, whole
 from policy.audit_trail import Checkpoint, Proof, checkpoint, prove
 from policy.keys import read_secret
 from storage.audit_ports import AuditEntry, AuditHead
@@ -49,7 +49,7 @@ def add_parser(kinds: Any) -> None:
         help="with verify: the checkpoint that the log must contain (default: the one that `eyrie up` keeps in the data directory)",
     )  # fmt: skip
     log.add_argument("--without-checkpoint", action="store_true", help="with verify: take an older end that was sealed once for the end")
-    log.add_argument("--limit", type=int, default=SHOWN, metavar="N", help=f"entries shown (default {SHOWN})")
+    log.add_argument("--limit", type=whole, default=SHOWN, metavar="N", help=f"entries shown (default {SHOWN})")
     log.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -9,7 +9,7 @@ import msgspec
 from actors.core.errors import NotFound
 from cluster.cli import console
 from cluster.cli.hub_options import add_hub_options, http_url, tls_context, token_source
-from cluster.cli.options import add_settings_options, data_dir
+from cluster.cli.options import add_settings_options, data_dir, whole
 from cluster.hub_rest import HubRest
 from policy import certificate_maker
 from policy.keys import read_secret
@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
         "certs", help="make certificates for TLS and devices", description="Make and revoke certificates of a development authority.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="command")
     for name, text in (
         ("init", "make the authority"), ("server", "make the certificate of the hubs"), ("device", "make the certificate of a device"),
         ("list", "list what was made"), ("revoke", "cut a device off within seconds"),
@@ -53,7 +53,7 @@ def add_parser(commands: Any) -> None:
             )
             action.add_argument("--passphrase-file", default="", metavar="FILE", help="a secret (0600, 32 bytes) that encrypts that key")
             days = 10 * YEAR if name == "init" else YEAR
-            action.add_argument("--days", type=int, default=days, help=f"days it is good for (default {days})")
+            action.add_argument("--days", type=whole, default=days, help=f"days it is good for (default {days})")
         if name == "server":
             action.add_argument("--host", action="append", default=[], help="a name or address of the hubs (default: loopback; may repeat)")
         elif name == "device":
@@ -104,7 +104,7 @@ def _list(made: list[certificate_maker.Made], *, as_json: bool) -> int:
         console.emit({"certificates": msgspec.to_builtins(made)})
     else:
         rows = [(found.kind, found.name, found.until[:10], found.fingerprint[:16], " ".join(found.names)) for found in made]
-        console.table(f"{len(rows)} certificates", ("kind", "name", "good until", "SHA-256", "names"), rows)
+        console.table(console.counted(len(rows), "certificate"), ("kind", "name", "good until", "SHA-256", "names"), rows)
     return console.OK
 
 

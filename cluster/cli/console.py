@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.core.errors import EyrieError
+from actors.core.logs import counted as counted
 from actors.core.logs import one_line
 
 WIDE = 400  # columns of a table where no terminal says how many there are: a pipe wraps nothing
@@ -55,6 +56,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     for row in rows:
         made.add_row(*(Text(one_line(str(cell))) for cell in row))
     _out.print(made)
+
+
+def generation(number: int) -> str:
+    """As people read it: a camera that is being activated for the first time has none."""
+    return str(number) if number else "none yet"
 
 
 def fail(error: EyrieError) -> None:

@@ -1,15 +1,21 @@
 """``eyrie dead-letters``: what was refused, and what becomes of it."""
 
 import argparse
+import base64
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from actors.core.errors import EyrieError, NotFound
+from actors.core.logs import one_line
 from cluster.cli import console
 from cluster.cli.hub_options import add_hub_options, rest
+from cluster.cli.options import whole
 from cluster.hub_rest import HubRest
+
+ITEM = ("raw", "raw_base64")
+BASE64_LINE = 76  # characters
 
 EXAMPLES = """examples:
   eyrie dead-letters list --status new
@@ -28,18 +34,18 @@ def add_parser(commands: Any) -> None:
         "dead-letters", help="what was refused", description="Items that were refused: list, show, replay, discard.", epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     found = kinds.add_parser("list", help="by id, oldest first")
     found.add_argument("--camera", default="", metavar="CAMERA")
     found.add_argument("--status", default="", choices=["", "new", "replayed", "discarded"])
-    found.add_argument("--after", type=int, default=0, metavar="ID", help="only those with a greater id")
-    found.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (default 100, at most 500)")
+    found.add_argument("--after", type=whole, default=0, metavar="ID", help="only those with a greater id")
+    found.add_argument("--limit", type=whole, default=100, metavar="N", help="at most so many (default 100, at most 500)")
     show = kinds.add_parser("show", help="one, with its raw item")
-    show.add_argument("id", type=int)
+    show.add_argument("id", type=whole)
     replay = kinds.add_parser("replay", help="record them as late facts")
-    replay.add_argument("ids", type=int, nargs="+", metavar="ID")
+    replay.add_argument("ids", type=whole, nargs="+", metavar="ID")
     discard = kinds.add_parser("discard", help="mark them as not worth keeping")
-    discard.add_argument("ids", type=int, nargs="+", metavar="ID")
+    discard.add_argument("ids", type=whole, nargs="+", metavar="ID")
     discard.add_argument("--reason", required=True, help="why; it is kept with them")
     for kind in (found, show, replay, discard):
         add_hub_options(kind)
@@ -80,7 +86,9 @@ def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
         (str(row["id"]), row["camera"], row["session"], str(row["seq"]), row["status"], row["code"], row["detail"][:80], row["received"])
         for row in page["dead_letters"]
     ]
-    console.table(f"{len(rows)} dead letters", ("id", "camera", "session", "seq", "status", "code", "detail", "received"), rows)
+    console.table(
+        console.counted(len(rows), "dead letter"), ("id", "camera", "session", "seq", "status", "code", "detail", "received"), rows
+    )
     if "next" in page:
         console.note(f"there are more: --after {page['next']}")
     return console.OK
@@ -93,6 +101,26 @@ def _show(hub: HubRest, arguments: argparse.Namespace) -> int:
     letter = msgspec.json.decode(found.body, type=dict[str, Any])
     if arguments.json:
         console.emit(letter)
-    else:
-        console.table(f"dead letter {arguments.id}", ("field", "value"), [(key, str(value)) for key, value in letter.items()])
+        return console.OK
+    told = [(key, str(value)) for key, value in letter.items() if key not in ITEM]
+    console.table(f"dead letter {arguments.id}", ("field", "value"), told)
+    for line in _item(letter):
+        console.say(one_line(line))
     return console.OK
+
+
+def _item(letter: dict[str, Any]) -> list[str]:
+    """The item as it came: JSON, MessagePack as JSON, other text as it is, other bytes in base64; or that it is hidden."""
+    if isinstance(letter.get("raw"), dict):
+        return [f"the item is hidden from this token: {', '.join(map(str, letter['raw'].values()))}"]
+    raw = letter["raw"].encode() if "raw" in letter else base64.b64decode(letter.get("raw_base64", ""))
+    for name, decode in (("JSON", msgspec.json.decode), ("MessagePack, as JSON", msgspec.msgpack.decode)):
+        try:
+            item = msgspec.json.encode(decode(raw))
+        except (msgspec.MsgspecError, UnicodeError, TypeError):
+            continue
+        return [f"the item ({name}):", *msgspec.json.format(item, indent=2).decode().splitlines()]
+    if "raw" in letter:
+        return ["the item (text):", *letter["raw"].splitlines()]
+    text = letter.get("raw_base64", "")
+    return ["the item (base64):", *(text[at : at + BASE64_LINE] for at in range(0, len(text), BASE64_LINE))]

@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add_settings_options(parser)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     renew = kinds.add_parser("renew", help="start a new epoch", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = renew.add_mutually_exclusive_group(required=True)
     which.add_argument("--camera", action="append", default=None, metavar="CAMERA", help="this one; may be given again")
@@ -61,7 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
                     raise NotFound(
                         f"no camera is called {', '.join(missing)}; nothing was renewed", hint="`eyrie registry show` lists them."
                     )
-                draft = AuditDraft(who, "", "epoch.renew", "all" if wanted is None else ",".join(wanted), f"{len(done)} cameras")
+                draft = AuditDraft(
+                    who, "", "epoch.renew", "all" if wanted is None else ",".join(wanted), console.counted(len(done), "camera")
+                )
                 await PostgresAuditLog(database).writer(sealing(key, draft))(connection)
             return done
         finally:
@@ -72,5 +74,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit({"renewed": done})
     else:
-        console.say(f"{len(done)} {'camera starts' if len(done) == 1 else 'cameras start'} a new epoch", style="green")
+        console.say(f"{console.counted(len(done), 'camera starts', 'cameras start')} a new epoch", style="green")
     return console.OK if done else console.FAILED

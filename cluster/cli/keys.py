@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.cli import console
-from cluster.cli.options import add_settings_options, data_dir
+from cluster.cli.options import add_settings_options, data_dir, decimal
 from policy import device_keys, key_pairs
 from policy.keys import ALGORITHMS
 
@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "keys", help="make and rotate the keys of tokens", description="Make and rotate the key pair that signs tokens.", epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="command")
     for name, text in (
         ("make", "make the first pair"), ("rotate", "make the next pair"), ("list", "list the public keys"), ("retire", "take a key away"),
         ("device", "make a key for a device's requests"), ("devices", "list the keys of devices"), ("drop", "take a device's key away"),
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
             action.add_argument("--algorithm", choices=tuple(ALGORITHMS), default="ES256", help="default ES256")
         elif name == "rotate":
             action.add_argument(
-                "--overlap-s", type=float, default=DAY_S, metavar="S", help="seconds the old key stays good (default a day)"
+                "--overlap-s", type=decimal, default=DAY_S, metavar="S", help="seconds the old key stays good (default a day)"
             )
         elif name in ("retire", "drop"):
             action.add_argument("kid", help="the key's id")
@@ -89,7 +89,11 @@ def _devices(path: Path, arguments: argparse.Namespace) -> int:
         )
     else:
         rows = [(key.keyid, key.device, key.algorithm, " ".join(key.cameras), " ".join(key.sites), key.fingerprint[:16]) for key in keys]
-        console.table(f"{len(rows)} keys of devices", ("keyid", "device", "algorithm", "cameras", "sites", "SHA-256"), rows)
+        console.table(
+            console.counted(len(rows), "key of a device", "keys of devices"),
+            ("keyid", "device", "algorithm", "cameras", "sites", "SHA-256"),
+            rows,
+        )
     return console.OK
 
 

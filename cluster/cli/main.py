@@ -55,11 +55,8 @@ exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run `eyrie` with `argv`; the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal or pipe that is not UTF-8 must not end a command
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
     parser = argparse.ArgumentParser(
         prog="eyrie", description="A realtime hub for camera fleets.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -67,7 +64,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name in COMMANDS:
         _module(name).add_parser(commands)
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `eyrie` with `argv`; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal or pipe that is not UTF-8 must not end a command
+    arguments = make_parser().parse_args(argv)
     try:
         return int(_module(arguments.command).run(arguments))
     except (ConfigError, BadInput) as error:

@@ -15,6 +15,22 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", default="", metavar="DIR", help="data directory of the embedded servers (default: $EYRIE_DATA_DIR)")
 
 
+def whole(text: str) -> int:
+    """A whole number of an option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def decimal(text: str) -> float:
+    """A number of an option."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
 def loaded(arguments: argparse.Namespace) -> Loaded:
     """Settings by file, environment and options. Raises ConfigError."""
     found = load(arguments.config)

@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
         "policy", help="who may do what", description="Policy revisions: upload, look at, activate, roll back.", epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     upload = kinds.add_parser("upload", help="keep the *.rego files of a folder as a revision; it is not in force by that")
     upload.add_argument("folder", metavar="FOLDER")
     upload.add_argument("--note", default="", help="what it is for")
@@ -104,7 +104,7 @@ def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
         (str(row["number"]), row["revision"][:12], "in force" if row["active"] else "", row["created"], row["author"], row["note"])
         for row in found
     ]
-    console.table(f"{len(rows)} revisions", ("number", "revision", "state", "created", "by", "note"), rows)
+    console.table(console.counted(len(rows), "revision"), ("number", "revision", "state", "created", "by", "note"), rows)
     return console.OK
 
 
@@ -153,7 +153,7 @@ def _name(hub: HubRest, prefix: str) -> str:
         raise BadInput(f"{prefix} is too short for the name of a revision", hint=f"Give at least {MIN_PREFIX} digits of it.")
     names = [row["revision"] for row in _revisions(hub) if row["revision"].startswith(prefix)]
     if len(names) != 1:
-        raise NotFound(f"{len(names)} revisions begin with {prefix}", hint="`eyrie policy list` shows them.")
+        raise NotFound(f"{console.counted(len(names), 'revision')} called {prefix}", hint="`eyrie policy list` shows them.")
     return str(names[0])
 
 

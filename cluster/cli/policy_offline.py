@@ -68,7 +68,9 @@ async def _find(store: PostgresRevisionStore, wanted: str | None) -> RevisionRec
         before = page[-1].number
     found = [name for name in names if name.startswith(wanted)]
     if len(found) != 1:
-        raise BadInput(f"{len(found)} revisions begin with {wanted[:64]}", hint="There are: " + ", ".join(n[:12] for n in names[:20]))
+        raise BadInput(
+            f"{console.counted(len(found), 'revision')} called {wanted[:64]}", hint="There are: " + ", ".join(n[:12] for n in names[:20])
+        )
     record = await store.get(found[0])
     if record is None:
         raise NotFound(f"there is no revision {found[0][:12]}")

@@ -13,6 +13,7 @@ from actors.core.event_data import TYPES
 from actors.core.identifiers import require_id
 from cluster.cli import console
 from cluster.cli.hub_options import add_hub_options, http_url, settings, tls_context, token_source
+from cluster.cli.options import whole
 from cluster.hub_rest import HubRest
 
 MAX_EVENTS = 20_000
@@ -36,17 +37,17 @@ def add_parser(commands: Any) -> None:
         "privacy", help="attributes that no list knows", description="What redaction hides because no list knows it.", epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     names = kinds.add_parser(
         "attributes", help="names of attributes that are seen and on no list", epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     names.add_argument("--site", default="", metavar="SITE", help="only of this site")
     names.add_argument(
-        "--events", type=int, default=2_000, metavar="N", help=f"look at the newest N events (default 2000, up to {MAX_EVENTS})"
+        "--events", type=whole, default=2_000, metavar="N", help=f"look at the newest N events (default 2000, up to {MAX_EVENTS})"
     )
     names.add_argument(
-        "--cameras", type=int, default=50, metavar="N", help=f"and at the states of N cameras (default 50, up to {MAX_CAMERAS})"
+        "--cameras", type=whole, default=50, metavar="N", help=f"and at the states of N cameras (default 50, up to {MAX_CAMERAS})"
     )
     add_hub_options(names)
     names.add_argument("--json", action="store_true", help="print JSON")
@@ -122,7 +123,9 @@ def _print(arguments: argparse.Namespace, survey: NameSurvey, shown: list[str], 
         console.emit({"attributes": names, "more": survey.more, "events": events, "cameras": cameras, "shown_attributes": shown})
         return
     rows = [(name, str(seen.count), seen.kind, seen.where) for name, seen in found]
-    console.table(f"{len(rows)} names on no list, in {events} events and {cameras} cameras", ("name", "seen", "for example", "in"), rows)
+    looked = f"{console.counted(events, 'event')} and {console.counted(cameras, 'camera')}"
+    title = f"{console.counted(len(rows), 'name')} on no list, in {looked}"
+    console.table(title, ("name", "seen", "for example", "in"), rows)
     if survey.more:
         console.note("there are more names than are listed; names that are values themselves do that")
     if found:

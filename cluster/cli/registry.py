@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
         "registry", help="sites, cameras and zones", description="Sites, cameras and their scenes.", epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="kind")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     apply = kinds.add_parser("apply", help="bring about what a TOML file names")
     apply.add_argument("file", metavar="FILE")
     apply.add_argument("--dry-run", action="store_true", help="only tell what would change")
@@ -77,7 +77,7 @@ def _tell(steps: list[Step], arguments: argparse.Namespace) -> None:
     if not steps:
         console.note("nothing differs")
     else:
-        console.note(f"{len(steps)} changes " + ("would be made" if arguments.dry_run else "made"))
+        console.note(f"{console.counted(len(steps), 'change')} " + ("would be made" if arguments.dry_run else "made"))
 
 
 async def _show(arguments: argparse.Namespace, hub: HubRest) -> int:
@@ -106,7 +106,11 @@ async def _show(arguments: argparse.Namespace, hub: HubRest) -> int:
         )
     else:
         shown = [(row["site"], row["camera"], row["name"], ", ".join(row["tags"]), str(row["scene_version"])) for row in rows]
-        console.table(f"{len(shown)} cameras in {len(sites)} sites", ("site", "camera", "name", "tags", "scene"), sorted(shown))
+        console.table(
+            f"{console.counted(len(shown), 'camera')} in {console.counted(len(sites), 'site')}",
+            ("site", "camera", "name", "tags", "scene"),
+            sorted(shown),
+        )
     return console.OK
 
 

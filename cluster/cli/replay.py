@@ -15,6 +15,7 @@ from actors.core.errors import EyrieError
 from actors.core.identifiers import LABEL_PATTERN, require_id
 from cluster.cli import console
 from cluster.cli.hub_options import EDGE_PATH, add_hub_options, tls_context, token_source, websocket_url
+from cluster.cli.options import decimal
 from edge.adapters.coco_classes import CLASSES
 from edge.adapters.formats import FORMATS
 from edge.adapters.looks import SAMPLE_BYTES, looks_like
@@ -176,7 +177,7 @@ def _labels(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = decimal(text)
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value

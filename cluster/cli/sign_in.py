@@ -13,7 +13,7 @@ from actors.core.errors import BadInput
 from actors.core.settings import Settings
 from cluster.cli import console
 from cluster.cli.hub_options import add_link_options, http_url
-from cluster.cli.options import running
+from cluster.cli.options import decimal, running
 from cluster.cli.token import require_known
 from policy import sign_in
 from policy.roles import granted
@@ -48,7 +48,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--any-role", action="store_true", help="take roles that the policy on this machine does not list")
     parser.add_argument("--site", action="append", help="a site, '*' for all, the default (may repeat)")
     parser.add_argument("--scope", action="append", help="a scope (default, with no role named: pii:read; may repeat)")
-    parser.add_argument("--lifetime-s", type=float, default=None, metavar="S", help="seconds the token lives (default: as long as it may)")
+    parser.add_argument(
+        "--lifetime-s", type=decimal, default=None, metavar="S", help="seconds the token lives (default: as long as it may)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from actors.core.scenes import Scene
 from actors.core.settings import Settings, SimulateSettings
 from cluster.cli import console
 from cluster.cli.hub_options import EDGE_PATH, add_hub_options, settings, tls_context, token_source, websocket_url
+from cluster.cli.options import decimal, whole
 from edge.client import EdgeClient
 from edge.simulate import site as simulated
 from storage.ports import Registry
@@ -43,11 +44,11 @@ def add_parser(commands: Any) -> None:
         "simulate", help="stream a simulated site", description="Stream a simulated site of people and vehicles.", epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--cameras", type=int, metavar="N", help="number of cameras (default: setting simulate.cameras)")
+    parser.add_argument("--cameras", type=whole, metavar="N", help="number of cameras (default: setting simulate.cameras)")
     parser.add_argument("--site", default="", metavar="ID", help="the site (default: setting simulate.site)")
-    parser.add_argument("--fps", type=float, metavar="N", help="frames a second (default: setting simulate.fps)")
-    parser.add_argument("--seed", type=int, metavar="N", help="the world (default: setting simulate.seed)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop after so long (default: until Ctrl-C)")
+    parser.add_argument("--fps", type=decimal, metavar="N", help="frames a second (default: setting simulate.fps)")
+    parser.add_argument("--seed", type=whole, metavar="N", help="the world (default: setting simulate.seed)")
+    parser.add_argument("--seconds", type=decimal, metavar="S", help="stop after so long (default: until Ctrl-C)")
     add_hub_options(parser)
     parser.add_argument("--json", action="store_true", help="print what was streamed as JSON at the end")
 
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit({"cameras": chosen.cameras, "frames": frames, **account})
     else:
-        console.note(f"Streamed {frames:,} frames of {chosen.cameras} cameras; {account['committed']:,} are durable.")
+        console.note(f"Streamed {frames:,} frames of {console.counted(chosen.cameras, 'camera')}; {account['committed']:,} are durable.")
     return console.OK
 
 

@@ -104,6 +104,10 @@ def _show(found: Running) -> None:
         console.say(f"cluster API     {found.api} (`eyrie cluster status`)")
     if found.cameras:
         columns = ("camera", "owner", "generation", "session", "last_seq", "last_offset")
-        console.table("", columns, [[str(row[name]) for name in columns] for row in found.cameras])
+        console.table(
+            "",
+            columns,
+            [[console.generation(row[name]) if name == "generation" else str(row[name]) for name in columns] for row in found.cameras],
+        )
     if found.problem:
         console.note(f"problem: {found.problem}", style="bold red")

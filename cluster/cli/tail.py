@@ -11,6 +11,7 @@ from actors.core.identifiers import is_id
 from actors.core.logs import one_line
 from cluster.cli import console
 from cluster.cli.hub_options import DASHBOARD_PATH, add_hub_options, tls_context, token_source, websocket_url
+from cluster.cli.options import decimal, whole
 from cluster.dashboard_client import Publication, publications
 
 EXAMPLES = """examples:
@@ -32,8 +33,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "channels", nargs="+", metavar="CHANNEL", help="camera:<id>, site:<id>, fleet, events:camera:<id>, events:site:<id>, …"
     )
-    parser.add_argument("--count", type=int, metavar="N", help="stop after so many publications")
-    parser.add_argument("--timeout-s", type=float, metavar="S", help="stop with exit code 1 when they did not come within so long")
+    parser.add_argument("--count", type=whole, metavar="N", help="stop after so many publications")
+    parser.add_argument("--timeout-s", type=decimal, metavar="S", help="stop with exit code 1 when they did not come within so long")
     add_hub_options(parser)
     parser.add_argument("--json", action="store_true", help="print every publication as JSON")
 

@@ -1,6 +1,7 @@
 """``eyrie token``: a development token, signed with the secret of the embedded default; and tokens taken back."""
 
 import argparse
+import base64
 import secrets
 import time
 from collections.abc import Collection, Sequence
@@ -12,7 +13,7 @@ import msgspec
 from actors.core.errors import BadInput
 from cluster.cli import console
 from cluster.cli.hub_options import add_hub_options, http_url, tls_context, token_source
-from cluster.cli.options import add_settings_options, running
+from cluster.cli.options import add_settings_options, decimal, running
 from cluster.hub_rest import HubRest
 from policy.roles import granted
 from policy.sources import read_sources
@@ -57,10 +58,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--camera", action="append", default=None, help="limit it to this camera (may repeat)")
     parser.add_argument("--scope", action="append", default=[], help="a scope, for example pii:read (may repeat)")
-    parser.add_argument("--lifetime-s", type=float, default=None, metavar="S", help="seconds it lives (default: as long as its type may)")
+    parser.add_argument("--lifetime-s", type=decimal, default=None, metavar="S", help="seconds it lives (default: as long as its type may)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--file", type=Path, metavar="FILE", help="write it to this file (0600), for --token-file, instead of printing it")
-    kinds = parser.add_subparsers(dest="kind", metavar="kind")
+    kinds = parser.add_subparsers(dest="kind", metavar="command")
     revoke = kinds.add_parser("revoke", help="take back one token, or all of a subject that were issued until now")
     which = revoke.add_mutually_exclusive_group(required=True)
     which.add_argument("--jti", help="the id of the token (its claim jti)")
@@ -91,11 +92,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.file is not None:
         write_whole(arguments.file, f"{token}\n".encode())
         console.note(f"{arguments.file} holds the token")
-    elif arguments.json:
-        console.emit({"token": token})
-    else:
+    if arguments.json:
+        console.emit(({} if arguments.file is not None else {"token": token}) | _claims(token))
+    elif arguments.file is None:
         console.say(token)
     return console.OK
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What names a token (`jti`, for `eyrie token revoke`), whose it is, and when it is over (`exp`, seconds since 1970)."""
+    payload = token.split(".")[1]
+    claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=dict[str, Any])
+    return {name: claims[name] for name in ("jti", "exp", "sub", "typ")}
 
 
 def require_known(roles: Sequence[str], known: Collection[str]) -> None:
@@ -124,5 +132,5 @@ def _revocations(arguments: argparse.Namespace) -> int:
             (str(row["kind"]), str(row["value"]), str(row["issued_before"]) if row["kind"] == "subject" else "", row["until"] or "for ever")
             for row in found
         ]
-        console.table(f"{len(rows)} revocations", ("kind", "value", "issued until", "holds until"), rows)
+        console.table(console.counted(len(rows), "revocation"), ("kind", "value", "issued until", "holds until"), rows)
     return console.OK

@@ -19,7 +19,7 @@ from actors.core.settings import AuthSettings, Settings, build
 from cluster import machine
 from cluster.cli import console, sign_in
 from cluster.cli.hub_options import pinned
-from cluster.cli.options import add_settings_options, loaded
+from cluster.cli.options import add_settings_options, loaded, whole
 from cluster.first_publication import first_publication
 from cluster.launcher import CAMERA_SLOTS, Launcher
 from cluster.node_launcher import NodeLauncher
@@ -50,12 +50,12 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     add_settings_options(parser)
     parser.add_argument("--host", default=None, help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=None, help="port to listen on (default 8000; 0: any free one)")
+    parser.add_argument("--port", type=whole, default=None, help="port to listen on (default 8000; 0: any free one)")
     parser.add_argument("--address", default="", metavar="HOST:PORT", help="join the cluster whose Ray head is there, as a further node")
     parser.add_argument(
-        "--slots", type=int, default=CAMERA_SLOTS, metavar="N", help=f"cameras this machine may host (default {CAMERA_SLOTS})"
+        "--slots", type=whole, default=CAMERA_SLOTS, metavar="N", help=f"cameras this machine may host (default {CAMERA_SLOTS})"
     )
-    parser.add_argument("--cameras", type=int, default=None, metavar="N", help="cameras of the simulated site (default 8)")
+    parser.add_argument("--cameras", type=whole, default=None, metavar="N", help="cameras of the simulated site (default 8)")
     parser.add_argument("--no-simulate", action="store_true", help="start no simulated site")
     parser.add_argument("--json", action="store_true", help="print one JSON object when ready, one when stopped")
 

@@ -8,7 +8,7 @@ import msgspec
 
 from actors.core.errors import BadInput
 from cluster.cli import console
-from cluster.cli.operating.link import Link, add_options, part
+from cluster.cli.operating.link import Link, add_options, part, process_name
 from cluster.cli.operating.shows import target
 from cluster.cli.operating.watching import follow
 
@@ -41,7 +41,7 @@ def add_parsers(kinds: Any) -> None:
     """Add them all, and ``plan`` with the same ones below."""
     _add(kinds, carry_out)
     plan = kinds.add_parser("plan", help="what any of these would do", epilog=EXAMPLES, formatter_class=_RAW)
-    _add(plan.add_subparsers(dest="planned", required=True, metavar="change"), show_plan)
+    _add(plan.add_subparsers(dest="planned", required=True, metavar="command"), show_plan)
 
 
 def _add(kinds: Any, act: Callable[[Link, argparse.Namespace], int]) -> None:
@@ -121,8 +121,9 @@ def show_plan(link: Link, arguments: argparse.Namespace) -> int:
     ]
     more = f" (the first {len(rows)} of {plan['total']})" if plan["total"] > len(rows) else ""
     console.table(f"{plan['kind']} {target(plan['target'])}{more}", ("step", "what", "takes s", "cameras", "each without ack s"), rows)
+    interrupted = console.counted(plan["cameras"], "camera is", "cameras are")
     console.say(
-        f"about {plan['duration_s']:.1f} s; {plan['cameras']} cameras are interrupted, each for about {plan['interruption_s']:.2f} s; "
+        f"about {plan['duration_s']:.1f} s; {interrupted} interrupted, each for about {plan['interruption_s']:.2f} s; "
         "nothing is lost, edges send again"
     )
     for note in plan["notes"]:
@@ -212,7 +213,7 @@ def _rebalance(link: Link, arguments: argparse.Namespace) -> Change:
 
 
 def _restart(link: Link, arguments: argparse.Namespace) -> Change:
-    return _operation(link, "restart", arguments.process)
+    return _operation(link, "restart", process_name(arguments.process))
 
 
 def _quarantine(link: Link, arguments: argparse.Namespace) -> Change:
@@ -233,10 +234,9 @@ def _pause(link: Link, arguments: argparse.Namespace) -> Change:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 10_000:
-        raise argparse.ArgumentTypeError("1 to 10000")
-    return number
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000")
+    return int(text)
 
 
 _RAW = argparse.RawDescriptionHelpFormatter

@@ -11,6 +11,7 @@ import msgspec
 
 from actors.core.errors import ConfigError, EyrieError, NotFound, Unavailable
 from actors.core.settings import Settings
+from cluster.cli.console import counted
 from cluster.cli.hub_options import EVERYWHERE, pinned, settings, token_source
 from cluster.cli.options import add_settings_options
 from cluster.hub_rest import HubRest
@@ -20,6 +21,7 @@ from storage.postgres_pool import Database
 
 ROOT = "/v1/cluster"
 PAGE = 500
+SERVICES = ("hub", "policy")
 TRIES = 2  # of a request whose answer was lost
 
 
@@ -93,9 +95,24 @@ class Link:
         found = [node["id"] for node in nodes if node["address"] == text] or [node["id"] for node in nodes if node["id"].startswith(text)]
         if len(found) != 1:
             raise NotFound(
-                f"{len(found)} nodes are called {text}", hint="`eyrie cluster nodes` lists them; give the address or more of the id."
+                f"{counted(len(found), 'node is', 'nodes are')} called {text}",
+                hint="`eyrie cluster nodes` lists them; give the address or more of the id.",
             )
         return str(found[0])
+
+
+def process_name(text: str) -> str:
+    """``hub:0``, as the log of decisions writes it, is the process ``hub-0``; everything else is itself."""
+    kind, _, index = text.partition(":")
+    return f"{kind}-{index}" if kind in SERVICES and index.isdecimal() else text
+
+
+def subject(text: str) -> str:
+    """What decisions are about: ``hub-0`` is ``hub:0`` there, and a name alone is a camera's."""
+    kind, _, index = text.partition("-")
+    if kind in SERVICES and index.isdecimal():
+        return f"{kind}:{index}"
+    return text if ":" in text or text in ("", "cluster") else f"camera:{text}"
 
 
 def part(name: str) -> str:

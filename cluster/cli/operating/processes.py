@@ -7,7 +7,8 @@ from typing import Any
 
 from actors.core.errors import ConfigError
 from cluster.cli import console
-from cluster.cli.operating.link import Link, add_options, part
+from cluster.cli.operating.link import Link, add_options, part, process_name
+from cluster.cli.options import whole
 
 EXAMPLES = """examples:
   eyrie cluster log-level hub-0                        what it is now
@@ -32,19 +33,19 @@ def add_parsers(kinds: Any) -> None:
     profile = kinds.add_parser("profile", help="where a process spends its time", epilog=EXAMPLES, formatter_class=_RAW)
     profile.add_argument("process")
     profile.add_argument("--for", dest="for_s", type=_duration, default=5.0, metavar="TIME", help="at most 30s (5s)")
-    profile.add_argument("--hz", type=int, default=50, help="samples a second, at most 200 (50)")
+    profile.add_argument("--hz", type=whole, default=50, help="samples a second, at most 200 (50)")
     profile.add_argument("--out", default="", metavar="FILE", help="write the collapsed stacks there")
     profile.set_defaults(act=take_profile)
     add_options(profile)
     room = kinds.add_parser("room", help="ask for room for so many cameras (Ray's autoscaler)", formatter_class=_RAW)
-    room.add_argument("cameras", type=int)
+    room.add_argument("cameras", type=whole)
     room.set_defaults(act=make_room)
     add_options(room)
 
 
 def log_level(link: Link, arguments: argparse.Namespace) -> int:
     """Show, set or reset."""
-    path = f"/processes/{part(arguments.process)}/log-level"
+    path = f"/processes/{part(process_name(arguments.process))}/log-level"
     if arguments.reset:
         found = link.delete(path)
     elif arguments.level:
@@ -63,7 +64,7 @@ def take_profile(link: Link, arguments: argparse.Namespace) -> int:
     """Sample, then show the functions in which most samples ended."""
     body = {"for_s": arguments.for_s, "hz": arguments.hz}
     with console.spinner(f"{arguments.process} is sampled for {arguments.for_s:g} s"):
-        found = link.post(f"/processes/{part(arguments.process)}/profile", body, timeout_s=arguments.for_s + 20.0)
+        found = link.post(f"/processes/{part(process_name(arguments.process))}/profile", body, timeout_s=arguments.for_s + 20.0)
     if arguments.out:
         try:
             Path(arguments.out).write_text(found["stacks"], encoding="utf-8")
@@ -73,7 +74,11 @@ def take_profile(link: Link, arguments: argparse.Namespace) -> int:
         console.emit(found)
         return console.OK
     rows = [(function, str(own), f"{100 * own / max(1, found['samples']):.0f} %") for function, own in hottest(found["stacks"])[:SHOWN]]
-    console.table(f"{found['samples']} samples of {found['threads']} threads", ("function", "samples", "of all"), rows)
+    console.table(
+        f"{console.counted(found['samples'], 'sample')} of {console.counted(found['threads'], 'thread')}",
+        ("function", "samples", "of all"),
+        rows,
+    )
     console.note(f"collapsed stacks are in {arguments.out}" if arguments.out else "--out FILE keeps the stacks for a flame graph")
     return console.OK
 
@@ -94,14 +99,16 @@ def make_room(link: Link, arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit(found)
     else:
-        console.say(f"asked for room for {found['cameras']} cameras; nodes come where something can make the cluster grow")
+        console.say(
+            f"asked for room for {console.counted(found['cameras'], 'camera')}; nodes come where something can make the cluster grow"
+        )
     return console.OK
 
 
 def _duration(text: str) -> float:
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", text)
     if match is None or float(match[1]) <= 0:
-        raise argparse.ArgumentTypeError("a time like 30s, 10m or 2h")
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 30s, 10m or 2h")
     return float(match[1]) * UNITS[match[2]]
 
 

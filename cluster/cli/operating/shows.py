@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cluster.cli import console
-from cluster.cli.operating.link import Link, add_options, part
+from cluster.cli.console import counted, generation
+from cluster.cli.operating.link import Link, add_options, part, process_name, subject
 
 STATUS_EXAMPLES = """examples:
   eyrie cluster status
@@ -53,13 +54,14 @@ COLUMNS: dict[str, tuple[tuple[str, ...], Row]] = {
     "cameras": (
         ("camera", "site", "owner", "generation", "phase", "lag_ms", "mailbox", "restarts", "last error"),
         lambda c: (
-            c["camera"], c["site"], c["owner"] or "-", str(c["generation"] or "-"), phase(c), f"{c['lag_s'] * 1e3:.0f}", str(c["mailbox"]),
+            c["camera"], c["site"], c["owner"] or "-", generation(c["generation"]), phase(c), f"{c['lag_s'] * 1e3:.0f}", str(c["mailbox"]),
             str(c["restarts"]), c["last_error"],
         ),
     ),
 }  # fmt: skip
 COLUMNS["policies"] = (("policy", *COLUMNS["hubs"][0][1:]), COLUMNS["hubs"][1])
 KEYS = {"hubs": "services", "policies": "services"}
+ONE_OF = {"nodes": "node", "actors": "actor", "hubs": "hub", "policies": "policy", "cameras": "camera"}
 ONE = {"nodes": "node", "actors": "actor", "hubs": "service", "policies": "service", "cameras": "camera"}
 
 
@@ -88,7 +90,9 @@ def add_parsers(kinds: Any) -> None:
         listing.set_defaults(act=show, kind_of=name)
         add_options(listing)
     decisions = kinds.add_parser("decisions", help="what was decided, and why", formatter_class=_RAW)
-    decisions.add_argument("subject", nargs="?", default="", help="such as camera:gate, hub:0 or cluster")
+    decisions.add_argument(
+        "subject", nargs="?", default="", help="such as camera:gate, hub-0, node:ID or cluster; a name alone is a camera"
+    )
     decisions.set_defaults(act=show_decisions)
     add_options(decisions)
 
@@ -111,10 +115,11 @@ def show_status(link: Link, arguments: argparse.Namespace) -> int:
     density = shape["density"]
     sites = "".join(f", {site} {number}" for site, number in density["sites"].items())
     console.say(
-        f"{over['nodes']} nodes ({over['nodes_away']} away), {over['hubs_ready']} of {over['hubs']} hubs and {over['policies_ready']} of "
-        f"{over['policies']} policy replicas ready"
+        f"{counted(over['nodes'], 'node')} ({over['nodes_away']} away), {over['hubs_ready']} of {counted(over['hubs'], 'hub')} and "
+        f"{over['policies_ready']} of {counted(over['policies'], 'policy replica')} ready"
     )
-    console.say(f"{over['cameras_hosted']} of {over['cameras']} cameras hosted in {over['actors']} actor processes")
+    processes = counted(over["actors"], "actor process", "actor processes")
+    console.say(f"{over['cameras_hosted']} of {counted(over['cameras'], 'camera')} hosted in {processes}")
     console.say(f"density {density['default']}{sites}{', adaptive' if density['adaptive'] else ''} (shape version {shape['version']})")
     for name in ("nodes", "hubs", "policies"):
         _table(name.capitalize(), name, found[name])
@@ -125,7 +130,9 @@ def show_status(link: Link, arguments: argparse.Namespace) -> int:
         show_operations("Operations under way", found["operations"])
     bad = over["nodes_away"] or over["troubles"] or over["refused"] or over["hubs_ready"] < over["hubs"]
     if over["refused"]:
-        console.note(f"{over['refused']} cameras find no process: PostgreSQL has no more connections", style="bold red")
+        console.note(
+            f"{counted(over['refused'], 'camera finds', 'cameras find')} no process: PostgreSQL has no more connections", style="bold red"
+        )
     return console.FAILED if bad else console.OK
 
 
@@ -138,23 +145,23 @@ def show(link: Link, arguments: argparse.Namespace) -> int:
         if arguments.json:
             console.emit({name: found})
         else:
-            _table(f"{len(found)} {name}", name, found)
+            _table(counted(len(found), ONE_OF[name], name), name, found)
         return console.OK
-    wanted = link.node(arguments.name) if name == "nodes" else arguments.name
+    wanted = link.node(arguments.name) if name == "nodes" else process_name(arguments.name)
     one = link.read(f"/{name}/{part(wanted)}")
     if arguments.json:
         console.emit(one)
         return console.OK
     for key, value in one[ONE[name]].items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        console.say(f"{'why here' if key == 'reason' else key:<12} {shown}")
+        console.say(f"{'why here' if key == 'reason' else key:<12} {generation(value) if key == 'generation' else shown}")
     _decisions(one["decisions"])
     return console.OK
 
 
 def show_decisions(link: Link, arguments: argparse.Namespace) -> int:
     """The newest ones."""
-    found = link.read("/decisions", subject=arguments.subject, limit=100)
+    found = link.read("/decisions", subject=subject(arguments.subject), limit=100)
     if arguments.json:
         console.emit(found)
     else:
@@ -181,7 +188,7 @@ def show_operations(title: str, found: list[dict[str, Any]]) -> None:
 
 
 def _decisions(found: list[dict[str, Any]]) -> None:
-    rows = [(one["time"][:19], one["subject"], one["what"], one["why"]) for one in found]
+    rows = [(one["time"][:19], process_name(one["subject"]), one["what"], one["why"]) for one in found]
     console.table("Last decisions", ("time", "about", "what", "why"), rows)
 
 

@@ -57,7 +57,21 @@ def run(link: Link, arguments: argparse.Namespace) -> int:
 
 
 def follow(link: Link, operation: str, *, json: bool) -> int:
-    """Until it is over: a bar on a terminal, then its figures. Ctrl-C leaves it running."""
+    """Until it is over: a bar on a terminal, then its figures. Ctrl-C leaves it running, and says so."""
+    try:
+        one = _until_over(link, operation)
+    except KeyboardInterrupt:
+        console.note(f"operation {operation} goes on: follow it with `eyrie cluster operations --watch {operation}`,", style="yellow")
+        console.note(f"or begin nothing more of it with `eyrie cluster operations --cancel {operation}`", style="yellow")
+        raise
+    if json:
+        console.emit(one)
+    else:
+        _show(one)
+    return console.OK if one["state"] == "done" else console.FAILED
+
+
+def _until_over(link: Link, operation: str) -> dict[str, Any]:
     path = f"/operations/{part(operation)}"
     one = link.read(path)
     heard = time.monotonic()
@@ -73,11 +87,7 @@ def follow(link: Link, operation: str, *, json: bool) -> int:
                     raise
                 continue
             bar.update(task, completed=one["done"], total=one["total"] or None, description=_title(one))
-    if json:
-        console.emit(one)
-    else:
-        _show(one)
-    return console.OK if one["state"] == "done" else console.FAILED
+    return one
 
 
 def _title(one: dict[str, Any]) -> str:

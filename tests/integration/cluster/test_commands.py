@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,10 @@ import pytest
 
 from cluster.cli.main import main
 from cluster.cli.operating.processes import hottest
+from storage.cluster_ports import Decision, Operation
 from tests.support.cluster_api import NODE, OTHER, TestApi, running_api
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 async def eyrie(api: TestApi, folder: Path, *words: str) -> int:
@@ -108,10 +113,53 @@ async def test_an_operation_is_followed_to_its_end(tmp_path: Path, capsys: pytes
         assert (await told(api, tmp_path, capsys, "operations", name))["state"] == "done"
 
 
+async def test_ctrl_c_leaves_an_operation_to_itself_and_says_how_to_find_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tmp_path / "token"
+    async with running_api(tmp_path) as api:
+        read: list[str] = []
+        operation = api.store.operation
+
+        async def counting(id: str) -> Operation | None:
+            read.append(id)
+            return await operation(id)
+
+        monkeypatch.setattr(api.store, "operation", counting)
+        token.write_text(api.token())
+        command = [sys.executable, "-m", "cluster.cli.main", "cluster", "drain", NODE[:6], "--url", api.url, "--token-file", str(token)]
+        drain = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, cwd=ROOT)
+        async with asyncio.timeout(60):
+            while len(read) < 2:  # it follows
+                await asyncio.sleep(0.01)
+            (name,) = api.store.asked
+            drain.send_signal(signal.SIGINT)
+            _, said = await drain.communicate()
+        assert drain.returncode == 130
+        assert f"operation {name} goes on" in said.decode()
+        assert f"--cancel {name}" in said.decode()
+        left = await operation(name)
+        assert left is not None
+        assert left.state == "waiting", "nothing was cancelled"
+
+
+async def test_a_process_is_found_by_either_of_its_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log of decisions says ``hub:0``, everything else ``hub-0``."""
+    async with running_api(tmp_path) as api:
+        await api.store.decided([Decision("hub:1", "started", "wanted"), Decision("camera:gate", "placed", "room")])
+        for name in ("hub-1", "hub:1"):
+            (one,) = (await told(api, tmp_path, capsys, "decisions", name))["decisions"]
+            assert one["what"] == "started"
+            assert (await told(api, tmp_path, capsys, "hubs", name))["service"]["name"] == "hub-1"
+        assert [one["what"] for one in (await told(api, tmp_path, capsys, "decisions", "gate"))["decisions"]] == ["placed"]
+        assert await eyrie(api, tmp_path, "decisions") == 0
+        shown = capsys.readouterr().out
+        assert "hub-1" in shown
+        assert "hub:1" not in shown
+
+
 async def test_a_plan_shows_what_it_interrupts_and_why_it_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with running_api(tmp_path) as api:
         assert await eyrie(api, tmp_path, "plan", "drain", "10.0.0.2") == 0
-        assert "1 cameras are interrupted, each for about 0.20 s" in capsys.readouterr().out
+        assert "1 camera is interrupted, each for about 0.20 s" in capsys.readouterr().out
         api.overseer.problem = "there is no other node"
         assert await eyrie(api, tmp_path, "plan", "drain", "10.0.0.2") == 1
         assert "there is no other node" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cluster.cli.main import main
@@ -69,6 +70,12 @@ async def test_dead_letters_are_listed_replayed_and_discarded(tmp_path: Path, ca
         assert [letter["id"] for letter in json.loads(out)["dead_letters"]] == [1, 2]
         assert "bad_input" in (await eyrie("list"))[1]
         assert json.loads((await eyrie("show", "1", "--json"))[1])["raw"] == "{}"
+        await hub.memory.dead_letters.add("c1", "s1", "bad_input", "why", msgspec.msgpack.encode({"seq": 3}), 1_790_000_000_000_000)
+        await hub.memory.dead_letters.add("c1", "s1", "undecodable", "why", b"\xc1\xff" * 60, 1_790_000_000_000_000)
+        await hub.memory.dead_letters.add("c1", "s1", "bad_input", "why", b'{"seq":1,"objects":[]}', 1_790_000_000_000_000)
+        assert 'the item (MessagePack, as JSON):\n{\n  "seq": 3\n}\n' in (await eyrie("show", "3"))[1]
+        assert "the item (base64):\nwf/B" in (await eyrie("show", "4"))[1]
+        assert 'the item (JSON):\n{\n  "seq": 1,\n  "objects": []\n}\n' in (await eyrie("show", "5"))[1]
         assert await eyrie("replay", "1") == (0, "1 replayed event-of-1\n")
         assert await eyrie("discard", "2", "--reason", "a test") == (0, "2 discarded\n")
         assert (await eyrie("discard", "2", "--reason", "a test"))[0] == 1

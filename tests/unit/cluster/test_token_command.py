@@ -54,6 +54,18 @@ def test_a_role_that_is_none_is_refused_with_those_that_are(settings: Settings, 
     assert "auditor" in told.err
 
 
+def test_json_names_the_token_and_its_end(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its `jti` it is revoked; without the token itself where that went into a file."""
+    command = ["token", "--data-dir", settings.data.dir, "--json", "--lifetime-s", "60", "--role", "viewer"]
+    assert main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    verified = Verifier(settings.auth).verify(told["token"], typ="user", now_s=time.time() + 1)
+    assert (told["jti"], told["sub"], told["typ"]) == (verified.jti, "developer", "user")
+    assert abs(told["exp"] - time.time() - 60) < 30
+    assert main([*command, "--file", str(tmp_path / "token")]) == 0
+    assert json.loads(capsys.readouterr().out).keys() == {"jti", "exp", "sub", "typ"}
+
+
 def test_a_file_holds_it_and_nothing_is_printed(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "token"
     assert main(["token", "--data-dir", settings.data.dir, "--file", str(file)]) == 0
