@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 # Only wheels, so that no compiler is needed, and only those whose hashes are locked.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
-.PHONY: help install install-dev peers validators up test lint types tests prove console wheel locks docs format clean distclean
+.PHONY: help install install-dev peers validators up test lint types tests coverage prove console wheel locks docs format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,9 +65,9 @@ CENTRIFUGO_VERSION := v6.9.1
 BENCHES := $(sort $(patsubst load_tests/bench_%.py,%,$(wildcard load_tests/bench_*.py)))
 
 # As many processes as cores share the tests out, as tests/conftest.py says.
-SHARED := --numprocesses auto --dist loadscope --no-loadscope-reorder --cov --cov-report term:skip-covered
+SHARED := --numprocesses auto --dist loadscope --no-loadscope-reorder
 
-test: lint types tests ## every check and test but `prove`; at most 15 minutes on 2 cores
+test: lint types tests ## every check and test but `prove`; at most 20 minutes on 2 cores
 
 lint: install-dev ## formatter, linter, import contracts
 	$(BIN)/ruff format --check .
@@ -77,8 +77,11 @@ lint: install-dev ## formatter, linter, import contracts
 types: install-dev ## strict types of code and tests
 	$(BIN)/mypy
 
-tests: install-dev console validators ## the tests with their coverage
+tests: install-dev console validators ## the tests
 	$(BIN)/python -m pytest $(SHARED) $(ARGS)
+
+coverage: install-dev console validators ## the tests, and which lines of code none of them ran; takes twice as long
+	$(BIN)/python -m pytest $(SHARED) --cov --cov-report term:skip-covered $(ARGS)
 
 prove: install-dev console ## everything that the product promises to show, however long it takes
 	$(BIN)/python -m pytest -m prove --timeout 3600 $(ARGS)

@@ -47,7 +47,7 @@ def look(settings: Settings) -> None:
         write(path, found)
 
 
-class CheckpointKeeper:
+class CheckpointWriter:
     """A thread that follows the log until it is stopped. `report` is told once of each problem, and when it is over."""
 
     def __init__(self, report: Callable[[str], None]) -> None:

@@ -25,7 +25,7 @@ import msgspec
 from actors.core.errors import EyrieError, StartError
 from actors.core.logs import counted
 from actors.core.settings import Settings
-from cluster.audit_checkpoint import CheckpointKeeper
+from cluster.audit_checkpoint import CheckpointWriter
 from cluster.node_metrics import MetricsServer
 from cluster.ray_head import RayHead
 from cluster.ray_start import environment
@@ -66,7 +66,7 @@ class Launcher:
         self._simulate = simulate and settings.simulate.cameras > 0
         self.data: DataDir = of(settings)
         self.metrics = MetricsServer(self.data, settings)
-        self._checkpoint = CheckpointKeeper(reporter.note)
+        self._checkpoint = CheckpointWriter(reporter.note)
         self.resolved = settings
         self.ready: dict[str, Any] = {}
         self._postgres: EmbeddedPostgres | None = None

@@ -21,11 +21,11 @@ from actors.ray_directory import SUPERVISOR
 from actors.supervision import IDLE_S, Turn
 from cluster import cluster_metrics, ray_cluster
 from cluster.api.host import ApiHost
-from cluster.partition_keeper import PartitionKeeper, PostgresPartitions
+from cluster.partition_maintenance import PartitionMaintenance, PostgresPartitions
 from cluster.ray_inspection import RayInspector
 from cluster.ray_machine import RayMachine
 from cluster.ray_nodes import HEAD
-from cluster.row_keeper import RowKeeper
+from cluster.row_retention import RowRetention
 from cluster.supervisor import Supervisor
 from policy.ray_policy import PolicyCaller
 from storage.data_dir import of, start_time
@@ -50,8 +50,8 @@ class RaySupervisor:
         self._path = settings_path
         self._supervisor: Supervisor | None = None
         self._opening: asyncio.Task[Supervisor] | None = None
-        self._keeper: PartitionKeeper | None = None
-        self._rows: RowKeeper | None = None
+        self._partitions: PartitionMaintenance | None = None
+        self._rows: RowRetention | None = None
         self._api: ApiHost | None = None
         self._copying: asyncio.Task[None] | None = None
 
@@ -68,8 +68,8 @@ class RaySupervisor:
         """:meth:`Supervisor.status`."""
         supervisor = await self._opened()
         status = supervisor.status()
-        if self._keeper is not None:
-            status["partitions"] = self._keeper.status()
+        if self._partitions is not None:
+            status["partitions"] = self._partitions.status()
         if self._rows is not None:
             status["rows"] = self._rows.status()
         if self._api is not None:
@@ -91,8 +91,8 @@ class RaySupervisor:
             with contextlib.suppress(TimeoutError):  # a request that hangs must not take the time of the last commits
                 async with asyncio.timeout(API_STOP_S):
                     await self._api.stop()
-        if self._keeper is not None:
-            await self._keeper.stop()
+        if self._partitions is not None:
+            await self._partitions.stop()
         if self._rows is not None:
             await self._rows.stop()
         return await supervisor.stop(grace_s)
@@ -117,9 +117,9 @@ class RaySupervisor:
             await stores.close()  # every question tries again, with connections of its own
             raise
         self._supervisor = supervisor
-        self._keeper = PartitionKeeper(PostgresPartitions(stores.database), settings.events)
-        self._keeper.start()
-        self._rows = RowKeeper(lambda: forget(stores.database, settings.dead_letters, settings.sessions))
+        self._partitions = PartitionMaintenance(PostgresPartitions(stores.database), settings.events)
+        self._partitions.start()
+        self._rows = RowRetention(lambda: forget(stores.database, settings.dead_letters, settings.sessions))
         self._rows.start()
         caller = PolicyCaller(settings.policy.replicas, namespace=settings.ray.namespace, timeout_s=settings.policy.decide_timeout_s)
         self._api = ApiHost(

@@ -92,9 +92,9 @@ async def test_attack_10_an_older_end_that_was_sealed_once_does_not_verify(setti
         old = (await stores.database.fetch(HEAD))[0]
         for jti in "234":
             await revoke(hub, jti)
-        keeper = audit_checkpoint.CheckpointKeeper(print)
-        keeper.start(settings)
-        await asyncio.to_thread(keeper.stop)
+        writer = audit_checkpoint.CheckpointWriter(print)
+        writer.start(settings)
+        await asyncio.to_thread(writer.stop)
         kept = audit_checkpoint.read(of(settings).audit_checkpoint)
         assert (kept.number, base64.b64decode(kept.hash)) == (4, (await stores.database.fetch(HEAD))[0]["hash"])
         assert await verify(settings) == 0
@@ -102,9 +102,9 @@ async def test_attack_10_an_older_end_that_was_sealed_once_does_not_verify(setti
         await stores.database.fetch(OLD_END, *old)
         assert await verify(settings) == 1
         told: list[str] = []
-        keeper = audit_checkpoint.CheckpointKeeper(told.append)
-        keeper.start(settings)
-        await asyncio.to_thread(keeper.stop)
+        writer = audit_checkpoint.CheckpointWriter(told.append)
+        writer.start(settings)
+        await asyncio.to_thread(writer.stop)
         assert len(told) == 1
         assert "no longer contains the entry 4" in told[0]
         assert "older backup" in told[0]

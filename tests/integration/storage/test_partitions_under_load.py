@@ -10,7 +10,7 @@ import pytest
 from actors.core.commits import Position
 from actors.core.errors import Unavailable
 from actors.core.settings import EventsSettings
-from cluster.partition_keeper import RETRY_S, PartitionKeeper, PostgresPartitions
+from cluster.partition_maintenance import RETRY_S, PartitionMaintenance, PostgresPartitions
 from storage.migrations import migrate
 from storage.postgres_cameras import PostgresCameraStore
 from storage.postgres_partitions import TRY_S, PartitionReport, make_partitions, partition_name
@@ -171,11 +171,11 @@ async def test_a_day_that_cannot_be_made_does_not_stop_the_next(database: Databa
     await drop_day(database, today)
     await drop_day(database, today + timedelta(days=1))
     await database.fetch(f"CREATE TABLE {partition_name(today)} (mine int)")
-    keeper = PartitionKeeper(PostgresPartitions(database), EventsSettings())
-    assert await keeper.round() <= RETRY_S
-    assert keeper.status()["made"] == [partition_name(today + timedelta(days=1))]
-    assert f"{partition_name(today)} cannot be made: DuplicateTableError" in keeper.status()["trouble"]
+    maintenance = PartitionMaintenance(PostgresPartitions(database), EventsSettings())
+    assert await maintenance.round() <= RETRY_S
+    assert maintenance.status()["made"] == [partition_name(today + timedelta(days=1))]
+    assert f"{partition_name(today)} cannot be made: DuplicateTableError" in maintenance.status()["trouble"]
     assert "cannot be made" in caplog.text
     await database.fetch(f"DROP TABLE {partition_name(today)}")
-    assert await keeper.round() > RETRY_S
-    assert (keeper.status()["made"], keeper.status()["trouble"]) == ([partition_name(today)], "")
+    assert await maintenance.round() > RETRY_S
+    assert (maintenance.status()["made"], maintenance.status()["trouble"]) == ([partition_name(today)], "")

@@ -12,7 +12,7 @@ from actors.core.errors import Unavailable
 from actors.core.events import Event, StoredEvent, seal
 from actors.core.settings import EventsSettings, Settings
 from actors.core.times import rfc3339, to_us
-from cluster.partition_keeper import PartitionKeeper, PostgresPartitions
+from cluster.partition_maintenance import PartitionMaintenance, PostgresPartitions
 from storage.migrations import migrate
 from storage.postgres_cameras import PostgresCameraStore
 from storage.postgres_events import PostgresEventStore
@@ -114,9 +114,9 @@ async def test_a_hubs_clock_that_is_days_off_raises_the_alarm_and_loses_nothing(
     await store(database, "cam-1", [(now() + timedelta(days=40), now()), (now() - timedelta(days=40), now()), (now(), now())])
     assert await partitions(database) == {name(0): 1, "events_default": 2}
     assert await PostgresEventStore(database).homeless() == 2
-    keeper = PartitionKeeper(PostgresPartitions(database), EventsSettings())
-    await keeper.round()
-    assert keeper.status()["default_rows"] == 2
+    maintenance = PartitionMaintenance(PostgresPartitions(database), EventsSettings())
+    await maintenance.round()
+    assert maintenance.status()["default_rows"] == 2
     assert len(await PostgresEventStore(database).latest("cam-1", 10)) == 3
 
 
@@ -166,10 +166,10 @@ async def test_many_keepers_at_once_make_each_day_once(database: Database) -> No
     for partition in names:
         if day_of(partition) is not None:
             await database.fetch(f"DROP TABLE {partition}")
-    keepers = [PartitionKeeper(PostgresPartitions(database), EventsSettings(keep_days=2)) for _ in range(3)]
-    await asyncio.gather(*(keeper.round() for keeper in keepers))
-    assert [keeper.status()["trouble"] for keeper in keepers] == ["", "", ""]
-    made = {partition for keeper in keepers for partition in keeper.status()["made"]}
+    several = [PartitionMaintenance(PostgresPartitions(database), EventsSettings(keep_days=2)) for _ in range(3)]
+    await asyncio.gather(*(maintenance.round() for maintenance in several))
+    assert [maintenance.status()["trouble"] for maintenance in several] == ["", "", ""]
+    made = {partition for maintenance in several for partition in maintenance.status()["made"]}
     assert made == {name(days) for days in range(-1, PARTITIONS_AHEAD + 1)}
 
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from actors.core.settings import DeadLettersSettings, SessionsSettings
-from cluster.row_keeper import ROUND_S, RowKeeper
+from cluster.row_retention import ROUND_S, RowRetention
 from storage.migrations import migrate
 from storage.ports import NewLetter
 from storage.postgres_cameras import PostgresCameraStore
@@ -111,6 +111,6 @@ async def test_a_session_is_opened_as_fast_after_many_as_after_few(database: Dat
 
 async def test_the_keeper_runs_its_rounds_and_tells(database: Database) -> None:
     await PostgresDeadLetterStore(database).add_many([letter(days=40)])
-    keeper = RowKeeper(lambda: forget(database, DeadLettersSettings(), SessionsSettings()), chance=lambda: 1.0)
-    assert await keeper.round() == ROUND_S
-    assert keeper.status() == {"old_letters": 1, "large_letters": 0, "sessions": 0, "trouble": ""}
+    retention = RowRetention(lambda: forget(database, DeadLettersSettings(), SessionsSettings()), chance=lambda: 1.0)
+    assert await retention.round() == ROUND_S
+    assert retention.status() == {"old_letters": 1, "large_letters": 0, "sessions": 0, "trouble": ""}

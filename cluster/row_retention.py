@@ -15,7 +15,7 @@ RETRY_S = 60.0  # after a failure
 log = logging.getLogger("eyrie.cluster.rows")
 
 
-class RowKeeper:
+class RowRetention:
     """Runs as a task of the loop that started it. `forget` makes one round; `chance` gives 0..1."""
 
     def __init__(self, forget: Callable[[], Awaitable[Forgotten]], *, chance: Callable[[], float] = random.random) -> None:

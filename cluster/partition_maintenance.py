@@ -1,6 +1,6 @@
 """Keeps the day partitions of events: made ahead, old ones dropped, once a day at a random moment. The supervisor runs one.
 
-Two keepers at once (a supervisor that was replaced and does not know it) harm nobody: the store lets one at a time through.
+Two at once (a supervisor that was replaced and does not know it) harm nobody: the store lets one at a time through.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = logging.getLogger("eyrie.cluster.partitions")
 
 
 class Partitions(Protocol):
-    """The table of events as the keeper sees it. Raises Unavailable and the rest of storage's family."""
+    """The table of events as its maintenance sees it. Raises Unavailable and the rest of storage's family."""
 
     async def make(self) -> PartitionReport:
         """Make what is missing."""
@@ -46,7 +46,7 @@ class PostgresPartitions:
         return await drop_old(self._database, keep_days)
 
 
-class PartitionKeeper:
+class PartitionMaintenance:
     """Runs as a task of the loop that started it. `chance` gives 0..1."""
 
     def __init__(self, partitions: Partitions, settings: EventsSettings, *, chance: Callable[[], float] = random.random) -> None:

@@ -1,4 +1,4 @@
-"""The keeper of partitions over a double: what it tells, and when it comes again."""
+"""The maintenance of partitions over a double: what it tells, and when it comes again."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ import pytest
 
 from actors.core.errors import Unavailable
 from actors.core.settings import EventsSettings
-from cluster.partition_keeper import DAY_S, RETRY_S, PartitionKeeper
+from cluster.partition_maintenance import DAY_S, RETRY_S, PartitionMaintenance
 from hub.partition_watch import EVERY_S, PartitionWatch
 from storage.postgres_partitions import PartitionReport
 from storage.postgres_retention import Dropped, RetentionReport
@@ -38,10 +38,10 @@ class Tables:
 
 async def test_a_round_makes_drops_and_leaves_a_receipt(caplog: pytest.LogCaptureFixture) -> None:
     tables = Tables()
-    keeper = PartitionKeeper(tables, EventsSettings(keep_days=30), chance=lambda: 0.0)
+    maintenance = PartitionMaintenance(tables, EventsSettings(keep_days=30), chance=lambda: 0.0)
     with caplog.at_level(logging.INFO):
-        assert await keeper.round() == 0.75 * DAY_S
-    assert keeper.status() == {"made": ["events_20260301"], "dropped": {"events_20260131": 12}, "default_rows": 0, "trouble": ""}
+        assert await maintenance.round() == 0.75 * DAY_S
+    assert maintenance.status() == {"made": ["events_20260301"], "dropped": {"events_20260131": 12}, "default_rows": 0, "trouble": ""}
     assert "retention dropped events_20260131: 12 events, 8192 bytes" in caplog.text
     assert "12 events received before 2026-02-01 are gone" in caplog.text
 
@@ -49,33 +49,33 @@ async def test_a_round_makes_drops_and_leaves_a_receipt(caplog: pytest.LogCaptur
 async def test_events_without_a_partition_are_an_error_until_they_are_gone(caplog: pytest.LogCaptureFixture) -> None:
     tables = Tables()
     tables.default_rows = 3
-    keeper = PartitionKeeper(tables, EventsSettings())
-    await keeper.round()
+    maintenance = PartitionMaintenance(tables, EventsSettings())
+    await maintenance.round()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert keeper.status()["default_rows"] == 3
+    assert maintenance.status()["default_rows"] == 3
     tables.default_rows = 0
-    await keeper.round()
-    assert keeper.status()["default_rows"] == 0
+    await maintenance.round()
+    assert maintenance.status()["default_rows"] == 0
 
 
 async def test_after_a_failure_it_comes_again_soon() -> None:
     tables = Tables()
     tables.away = True
-    keeper = PartitionKeeper(tables, EventsSettings(keep_days=1), chance=lambda: 1.0)
-    assert await keeper.round() == RETRY_S
-    assert keeper.status()["trouble"] == "unavailable: PostgreSQL is away"
+    maintenance = PartitionMaintenance(tables, EventsSettings(keep_days=1), chance=lambda: 1.0)
+    assert await maintenance.round() == RETRY_S
+    assert maintenance.status()["trouble"] == "unavailable: PostgreSQL is away"
     tables.away = False
-    assert await keeper.round() == DAY_S
-    assert keeper.status()["trouble"] == ""
+    assert await maintenance.round() == DAY_S
+    assert maintenance.status()["trouble"] == ""
 
 
 async def test_it_begins_at_once_and_stops() -> None:
     tables = Tables()
-    keeper = PartitionKeeper(tables, EventsSettings())
-    await keeper.stop()
-    keeper.start()
+    maintenance = PartitionMaintenance(tables, EventsSettings())
+    await maintenance.stop()
+    maintenance.start()
     await until(lambda: tables.kept == [90], what="the first round")
-    await keeper.stop()
+    await maintenance.stop()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "partitions"]
 
 
