@@ -8,7 +8,7 @@ from typing import Literal, TypeGuard
 import msgspec
 
 from actors.core.errors import Expired, Forbidden, NotFound, Unauthorized, Unavailable
-from hub import wishes
+from hub import channels, wishes
 from hub.camera_cache import CameraCache
 from hub.camera_policy import NO_DECISION, CameraPolicy
 from hub.channels import Channel
@@ -151,6 +151,15 @@ class Access:
         records = await self._cameras.ever(channel.target or None) if wish.tags else []
         again = self.now_s() + TAGS_HOLD_S
         return wishes.narrowed(view, wish, channel, records), (again if until is None else min(until, again)) if wish.tags else until
+
+    async def require_cameras(self, principal: Principal, site: str) -> None:
+        """Raises NotFound where `principal` sees no camera of a site on its wall: hidden ones are answered as none.
+
+        Raises also what :meth:`view` raises.
+        """
+        view, _ = await self.view("subscribe", principal, channels.parse(channels.site(site)))
+        if all(record.camera in view.exclude for record in await self._cameras.cameras(site)):
+            raise NotFound(f"site {site} has no cameras, or none that is yours to see")
 
     async def told(self, principal: Principal, channel: Channel, cameras: Collection[str], wish: Wish = wishes.NONE) -> View:
         """The view of what has happened on a channel, told by events of `cameras`. Those that never belonged to it are left out.

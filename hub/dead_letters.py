@@ -53,15 +53,15 @@ class DeadLetters:
             raise BadInput(f"status is new, replayed or discarded, not {status[:40]!r}" if status else "status is empty")
         limit, after = web.limit_of(request), web.number(request, "after", 0)
         found: list[dict[str, Any]] = []
-        seen, allowed = 0, dict[str, bool]()
+        seen, hides = 0, dict[str, Redact | None]()
         while seen < MAX_SCAN:
             rows = await self._letters.list(camera=camera, status=status, after=after, limit=limit)
             for row in rows:
                 after, seen = row.id, seen + 1
-                if row.camera not in allowed:
-                    allowed[row.camera] = await self._may_read(principal, row.camera)
-                if allowed[row.camera]:
-                    found.append(_letter(row))
+                if row.camera not in hides:
+                    hides[row.camera] = await self._hides(principal, row.camera)
+                if (redact := hides[row.camera]) is not None:
+                    found.append(_letter(row, redact))
                     if len(found) == limit:
                         return web.answer({"dead_letters": found, "next": after})
             if len(rows) < limit:
@@ -71,11 +71,11 @@ class DeadLetters:
     async def read(self, request: Request, principal: Principal) -> Response:
         """One, with its raw item."""
         row, redact = await self._row(request, principal, "deadletter.read")
-        return web.answer({**_letter(row), **_raw(row.raw, redact)})
+        return web.answer({**_letter(row, redact), **_raw(row.raw, redact)})
 
     async def replay(self, request: Request, principal: Principal) -> Response:
         """Have the camera's actor replay it; ``{dead_letter, status, event}``. 409 when it is not new, or refused by today's rules too."""
-        row, _ = await self._row(request, principal, "deadletter.replay")
+        row, redact = await self._row(request, principal, "deadletter.replay")
         _require_new(row)
         if not is_id(row.camera):
             raise Conflict("it names no camera, so nobody can replay it", hint="Discard it, saying why.")
@@ -85,7 +85,12 @@ class DeadLetters:
         if actor is None:
             raise Unavailable(f"camera {row.camera} has no actor yet", hint="Try again in a moment.", retry_after_s=2.0)
         await self._auditor.announce(principal, "deadletter.replay", str(row.id), f"camera {row.camera}")
-        event = await actor.replay(row.id, principal.sub)
+        try:
+            event = await actor.replay(row.id, principal.sub)
+        except Conflict as error:
+            if redact:  # the reason may quote the item
+                raise Conflict(f"dead letter {row.id} is still refused, or replayed already", hint="Discard it, saying why.") from error
+            raise
         log.info("dead letter %d of camera %s replayed by %s (token %s): %s", row.id, row.camera, principal.sub, principal.jti, event)
         return web.answer({"dead_letter": row.id, "status": "replayed", "event": event})
 
@@ -123,12 +128,12 @@ class DeadLetters:
             return tuple(sorted({*redact, *named}))
         return await self._access.require(action, principal, camera, record.site, record.tags)
 
-    async def _may_read(self, principal: Principal, camera: str) -> bool:
+    async def _hides(self, principal: Principal, camera: str) -> Redact | None:
+        """The classes that are hidden in letters of a camera; None: they are not to be seen."""
         try:
-            await self._require("deadletter.read", principal, camera)
+            return await self._require("deadletter.read", principal, camera)
         except Forbidden:
-            return False
-        return True
+            return None
 
 
 def _require_new(row: DeadLetterRow) -> None:
@@ -136,9 +141,11 @@ def _require_new(row: DeadLetterRow) -> None:
         raise Conflict(f"dead letter {row.id} was {row.status} already" + (f" by {row.by}" if row.by else ""))
 
 
-def _letter(row: DeadLetterRow) -> dict[str, Any]:
+def _letter(row: DeadLetterRow, redact: Redact) -> dict[str, Any]:
+    """A letter without its item. The reason may quote what the item said: it goes where the item goes."""
+    detail = {"redacted": redact[0]} if redact else row.detail
     shown: dict[str, Any] = {
-        "id": row.id, "camera": row.camera, "session": row.session, "seq": row.seq, "code": row.code, "detail": row.detail,
+        "id": row.id, "camera": row.camera, "session": row.session, "seq": row.seq, "code": row.code, "detail": detail,
         "received": rfc3339(row.received_us), "status": row.status, "bytes": len(row.raw),
     }  # fmt: skip
     return shown | {key: value for key, value in (("reason", row.reason), ("by", row.by)) if value}

@@ -152,8 +152,6 @@ class Joins:
         wall = Wall(channel.target, self._summary, self._live.pacing, self._live.echoing)
         known = self._topics.get(channel.name)
         topic = known or self._topic(channel, channel.target, self._render_wall(wall, channel), wall=wall)
-        if channel.scope == "site" and not await self._cameras.cameras(channel.target):
-            raise NotFound(f"site {channel.target} has no cameras")
         await self.load_sites([channel.target] if channel.target else await self._cameras.sites())
         names = await self._names([channel.target] if channel.target else await self._cameras.sites(), view)
         self._enter(dashboard, topic, view)
@@ -224,7 +222,7 @@ class Joins:
         topic.joining.append(buffer)
         try:
             await self.open_sites([site])
-            seen = channel.scope == "site" and bool(view.exclude)
+            seen = channel.scope == "site" and (bool(view.exclude) or await self._sees_none(site, view))
             past = past if request.recover else None
             start, before = await (self._start_seen if seen else self._start)(topic, site, request, buffer, view, past)
         finally:
@@ -244,13 +242,18 @@ class Joins:
         """The same in positions, for a view that leaves cameras out; what comes in while older events are read is in `buffer`."""
         lane, _ = await self._start(topic, site, msgspec.structs.replace(request, recover=False), buffer, view, None)
         enough = seen_positions.recoverable(request.offset) if request.recover else seen_positions.newest(1)
-        seen = await seen_positions.read(self._broker, site, lane.offset, view.exclude, enough)
+        none = await self._sees_none(site, view)
+        seen = await seen_positions.read(self._broker, site, 0 if none else lane.offset, view.exclude, enough)
         before = await _told_by(seen.items, past)
         if seen.epoch not in ("", lane.epoch) or self._feed.site(site).epoch != lane.epoch:
             raise Unavailable("the events of this site begin anew")
         later = [item for item in buffer if item.offset > lane.offset and item.source and item.source.camera not in view.exclude]
         seen = msgspec.structs.replace(seen, items=seen.items + [seen_positions.seen_item(item) for item in later])
-        return seen_positions.start(request, lane.epoch, seen), before
+        return seen_positions.start(request, "" if none else lane.epoch, seen), before
+
+    async def _sees_none(self, site: str, view: View) -> bool:
+        """Whether a view leaves out every camera that a site ever had. Its events are then those of a site without cameras."""
+        return all(record.camera in view.exclude for record in await self._cameras.ever(site))
 
     async def _start(
         self, topic: Topic, site: str, request: SubscribeRequest, buffer: list[Item], view: View, past: Past | None
@@ -308,8 +311,8 @@ class Joins:
         Without `since` a forward read starts at the newest `limit` events, as a dashboard wants it. A reversed `since` is exclusive. None
         where `since` is lost.
         """
-        if channel.scope == "site" and view.exclude:
-            epoch, top, _ = await self.read(channel, site, TOP, 1)
+        if channel.scope == "site" and ((none := await self._sees_none(site, view)) or view.exclude):
+            epoch, top, _ = ("", 0, []) if none else await self.read(channel, site, TOP, 1)
             found = await seen_positions.history(self._broker, site, top, view.exclude, asked)
             return None if found is None else (epoch + seen_positions.MARK, *found)
         since = asked.since

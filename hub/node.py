@@ -197,6 +197,8 @@ class Node:
         turn = self.reviews.turn
         try:
             wish = wishes.parse(bytes(action.request.data), action.channel)
+            if action.channel.lane == "wall" and action.channel.scope == "site":
+                await self.access.require_cameras(dashboard.principal, action.channel.target)
             view, until = await self.access.view("subscribe", dashboard.principal, action.channel, wish)
             recovers = action.request.recover and action.channel.lane == "events"
             past = partial(self.access.past, dashboard.principal, action.channel, wish) if recovers else None

@@ -38,10 +38,9 @@ class Reads:
     async def site_state(self, request: Request, principal: Principal) -> Response:
         """A site's whole wall, now."""
         site = require_id(request.path_params["site"], "site")
+        await self._node.access.require_cameras(principal, site)
         view, _ = await self._node.access.view("subscribe", principal, channels.parse(channels.site(site)))
         records = await self._node.cameras.cameras(site)
-        if not records:
-            raise NotFound(f"site {site} has no cameras")
         await self._node.polls.settle([site])
         return answer({"site": site, "cameras": self._summaries(site, records, view)})
 

@@ -126,15 +126,21 @@ class CountsReset(msgspec.Struct, frozen=True):
     event: str
 
 
+class Redacted(msgspec.Struct, frozen=True):
+    """Stands in the place of a value that is hidden."""
+
+    redacted: Literal["faces", "names", "plates", "unknown"]
+
+
 class Letter(msgspec.Struct, frozen=True):
-    """A refused item, without it."""
+    """A refused item, without it. The reason may quote it, and is hidden from who may not see every class."""
 
     id: int
     camera: str
     session: str
     seq: int
     code: str
-    detail: str
+    detail: str | Redacted
     received: Rfc3339
     status: Literal["new", "replayed", "discarded"]
     bytes: int
@@ -145,7 +151,7 @@ class Letter(msgspec.Struct, frozen=True):
 class LetterShown(Letter, frozen=True):
     """The same with the item, as text or, where it is none, as base64."""
 
-    raw: str = ""
+    raw: str | Redacted = ""
     raw_base64: str = ""
 
 

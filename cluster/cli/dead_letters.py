@@ -83,7 +83,7 @@ def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
         console.emit(page)
         return console.OK
     rows = [
-        (str(row["id"]), row["camera"], row["session"], str(row["seq"]), row["status"], row["code"], row["detail"][:80], row["received"])
+        (str(row["id"]), row["camera"], row["session"], str(row["seq"]), row["status"], row["code"], _detail(row), row["received"])
         for row in page["dead_letters"]
     ]
     console.table(
@@ -92,6 +92,11 @@ def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
     if "next" in page:
         console.note(f"there are more: --after {page['next']}")
     return console.OK
+
+
+def _detail(row: dict[str, Any]) -> str:
+    """Why it was refused, where that is not hidden from who asks."""
+    return row["detail"][:80] if isinstance(row["detail"], str) else f"hidden ({row['detail']['redacted']})"
 
 
 def _show(hub: HubRest, arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,11 +12,13 @@ import pytest_asyncio
 from actors.core.camera import restore
 from actors.core.camera_state import view_of
 from actors.core.commits import Activation, Position
+from actors.core.errors import Conflict
 from actors.core.event_data import AlarmData
 from actors.core.settings import CameraSettings
 from actors.core.states import TrackView
 from actors.core.views import render
 from storage.ports import LiveState, LiveSummary
+from tests.support.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub import TestHub, running_hub
 from tests.support.real_policy import real_policy
 
@@ -182,3 +185,20 @@ async def test_attack_09_walls_say_nothing_that_attributes_of_a_track_or_an_alar
         assert "canary" not in hidden
         assert "echoes" not in hidden
         assert hidden.count('"car"') >= 7, "what says nothing hidden is shown"
+
+
+@pytest.mark.asyncio
+async def test_attack_09_why_a_letter_was_refused_is_hidden_with_its_item(tmp_path: Path) -> None:
+    actor = FakeActor("actor-1")
+    async with running_hub(tmp_path, decider=real_policy(), directory=FakeDirectory(lambda name: actor)) as hub:
+        await hub.register("gate")
+        await hub.memory.dead_letters.add("gate", "s1", "bad_input", "no number: KA CANARY 77", b"KA CANARY 77", 1_790_000_000_000_000)
+        actor.refusal = Conflict("dead letter 1 is still refused: bad_input, no number: KA CANARY 77")
+        for scopes, shown in (([], False), (["pii:read"], True)):
+            headers = {"authorization": f"Bearer {hub.token(roles=['operator'], scopes=scopes)}"}
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=30) as http:
+                letters = [(await http.get(path)).json() for path in ("/v1/dead-letters", "/v1/dead-letters/1")]
+                for letter in (letters[0]["dead_letters"][0], letters[1]):
+                    assert letter["detail"] == ("no number: KA CANARY 77" if shown else {"redacted": letters[1]["raw"]["redacted"]})
+                refused = await http.post("/v1/dead-letters/1/replay")
+                assert (refused.status_code, "KA CANARY 77" in refused.text) == (409, shown)

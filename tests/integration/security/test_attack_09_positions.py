@@ -167,3 +167,45 @@ async def test_attack_09_a_cursor_is_the_place_of_an_event_that_is_seen(tmp_path
                     assert sorted(seen) == [1, 2, 3, 4, 5]
             page = (await http.get("/v1/sites/south/events", params={"limit": "2"})).json()
             assert page == {"site": "south", "events": []}, "where all are hidden there is nothing to go on to"
+
+
+async def answers_about(hub: TestHub, site: str) -> dict[str, Any]:
+    """All that who sees no camera of a site is answered about it, without its name."""
+    told: dict[str, Any] = {}
+    headers = {"authorization": f"Bearer {hub.token()}"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=30) as http:
+        for path in ("state", "events", "events?order=newest&limit=1", "events?severity=info"):
+            answer = await http.get(f"/v1/sites/{site}/{path}")
+            told[path] = (answer.status_code, answer.text.replace(site, "SITE"))
+        told["cameras"] = (await http.get("/v1/cameras", params={"site": site})).json()
+        told["listed"] = [{**one, "site": ""} for one in (await http.get("/v1/sites")).json()["sites"] if one["site"] == site]
+    async with hub.dashboard(hub.token()) as dash:
+        for channel in (f"site:{site}", f"events:site:{site}"):
+            told[f"history of {channel}, first"] = await dash.ask("history", channel=channel, limit=-1)
+            for fields in ({}, {"recover": True, "epoch": "", "offset": 0}, {"recover": True, "epoch": "e1", "offset": 1}):
+                told[f"{channel} {fields}"] = await dash.ask("subscribe", channel=channel, **fields)
+                for asked in ({}, {"limit": -1}, {"limit": 1, "reverse": True}, {"limit": 1, "since": {"offset": 0, "epoch": ""}}):
+                    told[f"history of {channel} {fields} {asked}"] = await dash.ask("history", channel=channel, **asked)
+                told[f"presence of {channel} {fields}"] = await dash.ask("presence", channel=channel)
+                await dash.ask("unsubscribe", channel=channel)
+        assert dash.pushes == []
+    return dict(json.loads(json.dumps(told).replace(site, "SITE")))
+
+
+@pytest.mark.asyncio
+async def test_attack_09_a_site_of_which_all_is_hidden_is_answered_as_one_without_cameras(tmp_path: Path) -> None:
+    async with running_hub(tmp_path, decider=real_policy()) as hub:
+        await hub.register("vault", "cellar", site="cavesite", tags=["restricted"])
+        for offset in (1, 2):
+            await hub.happen("vault", offset, site="cavesite")
+        await hub.show("vault", 1, site="cavesite")
+        await hub.memory.registry.add_site("baresite", name="", place=b"")
+        hidden, empty = await answers_about(hub, "cavesite"), await answers_about(hub, "baresite")
+        assert hidden == empty
+        assert hidden["state"][0] == 404
+        assert "error" in hidden["site:SITE {}"]
+        assert hidden["listed"] == [{"site": "", "cameras": 0}]
+        unknown = await answers_about(hub, "lostsite")
+        assert {name for name in unknown if unknown[name] != empty[name]} == {"listed"}
+        async with hub.dashboard(hub.token(scopes=["restricted:read"])) as insider:
+            assert "error" not in await insider.ask("subscribe", channel="site:cavesite")
