@@ -2,6 +2,9 @@
 
 from typing import Any, Protocol
 
+from prometheus_client.core import CounterMetricFamily
+
+from actors.core.object_faults import LEFT_OUT, MENDED
 from storage.process_metrics import Metric, families
 
 ABOUT = {
@@ -18,6 +21,7 @@ ABOUT = {
     "unknown": "Commits whose outcome had to be read back.",
     "renewals": "Generations renewed after an unknown outcome.",
 }
+FAULTS = "Objects that were left out of their frame, clipped or changed; docs/protocols.md tells the reasons."
 
 
 class Described(Protocol):
@@ -35,4 +39,7 @@ def collect(actor: Described) -> list[Metric]:
         "commit_age_seconds": told["commit_age_s"],
     }  # fmt: skip
     counters = {name: count for name, count in told["counts"].items() if name in ABOUT}
-    return families("eyrie_actor", counters=counters, gauges=gauges, about=ABOUT)
+    faults = CounterMetricFamily("eyrie_actor_object_faults", FAULTS, labels=["reason"])
+    for reason in sorted(LEFT_OUT | MENDED):
+        faults.add_metric([reason], float(told["object_faults"].get(reason, 0)))
+    return [*families("eyrie_actor", counters=counters, gauges=gauges, about=ABOUT), faults]

@@ -173,7 +173,8 @@ class CameraActor:
             }
             for h in list(self._cameras.values())
         }  # fmt: skip
-        return {**self.health(), "hosted": cameras, "given_up": dict(self.given_up), "counts": dict(self._commits.counts)}
+        counts, faults = dict(self._commits.counts), dict(self._commits.object_faults)
+        return {**self.health(), "hosted": cameras, "given_up": dict(self.given_up), "counts": counts, "object_faults": faults}
 
     async def stop(self, grace_s: float = 5.0) -> bool:
         """Take no more data, commit and show what is stepped, close. False when the last commit did not succeed in `grace_s`."""

@@ -15,6 +15,7 @@ from actors.core.camera import CameraCore, Effects, Tick
 from actors.core.commits import Activation, CommitRow
 from actors.core.deliveries import Answer, Item
 from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, PoisonRow, Unavailable, UnknownOutcome
+from actors.core.object_faults import Faults, add
 from actors.core.reasons import STORE_FULL, STORE_LOST
 from actors.core.settings import CameraSettings
 from actors.hosted import Hosted
@@ -92,6 +93,7 @@ class CommitLoop:
         self._away = False  # an outage of PostgreSQL is told once, and so is its end
         self._troubles: dict[What, str] = {}  # what waits for PostgreSQL, and the reason that dashboards are told
         self.counts = {"commits": 0, "rows": 0, "observations": 0, "events": 0, "not_moved": 0, "unknown": 0, "renewals": 0}
+        self.object_faults: Faults = {}
 
     def stepped(self, hosted: Hosted, *, urgent: bool) -> None:
         """Something of `hosted` may wait for its commit; `urgent`: now, else when the interval is over (which an idle loop must notice)."""
@@ -223,6 +225,7 @@ class CommitLoop:
             hosted.failures = 0
             self.counts["observations"] += row.after.last_seq - row.before.last_seq
             self.counts["events"] += len(row.events)
+            add(self.object_faults, row.faults)
             for answer in camera_core.committed(hosted.core, row, self._now_us()):
                 self._desk.post(answer)
             self._live.committed(hosted, row)

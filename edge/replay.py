@@ -15,11 +15,12 @@ from pathlib import Path
 import msgspec
 
 from actors.core.errors import BadInput, EyrieError, TooMany, Unavailable
+from actors.core.object_faults import MENDED, Faults, add, of
 from actors.core.times import to_us
 from edge.adapters.formats import adapter
 from edge.adapters.readings import MAX_LINE_BYTES, Options, Reading, Rejection, Seen, camera_id
 from edge.client import EdgeClient
-from edge.replay_account import Progress, ReplayAccount, Tally, frames
+from edge.replay_account import Progress, ReplayAccount, Tally, frames, told
 from edge.sorting import WATERMARK_S, Sorter
 from edge.stream import Stream
 
@@ -27,7 +28,7 @@ CHUNK = 256  # readings taken from the adapter at once, in a thread
 CAPACITY_BYTES = 1_048_576  # held per camera; the recording itself is the spool
 MAX_CAMERAS = 1024  # cameras of one recording: what one socket carries
 TICK_S = 0.2  # seconds between progress reports
-SHAPE = "2"  # raise it when an adapter or the sorter sends something else for the same recording
+SHAPE = "3"  # raise it when an adapter or the sorter sends something else for the same recording
 
 
 class ReplayOptions(msgspec.Struct, frozen=True):
@@ -166,7 +167,7 @@ class Replay:
         await self._pace(seen)
         stream = self._streams[camera]
         try:
-            await stream.send(seen.observation)
+            await stream.send(told(seen))
             self._tally.sent(camera, stream.account.offered, seen, messages)
         except BadInput as error:
             self._reject(_back(seen, error.code, error.detail), messages)
@@ -231,6 +232,7 @@ class Replay:
         account.cameras = len(self._streams)
         tally = self._tally
         rejected = tally.rejected.copy()
+        faults: Faults = {}
         for camera, stream in self._streams.items():
             counts = stream.account
             settled = counts.duplicate + counts.committed
@@ -238,6 +240,7 @@ class Replay:
             account.committed += counts.committed - counts.rejected + tally.further(camera, settled) - again
             account.duplicate += counts.duplicate + again
             account.resent += counts.resent
+            add(faults, counts.object_faults)
             left = counts.offered - settled + tally.further(camera, counts.offered) - tally.further(camera, settled)
             error = self._refused.get(camera)
             if error is not None:
@@ -248,6 +251,7 @@ class Replay:
         account.rejected = {code: count for code, count in sorted(rejected.items()) if count}
         account.frames, account.objects = tally.frames, tally.objects
         account.dropped_objects = dict(sorted(tally.dropped.items()))
+        account.mended_objects = of(faults, MENDED)
         account.unknown_fields = dict(sorted(tally.unknown.items()))
         account.remarks = dict(sorted(tally.remarks.items()))
         return account

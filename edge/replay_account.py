@@ -4,7 +4,8 @@ from collections import Counter
 
 import msgspec
 
-from actors.core.observations import MAX_OBJECTS
+from actors.core.object_faults import LEFT_OUT, MENDED
+from actors.core.observations import MAX_OBJECTS, Observation
 from edge.adapters.readings import Rejection, Seen
 
 MAX_REMARKS = 64  # different remarks kept; the rest count as one
@@ -14,8 +15,9 @@ OTHER_REMARKS = "other remarks"
 class ReplayAccount(msgspec.Struct):
     """Where every message went.
 
-    `rejected` and `dropped_objects` are by reason, `remarks` and `unknown_fields` by what they name; `other_cameras` were left out by
-    `--camera`. `objects` were sent. Several messages of one frame (DeepStream's full schema) each count, `frames` counts them once.
+    `rejected` is by reason, and so are `dropped_objects` and `mended_objects` (clipped, or sent without what was wrong); `remarks` and
+    `unknown_fields` are by what they name. `other_cameras` were left out by `--camera`. `objects` were sent. Several messages of one
+    frame (DeepStream's full schema) each count, `frames` counts them once.
     """
 
     messages: int = 0
@@ -27,6 +29,7 @@ class ReplayAccount(msgspec.Struct):
     frames: int = 0
     objects: int = 0
     dropped_objects: dict[str, int] = {}
+    mended_objects: dict[str, int] = {}
     unknown_fields: dict[str, int] = {}
     remarks: dict[str, int] = {}
     resent: int = 0
@@ -71,7 +74,7 @@ class Tally:
 
     def read(self, seen: Seen) -> None:
         """A message was read."""
-        self.dropped.update(dropped.code for dropped in seen.dropped)
+        self.dropped.update(dropped.code for dropped in seen.dropped if dropped.code not in MENDED)
         self._count(self.remarks, seen.remarks)
 
     def refused(self, rejection: Rejection, messages: int = 1) -> None:
@@ -96,6 +99,12 @@ class Tally:
             counter[text if text in counter or len(counter) < MAX_REMARKS else OTHER_REMARKS] += 1
 
 
+def told(seen: Seen) -> Observation:
+    """The observation to send: it says what the adapter left out of it or changed, for the camera's `health`."""
+    faults = Counter(dropped.code for dropped in seen.dropped if dropped.code in LEFT_OUT or dropped.code in MENDED)
+    return msgspec.structs.replace(seen.observation, faults=dict(faults)) if faults else seen.observation
+
+
 def frames(ready: list[Seen]) -> list[tuple[Seen, int]]:
     """Sorted messages of one camera as frames, each with the number of its messages: neighbours of one time that are parts are joined."""
     joined: list[tuple[Seen, int]] = []
@@ -104,7 +113,8 @@ def frames(ready: list[Seen]) -> list[tuple[Seen, int]]:
         objects = [*(before.observation.objects or []), *(seen.observation.objects or [])]
         same = joined and before.part and seen.part and before.observation.time == seen.observation.time
         if same and len(objects) <= MAX_OBJECTS:
-            whole = msgspec.structs.replace(before, observation=msgspec.structs.replace(before.observation, objects=objects))
+            observation = msgspec.structs.replace(before.observation, objects=objects)
+            whole = msgspec.structs.replace(before, observation=observation, dropped=[*before.dropped, *seen.dropped])
             joined[-1] = (whole, joined[-1][1] + 1)
         else:
             joined.append((seen, 1))

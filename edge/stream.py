@@ -13,6 +13,7 @@ from typing import Literal
 
 from actors.core.edge_protocol import Ack, Bye, Gap, Hello, Reject, Resync, ToEdge, Welcome
 from actors.core.errors import BadInput, Conflict, EyrieError, TooMany, Unauthorized, Unavailable
+from actors.core.object_faults import Faults, add
 from actors.core.observations import Backlog, Observation
 from edge import wire
 from edge.reconnect import Backoff, terminal_close
@@ -94,28 +95,28 @@ class Stream:
     async def send(self, observation: Observation) -> int:
         """Take an observation and return its seq; an alarm is on the disk then. Durability at the hub comes later (:meth:`drain`).
 
-        Full spool: waits for acks (`on_full` ``wait``), or sheds the oldest live observation, never an alarm (``shed``). Raises
-        :class:`BadInput` for what is no observation or is too large, :class:`TooMany` for an alarm when alarms fill the spool,
-        :class:`Unavailable` when an alarm cannot be spooled, and the terminal error of the stream once it has one.
+        Full spool: waits for acks (`on_full` ``wait``), or sheds the oldest live observation, never an alarm (``shed``). A bad object
+        costs itself; the account tells. Raises :class:`BadInput` for what is no observation or is too large, :class:`TooMany` for an alarm
+        when alarms fill the spool, :class:`Unavailable` when an alarm cannot be spooled, and the stream's terminal error once it has one.
         """
-        body = wire.encode_body(observation)
+        body, faults = wire.encode_body(observation)
         if len(body) > MAX_ITEM_BYTES:
             raise BadInput(f"this observation has {len(body)} bytes, more than {MAX_ITEM_BYTES}", hint="Send fewer objects or attributes.")
         while self._on_full == "wait" and self.error is None and not self._roomy(len(body)):
             await self.changed()
-        seq = self._take(body, alarm=observation.alarm is not None)
+        seq = self._take(body, faults, alarm=observation.alarm is not None)
         if observation.alarm is not None:
             await asyncio.to_thread(self.sync)
         return seq
 
     def send_nowait(self, observation: Observation) -> int:
         """:meth:`send` for a stream that sheds. With ``wait`` it raises :class:`TooMany` instead of waiting."""
-        body = wire.encode_body(observation)
+        body, faults = wire.encode_body(observation)
         if len(body) > MAX_ITEM_BYTES:
             raise BadInput(f"this observation has {len(body)} bytes, more than {MAX_ITEM_BYTES}", hint="Send fewer objects or attributes.")
         if self._on_full == "wait" and not self._roomy(len(body)):
             raise TooMany("the spool is full", hint="Wait for acks.")
-        return self._take(body, alarm=observation.alarm is not None)
+        return self._take(body, faults, alarm=observation.alarm is not None)
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Return when everything taken is durable. Raises the stream's terminal error, or TimeoutError."""
@@ -133,10 +134,12 @@ class Stream:
         window = self._sessions[-1].window
         return window.next_seq <= window.acked or window.has_room(size)
 
-    def _take(self, body: bytes, *, alarm: bool) -> int:
+    def _take(self, body: bytes, faults: Faults, *, alarm: bool) -> int:
         if self.error is not None:
             raise self.error
         session = self._sessions[-1]
+        if faults:
+            add(session.window.account.object_faults, faults)
         taken = session.window.offer(len(body), alarm=alarm)
         if taken.durable:
             return taken.seq

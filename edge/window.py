@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from actors.core.edge_protocol import MAX_OBSERVATIONS
 from actors.core.errors import Conflict, TooMany
+from actors.core.object_faults import Faults, add
 
 MAX_BATCH_BYTES = 60_000  # payload of one `observe`; with its envelope it stays below MAX_MESSAGE_BYTES
 MAX_ITEM_BYTES = MAX_BATCH_BYTES - 1_000  # one encoded observation
@@ -46,7 +47,8 @@ class Taken:
 @dataclass(slots=True)
 class Account:
     """Counts of observations. `committed` were sent by this process and acked; `duplicate` were durable without being sent;
-    `forgotten` were acked, and the hub has them no more (they are declared as gaps)."""
+    `forgotten` were acked, and the hub has them no more (they are declared as gaps).
+    `object_faults`: objects by what was wrong with them (`actors.core.object_faults`)."""
 
     offered: int = 0
     committed: int = 0
@@ -55,6 +57,7 @@ class Account:
     shed: int = 0
     resent: int = 0
     forgotten: int = 0
+    object_faults: Faults = field(default_factory=dict)
 
     def add(self, other: "Account") -> None:
         """Count `other` in."""
@@ -65,6 +68,7 @@ class Account:
         self.shed += other.shed
         self.resent += other.resent
         self.forgotten += other.forgotten
+        add(self.object_faults, other.object_faults)
 
 
 @dataclass(slots=True)

@@ -5,30 +5,39 @@ from typing import Literal
 
 import msgspec
 
-from actors.core import edge_protocol
+from actors.core import edge_protocol, intake
 from actors.core.edge_protocol import Bye, Gap, Hello, ObserveRaw, Ping, Pong, ToEdge
 from actors.core.errors import BadInput
-from actors.core.observations import Backlog, Observation
+from actors.core.object_faults import REPEATED_ID, TOO_MANY, Faults, note, repeated
+from actors.core.observations import MAX_OBJECTS, Backlog, Observation
 
 Format = Literal["msgpack", "json"]
 
 SUBPROTOCOLS: dict[Format, str] = {"msgpack": edge_protocol.SUBPROTOCOL_MSGPACK, "json": edge_protocol.SUBPROTOCOL_JSON}
 
 _body = msgspec.msgpack.Encoder()
-_check = msgspec.msgpack.Decoder(Observation)
 _json = msgspec.json.Encoder()
 _from_msgpack: msgspec.msgpack.Decoder[ToEdge] = msgspec.msgpack.Decoder(ToEdge)
 _from_json: msgspec.json.Decoder[ToEdge] = msgspec.json.Decoder(ToEdge)
 
 
-def encode_body(observation: Observation) -> bytes:
-    """An observation as it is spooled. Raises :class:`BadInput` for one that the hub would refuse: structs are not checked when made."""
+def encode_body(observation: Observation) -> tuple[bytes, Faults]:
+    """An observation as it is spooled, and what the hub will find wrong with single objects of it.
+
+    Raises :class:`BadInput` for one that the hub would refuse: structs are not checked when made.
+    """
+    objects = observation.objects
+    if objects is not None and len(objects) > MAX_OBJECTS:
+        faults = {**(observation.faults or {}), TOO_MANY: len(objects) - MAX_OBJECTS}
+        observation = msgspec.structs.replace(observation, objects=objects[:MAX_OBJECTS], faults=faults)
     try:
         body = _body.encode(observation)
-        _check.decode(body)
-    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        seen, faults = intake.decode(body, "msgpack")
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, intake.Unusable) as error:
         raise BadInput(f"this is no observation: {error}") from error
-    return body
+    if seen.objects and (again := repeated(seen.objects)):
+        note(faults, REPEATED_ID, again)
+    return body, faults
 
 
 def encode_observe(form: Format, camera: str, first_seq: int, bodies: list[bytes], sent: datetime, backlog: Backlog | None = None) -> bytes:
@@ -36,7 +45,7 @@ def encode_observe(form: Format, camera: str, first_seq: int, bodies: list[bytes
     if form == "msgpack":
         raws = [msgspec.Raw(body) for body in bodies]
     else:
-        raws = [msgspec.Raw(_json.encode(_check.decode(body))) for body in bodies]
+        raws = [msgspec.Raw(_json.encode(msgspec.msgpack.decode(body))) for body in bodies]
     return encode(form, ObserveRaw(camera, first_seq, raws, sent, backlog))
 
 

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from actors.core.deliveries import NOT_OWNER, Acked, Answer, AskedAgain, Attach, Data, Detach, Dismissed, Refused, Rejected, Welcomed
+from actors.core.deliveries import NOT_OWNER, Acked, Answer, AskedAgain, Attach, Data, Detach, Dismissed, Refused, Welcomed
 from actors.core.edge_protocol import MAX_MESSAGE_BYTES, MAX_OBSERVATIONS, SentTime
 from actors.core.errors import BadInput, Conflict, TooMany, Unavailable
 from actors.core.identifiers import Seq, SessionId
-from actors.core.observations import Backlog, Observation
+from actors.core.intake import without_constants
+from actors.core.observations import Backlog
 from actors.core.times import to_us
 from hub.edge_node import EdgeNode
 
@@ -77,11 +78,7 @@ class Ingest:
 
         Raises BadInput, WrongSeq and Conflict (409), TooMany (429), Unavailable (503).
         """
-        decode = msgspec.msgpack.decode if packed else msgspec.json.decode
-        try:
-            asked = decode(body, type=Post)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise BadInput(f"the body is no post of observations: {error}") from error
+        asked = _read(body, packed=packed)
         stream = self._stream(camera)
         if stream.waiting >= MAX_WAITING:
             raise TooMany(f"{MAX_WAITING} posts of camera {camera} wait already", retry_after_s=RETRY_AFTER_S)
@@ -147,16 +144,11 @@ class Ingest:
         return Unavailable(f"camera {camera}: {'' if ended is None else ended.reason}; post the same again", retry_after_s=RETRY_AFTER_S)
 
     def _data(self, camera: str, stream: _Stream, asked: Post, *, packed: bool) -> Data:
-        decoder = _MSGPACK if packed else _JSON
-        items, rejected = [bytes(raw) for raw in asked.observations], []
-        for index, item in enumerate(items):
-            try:
-                decoder.decode(item)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
-                rejected.append(Rejected(index, BadInput.code, str(error)[:300]))
+        # The actor decodes every item and finds the bad ones, as it does for sockets.
+        items = [bytes(raw) for raw in asked.observations]
         sent_us = None if asked.sent is None else to_us(asked.sent)
         form = "msgpack" if packed else "json"
-        return Data(camera, stream.link, asked.session, asked.first_seq, self._wall_us(), form, items, rejected, sent_us, asked.backlog)
+        return Data(camera, stream.link, asked.session, asked.first_seq, self._wall_us(), form, items, [], sent_us, asked.backlog)
 
     def _stream(self, camera: str) -> _Stream:
         stream = self._streams.get(camera)
@@ -206,5 +198,19 @@ class Ingest:
         stream.changed.set()
 
 
-_JSON = msgspec.json.Decoder(Observation)
-_MSGPACK = msgspec.msgpack.Decoder(Observation)
+def _read(body: bytes, *, packed: bool) -> Post:
+    """The post in `body`, also one of JSON with NaN or Infinity in its items. Raises BadInput."""
+    decode = msgspec.msgpack.decode if packed else msgspec.json.decode
+    try:
+        return decode(body, type=Post)
+    except _BAD as error:
+        reason = error
+    try:
+        if packed:
+            raise reason
+        return msgspec.json.decode(without_constants(body), type=Post)
+    except _BAD as error:
+        raise BadInput(f"the body is no post of observations: {reason}") from error
+
+
+_BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError, ValueError)

@@ -45,6 +45,7 @@ from actors.core.commits import Activation, CommitRow, Position
 from actors.core.deliveries import Acked, Alive, Answer, Attach, Data, DeclareGap, Detach, Item, Refused
 from actors.core.errors import BadInput
 from actors.core.inputs import Configure, Effects, ResetCounts, Tick
+from actors.core.object_faults import since
 from actors.core.scenes import Scene
 from actors.core.settings import CameraSettings
 from actors.core.snapshot import VERSION, Snapshot, fill
@@ -70,6 +71,7 @@ def restore(activation: Activation, *, owner: str, settings: CameraSettings, now
     found = decode_snapshot(activation.snapshot)
     core = CameraCore(activation, owner, settings, scene, found, now_us)
     fill(core.picture, found)
+    core.faults_told = dict(found.faults)
     if found.session != activation.position.session:
         end_session(core, found.session, found.seq, now_us)
     if found.scene_version != activation.scene_version or found.digests != core.digests:
@@ -157,7 +159,12 @@ def pending_commit(core: CameraCore) -> CommitRow | None:
     core.in_flight_view = view_of(core) if journal.waiting else None
     events = journal.take()
     after = Position(order.session, order.seq, journal.epoch, journal.offset, journal.chain)
-    row = CommitRow(core.camera, core.owner, core.generation, core.committed, after, snapshot_of(core), events, core.letters, core.replayed)
+    faults = core.picture.faults
+    row = CommitRow(
+        core.camera, core.owner, core.generation, core.committed, after, snapshot_of(core), events, core.letters, core.replayed,
+        since(core.faults_told, faults) if faults else {},
+    )  # fmt: skip
+    core.faults_told = dict(faults)
     core.letters, core.replayed = [], []
     core.held_bytes = 0
     core.in_flight = row

@@ -9,8 +9,9 @@ from actors.core.deliveries import Answer, Data, DeclareGap, Detach
 from actors.core.event_data import ClockStepped, CountsReset, Gap, Integrity, Reason, SceneChanged
 from actors.core.events import Severity
 from actors.core.inputs import ResetCounts
-from actors.core.intake import Unusable, alarm_data, decode, require_boxes, require_time
+from actors.core.intake import Unusable, alarm_data, decode, require_time
 from actors.core.journal import EVENT_COST
+from actors.core.object_faults import Faults, add
 from actors.core.observations import Observation
 from actors.core.ordering import fresh_from
 from actors.core.scene_rules import SceneRules, changed
@@ -61,7 +62,7 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
         try:
             if bad is not None and index in bad:
                 raise Unusable(bad[index].code, bad[index].detail)
-            _observe(core, decode(raw, data.format), seq, data.received_us)
+            _observe(core, *decode(raw, data.format), seq, data.received_us)
         except Unusable as reason:
             core.letters.append(DeadLetter(data.session, seq, reason.code, reason.detail.replace("\x00", ""), raw, data.received_us))
             core.held_bytes += len(raw) + EVENT_COST
@@ -77,12 +78,10 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
         core.offset_estimate.sample(data.received_us, core.capture_us)
 
 
-def _observe(core: CameraCore, seen: Observation, seq: int, received_us: int) -> None:
-    """Apply one observation, or raise `Unusable` before anything is touched."""
+def _observe(core: CameraCore, seen: Observation, faults: Faults, seq: int, received_us: int) -> None:
+    """Apply one observation, or raise `Unusable` before anything is touched. `faults`: what was wrong with single objects."""
     capture_us = require_time(seen)
     objects, alarm = seen.objects, seen.alarm
-    if objects:
-        require_boxes(objects)
     details = alarm_data(alarm) if alarm is not None else None
     clock, journal = core.clock, core.journal
     back_us = clock.advance(capture_us) if objects is not None else 0
@@ -94,6 +93,8 @@ def _observe(core: CameraCore, seen: Observation, seq: int, received_us: int) ->
         core.stepped_seq = seq
         journal.emit("camera.clock_stepped", data=ClockStepped(back_s=back_us / 1_000_000))
     if objects is not None:
+        if faults:
+            add(core.picture.faults, faults)
         core.picture.frame(objects, journal)
         core.rate.frame(clock.now_us)
         core.frame_us = received_us

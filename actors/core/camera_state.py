@@ -6,6 +6,7 @@ from actors.core.commits import Activation, CommitRow, DeadLetter, Replayed
 from actors.core.inputs import Configure, ResetCounts
 from actors.core.journal import Journal
 from actors.core.liveness import Liveness
+from actors.core.object_faults import LEFT_OUT, MENDED, Faults, of
 from actors.core.observations import Backlog
 from actors.core.ordering import Order
 from actors.core.scene_rules import SceneRules
@@ -24,7 +25,8 @@ class CameraCore:
     """One camera's state in memory: opaque to the shell but for `camera`, `site`, `generation` and `status`."""
 
     __slots__ = (
-        "backlog", "camera", "capture_us", "clock", "committed", "configure_next", "digests", "frame_us", "gaps", "generation",
+        "backlog", "camera", "capture_us", "clock", "committed", "configure_next", "digests", "faults_told", "frame_us", "gaps",
+        "generation",
         "held_bytes", "in_flight", "in_flight_view", "journal", "letters", "liveness", "mailbox_bytes", "missing",
         "offset_estimate", "order", "owner", "picture", "rate", "received_us", "rejected", "replayed", "replays",
         "reset_next", "scene_version",
@@ -56,6 +58,7 @@ class CameraCore:
         self.replayed: list[Replayed] = []
         self.replays: dict[int, None] = {}
         self.held_bytes = 0
+        self.faults_told: Faults = {}
         self.rate = FrameRate()
         self.offset_estimate = OffsetEstimate()
         self.frame_us = 0
@@ -99,6 +102,7 @@ def snapshot_of(core: CameraCore) -> bytes:
             VERSION, order.session, order.seq, core.liveness.status, core.liveness.reason, core.scene_version, core.digests,
             core.clock.now_us, core.clock.shift_us, core.capture_us, core.received_us, core.stepped_seq, core.gaps, core.missing,
             core.rejected, journal.alert, journal.alert_until_us, journal.last, picture.occupancy, picture.counts, track_rows(picture),
+            picture.faults,
         )
     )  # fmt: skip
 
@@ -133,6 +137,8 @@ def view_of(core: CameraCore) -> View:
             duplicates=order.duplicates,
             late=order.late,
             tracks_refused=picture.refused,
+            left_out=of(picture.faults, LEFT_OUT),
+            mended=of(picture.faults, MENDED),
             sent=rfc3339(core.sent_us) if core.sent_us is not None else None,
             spool=core.backlog,
         ),

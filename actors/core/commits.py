@@ -45,6 +45,7 @@ class CommitRow(msgspec.Struct, frozen=True, array_like=True):
     events: list[StoredEvent] = []
     dead_letters: list[DeadLetter] = []
     replayed: list[Replayed] = []
+    faults: dict[str, int] = {}  # objects by what was wrong with them (`actors.core.object_faults`); for metrics, not stored as such
 
 
 class Activation(msgspec.Struct, frozen=True):

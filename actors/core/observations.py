@@ -1,7 +1,7 @@
 """What the edge saw: observations, objects, alarms (design section 2).
 
 These are wire structs: the same shapes in JSON and MessagePack. Boxes are ``[x1, y1, x2, y2]``, 0..1, origin top left; adapters
-convert everything else before it gets here.
+convert everything else before it gets here. What becomes of a bad object says `actors.core.object_faults`.
 """
 
 from datetime import datetime
@@ -9,23 +9,29 @@ from typing import Annotated, Any
 
 import msgspec
 
+from actors.core.boxes import Box
 from actors.core.identifiers import Label
 
 MAX_OBJECTS = 512  # objects in one observation
 MAX_ATTRIBUTES = 32  # attributes of one object
+MAX_REASONS = 16  # reasons of an edge for one frame
 
 Unit = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-# A detector may draw a little over the edge of the picture: the core clips to 0..1 (video reference 1.4).
-Coordinate = Annotated[float, msgspec.Meta(ge=-0.05, le=1.05)]
+Value = str | int | float | bool  # of an attribute
+Reason = Annotated[str, msgspec.Meta(pattern=r"\A[a-z_]{1,32}\Z")]
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 CaptureTime = Annotated[datetime, msgspec.Meta(tz=True, description="capture time, RFC 3339 with offset")]
-Attributes = Annotated[dict[Label, str | int | float | bool], msgspec.Meta(max_length=MAX_ATTRIBUTES)]
+Attributes = Annotated[dict[Label, Value], msgspec.Meta(max_length=MAX_ATTRIBUTES)]
 
 
 class Object(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One box with label and score. `id` is the tracker's id: the same object over frames; None when the edge does not track."""
+    """One box with label and score. `id` is the tracker's id: the same object over frames; None when the edge does not track.
+
+    The box is as the edge saw it, and may leave the picture (`actors.core.boxes`).
+    """
 
     label: Label
-    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+    box: Box
     score: Unit | None = None
     id: Label | None = None
     sub_label: Label | None = None
@@ -51,8 +57,12 @@ class Backlog(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the edge saw in one frame. `objects` is None when this is not a frame (an alarm alone), and empty when the frame was empty."""
+    """What the edge saw in one frame. `objects` is None when this is not a frame (an alarm alone), and empty when the frame was empty.
+
+    `faults`: objects of this frame that the edge itself left out or changed, by reason (`actors.core.object_faults`).
+    """
 
     time: CaptureTime
     objects: Annotated[list[Object], msgspec.Meta(max_length=MAX_OBJECTS)] | None = None
     alarm: Alarm | None = None
+    faults: Annotated[dict[Reason, Count], msgspec.Meta(max_length=MAX_REASONS)] | None = None

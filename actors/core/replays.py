@@ -15,7 +15,7 @@ from actors.core.commits import Replayed
 from actors.core.errors import Conflict, Unavailable
 from actors.core.event_data import LetterReplayed
 from actors.core.events import Severity
-from actors.core.intake import Unusable, alarm_data, decode, require_boxes, require_time
+from actors.core.intake import Unusable, alarm_data, decode, require_time
 
 REMEMBERED = 256  # replays of an activation that are known without asking the store
 
@@ -39,9 +39,8 @@ def replay(core: CameraCore, letter: Letter, now_us: int) -> str:
     if core.order.opening:
         raise Unavailable(f"camera {core.camera} opens a session; try again")
     try:
-        seen = decode(letter.raw, form_of(letter.raw))
+        seen, _faults = decode(letter.raw, form_of(letter.raw))
         time_us = require_time(seen)
-        require_boxes(seen.objects or [])
         alarm = seen.alarm
         details = None if alarm is None else alarm_data(alarm)
     except Unusable as reason:

@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
+from actors.core.boxes import Box
 from actors.core.errors import BadInput
 from actors.core.ground import Pace
 from actors.core.lines import Crossing
 from actors.core.states import LastEvent, Status
 from actors.core.tracks import Count, Picture, Track
-from actors.core.zones import Box, Stay
+from actors.core.zones import Stay
 
 VERSION = 1
 
@@ -68,6 +69,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     occupancy: dict[str, dict[str, int]] = {}
     counts: dict[str, Count] = {}
     tracks: list[TrackRow] = []
+    faults: dict[str, int] = {}
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -127,4 +129,5 @@ def fill(picture: Picture, found: Snapshot) -> None:
         picture.tracks[row.id] = Track(**fields)
     picture.occupancy |= found.occupancy
     picture.counts |= found.counts
+    picture.faults = dict(found.faults)
     picture.loitering = sum(stay.loitering for track in picture.tracks.values() for stay in track.stays.values())

@@ -49,7 +49,8 @@ class LastEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """How well the camera's stream comes. Counts are of this activation but for `gaps`, `missing` and `rejected`, which the camera keeps.
+    """How well the camera's stream comes. Counts are of this activation but for `gaps`, `missing`, `rejected`, `left_out` and `mended`,
+    which the camera keeps. The last two are objects by reason (`actors.core.object_faults`): not shown at all, and clipped or changed.
 
     `fps_quality` compares with `expected_fps`: good from 90 %, fair from 60 %. `clock_offset_s` is how far our clock is ahead of the
     device's. `sent` is when the edge published what was applied last, by its own clock; `spool` is what it held then and was not acked.
@@ -67,6 +68,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int = 0
     late: int = 0
     tracks_refused: int = 0
+    left_out: dict[str, int] = {}
+    mended: dict[str, int] = {}
     sent: Rfc3339 | None = None
     spool: Backlog | None = None
 

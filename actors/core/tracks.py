@@ -11,13 +11,16 @@ from math import hypot
 import msgspec
 
 from actors.core import lines, zones
+from actors.core.boxes import Box, shown
 from actors.core.event_data import Dwell, EndReason, FinalCount, LineCrossed, TrackEnded, TrackMoved, TrackStarted, TrackStopped, ZoneExited
 from actors.core.ground import Pace
 from actors.core.journal import Journal
+from actors.core.object_faults import REPEATED_ID, TOO_MANY_TRACKS, Faults, note
 from actors.core.observations import Object
 from actors.core.scene_rules import SceneRules
 from actors.core.times import rfc3339
-from actors.core.zones import Box, CompiledZone, Stay
+from actors.core.untracked import is_untracked
+from actors.core.zones import CompiledZone, Stay
 
 MAX_TRACKS = 1024  # open tracks per camera, unconfirmed ones included
 FRAME_EDGE = 0.02  # picture widths: a track lost this near the picture's edge has left it ("completed")
@@ -29,7 +32,9 @@ _ROUNDING = 2e-9
 
 
 class Track(msgspec.Struct):
-    """One object over frames. `box` is clipped to the picture. `inside` and `clearance` (around `center_box`) are the cache.
+    """One object over frames. `box` is as it was seen, and may leave the picture.
+
+    `inside` and `clearance` (around `center_box`) are the cache.
 
     `extra` is the last sighting that carried a sub-label or attributes: shown, never kept.
     """
@@ -72,7 +77,7 @@ class Count(msgspec.Struct, array_like=True):
 class Picture:
     """All that is derived from the frames of one camera."""
 
-    __slots__ = ("counts", "expires_us", "loitering", "occupancy", "refused", "rules", "swept_seq", "tracks", "untracked")
+    __slots__ = ("counts", "expires_us", "faults", "loitering", "occupancy", "refused", "rules", "swept_seq", "tracks", "untracked")
 
     def __init__(self, rules: SceneRules) -> None:
         self.rules = rules
@@ -80,13 +85,14 @@ class Picture:
         self.occupancy: dict[str, dict[str, int]] = {key: {} for key in rules.zones}
         self.counts: dict[str, Count] = {key: Count() for key in rules.lines}
         self.untracked: list[Object] = []
+        self.faults: Faults = {}
         self.loitering = 0
         self.refused = 0
         self.swept_seq = 0
         self.expires_us = 0
 
     def frame(self, objects: list[Object], journal: Journal) -> None:
-        """Fold one frame of the journal's present moment. Every box has an area."""
+        """Fold one frame of the journal's present moment. Every box shows something of the picture; rules test it unclipped."""
         now_us, seq = journal.stream_us, journal.seq
         if now_us > self.expires_us:
             self.expire(now_us, journal)
@@ -102,18 +108,16 @@ class Picture:
                 continue
             box = seen.box
             x1, y1, x2, y2 = box
-            if x1 < 0.0 or y1 < 0.0 or x2 > 1.0 or y2 > 1.0:
-                clipped = clip(box)
-                if clipped is None:
-                    continue
-                x1, y1, x2, y2 = box = clipped
             track = tracks.get(key)
             if track is None:
-                track = self._begin(key, seen, box, now_us, seq)
+                track = None if is_untracked(key) else self._begin(key, seen, box, now_us, seq)
                 if track is None:
+                    untracked.append(seen)
                     continue
                 before = None
             elif track.seq == seq:
+                note(self.faults, REPEATED_ID)
+                untracked.append(seen)
                 continue
             else:
                 before = track.box
@@ -210,6 +214,7 @@ class Picture:
                     del self.tracks[other.id]
             if len(self.tracks) >= MAX_TRACKS:
                 self.refused += 1
+                note(self.faults, TOO_MANY_TRACKS)
                 return None
         track = Track(key, seen.label, now_us, now_us, seq, box, ((box[0] + box[2]) * 0.5, box[3]), entered=[], stays={}, crossings={})
         _stand(track, now_us)
@@ -374,13 +379,6 @@ class Picture:
         return round(pace.metres, 2), round(pace.metres * 1_000_000 / pace.over_us, 2), round(pace.top, 2)
 
 
-def clip(box: Box) -> Box | None:
-    """The part of a box inside the picture, or None when there is none."""
-    x1, y1, x2, y2 = box
-    x1, y1, x2, y2 = max(x1, 0.0), max(y1, 0.0), min(x2, 1.0), min(y2, 1.0)
-    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
-
-
 def _stand(track: Track, now_us: int) -> None:
     x1, y1, x2, y2 = track.box
     track.still = (x1 + x2, y1 + y2)
@@ -393,4 +391,4 @@ def _at_edge(box: Box) -> bool:
 
 
 def _rounded(box: Box) -> list[float]:
-    return [round(value, 5) for value in box]
+    return [round(value, 5) for value in shown(box)]

@@ -5,7 +5,7 @@ hexadecimal or floating-point number. Two objects with such an id are two object
 """
 
 NO_TRACK = frozenset({-1, 2**64 - 1, 2**32 - 1})  # all bits set, as signed, 64 and 32 unsigned bits
-_WORDS = frozenset({"", "none", "null", "nan", "untracked"})
+_WORDS = frozenset({"", "none", "null", "nan", "inf", "-inf", "untracked"})
 
 
 def is_untracked(track: str) -> bool:

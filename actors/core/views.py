@@ -7,6 +7,7 @@ No dashboard ever sees a count that a crash takes back, so a state folds in comm
 import msgspec
 
 from actors.core import severity
+from actors.core.boxes import shown
 from actors.core.redaction import repeats
 from actors.core.scenes import Place
 from actors.core.states import FpsQuality, Health, LastEvent, LineCount, Status, Summary, TrackView
@@ -83,7 +84,7 @@ def fps_quality(fps: float, expected: float | None) -> FpsQuality:
 
 
 def _short(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    x1, y1, x2, y2 = box
+    x1, y1, x2, y2 = shown(box)
     return (round(x1, 5), round(y1, 5), round(x2, 5), round(y2, 5))
 
 

@@ -7,10 +7,9 @@ An object is inside a zone after `enter_frames` consecutive frames *and* `enter_
 
 import msgspec
 
+from actors.core.boxes import Box
 from actors.core.geometry import Polygon
 from actors.core.scenes import Zone
-
-Box = tuple[float, float, float, float]
 
 ENTERED, EXITED = 1, -1
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from actors.core.boxes import BOX_OUTSIDE
 from actors.core.errors import EyrieError
 from actors.core.identifiers import LABEL_PATTERN, require_id
 from cluster.cli import console
@@ -142,6 +143,7 @@ def _print(account: ReplayAccount, path: Path, form: str, *, as_json: bool) -> N
     rows.append(("cameras", account.cameras))
     rows += [("frames sent", account.frames), ("objects sent", account.objects)]
     rows += [(f"objects left out: {code}", count) for code, count in account.dropped_objects.items()]
+    rows += [(f"objects mended: {code}", count) for code, count in account.mended_objects.items()]
     rows += [(f"unknown field {name}", count) for name, count in account.unknown_fields.items()]
     console.table("", ("replay", "count"), [(name, f"{count:,}") for name, count in rows])
     if account.useless:
@@ -151,7 +153,7 @@ def _print(account: ReplayAccount, path: Path, form: str, *, as_json: bool) -> N
         console.note("Fields that nothing reads: mend them, or send the lines with --pass-unknown-fields.", style="bold red")
     for remark, count in account.remarks.items():
         console.note(f"{count:,} times: {remark}", style="yellow")
-    if account.dropped_objects.get("box_out_of_range", 0) + account.rejected.get("box_out_of_range", 0) > account.messages // 10:
+    if account.dropped_objects.get(BOX_OUTSIDE, 0) > account.messages // 10:
         console.note("Many boxes lie outside their picture. Is --frame-size right?", style="yellow")
     for camera, reason in account.refused_cameras.items():
         console.note(f"camera {camera} was refused: {reason}", style="red")

@@ -27,7 +27,6 @@ from edge.adapters.readings import (
     object_label,
     pixel_box,
     score,
-    track_id,
 )
 
 FRAME_SIZE = (1920, 1080)
@@ -89,4 +88,4 @@ def _object(value: dict[str, Any], size: tuple[int, int], options: Options) -> O
     name = object_label(options, str(category), known)
     track = value.get("track_id")
     box = pixel_box(left, top, left + width, top + height, size)
-    return Object(name, box, score(value.get("score")), track_id(track) if track is not None else None)
+    return Object(name, box, score(value.get("score")), track)

@@ -25,7 +25,6 @@ from edge.adapters.readings import (
     parse_time,
     pixel_box,
     score,
-    track_id,
 )
 
 FRAME_SIZE = (960, 752)
@@ -76,8 +75,8 @@ def _object(value: Any, size: tuple[int, int]) -> Object:
         if isinstance(text := details.get(theirs), str) and text not in UNKNOWN and len(text) <= 256 and "\x00" not in text
     }
     return Object(
-        label(kind or "object", "the class"), box, _confidence(details), track_id(value.get("id")),
-        label(sub, "type") if isinstance(sub, str) and sub not in UNKNOWN else None, attributes or None,
+        label(kind or "object", "the class"), box, _confidence(details), value.get("id"),
+        sub if isinstance(sub, str) and sub not in UNKNOWN else None, attributes or None,
     )  # fmt: skip
 
 
@@ -109,7 +108,7 @@ def _positional(text: Any, size: tuple[int, int]) -> Object:
     classified = "#" in fields[6:]
     return Object(
         label(fields[5], "the label"), pixel_box(left, top, right, bottom, size), _last_score(fields[-1]) if classified else None,
-        track_id(fields[0]),
+        fields[0],
     )  # fmt: skip
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
+from actors.core.intake import without_constants
 from edge.adapters.readings import MAX_LINE_BYTES, Reading, Refused, Rejection, Seen
 
 MAX_DOCUMENT_BYTES = MAX_LINE_BYTES
+_CONSTANT, _INFINITE = b"NaN", b"Infinity"  # no JSON, but what many writers put for a number that is none
 _BETWEEN = b"[], \t\r\n"  # an array's own bytes
 _NESTS = b":[,"  # what a "{" inside a document comes after
 _TOKEN = re.compile(rb'"(?:[^"\\\n]|\\.)*"|[{}"]')
@@ -59,8 +61,8 @@ def _alone(piece: bytes) -> Document | None:
 
 def _decoded(text: bytes) -> Document | Rejection:
     try:
-        value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        value = msgspec.json.decode(text if _CONSTANT not in text and _INFINITE not in text else without_constants(text))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return Rejection("malformed", f"not JSON: {error}", text[:MAX_DOCUMENT_BYTES])
     return Document(value, text) if isinstance(value, dict) else Rejection("malformed", "the message is no JSON object", text)
 

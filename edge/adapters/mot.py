@@ -10,7 +10,6 @@ Scores are 0..1 or percent; a file whose scores are all whole numbers and some o
 Without `Options.labels` every object of a result is a person, which is what the benchmark tracks. One message is one frame.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -30,7 +29,6 @@ from edge.adapters.readings import (
     object_label,
     pixel_box,
     score,
-    track_id,
     whole_lines,
 )
 
@@ -112,8 +110,6 @@ def _row(line: bytes) -> Row:
         raise Refused("malformed", "a row holds numbers only") from error
     if len(row) < 6 or not 1 <= row[0] <= 2**31 or row[0] != int(row[0]):
         raise Refused("malformed", "a row begins with frame (from 1), id, left, top, width, height")
-    if not all(math.isfinite(side) for side in row[:6]):
-        raise Refused("box_not_finite", "the id or a side of the box is no number")
     return row
 
 
@@ -131,11 +127,8 @@ def _object(row: Row, dialect: Dialect, size: tuple[int, int], options: Options)
     else:
         name = object_label(options, _class(row), "person")
     x1, y1, x2, y2 = left - 1, top - 1, left - 1 + width, top - 1 + height
-    if x1 < size[0] and y1 < size[1] and x2 > 0 and y2 > 0:
-        # MOT boxes span the whole person, also what the picture cuts off: only their part inside it is ours.
-        x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2, size[0]), min(y2, size[1])
     box = pixel_box(x1, y1, x2, y2, size)
-    return Object(name, box, None if dialect.truth else dialect.score(row), track_id(f"{track:.0f}"))
+    return Object(name, box, None if dialect.truth else dialect.score(row), f"{track:.0f}")
 
 
 def _class(row: Row) -> str | None:

@@ -9,20 +9,21 @@ from typing import Annotated, Any
 
 import msgspec
 
+from actors.core.boxes import CLIPPED
+from actors.core.intake import Unusable, decode, without_constants
+from actors.core.object_faults import UNKNOWN_FIELD
 from actors.core.observations import Alarm, Object, Observation
-from edge.adapters.readings import Options, Reading, Refused, Seen, each, unit_box
+from edge.adapters.readings import Dropped, Options, Reading, Refused, Seen, each
 
 MAX_NAMED = 16  # unknown fields named of one line
 
 
-class Line(Observation, frozen=True, omit_defaults=True):
-    """An observation that may name its camera."""
-
+class _Named(msgspec.Struct, frozen=True):
     camera: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
 
 
-_decoder = msgspec.json.Decoder(Line)
-_LINE_FIELDS, _OBJECT_FIELDS, _ALARM_FIELDS = (frozenset(shape.__struct_fields__) for shape in (Line, Object, Alarm))
+_OBSERVATION_FIELDS, _OBJECT_FIELDS, _ALARM_FIELDS = (frozenset(shape.__struct_fields__) for shape in (Observation, Object, Alarm))
+_LINE_FIELDS = _OBSERVATION_FIELDS | {"camera"}
 
 
 def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
@@ -32,18 +33,29 @@ def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
 
 def _line(line: bytes, options: Options) -> Seen:
     try:
-        value = msgspec.json.decode(line)
+        value = _plain(line)
         unknown = unknown_fields(value)
         if unknown and not options.pass_unknown_fields:
             raise Refused("unknown_field", f"nothing reads {', '.join(map(repr, unknown))}", unknown)
-        found = _decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        camera = msgspec.convert(value, _Named).camera
+        found, faults = decode(line, "json")
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refused("malformed", str(error)) from error
-    objects: list[Object] = found.objects or []
-    for item in objects:
-        unit_box(*item.box)
+    except Unusable as unusable:
+        raise Refused("malformed", unusable.detail) from unusable
+    told = {reason: count for reason, count in faults.items() if reason not in (CLIPPED, UNKNOWN_FIELD)}
+    dropped = [Dropped(reason, "") for reason, count in told.items() for _ in range(count)]
+    if unknown:
+        dropped.append(Dropped(UNKNOWN_FIELD, ", ".join(unknown)))
     remarks = [f"field {name!r} was not read" for name in unknown]
-    return Seen(found.camera or options.camera, Observation(found.time, found.objects, found.alarm), remarks=remarks)
+    return Seen(camera or options.camera, Observation(found.time, found.objects, found.alarm), dropped, remarks)
+
+
+def _plain(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return msgspec.json.decode(without_constants(line))
 
 
 def unknown_fields(value: Any) -> list[str]:

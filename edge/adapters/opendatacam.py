@@ -24,7 +24,7 @@ from edge.adapters.readings import (
     number,
     parse_time,
     pixel_box,
-    track_id,
+    score,
 )
 
 FRAME_SIZE = (1920, 1080)
@@ -76,11 +76,9 @@ def _object(value: Any, size: tuple[int, int]) -> Object:
     x, y, width, height = (number(value.get(name), name) for name in ("x", "y", "w", "h"))
     box = pixel_box(x - width / 2, y - height / 2, x + width / 2, y + height / 2, size)
     track = value.get("id")
-    return Object(label(value.get("name"), "name"), box, _percent(value), track_id(track) if track is not None else None)
+    return Object(label(value.get("name"), "name"), box, _percent(value), track)
 
 
 def _percent(value: dict[str, Any]) -> float | None:
-    found = value.get("prob", value.get("confidence"))
-    if not isinstance(found, int | float) or isinstance(found, bool) or not 0 <= found <= 100:
-        return None
-    return found / 100.0
+    found = score(value.get("prob", value.get("confidence")))
+    return None if found is None else found / 100.0

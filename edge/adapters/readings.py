@@ -5,24 +5,22 @@ An adapter is a function ``read(lines, options) -> Iterator[Reading]``: every me
 """
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from math import nan
 from typing import Any
 
 import msgspec
 
+from actors.core.boxes import CLIPPED, Box, fault
 from actors.core.identifiers import LABEL_PATTERN, is_id
+from actors.core.object_faults import NO_NUMBERS, Faults, mended
 from actors.core.observations import Object, Observation
 from actors.core.times import from_us
-from actors.core.untracked import is_untracked
 
-SLACK = 0.05  # a box may stand out of the picture by this share of it; the core clips
 MAX_LINE_BYTES = 1_048_576  # a longer line is rejected unread
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)  # of recordings that carry no time: fixed, so that a second replay says the same
-
-Box = tuple[float, float, float, float]
 
 _label = re.compile(LABEL_PATTERN)
 
@@ -39,7 +37,7 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """One object left out of its frame."""
+    """One object left out of its frame, or changed: `code` is of `actors.core.object_faults`, or ``ignored`` (nothing was wrong)."""
 
     code: str
     detail: str
@@ -96,25 +94,19 @@ def camera_id(source: str) -> str:
 
 
 def pixel_box(x1: float, y1: float, x2: float, y2: float, size: tuple[int, int]) -> Box:
-    """Pixels to 0..1. Raises :class:`Refused` with the reason for what is no box in this picture."""
+    """Pixels to 0..1. What sticks out of the picture stays; raises :class:`Refused` for a box that shows nothing of it."""
     width, height = size
-    return unit_box(x1 / width, y1 / height, x2 / width, y2 / height, f"a frame of {width}x{height}; is --frame-size right?")
-
-
-def unit_box(x1: float, y1: float, x2: float, y2: float, frame: str = "the picture") -> Box:
-    """Check a box in 0..1. Raises :class:`Refused`."""
-    box = (x1, y1, x2, y2)
-    if not all(math.isfinite(side) for side in box):
-        raise Refused("box_not_finite", "a side of the box is no number")
-    if x2 <= x1 or y2 <= y1:
-        raise Refused("box_without_area", f"the box has no area: {_show(box)}")
-    if min(box) < -SLACK or max(box) > 1.0 + SLACK:
-        raise Refused("box_out_of_range", f"the box {_show(box)} lies outside {frame}")
+    box = (x1 / width, y1 / height, x2 / width, y2 / height)
+    reason = fault(box)
+    if reason is not None and reason != CLIPPED:
+        raise Refused(reason, f"the box {_show(box)} shows nothing of a frame of {width}x{height}; is --frame-size right?")
     return box
 
 
 def number(value: object, name: str) -> float:
-    """A finite number. Raises :class:`Refused`."""
+    """A number, NaN where JSON had a word for one. Raises :class:`Refused`."""
+    if value in NO_NUMBERS:
+        return nan
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused("malformed", f"{name} is no number")
     try:
@@ -130,26 +122,15 @@ def label(value: object, name: str) -> str:
     return value
 
 
-def track_id(value: object) -> str | None:
-    """The id of a track, None for what says that there is none. Raises :class:`Refused` for what cannot be an id."""
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
-    if isinstance(value, str) and is_untracked(value):
-        return None
-    return label(value, "the object's id")
-
-
 def object_label(options: Options, number: str | None, default: str) -> str:
     """What an object of class `number` is called: as `options` say, else `default`."""
     return options.labels.get(number or "", options.labels.get("", default))
 
 
-def score(value: object) -> float | None:
-    """A score in 0..1, or None for what is none (unknown, negative, another scale)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
-        return None
+def score(value: Any) -> float | None:
+    """A score, or None for what says that there is none: nothing, text, or a negative number. `gather` takes others out of 0..1 away."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0.0:
+        return nan if value in NO_NUMBERS else None
     return float(value)
 
 
@@ -177,8 +158,12 @@ def frame_time(index: float, options: Options, default_fps: float) -> datetime:
 
 
 def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple[list[Object], list[Dropped]]:
-    """The objects of a frame, and what had to be left out. `build` returns None for what is no object at all."""
+    """The objects of a frame, and what was wrong. `build` returns None for what is no object at all.
+
+    It may put the source's own id and score into an object: what is none of ours is taken away here, by the rule for every entrance.
+    """
     objects, dropped = [], []
+    faults: Faults = {}
     for item in items:
         try:
             found = build(item)
@@ -186,7 +171,8 @@ def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple
             dropped.append(Dropped(refused.code, refused.detail))
             continue
         if found is not None:
-            objects.append(found)
+            objects.append(mended(found, faults))
+    dropped += [Dropped(reason, "") for reason, count in faults.items() for _ in range(count)]
     return objects, dropped
 
 

@@ -105,7 +105,7 @@ class Load:
             frame = camera.world.step()
             observation = Observation(START + timedelta(seconds=frame.second), frame.objects, frame.alarm)
             camera.sent += 1
-            self.history.append(Sent(camera.name, camera.session, camera.sent, wire.encode_body(observation)))
+            self.history.append(Sent(camera.name, camera.session, camera.sent, wire.encode_body(observation)[0]))
             assert await camera.stream.send(observation) == camera.sent
             await asyncio.sleep(0 if self._last.is_set() and camera.sent % 8 else PACE_S)
 

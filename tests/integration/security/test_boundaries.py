@@ -220,7 +220,7 @@ async def test_check_54_what_an_edge_says_twice_is_stored_once(stores: Stores) -
         b'{"time":"2026-03-01T11:00:00Z","time":"2026-03-01T12:00:00Z","alarm":{"type":"first","type":"second",'
         b'"text":"one","text":"two","data":{"plate":"KA 1","plate":"KA 2","deep":{"a":1,"a":2}}}}'
     )
-    seen = intake.decode(raw, "json")
+    seen, _faults = intake.decode(raw, "json")
     assert seen.alarm is not None
     assert (seen.time.hour, seen.alarm.type, seen.alarm.text) == (12, "second", "two")
     data: AlarmData = intake.alarm_data(seen.alarm)

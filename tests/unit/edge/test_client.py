@@ -306,7 +306,7 @@ async def test_what_is_no_observation_is_refused_at_once(server: EdgeServer) -> 
     async with client(server.url) as edge:
         stream = await edge.open("cam")
         with pytest.raises(BadInput, match="no observation"):
-            await stream.send(Observation(START, [Object("car", (0.0, 0.0, 7.0, 1.0))]))
+            await stream.send(Observation(START.replace(tzinfo=None), [Object("car", (0.0, 0.0, 1.0, 1.0))]))
         with pytest.raises(BadInput, match="bytes"):
             await stream.send(Observation(START, alarm=Alarm("a", data={"x": "y" * 70_000})))
 

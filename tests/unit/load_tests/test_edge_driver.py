@@ -27,7 +27,7 @@ def test_frames_hold_what_is_due_and_no_more_than_credits_admit(monkeypatch: pyt
     messages = [msgspec.msgpack.decode(payload, type=ObserveRaw) for payload in sent]
     assert [(m.first_seq, len(m.observations)) for m in messages] == [(1, PER_FRAME), (PER_FRAME + 1, PER_FRAME // 2)]
     assert all(
-        len(decode(bytes(raw), "msgpack").objects or ()) == 5 for m in messages if isinstance(m, ObserveRaw) for raw in m.observations
+        len(decode(bytes(raw), "msgpack")[0].objects or ()) == 5 for m in messages if isinstance(m, ObserveRaw) for raw in m.observations
     )
     camera.acked = camera.limit
     run._window_from, run._window_to = now, now + 60.0

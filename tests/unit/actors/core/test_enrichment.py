@@ -231,12 +231,15 @@ def test_objects_without_ids_are_counted_by_label_and_make_no_tracks() -> None:
     assert b'"id":"~0"' in shown[0]
 
 
-def test_boxes_beyond_the_picture_are_clipped_and_those_outside_ignored() -> None:
+def test_boxes_beyond_the_picture_are_shown_clipped_and_those_outside_left_out() -> None:
     shell = Shell()
     shell.hello()
     shell.walk([frame(i / FPS, person("a", 0.0, 0.5), person("b", -0.03, 0.5, size=0.02)) for i in range(3)])
     assert [stored.event.track for stored in shell.of("track.started")] == ["a"]
-    assert shell.core.picture.tracks["a"].box[0] == 0.0
+    (started,) = shell.of("track.started")
+    assert started.event.data["box"][0] == 0.0
+    assert shell.core.picture.tracks["a"].box[0] == -0.02  # whose middle the rules test
+    assert shell.core.picture.faults == {"clipped": 3, "box_outside": 3}
 
 
 def test_lateness_stands_still_and_a_stepped_clock_goes_on() -> None:

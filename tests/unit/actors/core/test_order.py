@@ -285,12 +285,12 @@ def test_credit_never_moves_back() -> None:
 
 def test_a_rejected_item_and_a_bad_one_become_dead_letters_in_their_places() -> None:
     shell = started()
-    flat = frame(0.2, person("a", 0.5, 0.5, size=0.0))
-    data = shell.data(1, WALK[0], b"\xc1", flat, b"raw", WALK[4], rejected=[Rejected(3, "too_deep", "nested")])
+    old = frame(-3e9, person("a", 0.5, 0.5))
+    data = shell.data(1, WALK[0], b"\xc1", old, b"raw", WALK[4], rejected=[Rejected(3, "too_deep", "nested")])
     answers = shell.told(data)
-    assert [(a.seq, a.code) for a in answers if isinstance(a, Refused)] == [(2, "bad_input"), (3, "bad_box"), (4, "too_deep")]
+    assert [(a.seq, a.code) for a in answers if isinstance(a, Refused)] == [(2, "bad_input"), (3, "bad_time"), (4, "too_deep")]
     assert acked(answers) == 5
-    assert [(letter.seq, letter.raw) for letter in shell.row.letters] == [(2, b"\xc1"), (3, flat), (4, b"raw")]
+    assert [(letter.seq, letter.raw) for letter in shell.row.letters] == [(2, b"\xc1"), (3, old), (4, b"raw")]
 
 
 def test_events_that_wait_push_back_before_memory_runs_full() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from actors.core import intake, severity
 from actors.core.admission import MIN_WINDOW, CreditLine, window
+from actors.core.boxes import fault, shown
 from actors.core.clock import FrameRate, OffsetEstimate, StreamClock
 from actors.core.event_data import AlarmData
 from actors.core.events import Severity
@@ -14,7 +15,6 @@ from actors.core.intake import Unusable
 from actors.core.observations import Alarm, Observation
 from actors.core.scene_rules import changed
 from actors.core.settings import CameraSettings
-from actors.core.tracks import clip
 
 
 def test_the_window_shares_the_process_and_shrinks_under_pressure() -> None:
@@ -105,10 +105,10 @@ def test_items_that_do_not_decode(raw: bytes, form: str, code: str) -> None:
     assert caught.value.code == code
 
 
-def test_numbers_that_are_none_are_refused() -> None:
+def test_numbers_that_are_none_cost_their_object() -> None:
     seen = {"time": datetime(2026, 1, 1, tzinfo=UTC), "objects": [{"label": "a", "box": [float("nan"), 0.0, 1.0, 1.0]}]}
-    with pytest.raises(Unusable):
-        intake.decode(msgspec.msgpack.encode(seen), "msgpack")
+    found, faults = intake.decode(msgspec.msgpack.encode(seen), "msgpack")
+    assert (found.objects, faults) == ([], {"box_not_finite": 1})
 
 
 def test_capture_times_outside_the_epoch_are_refused() -> None:
@@ -140,5 +140,6 @@ def test_changes_between_scenes() -> None:
 
 
 def test_clipping() -> None:
-    assert clip((-0.02, 0.1, 0.5, 1.02)) == (0.0, 0.1, 0.5, 1.0)
-    assert clip((-0.04, 0.1, -0.01, 0.5)) is None
+    assert (fault((-0.02, 0.1, 0.5, 1.02)), shown((-0.02, 0.1, 0.5, 1.02))) == ("clipped", (0.0, 0.1, 0.5, 1.0))
+    assert fault((-0.04, 0.1, -0.01, 0.5)) == "box_outside"
+    assert fault((0.0, 0.0, 1.0, 1.0)) is None
