@@ -4,12 +4,13 @@ from collections import Counter
 
 import msgspec
 
-from actors.core.object_faults import LEFT_OUT, MENDED
+from actors.core.object_faults import LEFT_OUT, MENDED, TOO_MANY
 from actors.core.observations import MAX_OBJECTS, Observation
-from edge.adapters.readings import Rejection, Seen
+from edge.adapters.readings import Dropped, Rejection, Seen
 
 MAX_REMARKS = 64  # different remarks kept; the rest count as one
 OTHER_REMARKS = "other remarks"
+_BEYOND = Dropped(TOO_MANY, f"more than {MAX_OBJECTS} objects in the messages of one frame")
 
 
 class ReplayAccount(msgspec.Struct):
@@ -86,6 +87,7 @@ class Tally:
         """The observation number `ordinal` of a camera's stream stands for so many messages."""
         self.frames += 1
         self.objects += len(seen.observation.objects or [])
+        self.dropped.update(dropped.code for dropped in seen.dropped if dropped is _BEYOND)  # nobody counted these yet
         if messages > 1:
             self._further.setdefault(camera, []).append((ordinal, messages - 1))
 
@@ -111,10 +113,10 @@ def frames(ready: list[Seen]) -> list[tuple[Seen, int]]:
     for seen in ready:
         before = joined[-1][0] if joined else seen
         objects = [*(before.observation.objects or []), *(seen.observation.objects or [])]
-        same = joined and before.part and seen.part and before.observation.time == seen.observation.time
-        if same and len(objects) <= MAX_OBJECTS:
-            observation = msgspec.structs.replace(before.observation, objects=objects)
-            whole = msgspec.structs.replace(before, observation=observation, dropped=[*before.dropped, *seen.dropped])
+        if joined and before.part and seen.part and before.observation.time == seen.observation.time:
+            beyond = [_BEYOND] * max(len(objects) - MAX_OBJECTS, 0)
+            observation = msgspec.structs.replace(before.observation, objects=objects[:MAX_OBJECTS])
+            whole = msgspec.structs.replace(before, observation=observation, dropped=[*before.dropped, *seen.dropped, *beyond])
             joined[-1] = (whole, joined[-1][1] + 1)
         else:
             joined.append((seen, 1))

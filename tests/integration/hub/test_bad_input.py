@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -220,42 +219,6 @@ async def test_a_bad_item_is_rejected_and_its_neighbours_are_not(place: Place) -
             seq += 3
         letters = await place.hub.memory.dead_letters.list(camera="cam")
         assert [letter.code for letter in letters] == codes
-
-
-# Objects that are bad: they cost themselves, and the camera's health tells why.
-OBJECTS: dict[str, tuple[str, str]] = {
-    "60 NaN": (item(seen(box="[NaN,0.1,0.2,0.2]")), "box_not_finite"),
-    "60 box backwards": (item(seen(box="[0.5,0.1,0.2,0.2]")), "box_without_area"),
-    "60 box outside": (item(seen(box="[0.1,0.1,7,0.2]")), "clipped"),
-    "60 box with 1e999": (item(seen(box="[0.1,0.1,1e999,0.2]")), "box_not_finite"),
-    "60 box of three": (item(seen(box="[0.1,0.1,0.2]")), "malformed"),
-    "60 more objects than there may be": (item("[" + ",".join([seen()[1:-1]] * 513) + "]"), "too_many"),
-    "61 label empty": (item(seen(label='""')), "malformed"),
-    "61 label of 10 KB": (item(seen(label='"' + "x" * 10_000 + '"')), "malformed"),
-    "61 label with NUL": (item(seen(label='"a\\u0000"')), "malformed"),
-    "61 label with escape": (item(seen(label='"\\u001b[2J"')), "malformed"),
-    "61 label with line breaks": (item(seen(label='"a\\r\\nb"')), "malformed"),
-    "61 label with U+2028": (item(seen(label='"a\\u2028b"')), "malformed"),
-    "score above 1": (item(seen(more=',"score":2')), "bad_score"),
-    "an attribute that is a list": (item(seen(more=',"attributes":{"a":[1]}')), "bad_attributes"),
-}
-
-
-async def test_a_bad_object_costs_itself_and_is_told(place: Place) -> None:
-    async with place.edge() as edge, place.hub.dashboard() as dash:
-        await dash.ask("subscribe", channel="camera:cam")
-        seq = await edge.hello("cam")
-        for name, (bad, _reason) in OBJECTS.items():
-            await edge.socket.send(observe(f"{item()},{bad},{item()}", first_seq=str(seq)))
-            while (found := await edge.until("ack", "reject", "closed")).get("seq", 0) < seq + 2:
-                assert found["type"] == "ack", (name, found)
-            seq += 3
-        wanted = Counter(reason for _bad, reason in OBJECTS.values())
-        async with asyncio.timeout(30):
-            while True:
-                health = (await dash.publication())["data"]["health"]
-                if Counter(health["left_out"]) + Counter(health["mended"]) == wanted:
-                    break
 
 
 # Items that are odd and allowed: they are applied, and what they carry is shown as data.
