@@ -28,6 +28,7 @@ from actors.hub_answers import HubAnswers
 from actors.live import Live
 from actors.registry_desk import RegistryDesk
 from actors.turns import Turns
+from actors.wall_clock import WallClock
 from storage import process_load
 
 log = logging.getLogger("eyrie.actors.camera")
@@ -40,35 +41,30 @@ def _age_s(hosted: Hosted, now: float) -> float:
         return 0.0
 
 
-def wall_us() -> int:
-    """Microseconds since 1970."""
-    return time.time_ns() // 1000
-
-
 class CameraActor:
     """One process of at most `capacity` cameras. `name` is its incarnation, the owner in PostgreSQL; `written_off` is called when it must
     end itself."""
 
     def __init__(
-        self, name: str, stores: ActorStores, settings: CameraSettings, *, capacity: int = 1, now_us: Callable[[], int] = wall_us,
+        self, name: str, stores: ActorStores, settings: CameraSettings, *, capacity: int = 1, clock: WallClock | None = None,
         written_off: Callable[[str], None] = lambda reason: None,
     ) -> None:  # fmt: skip
         self.name = name
         self._stores = stores
         self._settings = settings
-        self._now_us = now_us
+        self._clock = clock or WallClock()
         self._written_off = written_off
         self._cameras: dict[str, Hosted] = {}
         self.given_up: dict[str, str] = {}
         self._answers = HubAnswers()
         self._order = CallOrder()
         self._live = Live(
-            stores.publisher, stores.events, settings, self._cameras.values, lambda h: self._commits.doubt(h), now_us=now_us,
+            stores.publisher, stores.events, settings, self._cameras.values, lambda h: self._commits.doubt(h), now_us=self._now_us,
             trouble=lambda now: self._commits.trouble(now),
         )  # fmt: skip
         self._turns = Turns(self.step, self._ask_again)
-        self._commits = CommitLoop(name, stores, settings, self._cameras, self._live, self, capacity=capacity, now_us=now_us)
-        self.registry = RegistryDesk(stores, self._cameras, self, now_us=now_us)
+        self._commits = CommitLoop(name, stores, settings, self._cameras, self._live, self, capacity=capacity, now_us=self._now_us)
+        self.registry = RegistryDesk(stores, self._cameras, self, now_us=self._now_us)
         self._stopping = False
         self._paused: frozenset[str] = frozenset()
         self._tasks: list[asyncio.Task[None]] = []
@@ -315,6 +311,14 @@ class CameraActor:
             if not (any(map(self._turns.waits, wanted)) or wanted & self._commits.open_work() & self._cameras.keys()):
                 return
             await asyncio.sleep(0.005)
+
+    def _now_us(self) -> int:
+        now_us, stepped_us = self._clock.look()
+        if stepped_us:
+            log.warning("the clock of this machine was set by %+.1f s: timers of %d cameras go on", stepped_us / 1e6, len(self._cameras))
+            for hosted in self._cameras.values():
+                camera_core.clock_stepped(hosted.core, stepped_us)
+        return now_us
 
     def _loop_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -51,8 +51,11 @@ def _listen(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
 
 
 def living(hubs: list[HubRecord]) -> list[HubRecord]:
-    """The hubs heard of lately, the newest first: a killed predecessor's records stay until they are too old."""
-    return sorted((hub for hub in hubs if hub.age_s < HEARD_S), key=lambda hub: -hub.started_us)
+    """The hubs heard of lately, the newest first: a killed predecessor's records stay until they are too old.
+
+    A record of the future is of before the database's clock was set back.
+    """
+    return sorted((hub for hub in hubs if abs(hub.age_s) < HEARD_S), key=lambda hub: -hub.started_us)
 
 
 async def _watch(settings_path: str, settings: Settings, over: asyncio.Event) -> None:

@@ -16,6 +16,7 @@ from actors.core.errors import EyrieError
 from actors.core.settings import Settings
 from cluster import telling
 from cluster.autoscaler import Autoscaler
+from cluster.beats import Beats
 from cluster.fleet import Fleet
 from cluster.hosting import Hosting
 from cluster.operations import Operations
@@ -60,7 +61,6 @@ class Supervisor:
         self._survey = Survey(self.fleet, self._hosting, settings.cluster)
         self._autoscaler = Autoscaler(self.fleet, self._services, stores.cluster, machine)
         self._stopping = False
-        self._readable_since: float | None = None
         self._read_at = float("-inf")
         self._away = False
         self._turned_at = time.monotonic()
@@ -279,25 +279,24 @@ class Supervisor:
             await self._hosting.give(actor, cameras)
 
     async def _beats_loop(self) -> None:
-        """A process whose working loop has not renewed its heartbeat is replaced. Ages are the database's."""
+        """A process whose working loop has not renewed its heartbeat is replaced."""
         dead_after_s = self._settings.cluster.actor_dead_after_s
+        beats, readable = Beats(), True
         while True:
             await asyncio.sleep(max(0.5, dead_after_s / 5))
             try:
                 records = await self._stores.actors.all()
             except EyrieError as error:
-                if self._readable_since is not None:
+                if readable:
                     log.warning("heartbeats cannot be read: %s", error)
-                self._readable_since = None
+                readable = False
+                beats.forget()  # while PostgreSQL is away nobody can renew
                 continue
-            now = time.monotonic()
-            self._readable_since = self._readable_since or now
-            if now - self._readable_since < dead_after_s:
-                continue  # while PostgreSQL was away nobody could renew
-            for record in records:
-                actor = self.fleet.actors.get(record.name)
-                if actor is not None and actor.phase == "ready" and record.age_s > dead_after_s:
-                    await self._hosting.lose(actor, f"no heartbeat for {record.age_s:.1f} s")
+            readable = True
+            for name, silent_s in beats.silent_s(records, time.monotonic()).items():
+                actor = self.fleet.actors.get(name)
+                if actor is not None and actor.phase == "ready" and silent_s > dead_after_s:
+                    await self._hosting.lose(actor, f"no heartbeat for {silent_s:.1f} s")
 
     async def _nodes_loop(self) -> None:
         """Which nodes there are. What is on one that does not answer is replaced: Ray takes half a minute to give up a frozen node."""

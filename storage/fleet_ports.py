@@ -13,7 +13,8 @@ from storage.policy_ports import Audit
 class ActorRecord(msgspec.Struct, frozen=True):
     """An actor process as the supervisor knows it: `name` is its incarnation, `state` one word, `age_s` seconds since the last beat.
 
-    Times are the database's, so no two machines' clocks are compared. `age_s` and `started_us` are set when read.
+    Times are the database's, so no two machines' clocks are compared. `age_s`, `beat_us` and `started_us` are set when read. `beat_us` is
+    when it beat last: another value is another beat, whatever that clock was set to meanwhile.
     """
 
     name: str
@@ -23,6 +24,7 @@ class ActorRecord(msgspec.Struct, frozen=True):
     reason: str = ""
     started_us: int = 0
     age_s: float = 0.0
+    beat_us: int = 0
 
 
 class ActorStore(Protocol):

@@ -25,7 +25,16 @@ class PostgresActorStore:
     async def all(self) -> list[ActorRecord]:
         """See the port."""
         return [
-            ActorRecord(row["name"], row["node"], row["pid"], row["state"], row["reason"], to_us(row["started"]), row["age_s"])
+            ActorRecord(
+                row["name"],
+                row["node"],
+                row["pid"],
+                row["state"],
+                row["reason"],
+                to_us(row["started"]),
+                row["age_s"],
+                to_us(row["heartbeat"]),
+            )
             for row in await self._database.fetch(self._sql["all_actors"])
         ]
 

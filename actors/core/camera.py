@@ -21,8 +21,9 @@ How a shell uses it, per camera::
 * Events of the row (`row.events`) are published after the commit, then the state.
 * `restore` may itself leave something to commit (tracks of a superseded session, a changed scene): ask `pending_commit` after it.
 
-Nothing here reads a clock. Liveness, hole timeouts and health look at `now_us`; whatever is derived from observations (tracks, zones,
-lines, dwell, counts, occupancy) depends on their order and capture times alone, so a killed and resumed run derives the same events.
+Nothing here reads a clock. Liveness, hole timeouts and health look at `now_us` (`clock_stepped` when its clock was set); whatever is
+derived from observations (tracks, zones, lines, dwell, counts, occupancy) depends on their order and capture times alone, so a killed and
+resumed run derives the same events.
 """
 
 from collections.abc import Sequence
@@ -53,8 +54,8 @@ from actors.core.snapshot import decode as decode_snapshot
 from actors.core.views import render
 
 __all__ = [
-    "CameraCore", "Configure", "Effects", "ResetCounts", "Tick", "ask_again", "committed", "live_state", "next_deadline_us",
-    "pause", "pending_commit", "restore", "session_opened", "set_window", "step",
+    "CameraCore", "Configure", "Effects", "ResetCounts", "Tick", "ask_again", "clock_stepped", "committed", "live_state",
+    "next_deadline_us", "pause", "pending_commit", "restore", "session_opened", "set_window", "step",
 ]  # fmt: skip
 
 
@@ -207,6 +208,12 @@ def live_state(core: CameraCore, version: int, now_us: int) -> tuple[bytes, byte
     core.view = None
     state, summary = render(view, camera=core.camera, site=core.site, generation=core.generation, version=version, now_us=now_us)
     return state, summary, view.offset
+
+
+def clock_stepped(core: CameraCore, by_us: int) -> None:
+    """The clock that `now_us` is read from was set forward by `by_us` (negative: back): silence and holes are as old as they were."""
+    core.liveness.clock_stepped(by_us)
+    core.order.clock_stepped(by_us)
 
 
 def next_deadline_us(core: CameraCore) -> int | None:

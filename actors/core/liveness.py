@@ -24,6 +24,10 @@ class Liveness:
         """A sign of the edge."""
         self.heard_us = now_us
 
+    def clock_stepped(self, by_us: int) -> None:
+        """The clock that `now_us` is read from was set: the silence until now stays as long as it was."""
+        self.heard_us += by_us
+
     def became_online(self) -> bool:
         """A new observation was applied: True when the camera was not online before."""
         if self.status == "online" or self.paused:

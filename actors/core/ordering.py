@@ -225,6 +225,12 @@ class Order:
         self.bodies[seq % REMEMBERED] = None
         return True
 
+    def clock_stepped(self, by_us: int) -> None:
+        """The clock that `now_us` is read from was set: a hole stays as old as it was."""
+        if self.hole is not None:
+            self.hole.since_us += by_us
+            self.hole.again_us += by_us
+
     def deadline_us(self) -> int | None:
         """When the hole must be asked for again or given up."""
         hole = self.hole

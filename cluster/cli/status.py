@@ -70,10 +70,10 @@ async def _look(data: DataDir) -> Running:
         found.problem = error.detail
         return found
     try:
-        living = [hub for hub in await stores.hubs.all() if hub.age_s < HUB_HEARD_S]  # a killed one's record stays until it is too old
+        living = [hub for hub in await stores.hubs.all() if abs(hub.age_s) < HUB_HEARD_S]  # a killed one's record stays until it is too old
         found.hubs = [{"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in living]
         api = await stores.api.find()
-        supervised = api is not None and api.age_s < SUPERVISED_S
+        supervised = api is not None and abs(api.age_s) < SUPERVISED_S
         if api is not None and supervised and api.port:
             found.api = f"{api.host}:{api.port}"
         if not supervised:

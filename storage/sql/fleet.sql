@@ -6,7 +6,7 @@ ON CONFLICT (name) DO UPDATE SET node = $2, pid = $3, state = $4, reason = $5, h
 UPDATE actors SET heartbeat = now() WHERE name = $1 RETURNING name;
 
 -- name: all_actors
-SELECT name, node, pid, state, reason, started, extract(epoch FROM now() - heartbeat)::float8 AS age_s FROM actors ORDER BY name;
+SELECT name, node, pid, state, reason, started, heartbeat, extract(epoch FROM now() - heartbeat)::float8 AS age_s FROM actors ORDER BY name;
 
 -- name: remove_actor
 DELETE FROM actors WHERE name = $1;

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from actors.camera_actor import CameraActor, wall_us
+from actors.camera_actor import CameraActor
 from actors.core import deliveries
 from actors.core.deliveries import Acked, Answer, Attach, Data, Item
 from actors.core.settings import CameraSettings, PostgresSettings, RedisSettings, Settings
 from actors.core.times import rfc3339
+from actors.wall_clock import WallClock, wall_us
 from storage.fleet_ports import ActorRecord
 from storage.ports import EventRow, Publication
 from storage.stores import Stores, open_stores
@@ -53,7 +54,9 @@ class Process:
         self._polls: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def begin(cls, settings: Settings, stores: Stores, cameras: Sequence[str], *, name: str = "") -> "Process":
+    async def begin(
+        cls, settings: Settings, stores: Stores, cameras: Sequence[str], *, name: str = "", clock: WallClock | None = None
+    ) -> "Process":
         """Assign `cameras` to a new incarnation and activate them there."""
         name = name or f"actor.{secrets.token_hex(4)}"
         own = await open_stores(settings, name=name)
@@ -61,7 +64,7 @@ class Process:
         await own.actors.put(ActorRecord(name))
         for camera in cameras:
             assert await own.cameras.assign(camera, name, previous=owners[camera])
-        actor = CameraActor(name, own, settings.camera)
+        actor = CameraActor(name, own, settings.camera, clock=clock)
         actor.start()
         assert await actor.adopt(cameras) == {}
         return cls(actor, own)

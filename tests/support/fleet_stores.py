@@ -56,12 +56,14 @@ class MemoryCameras:
 
 
 class MemoryActors:
-    """`storage.fleet_ports.ActorStore`; `ages` sets what a record's age is read as."""
+    """`storage.fleet_ports.ActorStore`; all beat with every read but those in `silent`. `clock_us`: the database's."""
 
     def __init__(self) -> None:
         self.records: dict[str, ActorRecord] = {}
         self.away = False
-        self.ages: dict[str, float] = {}
+        self.silent: set[str] = set()
+        self.clock_us = 0
+        self._beats: dict[str, int] = {}
 
     async def put(self, record: ActorRecord) -> None:
         """Insert or replace."""
@@ -75,8 +77,13 @@ class MemoryActors:
         """All, with their ages."""
         if self.away:
             raise Unavailable("PostgreSQL is away")
+        self.clock_us += 1
+        for name in self.records.keys() - self.silent:
+            self._beats[name] = self.clock_us
         return [
-            ActorRecord(r.name, r.node, r.pid, r.state, r.reason, r.started_us, self.ages.get(r.name, 0.0)) for r in self.records.values()
+            ActorRecord(r.name, r.node, r.pid, r.state, r.reason, r.started_us, (self.clock_us - beat) / 1e6, beat)
+            for r in self.records.values()
+            for beat in [self._beats.get(r.name, 0)]
         ]
 
     async def remove(self, name: str) -> None:

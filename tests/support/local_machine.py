@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from actors.camera_actor import CameraActor, wall_us
+from actors.camera_actor import CameraActor
 from actors.core.deliveries import Acked, Answer, AskedAgain, Attach, Data, Welcomed
 from actors.core.errors import Unavailable
 from actors.core.settings import HubSettings, Settings
 from actors.ports import ActorHandle
+from actors.wall_clock import wall_us
 from cluster.ports import CameraProcess, NodeView, Process
 from cluster.supervisor import Supervisor
 from hub.pump import Pump

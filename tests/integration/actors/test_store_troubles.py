@@ -7,15 +7,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
+from actors.core.deliveries import Welcomed
 from actors.core.reasons import REDIS_FULL, STORE_LOST
 from actors.core.settings import Settings
+from actors.wall_clock import WallClock, wall_us
 from cluster.ray_start import descendants
 from hub.live_states import LiveStates
 from storage.redis_broker import RedisBroker
 from storage.redis_link import RedisLink
-from tests.support.camera_rig import Process
+from storage.stores import Stores
+from tests.support.camera_rig import Process, events_of, types
 from tests.support.processes import frozen
 from tests.support.store_servers import Server
 from tests.support.waiting import until
@@ -91,3 +95,29 @@ async def test_redis_at_its_limit_is_named_and_online_comes_back(
         await until(lambda: wrong() is None, what="that it is online again")
     told = [record.message for record in caplog.records if "Redis" in record.message and record.levelname == "WARNING"]
     assert len(told) == 2, told
+
+
+async def test_a_clock_that_is_set_makes_no_camera_stale_and_hides_no_silence(settings: Settings, stores: Stores, camera: str) -> None:
+    """An hour forward while observations come, two hours back before they end."""
+    ahead_us = 0
+    clock = WallClock(wall=lambda: wall_us() + ahead_us)
+    short = msgspec.structs.replace(settings, camera=msgspec.structs.replace(settings.camera, stale_after_s=5.0))
+    process = await Process.begin(short, stores, [camera], clock=clock)
+    try:
+        process.attach(camera)
+        await process.has(Welcomed)
+        process.data(camera, range(1, 30))
+        await process.acked(camera, 29)
+        ahead_us += 3_600_000_000
+        process.data(camera, range(30, 60))
+        await process.acked(camera, 59)
+        assert "camera.stale" not in types(await events_of(stores, camera))
+        ahead_us -= 7_200_000_000
+        told: list[str] = []
+        async with asyncio.timeout(30):
+            while "camera.stale" not in told:
+                told = types(await events_of(stores, camera))
+                await asyncio.sleep(0.1)
+        assert told.count("camera.stale") == 1
+    finally:
+        await process.end()

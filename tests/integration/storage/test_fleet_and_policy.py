@@ -25,6 +25,7 @@ async def test_actors_beat_until_they_are_removed(stores: Stores) -> None:
     first, second = await stores.actors.all()
     assert (first.name, first.state, first.pid) == ("actor-1", "starting", 12)
     assert first.age_s < 5 < second.age_s
+    assert first.beat_us > second.beat_us
     await stores.actors.put(ActorRecord("actor-2", "node-1", 11, "quarantined", "it crashed five times"))
     second = (await stores.actors.all())[1]
     assert (second.state, second.reason) == ("quarantined", "it crashed five times")

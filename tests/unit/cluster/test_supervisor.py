@@ -84,7 +84,7 @@ async def test_a_process_that_does_not_beat_is_replaced(rigs: Callable[..., Rig]
     rig = rigs("a")
     await rig.supervisor.start()
     first = (await rig.placed("a"))["a"]
-    rig.stores.actors.ages[first] = 9.0
+    rig.stores.actors.silent.add(first)
     await until(lambda: rig.stores.cameras.owner["a"] != first)
     assert rig.machine.processes[first].killed
 

@@ -59,6 +59,35 @@ def test_silence_makes_it_stale_then_offline_and_tracks_stay() -> None:
     assert shell.kinds()[-1] == "camera.online"
 
 
+@pytest.mark.parametrize("step", [3_600.0, -3_600.0])
+def test_a_clock_that_is_set_makes_nothing_older_and_hides_no_silence(step: float) -> None:
+    shell = started()
+    shell.walk(WALK[:5])
+    silent_at = shell.now
+    shell.now += 4.0 + step
+    camera.clock_stepped(shell.core, round(step * 1_000_000))
+    shell.tick(shell.now)
+    assert status(shell) == "online"
+    shell.tick(silent_at + 7.9 + step)
+    assert status(shell) == "online"
+    shell.tick(silent_at + 8.1 + step)
+    assert status(shell) == "stale"
+
+
+@pytest.mark.parametrize("step", [3_600.0, -3_600.0])
+def test_a_clock_that_is_set_ends_no_hole_early_and_none_late(step: float) -> None:
+    shell = started(gap_timeout_s=10.0)
+    shell.walk(WALK[:5])
+    shell.send(8, WALK[7])
+    since = shell.now
+    shell.now += step
+    camera.clock_stepped(shell.core, round(step * 1_000_000))
+    shell.tick(since + step + 9.9)
+    assert shell.of("stream.gap") == []
+    shell.tick(since + step + 10.1)
+    assert len(shell.of("stream.gap")) == 1
+
+
 @pytest.mark.parametrize("sign", ["hello", "repeated", "beyond a hole", "refused"])
 def test_what_brings_nothing_new_does_not_keep_a_camera_online(sign: str) -> None:
     """An edge that reconnects, repeats itself or sends what nobody can use, for ever: what is shown grows old, and says so."""
