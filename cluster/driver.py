@@ -19,13 +19,12 @@ from actors.core.settings import Settings
 from actors.ray_supervision import RaySupervision
 from actors.supervision import SupervisorWatch, Turn
 from cluster import ray_settings, ray_supervisor
-from storage.fleet_ports import HubRecord
+from storage.fleet_ports import living
 from storage.process_log import log_to_file
 from storage.settings_files import read_resolved
 from storage.stores import open_stores
 
 READY_S = 90.0  # seconds policy and hub may take to answer
-HEARD_S = 6.0  # seconds since a hub recorded itself; it does every two
 STOP_S = 20.0  # seconds for the last commits
 
 log = logging.getLogger("eyrie.cluster.driver")
@@ -48,14 +47,6 @@ def _listen(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
         loop.add_signal_handler(number, over.set)
-
-
-def living(hubs: list[HubRecord]) -> list[HubRecord]:
-    """The hubs heard of lately, the newest first: a killed predecessor's records stay until they are too old.
-
-    A record of the future is of before the database's clock was set back.
-    """
-    return sorted((hub for hub in hubs if abs(hub.age_s) < HEARD_S), key=lambda hub: -hub.started_us)
 
 
 async def _watch(settings_path: str, settings: Settings, over: asyncio.Event) -> None:

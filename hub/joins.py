@@ -88,7 +88,7 @@ class Joins:
         if record is None:
             raise NotFound(f"camera {channel.target} is not registered")
         again = self._camera_again(record.camera)
-        topic = self._topic(channel, record.site, self._render_camera(record.site, record.camera), again=again)
+        topic = self._topic(channel, record.site, self._render_camera(record.site, record.camera, seen=record.seen), again=again)
         await self.open_sites([record.site])
         await self._interest.camera(record.site, record.camera)
         self._live.expect(record.site, [record.camera], time.monotonic())
@@ -112,11 +112,11 @@ class Joins:
         if found is not None:
             self._live.take_state(site, camera, found.generation, found.version, found.body, time.monotonic(), read=True)
 
-    def _render_camera(self, site: str, camera: str) -> Render:
+    def _render_camera(self, site: str, camera: str, *, seen: bool) -> Render:
         def render(view: View) -> tuple[bytes, int] | None:
             newest = self._newest(camera)
             if newest is None:
-                return live_states.never_seen_state(site, camera), 0
+                return live_states.state_without_news(site, camera, seen=seen), 0
             body, version = self._live.pacing.shown(("state", camera), view.limit_hz, newest, time.monotonic())
             return state(body, view), version
 
@@ -176,7 +176,8 @@ class Joins:
             async with gate:
                 records = await self._cameras.cameras(site)
                 now = time.monotonic()
-                self._live.expect(site, [record.camera for record in records[:MAX_SUMMARIES]], now)
+                seen = {record.camera for record in records if record.seen}
+                self._live.expect(site, [record.camera for record in records[:MAX_SUMMARIES]], now, seen=seen)
                 for entry in await self._broker.summaries(site):
                     self._live.take_summary(site, entry, now, read=True)
 
@@ -189,7 +190,7 @@ class Joins:
         known = self._live.known(camera)
         if known is None:
             return None
-        return self._live.summary(camera) or live_states.never_seen(known.site, camera)
+        return self._live.summary(camera) or live_states.without_news(known.site, camera, seen=known.seen)
 
     def _render_wall(self, wall: Wall, channel: Channel) -> Render:
         def render(view: View) -> tuple[bytes, int] | None:

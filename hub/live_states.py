@@ -5,11 +5,11 @@ process tells (generation, version, offset) of its cameras once a second; when t
 shown as ``stale`` with a reason, until it is heard again. `now` is monotonic seconds.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import msgspec
 
-from actors.core.reasons import ACTOR_LOST, NEVER_SEEN, REDIS_LOST, TOLD_BY_ACTORS
+from actors.core.reasons import ACTOR_LOST, LINK_LOST, NEVER_SEEN, REDIS_LOST, TOLD_BY_ACTORS
 from actors.core.states import Health, Summary
 from hub.pacing import Pacing
 from hub.views import ECHOES
@@ -34,6 +34,7 @@ class Known(msgspec.Struct):
     last_told: tuple[int, int, int] = (0, -1, 0)
     stale: str | None = None  # nothing is heard
     trouble: str | None = None  # what its actor says of itself: it cannot go on
+    seen: bool = False  # it ever had a session
 
     @property
     def wrong(self) -> str | None:
@@ -120,13 +121,14 @@ class LiveStates:
 
     # taking in
 
-    def expect(self, site: str, cameras: Iterable[str], now: float) -> None:
-        """These cameras belong to a watched site; those never heard of get their time to be heard."""
+    def expect(self, site: str, cameras: Iterable[str], now: float, *, seen: Container[str] = ()) -> None:
+        """These cameras belong to a watched site; those never heard of get their time to be heard. `seen`: who ever had a session."""
         known = self._sites.setdefault(site, {})
         for camera in cameras:
             if camera not in known:
                 known[camera] = Known(site, camera, heard=now)
                 self._site_of[camera] = site
+            known[camera].seen |= camera in seen
 
     def forget_site(self, site: str) -> None:
         """Nobody watches this site any more."""
@@ -233,19 +235,20 @@ def without_tracks(state: bytes) -> bytes:
     return msgspec.json.encode(document)
 
 
-def never_seen(site: str, camera: str) -> bytes:
-    """The summary of a registered camera that has never been active."""
+def without_news(site: str, camera: str, *, seen: bool) -> bytes:
+    """The summary of a camera of which no state is kept: registered and nothing more, or `seen` before and not connected now."""
     return msgspec.json.encode(
         Summary(
-            camera=camera, site=site, generation=0, version=0, offset=0, status="offline", reason=NEVER_SEEN, time=None, received=None,
+            camera=camera, site=site, generation=0, version=0, offset=0, status="offline", reason=LINK_LOST if seen else NEVER_SEEN,
+            time=None, received=None,
             fps=0.0, objects={}, occupancy={}, counts={}, severity="info", last_event=None, health=Health(),
         )
     )  # fmt: skip
 
 
-def never_seen_state(site: str, camera: str) -> bytes:
-    """The state of a registered camera that has never been active."""
-    return never_seen(site, camera)[:-1] + b',"tracks":[]}'
+def state_without_news(site: str, camera: str, *, seen: bool) -> bytes:
+    """The state of such a camera."""
+    return without_news(site, camera, seen=seen)[:-1] + b',"tracks":[]}'
 
 
 def _online(body: bytes) -> bool:

@@ -46,12 +46,13 @@ class Membership:
         """Compare every watched site once. Raises what the registry raises when it is away."""
         live = self._feed.live
         for site in [site for site in live.sites() if live.complete(site)]:
-            registered = {record.camera for record in await self._cameras.cameras(site)}
+            records = await self._cameras.cameras(site)
+            registered, seen = {record.camera for record in records}, {record.camera for record in records if record.seen}
             if not live.complete(site):
                 continue  # given up meanwhile: what is expected now would turn stale unheard
             known = set(live.cameras(site))
             for camera in sorted(registered - known):
-                live.expect(site, [camera], time.monotonic())
+                live.expect(site, [camera], time.monotonic(), seen=seen)
                 self._feed.mark(site, camera)
             for camera in sorted(known - registered):
                 # A camera may be newer than what the cache knows: the registry itself is asked.

@@ -59,7 +59,7 @@ class Reads:
         for record in records:
             if record.camera not in view.exclude:
                 found = live.summary(record.camera)
-                newest = live.vouched(record.camera, found) if found else live_states.never_seen(site, record.camera)
+                newest = live.vouched(record.camera, found) if found else live_states.without_news(site, record.camera, seen=record.seen)
                 shown = live.pacing.shown(("summary", record.camera), view.limit_of(record.camera), newest, time.monotonic())
                 bodies.append(msgspec.Raw(views.summary(shown, view.redact_of(record.camera))))
         return bodies
@@ -90,7 +90,7 @@ class Reads:
         body, version = live.state(known.camera), -1
         if body is None:
             found = await self._broker.state(known.site, known.camera)
-            body = found.body if found is not None else live_states.never_seen_state(known.site, known.camera)
+            body = found.body if found is not None else live_states.state_without_news(known.site, known.camera, seen=known.seen)
         elif (watched := live.known(known.camera)) is not None:
             version = watched.state_version
         newest = (live.vouched(known.camera, body), version)

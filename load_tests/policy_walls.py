@@ -87,7 +87,7 @@ async def _decisions(engine: RegoEngine, people: Sequence[Principal], subscribes
 def _ticks(ticks: int) -> tuple[Figures, float]:
     """A tick in which every camera changed: joined as before policy was asked about each, and by the product."""
     names = [f"camera-{number}" for number in range(CAMERAS)]
-    bodies = {name: live_states.never_seen(SITE, name) for name in names}
+    bodies = {name: live_states.without_news(SITE, name, seen=False) for name in names}
     wall = Wall(SITE, bodies.get, Pacing())
     view = View(redact=("faces", "names", "plates"), exclude=frozenset(names[::10]))
 

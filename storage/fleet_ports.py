@@ -3,11 +3,14 @@
 The rules of `storage.ports` hold here too.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
 from storage.policy_ports import Audit
+
+HUB_HEARD_S = 6.0  # seconds since a hub recorded itself; it does every two
 
 
 class ActorRecord(msgspec.Struct, frozen=True):
@@ -53,6 +56,14 @@ class HubRecord(msgspec.Struct, frozen=True):
     pid: int = 0
     started_us: int = 0
     age_s: float = 0.0
+
+
+def living(hubs: Iterable[HubRecord]) -> list[HubRecord]:
+    """The hubs heard of lately, the newest first: the record of one that was killed stays until it is too old.
+
+    One of the future is of before the database's clock was set back.
+    """
+    return sorted((hub for hub in hubs if abs(hub.age_s) < HUB_HEARD_S), key=lambda hub: -hub.started_us)
 
 
 class HubStore(Protocol):

@@ -108,7 +108,10 @@ class EventStore(Protocol):
 
 
 class CameraRecord(msgspec.Struct, frozen=True):
-    """A registered camera, or one that was `deleted`. `version` grows with every change of it, `scene_version` with those of its scene."""
+    """A registered camera, or one that was `deleted`. `version` grows with every change of it, `scene_version` with those of its scene.
+
+    `seen`: it ever had a session, set when read.
+    """
 
     camera: str
     site: str
@@ -118,6 +121,7 @@ class CameraRecord(msgspec.Struct, frozen=True):
     tags: list[str]
     version: int = 1
     deleted: bool = False
+    seen: bool = False
 
 
 class SiteRecord(msgspec.Struct, frozen=True):

@@ -10,11 +10,11 @@ from actors.core.errors import EyrieError
 from cluster.cli import console
 from cluster.cli.options import add_settings_options, data_dir
 from storage.data_dir import DataDir
+from storage.fleet_ports import living
 from storage.settings_files import read_resolved
 from storage.stores import open_stores
 
 SUPERVISED_S = 8.0  # seconds since the supervisor said that it works; it does every two
-HUB_HEARD_S = 6.0  # seconds since a hub recorded itself; it does every two
 NOT_RUNNING = 3  # exit code: no instance holds the data directory
 
 EXAMPLES = """examples:
@@ -70,8 +70,8 @@ async def _look(data: DataDir) -> Running:
         found.problem = error.detail
         return found
     try:
-        living = [hub for hub in await stores.hubs.all() if abs(hub.age_s) < HUB_HEARD_S]  # a killed one's record stays until it is too old
-        found.hubs = [{"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in living]
+        hubs = sorted(living(await stores.hubs.all()), key=lambda hub: hub.name)
+        found.hubs = [{"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in hubs]
         api = await stores.api.find()
         supervised = api is not None and abs(api.age_s) < SUPERVISED_S
         if api is not None and supervised and api.port:

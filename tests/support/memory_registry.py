@@ -56,13 +56,21 @@ class MemoryRegistry:
 
     async def camera(self, camera: str, *, deleted: bool = False) -> CameraRecord | None:
         """See the port."""
-        return await self.faults.run("camera", lambda: self._all(deleted=deleted).get(camera))
+
+        def act() -> CameraRecord | None:
+            found = self._all(deleted=deleted).get(camera)
+            return None if found is None else self._read(found)
+
+        return await self.faults.run("camera", act)
+
+    def _read(self, record: CameraRecord) -> CameraRecord:
+        return msgspec.structs.replace(record, seen=bool(self.database.rows[record.camera].sessions))
 
     async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
         """See the port."""
 
         def act() -> list[CameraRecord]:
-            found = [record for _, record in sorted(self._all(deleted=deleted).items()) if site is None or record.site == site]
+            found = [self._read(record) for _, record in sorted(self._all(deleted=deleted).items()) if site is None or record.site == site]
             return [msgspec.structs.replace(record, scene=b"{}") if record.deleted else record for record in found]
 
         return await self.faults.run("cameras", act)

@@ -47,6 +47,16 @@ async def test_activation_takes_only_what_is_owned_and_grows_the_generation(cont
     assert await contract.cameras.activate("b", ["cam-1"]) == []
 
 
+async def test_the_registry_knows_which_cameras_ever_had_a_session(contract: Contract) -> None:
+    await contract.registry.register("cam-2", "site")
+    await running(contract.registry, contract.cameras, ["cam-1"])
+    assert {record.camera: record.seen for record in await contract.registry.cameras()} == {"cam-1": True, "cam-2": False}
+    for name, seen in (("cam-1", True), ("cam-2", False)):
+        record = await contract.registry.camera(name)
+        assert record is not None
+        assert record.seen is seen
+
+
 async def test_sessions_follow_their_first_hello(contract: Contract) -> None:
     generation = (await running(contract.registry, contract.cameras, ["cam-1"]))["cam-1"][0]
     opens = contract.cameras.open_session

@@ -3,10 +3,13 @@
 import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
 
 from actors.core.settings import ChannelsSettings
 from tests.support.hub import running_hub
+
+REASONS = {"cam-1": "link_lost", "cam-2": "never_seen"}
 
 
 async def test_a_camera_channel_starts_with_the_latest_state_and_follows_it(tmp_path: Path) -> None:
@@ -41,6 +44,25 @@ async def test_a_wall_starts_full_and_continues_with_what_changed(tmp_path: Path
             assert change["full"] is False
             assert [camera["camera"] for camera in change["cameras"]] == ["cam-2"]
             assert "tracks" not in change["cameras"][0]
+
+
+async def test_a_camera_that_was_seen_before_is_not_told_as_never_seen(tmp_path: Path) -> None:
+    """After a restart Redis is empty and nothing of it is shown yet: on its channel, on walls and by REST."""
+    async with running_hub(tmp_path) as hub:
+        await hub.register("cam-1", "cam-2")
+        hub.memory.database.rows["cam-1"].sessions.add("earlier")
+        async with hub.dashboard() as dash:
+            for channel in ("camera:cam-1", "camera:cam-2"):
+                shown = (await dash.ask("subscribe", channel=channel))["subscribe"]["publications"][0]["data"]
+                assert (shown["status"], shown["reason"]) == ("offline", REASONS[shown["camera"]])
+            wall = (await dash.ask("subscribe", channel="site:north"))["subscribe"]["publications"][0]["data"]
+            assert {camera["camera"]: camera["reason"] for camera in wall["cameras"]} == REASONS
+        headers = {"Authorization": f"Bearer {hub.token()}"}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30, headers=headers) as http:
+            site = (await http.get("/v1/sites/north/state")).json()
+            assert {camera["camera"]: camera["reason"] for camera in site["cameras"]} == REASONS
+            for name, reason in REASONS.items():
+                assert (await http.get(f"/v1/cameras/{name}/state")).json()["reason"] == reason
 
 
 async def test_the_fleet_wall_joins_all_sites(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from actors.core.reasons import ACTOR_LOST, REDIS_LOST, TOLD_BY_ACTORS
-from hub.live_states import STALE_AFTER_S, Lag, LiveStates, never_seen, never_seen_state, without_tracks
+from hub.live_states import STALE_AFTER_S, Lag, LiveStates, state_without_news, without_news, without_tracks
 from hub.pacing import Pacing
 from hub.views import DEFAULT, View
 from hub.walls import Wall
@@ -100,8 +100,9 @@ def test_a_lag_is_what_the_heartbeat_before_told_and_has_not_come() -> None:
 
 
 def test_a_camera_that_never_was_active_says_so() -> None:
-    assert shown(never_seen("north", "a")) == ("offline", "never_seen")
-    assert msgspec.json.decode(never_seen_state("north", "a"))["tracks"] == []
+    assert shown(without_news("north", "a", seen=False)) == ("offline", "never_seen")
+    assert shown(without_news("north", "a", seen=True)) == ("offline", "link_lost")
+    assert msgspec.json.decode(state_without_news("north", "a", seen=False))["tracks"] == []
 
 
 def test_a_wall_joins_ready_bytes() -> None:
