@@ -8,7 +8,7 @@ stream are told 2500 and recover from their own offset.
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from actors.core.events import published
 from hub import channels, views
 from hub.fanout import Fanout
 from hub.live_states import Lag, LiveStates
+from hub.newcomers import Newcomers
 from hub.recovery import Item
 from hub.streams import Hole, Reset, Stream
 from hub.topics import Members, Topic
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 PAGE = 500  # events read at once when a hole is filled
 MAX_PAGES = 4
 TOP = 2**62  # an offset beyond every stream: asks for the position only
+FLEET_EVENTS = "events:fleet"
 NO_OPERATIONS = b'{"operations":[]}'
 MAX_REPAIRS = 64  # reads under way at once; more cameras wait for the next heartbeat
 
@@ -50,6 +52,7 @@ class Feed:
         self.live = LiveStates()
         self.stats = FeedStats()
         self.sites: dict[str, Stream] = {}
+        self.newcomers = Newcomers()
         self._broker = broker
         self._events = events
         self._fanout = fanout
@@ -97,6 +100,9 @@ class Feed:
             self._catch_up(p.site, lag)
 
     def _event(self, p: Publication) -> None:
+        if self._waits(p.site, [p], p.stream_epoch, p.stream_offset - 1):
+            self._camera_event(p)
+            return
         stream = self.site(p.site)
         outcome = stream.take(p.stream_epoch, Item(p.stream_offset, p.body, p))
         if isinstance(outcome, Reset):
@@ -125,13 +131,30 @@ class Feed:
         source = item.source
         if source is None:
             return
-        topic = self._topics.get(channels.site_events(site))
-        if topic is not None:
-            topic.pass_on(self._fanout, item, views.event, camera=source.camera)
-        fleet = self._topics.get("events:fleet")
-        if fleet is not None:
-            fleet.pass_on(self._fanout, item, views.event, camera=source.camera, numbered=False)
+        for name in (channels.site_events(site), FLEET_EVENTS):
+            topic = self._topics.get(name)
+            if topic is not None and self.newcomers.shown(site, source.camera):
+                topic.pass_on(self._fanout, item, views.event, camera=source.camera, numbered=name != FLEET_EVENTS)
         self._camera_event(source)
+
+    def _waits(self, site: str, found: Sequence[Publication], epoch: str, offset: int) -> bool:
+        """Whether these events of a site wait until policy has been asked about their cameras."""
+        if channels.site_events(site) not in self._topics and FLEET_EVENTS not in self._topics:
+            return False
+        return self.newcomers.waits(site, {p.camera for p in found}, epoch, offset)
+
+    def admit(self, site: str, cameras: Iterable[str]) -> None:
+        """Everybody who watches the site has been asked about these: show what waited for that."""
+        new, place = self.newcomers.admit(site, cameras)
+        for camera in new:
+            self.mark(site, camera)
+        if place is None:
+            return
+        stream = self.site(site)
+        if not stream.known:
+            stream.start(*place)
+        stream.filling = True
+        self._repair(f"site:{site}", stream, self._fill_site(site, stream, Hole(stream.offset)))
 
     def _camera_event(self, p: Publication) -> None:
         topic = self._topics.get(channels.camera_events(p.camera))
@@ -166,6 +189,7 @@ class Feed:
     def forget_site(self, site: str) -> None:
         """Nobody watches this site any more."""
         self.sites.pop(site, None)
+        self.newcomers.forget(site)
         self.live.forget_site(site)
 
     async def fill(self, topic: Topic, site: str) -> None:
@@ -187,6 +211,9 @@ class Feed:
         except EyrieError as error:
             log.warning("events of site %s cannot be read back now: %s", site, error)
             stream.filling = False  # the next event or heartbeat tries again
+            return
+        if self._waits(site, found, stream.epoch, stream.offset):
+            stream.filling = False
             return
         items = stream.fill([Item(p.stream_offset, p.body, p) for p in found]) if epoch == stream.epoch else None
         if items is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 import msgspec
@@ -81,6 +82,16 @@ class Joins:
         for site in sites:
             await self._feed.open_site(site)
 
+    async def _begin(self, channel: Channel) -> None:
+        """Who is the first to watch these sites was asked about all that was known of them."""
+        if any(topic.groups for topic in self._topics.values() if topic.channel.scope == "fleet"):
+            return  # those who watch the fleet have yet to be asked about a site that is new
+        asked = defaultdict[str, list[str]](list)
+        for record in await self._cameras.ever(channel.target or None):
+            asked[record.site].append(record.camera)
+        for site, cameras in asked.items():
+            self._feed.newcomers.begin(site, cameras)
+
     # live
 
     async def _camera(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
@@ -149,6 +160,7 @@ class Joins:
     # walls
 
     async def _wall(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
+        await self._begin(channel)
         wall = Wall(channel.target, self._summary, self._live.pacing, self._live.echoing)
         known = self._topics.get(channel.name)
         topic = known or self._topic(channel, channel.target, self._render_wall(wall, channel), wall=wall)
@@ -188,7 +200,7 @@ class Joins:
 
     def _summary(self, camera: str) -> bytes | None:
         known = self._live.known(camera)
-        if known is None:
+        if known is None or not self._feed.newcomers.shown(known.site, camera):
             return None
         return self._live.summary(camera) or live_states.without_news(known.site, camera, seen=known.seen)
 
@@ -204,6 +216,7 @@ class Joins:
     # events
 
     async def _fleet_events(self, dashboard: Dashboard, channel: Channel, view: View) -> SubscribeResult:
+        await self._begin(channel)
         await self.open_sites(await self._cameras.sites())
         self._enter(dashboard, self._topic(channel, "", _nothing), view)
         return SubscribeResult()
@@ -218,6 +231,8 @@ class Joins:
             if record is None:
                 raise NotFound(f"camera {channel.target} is not registered")
             site = record.site
+        else:
+            await self._begin(channel)
         topic = self._topic(channel, site, _nothing)
         buffer: list[Item] = []
         topic.joining.append(buffer)

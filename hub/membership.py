@@ -17,6 +17,8 @@ from hub.feed import Feed
 from hub.topics import Topic
 
 COMPARE_S = 1.0  # seconds between two comparisons; the cache in front of the registry makes them fewer
+HURRY_S = 0.1  # the same, while events of a site wait for one
+RESTING = 4  # times as long as everybody was asked the last time nobody is asked again
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +32,26 @@ class Membership:
         self._feed = feed
         self._topics = topics
         self._versions: dict[str, dict[str, int]] = {}  # by site and camera, as they were when policy was asked about them
-        self.changed: Callable[[set[str], set[str]], None] = lambda sites, cameras: None
+        self._asking = False
+        self._took_s = 0.0  # to ask everybody, the last time
+        self.changed: Callable[[set[str], set[str], Callable[[], None]], None] = lambda sites, cameras, then: then()
 
     async def run(self) -> None:
         """Compare again and again, until cancelled."""
         while True:
-            await asyncio.sleep(COMPARE_S)
+            await self._sleep()
             try:
                 await self.compare()
                 await self.compare_versions()
             except EyrieError as error:
                 log.info("the registry cannot be compared with the walls now: %s", error)
+
+    async def _sleep(self) -> None:
+        """Until it is time, or a site's events wait for a look."""
+        until = time.monotonic() + COMPARE_S
+        await asyncio.sleep(min(COMPARE_S, max(HURRY_S, RESTING * self._took_s)))
+        while time.monotonic() < until and not self._feed.newcomers.waiting():
+            await asyncio.sleep(min(COMPARE_S, HURRY_S))
 
     async def compare(self) -> None:
         """Compare every watched site once. Raises what the registry raises when it is away."""
@@ -62,14 +73,20 @@ class Membership:
                     self._lose(site, camera)
 
     async def compare_versions(self) -> None:
-        """Tell `changed` (sites, cameras) where cameras are new, gone or changed since the last look. Raises what the registry raises."""
+        """Tell `changed` (sites, cameras) where cameras are new, gone or changed since the last look, and show new ones when everybody has
+        been asked about: until then there is no other look. Raises what the registry raises."""
+        if self._asking:
+            return
         watched = {topic.site for topic in self._topics.values() if topic.site}
         if any(topic.channel.scope == "fleet" for topic in self._topics.values()):
             watched |= set(await self._cameras.sites())
+        for site in self._feed.newcomers.waiting():
+            self._cameras.forget("", site)
+            watched.add(site)
         self._versions = {site: known for site, known in self._versions.items() if site in watched}
-        sites, cameras = set[str](), set[str]()
+        sites, cameras, ever = set[str](), set[str](), dict[str, list[str]]()
         for site in watched:
-            found = {record.camera: record.version for record in await self._cameras.cameras(site)}
+            found = {record.camera: record.version for record in await self._cameras.ever(site)}
             # At the first look nothing is known: what was decided until then may rest on something older than this.
             known = self._versions.get(site, {})
             differ = {camera for camera in found.keys() | known.keys() if found.get(camera) != known.get(camera)}
@@ -79,9 +96,21 @@ class Membership:
                 sites.add(site)
                 cameras |= differ
             self._versions[site] = found
-        if cameras:
+            ever[site] = list(found)
+
+        began = time.monotonic()
+
+        def admit() -> None:
+            self._asking, self._took_s = False, time.monotonic() - began
+            for site, names in ever.items():
+                self._feed.admit(site, names)
+
+        if not cameras:
+            admit()
+        else:
             log.info("%d cameras are new, gone or others than when policy was asked about them", len(cameras))
-            self.changed(sites, cameras)
+            self._asking = True
+            self.changed(sites, cameras, admit)
 
     def _lose(self, site: str, camera: str) -> None:
         log.info("camera %s does not belong to site %s any more", camera, site)

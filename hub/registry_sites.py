@@ -1,6 +1,5 @@
 """Sites by REST: ``/v1/sites`` and ``/v1/sites/{site}``."""
 
-from collections import defaultdict
 from typing import Any
 
 from starlette.requests import Request
@@ -26,9 +25,6 @@ class Sites:
     async def all(self, request: Request, principal: Principal) -> Response:
         """The sites that this principal may see, a page at a time: ``?after=&limit=``."""
         limit, after = web.limit_of(request), web.after_of(request)
-        cameras = defaultdict[str, list[str]](list)
-        for camera in await self._cache.cameras():
-            cameras[camera.site].append(camera.camera)
         found: list[dict[str, Any]] = []
         while True:
             records = await self._desk.registry.sites(after=after, limit=web.MAX_PAGE)
@@ -38,8 +34,9 @@ class Sites:
                     if len(found) == limit:
                         return web.answer({"sites": found, "next": found[-1]["site"]})
                     named = {key: value for key, value in _site(record).items() if value}
+                    cameras = [one.camera for one in await self._cache.cameras(record.site)]  # first: policy is asked about no fewer
                     hidden = await self._desk.hidden(principal, record.site)
-                    found.append({**named, "cameras": sum(camera not in hidden for camera in cameras[record.site])})
+                    found.append({**named, "cameras": sum(camera not in hidden for camera in cameras)})
             if len(records) < web.MAX_PAGE:
                 return web.answer({"sites": found})
 

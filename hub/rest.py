@@ -1,6 +1,7 @@
 """Reads by REST, under the same tokens, decisions and views as the socket. Errors are RFC 9457 problem details."""
 
 import time
+from collections import defaultdict
 from typing import Any
 
 import msgspec
@@ -39,18 +40,22 @@ class Reads:
         """A site's whole wall, now."""
         site = require_id(request.path_params["site"], "site")
         await self._node.access.require_cameras(principal, site)
+        records = await self._node.cameras.cameras(site)  # first: policy is asked about no fewer
         view, _ = await self._node.access.view("subscribe", principal, channels.parse(channels.site(site)))
-        records = await self._node.cameras.cameras(site)
         await self._node.polls.settle([site])
         return answer({"site": site, "cameras": self._summaries(site, records, view)})
 
     async def fleet_state(self, request: Request, principal: Principal) -> Response:
         """The fleet's whole wall, now."""
+        records = await self._node.cameras.cameras()  # first: policy is asked about no fewer
         view, _ = await self._node.access.view("subscribe", principal, channels.parse("fleet"))
         bodies: list[msgspec.Raw] = []
-        await self._node.polls.settle(await self._node.cameras.sites())
-        for site in await self._node.cameras.sites():
-            bodies += self._summaries(site, await self._node.cameras.cameras(site), view)
+        by_site = defaultdict[str, list[CameraRecord]](list)
+        for record in records:
+            by_site[record.site].append(record)
+        await self._node.polls.settle(sorted(by_site))
+        for site in sorted(by_site):
+            bodies += self._summaries(site, by_site[site], view)
         return answer({"cameras": bodies})
 
     def _summaries(self, site: str, records: list[CameraRecord], view: View) -> list[msgspec.Raw]:

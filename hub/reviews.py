@@ -49,11 +49,17 @@ class Reviews:
         self.turn += 1
         self._spawn(self._each(list(self._dashboards), f"policy {revision[:12]}"), f"review of policy {revision[:12]}")
 
-    def cameras_changed(self, sites: set[str], cameras: set[str]) -> None:
-        """`cameras`, which belong to `sites`, are new, gone or changed: ask again about who watches them or a wall they are on."""
+    def cameras_changed(self, sites: set[str], cameras: set[str], then: Callable[[], None]) -> None:
+        """`cameras`, which belong to `sites`, are new, gone or changed: ask again about who watches them or a wall they are on, `then` go
+        on."""
         self.turn += 1
         concerned = [d for d in self._dashboards if any(_shows(channel, sites, cameras) for channel in d.session.channels.values())]
-        self._spawn(self._each(concerned, f"{len(cameras)} changed cameras"), "review of changed cameras")
+
+        async def each() -> None:
+            await self._each(concerned, f"{len(cameras)} changed cameras")
+            then()
+
+        self._spawn(each(), "review of changed cameras")
 
     def if_older(self, dashboard: Dashboard, turn: int) -> None:
         """The policy may have changed while a decision was under way; the review of everybody has not seen what it led to."""
