@@ -157,8 +157,9 @@ class Access:
 
         Raises also what :meth:`view` raises.
         """
+        records = await self._cameras.cameras(site)  # first: policy is asked about no fewer
         view, _ = await self.view("subscribe", principal, channels.parse(channels.site(site)))
-        if all(record.camera in view.exclude for record in await self._cameras.cameras(site)):
+        if all(record.camera in view.exclude for record in records):
             raise NotFound(f"site {site} has no cameras, or none that is yours to see")
 
     async def told(self, principal: Principal, channel: Channel, cameras: Collection[str], wish: Wish = wishes.NONE) -> View:

@@ -40,16 +40,19 @@ class CameraCache:
         self._now = now
         self._cameras: dict[str, tuple[float, CameraRecord | None]] = {}
         self._sites: dict[str | None, _Site] = {}
+        self._forgotten = 0  # times; what was read before the last may be older than what was changed, and is not kept
 
     async def camera(self, camera: str) -> CameraRecord | None:
         """One camera, None when it is not registered."""
         found = self._cameras.get(camera)
         if found is not None and self._now() - found[0] < KEPT_S:
             return found[1]
+        before = self._forgotten
         record = await self._registry.camera(camera)
         if len(self._cameras) >= MAX_ENTRIES:
             self._cameras.clear()
-        self._cameras[camera] = (self._now(), record)
+        if before == self._forgotten:
+            self._cameras[camera] = (self._now(), record)
         return record
 
     async def cameras(self, site: str | None = None) -> list[CameraRecord]:
@@ -75,15 +78,19 @@ class CameraCache:
         return found if found is not None and self._now() - found.read < KEPT_S else await self._read(site)
 
     async def _read(self, site: str | None) -> _Site:
+        before = self._forgotten
         ever = await self._registry.cameras(site, deleted=True)
         present = [record for record in ever if not record.deleted]
         if len(self._sites) >= MAX_ENTRIES:
             self._sites.clear()
-        found = self._sites[site] = _Site(self._now(), ever, present, frozenset(record.camera for record in ever), set())
+        found = _Site(self._now(), ever, present, frozenset(record.camera for record in ever), set())
+        if before == self._forgotten:
+            self._sites[site] = found
         return found
 
     def forget(self, camera: str, site: str) -> None:
         """They were changed through this hub: read them again."""
+        self._forgotten += 1
         self._cameras.pop(camera, None)
         self._sites.pop(site, None)
         self._sites.pop(None, None)

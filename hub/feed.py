@@ -59,6 +59,7 @@ class Feed:
         self._topics = topics
         self.operations: tuple[bytes, int] = (NO_OPERATIONS, 0)  # of the cluster, and a number that grows with every change
         self._repairs: dict[str, asyncio.Task[None]] = {}
+        self._postponed: dict[str, None] = {}  # sites whose streams are read on when a repair has ended
         self.evict = _nobody
 
     # publications
@@ -150,9 +151,16 @@ class Feed:
             self.mark(site, camera)
         if place is None:
             return
+        if not self.site(site).known:
+            self.site(site).start(*place)
+        self._go_on(site)
+
+    def _go_on(self, site: str) -> None:
+        """Read what comes next in a site's stream, after the reads that are in the way."""
+        if f"site:{site}" in self._repairs or len(self._repairs) >= MAX_REPAIRS:
+            self._postponed[site] = None
+            return
         stream = self.site(site)
-        if not stream.known:
-            stream.start(*place)
         stream.filling = True
         self._repair(f"site:{site}", stream, self._fill_site(site, stream, Hole(stream.offset)))
 
@@ -184,11 +192,12 @@ class Feed:
         if not stream.known:
             epoch, top, _ = await self._broker.history(site, None, TOP, 1)
             if epoch and not stream.known:
-                stream.start(epoch, top)
+                stream.start(*(self.newcomers.place(site) or (epoch, top)))
 
     def forget_site(self, site: str) -> None:
         """Nobody watches this site any more."""
         self.sites.pop(site, None)
+        self._postponed.pop(site, None)
         self.newcomers.forget(site)
         self.live.forget_site(site)
 
@@ -223,6 +232,8 @@ class Feed:
         self.stats.filled += len(items)
         for item in items:
             self._pass_site(site, item)
+        if len(found) == PAGE * MAX_PAGES:
+            self._go_on(site)
 
     async def _fill_camera(self, topic: Topic, hole: Hole) -> None:
         stream = topic.stream
@@ -353,11 +364,18 @@ class Feed:
 
     def _repaired(self, key: str, task: "asyncio.Task[None]") -> None:
         self._repairs.pop(key, None)
+        for site in list(self._postponed):
+            if len(self._repairs) >= MAX_REPAIRS:
+                break
+            if f"site:{site}" not in self._repairs:
+                del self._postponed[site]
+                self._go_on(site)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("repair of %s failed", key, exc_info=error)
 
     async def close(self) -> None:
         """End the reads under way."""
+        self._postponed.clear()
         tasks = list(self._repairs.values())
         for task in tasks:
             task.cancel()

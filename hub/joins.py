@@ -286,7 +286,9 @@ class Joins:
         elif stream.offset < top:
             await self._feed.fill(topic, site)
             if stream.offset < top:
-                raise Unavailable("the stream is ahead of what can be read now")
+                if topic.channel.scope != "site" or self._feed.newcomers.place(site) is None:
+                    raise Unavailable("the stream is ahead of what can be read now")
+                found = [item for item in found if item.offset <= stream.offset]  # the rest follows when policy has been asked about it
         merged = recovery.merge(found, buffer, asked) if request.recover else []
         if not request.recover:
             return recovery.fresh(epoch, stream.offset), before

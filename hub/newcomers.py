@@ -1,12 +1,13 @@
 """Which cameras policy has been asked about for everybody who watches walls and events of sites on this hub (pure).
 
 What came to the registry a moment ago may be hidden from some of them, and unknown means hidden: until their views are made anew, walls
-leave it out and events of its site wait in Redis (`hub.feed`). What the registry does not know belongs to no site and is shown on none.
+leave it out and events of its site wait in Redis (`hub.feed`). Who comes meanwhile does not wait: it starts where the site's events stand.
+What the registry does not know belongs to no site and is shown on none; it is waited for once, and not at all beyond `MAX_STRANGERS`.
 """
 
 from collections.abc import Iterable
 
-MAX_STRANGERS = 10_000  # ids remembered for a site, that were looked for in vain
+MAX_STRANGERS = 10_000  # ids remembered for a site, that were looked for in vain; beyond it nobody waits for one more
 
 
 class Newcomers:
@@ -29,7 +30,8 @@ class Newcomers:
     def waits(self, site: str, cameras: Iterable[str], epoch: str, offset: int) -> bool:
         """Whether events of a site must wait, because of one of `cameras` or since before. They go on after `offset` of `epoch`."""
         known, strangers = self._known.get(site, set()), self._strangers.get(site, set())
-        new = {camera for camera in cameras if camera not in known and camera not in strangers}
+        full = len(strangers) >= MAX_STRANGERS
+        new = set[str]() if full else {camera for camera in cameras if camera not in known and camera not in strangers}
         if new or site in self._waiting:
             self._waiting.setdefault(site, (set(), epoch, offset))[0].update(new)
         return site in self._waiting
@@ -37,6 +39,11 @@ class Newcomers:
     def waiting(self) -> list[str]:
         """The sites whose events wait."""
         return list(self._waiting)
+
+    def place(self, site: str) -> tuple[str, int] | None:
+        """The epoch and offset after which the site's events go on, None when they do not wait."""
+        waiting = self._waiting.get(site)
+        return None if waiting is None else waiting[1:]
 
     def admit(self, site: str, cameras: Iterable[str]) -> tuple[list[str], tuple[str, int] | None]:
         """Everybody's views are made of these: the new ones among them, and the place where waiting events go on."""
@@ -48,7 +55,8 @@ class Newcomers:
             strangers.difference_update(new)
         for_whom, epoch, offset = self._waiting.pop(site, (set[str](), "", 0))
         if for_whom - known:
-            self._strangers.setdefault(site, set()).update(sorted(for_whom - known)[:MAX_STRANGERS])
+            strangers = self._strangers.setdefault(site, set())
+            strangers.update(sorted(for_whom - known)[: MAX_STRANGERS - len(strangers)])
         return new, (epoch, offset) if for_whom else None
 
     def forget(self, site: str) -> None:

@@ -32,7 +32,7 @@ from hub.latency import Latencies
 from hub.membership import Membership
 from hub.node_stats import NodeStats
 from hub.polls import Polls
-from hub.protocol import JSON, Codec
+from hub.protocol import JSON, Codec, SubscribeResult
 from hub.recovery_outcomes import outcome
 from hub.reviews import Reviews
 from hub.session import Limits
@@ -40,6 +40,7 @@ from hub.socket_protocol import DASHBOARD_PATHS, Refusal
 from hub.tidying import tidy
 from hub.timers import RESOLUTION_S, Wheel
 from hub.topics import Topic
+from policy.ports import Principal
 from policy.revocations import Revocations
 from storage.ports import Broker, EventStore
 
@@ -194,15 +195,10 @@ class Node:
             return [Shut(close_codes.BAD_REQUEST)]
         if self.plain is not None and action.channel.lane == "plain":
             return await self.plain.join(dashboard, action)
-        turn = self.reviews.turn
         try:
             wish = wishes.parse(bytes(action.request.data), action.channel)
-            if action.channel.lane == "wall" and action.channel.scope == "site":
-                await self.access.require_cameras(dashboard.principal, action.channel.target)
-            view, until = await self.access.view("subscribe", dashboard.principal, action.channel, wish)
-            recovers = action.request.recover and action.channel.lane == "events"
-            past = partial(self.access.past, dashboard.principal, action.channel, wish) if recovers else None
-            result = await self.joins.join(dashboard, action.channel, action.request, view, past)
+            subscribe = partial(self._subscribe, dashboard, dashboard.principal, action, wish)
+            result, until = await self.reviews.settled(subscribe, partial(self.leave, dashboard, action.channel.name))
         except (Forbidden, NotFound) as error:
             log.info("dashboard %s may not have %s: %s", dashboard.session.client, action.channel.name, error.detail)
             return [Fail(action.id, centrifuge_errors.of(error))]
@@ -212,8 +208,17 @@ class Node:
         if result.was_recovering:
             key = (action.channel.lane, outcome(action.request, result))
             self.stats.recoveries[key] = self.stats.recoveries.get(key, 0) + 1
-        self.reviews.if_older(dashboard, turn)
         return dashboard.session.joined(action, result, time.monotonic())
+
+    async def _subscribe(
+        self, dashboard: Dashboard, principal: Principal, action: Join, wish: wishes.Wish
+    ) -> tuple[SubscribeResult, float | None]:  # fmt: skip
+        if action.channel.lane == "wall" and action.channel.scope == "site":
+            await self.access.require_cameras(principal, action.channel.target)
+        view, until = await self.access.view("subscribe", principal, action.channel, wish)
+        recovers = action.request.recover and action.channel.lane == "events"
+        past = partial(self.access.past, principal, action.channel, wish) if recovers else None
+        return await self.joins.join(dashboard, action.channel, action.request, view, past), until
 
     async def history(self, dashboard: Dashboard, action: ReadHistory) -> list[Action]:
         """See Desk."""

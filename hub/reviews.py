@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
-from actors.core.errors import EyrieError
+from actors.core.errors import EyrieError, Unavailable
 from hub import close_codes, greetings
 from hub.access import Access
 from hub.channels import Channel
@@ -18,8 +18,10 @@ from policy.revocations import Revocations
 
 log = logging.getLogger(__name__)
 
+TRIES = 5  # times a subscription is decided afresh because policy or cameras changed meanwhile
 SLICE = 100  # dashboards asked about at the same time
 
+T = TypeVar("T")
 Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
 
@@ -60,6 +62,17 @@ class Reviews:
             then()
 
         self._spawn(each(), "review of changed cameras")
+
+    async def settled(self, work: Callable[[], Awaitable[T]], undo: Callable[[], None]) -> T:
+        """What `work` makes of decisions that are no older than the newest turn, so that nobody starts with a view that a review has left
+        behind. Raises Unavailable after `TRIES`."""
+        for _ in range(TRIES):
+            turn = self.turn
+            made = await work()
+            if turn == self.turn:
+                return made
+            undo()
+        raise Unavailable("what may be seen changes faster than policy can be asked")
 
     def if_older(self, dashboard: Dashboard, turn: int) -> None:
         """The policy may have changed while a decision was under way; the review of everybody has not seen what it led to."""

@@ -1,27 +1,42 @@
 """What a hub knows of the registry: deleted cameras are known as such, and who is unknown is looked for afresh, once."""
 
+import asyncio
+from typing import TypeVar
+
 import pytest
 
 from hub.camera_cache import KEPT_S, MAX_ENTRIES, CameraCache
 from storage.ports import CameraRecord
 from tests.support.stores import memory_stores
+from tests.support.waiting import until
+
+T = TypeVar("T")
 
 
 class Counted:
-    """A registry that counts the lists it was asked for."""
+    """A registry that counts the lists it was asked for. What it has read it keeps to itself while it is `held`."""
 
     def __init__(self) -> None:
         self.registry = memory_stores().registry
         self.lists = 0
+        self.waiting = 0
+        self.held: asyncio.Event | None = None
+
+    async def told(self, found: T) -> T:
+        """What was read, when nothing holds it."""
+        if self.held is not None:
+            self.waiting += 1
+            await self.held.wait()
+        return found
 
     async def camera(self, camera: str) -> CameraRecord | None:
         """See the port."""
-        return await self.registry.camera(camera)
+        return await self.told(await self.registry.camera(camera))
 
     async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
         """See the port."""
         self.lists += 1
-        return await self.registry.cameras(site, deleted=deleted)
+        return await self.told(await self.registry.cameras(site, deleted=deleted))
 
 
 @pytest.fixture
@@ -79,3 +94,16 @@ async def test_strangers_of_any_number_are_told(known: Counted) -> None:
     many = frozenset(f"ghost-{number}" for number in range(MAX_ENTRIES + 10))
     assert await cache.strangers("north", many) == many
     assert await cache.strangers("north", many) == many
+
+
+async def test_what_was_asked_for_before_a_change_and_comes_after_it_is_not_kept(known: Counted) -> None:
+    cache = CameraCache(known, lambda: 0.0)
+    known.held = asyncio.Event()
+    reads = [asyncio.create_task(cache.ever("north")), asyncio.create_task(cache.camera("yard"))]
+    await until(lambda: known.waiting == 2, what="both reads")
+    await known.registry.register("yard", "north", tags=["restricted"])
+    cache.forget("yard", "north")
+    known.held.set()
+    await asyncio.gather(*reads)
+    assert "yard" in [record.camera for record in await cache.ever("north")]
+    assert await cache.camera("yard") is not None
