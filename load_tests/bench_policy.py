@@ -23,8 +23,11 @@ PERMISSIONS = 20  # distinct sets of permissions among them
 SLICES = 5  # in which the engine and the cache take turns
 
 
-def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int = 100, rounds: int = 20) -> Measured:
-    """`embedded` decisions one by one (the floor), `cached` through the gate, one connect storm, a wall of 1,000 cameras.
+def run(
+    seed: int, *, embedded: int = 2000, cached: int = 50_000, watchers: int = PERMISSIONS, sockets: int = 100, rounds: int = 20
+) -> Measured:
+    """`embedded` decisions one by one (the floor), `cached` through the gate, one connect storm, a wall of 1,000 cameras for
+    `watchers` sets of permissions.
 
     Then `rounds` revocations and activations, each followed by `sockets` open sockets through a private Eyrie with two hubs and two policy
     replicas (0: not measured). Seconds are wall time. ``opa`` is ``absent`` without a binary.
@@ -38,7 +41,7 @@ def run(seed: int, *, embedded: int = 2000, cached: int = 50_000, sockets: int =
         for _ in range(SLICES)
     ]
     own, warm, storm = asyncio.run(_measure_gate(engine, slices, people))
-    walls, ratios = policy_walls.measure(engine, [_watcher(chance, number) for number in range(PERMISSIONS)])
+    walls, ratios = policy_walls.measure(engine, [_watcher(chance, number) for number in range(watchers)])
     figures: dict[str, object] = {
         "cached_per_s": _per_s(warm),
         "cached_p99_s": _p99([took for one in warm for took in one]),

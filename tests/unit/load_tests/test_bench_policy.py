@@ -5,7 +5,7 @@ from load_tests.policy_walls import CAMERAS
 
 
 def test_the_figures_make_sense() -> None:
-    measured = run(1, embedded=50, cached=500, rounds=0)
+    measured = run(1, embedded=50, cached=500, watchers=2, rounds=0)
     assert measured.figures["storm_clients"] == CLIENTS
     assert measured.figures["storm_evaluations"] in range(1, PERMISSIONS + 1)
     assert measured.floor["embedded_per_s"]
