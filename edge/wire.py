@@ -1,7 +1,8 @@
 """Messages of ``/v1/edge`` as the edge encodes and decodes them. Bodies are spooled as MessagePack, whatever the socket speaks."""
 
 from datetime import datetime
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 import msgspec
 
@@ -45,8 +46,17 @@ def encode_observe(form: Format, camera: str, first_seq: int, bodies: list[bytes
     if form == "msgpack":
         raws = [msgspec.Raw(body) for body in bodies]
     else:
-        raws = [msgspec.Raw(_json.encode(msgspec.msgpack.decode(body))) for body in bodies]
+        raws = [msgspec.Raw(_json.encode(_spelled(msgspec.msgpack.decode(body)))) for body in bodies]
     return encode(form, ObserveRaw(camera, first_seq, raws, sent, backlog))
+
+
+def _spelled(body: Any) -> Any:
+    """A score that is NaN as a text: JSON would say null for it, which means none."""
+    for seen in body.get("objects") or []:
+        score = seen["score"] if isinstance(seen, dict) and "score" in seen else None
+        if isinstance(score, float) and not isfinite(score):
+            seen["score"] = str(score)
+    return body
 
 
 def encode(form: Format, message: Hello | ObserveRaw | Gap | Ping | Pong | Bye) -> bytes:

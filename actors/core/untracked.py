@@ -4,7 +4,8 @@ Seen in the wild: an empty text, -1 (MOT Challenge), and 2^64-1, which is DeepSt
 hexadecimal or floating-point number. Two objects with such an id are two objects.
 """
 
-NO_TRACK = frozenset({-1, 2**64 - 1, 2**32 - 1})  # all bits set, as signed, 64 and 32 unsigned bits
+# All bits set, as signed, 64 and 32 unsigned bits; 2^64 is what 2^64-1 becomes in a double.
+NO_TRACK = frozenset({-1, 2**64 - 1, 2**64, 2**32 - 1})
 _WORDS = frozenset({"", "none", "null", "nan", "inf", "-inf", "untracked"})
 
 

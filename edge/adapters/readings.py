@@ -15,8 +15,8 @@ import msgspec
 
 from actors.core.boxes import CLIPPED, Box, fault
 from actors.core.identifiers import LABEL_PATTERN, is_id
-from actors.core.object_faults import NO_NUMBERS, Faults, mended
-from actors.core.observations import Object, Observation
+from actors.core.object_faults import NO_NUMBERS, TOO_MANY, Faults, mended
+from actors.core.observations import MAX_OBJECTS, Object, Observation
 from actors.core.times import from_us
 
 MAX_LINE_BYTES = 1_048_576  # a longer line is rejected unread
@@ -162,9 +162,13 @@ def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple
 
     It may put the source's own id and score into an object: what is none of ours is taken away here, by the rule for every entrance.
     """
-    objects, dropped = [], []
+    objects: list[Object] = []
+    dropped: list[Dropped] = []
     faults: Faults = {}
     for item in items:
+        if len(objects) >= MAX_OBJECTS:
+            dropped.append(Dropped(TOO_MANY, f"more than {MAX_OBJECTS} objects in one frame"))
+            continue
         try:
             found = build(item)
         except Refused as refused:
