@@ -1,7 +1,8 @@
 """The Ray driver of `eyrie up`: starts the supervisor, tells the launcher how it went, and stops all of it in order.
 
 Run as ``python -m cluster.driver SETTINGS``. On standard output one JSON object a line: ``{"ready": …}``, ``{"error": …, "hint": …}``,
-``{"stopped": true, "durable": …}``. It stops on SIGTERM. It owns no server: a driver dies with the Ray head.
+``{"stopped": true, "durable": …}``. It stops on SIGTERM. It owns no server: a driver dies with the Ray head. When the launcher
+was killed the system sends the SIGTERM; its servers end at the same moment, so little is waited for.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from typing import Any, TextIO
 
 import msgspec
@@ -26,6 +29,8 @@ from storage.stores import open_stores
 
 READY_S = 90.0  # seconds policy and hub may take to answer
 STOP_S = 20.0  # seconds for the last commits
+ALONE_S = 3.0  # seconds that a driver whose launcher was killed has for the last commits, whatever hangs
+LOOK_S = 0.2  # seconds between two looks whether the launcher lives, while the driver stops
 
 log = logging.getLogger("eyrie.cluster.driver")
 
@@ -43,10 +48,38 @@ def tell(out: TextIO, **fields: Any) -> None:
     out.flush()
 
 
-def _listen(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)
-        loop.add_signal_handler(number, over.set)
+class Parent:
+    """Who started this process: alive as long as this is its child."""
+
+    def __init__(self) -> None:
+        self._pid = os.getppid()
+        self.over = asyncio.Event()  # told to stop
+
+    def gone(self) -> bool:
+        """It was killed: a child without a parent is given to another one."""
+        return os.getppid() != self._pid
+
+    def listen(self) -> None:
+        """Hear SIGTERM and SIGINT from here on."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            loop.add_signal_handler(number, self._told)
+
+    def _told(self) -> None:
+        if not self.over.is_set():
+            threading.Thread(target=self._look, name="parent", daemon=True).start()
+        self.over.set()
+
+    def _look(self) -> None:
+        """While this process stops. The system sends its signal when the thread that started us dies, and the rest of the launcher a moment
+        later: until then nothing tells this SIGTERM from one that the launcher sent."""
+        while not self.gone():
+            time.sleep(LOOK_S)
+        log.error("the launcher (process %d) was killed: all of Eyrie ends here. What was acked is on disk; start it again.", self._pid)
+        time.sleep(ALONE_S)
+        logging.shutdown()
+        os._exit(1)  # Ray's calls may hang without its head, and an orderly exit waits for them
 
 
 async def _watch(settings_path: str, settings: Settings, over: asyncio.Event) -> None:
@@ -73,13 +106,12 @@ async def drive(settings_path: str) -> int:
     out = own_output()
     settings = read_resolved(settings_path)
     log_to_file(settings, "driver")
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    _listen(loop, over)
+    parent = Parent()
+    parent.listen()
     supervisor = None
     try:
         supervisor = await ray_supervisor.start(settings_path)
-        _listen(loop, over)  # joining Ray replaces the handlers by its own
+        parent.listen()  # joining Ray replaces the handlers by its own
         ray_settings.publish(settings)
         status = await supervisor.ready(READY_S)
         stores = await open_stores(settings, name="driver")
@@ -88,7 +120,7 @@ async def drive(settings_path: str) -> int:
         finally:
             await stores.close()
         tell(out, ready={"hubs": [{"name": hub.name, "host": hub.host, "port": hub.port} for hub in hubs], **status})
-        await _watch(settings_path, settings, over)
+        await _watch(settings_path, settings, parent.over)
         durable = await supervisor.stop(STOP_S)
         tell(out, stopped=True, durable=durable)
         return 0 if durable else 1

@@ -1,7 +1,7 @@
 """The Ray actor of a hub: detached, no CPU reserved, never restarted by Ray; the supervisor starts, watches and replaces it.
 
 uvicorn runs inside the actor's own event loop. The group ``control`` has a thread of its own: status and stop answer even when that loop is
-busy.
+busy. SIGTERM drains the hub and ends its process; the supervisor sees it gone and starts another.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from actors.ray_supervision import RaySupervision
 from actors.supervision import SupervisorWatch
 from hub.assembly import HubStatus
 from hub.hub_actor import HubActor
+from hub.termination import Termination
 from policy.ray_policy import PolicyCaller
 from storage.process_inspection import inspect
 from storage.process_log import log_to_file
@@ -28,6 +29,8 @@ from storage.settings_files import node_settings
 log = logging.getLogger(__name__)
 
 MAX_CALLS = 100
+GRACE_S = 5.0  # seconds a hub that was told SIGTERM has for its last items, beyond the spread of its dashboards' closes
+CLOSE_S = 10.0  # seconds beyond both, after which its process ends whatever hangs
 LOCATE_S = 10.0  # seconds the supervisor may take to start a camera's actor, or to say that it is not there yet
 
 
@@ -39,6 +42,9 @@ class RayHub:
         self._index = index
         self._hub: HubActor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Task[bool] | None = None
+        self._termination = Termination()
+        self._termination.arm()  # Ray runs constructors in the main thread, and has set a handler of its own (`_private/worker.py`)
 
     async def open(self) -> dict[str, Any]:
         """Serve; the status, with node and pid. Again is harmless. Raises Unavailable, ConfigError, StartError."""
@@ -53,6 +59,8 @@ class RayHub:
             hub = HubActor(settings, self._settings_path, self._index, directory=directory, policy=policy, supervision=watch)
             await hub.open()
             self._hub = hub
+            grace_s = settings.hub.drain_s + GRACE_S
+            self._termination.serve(hub.name, lambda: self._end(hub, grace_s), grace_s + CLOSE_S)
         return _as_dict(self._hub.status()) | whereabouts()
 
     async def lifetime(self) -> str:
@@ -75,7 +83,13 @@ class RayHub:
         hub, loop = self._hub, self._loop
         if hub is None or loop is None:
             return True
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(hub.stop(grace_s), loop))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(hub, grace_s), loop))
+
+    async def _end(self, hub: HubActor, grace_s: float) -> bool:
+        """Stop once, whoever asks, and however often."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(hub.stop(grace_s), name="hub-stop")
+        return await asyncio.shield(self._ending)
 
 
 class HubHandle:

@@ -44,15 +44,20 @@ class GateStats(msgspec.Struct):
 class Gate:
     """`policy.ports.Decider`. `call` sends encoded questions to a policy actor and raises an EyrieError or TimeoutError when it cannot.
 
-    `now` tells seconds since 1970. Use it in one event loop only; `close` ends what is in flight.
+    `now` tells seconds since 1970, for decisions that end at a moment; `steady` those of a clock that nobody sets, for how old the policy
+    may be. Use it in one event loop only; `close` ends what is in flight.
     """
 
-    def __init__(self, call: Call, settings: PolicySettings, *, now: Callable[[], float] = time.time, must_be_fresh: bool = False) -> None:
+    def __init__(
+        self, call: Call, settings: PolicySettings, *, now: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic,
+        must_be_fresh: bool = False,
+    ) -> None:  # fmt: skip
         self.revision = ""
         self.stats = GateStats()
         self._call = call
         self._settings = settings
         self._now = now
+        self._steady = steady
         self._cache: OrderedDict[bytes, Decision] = OrderedDict()
         self._waiting: OrderedDict[bytes, tuple[Question, asyncio.Future[Decision]]] = OrderedDict()
         self._flying: dict[bytes, asyncio.Future[Decision]] = {}
@@ -76,7 +81,7 @@ class Gate:
         key = guard.canonical(question)
         if key is None:
             return guard.denied(guard.BAD_QUESTION, self.revision)
-        if self._must_be_fresh and self._now() > self._fresh_until:
+        if self._must_be_fresh and self._steady() > self._fresh_until:
             return guard.denied(guard.POLICY_STALE, self.revision)
         if (found := self._cached(key)) is not None:
             self.stats.hits += 1
@@ -91,7 +96,7 @@ class Gate:
             return self._unavailable()
 
     def mark_fresh(self, now: float, revision: str | None = None) -> None:
-        """The store was read at `now`: access may be given for `max_age_s` more. From the first call on, staleness denies.
+        """The store was read at `now` (steady clock): access may be given for `max_age_s` more. From the first call on, staleness denies.
 
         `revision` is the active one as read; from the first time it is given, only its decisions are cached.
         """

@@ -19,7 +19,8 @@ Read = Callable[[], Awaitable[PolicyMarks]]
 class PolicyWatch:
     """Reads `PolicyStore.marks` every `poll_s`; a read that fails leaves the gate to grow stale, which denies after `max_age_s`."""
 
-    def __init__(self, read: Read, gate: Gate, settings: PolicySettings, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, read: Read, gate: Gate, settings: PolicySettings, *, now: Callable[[], float] = time.monotonic) -> None:
+        """`now`: the steady clock of `gate`."""
         self.revocations = Revocations()
         self._read = read
         self._gate = gate

@@ -64,7 +64,7 @@ def make(
     actor: Actor, *, now: Callable[[], float] = lambda: 1000.0, timeout_s: float = 5.0, entries: int = 1000, must_be_fresh: bool = False
 ) -> Gate:
     settings = PolicySettings(decide_timeout_s=timeout_s, cache_entries=entries)
-    return Gate(actor, settings, now=now, must_be_fresh=must_be_fresh)
+    return Gate(actor, settings, now=now, steady=now, must_be_fresh=must_be_fresh)
 
 
 async def test_a_storm_of_2000_with_20_permissions_costs_20_evaluations(actor: Actor) -> None:
@@ -265,7 +265,7 @@ async def test_answers_of_an_older_revision_are_asked_again_until_the_new_one_an
         found = decode_questions(data)
         return encode_reply(Reply(served[0], [Decision(True, "allowed", served[0]) for _ in found]))
 
-    gate = Gate(call, PolicySettings(), now=lambda: 1000.0)
+    gate = Gate(call, PolicySettings(), now=lambda: 1000.0, steady=lambda: 1000.0)
     heard: list[tuple[str, bool]] = []
     gate.on_revision(lambda revision: heard.append((revision, gate.behind)))
     gate.mark_fresh(1000.0, "r1")
@@ -286,7 +286,7 @@ async def test_a_second_replica_that_is_late_is_waited_for_too() -> None:
         revision = served[next(turn) % 2]
         return encode_reply(Reply(revision, [Decision(True, "allowed", revision) for _ in decode_questions(data)]))
 
-    gate = Gate(call, PolicySettings(), now=lambda: 1000.0)
+    gate = Gate(call, PolicySettings(), now=lambda: 1000.0, steady=lambda: 1000.0)
     heard: list[str] = []
     gate.mark_fresh(1000.0, "r2")
     gate.on_revision(heard.append)

@@ -63,7 +63,7 @@ def store() -> Store:
 
 @pytest.fixture
 def gate(clock: Clock) -> Gate:
-    return Gate(allow, SETTINGS, now=clock, must_be_fresh=True)
+    return Gate(allow, SETTINGS, now=clock, steady=clock, must_be_fresh=True)
 
 
 @pytest.fixture
@@ -111,6 +111,19 @@ async def test_unreadable_closes_the_gate_after_5_s_and_keeps_revocations(
     store.failure = None
     assert await watch.refresh()
     assert await reason(gate) == "allowed"
+
+
+async def test_a_clock_that_is_set_keeps_no_stale_policy_in_force_and_denies_nobody(store: Store) -> None:
+    wall, steady = Clock(), Clock()
+    gate = Gate(allow, SETTINGS, now=wall, steady=steady, must_be_fresh=True)
+    watch = PolicyWatch(store.read, gate, SETTINGS, now=steady)
+    await watch.refresh()
+    wall.now += 7_200.0
+    assert await reason(gate) == "allowed"
+    store.failure = Unavailable("the database is away")
+    wall.now -= 14_400.0
+    steady.now += 5.1
+    assert await reason(gate) == guard.POLICY_STALE
 
 
 async def test_polling_goes_on_over_failures_and_may_be_hastened(store: Store, gate: Gate) -> None:
