@@ -46,6 +46,7 @@ class Live:
         self._sent = self._retry_at = 0.0
         self._wall_at = self._heartbeat_at = 0.0
         self._away = False
+        self._full = False  # Redis takes no state: heartbeats say so, and none says that all is well, until one was written
         self._ended = False
 
     def committed(self, hosted: Hosted, row: CommitRow) -> None:
@@ -89,7 +90,7 @@ class Live:
         """Publish once what is due. Failures are noted and tried again by the next call; nothing escapes."""
         try:
             await self._catch_up([h for h in self._cameras() if h.behind and h.phase == "active"])
-            await self._publish_due()
+            written = await self._publish_due()
         except Fenced as error:
             # Somebody was faster than the look at the fences: look again.
             log.warning("publishing waits: %s", error)
@@ -106,15 +107,20 @@ class Live:
             if isinstance(error, Full):
                 await self._tell_full()
             return
+        if self._full and not written and any(h.live_changed and h.phase == "active" for h in self._cameras()):
+            await self._tell_full()  # nothing was asked of Redis that takes memory: it may be full still
+            return
+        self._full = False
         if self._away:
             self._away = False
             log.warning("Redis is back, %d cameras are caught up", len(self._cameras()))
 
     async def _tell_full(self) -> None:
-        """A heartbeat takes no memory of Redis."""
+        """A heartbeat takes no memory of Redis. The first goes at once: those of the refused batch may have said that all is well."""
         now = time.monotonic()
-        if now < self._heartbeat_at:
+        if self._full and now < self._heartbeat_at:
             return
+        self._full = True
         self._heartbeat_at = now + self._settings.heartbeat_s
         try:
             await self._publisher.publish([], [], {}, self._heartbeats(REDIS_FULL))
@@ -140,7 +146,8 @@ class Live:
         due = min((h.live_due for h in self._cameras() if h.live_changed and h.phase == "active"), default=due)
         return max(min(due, self._heartbeat_at, self._wall_at), self._sent + SPACING_S) - now
 
-    async def _publish_due(self) -> None:
+    async def _publish_due(self) -> bool:
+        """Whether something was written, besides heartbeats."""
         now = time.monotonic()
         active = [h for h in self._cameras() if h.phase == "active" and not h.behind]
         events = [event for hosted, event in self._events if not hosted.behind and hosted.generation == event.generation]
@@ -151,12 +158,13 @@ class Live:
         if now >= self._wall_at:
             self._wall_at = now + 1.0 / self._settings.wall_hz
             summaries = _summaries(active)
-        if now >= self._heartbeat_at:
+        if now >= self._heartbeat_at and not self._full:
             self._heartbeat_at = now + self._settings.heartbeat_s
             heartbeats = self._heartbeats(self._trouble(now))
         self._sent = now
-        if not (states or events or summaries or heartbeats):
-            return
+        written = bool(states or events or summaries)
+        if not (written or heartbeats):
+            return False
         refused = await self._publisher.publish(states, events, summaries, heartbeats)
         for entries in summaries.values():
             told = {entry.camera: entry.version for entry in entries}
@@ -169,6 +177,7 @@ class Live:
                 hosted.behind = True
                 self._retry_at = now + RETRY_S
                 self._doubted(hosted)
+        return written
 
     def _states(self, active: Iterable[Hosted], now: float) -> list[LiveState]:
         states = []

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from actors.core.deliveries import Welcomed
+from actors.core.deliveries import Data, Welcomed
 from actors.core.reasons import REDIS_FULL, STORE_LOST
 from actors.core.settings import Settings
 from actors.wall_clock import WallClock, wall_us
@@ -19,7 +19,7 @@ from hub.live_states import LiveStates
 from storage.redis_broker import RedisBroker
 from storage.redis_link import RedisLink
 from storage.stores import Stores
-from tests.support.camera_rig import Process, events_of, types
+from tests.support.camera_rig import Process, events_of, types, walk
 from tests.support.processes import frozen
 from tests.support.store_servers import Server
 from tests.support.waiting import until
@@ -121,3 +121,34 @@ async def test_a_clock_that_is_set_makes_no_camera_stale_and_hides_no_silence(se
         assert told.count("camera.stale") == 1
     finally:
         await process.end()
+
+
+async def test_a_full_redis_is_named_and_stays_named_where_cameras_have_no_events(
+    servers: tuple[Server, Server, Settings], begin: Begin, site: str, camera: str
+) -> None:
+    """Catching up asks Redis for no memory then, and the heartbeat of a refused batch, which says that all is well, still arrives."""
+    process = await begin([camera])
+    process.attach(camera)
+    by_hand, seqs = RedisLink(servers[2].redis, "by-hand"), iter(range(1, 10_000))
+    standing = walk([1])
+
+    async def see() -> None:
+        while True:
+            process.send(Data(camera, f"{process.hub}/1", "s1", next(seqs), wall_us(), "json", standing))
+            await asyncio.sleep(0.02)
+
+    async with shown(servers[2], site, camera) as wrong, asyncio.TaskGroup() as tasks:
+        seeing = tasks.create_task(see())
+        await process.acked(camera, 5)
+        await by_hand.call([("CONFIG", "SET", "maxmemory", "1")], writing=True)
+        try:
+            await until(lambda: wrong() is not None, within_s=30, what="a reason")
+            ends = time.monotonic() + 2.0  # ten heartbeats
+            while time.monotonic() < ends:
+                assert wrong() == REDIS_FULL
+                await asyncio.sleep(0.01)
+        finally:
+            await by_hand.call([("CONFIG", "SET", "maxmemory", "0")], writing=True)
+            await by_hand.close()
+        await until(lambda: wrong() is None, what="that it is online again")
+        seeing.cancel()
