@@ -19,6 +19,7 @@ HEADER_S = 10.0
 BODY_S = 30.0
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16_384
+IDLE = "idle"  # between two requests
 PROTOCOL = "eyrie.protocol"  # where a request finds its :class:`BoundedHttp`, in the `state` of its scope
 
 
@@ -41,17 +42,18 @@ class Taker(Protocol):
 
 
 class BoundedHttp(H11Protocol):
-    """h11 with deadlines. Subclasses made by :func:`http_class` know their server's headers, names and waiting connections."""
+    """h11 with deadlines. Subclasses made by :func:`http_class` know their server's headers, names, and connections that wait or idle."""
 
     answer_headers: ClassVar[AnswerHeaders] = AnswerHeaders()
     hosts: ClassVar[Hosts] = Hosts("")
     waiting: ClassVar[WaitingConnections] = WaitingConnections(1_000_000, ())
+    idle: ClassVar[WaitingConnections] = WaitingConnections(1_000_000, ())
     header_s = HEADER_S
     body_s = BODY_S
 
     _timer: asyncio.TimerHandle | None = None
     _awaiting = ""
-    _counted = ""  # the address under which this connection waits for its peer
+    _counted: tuple[WaitingConnections, str] | None = None  # where, and under which address, this connection waits for its peer
     taken: Taker | None = None
     conn: AnsweringConnection
 
@@ -121,7 +123,7 @@ class BoundedHttp(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        """The next request's header is due once its first byte has come; until then uvicorn's keep-alive timer runs."""
+        """The next request's header is due once its first byte has come; until then the connection idles, and uvicorn's timer runs."""
         super().on_response_complete()
         self._watch(idle=True)
 
@@ -137,7 +139,7 @@ class BoundedHttp(H11Protocol):
         their_state: Any = self.conn.their_state
         if their_state is h11.IDLE:
             waiting = bool(self.conn.trailing_data[0]) or not idle
-            self._await("header" if waiting else "", self.header_s)
+            self._await("header" if waiting else IDLE, self.header_s)
         elif their_state is h11.SEND_BODY:
             self._await("body", self.body_s)
         else:
@@ -150,26 +152,28 @@ class BoundedHttp(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._counted:
-            self.waiting.leave(self._counted)
-            self._counted = ""
+        if self._counted is not None:
+            counts, address = self._counted
+            counts.leave(address)
+            self._counted = None
         if what and seconds > PATIENCE_S:
             self._timer = self.loop.call_later(PATIENCE_S, self._late, seconds - PATIENCE_S)
         elif what:
             self._timer = self.loop.call_later(seconds, self._too_late)
 
     def _late(self, seconds: float) -> None:
-        """No whole header, or body, so far: it may go on waiting for `seconds`, unless too many of its address do."""
+        """No whole header or body so far, or no other request: it may go on waiting for `seconds`, unless too many of its address do."""
         address = self.client[0] if self.client else "unknown"
-        if self.waiting.enter(address):
-            self._counted = address
+        counts = self.idle if self._awaiting == IDLE else self.waiting
+        if counts.enter(address):
+            self._counted = counts, address
             self._timer = self.loop.call_later(seconds, self._too_late)
         else:
             self._too_late()
 
     def _too_late(self) -> None:
         self._timer = None
-        if not self.transport.is_closing() and self.conn.our_state is not h11.SEND_BODY:
+        if self._awaiting != IDLE and not self.transport.is_closing() and self.conn.our_state is not h11.SEND_BODY:
             self.transport.write(self.head(b"408 Request Timeout", [(b"content-length", b"0")]))
         if self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -177,7 +181,9 @@ class BoundedHttp(H11Protocol):
             self.transport.close()
 
 
-def http_class(kind: type[BoundedHttp], headers: AnswerHeaders, hosts: Hosts, waiting: WaitingConnections) -> type[BoundedHttp]:
+def http_class(
+    kind: type[BoundedHttp], headers: AnswerHeaders, hosts: Hosts, waiting: WaitingConnections, idle: WaitingConnections
+) -> type[BoundedHttp]:
     """The protocol class of one server: uvicorn makes the instances, so the class carries what belongs to the server."""
-    attributes: dict[str, Any] = {"answer_headers": headers, "hosts": hosts, "waiting": waiting}
+    attributes: dict[str, Any] = {"answer_headers": headers, "hosts": hosts, "waiting": waiting, "idle": idle}
     return type("BoundHttp", (kind,), attributes)

@@ -14,6 +14,7 @@ from actors.core.errors import StartError
 from actors.core.settings import HubSettings
 from hub import peers
 from hub.answer_headers import AnswerHeaders
+from hub.handshakes import TlsListener
 from hub.hosts import Hosts
 from hub.http_protocol import MAX_HEADER_BYTES, BoundedHttp, http_class
 from hub.socket_protocol import Door, websocket_class
@@ -21,6 +22,7 @@ from hub.waiting_connections import WaitingConnections
 
 STOP_S = 5  # whole seconds that uvicorn waits for what is still running
 START_S = 10.0
+IDLE_S = 5  # whole seconds that a connection may wait for its next request
 HANDSHAKE_S = 10.0  # seconds a client may take for its TLS handshake
 
 
@@ -28,10 +30,11 @@ class _Server(uvicorn.Server):
     """Signals belong to whoever runs the process, not to uvicorn. With `tls` the first socket speaks it, the others never."""
 
     tls: ssl.SSLContext | None = None
+    waiting: WaitingConnections | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen. uvicorn has one TLS context for all sockets, and no deadline of its own for handshakes."""
-        if self.tls is None or sockets is None:
+        """Listen. uvicorn has one TLS context for all sockets, and no deadline nor bound of its own for handshakes."""
+        if self.tls is None or self.waiting is None or sockets is None:
             await super().startup(sockets)
             return
         await super().startup(sockets[1:])
@@ -41,17 +44,11 @@ class _Server(uvicorn.Server):
             made: asyncio.Protocol = http(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
             return made
 
-        loop = asyncio.get_running_loop()
-        self.servers.append(
-            await loop.create_server(
-                protocol,
-                sock=sockets[0],
-                ssl=self.tls,
-                backlog=self.config.backlog,
-                ssl_handshake_timeout=HANDSHAKE_S,
-                ssl_shutdown_timeout=STOP_S,
-            )
-        )
+        listener: Any = TlsListener(
+            sockets[0], self.tls, self.waiting, protocol,
+            handshake_s=HANDSHAKE_S, shutdown_s=STOP_S, backlog=self.config.backlog,
+        )  # fmt: skip
+        self.servers.append(listener)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -68,10 +65,11 @@ class HubServer:
     ) -> None:  # fmt: skip
         """`headers` are those of every answer, `hosts` the names that this server goes by."""
         proxies = peers.networks(settings.trusted_proxies)
+        waiting, idle = (WaitingConnections(settings.max_waiting_per_address, proxies) for _ in range(2))
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=http_class(BoundedHttp, headers, hosts, WaitingConnections(settings.max_waiting_per_address, proxies)),
+                http=http_class(BoundedHttp, headers, hosts, waiting, idle),
                 ws=websocket_class(door, headers, proxies),
                 lifespan="off",
                 log_config=None,
@@ -84,12 +82,12 @@ class HubServer:
                 ws_ping_interval=None,
                 ws_ping_timeout=None,
                 h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-                timeout_keep_alive=5,
+                timeout_keep_alive=IDLE_S,
                 timeout_graceful_shutdown=STOP_S,
                 backlog=2048,
             )
         )
-        self._server.tls = tls
+        self._server.tls, self._server.waiting = tls, waiting
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:

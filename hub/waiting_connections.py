@@ -1,8 +1,8 @@
-"""How many connections of one address may keep a hub waiting for the rest of a request (pure).
+"""How many connections of one address may keep a hub waiting: for a TLS handshake or the rest of a request, or for another one (pure).
 
-A connection whose header is not whole within `PATIENCE_S`, or whose body so long after that, is counted until it is, or until its absolute
-deadline ends it
-(`hub.http_protocol`). An honest burst says it at once and is never counted; our own proxies open connections ahead and are not counted.
+A connection whose handshake or header is not whole within `PATIENCE_S`, or whose body so long after that, is counted until it is, or until
+its absolute deadline ends it (`hub.handshakes`, `hub.http_protocol`); one that idles after an answer is counted apart. An honest burst
+says it at once and is never counted; our own proxies open connections ahead and are not counted.
 """
 
 from collections import Counter

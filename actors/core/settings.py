@@ -194,7 +194,8 @@ class HubSettings(_Section, frozen=True):
 
     Beyond `max_connections`, those per address, or the rate of new ones, a dashboard gets 503 with Retry-After; beyond those per user it
     is closed with 3504. Beyond `max_edge_sockets`, or those per address, an edge is closed with 4008: come back later. Beyond
-    `max_waiting_per_address` connections that have not sent a whole header, or body, within a second, further ones are closed (408).
+    `max_waiting_per_address` connections that have not ended their TLS handshake or sent a whole header, or body, within a second,
+    further ones are closed (408), and likewise, without a word, beyond so many that idle for a second after an answer.
     `drain_s`: over how long a stopping hub spreads the closes of its dashboards. `tls_cert_file` and `tls_key_file` (PEM): the public port
     speaks TLS; without them a `host` that is not loopback is refused, unless `insecure` says that a proxy in front ends TLS.
     `tls_client_ca_file`: who signs certificates of devices (`auth.device_certificates`). `trusted_proxies`: addresses and networks whose

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from actors.core.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import HubSettings, LimitsSettings
+from tests.support.certificates import authority
 from tests.support.hub import TestHub, running_hub
 from tests.support.stores import memory_stores
 from tests.support.stream_client import stream
@@ -156,3 +157,53 @@ async def test_attack_11_a_network_of_ipv6_is_one_address_for_the_number_of_sock
             async with connect(url, subprotocols=protocols, additional_headers=first, compression=None, proxy=None):  # type: ignore[arg-type]
                 assert (await taken(neighbour), await taken(other)) == (False, True), url
             assert await taken(neighbour), "the place is free again"
+
+
+async def ended(readers: list[asyncio.StreamReader], count: int, within_s: float) -> list[bytes]:
+    """What the first `count` connections that end have said last; the others are open then."""
+    ends = [asyncio.create_task(reader.read()) for reader in readers]
+    try:
+        async with asyncio.timeout(within_s):
+            while sum(task.done() for task in ends) < count:
+                await asyncio.wait([task for task in ends if not task.done()], return_when=asyncio.FIRST_COMPLETED)
+        assert sum(task.done() for task in ends) == count, "those within the bound may wait on"
+        return [b"" if task.exception() is not None else task.result() for task in ends if task.done()]
+    finally:
+        for task in ends:
+            task.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01\x00"], ids=["nothing", "half a hello"])
+async def test_attack_11_tls_handshakes_under_way_are_bounded_for_each_address(tmp_path: Path, said: bytes) -> None:
+    certs = authority(tmp_path)
+    async with running_hub(tmp_path, hub=certs.hub(max_waiting_per_address=BURST)) as hub:
+        opened = [await asyncio.open_connection("127.0.0.1", hub.port) for _ in range(3 * BURST)]
+        try:
+            for _, writer in opened:
+                writer.write(said)
+            await ended([reader for reader, _ in opened], 2 * BURST, 6)  # well before the deadline that ends every one of them
+            async with httpx.AsyncClient(verify=certs.client(), trust_env=False, timeout=30) as http:
+                headers = {"authorization": f"Bearer {hub.token('ada')}"}
+                answer = await http.get(f"https://127.0.0.1:{hub.port}/v1/cameras", headers=headers)
+                assert answer.status_code == 200, "who does his part at once is served"
+        finally:
+            for _, writer in opened:
+                writer.close()
+
+
+async def test_attack_11_connections_that_idle_are_bounded_for_each_address(tmp_path: Path) -> None:
+    async with running_hub(tmp_path, hub=HubSettings(port=0, max_waiting_per_address=BURST)) as hub:
+        opened = [await asyncio.open_connection("127.0.0.1", hub.port) for _ in range(3 * BURST)]
+        try:
+            for reader, writer in opened:
+                writer.write(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200")
+                length = re.search(rb"content-length: (\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+            said = await ended([reader for reader, _ in opened], 2 * BURST, 4.5)  # before the end of every idle one
+            assert set(said) == {b""}, "an idle connection is closed without a word"
+        finally:
+            for _, writer in opened:
+                writer.close()
