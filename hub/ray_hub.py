@@ -44,7 +44,7 @@ class RayHub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Task[bool] | None = None
         self._termination = Termination()
-        self._termination.arm()  # Ray runs constructors in the main thread, and has set a handler of its own (`_private/worker.py`)
+        self._termination.arm()  # in place of Ray's own handler (`_private/worker.py`, `main_loop`), which ends the process at once
 
     async def open(self) -> dict[str, Any]:
         """Serve; the status, with node and pid. Again is harmless. Raises Unavailable, ConfigError, StartError."""

@@ -1,6 +1,7 @@
 """SIGTERM to a hub's process: it drains and ends, within a bound, whatever hangs."""
 
 import asyncio
+import ctypes
 import logging
 import os
 import signal
@@ -8,7 +9,12 @@ import threading
 from collections.abc import Awaitable, Callable
 from types import FrameType
 
+from actors.core.errors import StartError
+
 log = logging.getLogger(__name__)
+
+_PENDING = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+_kept: list[object] = []  # what C calls must not be collected; one for each `arm`
 
 
 class Termination:
@@ -19,9 +25,11 @@ class Termination:
         self._heard: Callable[[], None] | None = None
 
     def arm(self) -> None:
-        """Take SIGTERM over. Until :meth:`serve` the handler that was there before hears it; in another thread nothing is changed."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._told)
+        """Take SIGTERM over, from any thread. Until :meth:`serve` the handler that was there before hears it."""
+        in_main_thread(self._take_over)
+
+    def _take_over(self) -> None:
+        self._before = signal.signal(signal.SIGTERM, self._told)
 
     def serve(self, name: str, drain: Callable[[], Awaitable[bool]], bound_s: float) -> None:
         """From now on SIGTERM runs `drain` (True: all ended in order), once, and ends the process with 0, or with 1 after `bound_s`."""
@@ -43,6 +51,23 @@ class Termination:
             self._before(number, frame)
         elif self._before == signal.SIG_DFL:
             os._exit(128 + number)
+
+
+def in_main_thread(function: Callable[[], None]) -> None:
+    """Call it there, soon: as a pending call of the interpreter where this is another thread, which the main one carries out with its next
+    byte code (C API, `Py_AddPendingCall`). Ray runs constructors of async actors in the thread of their loop, and the main one waits."""
+    if threading.current_thread() is threading.main_thread():
+        function()
+        return
+
+    def call(_argument: object) -> int:
+        function()
+        return 0
+
+    pending = _PENDING(call)
+    _kept.append(pending)
+    if ctypes.pythonapi.Py_AddPendingCall(pending, None):
+        raise StartError("the interpreter has too many pending calls")
 
 
 async def _leave(name: str, drain: Callable[[], Awaitable[bool]], bound_s: float) -> None:

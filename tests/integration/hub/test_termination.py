@@ -29,13 +29,12 @@ async def serve(folder, hangs, termination):
             await hub.hub.stop(2.0)
             return True
 
+        termination.arm()
         termination.serve("hub-0", drain, 3.0 if hangs else 60.0)
         print(json.dumps({"port": hub.port, "token": hub.token()}), flush=True)
         await asyncio.Event().wait()
 
-termination = Termination()
-termination.arm()
-arguments = (Path(sys.argv[1]), sys.argv[2] == "hangs", termination)
+arguments = (Path(sys.argv[1]), sys.argv[2] == "hangs", Termination())
 loop = threading.Thread(target=lambda: asyncio.run(serve(*arguments)), daemon=True)
 loop.start()
 while True:
