@@ -88,9 +88,10 @@ prove: install-dev console ## everything that the product promises to show, howe
 	$(BIN)/python -m tools.odd_times
 	@for bench in $(BENCHES); do echo "bench $$bench"; $(BIN)/python -m load_tests bench $$bench || exit 1; done
 
-wheel: install console ## build dist/*.whl, with the console inside
+wheel: install console ## build dist/*.whl: the product with the console inside, and the client for devices
 	@rm -rf build dist
 	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-build-isolation --no-deps --no-index --wheel-dir dist .
+	@$(BIN)/python -m tools.build_edge_wheel dist >/dev/null
 	@ls dist
 
 docs: install-dev ## write the generated pages of docs/ anew

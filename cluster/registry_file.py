@@ -15,6 +15,7 @@ What the file names is brought about; what it leaves out stays as it is. Nothing
 
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -145,13 +146,18 @@ def parse(text: bytes) -> RegistryFile:
 def plan(file: RegistryFile, known: Known) -> list[Step]:
     """The steps from what is `known` to what the file wants, sites first; none when nothing differs.
 
-    Raises BadInput for a camera that is registered in another site: a camera's site never changes.
+    Raises BadInput for a camera in a site that is neither registered nor declared by the file, as a slip of the keys makes one, and for one
+    that is registered in another site: a camera's site never changes.
     """
     steps: list[Step] = []
-    wanted = dict(file.sites)
-    for camera in file.cameras.values():
-        wanted.setdefault(camera.site, FileSite())
-    for name, site in sorted(wanted.items()):
+    for name, camera in sorted(file.cameras.items()):
+        if name not in known.cameras and camera.site not in file.sites and camera.site not in known.sites:
+            like = get_close_matches(camera.site, [*file.sites, *known.sites], 1)
+            raise BadInput(
+                f"camera {name} is to be in site {camera.site}, which is not registered",
+                hint=f"{f'Is it {like[0]}? ' if like else ''}A new site has to be declared in the file: [sites.{_key(camera.site)}].",
+            )
+    for name, site in sorted(file.sites.items()):
         steps += _site_steps(name, site, known.sites.get(name))
     for name, camera in sorted(file.cameras.items()):
         steps += _camera_steps(name, camera, known.cameras.get(name))

@@ -47,6 +47,15 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     stall_s: float = 60.0
     labels: dict[str, str] = {}
     pass_unknown_fields: bool = False
+    only: frozenset[str] | None = None  # cameras that may be sent, None for all: the rest is rejected as `unregistered`
+
+
+def adapter_options(options: ReplayOptions) -> Options:
+    """What the adapter of a recording is told."""
+    return Options(
+        options.frame_size, options.fps, options.camera or camera_id(options.path.stem), labels=options.labels,
+        pass_unknown_fields=options.pass_unknown_fields,
+    )  # fmt: skip
 
 
 class Replay:
@@ -107,14 +116,7 @@ class Replay:
         return "replay-" + hashlib.sha256(msgspec.json.encode(shape)).hexdigest()[:24]
 
     async def _stream(self, client: EdgeClient) -> None:
-        options = Options(
-            self.options.frame_size,
-            self.options.fps,
-            self.options.camera or camera_id(self.options.path.stem),
-            labels=self.options.labels,
-            pass_unknown_fields=self.options.pass_unknown_fields,
-        )
-        readings = iter(self._read(self._lines(), options))
+        readings = iter(self._read(self._lines(), adapter_options(self.options)))
         while chunk := await asyncio.to_thread(lambda: list(islice(readings, CHUNK))):
             for reading in chunk:
                 await self._take(client, reading)
@@ -140,6 +142,9 @@ class Replay:
         camera = camera_id(reading.source)
         if self.options.camera is not None and self.options.camera not in (reading.source, camera):
             self.account.other_cameras += 1
+            return
+        if self.options.only is not None and camera not in self.options.only:
+            self._reject(_back(reading, "unregistered", f"camera {camera} is not registered, and no site was named for it"))
             return
         if self._sources.get(camera, reading.source) != reading.source:
             self._reject(_back(reading, "camera_clash", f"cameras {self._sources[camera]!r} and {reading.source!r} are both {camera}"))

@@ -118,4 +118,5 @@ def described(record: CameraRecord) -> dict[str, Any]:
     """A camera as REST shows it."""
     return {
         "camera": record.camera, "site": record.site, "name": record.name, "tags": record.tags, "scene_version": record.scene_version,
+        "auto_registered": record.auto_registered,
     }  # fmt: skip

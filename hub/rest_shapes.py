@@ -38,13 +38,14 @@ class SitePage(msgspec.Struct, frozen=True):
 
 
 class CameraShown(msgspec.Struct, frozen=True):
-    """A camera as the registry knows it."""
+    """A camera as the registry knows it. `auto_registered`: a device brought it about by its first hello, nobody registered it."""
 
     camera: CameraId
     site: SiteId
     name: str
     tags: list[str]
     scene_version: int
+    auto_registered: bool = False
 
 
 class CameraPage(msgspec.Struct, frozen=True):

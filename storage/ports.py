@@ -122,6 +122,7 @@ class CameraRecord(msgspec.Struct, frozen=True):
     version: int = 1
     deleted: bool = False
     seen: bool = False
+    auto_registered: bool = False  # a device brought it about by itself
 
 
 class SiteRecord(msgspec.Struct, frozen=True):

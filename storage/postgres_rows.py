@@ -39,7 +39,7 @@ def camera(row: Mapping[str, Any]) -> CameraRecord:
     """A row of `cameras`."""
     return CameraRecord(
         row["camera"], row["site"], row["name"], row["scene"].encode(), row["scene_version"], list(row["tags"]), row["version"],
-        row["deleted"], row["seen"],
+        row["deleted"], row["seen"], row["auto_registered"],
     )  # fmt: skip
 
 

@@ -294,7 +294,7 @@ class ClusterSettings(_Section, frozen=True):
     reconcile_s: Seconds = 0.5
     actor_dead_after_s: Seconds = 5.0
     start_timeout_s: Seconds = 60.0
-    passivate_after_s: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 0.0
+    passivate_after_s: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 900.0
 
 
 class SimulateSettings(_Section, frozen=True):

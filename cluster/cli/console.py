@@ -63,6 +63,21 @@ def generation(number: int) -> str:
     return str(number) if number else "none yet"
 
 
+def asked(question: str) -> str:
+    """What somebody at the terminal answers; empty where there is none, or nobody answers."""
+    if not (sys.stdin.isatty() and _err.is_terminal):
+        return ""
+    try:
+        return _err.input(Text(question)).strip()
+    except EOFError:
+        return ""
+
+
+def confirmed(question: str) -> bool:
+    """Whether somebody at the terminal says yes; no where there is none."""
+    return asked(f"{question} [y/N] ").lower() in ("y", "yes")
+
+
 def fail(error: EyrieError) -> None:
     """An error of the family: what is wrong and what to do."""
     _err.print(Text(f"error: {error.detail}", style="bold red"))

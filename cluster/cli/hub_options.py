@@ -4,9 +4,12 @@ import argparse
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
 
 from actors.core.errors import BadInput, ConfigError
 from actors.core.settings import Settings
@@ -57,6 +60,18 @@ def rest(arguments: argparse.Namespace, *, subject: str) -> HubRest:
     """The hub's REST under `--token-file`, or a fresh administrator's token of the running instance."""
     token = token_source(arguments, subject=subject, typ="user", roles=["admin"], scopes=["restricted:read"])
     return HubRest(http_url(arguments), token(), tls_context(arguments))
+
+
+def rows(hub: HubRest, path: str, name: str) -> Iterator[dict[str, Any]]:
+    """All pages of a list of the hub's REST."""
+    after = ""
+    while True:
+        found = hub.get(f"{path}{'&' if '?' in path else '?'}limit=500{after}")
+        page = msgspec.json.decode(found.body, type=dict[str, Any]) if found is not None else {}
+        yield from page.get(name, [])
+        if "next" not in page:
+            return
+        after = f"&after={quote(str(page['next']))}"
 
 
 def tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:

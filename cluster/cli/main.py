@@ -23,6 +23,7 @@ COMMANDS = (
     "token",
     "keys",
     "certs",
+    "cameras",
     "registry",
     "replay",
     "simulate",
@@ -40,11 +41,12 @@ EXAMPLES = """examples:
   eyrie status                                what runs
   eyrie cluster status                        nodes, hubs and actors, and how to change them
   eyrie tail camera:demo-1                    one camera's state as it comes
-  eyrie replay garage.jsonl --format deepstream --speed max
+  eyrie replay garage.jsonl --format deepstream --speed max --site garage
   eyrie sign-in                               a link that opens the console, once
   eyrie token --role viewer --site demo       a development token
   eyrie keys make                             a key pair for tokens, instead of the shared secret
   eyrie certs init                            an authority for TLS and for devices' certificates
+  eyrie cameras --status offline              cameras, with filters
   eyrie registry apply cameras.toml           sites, cameras and their zones from a file
   eyrie dead-letters list                     what was refused, and why
   eyrie policy list                           revisions of the policy, and which one is in force

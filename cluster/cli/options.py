@@ -1,12 +1,15 @@
 """Options that several sub-commands share, and what they lead to."""
 
 import argparse
+import re
 
 import msgspec
 
 from actors.core.settings import DataSettings, Settings
 from storage.data_dir import DataDir, of
 from storage.settings_files import Loaded, load, read_resolved
+
+UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +32,14 @@ def decimal(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def duration(text: str) -> float:
+    """A time of an option, such as ``30s``, ``10m``, ``2h`` or ``7d``, in seconds; a number alone is seconds."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd]?)", text, re.ASCII)
+    if match is None or float(match[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 30s, 10m, 2h or 7d")
+    return float(match[1]) * UNITS_S[match[2]]
 
 
 def loaded(arguments: argparse.Namespace) -> Loaded:

@@ -1,8 +1,7 @@
-"""``eyrie registry``: sites, cameras and scenes from a file, and what is registered."""
+"""``eyrie registry``: sites, cameras and scenes from a file, what is registered, and what a file never does."""
 
 import argparse
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,8 +10,8 @@ import msgspec
 
 from actors.core.errors import BadInput
 from actors.core.registrations import SiteFields
-from cluster.cli import console
-from cluster.cli.hub_options import add_hub_options, rest
+from cluster.cli import console, registry_changes
+from cluster.cli.hub_options import add_hub_options, rest, rows
 from cluster.hub_rest import HubRest
 from cluster.registry_file import KnownCamera, Step, parse, to_toml
 from cluster.registry_target import HubTarget, carry_out, compare
@@ -22,7 +21,12 @@ EXAMPLES = """examples:
   eyrie registry show --toml > cameras.toml    as a file that `apply` takes
   eyrie registry apply cameras.toml --dry-run  what it would change
   eyrie registry apply cameras.toml
+  eyrie registry delete gate-1 gate-2
+  eyrie registry delete --site garage --yes    the site and every camera in it
+  eyrie registry rename gate-1 --name "North gate"
+  eyrie registry move gate-1 --site south --as south-gate
 
+A camera that moves, or gets another id, goes on under that id: its past stays with its old id and site. `eyrie cameras` lists with filters.
 A file brings about what it names and leaves the rest alone; applying it twice changes nothing the second time.
 exit codes: 0 done, 1 refused or changed by somebody else meanwhile, 2 wrong file or usage
 """
@@ -43,13 +47,15 @@ def add_parser(commands: Any) -> None:
     show = kinds.add_parser("show", help="what is registered")
     show.add_argument("--site", default="", metavar="SITE", help="only this site")
     show.add_argument("--toml", action="store_true", help="print a registry file")
-    for kind in (apply, show):
+    for kind in (apply, show, *registry_changes.add_parsers(kinds)):
         add_hub_options(kind)
         kind.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Apply or show; 0 when done."""
+    """Do it; 0 when done."""
+    if arguments.kind in ("delete", "move", "rename"):
+        return registry_changes.run(rest(arguments, subject="registry"), arguments)
     if arguments.kind == "show":
         return asyncio.run(_show(arguments, rest(arguments, subject="registry")))
     try:
@@ -83,13 +89,13 @@ def _tell(steps: list[Step], arguments: argparse.Namespace) -> None:
 async def _show(arguments: argparse.Namespace, hub: HubRest) -> int:
     target = HubTarget(hub)
     sites: dict[str, SiteFields] = {}
-    for name in [row["site"] for row in _rows(hub, "/v1/sites", "sites") if arguments.site in ("", row["site"])]:
+    for name in [row["site"] for row in rows(hub, "/v1/sites", "sites") if arguments.site in ("", row["site"])]:
         if (site := await target.site(name)) is not None:
             sites[name] = site.fields
     query = f"?site={quote(arguments.site)}" if arguments.site else ""
-    rows = list(_rows(hub, f"/v1/cameras{query}", "cameras"))
+    listed = list(rows(hub, f"/v1/cameras{query}", "cameras"))
     cameras: dict[str, KnownCamera] = {}
-    for row in rows if arguments.toml or arguments.json else ():
+    for row in listed if arguments.toml or arguments.json else ():
         if (camera := await target.camera(row["camera"])) is not None:
             cameras[row["camera"]] = camera
     if arguments.toml:
@@ -105,22 +111,10 @@ async def _show(arguments: argparse.Namespace, hub: HubRest) -> int:
             }
         )
     else:
-        shown = [(row["site"], row["camera"], row["name"], ", ".join(row["tags"]), str(row["scene_version"])) for row in rows]
+        shown = [(row["site"], row["camera"], row["name"], ", ".join(row["tags"]), str(row["scene_version"])) for row in listed]
         console.table(
             f"{console.counted(len(shown), 'camera')} in {console.counted(len(sites), 'site')}",
             ("site", "camera", "name", "tags", "scene"),
             sorted(shown),
         )
     return console.OK
-
-
-def _rows(hub: HubRest, path: str, name: str) -> Iterator[dict[str, Any]]:
-    """All pages of a list."""
-    after = ""
-    while True:
-        found = hub.get(f"{path}{'&' if '?' in path else '?'}limit=500{after}")
-        page = msgspec.json.decode(found.body, type=dict[str, Any]) if found is not None else {}
-        yield from page.get(name, [])
-        if "next" not in page:
-            return
-        after = f"&after={quote(str(page['next']))}"

@@ -14,7 +14,7 @@ import msgspec
 from actors.core.boxes import BOX_OUTSIDE
 from actors.core.errors import EyrieError
 from actors.core.identifiers import LABEL_PATTERN, require_id
-from cluster.cli import console
+from cluster.cli import console, replay_sites
 from cluster.cli.hub_options import EDGE_PATH, add_hub_options, tls_context, token_source, websocket_url
 from cluster.cli.options import decimal
 from edge.adapters.coco_classes import CLASSES
@@ -26,7 +26,7 @@ from edge.replay_account import Progress, ReplayAccount
 from edge.sorting import WATERMARK_S
 
 EXAMPLES = """examples:
-  eyrie replay garage.jsonl --format deepstream --speed max
+  eyrie replay garage.jsonl --format deepstream --speed max --site garage   registers its cameras there
   eyrie replay rawdetections.ndjson --format opendatacam --fps 30 --frame-size 1920x1080 --camera crossroads
   eyrie replay gt.txt --format mot --fps 25 --frame-size 1920x1080 --camera mall
   eyrie replay results.txt --format mot --label 0=person --label 2=car --camera mall
@@ -65,7 +65,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--pass-unknown-fields", action="store_true", help="send lines with fields that nothing reads (ndjson), and count them"
     )
-    parser.add_argument("--site", default="*", metavar="ID", help="site of cameras that are not registered yet (default: the setting's)")
+    parser.add_argument(
+        "--site", default="", metavar="SITE", help="register cameras that nobody registered yet in this site (default: asked on a terminal)"
+    )
     parser.add_argument("--rejects", type=Path, metavar="FILE", help="write rejected messages there, one JSON a line with its reason")
     parser.add_argument("--stall-s", type=_positive, default=60.0, metavar="S", help="give up when nothing moves for so long (default 60)")
     add_hub_options(parser)
@@ -76,12 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Replay; 0 when the account adds up."""
     if arguments.camera is not None and arguments.format != "deepstream":
         require_id(arguments.camera, "camera")
-    tokens = token_source(arguments, subject="replay", typ="edge", sites=[arguments.site])
+    tokens = token_source(arguments, subject="replay", typ="edge")
     options = ReplayOptions(
         arguments.file, arguments.format, websocket_url(arguments, EDGE_PATH), tokens, arguments.fps, arguments.frame_size,
         arguments.camera, arguments.speed, arguments.lateness_s, arguments.again, arguments.stall_s,
         labels=_labels(arguments), pass_unknown_fields=arguments.pass_unknown_fields,
     )  # fmt: skip
+    if not arguments.token_file:  # a token of somebody's own says itself what it may bring about
+        options = msgspec.structs.replace(options, only=replay_sites.settle(options, arguments))
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         rejects = stack.enter_context(open(arguments.rejects, "wb")) if arguments.rejects else None

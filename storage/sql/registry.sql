@@ -19,14 +19,16 @@ SELECT EXISTS (SELECT FROM cameras WHERE camera = $1) AS known,
 
 -- name: camera
 SELECT camera, site, name, scene, scene_version, tags, version, deleted IS NOT NULL AS deleted,
-    EXISTS (SELECT FROM sessions s WHERE s.camera = cameras.camera) AS seen
+    EXISTS (SELECT FROM sessions s WHERE s.camera = cameras.camera) AS seen,
+    registered_by IS NOT NULL AS auto_registered
 FROM cameras
 WHERE camera = $1 AND ($2 OR deleted IS NULL);
 
 -- name: cameras
 -- Nobody needs the scenes of deleted ones.
 SELECT camera, site, name, CASE WHEN deleted IS NULL THEN scene ELSE '{}' END AS scene, scene_version, tags, version,
-    deleted IS NOT NULL AS deleted, EXISTS (SELECT FROM sessions s WHERE s.camera = cameras.camera) AS seen
+    deleted IS NOT NULL AS deleted, EXISTS (SELECT FROM sessions s WHERE s.camera = cameras.camera) AS seen,
+    registered_by IS NOT NULL AS auto_registered
 FROM cameras
 WHERE ($2 OR deleted IS NULL) AND ($1::text IS NULL OR site = $1)
 ORDER BY camera;

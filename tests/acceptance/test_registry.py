@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 # The whole picture: whatever walks through the simulated camera's view is in it.
 EVERYWHERE = {"points": [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], "enter_frames": 1}
 FILE = """
+[sites.demo]
+
 [cameras.demo-2]
 site = "demo"
 name = "From the file"

@@ -22,7 +22,9 @@ PACKED = {"EYRIE_CLUSTER_CAMERAS_PER_ACTOR": "16"}  # as many processes as two c
 
 def replay(path: Path, name: str, form: str) -> dict[str, Any]:
     """Replay a recording at full speed; its account. Fails when the account does not add up."""
-    done = eyrie("replay", recording(name), "--format", form, "--speed", "max", "--json", "--data-dir", path, timeout_s=300)
+    done = eyrie(
+        "replay", recording(name), "--format", form, "--speed", "max", "--json", "--site", "garage", "--data-dir", path, timeout_s=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -63,7 +65,7 @@ def killed_in_the_middle(path: Path, env: dict[str, str]) -> int:
     """Start, replay, `kill -9` everything when a part is committed; how much was. Fails when the kill came too late."""
     running = Product(path, ["--no-simulate"], env)
     running.wait_ready()
-    arguments = ["replay", str(recording(GARAGE)), "--format", "deepstream", "--speed", "max", "--data-dir", str(path)]
+    arguments = ["replay", str(recording(GARAGE)), "--format", "deepstream", "--speed", "max", "--site", "garage", "--data-dir", str(path)]
     device = subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         block_until(lambda: committed_seqs(running.data) >= GARAGE_MESSAGES // 4, "a part of the recording is committed", within_s=120)

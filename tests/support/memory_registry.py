@@ -48,7 +48,7 @@ class MemoryRegistry:
                 require_room(bound, of_device, site, sum(known.site == site for known in self.database.cameras.values()))
                 self.database.registered_by[camera] = bound.device
             self._add_site(SiteRecord(site))
-            self.database.cameras[camera] = CameraRecord(camera, site, name, scene, 1, list(tags))
+            self.database.cameras[camera] = CameraRecord(camera, site, name, scene, 1, list(tags), auto_registered=bound is not None)
             self.database.rows[camera] = Row(Position("", 0, new_epoch(), 0, CHAIN_START))
             return True
 

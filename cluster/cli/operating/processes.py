@@ -1,14 +1,13 @@
 """Log level and profile of a process while it runs, and room for more cameras."""
 
 import argparse
-import re
 from pathlib import Path
 from typing import Any
 
 from actors.core.errors import ConfigError
 from cluster.cli import console
 from cluster.cli.operating.link import Link, add_options, part, process_name
-from cluster.cli.options import whole
+from cluster.cli.options import duration, whole
 
 EXAMPLES = """examples:
   eyrie cluster log-level hub-0                        what it is now
@@ -26,13 +25,13 @@ def add_parsers(kinds: Any) -> None:
     level = kinds.add_parser("log-level", help="another log level for a while", epilog=EXAMPLES, formatter_class=_RAW)
     level.add_argument("process", help="an actor, hub-0, policy-0 or supervisor")
     level.add_argument("level", nargs="?", default="", choices=("", "debug", "info", "warning", "error"), metavar="LEVEL")
-    level.add_argument("--for", dest="for_s", type=_duration, default=600.0, metavar="TIME", help="such as 30s, 10m, 2h (10m)")
+    level.add_argument("--for", dest="for_s", type=duration, default=600.0, metavar="TIME", help="such as 30s, 10m, 2h (10m)")
     level.add_argument("--reset", action="store_true", help="the settings' level again")
     level.set_defaults(act=log_level)
     add_options(level)
     profile = kinds.add_parser("profile", help="where a process spends its time", epilog=EXAMPLES, formatter_class=_RAW)
     profile.add_argument("process")
-    profile.add_argument("--for", dest="for_s", type=_duration, default=5.0, metavar="TIME", help="at most 30s (5s)")
+    profile.add_argument("--for", dest="for_s", type=duration, default=5.0, metavar="TIME", help="at most 30s (5s)")
     profile.add_argument("--hz", type=whole, default=50, help="samples a second, at most 200 (50)")
     profile.add_argument("--out", default="", metavar="FILE", help="write the collapsed stacks there")
     profile.set_defaults(act=take_profile)
@@ -103,13 +102,6 @@ def make_room(link: Link, arguments: argparse.Namespace) -> int:
             f"asked for room for {console.counted(found['cameras'], 'camera')}; nodes come where something can make the cluster grow"
         )
     return console.OK
-
-
-def _duration(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", text)
-    if match is None or float(match[1]) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time like 30s, 10m or 2h")
-    return float(match[1]) * UNITS[match[2]]
 
 
 _RAW = argparse.RawDescriptionHelpFormatter

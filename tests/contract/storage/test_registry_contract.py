@@ -192,6 +192,11 @@ async def test_devices_register_no_more_than_their_bound_however_many_ask_at_onc
         await ask("one-more", "other-box", per_site=3)
     assert await ask("elsewhere", "other-box", site="south", per_site=3)
     assert await contract.registry.register("by-hand", "north"), "people are not bound"
+    by_hand = await contract.registry.camera("by-hand")
+    assert by_hand is not None
+    assert not by_hand.auto_registered
+    marked = [record for record in await contract.registry.cameras() if record.auto_registered]
+    assert len(marked) == len(await contract.registry.cameras()) - 1, "what a device brought about is marked"
 
 
 CHANGES: dict[str, Callable[[Contract, Audit], Awaitable[object]]] = {

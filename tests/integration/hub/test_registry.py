@@ -57,7 +57,15 @@ async def test_a_site_and_its_camera_from_nothing_to_deleted(hub: TestHub) -> No
             "sites": [{"site": "west", "name": "West", "place": {"lat": 1.5, "lon": 2.5}, "cameras": 1}]
         }
         changed = await http.put("/v1/cameras/c1", json={"name": "Door", "tags": ["b"]}, headers={"if-match": added.headers["etag"]})
-        assert changed.json() == {"camera": "c1", "site": "west", "name": "Door", "tags": ["b"], "scene_version": 1}
+        fields = {
+            "camera": "c1",
+            "site": "west",
+            "name": "Door",
+            "tags": ["b"],
+            "scene_version": 1,
+            "auto_registered": False,
+        }
+        assert changed.json() == fields
         assert problem(await http.delete("/v1/sites/west", headers={"if-match": '"1"'})) == (409, "conflict")
         assert (await http.delete("/v1/cameras/c1", headers={"if-match": changed.headers["etag"]})).status_code == 204
         assert problem(await http.get("/v1/cameras/c1")) == (404, "not_found")

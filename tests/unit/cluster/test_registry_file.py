@@ -5,7 +5,7 @@ import pytest
 from actors.core.errors import BadInput, Conflict, StaleTag
 from actors.core.registrations import CameraFields, SiteFields
 from actors.core.scenes import Line, Place, Scene, Zone
-from cluster.registry_file import AddCamera, AddSite, FileCamera, FileSite, Known, KnownCamera, differences, parse, plan, to_toml
+from cluster.registry_file import AddCamera, AddSite, FileCamera, FileSite, Known, KnownCamera, KnownSite, differences, parse, plan, to_toml
 from cluster.registry_target import StoreTarget, carry_out, compare
 from tests.support.stores import memory_stores
 
@@ -24,6 +24,8 @@ min_hits = 2
 
 [cameras.gate-1.scene.zones.door]
 points = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.9]]
+
+[sites.south]
 
 [cameras.hall]
 site = "south"
@@ -71,7 +73,7 @@ async def test_a_file_brings_a_deleted_camera_back_where_it_was_with_its_tags_an
     target = StoreTarget(registry)
     await registry.register("gate-1", "north", tags=["restricted"])
     await registry.remove_camera("gate-1")
-    steps = await compare(parse(b'[cameras.gate-1]\nsite = "south"\n'), target)
+    steps = await compare(parse(b'[sites.south]\n[cameras.gate-1]\nsite = "south"\n'), target)
     with pytest.raises(Conflict, match="gate-1 is taken") as refused:
         await carry_out(steps, target)
     assert "another id" in refused.value.next_step
@@ -109,6 +111,18 @@ async def test_a_change_in_between_is_not_overwritten() -> None:
 def test_a_wrong_file_says_where(text: bytes, word: str) -> None:
     with pytest.raises(BadInput, match=word):
         parse(text)
+
+
+def test_a_slip_of_the_keys_makes_no_site() -> None:
+    """A camera's site is registered, or declared by the file; what it may have meant is told."""
+    known = Known({"north": KnownSite(SiteFields(), "1")}, {})
+    assert [step.what for step in plan(parse(b'[cameras.gate]\nsite = "north"\n'), known)] == ["camera gate"]
+    with pytest.raises(BadInput, match="nroth, which is not registered") as refused:
+        plan(parse(b'[cameras.gate]\nsite = "nroth"\n'), known)
+    assert "Is it north?" in refused.value.next_step
+    assert "[sites.nroth]" in refused.value.next_step
+    declared = plan(parse(b'[sites.nroth]\n[cameras.gate]\nsite = "nroth"\n'), known)
+    assert [step.what for step in declared] == ["site nroth", "camera gate"]
 
 
 def test_a_camera_does_not_move() -> None:
