@@ -20,6 +20,7 @@ from actors.core.errors import (
 )  # fmt: skip
 
 TIMEOUT_S = 15.0
+HUB = "the hub"
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 _ERRORS: dict[int, type[EyrieError]] = {
@@ -46,10 +47,11 @@ class HubRest:
     `who` is what messages call the other side.
     """
 
-    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None, *, who: str = "the hub") -> None:
+    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None, *, who: str = HUB) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput(f"{url} is no address of a hub", hint="Write it like http://127.0.0.1:8000.")
+            port = 8000 if who == HUB else 8001
+            raise BadInput(f"{url} is no address of {who}", hint=f"Write it like http://127.0.0.1:{port}.")
         self._parts = parts
         self._token = token
         self._tls = tls
@@ -95,14 +97,14 @@ class HubRest:
         finally:
             connection.close()
         if response.status >= 400:
-            raise _error(response.status, found)
+            raise _error(response.status, found, self._who)
         return Answer(found, response.headers.get("ETag", ""))
 
 
-def _error(status: int, body: bytes) -> EyrieError:
+def _error(status: int, body: bytes, who: str) -> EyrieError:
     try:
         problem = msgspec.json.decode(body, type=_Problem)
     except msgspec.MsgspecError:
         problem = _Problem()
     kind = _ERRORS.get(status, EyrieError)
-    return kind(problem.detail or f"the hub answers {status}", hint=problem.hint or None)
+    return kind(problem.detail or f"{who} answers {status}", hint=problem.hint or None)

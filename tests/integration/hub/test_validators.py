@@ -10,8 +10,15 @@ import msgspec
 import pytest
 
 import cluster.api.table
+from actors import actor_metrics
+from cluster import cluster_metrics
 from hub import rest_table, schemas
+from storage.data_dir import DataDir
+from storage.process_metrics import NodeMetrics, ProcessMetrics
+from tests.support.cluster_api import SNAPSHOT
 from tests.support.hub import running_hub
+from tests.support.local_actor import local_actor
+from tests.support.stores import memory_stores
 from tools.build_console import npm_command
 from tools.install_validators import FOLDER, STAMP
 
@@ -60,3 +67,19 @@ async def test_promtool_finds_nothing_in_the_metrics_of_a_hub(tmp_path: Path) ->
     async with running_hub(tmp_path) as hub:
         assert await asyncio.to_thread(promtool, hub.hub.metrics.text()) == (0, b"")
     assert (await asyncio.to_thread(promtool, b"# TYPE x_total gauge\nx_total 1\n"))[0] != 0, "promtool looks"
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool (PROMTOOL_BINARY)")
+async def test_promtool_finds_nothing_in_the_merged_metrics_of_a_node(tmp_path: Path) -> None:
+    """Those of a hub, an actor process and the supervisor, as `/metrics/node` shows them."""
+    data, memory = DataDir(tmp_path / "data"), memory_stores()
+    async with local_actor(memory) as actor, running_hub(tmp_path, memory=memory) as hub:
+        sources = [hub.hub.metrics.collect, lambda: actor_metrics.collect(actor.actor), lambda: cluster_metrics.collect(SNAPSHOT)]
+        for collect in sources:
+            copy = ProcessMetrics(data, collect)
+            copy.write()
+            copy.close()
+        merged = await asyncio.to_thread(NodeMetrics(data).text)
+    for name in (b"eyrie_hub_dashboards", b"eyrie_actor_commits_total", b"eyrie_cluster_nodes"):
+        assert b"\n" + name in merged
+    assert await asyncio.to_thread(promtool, merged) == (0, b"")
