@@ -2,10 +2,16 @@
 
 import os
 import random
+import sys
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+if find_spec("sniffio") is None:
+    # httpcore tries to import it for every connection, lock and request, each time through all of the path and pytest's own finder.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 WHOLE_MACHINE = ("tests/acceptance/", "tests/integration/cluster/")  # they start whole stacks: one after the other
 

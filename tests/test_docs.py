@@ -3,11 +3,15 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from actors.core.settings import LogSettings
+from hub.limiter import Scope
 from policy.roles import granted
 from policy.sources import read_sources
+from storage.embedded import LOG_FILES, MAX_LOG_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -114,3 +118,20 @@ def test_the_table_of_roles_is_the_policys() -> None:
     section = text.partition("## Roles\n")[2].partition("\n## ")[0]
     told = {row[1]: frozenset(re.findall(r"`([^`]+)`", row[2])) for row in re.finditer(r"^\| `([^`]+)` \| (.+) \|$", section, re.MULTILINE)}
     assert told == granted(read_sources())
+
+
+def test_the_scopes_of_limits_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if "eyrie_hub_limited_total" in line)
+    told = row.rpartition("settings.md#limits)")[2]
+    assert re.findall(r"`([a-z]+_[a-z]+)`", told) == list(get_args(Scope))
+
+
+def test_the_table_of_logs_has_every_file_that_is_written() -> None:
+    section = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8").partition("## Logs\n")[2].partition("\n## ")[0]
+    told = {name for row in re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)}
+    code = "\n".join(path.read_text(encoding="utf-8") for folder in ("cluster", "storage") for path in (ROOT / folder).rglob("*.py"))
+    written = {f"{name}.log" for name in re.findall(r"""\bChild\("([^"]+)",""", code)} | set(re.findall(r'logs / "([^"]+)"', code))
+    assert told == written
+    assert f"{MAX_LOG_BYTES >> 20} MiB and {LOG_FILES} older" in section
+    assert f"({LogSettings().max_mb} MiB) and `log.files` ({LogSettings().files})" in section

@@ -175,11 +175,12 @@ class TestApi:
 
 @asynccontextmanager
 async def running_api(
-    folder: Path, *, decider: Decider | None = None, hub: HubSettings | None = None, **options: Any
+    folder: Path, *, decider: Decider | None = None, hub: HubSettings | None = None, memory: MemoryStores | None = None, **options: Any
 ) -> AsyncIterator[TestApi]:  # fmt: skip
-    """Start one on a free port. `options` go to the application; `decider` is asked instead of the double."""
-    memory = memory_stores()
-    for camera, site in (("dock", "north"), ("gate", "north"), ("yard", "south"), ("attic", "south")):
+    """Start one on a free port. `options` go to the application; `decider` is asked instead of the double; `memory` is a hub's."""
+    mine = memory is None
+    memory = memory or memory_stores()
+    for camera, site in (("dock", "north"), ("gate", "north"), ("yard", "south"), ("attic", "south")) if mine else ():
         await memory.registry.register(camera, site)
     auth = auth_settings(folder)
     ensure_secret(folder / "policy.secret")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -45,6 +46,8 @@ from tests.support.memory_revisions import MemoryDecisions, MemoryRevisions, Mem
 from tests.support.memory_sign_ins import MemorySignIns
 from tests.support.stores import MemoryStores, memory_stores
 from tests.support.tokens import auth_settings
+
+PLAIN = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # for clients that speak no TLS: loading authorities takes long
 
 
 @dataclass
@@ -235,10 +238,18 @@ class Dash:
         self.pings = 0
         self._id = 0
 
+    def encode(self, command: dict[str, Any]) -> str | bytes:
+        """A command as a frame; an empty one answers a ping."""
+        return json.dumps(command)
+
+    def decode(self, frame: str | bytes) -> list[dict[str, Any]]:
+        """The messages of a frame."""
+        return [json.loads(line) for line in (frame if isinstance(frame, str) else frame.decode()).split("\n")]
+
     async def ask(self, method: str, **fields: Any) -> dict[str, Any]:
         """Send a command and return its reply; pushes that come first are kept."""
         self._id += 1
-        await self.socket.send(json.dumps({"id": self._id, method: fields}))
+        await self.socket.send(self.encode({"id": self._id, method: fields}))
         wanted = self._id
         async with asyncio.timeout(30):
             while True:
@@ -248,12 +259,11 @@ class Dash:
 
     async def receive(self) -> list[dict[str, Any]]:
         """The messages of the next frame."""
-        frame = await self.socket.recv()
-        messages = [json.loads(line) for line in (frame if isinstance(frame, str) else frame.decode()).split("\n")]
+        messages = self.decode(await self.socket.recv())
         for message in messages:
             if not message:
                 self.pings += 1
-                await self.socket.send("{}")
+                await self.socket.send(self.encode({}))
             elif "push" in message:
                 self.pushes.append(message["push"])
         return messages

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.hub import TestHub
+from tests.support.hub import PLAIN, TestHub
 
 TRANSPORTS = ["sse-get", "sse-post", "http_stream"]
 
@@ -57,7 +57,7 @@ class Stream:
 async def stream(hub: TestHub, transport: str, token: str | None = None) -> AsyncIterator[Stream]:
     """A client of one of :data:`TRANSPORTS`, connected where the token is good."""
     command = json.dumps({"id": 1, "connect": {"token": token or hub.token()}})
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30) as http:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", verify=PLAIN, timeout=30) as http:
         asked = {
             "sse-get": lambda: http.stream("GET", "/connection/sse", params={"cf_connect": command}),
             "sse-post": lambda: http.stream("POST", "/connection/sse", content=command),

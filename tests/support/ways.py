@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -12,10 +12,11 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.exceptions import ConnectionClosed
 
 from hub import channels
-from tests.support.hub import Dash, TestHub
+from tests.support.hub import PLAIN, Dash, TestHub
+from tests.support.protobuf_dash import protobuf_dashboard
 from tests.support.stream_client import Stream, stream
 
-TRANSPORTS = ("websocket", "http_stream", "sse-get")
+TRANSPORTS = ("websocket", "websocket in protobuf", "http_stream", "sse-get")
 BROKEN_BODY = b'{"'
 MAX_PAGES = 12
 AT_ONCE = 8
@@ -68,7 +69,7 @@ async def by_requests(hub: TestHub, token: str, subjects: Sequence[Subject]) -> 
     """What every route says to every method: whole, streamed, a page at a time, and refusing."""
     gate, found = asyncio.Semaphore(AT_ONCE), list[Told]()
     async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{hub.port}", headers={"authorization": f"Bearer {token}"}, timeout=60
+        base_url=f"http://127.0.0.1:{hub.port}", headers={"authorization": f"Bearer {token}"}, verify=PLAIN, timeout=60
     ) as http:  # fmt: skip
 
         async def ask(method: str, path: str, subject: Subject) -> None:
@@ -76,15 +77,15 @@ async def by_requests(hub: TestHub, token: str, subjects: Sequence[Subject]) -> 
                 filled, way = subject.fill(path), f"{method} {path}"
                 changing: dict[str, Any] = {"content": BROKEN_BODY, "headers": {"content-type": "application/json", "if-match": '"0"'}}
                 answer = await http.request(method, filled, **({} if method == "GET" else changing))
-                found.append(_told(way, answer, filled))
+                found.append(told_by(way, answer, filled))
                 if method != "GET" or not _lists(answer):
                     return
-                found.append(_told(f"{way} as NDJSON", await http.get(filled, headers={"accept": "application/x-ndjson"}), filled))
+                found.append(told_by(f"{way} as NDJSON", await http.get(filled, headers={"accept": "application/x-ndjson"}), filled))
                 cursor, place = "", "before" if path.startswith(("/v1/policy", "/v1/audit")) else "after"
                 chosen = {"limit": "7"} | ({"order": "newest"} if path.endswith("/events") else {})
                 for _ in range(MAX_PAGES):
                     page = await http.get(filled, params=chosen | ({place: cursor} if cursor else {}))
-                    found.append(_told(f"{way} by pages", page, filled))
+                    found.append(told_by(f"{way} by pages", page, filled))
                     cursor = str(page.json().get("next", "")) if _lists(page) else ""
                     if not cursor:
                         break
@@ -102,8 +103,9 @@ def _lists(answer: httpx.Response) -> bool:
     return isinstance(body, dict) and any(isinstance(value, list) for value in body.values())
 
 
-def _told(way: str, answer: httpx.Response, asked: str) -> Told:
-    headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items()).encode()
+def told_by(way: str, answer: httpx.Response, asked: str) -> Told:
+    """What an answer told, but for its date, which makes every one another."""
+    headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items() if name != "date").encode()
     return Told(way, headers + b"\n\n" + answer.content, asked if answer.status_code >= 300 else "")
 
 
@@ -151,9 +153,8 @@ async def sessions(hub: TestHub, token: str, transports: Sequence[str] = TRANSPO
     async with AsyncExitStack() as stack:
         made = []
         for transport in transports:
-            opened = hub.dashboard(token) if transport == "websocket" else stream(hub, transport, token)
             try:
-                session = Session(transport, await stack.enter_async_context(opened))
+                session = Session(transport, await stack.enter_async_context(_opened(hub, token, transport)))
             except ConnectionClosed as closed:
                 session = Session(transport, None)
                 session.told.append(Told(f"{transport} refused", str(closed).encode()))
@@ -161,7 +162,13 @@ async def sessions(hub: TestHub, token: str, transports: Sequence[str] = TRANSPO
         yield made
 
 
+def _opened(hub: TestHub, token: str, transport: str) -> AbstractAsyncContextManager[Dash | Stream]:
+    if transport == "websocket":
+        return hub.dashboard(token)
+    return protobuf_dashboard(hub, token) if transport == "websocket in protobuf" else stream(hub, transport, token)
+
+
 async def by_metrics(hub: TestHub) -> list[Told]:
     """What the private port says."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.hub.private_port}", timeout=60) as http:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.hub.private_port}", verify=PLAIN, timeout=60) as http:
         return [Told(f"{path} of the private port", (await http.get(path)).content) for path in ("/metrics", "/metrics/node")]
