@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,9 +27,12 @@ from actors.hosted import Hosted
 from actors.hub_answers import HubAnswers
 from actors.live import Live
 from actors.registry_desk import RegistryDesk
+from actors.step_notes import StepNote
 from actors.turns import Turns
 from actors.wall_clock import WallClock
 from storage import process_load
+
+T = TypeVar("T")
 
 log = logging.getLogger("eyrie.actors.camera")
 
@@ -55,12 +58,13 @@ class CameraActor:
         self._clock = clock or WallClock()
         self._written_off = written_off
         self._cameras: dict[str, Hosted] = {}
+        self.note = StepNote()
         self.given_up: dict[str, str] = {}
         self._answers = HubAnswers()
         self._order = CallOrder()
         self._live = Live(
             stores.publisher, stores.events, settings, self._cameras.values, lambda h: self._commits.doubt(h), now_us=self._now_us,
-            trouble=lambda now: self._commits.trouble(now),
+            trouble=lambda now: self._commits.trouble(now), guard=self.guarded,
         )  # fmt: skip
         self._turns = Turns(self.step, self._ask_again)
         self._commits = CommitLoop(name, stores, settings, self._cameras, self._live, self, capacity=capacity, now_us=self._now_us)
@@ -74,7 +78,7 @@ class CameraActor:
         loop = asyncio.get_running_loop()
         loops = (
             ("commit-loop", self._commits.run()), ("live-loop", self._live.run()), ("turns-loop", self._turns.run()),
-            ("registry-loop", self.registry.run()),
+            ("catch-up-loop", self._live.run_catch_up()), ("registry-loop", self.registry.run()),
         )  # fmt: skip
         self._tasks = [loop.create_task(work, name=name) for name, work in loops]
         for task in self._tasks:
@@ -189,6 +193,7 @@ class CameraActor:
                 hosted.live_due = 0.0
             await self._live.publish()
         await self._stores.close()
+        self.note.close()
         return done
 
     def post(self, answer: Answer) -> None:
@@ -251,17 +256,25 @@ class CameraActor:
     def step(self, hosted: Hosted, items: Sequence[Item | Configure | ResetCounts | Tick]) -> None:
         """Step a camera and carry the effects out; an error in it is the camera's alone."""
         began = time.perf_counter()
+        effects = self.guarded(hosted, "its steps fail", lambda: camera_core.step(hosted.core, items, self._now_us()))
+        hosted.cost.spent(time.perf_counter() - began, time.monotonic())
+        if effects is not None:
+            self.carry_out(hosted, effects)
+
+    def guarded(self, hosted: Hosted, what: str, work: Callable[[], T]) -> T | None:
+        """`work` of one camera's core, or None where it fails: it starts again from its last commit, its neighbours go on.
+
+        While it runs the camera's name is noted: work that ends the process is told by it.
+        """
+        self.note.set(hosted.camera)
         try:
-            effects = camera_core.step(hosted.core, items, self._now_us())
+            return work()
         except Exception:
-            # Whatever a step stumbles over is this camera's alone: its neighbours in the process go on.
-            log.exception("camera %s: a step failed, it starts again from its last commit", hosted.camera)
-            self._commits.fault(hosted, "its steps fail")
-            return
+            log.exception("camera %s: %s, it starts again from its last commit", hosted.camera, what)
+            self._commits.fault(hosted, what)
+            return None
         finally:
-            ended = time.perf_counter()
-            hosted.cost.spent(ended - began, time.monotonic())
-        self.carry_out(hosted, effects)
+            self.note.set("")
 
     def carry_out(self, hosted: Hosted, effects: Effects) -> None:
         """Carry effects out."""
@@ -280,12 +293,15 @@ class CameraActor:
         """The core of an activation, or None when its row cannot be read."""
         if not activation.snapshot:  # a new epoch of a fresh row has an empty one
             activation = msgspec.structs.replace(activation, snapshot=None)
+        self.note.set(activation.camera)
         try:
             core = camera_core.restore(activation, owner=self.name, settings=self._settings, now_us=self._now_us())
-        except BadInput as error:
+        except (BadInput, ArithmeticError, LookupError, TypeError, ValueError) as error:
             self.given_up[activation.camera] = f"its snapshot or scene cannot be read: {error}"
             log.error("camera %s: %s", activation.camera, self.given_up[activation.camera])
             return None
+        finally:
+            self.note.set("")
         paused = activation.camera in self._paused
         camera_core.set_window(core, self._commits.window_items)
         if paused:

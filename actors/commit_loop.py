@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from functools import partial
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -28,6 +29,8 @@ WINDOWS_S = 0.25  # seconds between two looks at the pressure, out of which cred
 SLOW_S = 3.0  # seconds that PostgreSQL may take before dashboards are told
 IDLE_S = 0.5  # seconds the loop waits at most: health reads the age of its last turn
 
+T = TypeVar("T")
+
 log = logging.getLogger("eyrie.actors.commits")
 
 
@@ -38,6 +41,9 @@ class Desk(Protocol):
 
     def step(self, hosted: Hosted, items: Sequence[Item | Tick]) -> None:
         """Step a camera and carry the effects out."""
+
+    def guarded(self, hosted: Hosted, what: str, work: Callable[[], T]) -> T | None:
+        """`work` of one camera's core; None where it fails, which is a fault of that camera alone."""
 
     def carry_out(self, hosted: Hosted, effects: Effects) -> None:
         """Carry effects out."""
@@ -226,19 +232,19 @@ class CommitLoop:
             self.counts["observations"] += row.after.last_seq - row.before.last_seq
             self.counts["events"] += len(row.events)
             add(self.object_faults, row.faults)
-            for answer in camera_core.committed(hosted.core, row, self._now_us()):
+            answers = self._desk.guarded(
+                hosted, "its commit cannot be noted", partial(camera_core.committed, hosted.core, row, self._now_us())
+            )
+            if answers is None:
+                continue
+            for answer in answers:
                 self._desk.post(answer)
             self._live.committed(hosted, row)
             self._desk.moved(row)
 
     def _row_of(self, hosted: Hosted) -> CommitRow | None:
         """What a camera has to write; an error in it is the camera's alone, as one in a step is."""
-        try:
-            return camera_core.pending_commit(hosted.core)
-        except Exception:
-            log.exception("camera %s: it has no row, it starts again from its last commit", hosted.camera)
-            self.fault(hosted, "its row cannot be made")
-            return None
+        return self._desk.guarded(hosted, "its row cannot be made", partial(camera_core.pending_commit, hosted.core))
 
     def _take_out(self, batch: list[tuple[Hosted, CommitRow]]) -> None:
         self.in_flight = self.in_flight[len(batch) :]  # a batch is where it begins
@@ -285,7 +291,10 @@ class CommitLoop:
                 self.doubt(hosted)
                 continue
             hosted.opens = None
-            self._desk.carry_out(hosted, camera_core.session_opened(hosted.core, session, outcome, self._now_us()))
+            opened = partial(camera_core.session_opened, hosted.core, session, outcome, self._now_us())
+            effects = self._desk.guarded(hosted, "its session cannot be opened", opened)
+            if effects is not None:
+                self._desk.carry_out(hosted, effects)
 
     async def _renew_activations(self) -> None:
         """Activate again under the own name, after an unknown outcome or a row that did not move; who is not owner leaves."""

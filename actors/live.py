@@ -1,5 +1,6 @@
 """What an actor process shows: events after their commit, states at `live_hz`, summaries at `wall_hz`, a heartbeat (design section 6).
 
+Two loops: what is due, and what has to be caught up, which reads PostgreSQL and so may take its time without holding a heartbeat.
 Nothing queues while Redis is away. A camera that is `behind` shows nothing until its fence is raised, its mark compared with the row and
 what was committed and not published is read back from PostgreSQL and published.
 """
@@ -7,7 +8,9 @@ what was committed and not published is read back from PostgreSQL and published.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
+from typing import Any
 
 from actors.core import camera as camera_core
 from actors.core.commits import CommitRow
@@ -19,6 +22,7 @@ from actors.hosted import Hosted
 from storage.ports import EventStore, LiveEvent, LiveState, LiveSummary, Publisher
 
 SPACING_S = 0.02  # seconds between two publications that carry no event: what comes meanwhile goes along
+IDLE_S = 0.5  # seconds between looks for cameras that are behind, where nobody told of one
 RETRY_S = 0.5  # seconds between attempts while Redis or the catch-up fails
 MAX_EVENTS = 2_000  # committed events held for publication; beyond it they are read back instead
 CATCH_UP_PAGE = 500  # events read and published at once
@@ -32,9 +36,12 @@ class Live:
     def __init__(
         self, publisher: Publisher, events: EventStore, settings: CameraSettings, cameras: Callable[[], Collection[Hosted]],
         doubted: Callable[[Hosted], None], *, now_us: Callable[[], int], trouble: Callable[[float], str] = lambda now: "",
+        guard: Callable[[Hosted, str, Callable[[], Any]], Any],
     ) -> None:  # fmt: skip
-        """`trouble`: why nothing can be committed (`actors.commit_loop.CommitLoop.trouble`); heartbeats tell it."""
+        """`guard`: :meth:`actors.camera_actor.CameraActor.guarded`. `trouble`: why nothing can be committed
+        (`actors.commit_loop.CommitLoop.trouble`); heartbeats tell it."""
         self._trouble = trouble
+        self._guard = guard
         self._publisher = publisher
         self._store = events
         self._settings = settings
@@ -43,7 +50,8 @@ class Live:
         self._now_us = now_us
         self._events: list[tuple[Hosted, LiveEvent]] = []
         self._wake = asyncio.Event()
-        self._sent = self._retry_at = 0.0
+        self._some_behind = asyncio.Event()
+        self._sent = self._retry_at = self._read_at = 0.0
         self._wall_at = self._heartbeat_at = 0.0
         self._away = False
         self._full = False  # Redis takes no state: heartbeats say so, and none says that all is well, until one was written
@@ -63,8 +71,9 @@ class Live:
         self._wake.set()
 
     def changed(self) -> None:
-        """Some state changed."""
+        """Some state changed, or a camera came."""
         self._wake.set()
+        self._some_behind.set()
 
     async def run(self) -> None:
         """Publish until :meth:`end`, or cancelled."""
@@ -78,24 +87,44 @@ class Live:
                 except TimeoutError:
                     pass
                 continue
-            await self.publish()
+            await self._attempt(self._publish_due)
+
+    async def run_catch_up(self) -> None:
+        """Catch up what is behind until :meth:`end`, or cancelled."""
+        while not self._ended:
+            self._some_behind.clear()
+            pause = max(self._retry_at, self._read_at) - time.monotonic() if self._behind() else IDLE_S
+            if pause <= 0:
+                await self._attempt(self._catch_up)
+                self._wake.set()
+                pause = SPACING_S
+            try:
+                async with asyncio.timeout(pause):
+                    await self._some_behind.wait()
+            except TimeoutError:
+                continue
 
     def end(self) -> None:
         """The loop ends at its next turn. Cancelling alone is not enough: `asyncio.wait_for` of Python 3.11, which redis-py calls,
         may swallow a cancellation that comes with its result (python/cpython#86296)."""
         self._ended = True
         self._wake.set()
+        self._some_behind.set()
 
     async def publish(self) -> None:
-        """Publish once what is due. Failures are noted and tried again by the next call; nothing escapes."""
+        """Catch up and publish once what is due. Failures are noted and tried again by the next call; nothing escapes."""
+        if await self._attempt(self._catch_up):
+            await self._attempt(self._publish_due)
+
+    async def _attempt(self, work: Callable[[], Awaitable[bool]]) -> bool:
+        """Do what talks to Redis; whether nothing failed. `work` says whether Redis took something new."""
         try:
-            await self._catch_up([h for h in self._cameras() if h.behind and h.phase == "active"])
-            written = await self._publish_due()
+            taken = await work()
         except Fenced as error:
             # Somebody was faster than the look at the fences: look again.
             log.warning("publishing waits: %s", error)
             self._retry_at = time.monotonic() + RETRY_S
-            return
+            return False
         except EyrieError as error:
             if not self._away:
                 log.warning("Redis is away, dashboards see old states until it is back; commits go on: %s", error)
@@ -104,28 +133,14 @@ class Live:
             self._events.clear()
             for hosted in self._cameras():
                 hosted.behind = True
-            if isinstance(error, Full):
-                await self._tell_full()
-            return
-        if self._full and not written and any(h.live_changed and h.phase == "active" for h in self._cameras()):
-            await self._tell_full()  # nothing was asked of Redis that takes memory: it may be full still
-            return
-        self._full = False
-        if self._away:
-            self._away = False
-            log.warning("Redis is back, %d cameras are caught up", len(self._cameras()))
-
-    async def _tell_full(self) -> None:
-        """A heartbeat takes no memory of Redis. The first goes at once: those of the refused batch may have said that all is well."""
-        now = time.monotonic()
-        if self._full and now < self._heartbeat_at:
-            return
-        self._full = True
-        self._heartbeat_at = now + self._settings.heartbeat_s
-        try:
-            await self._publisher.publish([], [], {}, self._heartbeats(REDIS_FULL))
-        except EyrieError as error:
-            log.info("not even heartbeats reach Redis: %s", error)
+            if isinstance(error, Full) and not self._full:
+                self._heartbeat_at = 0.0  # at once: those of the refused batch may have said that all is well
+            self._full = isinstance(error, Full)
+            return False
+        if self._away and taken:
+            self._away = self._full = False
+            log.warning("Redis is back, %d cameras show their state again", len(self._cameras()))
+        return True
 
     def _heartbeats(self, trouble: str) -> dict[str, list[LiveSummary]]:
         """By site. A camera in trouble is told of before it has shown anything, and while it is activated again."""
@@ -140,14 +155,14 @@ class Live:
         """Seconds until something is due."""
         if now < self._retry_at:
             return self._retry_at - now
-        if self._events or any(h.behind and h.phase == "active" for h in self._cameras()):
+        if self._events:
             return 0.0
         due = min(self._heartbeat_at, self._wall_at)
         due = min((h.live_due for h in self._cameras() if h.live_changed and h.phase == "active"), default=due)
         return max(min(due, self._heartbeat_at, self._wall_at), self._sent + SPACING_S) - now
 
     async def _publish_due(self) -> bool:
-        """Whether something was written, besides heartbeats."""
+        """Whether Redis took a state or an event."""
         now = time.monotonic()
         active = [h for h in self._cameras() if h.phase == "active" and not h.behind]
         events = [event for hosted, event in self._events if not hosted.behind and hosted.generation == event.generation]
@@ -158,13 +173,15 @@ class Live:
         if now >= self._wall_at:
             self._wall_at = now + 1.0 / self._settings.wall_hz
             summaries = _summaries(active)
-        if now >= self._heartbeat_at and not self._full:
+        if now >= self._heartbeat_at:
             self._heartbeat_at = now + self._settings.heartbeat_s
-            heartbeats = self._heartbeats(self._trouble(now))
+            heartbeats = self._heartbeats(self._trouble(now) or (REDIS_FULL if self._full else ""))  # they take no memory of Redis
         self._sent = now
-        written = bool(states or events or summaries)
-        if not (written or heartbeats):
+        if not (states or events or summaries or heartbeats):
             return False
+        if self._full:  # what is refused below must not take the heartbeats along
+            await self._publisher.publish([], [], {}, heartbeats)
+            heartbeats = {}
         refused = await self._publisher.publish(states, events, summaries, heartbeats)
         for entries in summaries.values():
             told = {entry.camera: entry.version for entry in entries}
@@ -177,7 +194,7 @@ class Live:
                 hosted.behind = True
                 self._retry_at = now + RETRY_S
                 self._doubted(hosted)
-        return written
+        return bool(states or events)
 
     def _states(self, active: Iterable[Hosted], now: float) -> list[LiveState]:
         states = []
@@ -186,7 +203,8 @@ class Live:
                 continue
             hosted.live_due = now + 1.0 / self._settings.live_hz
             hosted.live_changed = False
-            shown = camera_core.live_state(hosted.core, hosted.version + 1, self._now_us())
+            render = partial(camera_core.live_state, hosted.core, hosted.version + 1, self._now_us())
+            shown = self._guard(hosted, "its state cannot be made", render)
             if shown is None:
                 continue
             state, hosted.summary, hosted.shown_offset = shown
@@ -195,10 +213,14 @@ class Live:
             states.append(LiveState(hosted.site, hosted.camera, hosted.generation, hosted.version, hosted.shown_offset, state))
         return states
 
-    async def _catch_up(self, behind: list[Hosted]) -> None:
+    def _behind(self) -> list[Hosted]:
+        return [h for h in self._cameras() if h.behind and h.phase == "active"]
+
+    async def _catch_up(self) -> bool:
         """Raise fences, compare marks, publish what a predecessor (or a Redis that was away) has left."""
+        behind = self._behind()
         if not behind:
-            return
+            return False
         fences = await self._publisher.fences([h.key for h in behind])
         for hosted in [h for h in behind if fences.get(h.camera, 0) > h.generation]:
             log.warning("camera %s: Redis knows generation %d, this is %d", hosted.camera, fences[hosted.camera], hosted.generation)
@@ -212,17 +234,25 @@ class Live:
             await self._publisher.set_marks([(h.site, h.camera, h.generation, *at[h.camera]) for h in lost])
             marks.update(at)
         for hosted in behind:
-            await self._publish_missing(hosted, marks[hosted.camera][1])
+            if not await self._publish_missing(hosted, marks[hosted.camera][1]):
+                break
+        return False
 
-    async def _publish_missing(self, hosted: Hosted, mark: int) -> None:
+    async def _publish_missing(self, hosted: Hosted, mark: int) -> bool:
+        """False: PostgreSQL does not say what is missing, which is no trouble of Redis."""
         generation = hosted.generation
         if mark > hosted.offset:
             log.warning("camera %s: Redis is at event %d, the row at %d", hosted.camera, mark, hosted.offset)
-            self._retry_at = time.monotonic() + RETRY_S
+            self._read_at = time.monotonic() + RETRY_S
             self._doubted(hosted)
-            return
+            return True
         while mark < hosted.offset and hosted.generation == generation and hosted.phase == "active":
-            rows = await self._store.after(hosted.camera, hosted.epoch, mark, CATCH_UP_PAGE)
+            try:
+                rows = await self._store.after(hosted.camera, hosted.epoch, mark, CATCH_UP_PAGE)
+            except EyrieError as error:
+                log.warning("what camera %s has not shown yet waits for PostgreSQL: %s", hosted.camera, error)
+                self._read_at = time.monotonic() + RETRY_S
+                return False
             if not rows:
                 log.error("camera %s: the row says event %d, stored are %d", hosted.camera, hosted.offset, mark)
                 await self._publisher.set_marks([(hosted.site, hosted.camera, generation, hosted.epoch, hosted.offset)])
@@ -230,13 +260,14 @@ class Live:
                 break
             events = [LiveEvent(hosted.site, r.camera, generation, r.epoch, r.offset, published(r.body, r.hash)) for r in rows]
             if await self._publisher.publish([], events, {}, {}):
-                self._retry_at = time.monotonic() + RETRY_S
+                self._read_at = time.monotonic() + RETRY_S
                 self._doubted(hosted)
-                return
+                return True
             mark = rows[-1].offset
         if hosted.generation == generation and hosted.phase == "active":
             hosted.behind = False
             hosted.live_changed = hosted.wall_changed = True
+        return True
 
 
 def _summaries(active: Iterable[Hosted]) -> dict[str, list[LiveSummary]]:

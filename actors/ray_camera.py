@@ -16,6 +16,7 @@ from actors.actor_metrics import collect
 from actors.camera_actor import CameraActor
 from actors.core.errors import Conflict, Unavailable
 from actors.ray_calls import answer, find, kill, whereabouts
+from actors.step_notes import left_behind
 from storage.data_dir import of
 from storage.process_inspection import inspect
 from storage.process_log import log_to_file
@@ -43,17 +44,19 @@ class RayCamera:
         self._copying: asyncio.Task[None] | None = None
 
     async def open(self) -> dict[str, Any]:
-        """Open the stores and begin to work; where it runs. Again is harmless. Raises Unavailable, ConfigError."""
+        """Open the stores and begin to work; where it runs, and under ``died`` which processes died on this node with which camera
+        (`actors.step_notes`). Again is harmless. Raises Unavailable, ConfigError."""
+        settings = node_settings(self._settings_path)
         if self._actor is None:
-            settings = node_settings(self._settings_path)
             log_to_file(settings, self._name)
             stores = await open_stores(settings, name=self._name)
             self._loop = asyncio.get_running_loop()
             actor = CameraActor(self._name, stores, settings.camera, capacity=self._capacity, written_off=self._written_off)
+            actor.note.open(of(settings), self._name)
             actor.start()
             self._actor = actor
             self._copying = asyncio.create_task(ProcessMetrics(of(settings), lambda: collect(actor)).run(), name="process-metrics")
-        return whereabouts()
+        return {**whereabouts(), "died": left_behind(of(settings))}
 
     async def adopt(self, cameras: list[str]) -> dict[str, str]:
         """Activate `cameras`; camera → why not."""
@@ -151,7 +154,7 @@ class CameraProcess:
         return str(await answer(self._handle.replay.remote(letter, by), self._timeout_s, self.name))
 
     async def open(self, timeout_s: float) -> dict[str, Any]:
-        """Wait for the process and open its stores; ``{node, pid}``."""
+        """Wait for the process and open its stores; ``{node, pid, died}``."""
         where = await answer(self._handle.open.remote(), timeout_s, self.name)
         return dict(where)
 

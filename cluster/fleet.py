@@ -90,6 +90,7 @@ class Fleet:
         self.errands = Errands()
         self.meter = Meter()
         self.move_trouble = Trouble()  # of processes that were to take cameras and did not start
+        self.died: dict[str, frozenset[str]] = {}  # processes that were written off → their cameras, the latest last
         self.refused: list[str] = []
         self.moving = 0
         self.wake = asyncio.Event()
@@ -115,8 +116,8 @@ class Fleet:
         for trouble in orders.troubles:
             self.restarts[trouble.camera] = max(self.restarts.get(trouble.camera, 0), trouble.restarts)
             known = self.trouble.get(trouble.camera)
-            released = not trouble.quarantined and not trouble.failures
-            if known is not None and known.quarantined and released and trouble.camera not in self.unsaved:
+            released = not (trouble.quarantined or trouble.alone or trouble.failures)
+            if known is not None and (known.quarantined or known.alone) and released and trouble.camera not in self.unsaved:
                 del self.trouble[trouble.camera]
         return True
 
@@ -150,10 +151,15 @@ class Fleet:
         order = self._camera_orders.get(camera)
         return (order is not None and order.paused) or self.sites.get(camera, "") in self._paused_sites
 
+    def ends_processes(self, camera: str) -> bool:
+        """It ended its process too often: it has one of its own until it is released."""
+        trouble = self.trouble.get(camera)
+        return trouble is not None and trouble.alone
+
     def density_of(self, camera: str) -> int:
         """Of its process."""
         order = self._camera_orders.get(camera)
-        if (order is not None and order.alone) or camera in self.split:
+        if (order is not None and order.alone) or camera in self.split or self.ends_processes(camera):
             return 1
         return self.shape.density.of(self.sites.get(camera, ""))
 

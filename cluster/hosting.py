@@ -16,7 +16,7 @@ from actors.core.logs import counted
 from cluster.fleet import Actor, Fleet
 from cluster.placement import choose, usable
 from cluster.ports import Machine, SupervisorStores
-from cluster.reconcile import QUARANTINE_S, StartActor, Trouble, failed
+from cluster.reconcile import QUARANTINE_S, StartActor, Trouble, ended_its_process, failed
 from cluster.services import stop_all
 from cluster.tasks import Tasks
 from storage.fleet_ports import ActorRecord
@@ -25,6 +25,7 @@ ENSURE_S = 1.0  # seconds a process may take to say what it hosts
 RELEASE_S = 3.0  # seconds a source may take for its last commit; then it is fenced without
 RETRY_S = 1.0  # seconds before a process is asked again what it hosts
 MOVES_WAIT_S = 30.0  # seconds, at most, that moves wait after a target that did not start
+MAX_DIED = 256  # processes that are remembered until their node tells what they ended with
 AWAY_S = 3.0  # seconds that a camera waits which could not start because PostgreSQL was away
 
 log = logging.getLogger("eyrie.cluster.hosting")
@@ -66,9 +67,11 @@ class Hosting:
             self._tasks.spawn(self._learn(actor, list(actor.cameras)))
         fleet.wanted = dict.fromkeys(camera for camera, owner in fleet.owners.items() if owner is not None)
         for trouble in fleet.orders.troubles:
+            if trouble.alone:
+                fleet.trouble[trouble.camera] = Trouble(trouble.failures, 0.0, trouble.reason, alone=True)
             if trouble.quarantined and not trouble.who:
                 until = time.monotonic() + max(0.0, QUARANTINE_S - trouble.age_s)
-                fleet.trouble[trouble.camera] = Trouble(trouble.failures, until, trouble.reason, True)
+                fleet.trouble[trouble.camera] = Trouble(trouble.failures, until, trouble.reason, True, alone=trouble.alone)
 
     def begin(self, action: StartActor) -> None:
         """Start a process; where it goes is decided now."""
@@ -107,6 +110,11 @@ class Hosting:
         except EyrieError as error:
             await self.lose(actor, f"it did not start: {error}")
             return
+        if isinstance(where, dict):
+            self._learn_deaths(where.get("died", {}))
+            for cameras in (actor.cameras, actor.incoming):  # those that are alone from now on are placed by themselves
+                for camera in [camera for camera in cameras if self._fleet.density_of(camera) < actor.density]:
+                    del cameras[camera]
         actor.phase = "ready"
         self._fleet.meter.started(time.monotonic() - began)
         self._fleet.wake.set()
@@ -114,6 +122,19 @@ class Hosting:
         await self.give(actor, tuple(actor.cameras))
         if actor.incoming:
             await self.move(actor, tuple(actor.incoming))
+
+    def _learn_deaths(self, died: dict[str, str]) -> None:
+        """`died`: processes of a node that ended, each with the camera that it was busy with then (`actors.step_notes`)."""
+        fleet = self._fleet
+        for name, camera in died.items():
+            if camera not in fleet.died.pop(name, ()):
+                continue  # of an earlier run, or not its own
+            trouble = fleet.trouble.setdefault(camera, Trouble())
+            fleet.unsaved.add(camera)
+            log.warning("actor %s ended while it was busy with camera %s", name, camera)
+            if ended_its_process(trouble):
+                log.error("camera %s gets a process of its own until it is released: it ended two", camera)
+                fleet.decide(f"camera:{camera}", "gets a process of its own until it is released", f"{trouble.deaths} ended with it")
 
     async def give(self, actor: Actor, cameras: Sequence[str]) -> bool:
         """Assign cameras to a ready process and activate them there; whether that was done for all."""
@@ -233,6 +254,9 @@ class Hosting:
         log.warning("actor %s is replaced: %s", actor.name, reason)
         self._fleet.decide(f"actor:{actor.name}", "written off", reason)
         actor.process.kill()
+        self._fleet.died[actor.name] = frozenset(actor.cameras)
+        while len(self._fleet.died) > MAX_DIED:
+            del self._fleet.died[next(iter(self._fleet.died))]
         if actor.incoming:
             trouble, now = self._fleet.move_trouble, time.monotonic()
             failed(trouble, reason, hosted_s=0.0, now=now, jitter=random.random())

@@ -12,6 +12,7 @@ BACKOFF_MAX_S = 120.0
 FORGIVE_S = 60.0  # a camera that was hosted this long without a failure starts again with no back-off
 MAX_FAILURES = 8  # failures in a row before a camera is quarantined
 SPARE_FOR_MOVES = 2  # processes beyond `max_actors` that may start so that others can end
+ALONE_AFTER = 2  # times that a camera ended its process before it gets one of its own
 QUARANTINE_S = 900.0  # a quarantined camera is tried again after this, once; whoever mends it by hand need do no more
 
 
@@ -235,12 +236,17 @@ def _fits(actor: ActorView, wish: Wish) -> bool:
 
 
 class Trouble(msgspec.Struct):
-    """The failures of one camera: how many in a row, until when it is held, and why it was quarantined."""
+    """The failures of one camera: how many in a row, until when it is held, and why it was quarantined.
+
+    `deaths`: processes that ended while they were busy with it; `alone`: for that it has one of its own, until it is released.
+    """
 
     failures: int = 0
     held_until: float = 0.0
     reason: str = ""
     quarantined: bool = False
+    deaths: int = 0
+    alone: bool = False
 
 
 def failed(trouble: Trouble, reason: str, *, hosted_s: float, now: float, jitter: float) -> None:
@@ -258,3 +264,14 @@ def failed(trouble: Trouble, reason: str, *, hosted_s: float, now: float, jitter
         trouble.held_until = now + pause * (0.5 + jitter / 2)
     else:
         trouble.held_until = now
+
+
+def ended_its_process(trouble: Trouble) -> bool:
+    """Note that a process ended while it was busy with the camera; whether the camera is alone from now on.
+
+    That is evidence of this camera, which time does not weaken: only a release forgets it.
+    """
+    trouble.deaths += 1
+    newly = trouble.deaths >= ALONE_AFTER and not trouble.alone
+    trouble.alone = trouble.alone or newly
+    return newly

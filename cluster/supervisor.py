@@ -237,7 +237,7 @@ class Supervisor:
         for camera in unsaved:
             trouble = fleet.trouble[camera]
             restarts = fleet.restarts.get(camera, 0)
-            records.append(TroubleRecord(camera, trouble.failures, restarts, trouble.quarantined, trouble.reason))
+            records.append(TroubleRecord(camera, trouble.failures, restarts, trouble.quarantined, trouble.reason, alone=trouble.alone))
         await self._stores.cluster.note_troubles(records)
         fleet.unsaved -= unsaved
 

@@ -104,7 +104,7 @@ def _camera(fleet: Fleet, camera: str, host: Actor | None, moving: bool, now: fl
         quarantined=quarantined,
         by="" if away is None else away.who,
         paused=fleet.is_paused(camera),
-        alone=camera in fleet.split or (order is not None and order.alone),
+        alone=camera in fleet.split or fleet.ends_processes(camera) or (order is not None and order.alone),
         pinned="" if order is None else order.node,
         reason="" if host is None else host.reason,
     )  # fmt: skip

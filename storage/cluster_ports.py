@@ -92,7 +92,8 @@ class Order(msgspec.Struct, frozen=True):
 class TroubleRecord(msgspec.Struct, frozen=True):
     """A camera in trouble. `restarts` grows for as long as the row lives.
 
-    `who` set: a person quarantined it, and only a person releases it. `age_s`: seconds since it became so, set when read.
+    `who` set: a person quarantined it, and only a person releases it. `alone`: it ended its process too often and has one of its own, until
+    a person releases it. `age_s`: seconds since it became so, set when read.
     """
 
     camera: str
@@ -102,6 +103,7 @@ class TroubleRecord(msgspec.Struct, frozen=True):
     reason: str = ""
     who: str = ""
     age_s: float = 0.0
+    alone: bool = False
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -192,7 +194,7 @@ class ClusterStore(Protocol):
         """Keep a camera from running until :meth:`release`; False when no camera has this name."""
 
     async def release(self, camera: str, *, audit: Audit | None = None) -> bool:
-        """End any quarantine and forget its failures; False when there was no trouble."""
+        """End any quarantine, let it share a process again and forget its failures; False when there was no trouble."""
 
     async def note_troubles(self, troubles: Sequence[TroubleRecord]) -> None:
         """What the supervisor saw, in place of what is stored; a quarantine by a person stays. `who` and `age_s` are not read."""

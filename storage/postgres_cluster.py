@@ -81,7 +81,7 @@ class PostgresClusterStore:
 
     async def note_troubles(self, troubles: Sequence[TroubleRecord]) -> None:
         """See the port."""
-        columns = [[getattr(t, name) for t in troubles] for name in ("camera", "failures", "restarts", "quarantined")]
+        columns = [[getattr(t, name) for t in troubles] for name in ("camera", "failures", "restarts", "quarantined", "alone")]
         await self._database.fetch(self._sql["note_troubles"], *columns, [t.reason[:MAX_TEXT] for t in troubles], writing=True)
 
     async def ask(self, operation: NewOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:

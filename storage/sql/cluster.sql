@@ -32,7 +32,7 @@ RETURNING kind, id, paused, alone, node, reason, who, (extract(epoch FROM change
 DELETE FROM cluster_orders WHERE kind = $1 AND id = $2 AND NOT paused AND NOT alone AND node = '';
 
 -- name: troubles
-SELECT camera, failures, restarts, quarantined, reason, who, extract(epoch FROM now() - since)::float8 AS age_s
+SELECT camera, failures, restarts, quarantined, alone, reason, who, extract(epoch FROM now() - since)::float8 AS age_s
 FROM cluster_troubles ORDER BY camera;
 
 -- name: quarantine
@@ -43,17 +43,19 @@ ON CONFLICT (camera) DO UPDATE SET
 RETURNING camera;
 
 -- name: release
-UPDATE cluster_troubles SET failures = 0, quarantined = false, reason = '', who = '', since = now()
-WHERE camera = $1 AND (quarantined OR failures > 0) RETURNING camera;
+UPDATE cluster_troubles SET failures = 0, quarantined = false, alone = false, reason = '', who = '', since = now()
+WHERE camera = $1 AND (quarantined OR alone OR failures > 0) RETURNING camera;
 
 -- name: note_troubles
-INSERT INTO cluster_troubles AS t (camera, failures, restarts, quarantined, reason)
-SELECT g.camera, g.failures, g.restarts, g.quarantined, g.reason
-FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bool[], $5::text[]) AS g (camera, failures, restarts, quarantined, reason)
+INSERT INTO cluster_troubles AS t (camera, failures, restarts, quarantined, alone, reason)
+SELECT g.camera, g.failures, g.restarts, g.quarantined, g.alone, g.reason
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bool[], $5::bool[], $6::text[])
+    AS g (camera, failures, restarts, quarantined, alone, reason)
 JOIN cameras c USING (camera)
 ORDER BY g.camera
 ON CONFLICT (camera) DO UPDATE SET
     failures = excluded.failures, restarts = greatest(t.restarts, excluded.restarts), quarantined = excluded.quarantined,
+    alone = excluded.alone,
     reason = excluded.reason, since = CASE WHEN t.quarantined = excluded.quarantined THEN t.since ELSE now() END
 WHERE t.who = '';
 

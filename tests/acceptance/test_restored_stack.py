@@ -15,8 +15,9 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+import asyncpg
 import pytest
 from websockets.asyncio.client import connect
 
@@ -81,8 +82,9 @@ class Wall:
                     self._take(push["channel"], push["pub"]["data"])
 
     async def _subscribe(self, dash: Dash, channel: str) -> None:
-        reply = await dash.ask("subscribe", channel=channel)
-        assert "subscribe" in reply, reply
+        while "subscribe" not in (reply := await dash.ask("subscribe", channel=channel)):
+            assert reply["error"]["temporary"], reply
+            await asyncio.sleep(0.1)  # SDKs try again too
         for publication in reply["subscribe"].get("publications", ()):
             self._take(channel, publication["data"])
 
@@ -145,7 +147,7 @@ def is_ready(dsn: str) -> bool:
     return False
 
 
-async def forward(running: Product, stores: Stores, made: Load) -> None:
+async def forward(stores: Stores, made: Load) -> None:
     """What happens between the backup and its return: more observations and events, and another owner with a later generation."""
     camera = next(iter(made.cameras))
     before, generation = await actor_of(stores, camera)
@@ -156,37 +158,57 @@ async def forward(running: Product, stores: Stores, made: Load) -> None:
     assert (await actor_of(stores, camera))[1] > generation
 
 
-async def lose_redis(running: Product) -> None:
-    """Redis starts empty, as it does where a whole machine is put back: nothing in it tells that the database is old."""
+class Row(NamedTuple):
+    generation: int
+    session: str
+    last_seq: int
+    epoch: str
+
+
+async def rows(dsn: str) -> dict[str, Row]:
+    """Where the cameras stand, by a connection that is not the product's: those look for a restore themselves."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        found = await connection.fetch("SELECT camera, generation, session, last_seq, epoch FROM positions")
+    finally:
+        await connection.close()
+    return {row["camera"]: Row(row["generation"], row["session"], row["last_seq"], row["epoch"]) for row in found}
+
+
+@asynccontextmanager
+async def without_redis(running: Product, dsn: str, kept: dict[str, Row]) -> AsyncIterator[None]:
+    """Redis is lost, and comes back empty once every camera was activated in the restored database: nothing in it tells how far it was."""
     before = next(record for record in running.data.noted() if record.name == "redis")
-    os.kill(before.pid, signal.SIGKILL)
+    os.kill(running.pid, signal.SIGSTOP)  # it would start another one at once
+    try:
+        os.kill(before.pid, signal.SIGKILL)
+        yield
+        async with asyncio.timeout(60):
+            while not all(now.generation > kept[camera].generation for camera, now in (await rows(dsn)).items()):
+                await asyncio.sleep(0.1)
+    finally:
+        os.kill(running.pid, signal.SIGCONT)
     await until(lambda: any(r.name == "redis" and r.pid != before.pid for r in running.data.noted()), within_s=30, what="another Redis")
 
 
-async def positions(stores: Stores, made: Load) -> dict[str, Any]:
-    return {camera: at.position for camera, at in (await stores.cameras.ownership(list(made.cameras))).items()}
-
-
-async def goes_on(running: Product, made: Load, wall: Wall, kept: dict[str, Any], lost: dict[str, Any]) -> None:
+async def goes_on(dsn: str, made: Load, wall: Wall, kept: dict[str, Row], lost: dict[str, Row]) -> None:
     """After the older state came back: acks move again, all that was lost is declared, dashboards see the new epoch."""
     sent = {name: camera.sent for name, camera in made.cameras.items()}
     connections = made.client.connections
     await made.more(150, within_s=150)
     await until_shown(wall, made, {camera: at.epoch for camera, at in lost.items()})
-    async with looking(running) as stores:
-        now = await positions(stores, made)
-        for camera, at in now.items():
-            assert at.epoch > lost[camera].epoch
-            assert at.session == lost[camera].session, "the device goes on in its session"
-            assert at.last_seq > sent[camera]
-            rows = await stores.database.fetch(
-                "SELECT body FROM events WHERE camera = $1 AND epoch = $2 AND type = 'stream.gap' ORDER BY \"offset\"", camera, at.epoch
-            )
-            gaps = [json.loads(row["body"])["data"] for row in rows]
-            missing = {seq for gap in gaps for seq in range(gap["first_seq"], gap["last_seq"] + 1)}
-            acked_and_gone = set(range(kept[camera].last_seq + 1, lost[camera].last_seq + 1))
-            assert acked_and_gone, "nothing was lost: the restore shows nothing"
-            assert acked_and_gone <= missing, (camera, kept[camera], lost[camera], gaps)
+    connection = await asyncpg.connect(dsn)
+    for camera, at in (await rows(dsn)).items():
+        assert at.epoch > lost[camera].epoch
+        assert at.session == lost[camera].session, "the device goes on in its session"
+        assert at.last_seq > sent[camera]
+        found = await connection.fetch("SELECT body FROM events WHERE camera = $1 AND epoch = $2 AND type = 'stream.gap'", camera, at.epoch)
+        gaps = [json.loads(row["body"])["data"] for row in found]
+        missing = {seq for gap in gaps for seq in range(gap["first_seq"], gap["last_seq"] + 1)}
+        acked_and_gone = set(range(kept[camera].last_seq + 1, lost[camera].last_seq + 1))
+        assert acked_and_gone, "nothing was lost: the restore shows nothing"
+        assert acked_and_gone <= missing, (camera, kept[camera], lost[camera], gaps)
+    await connection.close()
     wall.consistent()
     assert made.client.connections <= connections + 2, "devices that stayed up came back again and again"
 
@@ -197,25 +219,25 @@ async def test_a_base_backup_and_a_dump_that_come_back_below_a_running_stack(dat
         data, backup = server.folder / "data", server.folder / "backup"
         await made.more(60)
         await asyncio.to_thread(run, dsn, "pg_basebackup", "-D", str(backup), "-c", "fast", user=True)
-        kept = await positions(stores, made)  # what the backup holds at most
-        await forward(running, stores, made)
-        lost = await positions(stores, made)
+        kept = await rows(dsn)  # what the backup holds at most
+        await forward(stores, made)
+        lost = await rows(dsn)
         await asyncio.to_thread(server.stop, signal.SIGQUIT)
-        await lose_redis(running)
-        await asyncio.to_thread(shutil.rmtree, data)
-        backup.rename(data)
-        await asyncio.to_thread(server.start, lambda: is_ready(dsn))
-        await goes_on(running, made, wall, kept, lost)
+        async with without_redis(running, dsn, kept):
+            await asyncio.to_thread(shutil.rmtree, data)
+            backup.rename(data)
+            await asyncio.to_thread(server.start, lambda: is_ready(dsn))
+        await goes_on(dsn, made, wall, kept, lost)
 
         dump = str(server.folder / "dump")
         await asyncio.to_thread(run, dsn, "pg_dump", "-Fc", "-f", dump, "postgres", user=True)
-        kept = await positions(stores, made)
-        await forward(running, stores, made)
-        lost = await positions(stores, made)
+        kept = await rows(dsn)
+        await forward(stores, made)
+        lost = await rows(dsn)
         emptied = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
         await asyncio.to_thread(run, dsn, "psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", emptied)
-        await lose_redis(running)
-        await asyncio.to_thread(run, dsn, "pg_restore", "--single-transaction", "-d", "postgres", dump, user=True)
-        await goes_on(running, made, wall, kept, lost)
+        async with without_redis(running, dsn, kept):
+            await asyncio.to_thread(run, dsn, "pg_restore", "--single-transaction", "-d", "postgres", dump, user=True)
+        await goes_on(dsn, made, wall, kept, lost)
     verified = await asyncio.to_thread(eyrie, "audit", "verify", dsn)
     assert verified.returncode == 0, verified.stdout

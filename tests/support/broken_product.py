@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "broken"
 
 def environment(variant: str) -> dict[str, str]:
     """What a run needs in its environment to drive the broken product."""
-    assert variant in VARIANTS
+    assert variant in VARIANTS or variant in HOOKS
     path = os.pathsep.join([str(FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "BROKEN_VARIANT": variant, "PYTHONPATH": path}
 
@@ -30,7 +30,7 @@ def install(variant: str) -> None:
     """From now on the modules of the variant are broken as they are imported."""
     import sys
 
-    sys.meta_path.insert(0, _Finder(dict(VARIANTS[variant])))
+    sys.meta_path.insert(0, _Finder(dict((VARIANTS | HOOKS)[variant])))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -214,6 +214,18 @@ def closes_without_a_word(edge_link: Any) -> None:
     edge_link.EdgeLink.tick = tick
 
 
+def ends_with_a_camera(camera: Any) -> None:
+    """Not a mistake of the product: data of a camera whose name begins with ``deadly`` ends the process, as a fault in a library does."""
+    kept = camera.apply_data
+
+    def apply_data(core: Any, data: Any, answers: Any, now_us: int) -> None:
+        if core.camera.startswith("deadly"):
+            os._exit(13)
+        kept(core, data, answers, now_us)
+
+    camera.apply_data = apply_data
+
+
 VARIANTS: dict[str, dict[str, Patch]] = {
     "ack-before-commit": {"actors.core.camera": acks_before_the_commit},
     "duplicates-applied": {"actors.core.camera_inputs": applies_duplicates},
@@ -228,3 +240,6 @@ VARIANTS: dict[str, dict[str, Patch]] = {
     "old-generations": {"hub.live_states": shows_old_generations},
     "undocumented-close": {"hub.edge_link": closes_without_a_word},
 }
+
+# What no checker is to find: the product must live with it.
+HOOKS: dict[str, dict[str, Patch]] = {"deadly-camera": {"actors.core.camera": ends_with_a_camera}}

@@ -43,7 +43,7 @@ class FakeProcess:
             raise Unavailable(f"{self.name} is too slow") from error
         if self.broken:
             raise Unavailable(f"{self.name} is broken")
-        return {"node": self.node, "pid": 1}
+        return {"node": self.node, "pid": 1, "died": self.machine.left_notes()}
 
     async def adopt(self, cameras: Sequence[str], timeout_s: float) -> dict[str, str]:
         """Host them, as far as the store agrees."""
@@ -124,7 +124,15 @@ class FakeMachine:
         self.of_nodes = [NodeView("here", cores=cores, head=True)]
         self.requested = 0
         self.let_go: list[str] = []
+        self.notes: dict[str, str] = {}  # process → the camera that it ends with
         self._cores = cores
+
+    def left_notes(self) -> dict[str, str]:
+        """Of dead processes, each told once (`actors.step_notes`)."""
+        found = {name: camera for name, camera in self.notes.items() if self.processes[name].dead.is_set()}
+        for name in found:
+            del self.notes[name]
+        return found
 
     def cores(self) -> int:
         """See the port."""

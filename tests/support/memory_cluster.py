@@ -110,7 +110,7 @@ class MemoryClusterStore:
         """See the port."""
         self._check()
         before = self.troubles.get(camera)
-        if before is None or not (before.quarantined or before.failures):
+        if before is None or not (before.quarantined or before.alone or before.failures):
             return False
         await _record(audit)
         self.troubles[camera] = TroubleRecord(camera, restarts=before.restarts)

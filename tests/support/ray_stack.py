@@ -98,8 +98,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def stack(**sections: Mapping[str, Any]) -> Iterator[Stack]:
-    """Start everything, stop everything. `sections` override settings (``cluster={...}``)."""
+def stack(*, variant: str = "", **sections: Mapping[str, Any]) -> Iterator[Stack]:
+    """Start everything, stop everything. `sections` override settings (``cluster={...}``); `variant`: of `tests.support.broken_product`."""
     with (
         tempfile.TemporaryDirectory(prefix="eyrie-stack-") as name,
         store_servers.postgres() as (_postgres, dsn),
@@ -113,7 +113,8 @@ def stack(**sections: Mapping[str, Any]) -> Iterator[Stack]:
         secret.chmod(0o600)
         seal = data.keys / "policy.secret"  # seals the audit log: without, nobody may register a camera
         ensure_secret(seal)
-        os.environ["PYTHONPATH"] = str(ROOT)
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests/support/broken"), str(ROOT)] if variant else [str(ROOT)])
+        os.environ["BROKEN_VARIANT"] = variant
         head = RayHead(data, cameras=64)
         head.spawn()
         head.wait()

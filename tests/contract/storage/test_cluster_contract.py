@@ -95,6 +95,16 @@ async def test_who_quarantined_by_hand_is_released_by_hand(contract: Contract) -
     assert (await cluster.orders()).troubles[0].failures == 1
 
 
+async def test_who_has_a_process_of_its_own_for_its_failures_keeps_it_until_it_is_released(contract: Contract) -> None:
+    cluster = contract.cluster
+    await contract.registry.register("cam-1", "north")
+    await cluster.note_troubles([TroubleRecord("cam-1", 0, 2, False, "it crashed", alone=True)])
+    assert (await cluster.orders()).troubles[0].alone
+    assert await cluster.release("cam-1")
+    assert not (await cluster.orders()).troubles[0].alone
+    assert not await cluster.release("cam-1")
+
+
 async def test_an_operation_goes_on_once(contract: Contract) -> None:
     cluster = contract.cluster
     operation, new = await cluster.ask(asked("op-1", token="t1"))

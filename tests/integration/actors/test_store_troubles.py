@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from actors.core.deliveries import Data, Welcomed
-from actors.core.reasons import REDIS_FULL, STORE_LOST
+from actors.core.reasons import ACTOR_LOST, REDIS_FULL, STORE_LOST
 from actors.core.settings import Settings
 from actors.wall_clock import WallClock, wall_us
 from cluster.ray_start import descendants
-from hub.live_states import LiveStates
+from hub.live_states import STALE_AFTER_S, LiveStates
 from storage.redis_broker import RedisBroker
 from storage.redis_link import RedisLink
 from storage.stores import Stores
@@ -152,3 +152,40 @@ async def test_a_full_redis_is_named_and_stays_named_where_cameras_have_no_event
             await by_hand.close()
         await until(lambda: wrong() is None, what="that it is online again")
         seeing.cancel()
+
+
+async def test_what_has_to_be_read_back_from_a_database_that_stands_still_holds_no_heartbeat(
+    servers: tuple[Server, Server, Settings], begin: Begin, site: str, camera: str
+) -> None:
+    """Events that were committed while Redis was full are read back from PostgreSQL, which stands still by then: the reason is told."""
+    process = await begin([camera])
+    process.attach(camera)
+    by_hand = RedisLink(servers[2].redis, "by-hand")
+    family = [servers[0].pid, *descendants(servers[0].pid)]
+    async with shown(servers[2], site, camera) as wrong:
+        await by_hand.call([("CONFIG", "SET", "maxmemory", "1")], writing=True)
+        try:
+            process.data(camera, range(1, 60))
+            await process.acked(camera, 59)
+            await until(lambda: wrong() == REDIS_FULL, within_s=30, what="that Redis is full")
+            family = [servers[0].pid, *descendants(servers[0].pid)]
+            for pid in family:
+                os.kill(pid, signal.SIGSTOP)
+            await until(lambda: all(map(frozen, family)), what="that PostgreSQL stands still")
+        finally:
+            await by_hand.call([("CONFIG", "SET", "maxmemory", "0")], writing=True)
+            await by_hand.close()
+        try:
+            found: set[str | None] = set()
+            told_at = time.monotonic() + STALE_AFTER_S + 2.0
+
+            def told() -> bool:
+                found.add(wrong())
+                return time.monotonic() > told_at and STORE_LOST in found
+
+            await until(told, within_s=30, what="the end of the look")
+            assert ACTOR_LOST not in found, "heartbeats waited for PostgreSQL"
+        finally:
+            for pid in family:
+                os.kill(pid, signal.SIGCONT)
+        await until(lambda: wrong() is None, within_s=30, what="that it is online again")

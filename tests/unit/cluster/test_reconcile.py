@@ -18,6 +18,7 @@ from cluster.reconcile import (
     StopActor,
     Trouble,
     Wish,
+    ended_its_process,
     failed,
 )  # fmt: skip
 from cluster.reconcile import compare as compare_wishes
@@ -197,3 +198,11 @@ def test_it_settles_whatever_the_density() -> None:
         assert sorted(camera for made, cameras in hosts.values() for camera in cameras) == sorted(wishes)
         assert {made for made, _cameras in hosts.values()} == {density}
         assert len(hosts) == -(-len(wishes) // density) or density in (3, 5)
+
+
+def test_who_ended_two_processes_is_alone_however_long_they_lived() -> None:
+    trouble = Trouble()
+    assert (ended_its_process(trouble), trouble.alone) == (False, False)
+    failed(trouble, "it died", hosted_s=3_600.0, now=0.0, jitter=0.0)
+    assert (ended_its_process(trouble), trouble.alone) == (True, True)
+    assert (ended_its_process(trouble), trouble.alone) == (False, True), "told once"

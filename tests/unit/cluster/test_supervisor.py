@@ -9,6 +9,7 @@ from cluster import hosting
 from cluster import supervisor as module
 from cluster.ports import NodeView
 from cluster.tasks import Tasks
+from storage.cluster_ports import TroubleRecord
 from storage.fleet_ports import ActorRecord
 from tests.support.supervisor_rig import Rig, Scale
 from tests.support.waiting import until
@@ -78,6 +79,40 @@ async def test_a_dead_process_is_replaced_at_once(rigs: Callable[..., Rig]) -> N
     second = (await rig.placed("a"))["a"]
     assert second != first
     assert first not in rig.stores.actors.records
+
+
+async def test_a_camera_that_ended_two_processes_is_alone_until_it_is_released(rigs: Callable[..., Rig]) -> None:
+    cameras = ("a", "b", "c")
+    rig = rigs(*cameras, cameras_per_actor=4)
+    await rig.supervisor.start()
+    placed = await rig.placed(*cameras)
+    for _ in range(2):
+        assert len(set(placed.values())) == 1
+        assert not (rig.stores.cluster.troubles.get("b") or TroubleRecord("b")).alone
+        first = placed["b"]
+        rig.machine.notes[first] = "b"
+        rig.machine.processes[first].die()
+        await until(lambda gone=first: gone not in {rig.stores.cameras.owner[c] for c in cameras}, within_s=20.0)  # type: ignore[misc]
+        placed = await rig.placed(*cameras)
+    assert placed["a"] == placed["c"] != placed["b"]
+    others = placed["a"]
+    rig.machine.notes[placed["b"]] = "b"
+    rig.machine.processes[placed["b"]].die()
+    await until(lambda: rig.stores.cameras.owner["b"] != placed["b"], within_s=20.0)
+    assert (await rig.placed(*cameras))["a"] == (await rig.placed(*cameras))["c"] == others, "its neighbours go on"
+    await until(lambda: rig.stores.cluster.troubles["b"].alone and not rig.supervisor.fleet.unsaved, what="that it is written down")
+    assert not any(t.alone for camera, t in rig.stores.cluster.troubles.items() if camera != "b")
+    assert await rig.stores.cluster.release("b")
+    rig.supervisor.wake()
+    await until(lambda: rig.stores.cameras.owner["b"] == others, within_s=20.0, what="that it is packed again")
+
+
+async def test_a_supervisor_that_starts_again_keeps_alone_who_was(rigs: Callable[..., Rig]) -> None:
+    rig = rigs("a", "b", cameras_per_actor=4)
+    await rig.stores.cluster.note_troubles([TroubleRecord("b", restarts=2, alone=True)])
+    await rig.supervisor.start()
+    placed = await rig.placed("a", "b")
+    assert placed["a"] != placed["b"]
 
 
 async def test_a_process_that_does_not_beat_is_replaced(rigs: Callable[..., Rig]) -> None:
