@@ -128,13 +128,14 @@ class World:
 
     async def told(self, askers: Iterable[str], rules: Iterable[str] = RULES) -> dict[str, list[Told]]:
         """Everything that these are told of what `rules` hide: by requests, and on every transport while something happens."""
+        rules = tuple(rules)
         subjects = [RULES[rule].subject for rule in rules]
         found: dict[str, list[Told]] = {}
         for name in askers:
             token = self.hub.token(name, **ASKERS[name].token)
             found[name] = await by_requests(self.hub, token, subjects)
             found[name] += await by_edge(self.hub, token, [*subjects, GATE])
-            found[name] += await by_cluster(self.api, token, subjects)
+            found[name] += await by_cluster(self.api, token, [RULES[rule].subject for rule in rules if RULES[rule].ids])
             insider = self.hub.token("insider", sites=["*"], scopes=["pii:read", "restricted:read"])
             async with sessions(self.hub, token) as open_ones, self.hub.dashboard(insider) as watch:
                 for session in open_ones:

@@ -30,11 +30,11 @@ from storage.migrations import migrate
 from storage.postgres_audit_log import PostgresAuditLog
 from storage.postgres_pool import Database
 from storage.postgres_revisions import PostgresRevisionStore
-from tests.support.hub import TestHub, running_hub
+from tests.support.hub import PLAIN, TestHub
 from tests.support.memory_revisions import MemoryRevisions
 from tests.support.product import data_folder
-from tests.support.real_policy import real_policy
 from tests.support.store_fixtures import Servers
+from tests.support.two_sites import two_sites
 
 PATH = "/v1/policy"
 DIGITS = "digits := [" + ", ".join(map(str, range(100))) + "]\n\n"
@@ -50,6 +50,28 @@ def slow(rule: str, when: str = SUBSCRIBE) -> dict[str, str]:
     """The packaged policy with a denial that takes seconds to find out."""
     sources = read_sources()
     return sources | {"authz.rego": sources["authz.rego"] + "\n" + DIGITS + (LARGE if "large" in rule else "") + rule % when}
+
+
+# Users of two sites → what they are answered about the one and the other, whatever somebody uploads.
+USERS: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
+    "viewer": ({"roles": ["viewer"], "sites": ["*"]}, (200, 200)),
+    "admin of one site": ({"roles": ["admin"], "sites": ["north"]}, (200, 403)),
+    "guest": ({"roles": ["guest"], "sites": ["south"]}, (403, 200)),
+    "device": ({"typ": "edge", "roles": ["edge"], "sites": ["north"]}, (401, 401)),
+}
+
+
+async def require_as_before(hub: TestHub) -> None:
+    """Everybody is decided about as if nothing had been uploaded: in both sites, by requests and by walls."""
+    for name, (token, answers) in USERS.items():
+        text = hub.token(name, **token)
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {text}"}, verify=PLAIN, timeout=60) as http:
+            found = [await http.get(f"http://127.0.0.1:{hub.port}/v1/sites/{site}/state") for site in ("north", "south")]
+        assert tuple(answer.status_code for answer in found) == answers, name
+        if 401 not in answers:
+            async with hub.dashboard(text) as dash:
+                shown = ["error" not in await dash.ask("subscribe", channel=f"site:{site}") for site in ("north", "south")]
+            assert shown == [status == 200 for status in answers], name
 
 
 def client(hub: TestHub) -> httpx.AsyncClient:
@@ -69,7 +91,7 @@ async def stored(hub: TestHub, modules: dict[str, str]) -> str:
 async def test_attack_08_a_revision_that_takes_seconds_to_subscribe_is_refused_and_the_live_one_untouched(
     tmp_path: Path, rule: str
 ) -> None:
-    async with running_hub(tmp_path, decider=real_policy()) as hub, client(hub) as http:
+    async with two_sites(tmp_path) as hub, client(hub) as http:
         assert (await http.post(await stored(hub, read_sources()), json={})).status_code == 200
         before = (await http.get(PATH)).json()
         uploaded = await http.post(f"{PATH}/revisions", json={"modules": slow(rule)})
@@ -77,10 +99,11 @@ async def test_attack_08_a_revision_that_takes_seconds_to_subscribe_is_refused_a
         for refused in (uploaded, activated):
             assert (refused.status_code, "`subscribe`" in refused.json()["detail"]) == (400, True), refused.text
         assert (await http.get(PATH)).json() == before
+        await require_as_before(hub)
 
 
 async def test_attack_08_what_the_log_of_decisions_holds_is_asked_too(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, decider=real_policy()) as hub, client(hub) as http:
+    async with two_sites(tmp_path) as hub, client(hub) as http:
         path = await stored(hub, slow(MANY, 'input.resource.camera == "gate"'))
         question = questions.subscribe(VIEWER, "camera", "gate", site="north")
         await hub.hub.context.stores.decisions.write([row_of(question, Decision(True, "allowed", "r"))])
@@ -100,7 +123,7 @@ def large(*, in_rules: bool) -> dict[str, str]:
 @pytest.mark.parametrize("in_rules", [True, False], ids=["in rules", "in a body"])
 async def test_attack_08_a_revision_that_takes_gigabytes_is_refused_before_it_has_them(tmp_path: Path, in_rules: bool) -> None:
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB, of any child of this process so far
-    async with running_hub(tmp_path, decider=real_policy()) as hub, client(hub) as http:
+    async with two_sites(tmp_path) as hub, client(hub) as http:
         path, before = await stored(hub, large(in_rules=in_rules)), (await http.get(PATH)).json()
         uploaded = await http.post(f"{PATH}/revisions", json={"modules": large(in_rules=in_rules)})
         activated = await http.post(path, json={"lock_out": True})
@@ -108,16 +131,18 @@ async def test_attack_08_a_revision_that_takes_gigabytes_is_refused_before_it_ha
             assert refused.status_code == 400, refused.text
             assert f"more than {trial.QUESTION_BYTES >> 20} MiB of memory to decide `subscribe`" in refused.json()["detail"]
         assert (await http.get(PATH)).json() == before
+        await require_as_before(hub)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(most, 3 * trial.QUESTION_BYTES // 1024)
 
 
 @pytest.mark.parametrize("action", ["policy.read", "policy.change"])
 async def test_attack_08_who_would_be_locked_out_is_told_of_what(tmp_path: Path, action: str) -> None:
-    async with running_hub(tmp_path, decider=real_policy()) as hub, client(hub) as http:
+    async with two_sites(tmp_path) as hub, client(hub) as http:
         path = await stored(hub, slow('deny contains "lost" if %s\n', f'input.action == "{action}"'))
         refused = await http.post(path, json={})
         assert (refused.status_code, action in refused.json()["detail"]) == (409, True), refused.text
         assert (await http.get(PATH)).json()["generation"] == 0
+        await require_as_before(hub)
 
 
 async def test_attack_08_a_slow_revision_that_is_in_force_is_not_loaded_and_the_last_good_one_decides() -> None:
