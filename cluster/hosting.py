@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 
-from actors.core.errors import EyrieError
+from actors.core.errors import EyrieError, Full
 from actors.core.logs import counted
 from cluster.fleet import Actor, Fleet
 from cluster.placement import choose, usable
@@ -26,6 +26,7 @@ RELEASE_S = 3.0  # seconds a source may take for its last commit; then it is fen
 RETRY_S = 1.0  # seconds before a process is asked again what it hosts
 MOVES_WAIT_S = 30.0  # seconds, at most, that moves wait after a target that did not start
 MAX_DIED = 256  # processes that are remembered until their node tells what they ended with
+NOBODY = "-"  # no process has this name: renewing its heartbeat changes nothing, and shows whether PostgreSQL takes writes
 AWAY_S = 3.0  # seconds that a camera waits which could not start because PostgreSQL was away
 
 log = logging.getLogger("eyrie.cluster.hosting")
@@ -155,7 +156,7 @@ class Hosting:
             refused = await actor.process.adopt(mine, self._start_timeout_s) if mine else {}
         except EyrieError as error:
             if actor.phase == "ready":
-                await self._not_given(actor, cameras, f"it did not activate its cameras: {error}")
+                await self._not_given(actor, cameras, f"it did not activate its cameras: {error}", full=isinstance(error, Full))
             return False
         now = time.monotonic()
         for camera in mine:
@@ -171,13 +172,16 @@ class Hosting:
         fleet.wake.set()
         return len(mine) == len(cameras) and not refused
 
-    async def _not_given(self, actor: Actor, cameras: Sequence[str], reason: str) -> None:
-        """`cameras` did not come to life in `actor`: they are placed again. A process that hosts others goes on with them."""
+    async def _not_given(self, actor: Actor, cameras: Sequence[str], reason: str, *, full: bool) -> None:
+        """`cameras` did not come to life in `actor`: they are placed again. A process that hosts others goes on with them.
+
+        `full`: PostgreSQL has no room, which is nobody's failure.
+        """
         if not any(actor.cameras.values()):
-            await self.lose(actor, reason)
+            await self.lose(actor, reason, full=full)
             return
         log.warning("%d cameras are placed again, %s: %s", len(cameras), actor.name, reason)
-        await self._blame({camera: 0.0 for camera in cameras if actor.cameras.pop(camera, None) is not None}, reason)
+        await self._blame({camera: 0.0 for camera in cameras if actor.cameras.pop(camera, None) is not None}, reason, full=full)
         self._fleet.wake.set()
 
     async def move(self, target: Actor, cameras: Iterable[str]) -> None:
@@ -246,7 +250,7 @@ class Hosting:
         if actor.phase != "stopping":
             await self.lose(actor, f"it died: {reason}")
 
-    async def lose(self, actor: Actor, reason: str) -> None:
+    async def lose(self, actor: Actor, reason: str, *, full: bool = False) -> None:
         """Write a process off: its cameras go to a successor at once, fenced by their generation, not by its death."""
         if self._fleet.actors.pop(actor.name, None) is None:
             return
@@ -261,7 +265,7 @@ class Hosting:
             trouble, now = self._fleet.move_trouble, time.monotonic()
             failed(trouble, reason, hosted_s=0.0, now=now, jitter=random.random())
             trouble.held_until = min(trouble.held_until, now + MOVES_WAIT_S)
-        await self._blame(actor.cameras, reason)
+        await self._blame(actor.cameras, reason, full=full)
         self._fleet.wake.set()
         await self._forget_record(actor.name)
 
@@ -284,15 +288,17 @@ class Hosting:
         except EyrieError as error:
             log.warning("the record of %s stays until the next start: %s", name, error)
 
-    async def _blame(self, cameras: dict[str, float], reason: str) -> None:
-        """Note a failure of `cameras`; while PostgreSQL is away it is not theirs, and they only wait a little."""
+    async def _blame(self, cameras: dict[str, float], reason: str, *, full: bool) -> None:
+        """Note a failure of `cameras`; while PostgreSQL is away, full or only reads it is not theirs, and they only wait a little."""
         until = time.monotonic() + AWAY_S
         for camera in cameras:
             trouble = self._fleet.trouble.setdefault(camera, Trouble())
             trouble.reason, trouble.held_until = reason, max(trouble.held_until, until)
         try:
-            await self._stores.actors.all()
+            await self._stores.actors.beat(NOBODY)
         except EyrieError:
+            return
+        if full:
             return
         self.note_failure(cameras, reason)
 

@@ -18,7 +18,7 @@ from cluster import telling
 from cluster.autoscaler import Autoscaler
 from cluster.beats import Beats
 from cluster.fleet import Fleet
-from cluster.hosting import Hosting
+from cluster.hosting import NOBODY, Hosting
 from cluster.operations import Operations
 from cluster.placement import choose, usable
 from cluster.plans import Planner
@@ -281,18 +281,19 @@ class Supervisor:
     async def _beats_loop(self) -> None:
         """A process whose working loop has not renewed its heartbeat is replaced."""
         dead_after_s = self._settings.cluster.actor_dead_after_s
-        beats, readable = Beats(), True
+        beats, writable = Beats(), True
         while True:
             await asyncio.sleep(max(0.5, dead_after_s / 5))
             try:
+                await self._stores.actors.beat(NOBODY)
                 records = await self._stores.actors.all()
             except EyrieError as error:
-                if readable:
-                    log.warning("heartbeats cannot be read: %s", error)
-                readable = False
-                beats.forget()  # while PostgreSQL is away nobody can renew
+                if writable:
+                    log.warning("heartbeats cannot be renewed or read: %s", error)
+                writable = False
+                beats.forget()  # while PostgreSQL is away, or only reads, nobody can renew
                 continue
-            readable = True
+            writable = True
             for name, silent_s in beats.silent_s(records, time.monotonic()).items():
                 actor = self.fleet.actors.get(name)
                 if actor is not None and actor.phase == "ready" and silent_s > dead_after_s:

@@ -1,4 +1,4 @@
-"""Doubles of the stores that the supervisor uses; `away` makes their reads and assignments fail."""
+"""Doubles of the stores that the supervisor uses; `away` makes their reads and assignments fail, `only_reads` heartbeats."""
 
 from collections.abc import Mapping, Sequence
 
@@ -61,6 +61,8 @@ class MemoryActors:
     def __init__(self) -> None:
         self.records: dict[str, ActorRecord] = {}
         self.away = False
+        self.only_reads = False
+        self.refused = 0  # heartbeats
         self.silent: set[str] = set()
         self.clock_us = 0
         self._beats: dict[str, int] = {}
@@ -71,6 +73,9 @@ class MemoryActors:
 
     async def beat(self, name: str) -> bool:
         """Known?"""
+        if self.away or self.only_reads:
+            self.refused += 1
+            raise Unavailable("PostgreSQL is away, or takes no writes")
         return name in self.records
 
     async def all(self) -> list[ActorRecord]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from actors.core.errors import Unavailable
+from actors.core.errors import Full, Unavailable
 from cluster.ports import CameraProcess, NodeView, Process
 from tests.support.fleet_stores import MemoryActors, MemoryCameras
 
@@ -49,6 +49,8 @@ class FakeProcess:
         """Host them, as far as the store agrees."""
         if self.dead.is_set():
             raise Unavailable(f"{self.name} is gone")
+        if self.machine.full:
+            raise Full("PostgreSQL has no room")
         refused = {}
         for camera in cameras:
             if camera in self.refuses:
@@ -124,6 +126,7 @@ class FakeMachine:
         self.of_nodes = [NodeView("here", cores=cores, head=True)]
         self.requested = 0
         self.let_go: list[str] = []
+        self.full = False  # PostgreSQL has no room for an activation
         self.notes: dict[str, str] = {}  # process → the camera that it ends with
         self._cores = cores
 

@@ -252,6 +252,32 @@ async def test_postgresql_away_is_no_failure_of_a_camera(rigs: Callable[..., Rig
     await rig.placed("a")
 
 
+async def test_while_postgresql_only_reads_nobody_is_replaced_for_heartbeats_that_cannot_be_renewed(rigs: Callable[..., Rig]) -> None:
+    rig = rigs("a", "b", actor_dead_after_s=0.2)
+    await rig.supervisor.start()
+    first = await rig.placed("a", "b")
+    rig.stores.actors.only_reads = True
+    rig.stores.actors.silent |= set(first.values())
+    looks = rig.stores.actors.clock_us
+    await until(lambda: rig.stores.actors.refused >= 5, what="that heartbeats were tried")
+    assert rig.stores.actors.clock_us == looks, "nobody is judged by what cannot be renewed"
+    assert rig.stores.cameras.owner == first
+    rig.stores.actors.only_reads = False
+    await until(lambda: rig.stores.cameras.owner["a"] != first["a"], what="that who stays silent is replaced")
+
+
+async def test_a_full_postgresql_is_no_failure_of_a_camera(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "AWAY_S", 0.01)
+    rig = rigs("a")
+    await rig.supervisor.start()
+    rig.machine.full = True
+    await rig.supervisor.ensure(["a"])
+    await until(lambda: len(rig.machine.started) > 12, what="ten attempts")
+    assert rig.supervisor.status()["held"]["a"]["failures"] == 0
+    rig.machine.full = False
+    await rig.placed("a")
+
+
 async def test_a_hub_that_hangs_does_not_take_the_time_of_the_last_commits(rigs: Callable[..., Rig]) -> None:
     rig = rigs("a")
     await rig.supervisor.start()
