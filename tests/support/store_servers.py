@@ -92,9 +92,9 @@ class Server:
 
 
 @contextmanager
-def _folder(prefix: str) -> Iterator[tuple[Path, int | None]]:
+def _folder(prefix: str, within: Path | None = None) -> Iterator[tuple[Path, int | None]]:
     """A private folder, and the user that servers run as (root's servers run as `nobody`: PostgreSQL refuses root)."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
     user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
     if user is not None:
         os.chown(folder, user, user)
@@ -105,10 +105,10 @@ def _folder(prefix: str) -> Iterator[tuple[Path, int | None]]:
 
 
 @contextmanager
-def postgres(*, durable: bool = False) -> Iterator[tuple[Server, str]]:
-    """(server, dsn). `durable` keeps fsync on, for measurements."""
+def postgres(*, durable: bool = False, within: Path | None = None) -> Iterator[tuple[Server, str]]:
+    """(server, dsn). `durable` keeps fsync on, for measurements; `within`: where its folder is made."""
     binaries = server_programs(POSTGRES)
-    with _folder("eyrie-pg-") as (folder, user):
+    with _folder("eyrie-pg-", within) as (folder, user):
         subprocess.run(
             [binaries / "initdb", "-D", folder / "data", "-U", "eyrie", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"],
             check=True, capture_output=True, cwd=folder, user=user, group=user,
