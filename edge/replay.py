@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.core.clock import STEP_BACK_US
 from actors.core.errors import BadInput, EyrieError, TooMany, Unavailable
 from actors.core.object_faults import MENDED, Faults, add, of
 from actors.core.times import to_us
@@ -21,7 +22,7 @@ from edge.adapters.formats import adapter
 from edge.adapters.readings import MAX_LINE_BYTES, Options, Reading, Rejection, Seen, camera_id
 from edge.client import EdgeClient
 from edge.replay_account import Progress, ReplayAccount, Tally, frames, told
-from edge.sorting import WATERMARK_S, Sorter
+from edge.sorting import PAUSE_US, WATERMARK_S, Sorted, Sorter
 from edge.stream import Stream
 
 CHUNK = 256  # readings taken from the adapter at once, in a thread
@@ -77,6 +78,7 @@ class Replay:
         self._read_bytes = 0
         self._total_bytes = 0
         self._digest = ""
+        self._paced: dict[str, tuple[int, int]] = {}  # camera → its last capture time, and what makes up for the steps of its clock
         self._began: tuple[int, float] | None = None
 
     async def run(self, report: Callable[[Progress], None] | None = None) -> ReplayAccount:
@@ -120,10 +122,10 @@ class Replay:
         while chunk := await asyncio.to_thread(lambda: list(islice(readings, CHUNK))):
             for reading in chunk:
                 await self._take(client, reading)
-        waiting = [
-            [(_time_us(seen), camera, seen, messages) for seen, messages in frames(list(sorter.flush()))]
-            for camera, sorter in self._sorters.items()
-        ]
+        waiting = []
+        for camera, sorter in self._sorters.items():
+            rest = self._sorted(camera, sorter.flush())
+            waiting.append([(_time_us(seen), camera, seen, messages) for seen, messages in frames(rest)])
         for _, camera, seen, messages in heapq.merge(*waiting, key=_by_time):
             await self._send(camera, seen, messages)
         for camera, stream in self._streams.items():
@@ -161,15 +163,19 @@ class Replay:
                 camera, session=self.session(camera), frame_size=self.options.frame_size, numbered_elsewhere=True
             )
             stream.on_reject = lambda _seq, code, _detail: self._tally.rejected.update([f"hub:{code}"])
-        ready = sorter.push(_time_us(reading), reading)
-        if ready is None:
-            self._reject(_back(reading, "late", f"more than {self.options.lateness_s:g} s behind its camera"))
-            return
-        for seen, messages in frames(ready):
+        for seen, messages in frames(self._sorted(camera, sorter.push(_time_us(reading), reading))):
             await self._send(camera, seen, messages)
 
+    def _sorted(self, camera: str, found: Sorted[Seen]) -> list[Seen]:
+        """What is in order; the rest of it is told."""
+        for seen in found.late:
+            self._reject(_back(seen, "late", f"more than {self.options.lateness_s:g} s behind its camera"))
+        for before_us, after_us in found.steps:
+            self._tally.stepped(camera, before_us, after_us)
+        return found.ready
+
     async def _send(self, camera: str, seen: Seen, messages: int) -> None:
-        await self._pace(seen)
+        await self._pace(camera, seen)
         stream = self._streams[camera]
         try:
             await stream.send(told(seen))
@@ -188,11 +194,16 @@ class Replay:
         if error is not None:
             self._refused[camera] = error
 
-    async def _pace(self, seen: Seen) -> None:
+    async def _pace(self, camera: str, seen: Seen) -> None:
         if self.options.speed is None:
             return
         loop = asyncio.get_running_loop()
         moment = _time_us(seen)
+        last, shift = self._paced.get(camera, (moment, 0))
+        if not last - STEP_BACK_US <= moment <= last + PAUSE_US:
+            shift += last - moment  # a clock that was set is not waited for
+        self._paced[camera] = (moment, shift)
+        moment += shift
         if self._began is None:
             self._began = (moment, loop.time())
         due = self._began[1] + (moment - self._began[0]) / 1_000_000 / self.options.speed
@@ -259,6 +270,7 @@ class Replay:
         account.mended_objects = of(faults, MENDED)
         account.unknown_fields = dict(sorted(tally.unknown.items()))
         account.remarks = dict(sorted(tally.remarks.items()))
+        account.clock_steps, account.clocks_stepped = tally.steps, tally.stepped_count
         return account
 
     def _hash(self) -> str:

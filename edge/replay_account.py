@@ -6,11 +6,22 @@ import msgspec
 
 from actors.core.object_faults import LEFT_OUT, MENDED, TOO_MANY
 from actors.core.observations import MAX_OBJECTS, Observation
+from actors.core.times import rfc3339
 from edge.adapters.readings import Dropped, Rejection, Seen
 
+MAX_STEPS = 256  # steps of clocks kept; the rest are only counted
 MAX_REMARKS = 64  # different remarks kept; the rest count as one
 OTHER_REMARKS = "other remarks"
 _BEYOND = Dropped(TOO_MANY, f"more than {MAX_OBJECTS} objects in the messages of one frame")
+
+
+class ClockStep(msgspec.Struct, frozen=True):
+    """A camera's capture time went on elsewhere: set back, or more than a day ahead; one wrong stamp is a step there and a step back."""
+
+    camera: str
+    before: str
+    after: str
+    step_s: float
 
 
 class ReplayAccount(msgspec.Struct):
@@ -19,6 +30,7 @@ class ReplayAccount(msgspec.Struct):
     `rejected` is by reason, and so are `dropped_objects` and `mended_objects` (clipped, or sent without what was wrong); `remarks` and
     `unknown_fields` are by what they name. `other_cameras` were left out by `--camera`. `objects` were sent. Several messages of one
     frame (DeepStream's full schema) each count, `frames` counts them once.
+    `clock_steps` are the first `MAX_STEPS` of `clocks_stepped`, none of which lost a message.
     """
 
     messages: int = 0
@@ -33,6 +45,8 @@ class ReplayAccount(msgspec.Struct):
     mended_objects: dict[str, int] = {}
     unknown_fields: dict[str, int] = {}
     remarks: dict[str, int] = {}
+    clock_steps: list[ClockStep] = []
+    clocks_stepped: int = 0
     resent: int = 0
     connections: int = 0
     cameras: int = 0
@@ -69,6 +83,8 @@ class Tally:
         self.dropped: Counter[str] = Counter()
         self.remarks: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
+        self.steps: list[ClockStep] = []
+        self.stepped_count = 0
         self.frames = 0
         self.objects = 0
         self._further: dict[str, list[tuple[int, int]]] = {}
@@ -82,6 +98,12 @@ class Tally:
         """A message, or the frame of several, was rejected."""
         self.rejected[rejection.code] += messages
         self._count(self.unknown, rejection.fields)
+
+    def stepped(self, camera: str, before_us: int, after_us: int) -> None:
+        """A camera's clock went from one time to another."""
+        self.stepped_count += 1
+        if len(self.steps) < MAX_STEPS:
+            self.steps.append(ClockStep(camera, rfc3339(before_us), rfc3339(after_us), (after_us - before_us) / 1_000_000))
 
     def sent(self, camera: str, ordinal: int, seen: Seen, messages: int) -> None:
         """The observation number `ordinal` of a camera's stream stands for so many messages."""

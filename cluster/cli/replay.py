@@ -142,6 +142,8 @@ def _print(account: ReplayAccount, path: Path, form: str, *, as_json: bool) -> N
     rows += [(f"rejected: {code}", count) for code, count in account.rejected.items()]
     if account.other_cameras:
         rows.append(("of other cameras, left out", account.other_cameras))
+    if account.clocks_stepped:
+        rows.append(("steps of clocks", account.clocks_stepped))
     if account.unsettled:
         rows.append(("not settled", account.unsettled))
     rows.append(("cameras", account.cameras))

@@ -76,7 +76,20 @@ async def test_everything_else_is_rejected_with_its_reason(server: EdgeServer, t
     assert account.committed == 2
     assert account.rejected == {"hub:bad_input": 1, "late": 1, "malformed": 1}
     assert account.adds_up
-    assert [(rejection.code, rejection.source) for rejection in rejected] == [("late", "a"), ("malformed", "")]
+    assert [(rejection.code, rejection.source) for rejection in rejected] == [("malformed", ""), ("late", "a")]
+
+
+async def test_a_clock_that_was_set_loses_nothing_and_each_step_is_told(server: EdgeServer, tmp_path: Path) -> None:
+    """Half way the camera's clock goes back by an hour; once a stamp says 2036."""
+    back = [{**row(second), "time": f"2025-12-31T23:00:{second:09.6f}Z"} for second in range(20)]
+    wrong = {**row(5), "time": "2036-01-01T00:00:05Z"}
+    path = lines(tmp_path / "r.ndjson", *(row(second) for second in range(20)), *back[:10], wrong, *back[10:])
+    for speed in (None, 1000.0):
+        account = await replay(server, path, "ndjson", speed=speed, again=str(speed))
+        assert (account.messages, account.committed, account.rejected) == (41, 41, {})
+        assert [round(step.step_s) for step in account.clock_steps] == [-3619, 315536396, -315536396]
+        assert account.clocks_stepped == 3
+        assert account.clock_steps[0].before.startswith("2026-01-01T00:00:19")
 
 
 async def test_two_cameras_whose_ids_meet_are_not_mixed(server: EdgeServer, tmp_path: Path) -> None:
