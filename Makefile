@@ -86,6 +86,7 @@ coverage: install-dev console validators ## the tests, and which lines of code n
 prove: install-dev console ## everything that the product promises to show, however long it takes
 	$(BIN)/python -m pytest -m prove --timeout 3600 $(ARGS)
 	$(BIN)/python -m tools.odd_times
+	$(BIN)/python -m load_tests run faults
 	@for bench in $(BENCHES); do echo "bench $$bench"; $(BIN)/python -m load_tests bench $$bench || exit 1; done
 
 wheel: install console ## build dist/*.whl: the product with the console inside, and the client for devices

@@ -25,6 +25,7 @@ from load_tests.recording import Recorder
 
 SAMPLE_EVERY = 10  # dashboards whose latencies are taken
 OPEN_AT_ONCE = 40  # connections opened in one turn
+RESUBSCRIBE = 2500  # codes of an unsubscribe from which on a client asks again (centrifuge protocol)
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 5.0
 CHUNK = 262_144
@@ -195,6 +196,8 @@ class Dashboard:
     def _line(self, line: bytes) -> None:
         if line == b"{}":
             self._send(b"{}")
+        elif line.startswith(b'{"push":{"channel":"events:') and b'"unsubscribe":' in line[:160]:
+            self._unsubscribed(json.loads(line)["push"]["unsubscribe"])
         elif line.startswith(b'{"push":{"channel":"events:'):
             self._event(int(line[line.rfind(b'"offset":') + 9 : -3]) if b'"pub"' in line[:120] else -1)
             if self.seen is not None and (event := fact(line)) is not None:
@@ -207,10 +210,19 @@ class Dashboard:
         elif line.startswith(b'{"id":'):
             self._reply(json.loads(line))
 
+    def _unsubscribed(self, why: dict[str, object]) -> None:
+        """As the stock SDK does: 2500 and above are asked for again, with what was seen last."""
+        if int(str(why.get("code", 0))) < RESUBSCRIBE:
+            self.fleet.errors.append(f"the events lane was ended by the hub: {why}")
+            return
+        again: dict[str, object] = {"channel": f"events:site:{self.fleet.wish.site}"}
+        again |= {"recover": True, "epoch": self.epoch, "offset": self.offset}
+        self._send(json.dumps({"id": 3, "subscribe": again}).encode())
+
     def _event(self, offset: int) -> None:
         fleet = self.fleet
         if offset < 0:
-            self.fleet.errors.append("the events lane was ended by the hub")
+            self.fleet.errors.append("something unknown came on the events lane")
             return
         fleet.events += 1
         fleet.twice += offset <= self.offset

@@ -3,41 +3,51 @@
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from actors.core.errors import EyrieError
-from load_tests.fault_times import Strike
+from load_tests.fault_times import HEAL_S, Strike
 from load_tests.history import Closed, Operation
+from load_tests.run_parts import BadLinks
 from load_tests.run_result import Happened
-from load_tests.scenarios import Act
+from load_tests.scenarios import Act, FaultKind
 from load_tests.stack import Stack
-from load_tests.stack_faults import PROCESSES, Struck, find_all, strike
+from load_tests.stack_faults import PROCESSES, find_all, strike
+from load_tests.struck import Struck
 
 # What a seeded pair is made of: faults that can be on at the same time.
 OF_PAIRS = (
     "kill-hub", "kill-actor", "kill-policy", "kill-supervisor", "kill-redis", "kill-postgres", "freeze-hub", "freeze-actor", "freeze-redis",
     "freeze-postgres", "redis-full", "postgres-connections-cut", "redis-connections-cut",
 )  # fmt: skip
+# Of the links that go through fault proxies: half of the devices' and half of the dashboards'.
+OF_LINKS: Mapping[str, FaultKind] = {"links-cut": "reset", "links-silent": "blackhole", "links-one-way": "half-open"}
 LONGEST_UNDO_S = 60.0
-EXCUSED_S = 30.0  # seconds after a fault in which what it had broken is noticed
+EXCUSED_S = HEAL_S  # seconds after a fault in which what it had broken may end without a word
 
 
 class FaultActs:
     """What was done is added to `happened`, what could not be to `missing`."""
 
-    def __init__(self, running: Stack, seed: int, happened: list[Happened], missing: list[str]) -> None:
-        self._running, self._seed = running, seed
+    def __init__(
+        self, running: Stack, seed: int, happened: list[Happened], missing: list[str], links: BadLinks | None = None
+    ) -> None:  # fmt: skip
+        self._running, self._seed, self._links = running, seed, links
         self._on: list[tuple[float, Struck]] = []  # (until seconds of the run, fault)
         self._ended: list[tuple[int, str, float, int]] = []  # (place in `strikes`, process, when, how many there must be)
         self.strikes: list[Strike] = []
+        self.not_back: list[str] = []  # processes that were ended and are nowhere at the end
         self.happened, self.missing = happened, missing
 
     def act(self, act: Act, at_s: float) -> None:
         """Do what the act says, at `at_s` of the run."""
         found = act.what.split("+") if act.what else random.Random(f"{self._seed}/{act.at}").sample(OF_PAIRS, 2)
         for name in found:
+            if name in OF_LINKS:
+                self._strike_links(name, act.for_s)
+                continue
             process = name.partition("-")[2]
             try:
                 there = len(find_all(self._running, process)) if process in PROCESSES else 0
@@ -53,6 +63,15 @@ class FaultActs:
                 self.strikes.append(Strike(struck.name, struck.at_s, struck.at_s, struck.proof))
             else:
                 self._on.append((at_s + act.for_s, struck))
+
+    def _strike_links(self, name: str, for_s: float) -> None:
+        if self._links is None:
+            self.missing.append(f"{name}: no link goes through a proxy")
+            return
+        now_s = time.time()
+        self._links.inflict(OF_LINKS[name], for_s)
+        lasts_s = 0.0 if name == "links-cut" else for_s
+        self.strikes.append(Strike(name, now_s, now_s + lasts_s, "said by the proxies"))
 
     def look(self, at_s: float) -> None:
         """Take away the causes whose time is over; one that cannot be taken away yet is tried again at the next look. See who is back."""
@@ -80,7 +99,7 @@ class FaultActs:
             self.look(1e9)
             time.sleep(0.5)
         self.look(math.inf)
-        self.missing += [
+        self.not_back = [
             f"{process} is not back {time.time() - ended_s:.0f} s after it was ended" for _, process, ended_s, _ in self._ended
         ]
 

@@ -62,7 +62,7 @@ def _detail(fault: Fault, dice: random.Random) -> str:
 
 def carry(pipe: Connection, wanted: LinksPlan) -> None:
     """The process. Says the ports of its proxies, is told when to begin (perf_counter), says every fault that has really happened as
-    (seconds since then, text); ``over`` heals everything and is answered by None."""
+    (seconds since then, text); does a fault that it is sent, at once; ``over`` heals everything and is answered by None."""
     with Recorder(Path(wanted.history), "links") as recorder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_carry(pipe, wanted, recorder))
 
@@ -85,6 +85,8 @@ async def _carry(pipe: Connection, wanted: LinksPlan, recorder: Recorder) -> Non
     said: object = began
     while said is not None:
         said = await asyncio.to_thread(pipe.recv)
+        if isinstance(said, Planned):
+            working.append(asyncio.create_task(_do(pipe, said, proxies[said.links], recorder, began)))
         if said == "over":
             for task in working:
                 task.cancel()
@@ -100,12 +102,16 @@ async def _work(pipe: Connection, planned: Sequence[Planned], proxy: FaultProxy,
     """The faults of one proxy, one after the other."""
     for fault in planned:
         await asyncio.sleep(max(0.0, began + fault.at_s - time.perf_counter()))
-        recorder.note("invoke", "fault", type=fault.kind, reason=fault.detail)
-        happened = await _inflict(proxy, fault)
-        recorder.note("ok" if happened else "fail", "fault", type=fault.kind, reason=fault.detail)
-        recorder.flush()
-        if happened:
-            pipe.send((round(time.perf_counter() - began, 2), f"{fault.kind} {fault.detail}".strip()))
+        await _do(pipe, fault, proxy, recorder, began)
+
+
+async def _do(pipe: Connection, fault: Planned, proxy: FaultProxy, recorder: Recorder, began: float) -> None:
+    recorder.note("invoke", "fault", type=fault.kind, reason=fault.detail)
+    happened = await _inflict(proxy, fault)
+    recorder.note("ok" if happened else "fail", "fault", type=fault.kind, reason=fault.detail)
+    recorder.flush()
+    if happened:
+        pipe.send((round(time.perf_counter() - began, 2), f"{fault.kind} {fault.detail}".strip()))
 
 
 async def _inflict(proxy: FaultProxy, fault: Planned) -> bool:

@@ -125,7 +125,8 @@ class _Link:
         for writer in self._writers.values():
             if how == "rst":
                 connection = writer.get_extra_info("socket")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if connection is not None:  # of a transport that is closed already
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
             else:
                 writer.close()

@@ -12,6 +12,7 @@ import msgspec
 from load_tests.history import Acknowledged, Operation, ShownState
 
 ACK_GAP_S = 3.0  # seconds without any ack of a camera that count as an outage of it
+AT_ONCE_S = 6.0  # seconds within which the faults of a pair begin
 HEAL_S = 90.0  # seconds within which everything must be well after a fault is over
 
 
@@ -43,7 +44,7 @@ class FaultTimes(msgspec.Struct, frozen=True):
 
 def times(strikes: Sequence[Strike], history: Sequence[Operation], end_s: float) -> list[FaultTimes]:
     """One for each, in the order of time. `end_s`: when the devices stopped."""
-    ordered = sorted(strikes, key=lambda strike: strike.at_s)
+    ordered = together(strikes)
     if not ordered:
         return []
     acks = _acks(history)
@@ -74,6 +75,21 @@ def times(strikes: Sequence[Strike], history: Sequence[Operation], end_s: float)
                 strike.name, round(strike.over_s - strike.at_s, 1), None if noticed is None else round(noticed - strike.at_s, 1),
                 None if bad_until >= until_s else round(bad_until - strike.at_s, 1), round(missing_s, 1), told, strike.proof, strike.back_s,
             )
+        )  # fmt: skip
+    return found
+
+
+def together(strikes: Sequence[Strike]) -> list[Strike]:
+    """In the order of time; those that began within `AT_ONCE_S` of each other are one, named by both."""
+    found: list[Strike] = []
+    for strike in sorted(strikes, key=lambda strike: strike.at_s):
+        if not found or strike.at_s > found[-1].at_s + AT_ONCE_S:
+            found.append(strike)
+            continue
+        last = found[-1]
+        back_s = max((one.back_s for one in (last, strike) if one.back_s is not None), default=None)
+        found[-1] = Strike(
+            f"{last.name} + {strike.name}", last.at_s, max(last.over_s, strike.over_s), f"{last.proof}; {strike.proof}", back_s
         )  # fmt: skip
     return found
 

@@ -15,6 +15,7 @@ from load_tests.report import show_ratios
 from load_tests.run_result import RunResult, compare, differences
 from load_tests.verdict import green
 
+ONLY_SOME = "faults:A,B+C     only these of its faults; + between those at once"
 RUN_EXAMPLES = """examples:
   python -m load_tests run steady --seed 7 --duration 60 --out results
   python -m load_tests run night.toml --set cameras=50 --set fps=5
@@ -29,7 +30,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """The two commands."""
     run = commands.add_parser(
         "run", help="drive a scenario, check that nothing was lost, write a report; exit status 0 only when nothing is red",
-        epilog="\n".join([*(f"{one.name:16} {one.what}" for one in scenarios.READY_MADE.values()), "", RUN_EXAMPLES]),
+        epilog="\n".join([*(f"{one.name:16} {one.what}" for one in scenarios.READY_MADE.values()), ONLY_SOME, "", RUN_EXAMPLES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     run.add_argument("name", help="a ready-made scenario, or a .toml file")
@@ -38,7 +39,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the scenario (TOML)")
     run.add_argument("--out", type=Path, default=Path("load-results"), help="folder of the report (default load-results)")
     told = commands.add_parser("faults-table", help="what a run's faults did, as the table of docs/correctness.md (Markdown)")
-    told.add_argument("report", type=Path, help="the JSON of a run of `faults`")
+    told.add_argument("report", type=Path, nargs="+", help="the JSON of a run of `faults`; several follow each other")
     comparing = commands.add_parser(
         "compare", help="ratios of two runs; exit status 1 when the second is worse beyond noise and bound", epilog=COMPARE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -87,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _table(arguments: argparse.Namespace) -> int:
-    sys.stdout.write(fault_times.table(_read(arguments.report).faults))
+    sys.stdout.write(fault_times.table([one for report in arguments.report for one in _read(report).faults]))
     return 0
 
 

@@ -16,7 +16,7 @@ from load_tests.children import Child
 from load_tests.dashboard_fleet import FleetReport, FleetWish
 from load_tests.fault_links import LinksPlan, Planned
 from load_tests.run_result import Happened
-from load_tests.scenarios import Scenario
+from load_tests.scenarios import FaultKind, Scenario
 from load_tests.stack import Stack
 from load_tests.verdict import summed
 
@@ -98,12 +98,18 @@ class BadLinks:
     def __init__(self, child: Child, ports: list[int], planned: Sequence[Planned]) -> None:
         self._child = child
         self.ports = ports
-        self._planned = planned
+        self._planned = list(planned)
         self.happened: list[Happened] = []
 
     def begin(self, at: float) -> None:
         """Their plan begins (perf_counter)."""
         self._child.pipe.send(at)
+
+    def inflict(self, kind: FaultKind, for_s: float) -> None:
+        """Now, on all of them. Whether it happened is heard later."""
+        for number in range(len(self.ports)):
+            self._planned.append(Planned(0.0, number, kind, for_s))
+            self._child.pipe.send(self._planned[-1])
 
     def look(self) -> list[Happened]:
         """The faults since the last look."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from load_tests import devices, recording, sdk_dashboards
+from actors.core.errors import Unavailable
+from load_tests import devices, recording, sdk_dashboards, stepped_clocks
 from load_tests.checker import check
 from load_tests.children import Child
 from load_tests.device_plan import Drove, Progress
@@ -31,7 +32,7 @@ from load_tests.results import percentile
 from load_tests.run_devices import plans
 from load_tests.run_parts import BadLinks, Dashboards, Deploy, bad_links, dashboards
 from load_tests.run_result import Happened, Look, RunResult, Second
-from load_tests.scenarios import Act, Scenario, Schedule, rates
+from load_tests.scenarios import DISK_BYTES, Act, Scenario, Schedule, rates
 from load_tests.stack import Stack, stack
 from load_tests.verdict import Seen, judge, summed
 from load_tests.violations import excerpt
@@ -42,7 +43,9 @@ LOOK_S = 1.0  # seconds between two looks
 HUBS_S = 5.0  # seconds for which the hubs are taken to be the same
 BEGIN_S = 0.5  # seconds from the word to the beginning, so that every process has heard it
 SHOWN_S = 1.0  # seconds that what was committed last may be under way to the dashboards
+LOOKS_FOR_GROWTH = 60  # at least, however short the run
 QUIET_S = 20.0  # seconds at the end within which everything must have come back
+READ_S = 120.0  # seconds within which the database must give everything back; a busy machine needs more than one attempt
 LIVE_S = 30.0  # seconds within which every dashboard must be back at the end
 SESSION = "run"
 
@@ -82,7 +85,11 @@ class _Run:
             "EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(scenario.per_actor), "EYRIE_LOG_LEVEL": "warning",
             "EYRIE_HUB_REPLICAS": str(scenario.hubs),
         }  # fmt: skip
-        with stack(env) as running, contextlib.ExitStack() as children:
+        broken = "".join(act.what for act in scenario.acts)
+        with (
+            stack(env, clock="clock-" in broken, disk_bytes=DISK_BYTES * ("disk-" in broken)) as running,
+            contextlib.ExitStack() as children,
+        ):
             asyncio.run(install_witness(running.settings.postgres))
             running.register(self._names, SITE, msgspec.json.encode(scene_of(2, 1)))
             links = children.enter_context(bad_links(running, scenario, self._seed, self._folder))
@@ -94,7 +101,7 @@ class _Run:
             self._tell(f"{running.host}:{running.port}: {len(self._names)} cameras, {len(drivers)} driver processes")
             desk = DriverDesk(drivers)
             desk.welcome()
-            self._faults = FaultActs(running, self._seed, self._happened, self._missing)
+            self._faults = FaultActs(running, self._seed, self._happened, self._missing, links)
             proxy = next((ports[n] for n, one in enumerate(scenario.links) if one.between == "dashboards"), 0)
             with dashboards(running, scenario, SITE, self._names, proxy, self._folder) as fleet:
                 before = self._measure(running)
@@ -103,7 +110,11 @@ class _Run:
             history, stored = self._read(running)
             began = time.perf_counter()
             strikes = self._faults.strikes if self._faults is not None else []
-            violations = check(excused(history, strikes), stored)
+            history, stored = stepped_clocks.history(history, strikes), msgspec.structs.replace(
+                stored, moves=stepped_clocks.moves(stored.moves, strikes)
+            )  # fmt: skip
+            violations, back = stepped_clocks.told_by_the_clock(check(excused(history, strikes), stored), strikes)
+            self._told += [f"{back} cameras have receive times that went back with the clock"] if back else []
             check_s = time.perf_counter() - began
         growth, healed = slopes(self._samples), times(strikes, history, self._ended_s)
         reported = summed(fleet.reports, fleet.reports[-1].live)
@@ -111,7 +122,7 @@ class _Run:
             # The site's stream may have a new epoch then; that it was told is checked for each camera and watcher.
             msgspec.structs.replace(reported, unrecovered=0) if strikes else reported, fleet.size, resources,
             self._missing if links is not None or scenario.acts else None, grown(growth) if scenario.growth_every_s else None,
-            unhealed(healed) if strikes else None,
+            [*unhealed(healed), *self._faults.not_back] if strikes and self._faults is not None else None,
         )  # fmt: skip
         lines = judge(violations, seen, lambda violation: excerpt(violation, history, stored))
         return RunResult(
@@ -130,7 +141,7 @@ class _Run:
             links.begin(began)
         try:
             self._look_on(running, began, desk, fleet, links)
-            self._ended_s = time.time()
+            self._ended_s = min(time.time(), time.time() - time.perf_counter() + began + self._scenario.duration_s)
         except BaseException:
             if self._deploy is not None:
                 self._deploy.abandon()
@@ -164,6 +175,8 @@ class _Run:
         for number in range(1, math.ceil(scenario.duration_s / LOOK_S) + 1):
             time.sleep(max(0.0, min(began + number * LOOK_S, began + scenario.duration_s) - time.perf_counter()))
             now = time.perf_counter()
+            if now > began + scenario.duration_s + LOOK_S:
+                break  # looks took longer than they should
             while acts and acts[0].at * scenario.duration_s <= now - began:
                 self._act(acts.pop(0), running, fleet, began)
             self._thaw(running, now - began)
@@ -209,7 +222,7 @@ class _Run:
         self._happened.append(Happened(round(at_s, 2), act.kind))
 
     def _watch_growth(self, running: Stack, at_s: float) -> None:
-        every_s = self._scenario.growth_every_s
+        every_s = min(self._scenario.growth_every_s, self._scenario.duration_s / LOOKS_FOR_GROWTH)
         if every_s and at_s >= len(self._samples) * every_s:
             self._samples.append(sample(running, at_s))
 
@@ -241,7 +254,13 @@ class _Run:
         """The histories of all processes, and what a fresh connection finds stored."""
         history = recording.operations(recording.read(self._folder), lambda camera, seq: self._pool[seq - 1])
         self._tell(f"checking {len(history)} operations")
-        return history, asyncio.run(read_back(running.settings.postgres, self._names))
+        deadline = time.monotonic() + READ_S
+        while True:
+            try:
+                return history, asyncio.run(read_back(running.settings.postgres, self._names))
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
 
     def _with_latencies(self, drove: Sequence[Drove]) -> list[Second]:
         """The seconds with the acks that came in them, and the latencies of what was due in them."""

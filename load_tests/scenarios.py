@@ -93,23 +93,31 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     links: list[Links] = []
 
 
-FAULT_EVERY_S = 60.0
+# Seconds that a fault has, with its healing, before the next one; of those that are not here: `ROOM_S`. A new Ray takes a minute.
+ROOM_S, FAULT_S = 60.0, 15.0
+ROOMS = {
+    "kill-raylet": 150.0, "kill-gcs": 150.0, "freeze-raylet": 100.0, "freeze-gcs": 100.0, "disk-full": 90.0, "kill-supervisor": 40.0,
+    "kill-policy": 40.0, "freeze-supervisor": 40.0, "freeze-policy": 40.0, "redis-connections-cut": 40.0, "links-cut": 40.0, "": 80.0,
+}  # fmt: skip
+_ALL = ("hub", "actor", "policy", "supervisor", "driver", "redis", "postgres", "raylet", "gcs")
 FAULTS = (
-    *(f"kill-{process}" for process in ("hub", "actor", "policy", "supervisor", "driver", "redis", "postgres", "raylet", "gcs")),
-    *(f"freeze-{process}" for process in ("hub", "actor", "policy", "supervisor", "driver", "redis", "postgres", "raylet", "gcs")),
-    "postgres-connections-cut", "postgres-read-only", "redis-connections-cut", "redis-full", "redis-emptied", "descriptors-hub",
-    "descriptors-actor",
+    *(f"kill-{process}" for process in _ALL), *(f"freeze-{process}" for process in _ALL),
+    "away-postgres", "slow-postgres", "postgres-connections-cut", "postgres-read-only", "away-redis", "slow-redis", "redis-connections-cut",
+    "redis-full", "redis-read-only", "redis-emptied", "disk-full", "descriptors-hub", "descriptors-actor", "memory-hub", "memory-actor",
+    "links-cut", "links-silent", "links-one-way", "clock-forward", "clock-back",
 )  # fmt: skip
 PAIRS = 6
+DISK_BYTES = 3 * 2**29  # of the data directory where disks are filled
 
 
-def faults(names: Sequence[str], every_s: float = FAULT_EVERY_S) -> Scenario:
-    """One fault after the other, each with `every_s` seconds to heal; an empty name is a pair that the seed decides."""
-    total_s = every_s * (len(names) + 0.5)
-    acts = [Act((number + 0.3) * every_s / total_s, "fault", 20.0, name) for number, name in enumerate(names)]
+def faults(names: Sequence[str]) -> Scenario:
+    """One fault after the other, each with its room to heal; an empty name is a pair that the seed decides."""
+    rooms = [max(ROOMS.get(name, ROOM_S) for name in one.split("+")) for one in names]
+    total_s = sum(rooms) + ROOM_S / 2
+    acts = [Act((sum(rooms[:number]) + ROOM_S / 4) / total_s, "fault", FAULT_S, name) for number, name in enumerate(names)]
     return Scenario(
         "faults", "everything that can break on one machine is broken, alone and in pairs", cameras=6, sockets=3, fps=5.0, hubs=2,
-        dashboards=6, budget_p99_s=120.0, duration_s=total_s, acts=acts,
+        dashboards=6, budget_p99_s=120.0, duration_s=total_s, acts=acts, links=[Links("edges", 0.5), Links("dashboards", 0.5)],
     )  # fmt: skip
 
 
@@ -196,7 +204,9 @@ class Schedule:
 def load(name: str, settings: Sequence[str] = (), duration_s: float | None = None) -> Scenario:
     """A ready-made scenario or a TOML file, with ``key=value`` on top. Raises StartError that names what is wrong."""
     try:
-        if name in READY_MADE:
+        if name.startswith("faults:"):
+            values = msgspec.to_builtins(faults(name.removeprefix("faults:").split(",")))
+        elif name in READY_MADE:
             values = msgspec.to_builtins(READY_MADE[name])
         elif name.endswith(".toml"):
             values = {"name": Path(name).stem, **tomllib.loads(Path(name).read_text(encoding="utf-8"))}

@@ -20,6 +20,7 @@ import msgspec
 from actors.core.errors import EyrieError, StartError
 from actors.core.settings import Settings
 from cluster.ray_start import descendants, environment
+from load_tests.shifted_clock import ShiftedClock
 from policy.tokens import issue
 from storage.data_dir import DataDir
 from storage.fleet_ports import HubRecord
@@ -41,10 +42,13 @@ def python_path() -> str:
 class Stack:
     """A running Eyrie without a simulated site."""
 
-    def __init__(self, data: DataDir, process: "subprocess.Popen[str]", ready: Mapping[str, Any]) -> None:
+    def __init__(
+        self, data: DataDir, process: "subprocess.Popen[str]", ready: Mapping[str, Any], clock: ShiftedClock | None = None
+    ) -> None:
         self._hubs: tuple[float, list[HubRecord]] | None = None
         self.data = data
         self.process = process
+        self.clock = clock  # that its processes go by, where it is one of their own
         self.settings: Settings = read_resolved(data.settings_file)
         host_and_port = str(ready["url"]).removeprefix("http://").rstrip("/")
         self.host, self.port = host_and_port.rpartition(":")[0], int(host_and_port.rpartition(":")[2])
@@ -229,27 +233,41 @@ def _kind(title: str) -> str:
 
 
 @contextlib.contextmanager
-def stack(env: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """Start everything, stop everything. `env`: settings as ``EYRIE_<SECTION>_<KEY>``. Raises StartError."""
+def stack(env: Mapping[str, str] | None = None, *, clock: bool = False, disk_bytes: int = 0) -> Iterator[Stack]:
+    """Start everything, stop everything. `env`: settings as ``EYRIE_<SECTION>_<KEY>``. `clock`: it goes by a clock of its own that can be
+    shifted; `disk_bytes`: its data directory is a file system of that size, where this process may mount one. Raises StartError."""
     path = Path(tempfile.mkdtemp(prefix="eyrie-bench-"))
-    path.chmod(0o711)  # PostgreSQL may run as a user of its own
+    shifted = Path(tempfile.mkdtemp(prefix="eyrie-clock-"))
+    for folder in (path, shifted):
+        folder.chmod(0o711)  # PostgreSQL may run as a user of its own
+    mounted = bool(disk_bytes) and os.geteuid() == 0 and not _mount(path, disk_bytes)
     try:
+        own = ShiftedClock(shifted) if clock else None
         with (path / "up.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "cluster.cli.main", "up", "--json", "--port", "0", "--no-simulate", "--data-dir", str(path)],
                 cwd=_ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
-                env={**os.environ, "PYTHONPATH": python_path(), **(env or {})},
+                env={**os.environ, "PYTHONPATH": python_path(), **(env or {}), **(own.environment() if own else {})},
             )  # fmt: skip
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
                 raise StartError(f"eyrie up ended: {(path / 'up.log').read_text(encoding='utf-8', errors='replace')[-2000:]}")
-            yield Stack(DataDir(path), process, msgspec.json.decode(line))
+            yield Stack(DataDir(path), process, msgspec.json.decode(line), own)
         finally:
             _stop(process)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(path)], check=False)
+        for folder in (path, shifted):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mount(folder: Path, size: int) -> int:
+    """A file system in memory; the exit status of mount(8)."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "eyrie-load-test", str(folder)]
+    return subprocess.run(command, check=False, capture_output=True).returncode
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

@@ -3,50 +3,35 @@
 Only the product's own processes are touched, by pid. Nothing is healed: what is undone is the cause, not the harm.
 """
 
-import asyncio
 import contextlib
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from actors.core.errors import StartError
 from load_tests.stack import Stack
+from load_tests.store_faults import STORES
+from load_tests.struck import Struck
 from storage.data_dir import start_time
-from storage.postgres_pool import Database
-from storage.redis_link import RedisLink
 
 GONE_S = 5.0
+SLOW_STOPPED_S, SLOW_RUNNING_S = 0.24, 0.06  # of a slow process, in turns: a fifth of its speed, and a quarter of a second for an answer
+MORE_MEMORY = 2**20  # bytes that a process short of memory may still map
 # Words in a process's command line, by the name that a fault has for it; the first that is found is taken.
 PROCESSES: Mapping[str, str] = {
     "hub": "ray::RayHub", "actor": "ray::RayCamera", "supervisor": "ray::RaySupervisor", "policy": "ray::RayPolicy",
     "driver": "-m cluster.driver", "raylet": "/raylet/raylet ", "gcs": "/gcs/gcs_server ", "postgres": "/bin/postgres ",
     "redis": "-server unixsocket:",
 }  # fmt: skip
-Undo = Callable[[], str]  # what was read back afterwards
-
-
-class Struck:
-    """A fault that is on. `proof`: what was read back; `lasts`: it has a cause that must be taken away;
-    `ended`: (process, pid) that somebody must start again."""
-
-    def __init__(self, name: str, proof: str, undo: Undo | None = None, ended: tuple[str, int] | None = None) -> None:
-        self.name, self.proof, self._undo, self.ended = name, proof, undo, ended
-        self.lasts = undo is not None
-        self.at_s = time.time()
-
-    def over(self) -> None:
-        """Take the cause away, and read that back too. Raises StartError when it is still there."""
-        if self._undo is not None:
-            self.proof = f"{self.proof}; {self._undo()}"
 
 
 def strike(running: Stack, name: str) -> Struck:
-    """Do it: ``kill-<process>``, ``freeze-<process>``, ``descriptors-<process>``, or one of `STORES`. Raises StartError when it cannot be
-    done, or did not happen."""
+    """Do it: ``<kind>-<process>`` (killed; stopped; stopped four fifths of the time; gone, and nobody starts it again; short of
+    descriptors; short of memory) or one of `STORES`. Raises StartError when it cannot be done, or did not happen."""
     began = time.time()
     kind, _, which = name.partition("-")
     if name in STORES:
@@ -117,6 +102,76 @@ def _backends(running: Stack, postmaster: int) -> list[int]:
     return [pid for pid in running.processes() if _status(pid, "PPid") == str(postmaster)]
 
 
+def _slow(running: Stack, which: str) -> Struck:
+    pid = find(running, which)
+    born, over, turns = start_time(pid), threading.Event(), [0]
+
+    def family() -> list[int]:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split() if which == "postgres" else []
+        return [pid, *map(int, children)]
+
+    def slow_down() -> None:
+        while not over.is_set() and start_time(pid) == born:
+            with contextlib.suppress(OSError):
+                stopped = family()
+                for one in stopped:
+                    os.kill(one, signal.SIGSTOP)
+                over.wait(SLOW_STOPPED_S)
+                for one in stopped:
+                    with contextlib.suppress(OSError):
+                        os.kill(one, signal.SIGCONT)
+                turns[0] += 1
+            over.wait(SLOW_RUNNING_S)
+
+    thread = threading.Thread(target=slow_down, name=f"slow-{which}", daemon=True)
+    thread.start()
+    _wait_state(pid, "T", which)
+
+    def undo() -> str:
+        over.set()
+        thread.join(GONE_S)
+        return f"it was stopped {turns[0]} times" if start_time(pid) == born else f"pid {pid} was replaced"
+
+    return Struck(f"slow-{which}", f"pid {pid} stands still {SLOW_STOPPED_S:g} s of every {SLOW_STOPPED_S + SLOW_RUNNING_S:g} s", undo)
+
+
+def _away(running: Stack, which: str) -> Struck:
+    """Killed, and the launcher, which would start it again, stands still."""
+    launcher = running.process.pid
+    os.kill(launcher, signal.SIGSTOP)
+    try:
+        _wait_state(launcher, "T", "launcher")
+        gone = _kill(running, which)
+    except BaseException:
+        os.kill(launcher, signal.SIGCONT)
+        raise
+
+    def undo() -> str:
+        left = len(find_all(running, which))
+        os.kill(launcher, signal.SIGCONT)
+        return f"{left} were there until the launcher went on"
+
+    return Struck(f"away-{which}", f"{gone.proof}, nobody starts another", undo)
+
+
+def _memory(running: Stack, which: str) -> Struck:
+    pid = find(running, which)
+    before = resource.prlimit(pid, resource.RLIMIT_AS)
+    wanted = int(_status(pid, "VmSize")) * 1024 + MORE_MEMORY
+    resource.prlimit(pid, resource.RLIMIT_AS, (wanted, before[1]))
+    if (now := resource.prlimit(pid, resource.RLIMIT_AS)[0]) != wanted:
+        raise StartError(f"{which} may still map {now} bytes")
+    born = start_time(pid)
+
+    def undo() -> str:
+        if start_time(pid) != born:
+            return f"pid {pid} was replaced"
+        resource.prlimit(pid, resource.RLIMIT_AS, before)
+        return f"pid {pid} may map as much as before"
+
+    return Struck(f"memory-{which}", f"pid {pid} may map {MORE_MEMORY} bytes more than it has", undo)
+
+
 def _descriptors(running: Stack, which: str) -> Struck:
     pid = find(running, which)
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
@@ -135,86 +190,6 @@ def _descriptors(running: Stack, which: str) -> Struck:
     return Struck(f"descriptors-{which}", f"pid {pid} may open {wanted} files and has as many", undo)
 
 
-def _read_only(running: Stack) -> Struck:
-    def change(value: str) -> str:
-        async def do() -> str:
-            database = await Database.open(running.settings.postgres, name="faults", size=1)
-            try:
-                async with database.connection() as connection:
-                    await connection.execute("SET default_transaction_read_only = off")
-                    await connection.execute(f"ALTER SYSTEM {value}")
-                    await connection.execute("SELECT pg_reload_conf()")
-            finally:
-                await database.close()
-            fresh = await Database.open(running.settings.postgres, name="faults", size=1)
-            try:
-                return str(await fresh.fetch_value("SELECT setting FROM pg_settings WHERE name = 'default_transaction_read_only'"))
-            finally:
-                await fresh.close()
-
-        return f"default_transaction_read_only is {asyncio.run(do())}"
-
-    proof = change("SET default_transaction_read_only = on")
-    return Struck("postgres-read-only", proof, lambda: change("RESET default_transaction_read_only"))
-
-
-def _connections_cut(running: Stack) -> Struck:
-    async def do() -> int:
-        database = await Database.open(running.settings.postgres, name="faults", size=1)
-        try:
-            rows = await database.fetch(
-                "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity"
-                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-            )
-            return sum(bool(row["ended"]) for row in rows)
-        finally:
-            await database.close()
-
-    ended = asyncio.run(do())
-    if not ended:
-        raise StartError("no connection to PostgreSQL was ended")
-    return Struck("postgres-connections-cut", f"{ended} backends were ended")
-
-
-def _redis(running: Stack, *commands: tuple[Any, ...]) -> list[Any]:
-    async def do() -> list[Any]:
-        link = RedisLink(running.settings.redis, "faults")
-        try:
-            return await link.call(commands, writing=False)
-        finally:
-            await link.close()
-
-    found = asyncio.run(do())
-    for one in found:
-        if isinstance(one, Exception):
-            raise StartError(f"Redis refuses: {one}")
-    return found
-
-
-def _limit(running: Stack, wanted: bytes) -> str:
-    _, (_, now) = _redis(running, ("CONFIG", "SET", "maxmemory", wanted), ("CONFIG", "GET", "maxmemory"))
-    if bytes(now) != wanted:
-        raise StartError(f"maxmemory is {now!r}")
-    return f"maxmemory is {wanted.decode()}"
-
-
-def _redis_full(running: Stack) -> Struck:
-    ((_, before),) = _redis(running, ("CONFIG", "GET", "maxmemory"))
-    return Struck("redis-full", _limit(running, b"1000000"), lambda: _limit(running, bytes(before)))
-
-
-def _redis_emptied(running: Stack) -> Struck:
-    before, _, after = _redis(running, ("DBSIZE",), ("FLUSHALL",), ("DBSIZE",))
-    return Struck("redis-emptied", f"{before} keys, then {after}")
-
-
-def _redis_links_cut(running: Stack) -> Struck:
-    ended, pubsub = _redis(running, ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"), ("CLIENT", "KILL", "TYPE", "pubsub"))
-    if not ended + pubsub:
-        raise StartError("no connection to Redis was ended")
-    return Struck("redis-connections-cut", f"{ended + pubsub} connections were ended")
-
-
 def _status(pid: int, field: str) -> str:
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
@@ -231,8 +206,6 @@ def _wait_state(pid: int, state: str, which: str) -> None:
         time.sleep(0.01)
 
 
-_OF_PROCESSES: Mapping[str, Callable[[Stack, str], Struck]] = {"kill": _kill, "freeze": _freeze, "descriptors": _descriptors}
-STORES: Mapping[str, Callable[[Stack], Struck]] = {
-    "postgres-read-only": _read_only, "postgres-connections-cut": _connections_cut, "redis-full": _redis_full,
-    "redis-emptied": _redis_emptied, "redis-connections-cut": _redis_links_cut,
+_OF_PROCESSES: Mapping[str, Callable[[Stack, str], Struck]] = {
+    "kill": _kill, "freeze": _freeze, "slow": _slow, "away": _away, "descriptors": _descriptors, "memory": _memory,
 }  # fmt: skip

@@ -4,6 +4,7 @@ A variant patches a module right after it is imported. Nothing of the product kn
 `tests/support/broken/sitecustomize.py` on the path of a stack's processes, and that installs the variant.
 """
 
+import asyncio
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -21,7 +22,7 @@ FOLDER = Path(__file__).parent / "broken"
 
 def environment(variant: str) -> dict[str, str]:
     """What a run needs in its environment to drive the broken product."""
-    assert variant in VARIANTS or variant in HOOKS
+    assert variant in VARIANTS | HOOKS | OF_FAULTS | OF_GROWTH
     path = os.pathsep.join([str(FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "BROKEN_VARIANT": variant, "PYTHONPATH": path}
 
@@ -30,7 +31,7 @@ def install(variant: str) -> None:
     """From now on the modules of the variant are broken as they are imported."""
     import sys
 
-    sys.meta_path.insert(0, _Finder(dict((VARIANTS | HOOKS)[variant])))
+    sys.meta_path.insert(0, _Finder(dict((VARIANTS | HOOKS | OF_FAULTS | OF_GROWTH)[variant])))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -226,6 +227,69 @@ def ends_with_a_camera(camera: Any) -> None:
     camera.apply_data = apply_data
 
 
+def sleeps_after_a_restart(ray_supervisor: Any) -> None:
+    """A supervisor that Ray has started again does nothing, and whoever asks is told that it works."""
+    import ray
+
+    kept, answers = ray_supervisor.RaySupervisor._begin, ray_supervisor.RaySupervisor.turn
+
+    async def begin(self: Any) -> Any:
+        if ray.get_runtime_context().was_current_actor_reconstructed:
+            await asyncio.Event().wait()
+        return await kept(self)
+
+    async def turn(self: Any) -> dict[str, Any]:
+        if ray.get_runtime_context().was_current_actor_reconstructed:
+            return {"age_s": 0.0, "started": ray_supervisor.start_time(os.getpid()) or 0, **ray_supervisor.whereabouts()}
+        found: dict[str, Any] = await answers(self)
+        return found
+
+    ray_supervisor.RaySupervisor._begin = begin
+    ray_supervisor.RaySupervisor.turn = turn
+
+
+def says_nothing_of_age(commit_loop: Any) -> None:
+    """I6 where nothing is committed: an actor's heartbeats say that all is well while PostgreSQL stands still."""
+    commit_loop.CommitLoop.trouble = lambda self, now: ""
+
+
+# Of faults: what the checker sees when something has broken that the product does not mend, or does not tell.
+OF_FAULTS: dict[str, dict[str, Patch]] = {
+    "supervisor-asleep": {"cluster.ray_supervisor": sleeps_after_a_restart},
+    "age-untold": {"actors.commit_loop": says_nothing_of_age},
+}
+
+
+def leaks_memory(live_states: Any) -> None:
+    """Growth: every heartbeat is kept by a hub for ever, with a lot of air."""
+    kept, hoard = live_states.LiveStates.take_heartbeat, list[bytes]()
+
+    def take_heartbeat(self: Any, *arguments: Any) -> Any:
+        hoard.append(bytes([len(hoard) % 256]) * 300_000)
+        return kept(self, *arguments)
+
+    live_states.LiveStates.take_heartbeat = take_heartbeat
+
+
+def leaks_keys(redis_publisher: Any) -> None:
+    """Growth: every tenth publication leaves a key in Redis that nobody takes away."""
+    kept, count = redis_publisher.RedisPublisher.publish, [0]
+
+    async def publish(self: Any, *arguments: Any) -> Any:
+        count[0] += 1
+        if count[0] % 10 == 0:
+            await self._link.call([("SET", f"left:{os.getpid()}:{count[0]}", b"x")], writing=True)
+        return await kept(self, *arguments)
+
+    redis_publisher.RedisPublisher.publish = publish
+
+
+# Of growth: what a long run sees.
+OF_GROWTH: dict[str, dict[str, Patch]] = {
+    "leaked-memory": {"hub.live_states": leaks_memory},
+    "leaked-keys": {"storage.redis_publisher": leaks_keys},
+    "leaked-files": {"hub.live_states": leaks_files},
+}
 VARIANTS: dict[str, dict[str, Patch]] = {
     "ack-before-commit": {"actors.core.camera": acks_before_the_commit},
     "duplicates-applied": {"actors.core.camera_inputs": applies_duplicates},

@@ -59,5 +59,12 @@ def test_each_fault_has_the_time_to_the_next() -> None:
     assert "| a | 12 s | 21 s | – | 10.5 s | `stale` |" in table(found)
 
 
+def test_faults_of_a_pair_are_one() -> None:
+    pair = [Strike("b", 100.2, 120.0, "y"), Strike("a", 100.0, 100.0, "x", 3.0), Strike("c", 150.0, 150.0, "z")]
+    found = times(pair, [*acks("cam", (101.0, 110.0)), state(1.0, "online"), state(199.0, "online")], END_S)
+    assert [(one.name, one.lasted_s, one.back_s, one.proof) for one in found] == [("a + b", 20.0, 3.0, "x; y"), ("c", 0.0, None, "z")]
+    assert found[0].acks_missing_s == 9.5
+
+
 def test_a_run_without_faults_has_no_times() -> None:
     assert times([], [], 10.0) == []

@@ -80,3 +80,13 @@ def test_every_series_has_the_bound_of_its_longest_name() -> None:
     assert bound_of("memory camera 17") is BOUNDS["memory"]
     assert bound_of(EVENTS) is None
     assert slope_per_hour([(0.0, 1.0)]) == 0.0
+
+
+def test_in_a_run_of_minutes_a_leak_is_found_and_the_allocator_is_none() -> None:
+    luck = random.Random(SEED)
+    for leak, flat in ((0.0, True), (0.2 * MIB, False)):  # of a second
+        samples = [
+            Sample(2.0 * number, {"memory hub 1": 90.0 * MIB + luck.uniform(-1, 1) * MIB + leak * 2.0 * number, "files hub 1": 40.0})
+            for number in range(60)
+        ]
+        assert (grown(slopes(samples)) == []) is flat
