@@ -39,7 +39,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the scenario (TOML)")
     run.add_argument("--out", type=Path, default=Path("load-results"), help="folder of the report (default load-results)")
     told = commands.add_parser("faults-table", help="what a run's faults did, as the table of docs/correctness.md (Markdown)")
-    told.add_argument("report", type=Path, nargs="+", help="the JSON of a run of `faults`; several follow each other")
+    told.add_argument("report", type=Path, nargs="+", help="the JSON of a run of `faults`; of several the last counts")
     comparing = commands.add_parser(
         "compare", help="ratios of two runs; exit status 1 when the second is worse beyond noise and bound", epilog=COMPARE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -88,7 +88,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _table(arguments: argparse.Namespace) -> int:
-    sys.stdout.write(fault_times.table([one for report in arguments.report for one in _read(report).faults]))
+    newest = {one.name: one for report in arguments.report for one in _read(report).faults}
+    sys.stdout.write(fault_times.table(list(newest.values())))
     return 0
 
 
