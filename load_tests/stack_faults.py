@@ -40,7 +40,8 @@ def strike(running: Stack, name: str) -> Struck:
         struck = _OF_PROCESSES[kind](running, which)
     else:
         raise StartError(f"there is no fault {name}; there are {', '.join(names())}")
-    struck.at_s = began
+    if name != "disk-full":  # a disk is filled before it is full
+        struck.at_s = began
     return struck
 
 
