@@ -21,6 +21,7 @@ from hub.credentials import address_of, bearer
 from hub.edge_routes import problem
 from hub.hosts import Hosts
 from hub.openapi import Endpoint
+from hub.peers import Network
 from hub.web_guard import WebGuard
 from policy.ports import Principal
 
@@ -33,9 +34,16 @@ ACTIONS: dict[str, SystemAction] = {"cluster.read": "cluster.read", "cluster.ope
 
 
 def create_app(
-    desk: Desk, access: Access, *, release: str, hosts: Hosts, origins: Sequence[str] = (), deadline_s: float = REQUEST_S
+    desk: Desk,
+    access: Access,
+    *,
+    release: str,
+    hosts: Hosts,
+    origins: Sequence[str] = (),
+    proxies: Sequence[Network] = (),
+    deadline_s: float = REQUEST_S,
 ) -> WebGuard:
-    """The app. `access` verifies and asks policy; `hosts` and `origins` see `hub.web_guard`; `deadline_s` is what a request may take."""
+    """The app. `access` verifies and asks policy; `hosts`, `origins`, `proxies`: see `hub.web_guard`; `deadline_s`: of a request."""
     handlers = handlers_of(desk)
     turn = _Turn()
     by_path: dict[str, dict[str, Endpoint]] = {}
@@ -68,7 +76,7 @@ def create_app(
         routes=[Route("/health/live", live), *openapi_routes.routes(table.openapi(release)), *routes],
         exception_handlers={404: unknown, 405: web.wrong_method},
     )
-    return WebGuard(app, hosts, origins)
+    return WebGuard(app, hosts, origins, proxies)
 
 
 def handlers_of(desk: Desk) -> dict[str, Handler]:

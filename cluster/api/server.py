@@ -8,6 +8,7 @@ from actors.core.errors import ConfigError
 from actors.core.settings import Settings
 from cluster.api.app import create_app
 from cluster.api.desk import Desk
+from hub import peers
 from hub.access import Access
 from hub.answer_headers import AnswerHeaders
 from hub.dashboard import Dashboard
@@ -39,7 +40,10 @@ class ApiServer:
         self._cluster = settings.cluster
         options = {} if deadline_s is None else {"deadline_s": deadline_s}
         hosts = Hosts(settings.cluster.api_host, settings.hub.allowed_hosts)
-        self.app = create_app(desk, access, release=release(), hosts=hosts, origins=settings.hub.allowed_origins, **options)
+        self.app = create_app(
+            desk, access, release=release(), hosts=hosts, origins=settings.hub.allowed_origins,
+            proxies=peers.networks(settings.hub.trusted_proxies), **options,
+        )  # fmt: skip
         self._server = HubServer(self.app, _Shut(), settings.hub, headers=AnswerHeaders(), hosts=hosts, tls=tls_of(settings))
         self.port = 0
 

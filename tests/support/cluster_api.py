@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from actors.core.errors import BadInput, NotFound, Unavailable
-from actors.core.settings import AuthSettings, ClusterSettings, HubSettings, PolicySettings, Settings
+from actors.core.settings import AuthSettings, ClusterSettings, HubSettings, LimitsSettings, PolicySettings, Settings
 from cluster.api.desk import Desk
 from cluster.api.server import ApiServer
 from cluster.views import (
@@ -175,7 +175,8 @@ class TestApi:
 
 @asynccontextmanager
 async def running_api(
-    folder: Path, *, decider: Decider | None = None, hub: HubSettings | None = None, memory: MemoryStores | None = None, **options: Any
+    folder: Path, *, decider: Decider | None = None, hub: HubSettings | None = None, memory: MemoryStores | None = None,
+    limits: LimitsSettings | None = None, **options: Any,
 ) -> AsyncIterator[TestApi]:  # fmt: skip
     """Start one on a free port. `options` go to the application; `decider` is asked instead of the double; `memory` is a hub's."""
     mine = memory is None
@@ -186,7 +187,7 @@ async def running_api(
     ensure_secret(folder / "policy.secret")
     settings = Settings(
         auth=auth, policy=PolicySettings(key_file=str(folder / "policy.secret")), cluster=ClusterSettings(api_port=0),
-        hub=hub or HubSettings(),
+        hub=hub or HubSettings(), limits=limits or LimitsSettings(),
     )  # fmt: skip
     policy, overseer, inspector, rooms, audit = Policy(), StillOverseer(), StillInspector(), Rooms(), MemoryAuditLog()
     access = Access(Verifier(auth), decider or policy, CameraCache(memory.registry), Limiter(settings.limits, 1, None))

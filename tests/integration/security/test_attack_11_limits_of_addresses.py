@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from actors.core.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import HubSettings, LimitsSettings
 from tests.support.certificates import authority
+from tests.support.cluster_api import running_api
 from tests.support.hub import TestHub, running_hub
 from tests.support.stores import memory_stores
 from tests.support.stream_client import stream
@@ -59,6 +60,21 @@ async def test_attack_11_tokens_that_are_not_good_are_bounded_for_each_address_b
         assert codes[-1] == 3013
         assert 3013 not in codes[:-1]
         assert [await edge_code(hub, tokens["edge"]) for _ in range(BURST + 1)] == [4501] * BURST + [4008]
+
+
+@pytest.mark.parametrize("proxies", [["127.0.0.1"], []], ids=["behind a proxy", "without one"])
+async def test_attack_11_the_cluster_api_counts_those_that_a_proxy_names_and_nobody_else(tmp_path: Path, proxies: list[str]) -> None:
+    async with (
+        running_api(tmp_path, hub=HubSettings(port=0, trusted_proxies=proxies), limits=LIMITS) as api,
+        httpx.AsyncClient(trust_env=False, timeout=30) as http,
+    ):
+
+        async def bad(address: str) -> int:
+            headers = {"authorization": "Bearer no.good.token", "x-forwarded-for": address}
+            return (await http.get(f"http://127.0.0.1:{api.server.port}/v1/cluster", headers=headers)).status_code
+
+        assert [await bad("10.0.0.1") for _ in range(BURST + 1)] == [401] * BURST + [429]
+        assert await bad("10.0.0.2") == (401 if proxies else 429), "whose word it is decides"
 
 
 async def dashboard_code(hub: TestHub, token: str) -> int:
