@@ -9,7 +9,7 @@ import { Head } from "./head";
 import { type Connection, Link } from "./link";
 import { Names } from "./names";
 import { type Arrival, exchange, forgetToken, hrefOf, keepToken, route, storedToken, takeFromAddress } from "./session";
-import { signIn, signingIn } from "./signin";
+import { replaceSession, signIn, signingIn } from "./signin";
 import { WallView } from "./wall";
 import { Walls } from "./walls";
 
@@ -123,6 +123,18 @@ function start(app: HTMLElement): void {
   };
 
   const arrive = (arrived: Arrival): void => {
+    const kept = storedToken();
+    if (kept === null || kept === arrived.token?.trim()) {
+      take(arrived);
+      return;
+    }
+    // Whoever made this link chose whose session it is: who is signed in here decides.
+    console?.close();
+    console = null;
+    delete app.dataset["connection"];
+    app.replaceChildren(replaceSession(resume, () => take(arrived)));
+  };
+  const take = (arrived: Arrival): void => {
     if (arrived.token !== null) enter(arrived.token);
     else if (arrived.code !== null) {
       console?.close();

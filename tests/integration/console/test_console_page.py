@@ -34,6 +34,22 @@ def test_the_wall_shows_every_camera_and_changes(hub: FakeConsoleHub, opened: Op
     assert errors == []
 
 
+def test_attack_10_a_link_replaces_no_session_without_being_told_to(hub: FakeConsoleHub, opened: Opened) -> None:
+    page, errors = opened
+    page.goto(f"{hub.url}#token={TOKEN}")
+    expect(page.locator(".tile")).to_have_count(8)
+    for brought in ("token=another.token.of-somebody", f"code={'A' * 43}"):
+        page.goto(f"{hub.url}#{brought}")
+        expect(page.get_by_role("alert")).to_contain_text("maybe as somebody else")
+        assert page.evaluate("Object.values(sessionStorage)") == [TOKEN]
+        assert brought not in page.url
+        page.get_by_role("button", name="Keep my session").click()
+        expect(page.locator(".tile")).to_have_count(8)
+    page.goto(f"{hub.url}#token={TOKEN}&camera=cam-1")  # whose it is already
+    expect(page.locator("main.camera h1")).to_contain_text("cam-1")
+    assert errors == []
+
+
 def test_a_camera_is_drawn_and_its_events_come_in(hub: FakeConsoleHub, opened: Opened) -> None:
     page, errors = opened
     page.goto(f"{hub.url}#token={TOKEN}")

@@ -176,6 +176,7 @@ async def test_attack_10_the_console_takes_a_code_once_and_keeps_it_out_of_its_a
                 page.reload()
                 expect(page.locator(".connection")).to_have_text("Live")
                 page.goto(f"{second}&camera=gate")
+                page.get_by_role("button", name="Sign in with the link").click()
                 expect(page.locator("main.camera h1")).to_contain_text("gate")
                 assert page.url == f"{url}#camera=gate"
                 page.evaluate("history.back()")
@@ -183,6 +184,7 @@ async def test_attack_10_the_console_takes_a_code_once_and_keeps_it_out_of_its_a
                 assert errors == []
                 assert "code" not in page.evaluate("JSON.stringify([history.state, sessionStorage, localStorage, location.href])")
                 page.goto(first)
+                page.get_by_role("button", name="Sign in with the link").click()
                 expect(page.get_by_role("alert")).to_contain_text("the link was used already")
                 assert page.url == url
                 assert page.evaluate("sessionStorage.length") == 0, "who was signed in there is so no longer"
