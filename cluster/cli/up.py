@@ -27,8 +27,10 @@ from hub.tls import server_context
 from policy.tokens import issue
 from storage import room
 from storage.data_dir import DataDir, start_time
+from storage.log_follower import LogFollower
 
 FIRST_PUBLICATION_S = 60.0
+LOOK_S = 0.3  # between two looks at the log
 
 EXAMPLES = """examples:
   eyrie up                          embedded servers, a hub on http://127.0.0.1:8000/, a simulated site of 8 cameras
@@ -243,18 +245,11 @@ class _Reporter:
 
 
 def _follow(path: Path, over: threading.Event) -> None:
-    path.touch()
-    file = path.open(encoding="utf-8", errors="replace")
-    file.seek(0, os.SEEK_END)
-    with contextlib.ExitStack() as held:
-        held.callback(lambda: file.close())
-        while not over.wait(0.3):
-            lines = file.readlines()
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_ino != os.fstat(file.fileno()).st_ino:  # it was put aside, and is read to its end
-                    lines += file.readlines()
-                    file.close()
-                    file = path.open(encoding="utf-8", errors="replace")
+    with contextlib.closing(LogFollower(path)) as follower:
+        while not over.wait(LOOK_S):
+            lines, lost = follower.lines()
+            if lost:
+                console.note(f"  · {path.name} was filled faster than it is read here: some lines are not shown")
             for line in lines:
                 if any(f" {level} " in line[:24] or f'"level": "{level}"' in line for level in ("warning", "error", "critical")):
                     console.note(line.rstrip())
