@@ -14,8 +14,10 @@ from actors.core.edge_protocol import Hello
 from actors.core.errors import BadInput
 from actors.core.event_data import TYPES, LineCrossed
 from actors.core.events import CHAIN_START
+from actors.core.lines import Crossing
 from actors.core.settings import CameraSettings
 from actors.core.snapshot import VERSION, Snapshot, TrackRow, decode
+from actors.core.zones import Stay
 from tests.support.golden import again, problems, read, snapshot_problems, versions
 from tools import golden
 
@@ -89,8 +91,9 @@ def by_next_release(data: bytes) -> bytes:
     for row in tree.get("tracks", ()):
         columns = list(TrackRow.__struct_fields__)
         row += [None] * (len(columns) - len(row))
-        for name in ("stays", "crossings"):
+        for name, shape in (("stays", Stay), ("crossings", Crossing)):
             for value in row[columns.index(name)].values():
+                value += [field.default for field in msgspec.structs.fields(shape)[len(value) :]]
                 value.append("new")
         row.append({"new": True})
     for count in tree.get("counts", {}).values():
