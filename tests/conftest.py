@@ -6,12 +6,16 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 if find_spec("sniffio") is None:
     # httpcore tries to import it for every connection, lock and request, each time through all of the path and pytest's own finder.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # how long an example takes says what else the machine does
+hypothesis.settings.load_profile("any machine")
 
 WHOLE_MACHINE = ("tests/acceptance/", "tests/integration/cluster/")  # they start whole stacks: one after the other
 

@@ -248,8 +248,8 @@ async def test_targets_that_do_not_start_are_held_back_and_nothing_leaves_its_so
     rig.machine.broken = True
     count = len(rig.machine.started)
     await rig.want(density=Density(2))
-    await until(lambda: rig.supervisor.fleet.move_trouble.held_until > 0 and len(rig.machine.started) >= count + 2, what="two attempts")
-    assert rig.supervisor.fleet.move_trouble.failures >= 2
+    await until(lambda: rig.supervisor.fleet.move_trouble.failures >= 2 and len(rig.machine.started) >= count + 2, what="two attempts")
+    assert rig.supervisor.fleet.move_trouble.held_until > 0
     assert hosts(rig) == before == await rig.placed("a", "b")
     rig.machine.broken = False
     await until(lambda: len(set(hosts(rig).values())) == 1, what="the move")
