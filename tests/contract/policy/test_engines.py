@@ -35,7 +35,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 def test_the_cases(engine: Engine) -> None:
     cases = written("cases")
-    made = engine.decide([question(case["input"]) for case in cases])
+    made = [engine.decide([question(case["input"])])[0] for case in cases]  # a batch has one deadline, whatever else the machine does
     wrong = [
         case["name"]
         for case, decision in zip(cases, made, strict=True)
