@@ -94,7 +94,7 @@ class EdgeLink:
         self._first_message_s = first_message_s
         self._strikes = strikes if strikes is not None else Strikes()  # shared by all sockets of a hub
         self._opened = self._heard = self._pinged = now
-        self._sensible = now  # when it last said something that could be used
+        self._told = now  # when its cameras were last told that it is alive
         self._greeted = self._understood = False
         self._streams: dict[str, _Stream] = {}
         self._ended: dict[str, None] = {}
@@ -118,7 +118,10 @@ class EdgeLink:
         except _BAD_FRAME as error:
             return self._damaged(frame, f"this frame is no message of {self.format}: {error}"[:MAX_DETAIL], now, wall_us)
         self._understood = True
-        self._sensible = now
+        alive = self._alive(now, wall_us)
+        return self._understand(message, frame, now, wall_us) + ([] if self.closed else alive)
+
+    def _understand(self, message: FromEdge, frame: bytes, now: float, wall_us: int) -> list[Effect]:
         match message:
             case ObserveRaw():
                 items = [bytes(raw) for raw in message.observations]
@@ -186,12 +189,18 @@ class EdgeLink:
             return self._lose(SILENT, f"nothing heard for {now - self._heard:.0f} s; send a ping every {self._heartbeat_s:g} s", wall_us)
         if now - self._pinged < self._heartbeat_s:
             return []
-        effects: list[Effect] = [Send(Ping())]
-        since, self._pinged = self._pinged, now
-        for camera, stream in self._streams.items():
-            if stream.phase == "open" and self._sensible >= since:
-                effects.append(Forward(Alive(camera, self.name, wall_us), urgent=False))
-        return effects
+        self._pinged = now
+        return [Send(Ping())]
+
+    def _alive(self, now: float, wall_us: int) -> list[Effect]:
+        """The edge said something that could be used: its cameras are told at once, at most every half heartbeat.
+
+        Told at the hub's own heartbeats, a ping that came just after one was a heartbeat old, or told to nobody.
+        """
+        if now - self._told < 0.5 * self._heartbeat_s:
+            return []
+        self._told = now
+        return [Forward(Alive(camera, self.name, wall_us), urgent=False) for camera, s in self._streams.items() if s.phase == "open"]
 
     def lost(self, reason: str, wall_us: int, *, clean: bool = False) -> list[Effect]:
         """The socket is gone: every stream detaches."""

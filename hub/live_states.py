@@ -263,4 +263,5 @@ def _marked(body: bytes, stale: str | None) -> bytes:
         return body  # what the actor knew last (stale or offline, with its reason) is the worse news
     document["status"] = "stale"
     document["reason"] = stale
+    document["unknown_since"] = document.get("unknown_since") or document.get("received")
     return msgspec.json.encode(document)

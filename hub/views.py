@@ -15,8 +15,8 @@ from actors.core.redaction import Hidden, Redactor, TooDeep, echoed, hide_echoes
 HIDDEN_TYPE = f"{ALARM}redacted"
 
 _ENVELOPE = frozenset({"camera", "site", "epoch", "hash", "id", "received", "severity", "time", "type", "v"})  # ours, but for the type
-_STATE = frozenset({"camera", "site", "severity", "status", "time", "received", "place"})
-_BOXES = ("camera", "site", "generation", "version", "offset", "status", "reason", "time", "received")
+_STATE = frozenset({"camera", "site", "severity", "status", "time", "received", "unknown_since", "place"})
+_BOXES = ("camera", "site", "generation", "version", "offset", "status", "reason", "time", "received", "unknown_since")
 _BOX = ("id", "label", "score", "box")
 ECHOES = b'"echoes"'  # in a state or summary that says what may have to be hidden
 _HINTS = (b'"attributes"', b'"sub_label"', ECHOES)

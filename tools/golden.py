@@ -72,7 +72,8 @@ def lived() -> Shell:
     shell.hello()
     alarm = Alarm("door.forced", "critical", "door", "a", "forced open", {"sensor": 7})
     way = [0.2 + 0.015 * i for i in range(20)] + [0.5] * 30 + [0.5 + 0.02 * i for i in range(1, 22)] + [0.9 - 0.02 * i for i in range(20)]
-    frames = [frame(i / 10, person("a", x, 0.5), SEEN, alarm=alarm if i == 5 else None) for i, x in enumerate(way)]
+    wavering = [Object("truck" if i < 4 else "car", (0.7, 0.7, 0.8, 0.8), 0.4, "w") for i in range(len(way))]
+    frames = [frame(i / 10, person("a", x, 0.5), SEEN, wavering[i], alarm=alarm if i == 5 else None) for i, x in enumerate(way)]
     shell.walk(frames, batch=8)
     last = len(frames)
     shell.send(last, frame(77.0))

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.core.camera_inputs import (
+    apply_alive,
     apply_data,
     apply_detach,
     apply_gap,
@@ -41,7 +42,7 @@ from actors.core.camera_inputs import (
     linked,
     reset_counts,
 )  # fmt: skip
-from actors.core.camera_state import CameraCore, dirty, present, snapshot_of, view_of
+from actors.core.camera_state import CameraCore, dirty, snapshot_of, view_of
 from actors.core.commits import Activation, CommitRow, Position
 from actors.core.deliveries import Acked, Alive, Answer, Attach, Data, DeclareGap, Detach, Item, Refused
 from actors.core.errors import BadInput
@@ -86,17 +87,14 @@ def step(core: CameraCore, items: Sequence[Item | Configure | ResetCounts | Tick
     effects = Effects()
     order = core.order
     was_opening = bool(order.opening)
-    before = (order.seq, core.journal.offset)
+    before = (order.seq, core.journal.offset, core.liveness.unknown)
     answers = effects.answers
     for item in items:
         if isinstance(item, Data):
             apply_data(core, item, answers, now_us)
         elif isinstance(item, Alive):
             if item.link == order.link:
-                core.liveness.heard(now_us)
-                if not order.opening and core.liveness.back():
-                    present(core, now_us, now_us)
-                    core.journal.emit("camera.online")
+                apply_alive(core, now_us)
             else:
                 answers.extend(order.stranger(item.link))
         elif isinstance(item, DeclareGap):
@@ -124,7 +122,7 @@ def step(core: CameraCore, items: Sequence[Item | Configure | ResetCounts | Tick
     if order.opening and not was_opening:
         effects.opens = order.opening[0].session
     effects.urgent = bool(core.journal.waiting or core.letters)
-    effects.live_changed = before != (order.seq, core.journal.offset)
+    effects.live_changed = before != (order.seq, core.journal.offset, core.liveness.unknown)
     return effects
 
 

@@ -62,7 +62,7 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
         try:
             if bad is not None and index in bad:
                 raise Unusable(bad[index].code, bad[index].detail)
-            _observe(core, *decode(raw, data.format), seq, data.received_us)
+            _observe(core, *decode(raw, data.format), seq, data.received_us, now_us)
         except Unusable as reason:
             core.letters.append(DeadLetter(data.session, seq, reason.code, reason.detail.replace("\x00", ""), raw, data.received_us))
             core.held_bytes += len(raw) + EVENT_COST
@@ -78,20 +78,19 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
         core.offset_estimate.sample(data.received_us, core.capture_us)
 
 
-def _observe(core: CameraCore, seen: Observation, faults: Faults, seq: int, received_us: int) -> None:
+def _observe(core: CameraCore, seen: Observation, faults: Faults, seq: int, received_us: int, now_us: int) -> None:
     """Apply one observation, or raise `Unusable` before anything is touched. `faults`: what was wrong with single objects."""
     capture_us = require_time(seen)
     objects, alarm = seen.objects, seen.alarm
     details = alarm_data(alarm) if alarm is not None else None
     clock, journal = core.clock, core.journal
-    back_us = clock.advance(capture_us) if objects is not None else 0
+    step_us = clock.advance(capture_us) if objects is not None else 0
     core.capture_us = capture_us
     journal.moment(core.order.session, seq, time_us=capture_us, stream_us=clock.now_us, received_us=received_us)
-    if core.liveness.became_online():
+    if core.liveness.applied(frame=objects is not None, now_us=now_us, measured_us=core.rate.mean_us):
         journal.emit("camera.online")
-    if back_us and (not core.stepped_seq or seq - core.stepped_seq >= STEP_REPORT_SEQS):
-        core.stepped_seq = seq
-        journal.emit("camera.clock_stepped", data=ClockStepped(back_s=back_us / 1_000_000))
+    if step_us:
+        _clock_stepped(core, step_us, seq)
     if objects is not None:
         if faults:
             add(core.picture.faults, faults)
@@ -100,6 +99,21 @@ def _observe(core: CameraCore, seen: Observation, faults: Faults, seq: int, rece
         core.frame_us = received_us
     if alarm is not None and details is not None:
         journal.emit(f"alarm.{alarm.type}", data=details, track=alarm.track, label=alarm.label, level=cast(Severity, alarm.severity))
+
+
+def _clock_stepped(core: CameraCore, step_us: int, seq: int) -> None:
+    """Tell it, at most once in `STEP_REPORT_SEQS` observations for either direction. What is known of the clock's offset was of another."""
+    core.offset_estimate = OffsetEstimate()
+    told = core.stepped_seq if step_us < 0 else core.stepped_ahead_seq
+    if told and seq - told < STEP_REPORT_SEQS:
+        return
+    if step_us < 0:
+        core.stepped_seq = seq
+        data = ClockStepped(back_s=-step_us / 1_000_000)
+    else:
+        core.stepped_ahead_seq = seq
+        data = ClockStepped(back_s=0.0, ahead_s=step_us / 1_000_000)
+    core.journal.emit("camera.clock_stepped", data=data)
 
 
 def apply_gap(core: CameraCore, gap: DeclareGap, answers: list[Answer], now_us: int) -> None:
@@ -160,6 +174,17 @@ def apply_tick(core: CameraCore, answers: list[Answer], now_us: int) -> None:
         core.journal.emit(f"camera.{core.liveness.status}", data=Reason(reason=core.liveness.reason or ""))
 
 
+def apply_alive(core: CameraCore, now_us: int) -> None:
+    """The edge of the camera's link was heard."""
+    if core.order.opening:
+        core.liveness.heard(now_us)
+        return
+    if core.liveness.back(now_us):
+        present(core, now_us, now_us)
+        reason = core.liveness.reason
+        core.journal.emit(f"camera.{core.liveness.status}", data=Reason(reason=reason) if reason is not None else None)
+
+
 def end_session(core: CameraCore, session: str, seq: int, now_us: int) -> None:
     """The tracks of the session before this one end; its clock means nothing to the new one."""
     core.journal.moment(session, seq, time_us=core.capture_us or now_us, stream_us=core.clock.now_us, received_us=now_us)
@@ -169,7 +194,7 @@ def end_session(core: CameraCore, session: str, seq: int, now_us: int) -> None:
     core.offset_estimate = OffsetEstimate()
     core.journal.alert = "info"
     core.journal.alert_until_us = 0
-    core.stepped_seq = 0
+    core.stepped_seq = core.stepped_ahead_seq = 0
 
 
 def configure(core: CameraCore, scene: Scene, version: int, now_us: int) -> None:
@@ -184,6 +209,7 @@ def configure(core: CameraCore, scene: Scene, version: int, now_us: int) -> None
     core.journal.overrides = rules.severities
     core.digests = rules.digests
     core.scene_version = version
+    core.liveness.expect(rules.expected_fps, event_only=rules.event_only)
 
 
 def reset_counts(core: CameraCore, asked: ResetCounts, now_us: int) -> None:

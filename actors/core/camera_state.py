@@ -30,7 +30,7 @@ class CameraCore:
         "held_bytes", "in_flight", "in_flight_view", "journal", "letters", "liveness", "mailbox_bytes", "missing",
         "offset_estimate", "order", "owner", "picture", "rate", "received_us", "rejected", "replayed", "replays",
         "reset_next", "scene_version",
-        "sent_us", "site", "stepped_seq", "view",
+        "sent_us", "site", "stepped_ahead_seq", "stepped_seq", "view",
     )  # fmt: skip
 
     def __init__(self, activation: Activation, owner: str, settings: CameraSettings, scene: Scene, found: Snapshot, now_us: int) -> None:
@@ -66,6 +66,7 @@ class CameraCore:
         self.capture_us = found.capture_us
         self.received_us = found.received_us
         self.stepped_seq = found.stepped_seq
+        self.stepped_ahead_seq = found.stepped_ahead_seq
         self.gaps = min(found.gaps, MOST)
         self.missing = min(found.missing, MOST)
         self.rejected = found.rejected
@@ -77,6 +78,7 @@ class CameraCore:
         self.digests = rules.digests
         self.journal.overrides = rules.severities
         self.picture = Picture(rules)
+        self.liveness.expect(rules.expected_fps, event_only=rules.event_only)
 
     @property
     def status(self) -> Status:
@@ -102,7 +104,7 @@ def snapshot_of(core: CameraCore) -> bytes:
             VERSION, order.session, order.seq, core.liveness.status, core.liveness.reason, core.scene_version, core.digests,
             core.clock.now_us, core.clock.shift_us, core.capture_us, core.received_us, core.stepped_seq, core.gaps, core.missing,
             core.rejected, journal.alert, journal.alert_until_us, journal.last, picture.occupancy, picture.counts, track_rows(picture),
-            picture.faults,
+            picture.faults, stepped_ahead_seq=core.stepped_ahead_seq,
         )
     )  # fmt: skip
 
@@ -112,6 +114,8 @@ def view_of(core: CameraCore) -> View:
     picture, journal, order = core.picture, core.journal, core.order
     offset_us = core.offset_estimate.offset_us()
     alert = journal.alert if core.clock.now_us < journal.alert_until_us else "info"
+    seen_us = core.frame_us or core.received_us
+    unknown = core.liveness.unknown and seen_us
     return View(
         offset=journal.offset,
         status=core.liveness.status,
@@ -120,10 +124,11 @@ def view_of(core: CameraCore) -> View:
         received=rfc3339(core.received_us) if core.received_us else None,
         fps=core.rate.fps(),
         frame_us=core.frame_us,
+        unknown_since=rfc3339(seen_us) if unknown else None,
         objects=objects_by_label(picture),
         occupancy={zone: dict(labels) for zone, labels in picture.occupancy.items()},
         counts=line_counts(picture),
-        severity=severity_now(core.liveness.status, alert, picture.loitering),
+        severity=severity_now(core.liveness.status, alert, 0 if unknown else picture.loitering),
         last_event=journal.last,
         health=Health(
             session=order.session,

@@ -3,6 +3,7 @@
 from typing import Literal
 
 STEP_BACK_US = 2_000_000  # capture time going back by more than this is a stepped clock, not lateness
+STEP_AHEAD_US = 86_400_000_000  # going ahead by more than this is one too, not a pause
 STEP_REPORT_SEQS = 256  # at most one reported step in this many observations
 HALF_WINDOW_US = 150_000_000  # the offset's envelope spans two halves: 2.5 to 5 minutes of receive time
 
@@ -12,7 +13,7 @@ Quality = Literal["unknown", "good", "fair", "bad", "unusable"]
 class StreamClock:
     """Stream time: capture time made never to step back, per session, from observations alone (microseconds).
 
-    A little lateness stands still; a step back of the device's clock shifts all later times, so durations go on (video reference 2.2).
+    A little lateness stands still; a step of the device's clock shifts all later times, so durations go on (video reference 2.2).
     """
 
     __slots__ = ("now_us", "shift_us")
@@ -22,16 +23,20 @@ class StreamClock:
         self.shift_us = shift_us
 
     def advance(self, capture_us: int) -> int:
-        """Move to a frame's capture time; the seconds' worth (µs) by which the clock was found stepped back, else 0."""
+        """Move to a frame's capture time; the microseconds by which the clock was found stepped (ahead > 0, back < 0), else 0."""
         moved = capture_us + self.shift_us
         if moved >= self.now_us:
+            ahead = moved - self.now_us
+            if ahead > STEP_AHEAD_US and self.now_us:
+                self.shift_us -= ahead
+                return ahead
             self.now_us = moved
             return 0
         back = self.now_us - moved
         if back <= STEP_BACK_US:
             return 0
         self.shift_us += back
-        return back
+        return -back
 
 
 class OffsetEstimate:

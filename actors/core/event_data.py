@@ -10,7 +10,7 @@ import msgspec
 
 from actors.core.times import Rfc3339
 
-EndReason = Literal["completed", "lost", "session_reset"]
+EndReason = Literal["completed", "lost", "session_reset", "replaced"]
 
 
 class EventData(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -24,9 +24,10 @@ class Reason(EventData, frozen=True):
 
 
 class ClockStepped(EventData, frozen=True):
-    """`camera.clock_stepped`: the device's clock went back by so much; durations go on."""
+    """`camera.clock_stepped`: the device's clock went back, or ahead by more than a day, by so much; durations go on."""
 
     back_s: float
+    ahead_s: float = 0.0
 
 
 class SceneChanged(EventData, frozen=True):
@@ -89,7 +90,8 @@ class TrackStarted(EventData, frozen=True):
 
 
 class TrackEnded(EventData, frozen=True):
-    """`track.ended`. `distance` in picture widths; the rest in metres only with a ground calibration and at least a second of track."""
+    """`track.ended`; with the reason `replaced` its id was given to something else. `distance` in picture widths; the rest in metres only
+    with a ground calibration and at least a second of track."""
 
     end_reason: EndReason
     duration_s: float
@@ -110,6 +112,13 @@ class TrackStopped(EventData, frozen=True):
 
     box: list[float]
     since: Rfc3339
+
+
+class TrackUpdated(EventData, frozen=True):
+    """`track.updated`: the track's label is another than was told so far (`previous_label`), since most sightings say so."""
+
+    previous_label: str
+    box: list[float]
 
 
 class TrackMoved(EventData, frozen=True):
@@ -162,6 +171,7 @@ TYPES: dict[str, type[EventData]] = {
     "track.ended": TrackEnded,
     "track.stopped": TrackStopped,
     "track.moved": TrackMoved,
+    "track.updated": TrackUpdated,
     "zone.entered": EventData,
     "zone.exited": ZoneExited,
     "line.crossed": LineCrossed,

@@ -90,6 +90,13 @@ class GroundPlane:
         pace.sum_x = pace.sum_y = 0.0
         pace.sum_us = pace.frames = 0
 
+    def speeds(self, pace: Pace) -> tuple[float | None, float | None, float | None]:
+        """Metres, and average and top speed in m/s, of a whole track; None where it was not on the ground long enough."""
+        self.finish(pace)
+        if not pace.over_us:
+            return None, None, None
+        return round(pace.metres, 2), round(pace.metres * 1_000_000 / pace.over_us, 2), round(pace.top, 2)
+
 
 def _homography(picture: Sequence[Pair], metres: Sequence[Pair]) -> Matrix:
     """Least squares over all pairs (direct linear transformation on normalised points, the scale fixed at their centre)."""

@@ -22,6 +22,21 @@ SETTLED = 10.0
 MOST = 4.0
 
 
+class Count(msgspec.Struct, array_like=True):
+    """Flow over a line since `since_us` (capture time of the first frame it was counted in; 0 before)."""
+
+    ins: int = 0
+    outs: int = 0
+    since_us: int = 0
+
+    def add(self, sign: int) -> None:
+        """One more *in* (+1) or *out* (-1)."""
+        if sign > 0:
+            self.ins += 1
+        else:
+            self.outs += 1
+
+
 class Crossing(msgspec.Struct, array_like=True):
     """One object and one line, from the first touch until the object has settled. No crossing at all is: settled on its side.
 

@@ -6,6 +6,7 @@ A goodbye of the edge may bring a reason of its own; all others are of this list
 from typing import Final
 
 EDGE_SILENT: Final = "edge_silent"  # connected and silent
+NO_FRAMES: Final = "no_frames"  # its device is heard, and gives no frames
 LINK_LOST: Final = "link_lost"  # not connected, without a goodbye
 NEVER_SEEN: Final = "never_seen"  # registered, and nothing ever came of it
 PAUSED: Final = "paused"  # somebody paused it

@@ -21,7 +21,7 @@ class SceneRules:
     """Zones, lines and track rules in microseconds. `digests` (``zone:<id>``, ``line:<id>``, ``ground``) tell two versions of one apart."""
 
     __slots__ = (
-        "digests", "expected_fps", "ground", "lines", "lost_us", "min_hits", "place", "severities", "stationary_us", "zones"
+        "digests", "event_only", "expected_fps", "ground", "lines", "lost_us", "min_hits", "place", "severities", "stationary_us", "zones"
     )  # fmt: skip
 
     def __init__(self, scene: Scene) -> None:
@@ -31,6 +31,7 @@ class SceneRules:
         self.lost_us = round(scene.lost_after_s * 1_000_000)
         self.stationary_us = round(scene.stationary_after_s * 1_000_000)
         self.expected_fps = scene.expected_fps
+        self.event_only = scene.event_only
         self.severities = scene.severities
         self.place = scene.place
         self.ground = GroundPlane(scene.ground.picture, scene.ground.metres) if scene.ground is not None else None

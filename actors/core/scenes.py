@@ -69,6 +69,8 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All the rules of one camera. Times are capture time in seconds.
 
+    Frames are expected at `expected_fps` (None: as often as they came so far); a camera that gives none for three of them, and at least
+    `camera.stale_after_s`, is not seeing. `event_only`: none are expected, it is never stale while its device is heard.
     `severities` overrides the severity of an event by ``<type>`` or, stronger, ``<type>/<zone or line>``.
     """
 
@@ -78,6 +80,7 @@ class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lost_after_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 5.0
     stationary_after_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0
     expected_fps: Annotated[float, msgspec.Meta(gt=0, le=240)] | None = None
+    event_only: bool = False
     severities: Annotated[dict[str, Severity], msgspec.Meta(max_length=64)] = {}
     ground: Ground | None = None
     place: Place | None = None

@@ -11,9 +11,10 @@ import msgspec
 from actors.core.boxes import Box
 from actors.core.errors import BadInput
 from actors.core.ground import Pace
-from actors.core.lines import Crossing
+from actors.core.labels import Votes
+from actors.core.lines import Count, Crossing
 from actors.core.states import LastEvent, Status
-from actors.core.tracks import Count, Picture, Track
+from actors.core.tracks import Picture, Track
 from actors.core.zones import Stay
 
 VERSION = 1
@@ -43,6 +44,7 @@ class TrackRow(msgspec.Struct, array_like=True):
     stays: dict[str, Stay] = {}
     crossings: dict[str, Crossing] = {}
     pace: Pace | None = None
+    votes: Votes | None = None
 
 
 class Snapshot(msgspec.Struct, omit_defaults=True):
@@ -70,6 +72,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     counts: dict[str, Count] = {}
     tracks: list[TrackRow] = []
     faults: dict[str, int] = {}
+    stepped_ahead_seq: int = 0
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -116,7 +119,7 @@ def track_rows(picture: Picture) -> list[TrackRow]:
     return [
         TrackRow(
             t.id, t.label, t.start_us, t.seen_us, t.seq, t.box, t.start, t.hits, t.confirmed, t.score, t.top_score, t.still, t.still_us,
-            t.tolerance, t.stationary, t.stationary_us, t.distance, t.entered, t.stays, t.crossings, t.pace,
+            t.tolerance, t.stationary, t.stationary_us, t.distance, t.entered, t.stays, t.crossings, t.pace, t.votes,
         )
         for t in picture.tracks.values()
     ]  # fmt: skip

@@ -77,6 +77,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The state without its tracks: what a wall shows of a camera.
 
+    `unknown_since`: no frame came since, so objects, occupancy and tracks are what was seen last and not what is there now (when the last
+    frame was received; null while frames come, and before the first).
+
     `echoes`: labels and names of it that the attributes of its tracks say too → the names of those attributes. It is there only where
     there are such, and only for who may see every class: views hide by it.
     """
@@ -90,6 +93,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     time: Rfc3339 | None
     received: Rfc3339 | None
+    unknown_since: Rfc3339 | None = None
     fps: float
     objects: dict[str, int]
     occupancy: dict[str, dict[str, int]]

@@ -10,9 +10,8 @@ from math import hypot
 
 import msgspec
 
-from actors.core import lines, zones
+from actors.core import event_data, labels, lines, zones
 from actors.core.boxes import Box, shown
-from actors.core.event_data import Dwell, EndReason, FinalCount, LineCrossed, TrackEnded, TrackMoved, TrackStarted, TrackStopped, ZoneExited
 from actors.core.ground import Pace
 from actors.core.journal import Journal
 from actors.core.object_faults import REPEATED_ID, TOO_MANY_TRACKS, Faults, note
@@ -64,14 +63,7 @@ class Track(msgspec.Struct):
     inside: tuple[CompiledZone, ...] = ()
     extra: Object | None = None
     pace: Pace | None = None
-
-
-class Count(msgspec.Struct, array_like=True):
-    """Flow over a line since `since_us` (capture time of the first frame it was counted in; 0 before)."""
-
-    ins: int = 0
-    outs: int = 0
-    since_us: int = 0
+    votes: labels.Votes | None = None
 
 
 class Picture:
@@ -83,7 +75,7 @@ class Picture:
         self.rules = rules
         self.tracks: dict[str, Track] = {}
         self.occupancy: dict[str, dict[str, int]] = {key: {} for key in rules.zones}
-        self.counts: dict[str, Count] = {key: Count() for key in rules.lines}
+        self.counts: dict[str, lines.Count] = {key: lines.Count() for key in rules.lines}
         self.untracked: list[Object] = []
         self.faults: Faults = {}
         self.loitering = 0
@@ -109,6 +101,9 @@ class Picture:
             box = seen.box
             x1, y1, x2, y2 = box
             track = tracks.get(key)
+            if track is not None and track.label != seen.label and track.seq != seq and labels.something_else(track.box, box):
+                self._end(track, "replaced", journal)
+                track = None
             if track is None:
                 track = None if is_untracked(key) else self._begin(key, seen, box, now_us, seq)
                 if track is None:
@@ -148,6 +143,8 @@ class Picture:
                     track.stays.clear()
                 if track.hits >= self.rules.min_hits:
                     self._confirm(track, journal)
+            elif track.label != seen.label or track.votes is not None:
+                self._vote(track, seen.label, journal)
             reach = track.clearance
             cx1, cy1, cx2, cy2 = track.center_box
             if (
@@ -194,16 +191,16 @@ class Picture:
         self.rules = rules
         self.occupancy = {key: self.occupancy.get(key, {}) for key in rules.zones}
         kept = {key for key in rules.lines if rules.digests[f"line:{key}"] == known.get(f"line:{key}")}
-        self.counts = {key: self.counts[key] if key in kept and key in self.counts else Count() for key in rules.lines}
+        self.counts = {key: self.counts[key] if key in kept and key in self.counts else lines.Count() for key in rules.lines}
         self.expires_us = 0
 
-    def reset_counts(self, lines_wanted: frozenset[str] | None, since_us: int) -> dict[str, FinalCount]:
+    def reset_counts(self, lines_wanted: frozenset[str] | None, since_us: int) -> dict[str, event_data.FinalCount]:
         """Count these lines (None: all) from zero; what they had counted. `since_us` 0: from the first frame to come."""
         final = {}
         for key, count in self.counts.items():
             if lines_wanted is None or key in lines_wanted:
-                final[key] = FinalCount(in_=count.ins, out=count.outs, since=rfc3339(count.since_us) if count.since_us else None)
-                self.counts[key] = Count(since_us=since_us)
+                final[key] = event_data.FinalCount(in_=count.ins, out=count.outs, since=rfc3339(count.since_us) if count.since_us else None)
+                self.counts[key] = lines.Count(since_us=since_us)
         return final
 
     def _begin(self, key: str, seen: Object, box: Box, now_us: int, seq: int) -> Track | None:
@@ -223,18 +220,39 @@ class Picture:
 
     def _confirm(self, track: Track, journal: Journal) -> None:
         track.confirmed = True
-        journal.emit("track.started", track=track.id, label=track.label, data=TrackStarted(box=_rounded(track.box)))
+        journal.emit("track.started", track=track.id, label=track.label, data=event_data.TrackStarted(box=_rounded(track.box)))
+
+    def _vote(self, track: Track, seen: str, journal: Journal) -> None:
+        """A sighting of a confirmed track that was not always called the same; it gets another label when that one leads."""
+        if track.votes is None:
+            track.votes = labels.Votes(others={})
+        before = track.label
+        if not labels.vote(track.votes, track.hits, before, seen):
+            return
+        for key, stay in list(track.stays.items()):
+            wanted = self.rules.zones[key].labels
+            if wanted is not None and seen not in wanted:
+                if stay.inside:
+                    self._leave(track, key, stay, journal.stream_us, "label_changed", journal)
+                del track.stays[key]
+            elif stay.inside:
+                zones.occupy(self.occupancy[key], before, -1)
+                zones.occupy(self.occupancy[key], seen, 1)
+        track.label = seen
+        journal.emit(
+            "track.updated", track=track.id, label=seen, data=event_data.TrackUpdated(previous_label=before, box=_rounded(track.box))
+        )
 
     def _stopped(self, track: Track, journal: Journal) -> None:
         track.stationary = True
-        data = TrackStopped(box=_rounded(track.box), since=rfc3339(track.still_us))
+        data = event_data.TrackStopped(box=_rounded(track.box), since=rfc3339(track.still_us))
         journal.emit("track.stopped", track=track.id, label=track.label, data=data)
 
     def _moved(self, track: Track, now_us: int, journal: Journal) -> None:
         if track.stationary:
             track.stationary = False
             track.stationary_us += now_us - track.still_us
-            data = TrackMoved(stationary_s=(now_us - track.still_us) / 1_000_000)
+            data = event_data.TrackMoved(stationary_s=(now_us - track.still_us) / 1_000_000)
             journal.emit("track.moved", track=track.id, label=track.label, data=data)
         before = track.still
         _stand(track, now_us)
@@ -297,15 +315,10 @@ class Picture:
             left = None
         if not sign or (line.labels is not None and track.label not in line.labels):
             return left
-        count = self.counts[line.id]
-        if sign > 0:
-            count.ins += 1
-        else:
-            count.outs += 1
+        self.counts[line.id].add(sign)
         point = [round((track.box[0] + track.box[2]) * 0.5, 5), round(track.box[3], 5)]
-        data = LineCrossed(
-            direction="in" if sign > 0 else "out", way=line.name_in if sign > 0 else line.name_out, point=point
-        )  # fmt: skip
+        way = line.name_in if sign > 0 else line.name_out
+        data = event_data.LineCrossed(direction="in" if sign > 0 else "out", way=way, point=point)
         journal.emit("line.crossed", track=track.id, label=track.label, line=line.id, data=data)
         return left
 
@@ -328,13 +341,12 @@ class Picture:
                 stay.loitering = True
                 self.loitering += 1
                 dwell = (now_us - stay.entered_us) / 1_000_000
-                journal.emit("loitering.started", track=track.id, label=track.label, zone=key, data=Dwell(dwell_s=dwell))
+                journal.emit("loitering.started", track=track.id, label=track.label, zone=key, data=event_data.Dwell(dwell_s=dwell))
 
     def _enter(self, track: Track, zone: str, stay: Stay, journal: Journal) -> None:
         if zone not in track.entered:
             track.entered.append(zone)
-        here = self.occupancy[zone]
-        here[track.label] = here.get(track.label, 0) + 1
+        zones.occupy(self.occupancy[zone], track.label, 1)
         journal.emit("zone.entered", track=track.id, label=track.label, zone=zone)
 
     def _leave(self, track: Track, zone: str, stay: Stay, until_us: int, reason: str, journal: Journal) -> None:
@@ -342,14 +354,11 @@ class Picture:
         if stay.loitering:
             stay.loitering = False
             self.loitering -= 1
-            journal.emit("loitering.ended", track=track.id, label=track.label, zone=zone, data=Dwell(dwell_s=dwell))
-        here = self.occupancy[zone]
-        here[track.label] -= 1
-        if not here[track.label]:
-            del here[track.label]
-        journal.emit("zone.exited", track=track.id, label=track.label, zone=zone, data=ZoneExited(dwell_s=dwell, reason=reason))
+            journal.emit("loitering.ended", track=track.id, label=track.label, zone=zone, data=event_data.Dwell(dwell_s=dwell))
+        zones.occupy(self.occupancy[zone], track.label, -1)
+        journal.emit("zone.exited", track=track.id, label=track.label, zone=zone, data=event_data.ZoneExited(dwell_s=dwell, reason=reason))
 
-    def _end(self, track: Track, reason: EndReason, journal: Journal) -> None:
+    def _end(self, track: Track, reason: event_data.EndReason, journal: Journal) -> None:
         del self.tracks[track.id]
         if not track.confirmed:
             return
@@ -359,24 +368,15 @@ class Picture:
         still_us = track.stationary_us + (track.seen_us - track.still_us if track.stationary else 0)
         box = track.box
         end = ((box[0] + box[2]) * 0.5, box[3])
-        metres, average, top = self._speeds(track)
-        data = TrackEnded(
+        ground = self.rules.ground
+        metres, average, top = ground.speeds(track.pace) if ground is not None and track.pace is not None else (None, None, None)
+        data = event_data.TrackEnded(
             end_reason=reason, duration_s=(track.seen_us - track.start_us) / 1_000_000, hits=track.hits,
             start=[round(v, 5) for v in track.start], end=[round(v, 5) for v in end], distance=round(track.distance, 4),
             stationary_s=still_us / 1_000_000, top_score=round(track.top_score, 4), entered_zones=track.entered,
             distance_m=metres, average_speed_mps=average, top_speed_mps=top,
         )  # fmt: skip
         journal.emit("track.ended", track=track.id, label=track.label, data=data)
-
-    def _speeds(self, track: Track) -> tuple[float | None, float | None, float | None]:
-        """Metres, and average and top speed in m/s, of the whole track; None where it was not on the ground long enough."""
-        ground, pace = self.rules.ground, track.pace
-        if ground is None or pace is None:
-            return None, None, None
-        ground.finish(pace)
-        if not pace.over_us:
-            return None, None, None
-        return round(pace.metres, 2), round(pace.metres * 1_000_000 / pace.over_us, 2), round(pace.top, 2)
 
 
 def _stand(track: Track, now_us: int) -> None:

@@ -38,6 +38,7 @@ class View(msgspec.Struct):
     health: Health
     place: Place | None
     tracks: list[TrackView]
+    unknown_since: str | None = None
 
 
 def objects_by_label(picture: Picture) -> dict[str, int]:
@@ -102,7 +103,8 @@ def render(view: View, *, camera: str, site: str, generation: int, version: int,
     summary = _encoder.encode(
         Summary(
             camera=camera, site=site, generation=generation, version=version, offset=view.offset, status=view.status, reason=view.reason,
-            time=view.time, received=view.received, fps=fps, objects=view.objects, occupancy=view.occupancy,
+            time=view.time, received=view.received, unknown_since=view.unknown_since, fps=fps,
+            objects=view.objects, occupancy=view.occupancy,
             counts=view.counts, severity=view.severity, last_event=view.last_event, health=health, echoes=_echoes(view),
         )
     )  # fmt: skip

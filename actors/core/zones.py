@@ -73,3 +73,10 @@ def advance(stay: Stay, zone: CompiledZone, inside: bool, now_us: int, *, confir
         stay.inside, stay.against = False, 0
         return EXITED
     return 0
+
+
+def occupy(here: dict[str, int], label: str, more: int) -> None:
+    """So many more (or fewer) objects of a label in a zone that holds `here`; a label without objects is left out."""
+    here[label] = here.get(label, 0) + more
+    if not here[label]:
+        del here[label]

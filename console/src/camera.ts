@@ -1,7 +1,7 @@
 import { SceneCanvas } from "./canvas";
 import { el, rows, setData, setText } from "./dom";
 import { EventList } from "./events";
-import { clock, duration, shownStatus, words } from "./format";
+import { clock, duration, presence, shownStatus, words } from "./format";
 import type { Link, Refusal } from "./link";
 import type { Scene, State } from "./model";
 import { colourOf } from "./palette";
@@ -124,27 +124,28 @@ export class CameraView {
   }
 
   private fillPanels(state: State): void {
-    const objects = [...state.objects].filter(([, count]) => count > 0).sort(([a], [b]) => a.localeCompare(b, "en"));
+    const known = state.unknownSince === null;
+    const objects = [...state.objects].filter(([, count]) => known && count > 0).sort(([a], [b]) => a.localeCompare(b, "en"));
     rows(this.objects, objects, () => el("li"), (item, [label, count]) => {
       setText(item, `${label} ${count}`);
       item.style.setProperty("--label", colourOf(label));
     });
     const zones = [...new Set([...this.names.zones.keys(), ...state.occupancy.keys()])];
     this.zonesPanel.hidden = zones.length === 0;
-    cells(this.zones, zones.map((zone) => [zone, String(state.occupancy.get(zone) ?? 0)]));
+    cells(this.zones, zones.map((zone) => [zone, presence(state, state.occupancy.get(zone) ?? 0)]));
     const lines = [...new Set([...this.names.lines.keys(), ...state.counts.keys()])];
     this.linesPanel.hidden = lines.length === 0;
     cells(this.lines, lines.map((line) => {
       const count = state.counts.get(line);
       return [line, String(count?.in ?? 0), String(count?.out ?? 0), count === undefined ? "" : clock(count.since)];
     }));
-    cells(this.tracks, state.tracks.slice(0, 40).map((track) => [
+    cells(this.tracks, (known ? state.tracks : []).slice(0, 40).map((track) => [
       [track.label, track.subLabel].filter((part) => part !== "").join(" · "),
       track.id,
       `${Math.round(track.score * 100)}%`,
       [...track.zones, ...(track.stationary ? ["standing"] : [])].join(", "),
     ]));
-    this.tracksPanel.hidden = state.tracks.length === 0;
+    this.tracksPanel.hidden = !known || state.tracks.length === 0;
   }
 }
 

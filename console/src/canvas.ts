@@ -92,9 +92,10 @@ export class SceneCanvas {
     context.textBaseline = "middle";
     const view: View = { context, width, height };
     drawGround(view);
-    for (const [name, zone] of this.scene.zones) drawZone(view, name, zone, this.state?.occupancy.get(name) ?? 0);
+    const known = this.state !== null && this.state.unknownSince === null;
+    for (const [name, zone] of this.scene.zones) drawZone(view, name, zone, known ? (this.state?.occupancy.get(name) ?? 0) : 0);
     for (const [name, line] of this.scene.lines) drawLine(view, name, line);
-    context.globalAlpha = this.faded ? 0.35 : 1;
+    context.globalAlpha = this.faded || !known ? 0.35 : 1;
     for (const track of this.state?.tracks ?? []) drawTrack(view, track, this.trails.get(track.id) ?? []);
     context.globalAlpha = 1;
   }

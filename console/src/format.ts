@@ -27,6 +27,11 @@ export function shownStatus(summary: Summary, age: number, connected: boolean): 
   return [summary.status, STATUS_WORDS[summary.status]];
 }
 
+/** How many are there now, or since when nobody knows. */
+export function presence(summary: Summary, count: number): string {
+  return summary.unknownSince === null ? String(count) : `unknown since ${clock(summary.unknownSince)}`;
+}
+
 /** A reason code ("edge_silent") as words. */
 export function words(code: string): string {
   return code.replaceAll("_", " ");

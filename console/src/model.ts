@@ -27,6 +27,8 @@ export interface Summary {
   readonly reason: string | null;
   readonly time: string | null;
   readonly received: string | null;
+  /** No frame came since: objects, occupancy and tracks are what was seen last, not what is there now. */
+  readonly unknownSince: string | null;
   readonly fps: number;
   readonly objects: ReadonlyMap<string, number>;
   readonly occupancy: ReadonlyMap<string, number>;
@@ -146,6 +148,7 @@ export function readSummary(value: unknown): Summary | null {
     reason: textOrNull(from["reason"]),
     time: textOrNull(from["time"]),
     received: textOrNull(from["received"]),
+    unknownSince: textOrNull(from["unknown_since"]),
     fps: number(from["fps"]),
     objects: mapped(from["objects"], number),
     occupancy: mapped(from["occupancy"], total),

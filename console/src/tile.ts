@@ -1,6 +1,6 @@
 import { el, rows, setData, setText } from "./dom";
 import type { Seen } from "./fleet";
-import { clock, duration, shownStatus, words } from "./format";
+import { clock, duration, presence, shownStatus, words } from "./format";
 import type { Summary } from "./model";
 import { colourOf } from "./palette";
 import { hrefOf } from "./session";
@@ -69,6 +69,7 @@ export class Tile {
 }
 
 function chips(summary: Summary): (readonly [string, number])[] {
+  if (summary.unknownSince !== null) return [];
   return [...summary.objects].filter(([, count]) => count > 0).sort(([a], [b]) => a.localeCompare(b, "en"));
 }
 
@@ -79,7 +80,7 @@ function fillChip(element: HTMLElement, [label, count]: readonly [string, number
 
 function facts(summary: Summary): (readonly [string, string])[] {
   return [
-    ...[...summary.occupancy].map(([zone, count]) => [zone, `${count} inside`] as const),
+    ...[...summary.occupancy].map(([zone, count]) => [zone, summary.unknownSince === null ? `${count} inside` : presence(summary, count)] as const),
     ...[...summary.counts].map(([line, count]) => [line, `${count.in} in · ${count.out} out`] as const),
   ];
 }

@@ -107,8 +107,8 @@ def test_what_brings_nothing_new_does_not_keep_a_camera_online(sign: str) -> Non
     assert "camera.stale" in shell.kinds()
 
 
-def test_pings_keep_a_camera_online() -> None:
-    shell = started()
+def test_pings_keep_a_camera_of_events_online() -> None:
+    shell = started(Scene(event_only=True))
     shell.walk(WALK[:5])
     for now in range(4, 60, 4):
         shell.now = now

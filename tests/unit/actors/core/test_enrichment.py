@@ -253,6 +253,25 @@ def test_lateness_stands_still_and_a_stepped_clock_goes_on() -> None:
     assert len(shell.of("zone.entered")) == 1
 
 
+def test_a_stamp_of_another_year_is_told_and_ends_no_track() -> None:
+    """One stamp of 2036, or a clock that comes up in 1970: nothing is lost, durations go on, both steps are told."""
+    years = 10 * 365 * 86_400.0
+    for wrong in (years, -years):
+        shell = Shell(Scene(zones={"door": DOOR}))
+        shell.hello()
+        times = [*(i / 10 for i in range(20)), wrong, *(2 + i / 10 for i in range(20))]
+        shell.walk([frame(t, person("a", 0.5, 0.5)) for t in times])
+        ahead, back = (round(years - 1.9, 3), years - 2.0) if wrong > 0 else (years + 2.0, round(years + 1.9, 3))
+        found = [stored.event.data for stored in shell.of("camera.clock_stepped")]
+        assert sorted(found, key=lambda data: data["back_s"]) == [{"back_s": 0.0, "ahead_s": ahead}, {"back_s": back}]
+        assert shell.kinds().count("track.ended") == 0
+        assert len(shell.of("zone.entered")) == 1
+        track = shell.core.picture.tracks["a"]
+        assert track.hits == 41
+        assert track.seen_us - track.start_us < 4_000_000
+        assert shell.core.offset_estimate.quality() != "unusable"
+
+
 def test_an_alarm_alone_is_an_event_and_no_frame() -> None:
     shell = Shell()
     shell.hello()

@@ -55,7 +55,7 @@ def test_stream_time_never_steps_back() -> None:
     assert clock.advance(10_000_000) == 0
     assert clock.advance(9_000_000) == 0
     assert clock.now_us == 10_000_000
-    assert clock.advance(5_000_000) == 5_000_000
+    assert clock.advance(5_000_000) == -5_000_000
     assert clock.advance(5_100_000) == 0
     assert clock.now_us == 10_100_000
 
