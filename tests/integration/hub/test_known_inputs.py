@@ -141,6 +141,19 @@ def same_id_twice() -> Known:  # boxmot #751, TrackEval #151
     return mot(rows, "0.9 -1 -1 -1", right, 0.9)
 
 
+def clock_back() -> Known:  # blakeblackshear/frigate #2158, evercam/ex_nvr #404
+    walks = [(START, "1", 0.003), (START - timedelta(hours=1), "2", 0.004)]
+    frames = [
+        frame(at(i, start=start), thing("person", (0.17 + step * i, 0.6, 0.23 + step * i, 0.8), track))
+        for start, track, step in walks for i in range(100)
+    ]  # fmt: skip
+
+    def right(state: dict[str, Any], events: Happened) -> bool:
+        return state["health"]["seq"] == 200 and len(events("camera.clock_stepped")) == 1 and state["health"]["late"] == 0
+
+    return Known(frames, right)
+
+
 def leaves_picture() -> Known:  # ultralytics #3914, ByteTrack #154 #175, sort #89 #121, darknet #4018 #6422
     lefts = [round(0.2 - 0.01 * i, 2) for i in range(40)]
     frames = [
@@ -174,6 +187,24 @@ def clipped_anchor() -> Known:  # roboflow/supervision #1748, #1991: the true mi
         return started["data"]["box"][0] == 0 and not events("zone.entered") and state["health"]["mended"] == {"clipped": 40}
 
     return mot([[(7, -150, 300, 200, 500)] for _ in range(40)], "0.9 -1 -1 -1", right, 0.9)
+
+
+def settles() -> Known:  # frigate #7431, #10464
+    frames = [
+        frame(at(i), thing("truck" if i < 3 else "car", (0.17 + 0.01 * i, 0.6, 0.23 + 0.01 * i, 0.8), "1")) for i in range(60)
+    ]  # fmt: skip
+    return Known(frames, lambda state, events: [track["label"] for track in state["tracks"]] == ["car"])
+
+
+def reused_id() -> Known:  # supervision #1868
+    frames = [frame(at(i), thing("person", (0.07, 0.6, 0.13, 0.8), "1")) for i in range(20)]
+    frames += [frame(at(i + 10), thing("car", (0.87, 0.6, 0.93, 0.8), "1")) for i in range(20, 40)]
+
+    def right(state: dict[str, Any], events: Happened) -> bool:
+        labels = [event["label"] for event in events("track.started")]
+        return labels == ["person", "car"] and not events("line.crossed") and [track["label"] for track in state["tracks"]] == ["car"]
+
+    return Known(frames, right)
 
 
 def tracker_export() -> Known:  # opendatacam #129: its own times, percent
@@ -210,9 +241,12 @@ KNOWN: dict[str, Callable[[], Known]] = {
     "deepstream minimal, untracked": untracked_minimal,
     "deepstream full, untracked": untracked_full,
     "an id twice in a frame": same_id_twice,
+    "a clock an hour back": clock_back,
     "a box leaves the picture": leaves_picture,
     "a box without height": zero_height,
     "the anchor of a clipped box": clipped_anchor,
+    "a label that settles": settles,
+    "an id that a car takes over": reused_id,
     "an export of opendatacam's tracker": tracker_export,
     "jitter of 0.5 % on the line": lambda: stands_on_line(lambda chance: chance.gauss(0, 0.005)),
     "jitter of 1 % on the line": lambda: stands_on_line(lambda chance: chance.uniform(-0.01, 0.01)),
