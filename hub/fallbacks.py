@@ -120,6 +120,7 @@ class Fallbacks:
         Raises NotFound, TooMany, Unavailable.
         """
         if self._node.emulation.passes(node, session):
+            self._node.access.limiter.spend("session_passed", session)  # first: one session drains nothing that its neighbours need
             await self._node.access.limiter.take(("address_passed", address))
         try:
             await self._node.emulation.deliver(node, session, data)

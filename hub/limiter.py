@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 Scope = Literal[
     "user_connects", "user_commands", "user_requests", "address_requests", "device_hellos", "device_posts", "address_failures",
-    "subject_failures", "address_expired", "address_passed",
+    "subject_failures", "address_expired", "address_passed", "session_passed",
 ]  # fmt: skip
 LEASED = {"device_hellos": 50, "device_posts": 50}  # tokens taken at once and spent here: a gateway says hello for each of its cameras
 LEASE_S = 1.0  # what is not spent by then is lost, never given twice
@@ -37,7 +37,7 @@ _TEXTS: dict[str, str] = {
     "user_connects": "connections of this user", "user_requests": "requests of this user", "address_requests": "requests of this address",
     "device_hellos": "hellos of this device", "device_posts": "posts of this device", "address_failures": "failed tokens of this address",
     "subject_failures": "failed tokens of this name", "address_expired": "expired tokens of this address",
-    "address_passed": "commands of this address for other hubs",
+    "address_passed": "commands of this address for other hubs", "session_passed": "commands of this session for other hubs",
 }  # fmt: skip
 
 
@@ -103,6 +103,12 @@ class Limiter:
             return given
 
         return may
+
+    def spend(self, scope: Scope, name: str) -> None:
+        """Charge one to a bucket of this hub alone. Raises TooMany where it is empty."""
+        bucket = self._own_bucket(scope, name, hubs=1)
+        if not bucket.take(self._now()):
+            raise self._refuse(scope, bucket.wait_s)
 
     async def close(self) -> None:
         """End what is in flight; who waits gets the hub's own answer."""

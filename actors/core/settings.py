@@ -242,7 +242,7 @@ class LimitsSettings(_Section, frozen=True):
     `…_per_s`, and `…_burst` at once. Beyond it: 429 with Retry-After, for a hello close code 4008, for a dashboard close code 3013, for its
     commands (each hub counts them for itself) error 111. `failures` are tokens that are not good, and sessions of
     ``/emulation`` that nobody holds; only further ones are refused for them. `expired` are genuine tokens whose time is over. `passed` are
-    commands on ``/emulation`` for other hubs.
+    commands on ``/emulation`` for other hubs, of an address over all hubs and of one session on each.
     The buckets are in Redis; while it does not answer within `timeout_s` each of `hub.replicas` hubs goes on with its share.
     """
 
@@ -262,6 +262,8 @@ class LimitsSettings(_Section, frozen=True):
     address_expired_burst: Count = 2_000
     address_passed_per_s: PerSecond = 100.0
     address_passed_burst: Count = 1_000
+    session_passed_per_s: PerSecond = 10.0
+    session_passed_burst: Count = 200
     address_failures_per_s: PerSecond = 5.0
     address_failures_burst: Count = 300
     subject_failures_per_s: PerSecond = 1.0

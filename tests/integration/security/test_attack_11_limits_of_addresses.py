@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -123,6 +124,44 @@ async def test_attack_11_who_guesses_sessions_keeps_nobody_out_who_comes_from_th
         guesses = [await dash.post("{}", second.port, session="0" * 64) for _ in range(2 * BURST)]
         assert guesses == [404] * BURST + [429] * BURST
         assert await dash.post("{}", second.port) == 204
+
+
+@pytest.mark.parametrize(
+    ("users", "session_burst", "address_burst"), [(2, 3, 8), pytest.param(200, 66, 333, marks=pytest.mark.prove)], ids=["two", "200"]
+)
+async def test_attack_11_one_session_keeps_no_user_out_who_comes_from_the_same_address(
+    tmp_path: Path, users: int, session_burst: int, address_burst: int
+) -> None:  # fmt: skip
+    """The settings say 1,000 of an address and 200 of a session at once; with 200 users it is a third of that."""
+    memory = memory_stores()
+    limits = LimitsSettings(
+        address_passed_per_s=0.001, address_passed_burst=address_burst,
+        session_passed_per_s=0.001, session_passed_burst=session_burst,
+    )  # fmt: skip
+    async with (
+        running_hub(tmp_path, memory=memory, name="hub-a", hub=SETTINGS, limits=limits) as first,
+        running_hub(tmp_path, memory=memory, name="hub-b", hub=SETTINGS, limits=limits) as second,
+        httpx.AsyncClient(trust_env=False, timeout=30, limits=httpx.Limits(max_connections=1_000)) as watching,
+        httpx.AsyncClient(trust_env=False, timeout=30) as http,
+        AsyncExitStack() as streams,
+    ):
+        await until(lambda: all(broker.name for broker in memory.redis.brokers), what="both canaries singing")
+
+        async def session(number: int) -> str:
+            connect = {"id": 1, "connect": {"token": first.token(f"user-{number}")}}
+            url, asked = f"http://127.0.0.1:{first.port}/connection/sse", {"cf_connect": msgspec.json.encode(connect).decode()}
+            lines = (await streams.enter_async_context(watching.stream("GET", url, params=asked))).aiter_lines()
+            while not (line := await anext(lines)).startswith("data: "):
+                pass
+            return str(msgspec.json.decode(line.removeprefix("data: "))["connect"]["session"])
+
+        async def post(session: str) -> int:
+            body = {"session": session, "node": "hub-a", "data": "{}"}
+            return (await http.post(f"http://127.0.0.1:{second.port}/emulation", json=body)).status_code
+
+        greedy, *others = [await session(number) for number in range(1 + users)]
+        assert [await post(greedy) for _ in range(2 * address_burst)] == [204] * session_burst + [429] * (2 * address_burst - session_burst)
+        assert {await post(other) for other in others} == {204}
 
 
 HEADER = b"POST /v1/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n"
