@@ -38,8 +38,11 @@ def test_what_a_killed_launcher_leaves_is_ended_by_the_next_start() -> None:
         killed = Product(path, ["--cameras", "2"])
         killed.wait_ready()
         family = {pid: start_time(pid) for pid in killed.processes()}
+        driver = next(record for record in killed.data.noted() if record.name == "driver")
         os.kill(killed.pid, signal.SIGKILL)
         killed.reap()
+        block_until(lambda: start_time(driver.pid) != driver.started, "the driver has noticed, and ended", within_s=15)
+        assert f"the launcher (process {killed.pid}) was killed" in (killed.data.logs / "eyrie.log").read_text()
         with product(path, "--cameras", "2") as again:
             left = [pid for pid, started in family.items() if started is not None and start_time(pid) == started]
             assert left == []

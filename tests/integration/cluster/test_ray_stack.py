@@ -1,8 +1,10 @@
 """Real Ray, PostgreSQL and Redis, one edge client: from the socket to the database, and what a killed actor costs (nothing)."""
 
 import asyncio
+import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +12,13 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from websockets.asyncio.client import connect
 
 from actors.core.observations import Object, Observation
 from cluster.audit import AuditEvent, CameraTotals, verify
 from edge.client import EdgeClient
 from edge.stream import Stream
+from policy.tokens import issue
 from storage.stores import Stores, open_stores
 from tests.support.camera_rig import SCENE
 from tests.support.ray_stack import Stack, stack
@@ -172,3 +176,33 @@ async def test_http_ingest_is_idempotent_and_tells_the_expected_seq(running: Sta
 async def test_a_stop_is_durable_and_in_order(running: Stack) -> None:
     assert await asyncio.to_thread(running.stop)
     assert running.driver.returncode == 0
+
+
+async def test_a_hub_told_sigterm_sends_its_clients_elsewhere_and_another_takes_its_place(running: Stack, stores: Stores) -> None:
+    """Dashboards are closed with 3001, which reconnects; the edge goes on where it was; nobody had to restart anything."""
+    await stores.registry.register("drained", "e2e", scene=SCENE)
+    before = {hub.pid for hub in await stores.hubs.all() if alive(hub.pid)}
+    assert len(before) == 1
+    viewer = issue(running.settings.auth, sub="ada", typ="user", jti="sigterm", now_s=time.time(), roles=["viewer"], sites=["e2e"])
+    dashboards = running.url.replace("/v1/edge", "/connection/websocket")
+    async with EdgeClient(running.url, running.token()) as client, asyncio.timeout(120):
+        stream = await client.open("drained")
+        for number in range(20):
+            await stream.send(seen(number))
+        await stream.drain()
+        async with connect(dashboards, compression=None) as socket:
+            await socket.send(json.dumps({"id": 1, "connect": {"token": viewer}}))
+            assert "client" in json.loads(await socket.recv())["connect"]
+            os.kill(next(iter(before)), signal.SIGTERM)
+            await socket.wait_closed()
+            assert (socket.close_code, (socket.close_reason or "")[:8]) == (3001, "shutdown")
+        while any(alive(pid) for pid in before):
+            await asyncio.sleep(0.05)
+        for number in range(20, 60):
+            await stream.send(seen(number))
+        await stream.drain()
+    assert (await stores.cameras.ownership(["drained"]))["drained"].position.last_seq == 60
+    now = {hub.pid for hub in await stores.hubs.all()}
+    assert now - before
+    assert not now & before, "the record of the one that left is gone"
+    await audited(stores, "drained")
