@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from tests.support.product import ROOT
 
 HUB = """
-import asyncio, json, sys, threading
+import asyncio, json, signal, sys, threading
 from pathlib import Path
 from hub.termination import Termination
 from tests.support.hub import running_hub
@@ -31,6 +31,8 @@ async def serve(folder, hangs, termination):
 
         termination.arm()
         termination.serve("hub-0", drain, 3.0 if hangs else 60.0)
+        while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # the main thread has not come to it yet
+            await asyncio.sleep(0.001)
         print(json.dumps({"port": hub.port, "token": hub.token()}), flush=True)
         await asyncio.Event().wait()
 
