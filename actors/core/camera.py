@@ -87,7 +87,7 @@ def step(core: CameraCore, items: Sequence[Item | Configure | ResetCounts | Tick
     effects = Effects()
     order = core.order
     was_opening = bool(order.opening)
-    before = (order.seq, core.journal.offset, core.liveness.unknown)
+    before = (order.seq, core.journal.offset, core.liveness.blind)  # another status comes with an event
     answers = effects.answers
     for item in items:
         if isinstance(item, Data):
@@ -122,7 +122,7 @@ def step(core: CameraCore, items: Sequence[Item | Configure | ResetCounts | Tick
     if order.opening and not was_opening:
         effects.opens = order.opening[0].session
     effects.urgent = bool(core.journal.waiting or core.letters)
-    effects.live_changed = before != (order.seq, core.journal.offset, core.liveness.unknown)
+    effects.live_changed = before != (order.seq, core.journal.offset, core.liveness.blind)
     return effects
 
 

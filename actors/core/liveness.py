@@ -18,7 +18,7 @@ class Liveness:
     time. `blind`: no frame came for so long that what the last one showed is not what is there now; `unseeing`: and that was told."""
 
     __slots__ = (
-        "blind", "event_only", "expected_us", "frames_us", "heard_us", "linked", "offline_us", "paused", "reason", "seen_us", "stale_us",
+        "blind", "event_only", "expected_us", "heard_us", "linked", "measured_us", "offline_us", "paused", "reason", "seen_us", "stale_us",
         "status", "unseeing", "waited_us",
     )  # fmt: skip
 
@@ -28,8 +28,8 @@ class Liveness:
         self.status: Status = status
         self.reason = reason
         self.heard_us = self.seen_us = self.waited_us = now_us
-        self.frames_us = self.stale_us  # without a frame for so long the camera is not seeing
         self.expected_us: int | None = None
+        self.measured_us = 0.0  # between two frames, 0 unknown
         self.event_only = False
         self.blind = self.unseeing = reason == NO_FRAMES
         self.linked = False
@@ -39,7 +39,13 @@ class Liveness:
         """What the scene says of the frames to come."""
         self.event_only = event_only
         self.expected_us = round(MISSED_FRAMES * 1_000_000 / fps) if fps is not None else None
-        self.frames_us = max(self.stale_us, self.expected_us or 0)
+
+    @property
+    def frames_us(self) -> int:
+        """Without a frame for so long the camera is not seeing."""
+        if self.expected_us is not None:
+            return max(self.stale_us, self.expected_us)
+        return max(self.stale_us, min(round(MISSED_FRAMES * self.measured_us), MAX_MEASURED_US))
 
     @property
     def unknown(self) -> bool:
@@ -62,11 +68,10 @@ class Liveness:
         if frame:
             self.seen_us = self.waited_us = now_us
             self.blind = self.unseeing = False
-            if self.expected_us is None:
-                self.frames_us = max(self.stale_us, min(round(MISSED_FRAMES * measured_us), MAX_MEASURED_US))
+            self.measured_us = measured_us
         elif self.reason == NO_FRAMES:
             return False
-        return self._became_online()
+        return self.status != "online" and self._became_online()
 
     def back(self, now_us: int) -> bool:
         """A sign of the edge alone: True when the camera is another than before."""

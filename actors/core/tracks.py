@@ -101,9 +101,12 @@ class Picture:
             box = seen.box
             x1, y1, x2, y2 = box
             track = tracks.get(key)
-            if track is not None and track.label != seen.label and track.seq != seq and labels.something_else(track.box, box):
-                self._end(track, "replaced", journal)
-                track = None
+            renamed = False
+            if track is not None and track.label != seen.label:
+                renamed = True
+                if track.seq != seq and labels.something_else(track.box, box):
+                    self._end(track, "replaced", journal)
+                    track, renamed = None, False
             if track is None:
                 track = None if is_untracked(key) else self._begin(key, seen, box, now_us, seq)
                 if track is None:
@@ -138,12 +141,12 @@ class Picture:
             if seen.attributes is not None or seen.sub_label is not None:
                 track.extra = seen
             if not track.confirmed:
-                if track.label != seen.label:
+                if renamed:
                     track.label = seen.label
                     track.stays.clear()
                 if track.hits >= self.rules.min_hits:
                     self._confirm(track, journal)
-            elif track.label != seen.label or track.votes is not None:
+            elif renamed or track.votes is not None:
                 self._vote(track, seen.label, journal)
             reach = track.clearance
             cx1, cy1, cx2, cy2 = track.center_box
