@@ -173,11 +173,6 @@ async def test_http_ingest_is_idempotent_and_tells_the_expected_seq(running: Sta
     assert (await stores.cameras.ownership([camera]))[camera].position.last_seq == 5
 
 
-async def test_a_stop_is_durable_and_in_order(running: Stack) -> None:
-    assert await asyncio.to_thread(running.stop)
-    assert running.driver.returncode == 0
-
-
 async def test_a_hub_told_sigterm_sends_its_clients_elsewhere_and_another_takes_its_place(running: Stack, stores: Stores) -> None:
     """Dashboards are closed with 3001, which reconnects; the edge goes on where it was; nobody had to restart anything."""
     await stores.registry.register("drained", "e2e", scene=SCENE)
@@ -206,3 +201,8 @@ async def test_a_hub_told_sigterm_sends_its_clients_elsewhere_and_another_takes_
     assert now - before
     assert not now & before, "the record of the one that left is gone"
     await audited(stores, "drained")
+
+
+async def test_a_stop_is_durable_and_in_order(running: Stack) -> None:
+    assert await asyncio.to_thread(running.stop)
+    assert running.driver.returncode == 0
