@@ -5,8 +5,8 @@ of channel on every transport, in JSON and protobuf, subscribed, recovered, read
 log on disk. What a rule hides carries words of its own, which are looked for in all that leaves, in any form (`tests.support.leaks`).
 
 For each rule its mechanism is taken out, for every kind of asker whom it binds otherwise, and its cells must turn red. A way that is red
-for no rule then is in :data:`NOTHING`, and turns red in a product whose errors, headers and metrics tell what there is, so that no way is a
-cell that cannot fail.
+for no rule then is in :data:`NOTHING`, and turns red in a product whose errors, headers and metrics tell what there is. Without a product
+that turns them red stay those that refuse whoever comes (a device at the sockets of dashboards) with a text that never changes.
 """
 
 import base64
