@@ -109,7 +109,7 @@ class Node:
 
     def admit(self, path: str, found: Sequence[str], address: str) -> Refusal | None:
         """Origin, drain and connection limits; none of them are for this hub's own canary."""
-        if len(found) == 1 and secrets.compare_digest(found[0].encode(), canary.origin(self.canary_key).encode()):
+        if self._is_canary(found):
             return None
         if not origins.allowed(found, self.origins):
             self.stats.refused += 1
@@ -124,17 +124,21 @@ class Node:
             return Refusal(503, f"This hub takes no more connections ({denied.reason}).\n", {"Retry-After": str(retry_s)})
         return None
 
-    def open(self, link: Link, codec: str, address: str) -> Dashboard:
-        """A dashboard has connected."""
+    def _is_canary(self, found: Sequence[str]) -> bool:
+        return len(found) == 1 and secrets.compare_digest(found[0].encode(), canary.origin(self.canary_key).encode())
+
+    def open(self, link: Link, codec: str, address: str, found: Sequence[str] = ()) -> Dashboard:
+        """A dashboard has connected, or the canary, which is counted as none."""
         hub = self.settings.hub
         dashboard = Dashboard(
             self, link, self._codecs.get(codec, JSON), secrets.token_hex(8), self._limits, queue_bytes=hub.queue_bytes,
             timeout_s=hub.call_timeout_s, spread=random.random(), address=address,
             parse=self._parse,
         )  # fmt: skip
-        self.dashboards[dashboard] = None
-        self.admission.entered(address)
-        self.stats.accepted += 1
+        if not self._is_canary(found):
+            self.dashboards[dashboard] = None
+            self.admission.entered(address)
+            self.stats.accepted += 1
         return dashboard
 
     # what a dashboard asks, as `dashboard.Desk`
@@ -142,7 +146,8 @@ class Node:
     async def authorize(self, dashboard: Dashboard, action: Authorize) -> list[Action]:
         """See Desk."""
         if secrets.compare_digest(action.request.token.encode(), self.canary_key.encode()):
-            return self._admit_canary(dashboard, action)
+            self._canary = dashboard  # it may nothing, and gets what this hub sends to itself
+            return dashboard.session.connected(action.id, CANARY_TTL_S, time.monotonic())
         if self.plain is not None and (admitted := await loose_admission.admit(self.plain, self.admission, dashboard, action)) is not None:
             return admitted
         try:
@@ -163,13 +168,6 @@ class Node:
         dashboard.session.may_ask = self.access.limiter.commands(principal.sub)
         self.reviews.if_older(dashboard, turn)
         return dashboard.session.connected(action.id, self.access.ttl_s(principal), time.monotonic())
-
-    def _admit_canary(self, dashboard: Dashboard, action: Authorize) -> list[Action]:
-        """It is none of the dashboards: it may nothing, and gets what this hub sends to itself."""
-        if self.dashboards.pop(dashboard, self) is None:
-            self.admission.left(dashboard.address, None)
-        self._canary = dashboard
-        return dashboard.session.connected(action.id, CANARY_TTL_S, time.monotonic())
 
     async def operate(self, dashboard: Dashboard, action: Operate) -> list[Action]:
         """See Desk."""

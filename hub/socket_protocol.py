@@ -67,7 +67,7 @@ class Door(Protocol):
     def admit(self, path: str, origins: Sequence[str], address: str) -> Refusal | None:
         """Origin and connection limits; None lets it in."""
 
-    def open(self, link: "HubWebSocket", codec: str, address: str) -> Dashboard:
+    def open(self, link: "HubWebSocket", codec: str, address: str, origins: Sequence[str]) -> Dashboard:
         """A dashboard has connected."""
 
 
@@ -142,7 +142,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self._finish()
             return
         raw = bound_buffers(self.transport)
-        self.dashboard = self.door.open(self, codec, address)
+        self.dashboard = self.door.open(self, codec, address, event.headers.get_all("Origin"))
         if raw is not None and self.transport.get_extra_info("sslcontext") is None:
             self.dashboard.fd = raw.fileno()
 

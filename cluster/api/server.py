@@ -26,7 +26,7 @@ class _Shut:
         """Nobody."""
         return Refusal(404, "There are no websockets here; hubs have them.\n")
 
-    def open(self, link: HubWebSocket, codec: str, address: str) -> Dashboard:
+    def open(self, link: HubWebSocket, codec: str, address: str, origins: Sequence[str]) -> Dashboard:
         """Never called."""
         raise NotImplementedError
 

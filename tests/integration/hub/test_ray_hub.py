@@ -46,7 +46,7 @@ async def _serve(servers: Servers, folder: Path) -> None:
             while (ready := await http.get("/health/ready")).status_code != 200:
                 assert time.monotonic() < deadline, ready.text
                 await asyncio.sleep(0.05)
-            assert "\neyrie_hub_dashboards " in (await http.get("/metrics")).text  # how many: a stranger may find the free port
+            assert "\neyrie_hub_dashboards 0.0\n" in (await http.get("/metrics")).text
         assert [record.port for record in await stores.hubs.all()] == [found["port"]]
         token = issue(auth, sub="ada", typ="user", jti="t1", now_s=time.time(), roles=["viewer"], sites=["north"])
         async with connect(f"ws://127.0.0.1:{found['port']}/connection/websocket", compression=None) as socket:

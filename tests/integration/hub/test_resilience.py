@@ -135,3 +135,14 @@ async def test_nobody_else_is_taken_for_the_canary(tmp_path: Path) -> None:
             async with connect(hub.url, compression=None, origin=Origin("canary://" + "0" * 32)):
                 pass
         assert caught.value.response.status_code == 403
+
+
+async def test_a_canary_that_has_not_said_its_key_yet_is_counted_as_no_dashboard_either(tmp_path: Path) -> None:
+    """It connects while the hub starts and after every loss: who counts dashboards then, or may open one, does not meet it."""
+    async with running_hub(tmp_path, hub=HubSettings(port=0, max_connections_per_address=1)) as hub:
+        private = f"ws://127.0.0.1:{hub.hub.private_port}/connection/websocket"
+        async with connect(private, compression=None, origin=canary.origin(hub.hub.node.canary_key)):
+            assert "\neyrie_hub_dashboards 0.0\n" in await hub.metrics()
+            async with hub.dashboard() as dash:
+                assert dash.connected["connect"]
+                assert "\neyrie_hub_dashboards 1.0\n" in await hub.metrics()
