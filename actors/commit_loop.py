@@ -15,9 +15,9 @@ from actors.core.admission import window
 from actors.core.camera import CameraCore, Effects, Tick
 from actors.core.commits import Activation, CommitRow
 from actors.core.deliveries import Answer, Item
-from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, PoisonRow, Unavailable, UnknownOutcome
+from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, PoisonRow, Unavailable, UnknownOutcome
 from actors.core.object_faults import Faults, add
-from actors.core.reasons import STORE_FULL, STORE_LOST
+from actors.core.reasons import STORE_LOST, of_store
 from actors.core.settings import CameraSettings
 from actors.hosted import Hosted
 from actors.live import Live
@@ -352,7 +352,7 @@ class CommitLoop:
     def _tell(self, what: What, text: str, error: EyrieError) -> None:
         log.log(logging.DEBUG if self._away else logging.WARNING, "%s: %s", text, error)
         self._away = True
-        self._troubles[what] = STORE_FULL if isinstance(error, Full) else STORE_LOST
+        self._troubles[what] = of_store(error)
 
     def _answered(self, what: What) -> None:
         self._troubles.pop(what, None)

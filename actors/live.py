@@ -14,9 +14,9 @@ from typing import Any
 
 from actors.core import camera as camera_core
 from actors.core.commits import CommitRow
-from actors.core.errors import EyrieError, Fenced, Full
+from actors.core.errors import EyrieError, Fenced
 from actors.core.events import published
-from actors.core.reasons import REDIS_FULL
+from actors.core.reasons import of_redis
 from actors.core.settings import CameraSettings
 from actors.hosted import Hosted
 from storage.ports import EventStore, LiveEvent, LiveState, LiveSummary, Publisher
@@ -54,7 +54,7 @@ class Live:
         self._sent = self._retry_at = self._read_at = 0.0
         self._wall_at = self._heartbeat_at = 0.0
         self._away = False
-        self._full = False  # Redis takes no state: heartbeats say so, and none says that all is well, until one was written
+        self._refused = ""  # why Redis takes no state: heartbeats say so, and none says that all is well, until one was written
         self._ended = False
 
     def committed(self, hosted: Hosted, row: CommitRow) -> None:
@@ -133,12 +133,13 @@ class Live:
             self._events.clear()
             for hosted in self._cameras():
                 hosted.behind = True
-            if isinstance(error, Full) and not self._full:
+            refused = of_redis(error)
+            if refused and refused != self._refused:
                 self._heartbeat_at = 0.0  # at once: those of the refused batch may have said that all is well
-            self._full = isinstance(error, Full)
+            self._refused = refused
             return False
         if self._away and taken:
-            self._away = self._full = False
+            self._away, self._refused = False, ""
             log.warning("Redis is back, %d cameras show their state again", len(self._cameras()))
         return True
 
@@ -175,11 +176,11 @@ class Live:
             summaries = _summaries(active)
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + self._settings.heartbeat_s
-            heartbeats = self._heartbeats(self._trouble(now) or (REDIS_FULL if self._full else ""))  # they take no memory of Redis
+            heartbeats = self._heartbeats(self._trouble(now) or self._refused)  # they are no write, and take no memory
         self._sent = now
         if not (states or events or summaries or heartbeats):
             return False
-        if self._full:  # what is refused below must not take the heartbeats along
+        if self._refused:  # what is refused below must not take the heartbeats along
             await self._publisher.publish([], [], {}, heartbeats)
             heartbeats = {}
         refused = await self._publisher.publish(states, events, summaries, heartbeats)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, Unavailable, UnknownOutcome
+from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, ReadOnly, Unavailable, UnknownOutcome
 
 _GOING_AWAY = ("57P01", "57P02", "57P03", "57P05")  # shutdown, crash, starting up, idle session ended
 _LOGIN = ("28", "3D")  # refused login, no such database
@@ -17,6 +17,7 @@ _SCHEMA = ("42", "3F")  # undefined table, column, function; no such schema; no 
 _DATA = ("22",)  # values that no column takes
 _INTEGRITY = ("23",)
 _FULL = ("53100",)  # disk_full
+_READ_ONLY = ("25006",)  # read_only_sql_transaction: told to only read, or a replica
 _CHECK = "23514"  # has the name of a constraint, unless it is the bounds of a partition
 
 
@@ -55,6 +56,8 @@ def _of_server(error: asyncpg.PostgresError, *, writing: bool) -> EyrieError:
         return Conflict(f"PostgreSQL refuses the row: {error}")
     if state in _FULL:
         return Full(f"PostgreSQL has no room: {error}")
+    if state in _READ_ONLY:
+        return ReadOnly(f"PostgreSQL takes no writes: {error}")
     return Unavailable(f"PostgreSQL ({state}): {error}")
 
 
@@ -68,6 +71,8 @@ def connecting() -> Iterator[None]:
         raise translated from error
     except ValueError as error:  # asyncpg's word for a DSN it cannot read
         raise ConfigError(f"postgres.dsn cannot be used: {error}") from error
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except asyncpg.TargetServerAttributeNotMatched as error:  # of several hosts in the DSN, none is what `target_session_attrs` asks for
+        raise ReadOnly(f"PostgreSQL cannot be reached: {error}") from error
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         why = "no connection in time" if isinstance(error, TimeoutError) else str(error)
         raise Unavailable(f"PostgreSQL cannot be reached: {why}", hint="Is it running, and is postgres.dsn right?") from error

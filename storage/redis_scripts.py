@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from redis.exceptions import NoScriptError, OutOfMemoryError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 
-from actors.core.errors import Full, Unavailable
+from actors.core.errors import EyrieError, Full, ReadOnly, Unavailable
 from storage.redis_link import Command, RedisLink
 from storage.statements import lua
 
 NAMES = ("fence", "states", "events", "entries", "marks", "history", "channel_publish", "channel_history", "bucket")
+READ_ONLY = ("READONLY", "NOREPLICAS", "MISCONF")  # a replica; too few replicas of its own; it cannot save what it is given
 
 
 def call_of(script: str, keys: Sequence[str], arguments: Sequence[str | int | bytes]) -> Command:
@@ -29,18 +30,26 @@ _SHA = {name: hashlib.sha1(lua(name).encode(), usedforsecurity=False).hexdigest(
 async def run(link: RedisLink, commands: Sequence[Command], *, writing: bool) -> list[Any]:
     """All replies, in order, in one round trip (two after a restart of the server: every script of ours may be sent twice without harm).
 
-    Raises Full when the server is at its limit of memory, Unavailable when it refuses a command (loading, read only): what the others did
-    stands.
+    Raises Full when the server is at its limit of memory, ReadOnly when it takes no writes, Unavailable when it refuses a command
+    (loading): what the others did stands.
     """
     replies = await link.call(commands, writing=writing)
     if any(isinstance(reply, NoScriptError) for reply in replies):
         loads: list[Command] = [("SCRIPT", "LOAD", lua(name)) for name in NAMES]
         replies = (await link.call([*loads, *commands], writing=writing))[len(loads) :]
     for reply in replies:
-        if isinstance(reply, OutOfMemoryError):
-            raise Full(f"Redis is at its maxmemory: {reply}")
         if isinstance(reply, ResponseError):
-            if "OOM" in str(reply):  # within a script, where it does not stand first
-                raise Full(f"Redis is at its maxmemory: {reply}")
-            raise Unavailable(f"Redis refuses: {reply}")
+            raise refusal(reply)
     return replies
+
+
+def refusal(reply: ResponseError) -> EyrieError:
+    """The family's word for an error reply. The server's own word for it does not stand first where a script met it."""
+    text = str(reply)
+    if isinstance(reply, OutOfMemoryError) or "OOM" in text:
+        return Full(f"Redis is at its maxmemory: {reply}")
+    if "MISCONF" in text and "No space left" in text:
+        return Full(f"Redis has no room on its disk: {reply}", hint="Make room on the disk of Redis.")
+    if isinstance(reply, ReadOnlyError) or any(word in text for word in READ_ONLY):
+        return ReadOnly(f"Redis takes no writes: {reply}")
+    return Unavailable(f"Redis refuses: {reply}")

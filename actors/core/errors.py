@@ -21,6 +21,7 @@
     ├── ConfigError       500  the settings cannot be used; names key and remedy
     ├── Unavailable       503  a part is away for now; retry with back-off
     │   ├── Full          503  a store has no room left, on disk or in memory; nothing was stored
+    │   ├── ReadOnly      503  a store answers and takes no writes; nothing was stored
     │   └── UnknownOutcome 503 a write may or may not have happened; re-read before anything else
     └── StartError        500  a server of ours did not start; says what to do
 
@@ -204,6 +205,13 @@ class Full(Unavailable):
 
     code = "full"
     hint = "Make room: on the disk of PostgreSQL, or for Redis (maxmemory)."
+
+
+class ReadOnly(Unavailable):
+    """A store answers and takes no writes: a replica, or told to only read. Nothing was stored, and nothing will be until that is over."""
+
+    code = "read_only"
+    hint = "Look where the address leads (a replica, after a failover?), and whether the server is told to take no writes."
 
 
 class UnknownOutcome(Unavailable):

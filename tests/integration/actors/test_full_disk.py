@@ -4,12 +4,8 @@ Mounts a disk of memory, so it needs root.
 """
 
 import asyncio
-import contextlib
 import os
-import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,37 +16,20 @@ from storage.stores import open_stores
 from tests.integration.actors.test_store_troubles import shown
 from tests.support import store_servers
 from tests.support.camera_rig import SCENE, Process, settings_of
-from tests.support.product import data_folder
+from tests.support.small_disk import fill_disk, small_disk
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.prove
 
-DISK_MB = 200
 TOLD_S = 10.0  # design section 4, promise 6
 
 
-@pytest.fixture
-def disk() -> Iterator[Path]:
-    with data_folder() as folder:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=711", "tmpfs", str(folder)], check=True)
-        try:
-            yield folder
-        finally:
-            subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """A file that takes all the room there is."""
-    path = disk / "others"
-    for size in (1 << 20, 512):
-        with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(size))
-    return path
-
-
-async def test_a_full_disk_is_named_in_time_and_loses_nothing_that_was_acked(disk: Path) -> None:
-    with store_servers.postgres(durable=True, within=disk) as (_server, dsn), store_servers.redis() as (_redis, url):
+async def test_a_full_disk_is_named_in_time_and_loses_nothing_that_was_acked() -> None:
+    with (
+        small_disk() as disk,
+        store_servers.postgres(durable=True, within=disk) as (_server, dsn),
+        store_servers.redis() as (_redis, url),
+    ):
         settings = settings_of(dsn, url)
         await migrate(settings)
         stores = await open_stores(settings, name="test")
@@ -60,7 +39,7 @@ async def test_a_full_disk_is_named_in_time_and_loses_nothing_that_was_acked(dis
             process.attach("cam-1")
             await process.has(Welcomed)
             async with shown(settings, "site-1", "cam-1") as wrong:
-                filler = await asyncio.to_thread(fill, disk)
+                filler = await asyncio.to_thread(fill_disk, disk)
                 assert os.statvfs(disk).f_bavail == 0
                 sent = 0
                 began: float | None = None

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, Unavailable, UnknownOutcome
+from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, ReadOnly, Unavailable, UnknownOutcome
 from storage.postgres_errors import connecting, translate
 
 
@@ -22,6 +22,7 @@ from storage.postgres_errors import connecting, translate
         (asyncpg.LockNotAvailableError("lock timeout"), Unavailable),
         (asyncpg.DeadlockDetectedError("deadlock"), Unavailable),
         (asyncpg.DiskFullError("no space"), Full),
+        (asyncpg.ReadOnlySQLTransactionError("a replica"), ReadOnly),
         (asyncpg.TooManyConnectionsError("53300"), Unavailable),
         (asyncpg.InterfaceError("connection is closed"), Unavailable),
     ],
@@ -51,3 +52,11 @@ def test_without_a_connection_nothing_is_unknown(error: Exception) -> None:
     with pytest.raises(Unavailable) as caught, connecting():
         raise error
     assert type(caught.value) is Unavailable
+
+
+def test_hosts_of_which_none_takes_writes_are_a_store_that_only_reads() -> None:
+    """asyncpg's word for it, with `target_session_attrs` in the DSN, is of none of its usual families."""
+    with pytest.raises(ReadOnly), connecting():
+        raise asyncpg.TargetServerAttributeNotMatched("none of the hosts matches")
+    with pytest.raises(Unavailable), connecting():
+        raise asyncpg.InternalClientError("the end of a server in the middle of something")
