@@ -51,7 +51,7 @@ def prepare_stores(settings: Settings) -> list[str]:
 
     async def prepare() -> list[str]:
         applied = await migrate(settings)
-        stores = await open_stores(settings, name="setup")
+        stores = await open_stores(settings, name="setup", redis_needed=True)
         try:
             modules = read_sources(settings.policy.rego_dir)
             current = await stores.revisions.current()

@@ -1,8 +1,10 @@
 """Everything a process asks of storage, opened together: one PostgreSQL and one Redis connection for an actor process, more for a hub."""
 
+import logging
 import os
 from dataclasses import dataclass
 
+from actors.core.errors import Unavailable
 from actors.core.settings import Settings
 from storage.audit_ports import AuditLog
 from storage.cluster_ports import ClusterStore
@@ -22,6 +24,8 @@ from storage.postgres_registry import PostgresRegistry
 from storage.postgres_revisions import PostgresRevisionStore
 from storage.redis_broker import RedisBroker
 from storage.redis_publisher import RedisPublisher
+
+log = logging.getLogger("eyrie.storage")
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,22 @@ class Stores:
             await self.database.close()
 
 
-async def open_stores(settings: Settings, *, name: str = "", connections: int = 1) -> Stores:
+async def open_stores(settings: Settings, *, name: str = "", connections: int = 1, redis_needed: bool = False) -> Stores:
     """Connect to both servers. `name` tells the process apart in them; `connections`: to PostgreSQL, at most.
 
-    Raises Unavailable when one cannot be reached, ConfigError when it refuses us.
+    A commit needs PostgreSQL alone, so whoever starts while Redis is away begins without it; every later call connects by itself. Raises
+    Unavailable when PostgreSQL (with `redis_needed` Redis as well) cannot be reached, ConfigError when one refuses us.
     """
     name = name or f"eyrie:{os.getpid()}"
     database = await Database.open(settings.postgres, name=name, size=connections)
     redis = RedisPublisher(settings.redis, name=name)
     try:
         await redis.open()
+    except Unavailable as error:
+        if redis_needed:
+            await database.close()
+            raise
+        log.warning("%s begins without Redis: %s", name, error)
     except BaseException:
         await database.close()
         raise

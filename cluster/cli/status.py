@@ -65,7 +65,7 @@ async def _look(data: DataDir) -> Running:
     try:
         settings = read_resolved(data.settings_file)
         scheme = "https" if settings.hub.tls_cert_file else "http"
-        stores = await open_stores(settings, name="status")
+        stores = await open_stores(settings, name="status", redis_needed=True)
     except EyrieError as error:
         found.problem = error.detail
         return found
