@@ -15,20 +15,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from actors.core.errors import EyrieError, StartError
+from actors.core.errors import StartError
 from actors.core.logs import counted
 from actors.core.settings import Settings
 from cluster.audit_checkpoint import CheckpointWriter
 from cluster.node_metrics import MetricsServer
 from cluster.ray_head import RayHead
 from cluster.ray_start import environment
+from cluster.restarts import Restarts
 from cluster.setup import apply_registry_file, prepare_stores, resolve
 from storage.data_dir import DataDir, of
 from storage.embedded import Child
@@ -39,8 +39,6 @@ from storage.settings_files import write_resolved
 DRIVER_READY_S = 120.0  # seconds supervisor, policy and hub may take on a busy machine
 DRIVER_STOP_S = 40.0
 CAMERA_SLOTS = 4096  # cameras a node of ours offers to host
-MAX_RESTARTS = 5  # of one child within RESTART_WINDOW_S, then all is stopped with a message
-RESTART_WINDOW_S = 600.0
 FREE_PORTS = range(20_000, 32_768)
 MAX_TRIES = 50  # ports looked at when any will do
 CHECK_S = 0.2  # between looks at the children
@@ -75,7 +73,7 @@ class Launcher:
         self._driver = Child("driver", self.data)
         self._site = Child("simulate", self.data)
         self._driver_lines: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._restarts: dict[str, deque[float]] = {}
+        self._restarts = Restarts(self.data, reporter.note)
 
     def start(self) -> None:
         """Bring everything up; `ready` has the hubs then. Call with the data directory locked. Raises StartError, Unavailable."""
@@ -136,19 +134,19 @@ class Launcher:
         return str(hubs[0]["host"]), int(hubs[0]["port"])
 
     def watch(self, stopped: Callable[[], bool]) -> None:
-        """Keep the children running until `stopped`. Raises StartError when one dies too often."""
+        """Keep the children running until `stopped`; one that does not start is waited for. Raises ConfigError, NeverStarts."""
         while not stopped():
             time.sleep(CHECK_S)
             if self._postgres is not None and not self._postgres.alive():
-                self._again("PostgreSQL", self._postgres.start)
+                self._restarts.again("PostgreSQL", self._postgres.start)
             if self._redis is not None and not self._redis.alive():
-                self._again("Redis", self._redis.start)
+                self._restarts.again("Redis", self._redis.start)
             if self._ray is not None and not self._ray.alive():
-                self._again("the Ray head", self._restart_ray)
+                self._restarts.again("the Ray head", self._restart_ray)
             elif not self._driver.alive() and not stopped():
-                self._again("the driver", self._start_driver)
+                self._restarts.again("the driver", self._start_driver)
             if self._simulate and not self._site.alive() and not stopped():
-                self._again("the simulated site", self.start_site)
+                self._restarts.again("the simulated site", self.start_site)
 
     def stop(self) -> bool:
         """Stop everything in order; True when all that was stepped is durable."""
@@ -213,20 +211,6 @@ class Launcher:
         self._ray.wait()
         self._write_settings(address=self._ray.address)
         self._start_driver()
-
-    def _again(self, what: str, start: Callable[[], None]) -> None:
-        now = time.monotonic()
-        times = self._restarts.setdefault(what, deque(maxlen=MAX_RESTARTS))
-        if len(times) == MAX_RESTARTS and now - times[0] < RESTART_WINDOW_S:
-            raise StartError(f"{what} ended {MAX_RESTARTS + 1} times in {now - times[0]:.0f} s", hint=self.data.look_into())
-        times.append(now)
-        self._report.note(f"{what} ended; starting it again")
-        try:
-            start()
-        except EyrieError as error:
-            self._report.note(f"{what} did not start: {error.detail}")
-            return
-        self._report.note(f"{what} is back after {time.monotonic() - now:.1f} s")
 
     def _drained(self) -> list[dict[str, Any]]:
         lines = []

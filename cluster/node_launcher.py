@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +19,11 @@ from actors.core.errors import EyrieError, StartError
 from actors.core.logs import counted
 from actors.core.settings import Settings
 from cluster import joining
-from cluster.launcher import CAMERA_SLOTS, CHECK_S, MAX_RESTARTS, RESTART_WINDOW_S, Reporter
+from cluster.launcher import CAMERA_SLOTS, CHECK_S, Reporter
 from cluster.node_metrics import MetricsServer
 from cluster.ray_node import RayNode
 from cluster.ray_start import environment
+from cluster.restarts import Pauses
 from hub.tls import server_context
 from storage.cluster_ports import NewOperation, Operation
 from storage.data_dir import DataDir, of
@@ -34,6 +34,7 @@ REACH_S = 5.0  # seconds that a connection to the head may take
 FETCH_S = 30.0  # seconds the head may take to tell its settings
 BETWEEN_TRIES_S = (1.0, 2.0, 4.0, 8.0)  # seconds between two tries to join, the last one again and again
 DRAIN_S = 60.0  # seconds that moving everything away may take
+RAY = "Ray"
 LOOK_S = 0.2  # seconds between two looks at how far a drain is
 
 
@@ -53,7 +54,7 @@ class NodeLauncher:
         token = settings.ray.token_file or str(self.data.keys / "ray.token")
         self._ray = msgspec.structs.replace(settings.ray, token_file=token)
         self._node: RayNode | None = None
-        self._joined: deque[float] = deque(maxlen=MAX_RESTARTS)
+        self._pauses = Pauses()
         self.metrics = MetricsServer(self.data, settings)
         self.resolved = settings
 
@@ -80,7 +81,7 @@ class NodeLauncher:
             self._join()
 
     def watch(self, stopped: Callable[[], bool]) -> bool:
-        """Stay joined until `stopped`, or until the cluster lets this node go (False then). Raises StartError when Ray dies too often."""
+        """Stay joined until `stopped`, or until the cluster lets this node go (False then)."""
         while not stopped():
             time.sleep(CHECK_S)
             assert self._node is not None
@@ -139,15 +140,17 @@ class NodeLauncher:
         )
         self._node.spawn()
         self._node.wait()
-        self._joined.append(time.monotonic())
 
     def _rejoin(self, stopped: Callable[[], bool]) -> None:
-        """Until it works. A head that is away is waited for; a Ray that dies here again and again is not."""
+        """Until it works: a head that is away is waited for, and a Ray that ends here again and again gets pauses that grow."""
         began, tries = time.monotonic(), 0
-        if len(self._joined) == MAX_RESTARTS and began - self._joined[0] < RESTART_WINDOW_S:
-            raise StartError(f"this node's Ray ended {MAX_RESTARTS} times in {began - self._joined[0]:.0f} s", hint=self.data.look_into())
         assert self._node is not None
         self._node.stop()
+        if pause := self._pauses.ended(RAY, began):
+            self._report.note(
+                f"this node's Ray ended {self._pauses.ends(RAY)} times in a row, it waits {pause:g} s. {self.data.look_into()}"
+            )
+            self._pause(pause, stopped)
         while not stopped():
             try:
                 self._read_settings()
@@ -159,6 +162,7 @@ class NodeLauncher:
                 self._pause(BETWEEN_TRIES_S[min(tries, len(BETWEEN_TRIES_S) - 1)], stopped)
                 tries += 1
                 continue
+            self._pauses.started(RAY, time.monotonic())
             self._report.note(f"joined again after {time.monotonic() - began:.1f} s")
             return
 

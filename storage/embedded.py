@@ -56,7 +56,8 @@ class Child:
         self, command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, folder: Path | None = None,
         death_signal: signal.Signals = signal.SIGTERM, stdout: int | None = None,
     ) -> "subprocess.Popen[bytes]":  # fmt: skip
-        """Start it in a session of its own (a Ctrl-C on the terminal is ours to pass on)."""
+        """Start it in a session of its own (a Ctrl-C on the terminal is ours to pass on). Raises OSError, a full disk say: then it does not
+        run."""
         number, parent = int(death_signal), os.getpid()
 
         def die_with_parent() -> None:
@@ -66,8 +67,9 @@ class Child:
                 os.kill(os.getpid(), number)
 
         other = self._user if self._user is not None and self._user.other else None
+        file = BoundedLog(self.log_file, max_bytes=MAX_LOG_BYTES, files=LOG_FILES)
         source, log = os.pipe()
-        self._pump = pump(source, BoundedLog(self.log_file, max_bytes=MAX_LOG_BYTES, files=LOG_FILES), self.name)
+        self._pump = pump(source, file, self.name)
         try:
             self._process = subprocess.Popen(
                 [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log if stdout is None else stdout, stderr=log,
@@ -77,7 +79,11 @@ class Child:
             )  # fmt: skip
         finally:
             os.close(log)
-        self._data.note(self.name, self._process.pid)
+        try:
+            self._data.note(self.name, self._process.pid)
+        except OSError:  # a full disk: whoever ends what we leave behind would not find it
+            self.stop(signal.SIGKILL)
+            raise
         return self._process
 
     def wait_ready(self, ready: Callable[[], bool], timeout_s: float = START_S) -> None:

@@ -4,13 +4,14 @@ Our server listens on one Unix socket that only its owner may open, lets in exac
 passwords), keeps checksums, and is as durable as PostgreSQL can be.
 """
 
+import contextlib
 import os
 import pwd
 import signal
 import subprocess
 from pathlib import Path
 
-from actors.core.errors import StartError
+from actors.core.errors import NeverStarts, StartError
 from storage.data_dir import DataDir
 from storage.embedded import Child
 from storage.embedded_servers import POSTGRES, programs
@@ -49,6 +50,7 @@ class EmbeddedPostgres:
         self._max_connections = max_connections
         self._folder = data.path / "postgres"
         self._sockets = data.socket_folder("pg")
+        self._ran = False
 
     @property
     def dsn(self) -> str:
@@ -65,8 +67,10 @@ class EmbeddedPostgres:
         return self._child.alive()
 
     def start(self) -> None:
-        """Make the cluster on first use, start the server, make the database. Raises StartError."""
+        """Make the cluster on first use, start the server, make the database. Raises StartError, OSError."""
         binaries = programs(POSTGRES, self._user, self._data.path / "binaries")
+        if self._ran and not self._folder.exists():
+            raise NeverStarts(f"the database in {self._folder} is gone", hint="Put it back (docs/deploy.md), then start again.")
         self._user.own(self._folder)
         self._user.own(self._sockets)
         cluster = self._folder / POSTGRES.line
@@ -85,6 +89,7 @@ class EmbeddedPostgres:
         probe = [str(binaries / "pg_isready"), "-q", "-h", str(self._sockets), "-U", ROLE]
         self._child.wait_ready(lambda: subprocess.run(probe, check=False, capture_output=True).returncode == 0)
         self._make_database(binaries)
+        self._ran = True
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
@@ -109,6 +114,9 @@ class EmbeddedPostgres:
         self._write(cluster / "pg_ident.conf", "".join(f'eyrie "{name}" {ROLE}\n' for name in names))
 
     def _write(self, path: Path, text: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_text(encoding="utf-8") == text:
+                return  # on a full disk writing it again would leave it empty
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
         if self._user.other:
@@ -134,12 +142,12 @@ class EmbeddedPostgres:
 
 
 def check_line(folder: Path) -> None:
-    """Raises StartError when what `folder` holds is of another major line: it could not be read, or would be passed over in silence."""
+    """Raises NeverStarts when what `folder` holds is of another major line: it could not be read, or would be passed over in silence."""
     found = {file.parent.name: file.read_text(encoding="ascii").strip() for file in folder.glob("*/PG_VERSION")}
     own = found.get(POSTGRES.line, "")
     other = [own] if own else sorted({line for name, line in found.items() if not name.endswith(".new")})
     if other and POSTGRES.line not in other:
-        raise StartError(
+        raise NeverStarts(
             f"{folder} holds a database of PostgreSQL {', '.join(other)}, and this Eyrie runs PostgreSQL {POSTGRES.line}",
             hint="Dump it with the Eyrie that made it (pg_dump) and restore it here, or start empty in another folder with --data-dir.",
         )

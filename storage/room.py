@@ -18,6 +18,7 @@ MIB = 1024 * 1024
 DATABASE_BYTES = 192 * MIB  # a first start: the cluster, its first WAL, the binaries where they must be copied
 LATER_BYTES = 64 * MIB  # a later start: some WAL segments
 LOGS_BYTES = 32 * MIB
+SEGMENT_BYTES = 16 * MIB  # a WAL segment: with less, PostgreSQL ends at the next one that it makes
 RAY_BYTES = 64 * MIB  # Ray's session in the temporary folder
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -46,6 +47,12 @@ def lacking(wanted: Mapping[Path, int]) -> str:
             names = " and ".join(str(folder) for folder in folders)
             return f"{size:,} bytes are needed in {names}, and {free:,} are free there"
     return ""
+
+
+def make_room(data: Path) -> str:
+    """What a person is told whose PostgreSQL below `data` has no room to go on, or an empty text."""
+    short = lacking({data: SEGMENT_BYTES})
+    return f"{short}: make room, the rest goes by itself" if short else ""
 
 
 def existing(folder: Path) -> Path:

@@ -24,6 +24,7 @@
     │   ├── ReadOnly      503  a store answers and takes no writes; nothing was stored
     │   └── UnknownOutcome 503 a write may or may not have happened; re-read before anything else
     └── StartError        500  a server of ours did not start; says what to do
+        └── NeverStarts   500  and no waiting mends that
 
 `close_code` is the websocket close code of the same error: 4000-4499 the client reconnects, 4500-4999 it does not.
 """
@@ -226,3 +227,7 @@ class StartError(EyrieError):
 
     code = "start_failed"
     hint = "Mend what it says, then start again."
+
+
+class NeverStarts(StartError):
+    """A server of ours did not start, and will not until a person does something: nobody tries again by himself."""

@@ -9,6 +9,7 @@ import msgspec
 from actors.core.errors import EyrieError
 from cluster.cli import console
 from cluster.cli.options import add_settings_options, data_dir
+from storage import room
 from storage.data_dir import DataDir
 from storage.fleet_ports import living
 from storage.settings_files import read_resolved
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         console.note(f"Eyrie does not run on {data.path}; start it with `eyrie up`.")
         return NOT_RUNNING
     found = asyncio.run(_look(data))
+    found.problem = "; ".join(filter(None, [found.problem, room.make_room(data.path)]))
     if arguments.json:
         console.emit(found)
     else:
