@@ -62,7 +62,8 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
         try:
             if bad is not None and index in bad:
                 raise Unusable(bad[index].code, bad[index].detail)
-            _observe(core, *decode(raw, data.format), seq, data.received_us, now_us)
+            seen, faults = decode(raw, data.format)
+            _observe(core, seen, faults, seq, data.received_us, now_us)
         except Unusable as reason:
             core.letters.append(DeadLetter(data.session, seq, reason.code, reason.detail.replace("\x00", ""), raw, data.received_us))
             core.held_bytes += len(raw) + EVENT_COST
@@ -87,7 +88,7 @@ def _observe(core: CameraCore, seen: Observation, faults: Faults, seq: int, rece
     step_us = clock.advance(capture_us) if objects is not None else 0
     core.capture_us = capture_us
     journal.moment(core.order.session, seq, time_us=capture_us, stream_us=clock.now_us, received_us=received_us)
-    if core.liveness.applied(frame=objects is not None, now_us=now_us, measured_us=core.rate.mean_us):
+    if core.liveness.frame(now_us, core.rate.mean_us) if objects is not None else core.liveness.alarm():
         journal.emit("camera.online")
     if step_us:
         _clock_stepped(core, step_us, seq)

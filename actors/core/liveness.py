@@ -62,16 +62,16 @@ class Liveness:
         self.seen_us += by_us
         self.waited_us += by_us
 
-    def applied(self, *, frame: bool, now_us: int, measured_us: float) -> bool:
-        """A new observation was applied, a frame or an alarm alone: True when the camera was not online before. `measured_us`: between
-        two frames, 0 unknown."""
-        if frame:
-            self.seen_us = self.waited_us = now_us
-            self.blind = self.unseeing = False
-            self.measured_us = measured_us
-        elif self.reason == NO_FRAMES:
-            return False
+    def frame(self, now_us: int, measured_us: float) -> bool:
+        """A new frame was applied: True when the camera was not online before. `measured_us`: between two frames, 0 unknown."""
+        self.seen_us = self.waited_us = now_us
+        self.blind = self.unseeing = False
+        self.measured_us = measured_us
         return self.status != "online" and self._became_online()
+
+    def alarm(self) -> bool:
+        """A new alarm without a frame was applied: True when the camera was not online before. One that sees nothing stays so."""
+        return self.reason != NO_FRAMES and self._became_online()
 
     def back(self, now_us: int) -> bool:
         """A sign of the edge alone: True when the camera is another than before."""

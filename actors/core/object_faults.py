@@ -64,14 +64,8 @@ def of(faults: Mapping[str, int], kind: frozenset[str]) -> Faults:
     return {reason: faults[reason] for reason in sorted(kind & faults.keys())} if faults else {}
 
 
-def whole(objects: list[Object], faults: Faults) -> list[Object]:
-    """The objects whose boxes show something of the picture. Hot path."""
-    for seen in objects:
-        x1, y1, x2, y2 = seen.box
-        if not (0.0 <= x1 < x2 <= 1.0 and 0.0 <= y1 < y2 <= 1.0):
-            break
-    else:
-        return objects
+def showing(objects: list[Object], faults: Faults) -> list[Object]:
+    """The objects whose boxes show something of the picture."""
     kept = []
     for seen in objects:
         reason = fault(seen.box)
@@ -102,7 +96,7 @@ def unknown_fields(values: Iterable[Any]) -> bool:
 
 
 def _object(value: Any, faults: Faults) -> Object | None:
-    """One object, without what is wrong with it; None when it cannot be shown. Its box may be none yet: see `whole`."""
+    """One object, without what is wrong with it; None when it cannot be shown. Its box may be none yet: see `showing`."""
     try:
         return msgspec.convert(value, Object)
     except msgspec.ValidationError:

@@ -130,7 +130,8 @@ class Picture:
                     track.top_score = score
             sx, sy = track.still
             tolerance = track.tolerance
-            if not (-tolerance < x1 + x2 - sx < tolerance and -tolerance < y1 + y2 - sy < tolerance):
+            low = -tolerance
+            if not (low < x1 + x2 - sx < tolerance and low < y1 + y2 - sy < tolerance):
                 self._moved(track, now_us, journal)
             elif not track.stationary and track.confirmed and now_us - track.still_us >= stationary_us:
                 self._stopped(track, journal)
@@ -149,10 +150,9 @@ class Picture:
             elif renamed or track.votes is not None:
                 self._vote(track, seen.label, journal)
             reach = track.clearance
+            low = -reach
             cx1, cy1, cx2, cy2 = track.center_box
-            if (
-                -reach < x1 - cx1 < reach and -reach < y1 - cy1 < reach and -reach < x2 - cx2 < reach and -reach < y2 - cy2 < reach
-            ):  # fmt: skip
+            if low < x1 - cx1 < reach and low < y1 - cy1 < reach and low < x2 - cx2 < reach and low < y2 - cy2 < reach:
                 if track.crossings:
                     self._far_from_lines(track, journal)
             else:
