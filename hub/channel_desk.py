@@ -214,7 +214,7 @@ class ChannelDesk:
             if len(buffer) == MAX_BUFFER:
                 raise Unavailable(f"more than {MAX_BUFFER} publications came while the subscription was made")
         finally:
-            topic.joining.remove(buffer)
+            topic.joining = [other for other in topic.joining if other is not buffer]  # equal ones are others'
             self._forget_idle(name)
         topic = self.topics.setdefault(name, topic)
         if not dashboard.closing:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -69,13 +68,14 @@ def settings(folder: Path, profile: str = PROFILE) -> HubSettings:
 
 @asynccontextmanager
 async def compatible_hub(
-    folder: Path, redis_url: str, name: str = "hub-a", profile_text: str = PROFILE, **changes: Any
-) -> AsyncIterator[TestHub]:
+    folder: Path, redis_url: str, name: str = "hub-a", profile_text: str = PROFILE, store_type: type[RedisChannels] = RedisChannels,
+    **changes: Any,
+) -> AsyncIterator[TestHub]:  # fmt: skip
     """One hub; `changes` are settings of it."""
     hub = msgspec.structs.replace(settings(folder, profile_text), **changes)
     profile = load(hub)
     assert profile is not None
-    store = RedisChannels(RedisSettings(url=redis_url), name=name)
+    store = store_type(RedisSettings(url=redis_url), name=name)
     desk = ChannelDesk(profile, store)
     await store.open(desk.arrived, desk.lost)
     try:
@@ -87,8 +87,8 @@ async def compatible_hub(
 
 
 @asynccontextmanager
-async def in_turn(ports: list[int], listener: socket.socket | None = None) -> AsyncIterator[int]:
-    """The port of a proxy that gives each connection to the next of `ports`; it listens on `listener`, or on a free port."""
+async def in_turn(ports: list[int]) -> AsyncIterator[int]:
+    """The port of a proxy that gives each connection to the next of `ports`."""
     turns = itertools.cycle(ports)
     open_now: set[asyncio.Task[None]] = set()
 
@@ -111,7 +111,7 @@ async def in_turn(ports: list[int], listener: socket.socket | None = None) -> As
             onward_writer.close()
             open_now.discard(task)
 
-    server = await (asyncio.start_server(take, "127.0.0.1", 0) if listener is None else asyncio.start_server(take, sock=listener))
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -122,11 +122,9 @@ async def in_turn(ports: list[int], listener: socket.socket | None = None) -> As
 
 
 @asynccontextmanager
-async def compatible_hubs(
-    folder: Path, redis_url: str, count: int, profile: str = PROFILE, listener: socket.socket | None = None
-) -> AsyncIterator[int]:
-    """The port to reach `count` hubs at, in turn where there is more than one, through a proxy on `listener` where one is given."""
+async def compatible_hubs(folder: Path, redis_url: str, count: int) -> AsyncIterator[int]:
+    """The port to reach `count` hubs at, in turn where there is more than one."""
     async with AsyncExitStack() as stack:
-        hubs = [await stack.enter_async_context(compatible_hub(folder / f"hub-{n}", redis_url, f"hub-{n}", profile)) for n in range(count)]
+        hubs = [await stack.enter_async_context(compatible_hub(folder / f"hub-{n}", redis_url, f"hub-{n}")) for n in range(count)]
         ports = [hub.port for hub in hubs]
-        yield ports[0] if count == 1 and listener is None else await stack.enter_async_context(in_turn(ports, listener))
+        yield ports[0] if count == 1 else await stack.enter_async_context(in_turn(ports))

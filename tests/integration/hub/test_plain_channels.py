@@ -1,5 +1,6 @@
 """Plain channels of the compatibility profile, on a real Redis: what the public suites do not ask."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from storage.redis_channels import Kept, RedisChannels
 from tests.support.compatible_hubs import compatible_hub, insecure
 from tests.support.hub import Dash
 from tests.support.store_servers import redis
@@ -28,6 +30,13 @@ def token(sub: str = "ada", *, ttl_s: float = 600, **claims: Any) -> str:
 
 async def join(dash: Dash, channel: str, sub: str = "ada", **options: Any) -> dict[str, Any]:
     return await dash.ask("subscribe", channel=channel, token=token(sub, channel=channel, **options))
+
+
+async def published(dash: Dash) -> dict[str, Any]:
+    """The next publication; who joins and leaves meanwhile is passed over."""
+    while "pub" not in (push := await dash.push()):
+        pass
+    return dict(push["pub"])
 
 
 async def close_code(dash: Dash) -> int | None:
@@ -148,3 +157,34 @@ async def test_a_hub_that_is_not_insecure_closes_a_connection_without_a_token(re
     async with compatible_hub(tmp_path, redis_url) as hub, hub.dashboard("") as dash:
         await dash.socket.send('{"id":1,"connect":{}}')
         assert await close_code(dash) == 3501
+
+
+class Slow(RedisChannels):
+    """The first subscribe waits on its way back from Redis, until `goes_on`."""
+
+    waits: asyncio.Event
+    goes_on: asyncio.Event
+
+    async def history(self, channel: str, **options: Any) -> tuple[str, int, list[Kept]]:
+        """See RedisChannels."""
+        found = await super().history(channel, **options)
+        if not self.waits.is_set():
+            self.waits.set()
+            await self.goes_on.wait()
+        return found
+
+
+async def test_who_joins_meanwhile_takes_no_publication_from_one_that_is_still_joining(redis_url: str, tmp_path: Path) -> None:
+    Slow.waits, Slow.goes_on = asyncio.Event(), asyncio.Event()
+    async with (
+        compatible_hub(tmp_path, redis_url, store_type=Slow) as hub, hub.dashboard(token()) as first, hub.dashboard(token("bob")) as other
+    ):  # fmt: skip
+        joining = asyncio.create_task(join(first, "busy"))
+        await Slow.waits.wait()
+        assert "error" not in await join(other, "busy", "bob")
+        assert "error" not in await other.ask("publish", channel="busy", data={"n": 1})
+        await published(other)
+        Slow.goes_on.set()
+        assert (await joining)["subscribe"]["offset"] == 1, "it came while the first was joining, and the first has it"
+        assert "error" not in await other.ask("publish", channel="busy", data={"n": 2})
+        assert (await published(first))["offset"] == 2
