@@ -195,10 +195,15 @@ async def mend(settings_path: str, namespace: str, turn: Turn | None, silent_s: 
         log.error("there is no supervisor; one is started")
         await start(settings_path)
         return
-    beside = turn is not None and turn.node == whereabouts()["node"] and start_time(turn.pid) == turn.started  # that very process
-    if turn is not None and beside and silent_s >= REPLACE_S:
+    if turn is not None and stands_still(turn, silent_s, node=str(whereabouts()["node"]), started=start_time(turn.pid)):
         log.error("the supervisor (pid %d) is killed after %.0f s, for Ray to start it again", turn.pid, silent_s)
         os.kill(turn.pid, signal.SIGKILL)
+
+
+def stands_still(turn: Turn, silent_s: float, *, node: str, started: int | None) -> bool:
+    """Whether the process that said `turn` is to be ended, seen from `node`, where the process of that pid has `started` (None: there is
+    none). Neither a process of another node nor one that was given the pid since is meant."""
+    return silent_s >= REPLACE_S and turn.node == node and turn.started == started
 
 
 async def attach(namespace: str) -> SupervisorHandle | None:

@@ -17,7 +17,7 @@ import ray
 
 from actors.core.errors import EyrieError
 from actors.core.settings import RaySettings
-from actors.ray_calls import answer
+from actors.ray_calls import answer, find, kill
 from cluster import ray_cluster, ray_nodes
 from cluster.ports import NodeView
 from cluster.ray_start import environment
@@ -47,6 +47,11 @@ async def carry_out(words: list[Any]) -> Any:
             return await ray_nodes.release(node, seconds)
         case ["request", cameras]:
             return await ray_nodes.request(cameras)
+        case ["end", name, namespace]:  # for good: Ray restarts nothing that is ended in this way
+            handle = await find(name, namespace)
+            if handle is not None:
+                kill(handle)
+            return handle is not None
     raise AssertionError(words)
 
 

@@ -8,16 +8,19 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from actors.ray_directory import SUPERVISOR as NAME
 from cluster.cli.main import main
 from edge.client import EdgeClient
 from storage.stores import Stores, open_stores
 from tests.integration.cluster.test_ray_stack import audited, feed
 from tests.support.camera_rig import SCENE
 from tests.support.processes import frozen, gone
+from tests.support.ray_asker import asker
 from tests.support.ray_stack import Stack, stack
 from tests.support.waiting import until
 
@@ -140,6 +143,21 @@ async def test_a_supervisor_that_stands_still_is_named_in_time_and_replaced(
 
     await answers(well, "that it works again")
     assert took_s <= 2 * NAMED_S, f"named after {took_s:.1f} s"  # twice: other tests may run beside this one
+
+
+@pytest.mark.prove
+async def test_a_supervisor_that_ray_does_not_start_again_is_started_and_heard(running: Stack, stores: Stores) -> None:
+    supervisor, ray = running.pids(SUPERVISOR), running.settings.ray
+    with asker(ray.address, Path(ray.token_file)) as driver:
+        assert await asyncio.to_thread(driver.ask, "end", NAME, ray.namespace)
+    ended = asyncio.get_running_loop().time()
+    await replaced(running, SUPERVISOR, supervisor)
+
+    async def heard() -> bool:
+        named = asyncio.get_running_loop().time() > ended + NAMED_S  # from then on whoever still asks the old one says that it is gone
+        return named and "supervisor_up 1.0" in await asked(running, stores, "/metrics")
+
+    await answers(heard, "that hubs hear the new one")
 
 
 async def test_without_the_driver_a_hub_keeps_the_supervisor_at_work(running: Stack, stores: Stores) -> None:
