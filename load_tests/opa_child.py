@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from actors.core.errors import StartError
+from cluster.launcher import free_port
 
 START_S = 30.0
 STOP_S = 10.0
@@ -22,9 +23,7 @@ def opa_binary() -> str | None:
 @contextlib.contextmanager
 def opa_child(binary: str) -> Iterator[str]:
     """The address of an OPA without any policy; it is stopped at the end. Raises StartError."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port("127.0.0.1", 0)
     command = [binary, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", "--disable-telemetry"]
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from actors.core.errors import StartError
+from cluster.launcher import free_port
 from load_tests.fanout_receiver import Wish
 from load_tests.fanout_servers import BODY_BYTES, Progress, drive, serve, stamped
 
@@ -35,7 +36,8 @@ def program(peer: str) -> str | None:
 
 def nats(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int, burst: int = 1) -> None:
     """A NATS server, core publish and subscribe. `burst` publications go in one write."""
-    with _folder() as folder, _free_port() as port:
+    port = free_port("127.0.0.1", 0)
+    with _folder() as folder:
         config = folder / "nats.conf"
         config.write_text(f'host: "127.0.0.1"\nport: {port}\nping_interval: "{HOUR_S}s"\nmax_pending: {QUEUE_BYTES}\n', encoding="utf-8")
         with _running([program("nats") or "", "-c", str(config)], port) as pid:
@@ -53,7 +55,8 @@ def nats(pipe: Connection, progress_path: str, clients: int, rounds: int, public
 def centrifugo(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int, burst: int = 1) -> None:
     """Centrifugo: its websocket with JSON, everything in its memory, no history, no compression, no pings; published to by its HTTP API
     over one connection, `burst` publications in one request."""
-    with _folder() as folder, _free_port() as port:
+    port = free_port("127.0.0.1", 0)
+    with _folder() as folder:
         config = folder / "centrifugo.json"
         config.write_bytes(
             msgspec.json.encode(
@@ -120,13 +123,6 @@ def processor_s(pid: int) -> float:
 def _folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="eyrie-bench-") as folder:
         yield Path(folder)
-
-
-@contextmanager
-def _free_port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    yield port
 
 
 @contextmanager

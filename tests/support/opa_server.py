@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from cluster.launcher import free_port
 from policy.opa_engine import REVISION_MODULE, revision_module
 from policy.sources import PACKAGED, read_sources, revision
 
@@ -27,9 +28,7 @@ def opa_server(binary: str, folder: Path | None = PACKAGED) -> Iterator[str]:
 
     None: it serves nothing yet.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port("127.0.0.1", 0)
     files = [] if folder is None else [str(path) for path in sorted(folder.glob("*.rego")) if not path.name.endswith("_test.rego")]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory() as extra:
         if folder is not None:

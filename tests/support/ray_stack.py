@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from actors.core.settings import (
     RedisSettings,
     Settings,
 )  # fmt: skip
+from cluster import launcher
 from cluster.ray_head import RayHead
 from cluster.ray_start import descendants, environment
 from policy.keys import ensure_secret
@@ -91,10 +91,8 @@ class Stack:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now: a hub that is replaced must come back on the same one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, now or by chance later: a hub that is replaced must come back on the same one."""
+    return launcher.free_port("127.0.0.1", 0)
 
 
 @contextmanager

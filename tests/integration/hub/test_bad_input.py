@@ -307,7 +307,7 @@ async def test_a_bad_command_is_refused_or_closes_its_connection(place: Place) -
     """A number is the error of the reply (0: none), None: the connection is closed for good."""
     async with place.hub.dashboard() as neighbour:
         for name, (text, wanted) in COMMANDS.items():
-            async with place.hub.dashboard() as dash, asyncio.timeout(5):
+            async with place.hub.dashboard() as dash, asyncio.timeout(30):
                 await dash.socket.send(text)
                 if wanted is None:
                     await dash.socket.wait_closed()

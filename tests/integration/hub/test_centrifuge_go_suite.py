@@ -121,7 +121,7 @@ async def centrifugo(folder: Path) -> AsyncIterator[None]:
         binary, "-c", str(folder / "centrifugo.json"), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        await until(_listens, what="Centrifugo listens", within_s=20)
+        await until(_listens, what="Centrifugo listens", within_s=60)
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -46,11 +46,6 @@ async def test_addresses_that_cannot_be_listened_on_say_so() -> None:
     with open_private() as private:
         assert private.getsockname()[0] == "127.0.0.1"
         assert private.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
-    assert await probe("127.0.0.1", private_port()) is None
-
-
-def private_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    with socket.socket() as nobody:  # it has the port, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        assert await probe("127.0.0.1", nobody.getsockname()[1]) is None

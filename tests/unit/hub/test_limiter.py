@@ -88,7 +88,7 @@ async def test_a_hanging_redis_holds_nobody_longer_than_the_timeout() -> None:
     buckets = MemoryBuckets()
     buckets.faults.plan("take", "hang")
     limiter = Limiter(limits(user_requests_burst=10), 1, buckets)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await limiter.take(("user_requests", "ada"))
         await limiter.take(("user_requests", "ada"))
     assert limiter.alone == 2
@@ -118,7 +118,7 @@ async def test_everybody_waiting_is_answered_when_the_hub_stops() -> None:
     while not buckets.faults.calls["take"]:
         await asyncio.sleep(0)
     await limiter.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await waiting
 
 

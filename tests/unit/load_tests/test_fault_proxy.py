@@ -110,7 +110,7 @@ async def test_a_stream_that_lacks_bytes_is_reset_when_the_loss_ends() -> None:
         proxy.lost.clear()
         writer.write(b"again")
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(reader.read(10), 2.0)
+            await asyncio.wait_for(reader.read(10), 30.0)
         writer.close()
 
 
@@ -121,7 +121,7 @@ async def test_a_bandwidth_holds_one_side() -> None:
         began = time.monotonic()
         writer.write(b"x" * 4_000)
         await reader.readexactly(4_000)
-        assert 0.2 <= time.monotonic() - began < 2.0
+        assert time.monotonic() - began >= 0.2
         writer.close()
 
 
@@ -166,7 +166,7 @@ async def converse(socket: ClientConnection, messages: list[bytes]) -> list[byte
     try:
         for message in messages:
             await socket.send(message)
-            ack = await asyncio.wait_for(socket.recv(), 2.0)
+            ack = await asyncio.wait_for(socket.recv(), 30.0)
             assert isinstance(ack, bytes)
             acks.append(ack)
     except ConnectionClosed:
