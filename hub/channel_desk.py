@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from actors.core.errors import BadInput, Expired, EyrieError, Unauthorized, Unavailable
-from hub import centrifuge_errors, close_codes, recovery
+from actors.core.errors import BadInput, Expired, EyrieError, NotFound, Unauthorized, Unavailable
+from hub import centrifuge_errors, close_codes, envelopes, recovery
 from hub.actions import Action, Fail, Join, Operate, ReadHistory, Reply, Shut
 from hub.channel_store import Channels
 from hub.close_codes import Close
 from hub.compatibility import Options, Profile
 from hub.dashboard import Dashboard
-from hub.envelopes import ORDERS, Envelope, Order, Page, opened, order, publication_of
+from hub.envelopes import ORDERS, Envelope, Member, Order, Page, on_one_line, opened, order, publication_of
 from hub.protocol import (
     ClientInfo,
     Empty,
@@ -27,12 +27,13 @@ from hub.protocol import (
     InfoPush,
     PresenceResult,
     PresenceStatsResult,
+    Raw,
     SubRefreshResult,
     SubscribeRequest,
     SubscribeResult,
 )
 from hub.recovery import Item
-from policy.compatibility_tokens import LooseClaims, LooseVerifier
+from policy.compatibility_tokens import LooseClaims, LooseVerifier, ServerSub
 from policy.ports import Principal
 
 log = logging.getLogger(__name__)
@@ -63,16 +64,19 @@ class ChannelDesk:
         self.topics: dict[str, _Topic] = {}
         self._store = store
         self._verifier = LooseVerifier(profile.secret)
-        self._users: dict[Dashboard, str] = {}
+        self._users: dict[Dashboard, Member] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._renew_at = 0.0
 
     # connections
 
-    def principal(self, token: str) -> tuple[Principal, str, float] | None:
-        """Who a loose token names, as policy and as the channels see it, and for how many seconds; None when it is none. Raises Expired."""
+    def principal(self, token: str) -> tuple[Principal, LooseClaims, float] | None:
+        """Who a loose token names, as policy sees it, what it says, and for how many seconds; None when it is none. Raises Expired.
+
+        Where the profile is insecure a token that was good at the connect is good for ever, as with Centrifugo.
+        """
         if not token:
-            return (_principal("", 0), "", float("inf")) if self.profile.insecure else None
+            return (_principal("", 0), LooseClaims(), float("inf")) if self.profile.insecure else None
         try:
             claims = self._verifier.verify(token, time.time())
         except Expired:
@@ -81,17 +85,26 @@ class ChannelDesk:
             return None
         if claims.channel:
             return None
-        ttl_s = claims.exp - time.time() if claims.exp else float("inf")
-        return _principal(claims.sub, claims.exp), claims.sub, ttl_s
+        ttl_s = claims.exp - time.time() if claims.exp and not self.profile.insecure else float("inf")
+        return _principal(claims.sub, claims.exp), claims, ttl_s
 
-    async def entered(self, dashboard: Dashboard, user: str, asked: dict[str, SubscribeRequest]) -> dict[str, SubscribeResult]:
-        """A connection is authorized: its server-side subscriptions. Raises Unavailable."""
-        self._users[dashboard] = user
+    async def entered(self, dashboard: Dashboard, claims: LooseClaims, asked: dict[str, SubscribeRequest]) -> dict[str, SubscribeResult]:
+        """A connection is authorized: its server-side subscriptions. Raises Unavailable; NotFound for one that is not plain."""
+        given = claims.given
+        for name in given:
+            if self.profile.parse(name).lane != "plain":
+                raise NotFound(f"{name[:80]!r} is no plain channel")
+        if self.profile.personal and claims.sub:
+            given = {f"#{claims.sub}": ServerSub()} | given
+        places = {name: on_one_line(bytes(sub.info)) for name, sub in given.items() if bytes(sub.info)}
+        said = on_one_line(bytes(claims.info)) if bytes(claims.info) else b""
+        self._users[dashboard] = Member(claims.sub, said, places, frozenset(given))
         await self._store.watch(ORDERS)
-        if not self.profile.personal or not user:
-            return {}
-        name = f"#{user}"
-        return {name: await self._start(dashboard, name, asked.get(name, SubscribeRequest()))}
+        started = {name: await self._start(dashboard, name, asked.get(name, SubscribeRequest())) for name in given}
+        for name, sub in given.items():
+            if bytes(sub.data):
+                started[name].data = Raw(on_one_line(bytes(sub.data)))
+        return started
 
     def knows(self, dashboard: Dashboard) -> bool:
         """Whether the connection came in by a loose token: then the profile alone says what it may, and no policy."""
@@ -112,8 +125,11 @@ class ChannelDesk:
         claims = self._claims(action.request.token)
         if isinstance(claims, centrifuge_errors.ReplyError):
             return [Fail(action.id, claims)]
-        if claims.channel != action.channel.name or claims.sub != self._users.get(dashboard):
+        member = self._users.get(dashboard)
+        if member is None or claims.channel != action.channel.name or claims.sub != member.user:
             return [Shut(close_codes.INVALID_TOKEN)]
+        if bytes(claims.info):
+            member.places[action.channel.name] = on_one_line(bytes(claims.info))
         result = await self._start(dashboard, action.channel.name, action.request)
         if claims.exp:
             result.expires, result.ttl = True, max(1, int(claims.exp - time.time()))
@@ -139,18 +155,18 @@ class ChannelDesk:
 
     async def operate(self, dashboard: Dashboard, action: Operate) -> list[Action]:
         """Publish, presence, sub_refresh. Raises Unavailable."""
-        name, user = action.channel, self._users.get(dashboard, "")
+        name, member = action.channel, self._users.get(dashboard, Member())
         if action.method == "publish":
             try:
-                await self.publish(name, bytes(action.data), user, dashboard.session.client, may_be_binary=dashboard.codec.binary)
+                await self.publish(name, bytes(action.data), member, dashboard.session.client, may_be_binary=dashboard.codec.binary)
             except BadInput as error:
                 return [Fail(action.id, centrifuge_errors.of(error))]
             return [Reply(action.id, "publish", Empty())]
         if action.method == "sub_refresh":
-            claims = self._claims(action.token)
-            if isinstance(claims, centrifuge_errors.ReplyError):
+            claims = self._claims(action.token) if action.token else centrifuge_errors.BAD_REQUEST
+            if isinstance(claims, centrifuge_errors.ReplyError) and claims != centrifuge_errors.PERMISSION_DENIED:
                 return [Fail(action.id, claims)]
-            if claims.channel != name or claims.sub != user:
+            if isinstance(claims, centrifuge_errors.ReplyError) or claims.channel != name or claims.sub != member.user:
                 return [Shut(close_codes.INVALID_TOKEN)]
             result = SubRefreshResult(bool(claims.exp), max(1, int(claims.exp - time.time())) if claims.exp else 0)
             return dashboard.session.sub_renewed(action.id, name, result, time.monotonic())
@@ -159,10 +175,12 @@ class ChannelDesk:
 
     # what the server API asks as well
 
-    async def publish(self, name: str, data: bytes, user: str = "", client: str = "", *, may_be_binary: bool = False) -> tuple[str, int]:
+    async def publish(
+        self, name: str, data: bytes, member: Member | None = None, client: str = "", *, may_be_binary: bool = False
+    ) -> tuple[str, int]:
         """Publish JSON, or any bytes where they `may_be_binary`; (epoch, offset). Raises BadInput, Unavailable."""
         options = self.profile.options(name)
-        envelope = msgspec.msgpack.encode(publication_of(user, client, data, may_be_binary=may_be_binary))
+        envelope = msgspec.msgpack.encode(publication_of(member or Member(), client, name, data, may_be_binary=may_be_binary))
         return await self._store.publish(name, envelope, size=options.history_size, ttl_s=options.history_ttl_s)
 
     async def read(self, name: str, asked: HistoryRequest) -> Page | None:
@@ -177,8 +195,7 @@ class ChannelDesk:
 
     async def present(self, name: str) -> dict[str, ClientInfo]:
         """Who is on a channel, on any hub. Raises Unavailable."""
-        found = await self._store.present(name)
-        return {client: ClientInfo(user.decode(), client) for client, user in found.items()}
+        return {client: envelopes.found(client, kept) for client, kept in (await self._store.present(name)).items()}
 
     async def order(self, wanted: Order) -> None:
         """Have every hub obey. Raises Unavailable or UnknownOutcome."""
@@ -190,10 +207,10 @@ class ChannelDesk:
 
     def count(self) -> tuple[int, int, int]:
         """(connections, users, channels) on this hub."""
-        return len(self._users), len(set(self._users.values())), len(self.topics)
+        return len(self._users), len({member.user for member in self._users.values()}), len(self.topics)
 
     def _obey(self, wanted: Order) -> None:
-        for dashboard in [found for found, user in self._users.items() if user == wanted.user]:
+        for dashboard in [found for found, member in self._users.items() if member.user == wanted.user]:
             if wanted.client not in ("", dashboard.session.client):
                 continue
             if wanted.kind == "unsubscribe":
@@ -223,11 +240,11 @@ class ChannelDesk:
             topic.epoch, topic.offset = start.epoch, start.position
         topic.offset = max(topic.offset, start.position)
         self._later(self._appeared(dashboard, name, options))
-        envelopes = [opened(item.body) for item in start.publications]
-        if _unfit(dashboard, envelopes):
+        came = [opened(item.body) for item in start.publications]
+        if _unfit(dashboard, came):
             dashboard.drop(close_codes.INAPPROPRIATE_PROTOCOL)
-            envelopes = []
-        shown = [envelope.publication(item.offset) for envelope, item in zip(envelopes, start.publications, strict=False)]
+            came = []
+        shown = [envelope.publication(item.offset) for envelope, item in zip(came, start.publications, strict=False)]
         positioned = options.history_size > 0
         return SubscribeResult(
             recoverable=positioned, positioned=positioned, epoch=start.epoch, offset=start.offset, publications=shown,
@@ -247,11 +264,11 @@ class ChannelDesk:
         return recovery.recover(asked.epoch, asked.offset, epoch, top, merged or [])
 
     async def _appeared(self, dashboard: Dashboard, name: str, options: Options) -> None:
-        user, client = self._users.get(dashboard, ""), dashboard.session.client
+        member, client = self._users.get(dashboard, Member()), dashboard.session.client
         if options.presence and self._is_member(dashboard, name):
-            await self._store.appear(name, {client: user.encode()})
+            await self._store.appear(name, {client: member.present(name)})
         if options.join_leave:
-            await self._announce(name, Envelope("join", user, client))
+            await self._announce(name, member.envelope("join", client, name))
 
     def _is_member(self, dashboard: Dashboard, name: str) -> bool:
         topic = self.topics.get(name)
@@ -263,14 +280,14 @@ class ChannelDesk:
         if topic is None or topic.members.pop(dashboard, None) is None:
             return
         self._forget_idle(name)
-        self._later(self._vanished(self._users.get(dashboard, ""), dashboard.session.client, name))
+        self._later(self._vanished(self._users.get(dashboard, Member()), dashboard.session.client, name))
 
-    async def _vanished(self, user: str, client: str, name: str) -> None:
+    async def _vanished(self, member: Member, client: str, name: str) -> None:
         options = self.profile.options(name)
         if options.presence:
             await self._store.vanish(name, client)
         if options.join_leave:
-            await self._announce(name, Envelope("leave", user, client))
+            await self._announce(name, member.envelope("leave", client, name))
         if name not in self.topics:
             await self._store.unwatch(name)
 
@@ -313,14 +330,14 @@ class ChannelDesk:
 
     def _evict(self, name: str, topic: _Topic) -> None:
         for dashboard in list(topic.members):
-            if name.startswith("#"):
+            if name in self._users.get(dashboard, Member()).given:
                 dashboard.drop(close_codes.INSUFFICIENT_STATE)
             else:
                 dashboard.unsubscribe(name, close_codes.UNSUBSCRIBED_INSUFFICIENT_STATE)
 
     def _pass_on(self, name: str, topic: _Topic, body: bytes, offset: int) -> None:
         envelope = opened(body)
-        message: msgspec.Struct = envelope.publication(offset) if envelope.kind == "pub" else InfoPush(envelope.info or ClientInfo())
+        message: msgspec.Struct = envelope.publication(offset) if envelope.kind == "pub" else InfoPush(envelope.info or ClientInfo("", ""))
         payloads: dict[str, bytes] = {}
         for dashboard, position in list(topic.members.items()):
             if offset and position >= offset:
@@ -344,7 +361,7 @@ class ChannelDesk:
         self._renew_at = now + RENEW_S
         for name, topic in self.topics.items():
             if topic.members and self.profile.options(name).presence:
-                there = {member.session.client: self._users.get(member, "").encode() for member in topic.members}
+                there = {known.session.client: self._users.get(known, Member()).present(name) for known in topic.members}
                 self._later(self._store.appear(name, there))
 
     async def close(self) -> None:

@@ -5,29 +5,68 @@ from typing import Literal
 import msgspec
 
 from actors.core.errors import BadInput
-from hub.protocol import ClientInfo, HistoryResult, Publication, Raw
+from hub.protocol import NOTHING, ClientInfo, HistoryResult, Publication, Raw
 
 ORDERS = "\0orders"  # the channel of orders; no client can name it (`hub.compatibility`)
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """One message of a channel, from or about `user` and `client`. `data` is JSON on one line unless it is `binary`: then no JSON client
-    can have it."""
+    can have it. `said` and `place`: what tokens say, as in :class:`Member`."""
 
     kind: Literal["pub", "join", "leave"]
     user: str = ""
     client: str = ""
     data: bytes = b""
     binary: bool = False
+    said: bytes = b""
+    place: bytes = b""
 
     @property
     def info(self) -> ClientInfo | None:
         """Who is behind it, None for the server itself."""
-        return ClientInfo(self.user, self.client) if self.client else None
+        return ClientInfo(self.user, self.client, _json(self.said), _json(self.place)) if self.client else None
 
     def publication(self, offset: int) -> Publication:
         """As a client gets it."""
         return Publication(data=Raw(self.data), info=self.info, offset=offset)
+
+
+class Member(msgspec.Struct):
+    """A connection as the channels see it: its user, and what tokens `said` of it and of its `places`, by channel (JSON on one line).
+    `given`: the channels that the server subscribed it to."""
+
+    user: str = ""
+    said: bytes = b""
+    places: dict[str, bytes] = {}
+    given: frozenset[str] = frozenset()
+
+    def present(self, channel: str) -> bytes:
+        """How it is kept among those on `channel`."""
+        return msgspec.msgpack.encode((self.user, self.said, self.places.get(channel, b"")))
+
+    def envelope(
+        self, kind: Literal["pub", "join", "leave"], client: str, channel: str, data: bytes = b"", *, binary: bool = False
+    ) -> Envelope:
+        """What it does on `channel`."""
+        return Envelope(kind, self.user, client, data, binary, self.said, self.places.get(channel, b""))
+
+
+def found(client: str, kept: bytes) -> ClientInfo:
+    """Who is kept as :meth:`Member.present` did."""
+    user, said, place = msgspec.msgpack.decode(kept, type=tuple[str, bytes, bytes])
+    return ClientInfo(user, client, _json(said), _json(place))
+
+
+def _json(data: bytes) -> Raw:
+    """As a field that is left out where it is empty."""
+    return Raw(data) if data else NOTHING
+
+
+def on_one_line(data: bytes) -> bytes:
+    """JSON without newlines, which part messages. Raises msgspec.DecodeError."""
+    dense = msgspec.json.format(data, indent=-1)
+    return dense if b"\n" in data or b"\r" in data else data
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -56,15 +95,14 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
 
 
-def publication_of(user: str, client: str, data: bytes, *, may_be_binary: bool) -> Envelope:
+def publication_of(member: Member, client: str, channel: str, data: bytes, *, may_be_binary: bool) -> Envelope:
     """What a client publishes. Raises BadInput for what is not JSON, where it must be."""
     try:
-        dense = msgspec.json.format(data, indent=-1)
+        return member.envelope("pub", client, channel, on_one_line(data))
     except msgspec.DecodeError as error:
         if may_be_binary:
-            return Envelope("pub", user, client, data, binary=True)
+            return member.envelope("pub", client, channel, data, binary=True)
         raise BadInput("data is not JSON") from error
-    return Envelope("pub", user, client, dense if b"\n" in data or b"\r" in data else data)  # JSON messages are parted by newlines
 
 
 def opened(body: bytes) -> Envelope:

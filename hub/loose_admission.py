@@ -2,7 +2,7 @@
 
 import time
 
-from actors.core.errors import Expired
+from actors.core.errors import Expired, NotFound
 from hub import centrifuge_errors, close_codes
 from hub.actions import Action, Authorize, Fail, Renew, Shut
 from hub.admission import Admission
@@ -18,11 +18,16 @@ async def admit(plain: ChannelDesk, admission: Admission, dashboard: Dashboard, 
         return [Fail(action.id, centrifuge_errors.TOKEN_EXPIRED)]
     if found is None:
         return None
-    principal, user, ttl_s = found
+    principal, claims, ttl_s = found
     if not admission.named(principal.sub):
         return [Shut(close_codes.CONNECTION_LIMIT)]
     dashboard.principal = principal
-    subs = await plain.entered(dashboard, user, action.request.subs)
+    if len(claims.given) > dashboard.session.limits.max_subscriptions:
+        return [Fail(action.id, centrifuge_errors.LIMIT_EXCEEDED)]
+    try:
+        subs = await plain.entered(dashboard, claims, action.request.subs)
+    except NotFound:
+        return [Fail(action.id, centrifuge_errors.UNKNOWN_CHANNEL)]
     if dashboard.closing:
         return []
     if any(sub.was_recovering and not sub.recovered for sub in subs.values()):

@@ -60,7 +60,7 @@ _PUBLICATION: Table = {4: ("data", "raw"), 5: ("info", ClientInfo), 6: ("offset"
 _SUBSCRIBE: Table = {
     1: ("channel", "str"), 2: ("token", "str"), 3: ("recover", "bool"), 6: ("epoch", "str"), 7: ("offset", "int"), 8: ("data", "raw"),
     9: ("positioned", "bool"), 10: ("recoverable", "bool"), 11: ("join_leave", "bool"), 12: ("delta", "str"), 14: ("flag", "int"),
-    15: ("type", "int"),
+    13: ("tf", "raw"), 15: ("type", "int"),
 }  # fmt: skip
 _SUBSCRIBE_RESULT: Table = {
     1: ("expires", "bool"), 2: ("ttl", "int"), 3: ("recoverable", "bool"), 6: ("epoch", "str"), 7: ("publications", ("list", Publication)),

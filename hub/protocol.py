@@ -46,6 +46,7 @@ class SubscribeRequest(msgspec.Struct, omit_defaults=True):
     delta: str = ""
     flag: int = 0
     type: int = 0
+    tf: Raw = NOTHING  # a filter by tags
 
 
 class ConnectRequest(msgspec.Struct, omit_defaults=True):
@@ -74,10 +75,10 @@ class PublishRequest(msgspec.Struct, omit_defaults=True):
 
 
 class HistoryRequest(msgspec.Struct, omit_defaults=True):
-    """history: `limit` 0 asks for the position only, -1 for all there is."""
+    """history: `limit` 0 asks for the position only, a negative one for all there is."""
 
     channel: str = ""
-    limit: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)] = 0
     since: StreamPosition | None = None
     reverse: bool = False
 
@@ -141,8 +142,8 @@ METHODS = tuple(field.name for field in msgspec.structs.fields(Command) if field
 class ClientInfo(msgspec.Struct, omit_defaults=True):
     """Who is behind a presence entry, a join or a publication."""
 
-    user: str = ""
-    client: str = ""
+    user: str  # these two are there even where they are empty, as with Centrifugo: SDKs read them as they come
+    client: str
     conn_info: Raw = NOTHING
     chan_info: Raw = NOTHING
 
@@ -194,7 +195,7 @@ class RefreshResult(msgspec.Struct, omit_defaults=True):
     ttl: int = 0
 
 
-class HistoryResult(msgspec.Struct, omit_defaults=True):
+class HistoryResult(msgspec.Struct):
     """The answer to history."""
 
     publications: list[Publication] = []
@@ -202,13 +203,13 @@ class HistoryResult(msgspec.Struct, omit_defaults=True):
     offset: int = 0
 
 
-class PresenceResult(msgspec.Struct, omit_defaults=True):
+class PresenceResult(msgspec.Struct):
     """The answer to presence: client → info."""
 
     presence: dict[str, ClientInfo] = {}
 
 
-class PresenceStatsResult(msgspec.Struct, omit_defaults=True):
+class PresenceStatsResult(msgspec.Struct):
     """The answer to presence_stats."""
 
     num_clients: int = 0

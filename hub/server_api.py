@@ -82,11 +82,11 @@ class ServerApi:
         method = request.path_params["method"]
         try:
             if method == "batch":
-                asked = [await self._call(*one) for one in _commands(await body(request, _Batch))]
+                asked = [await self._call(*one) for one in _commands(await body(request, _Batch, any_type=True))]
                 return answer({"replies": [{"error": error} if error else {name: result} for name, error, result in asked]})
             if method not in self._methods:
                 return Response(status_code=404)
-            return answer(_told(await self._call(method, await body(request, _Ask))))
+            return answer(_told(await self._call(method, await body(request, _Ask, any_type=True))))
         except BadInput:
             return Response(status_code=400)
 

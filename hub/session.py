@@ -118,7 +118,7 @@ class Session:
         if not self._admit(now):
             return self._shut(close_codes.TOO_MANY_REQUESTS) if command.id == 0 else [Fail(command.id, errors.TOO_MANY_REQUESTS)]
         if method == "send":
-            return []  # no handler wants them; Centrifugo drops them in silence as well
+            return []  # nobody wants them (Centrifugo closes with 3508 where nobody does)
         handler = _HANDLERS[method]
         return handler(self, command.id, getattr(command, method))
 
@@ -152,9 +152,12 @@ class Session:
         try:
             channel = self._parse(request.channel)
         except NotFound:
-            return [Fail(command_id, errors.UNKNOWN_CHANNEL)]
+            too_long = len(request.channel) > channels.MAX_NAME
+            return [Fail(command_id, errors.BAD_REQUEST if too_long else errors.UNKNOWN_CHANNEL)]
         if request.type != 0:
             return [Fail(command_id, errors.NOT_AVAILABLE)]
+        if bytes(request.tf):
+            return [Fail(command_id, errors.BAD_REQUEST)]  # as Centrifugo where it is off: unfiltered is not what was asked for
         if request.channel in self.channels:
             return [Fail(command_id, errors.ALREADY_SUBSCRIBED)]
         if channel.lane == "personal" or request.channel.startswith("#"):
@@ -170,8 +173,11 @@ class Session:
         return [Leave(request.channel), *done] if self.removed(request.channel) else done
 
     def _history(self, command_id: int, request: HistoryRequest) -> list[Action]:
-        channel = self.channels.get(request.channel) or self._open(request.channel)
-        if channel is None:
+        try:
+            channel = self.channels.get(request.channel) or self._parse(request.channel)
+        except NotFound:
+            return [Fail(command_id, errors.UNKNOWN_CHANNEL)]
+        if request.channel not in self.channels and not channel.namespace.open:
             return [Fail(command_id, errors.PERMISSION_DENIED)]
         if not channel.namespace.history:
             return [Fail(command_id, errors.NOT_AVAILABLE)]
@@ -196,14 +202,6 @@ class Session:
         if not getattr(channel.namespace, feature):
             return [Fail(command_id, errors.NOT_AVAILABLE)]
         return [] if name in self.channels or channel.namespace.open else [Fail(command_id, errors.PERMISSION_DENIED)]
-
-    def _open(self, name: str) -> Channel | None:
-        """The channel, if it is one that needs no subscription."""
-        try:
-            channel = self._parse(name)
-        except NotFound:
-            return None
-        return channel if channel.namespace.open else None
 
     def _ping(self, command_id: int, _request: object) -> list[Action]:
         return [Reply(command_id, "ping", Empty())]

@@ -44,13 +44,14 @@ async def wrong_method(request: Request, error: Exception) -> Response:
     return answered
 
 
-async def body(request: Request, kind: type[T], *, limit: int = MAX_BODY_BYTES) -> T:
+async def body(request: Request, kind: type[T], *, limit: int = MAX_BODY_BYTES, any_type: bool = False) -> T:
     """The JSON body of at most `limit` bytes as `kind`.
 
-    Raises BadInput for another type of content, too much of it, or what `kind` does not take.
+    Raises BadInput for another type of content (unless `any_type`: the caller knows who asks by more than a cookie), too much of it, or
+    what `kind` does not take.
     """
     content = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if content != "application/json":
+    if content != "application/json" and not any_type:
         raise BadInput(f"content type {content[:80]!r} is not read here", hint="Send application/json.")
     read = bytearray()
     async for chunk in request.stream():

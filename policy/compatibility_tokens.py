@@ -14,12 +14,28 @@ from actors.core.errors import Expired, Unauthorized
 from policy.tokens import MAX_TOKEN_BYTES
 
 
+class ServerSub(msgspec.Struct, frozen=True):
+    """What a connection token says of one channel that the server subscribes to; both are JSON."""
+
+    info: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+
+
 class LooseClaims(msgspec.Struct, frozen=True):
-    """`exp` in seconds since 1970, 0 for never. Only a subscription token carries a `channel`."""
+    """`exp` in seconds since 1970, 0 for never. Only a subscription token carries a `channel`; its `info` (JSON) is of the
+    subscription, else of the connection. The server subscribes to `channels` and `subs`."""
 
     sub: str = ""
     exp: float = 0.0
     channel: str = ""
+    info: msgspec.Raw = msgspec.Raw()
+    channels: list[str] = []
+    subs: dict[str, ServerSub] = {}
+
+    @property
+    def given(self) -> dict[str, ServerSub]:
+        """All channels that the server subscribes to."""
+        return dict.fromkeys(self.channels, ServerSub()) | self.subs
 
 
 class _Header(msgspec.Struct, frozen=True):

@@ -1,4 +1,5 @@
-"""Install the locked packages of `tools/validators`, which tests run, when the lock changed. Run by ``make validators``."""
+"""Install the locked packages of JavaScript that tests run, where their lock changed: validators, and the stock client. Run by ``make
+validators``."""
 
 import sys
 from pathlib import Path
@@ -6,20 +7,33 @@ from pathlib import Path
 from tools.build_console import BuildError, digest, npm_command, read, run
 
 FOLDER = Path(__file__).resolve().parent / "validators"
-STAMP = FOLDER / "node_modules" / ".installed-from"
+STOCK_CLIENT = FOLDER.parents[1] / "tests" / "integration" / "hub" / "js"
+
+
+def stamp(folder: Path) -> Path:
+    """The file that says from which lock the packages in `folder` were installed."""
+    return folder / "node_modules" / ".installed-from"
+
+
+STAMP = stamp(FOLDER)
 
 
 def main() -> int:
     """Exit code 0 when they are there."""
-    wanted = digest([FOLDER / "package.json", FOLDER / "package-lock.json"])
-    if read(STAMP) == wanted:
+    return max(install(folder) for folder in (FOLDER, STOCK_CLIENT))
+
+
+def install(folder: Path) -> int:
+    """Exit code 0 when the packages of one folder are there."""
+    wanted = digest([folder / "package.json", folder / "package-lock.json"])
+    if read(stamp(folder)) == wanted:
         return 0
     try:
-        run(npm_command("auto"), "ci", "--loglevel=error", folder=FOLDER)
+        run(npm_command("auto"), "ci", "--loglevel=error", folder=folder)
     except BuildError as error:
-        sys.stderr.write(f"the validators were not installed: {error}\n")
+        sys.stderr.write(f"the packages of {folder.name} were not installed: {error}\n")
         return 1
-    STAMP.write_text(wanted, encoding="ascii")
+    stamp(folder).write_text(wanted, encoding="ascii")
     return 0
 
 

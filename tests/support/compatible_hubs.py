@@ -14,6 +14,8 @@ from hub.channel_desk import ChannelDesk
 from hub.compatibility import load
 from storage.redis_channels import RedisChannels
 from tests.support.hub import TestHub, running_hub
+from tests.support.stores import MemoryStores, memory_stores
+from tests.support.waiting import until
 
 PROFILE = """
 secret_file = "{folder}/secret"
@@ -69,7 +71,7 @@ def settings(folder: Path, profile: str = PROFILE) -> HubSettings:
 @asynccontextmanager
 async def compatible_hub(
     folder: Path, redis_url: str, name: str = "hub-a", profile_text: str = PROFILE, store_type: type[RedisChannels] = RedisChannels,
-    **changes: Any,
+    memory: MemoryStores | None = None, **changes: Any,
 ) -> AsyncIterator[TestHub]:  # fmt: skip
     """One hub; `changes` are settings of it."""
     hub = msgspec.structs.replace(settings(folder, profile_text), **changes)
@@ -79,7 +81,7 @@ async def compatible_hub(
     desk = ChannelDesk(profile, store)
     await store.open(desk.arrived, desk.lost)
     try:
-        async with running_hub(folder, hub=hub, name=name, plain=desk) as running:
+        async with running_hub(folder, hub=hub, name=name, plain=desk, memory=memory) as running:
             yield running
         await desk.close()
     finally:
@@ -122,9 +124,14 @@ async def in_turn(ports: list[int]) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def compatible_hubs(folder: Path, redis_url: str, count: int) -> AsyncIterator[int]:
-    """The port to reach `count` hubs at, in turn where there is more than one."""
+async def compatible_hubs(folder: Path, redis_url: str, count: int, profile: str = PROFILE, **changes: Any) -> AsyncIterator[int]:
+    """The port to reach `count` hubs at, in turn where there is more than one. They have one folder, database and broker; `changes` are
+    settings of each."""
+    memory = memory_stores()
     async with AsyncExitStack() as stack:
-        hubs = [await stack.enter_async_context(compatible_hub(folder / f"hub-{n}", redis_url, f"hub-{n}")) for n in range(count)]
+        made = [compatible_hub(folder, redis_url, f"hub-{n}", profile, memory=memory, **changes) for n in range(count)]
+        hubs = [await stack.enter_async_context(hub) for hub in made]
+        if count > 1:
+            await until(lambda: all(broker.name for broker in memory.redis.brokers), what="every hub known to the others")
         ports = [hub.port for hub in hubs]
         yield ports[0] if count == 1 else await stack.enter_async_context(in_turn(ports))

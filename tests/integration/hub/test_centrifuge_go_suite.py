@@ -5,22 +5,20 @@ two of its tests keep 100 clients busy: nothing that costs time stands between i
 """
 
 import asyncio
-import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.support.centrifugo import centrifugo
 from tests.support.compatible_hubs import compatible_hub, insecure
 from tests.support.store_servers import redis
-from tests.support.waiting import until
 
 VERSION = (Path(__file__).parents[3] / ".ci" / "centrifuge-go-version").read_text(encoding="ascii").strip()
 MODULE = f"github.com/centrifugal/centrifuge-go@{VERSION}"
@@ -97,39 +95,10 @@ async def test_the_suite_fails_where_nobody_is(suite: Path) -> None:
 @pytest.mark.prove
 async def test_centrifugo_passes_what_hubs_pass(suite: Path, tmp_path: Path) -> None:
     """What Centrifugo passes besides is delta alone."""
-    async with centrifugo(tmp_path):
+    history = {"force_recovery": True, "history_ttl": "300s"}  # the settings that the suite names in its compose file
+    plain = {**history, "history_size": 100, "delta_publish": True, "allowed_delta_types": ["fossil"]}
+    channels = {"without_namespace": plain, "namespaces": [{"name": "smallhistory", **history, "history_size": 2}]}
+    async with centrifugo(tmp_path, {"client": {"insecure": True}, "channel": channels}, PORT):
         passed, failed, said = await outcome(suite)
     assert passed | failed, said
     assert {name for name in failed if name != DELTA} == set(), said
-
-
-@asynccontextmanager
-async def centrifugo(folder: Path) -> AsyncIterator[None]:
-    """A Centrifugo with the settings that the suite names in its compose file."""
-    binary = os.environ.get("CENTRIFUGO_BINARY") or shutil.which("centrifugo")
-    if binary is None:
-        pytest.skip("there is no Centrifugo (CENTRIFUGO_BINARY)")
-    history = {"force_recovery": True, "history_ttl": "300s"}
-    plain = {**history, "history_size": 100, "delta_publish": True, "allowed_delta_types": ["fossil"]}
-    config = {
-        "http_server": {"address": "127.0.0.1", "port": str(PORT)},
-        "client": {"insecure": True},
-        "channel": {"without_namespace": plain, "namespaces": [{"name": "smallhistory", **history, "history_size": 2}]},
-    }
-    (folder / "centrifugo.json").write_bytes(msgspec.json.encode(config))
-    process = await asyncio.create_subprocess_exec(
-        binary, "-c", str(folder / "centrifugo.json"), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        await until(_listens, what="Centrifugo listens", within_s=60)
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-
-
-def _listens() -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT), timeout=1):
-        return True
-    return False

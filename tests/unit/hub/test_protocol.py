@@ -18,7 +18,7 @@ def test_a_frame_carries_several_commands_one_a_line() -> None:
     "payload",
     [
         b"", b" \n ", b"[]", b"null", b"1", b'{"id":-1}', b'{"id":4294967296}', b'{"id":1.5}', b'{"id":1,"subscribe":[]}', b"\xff\xfe",
-        b'{"id":1,"subscribe":{"channel":7}}', b'{"id":1}\n\n{"id":2}', b'{"id":1', b'{"id":1,"history":{"limit":-2}}',
+        b'{"id":1,"subscribe":{"channel":7}}', b'{"id":1}\n\n{"id":2}', b'{"id":1', b'{"id":1,"history":{"limit":2147483648}}',
         b'{"id":1,"subscribe":{"offset":-1}}', b'{"id":1,"rpc":{"data":' + b"[" * 50_000 + b"]" * 50_000 + b"}}",
     ],
 )  # fmt: skip
@@ -40,7 +40,7 @@ def test_results_leave_zeros_out_and_embed_data_as_json() -> None:
     assert JSON.reply(3, "subscribe", shown) == (
         b'{"id":3,"subscribe":{"recoverable":true,"epoch":"e","publications":[{"data":[1],"offset":3}],"offset":3}}'
     )
-    assert JSON.reply(4, "history", HistoryResult(epoch="e", offset=9)) == b'{"id":4,"history":{"epoch":"e","offset":9}}'
+    assert JSON.reply(4, "history", HistoryResult(epoch="e", offset=9)) == b'{"id":4,"history":{"publications":[],"epoch":"e","offset":9}}'
 
 
 def test_errors_and_pushes() -> None:
