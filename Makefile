@@ -54,7 +54,7 @@ peers: install-dev ## what `bench peers` compares with: python-socketio, Django 
 console: install ## build the web console into hub/static (only when its sources changed)
 	@$(BIN)/python tools/build_console.py
 
-validators: install ## what tests ask about our documents: Redocly and the AsyncAPI parser, into tools/validators/node_modules
+validators: install ## packages of JavaScript that tests run: Redocly, the AsyncAPI parser, the stock Centrifuge client
 	@$(BIN)/python -m tools.install_validators
 
 up: install console ## start everything and stream the built-in site (ARGS="--port 9000" passes options on)
@@ -121,4 +121,4 @@ clean: ## remove what was built and cached
 	rm -rf build dist *.egg-info hub/static tests/output load_tests/output .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 distclean: clean ## also remove what was installed
-	rm -rf $(VENV) .tools console/node_modules tools/validators/node_modules
+	rm -rf $(VENV) .tools console/node_modules tools/validators/node_modules tests/integration/hub/js/node_modules

@@ -10,7 +10,10 @@ import { test } from "node:test";
 import { Centrifuge as JsonClient } from "centrifuge";
 import { Centrifuge as ProtobufClient } from "centrifuge/build/protobuf";
 import { EventSource } from "eventsource";
+import { Agent, setGlobalDispatcher } from "undici";
 import { WebSocket } from "ws";
+
+setGlobalDispatcher(new Agent({ pipelining: 0 })); // a connection for each request: one kept may be closed when it is taken again
 
 const URL_ = process.env.STOCK_URL;
 const SECRET = process.env.STOCK_SECRET;
