@@ -14,6 +14,8 @@ from storage.postgres_pool import Database
 from storage.statements import sql
 
 PAGE_S = 3.0  # seconds a page may look; one that found too little by then ends early, and says where to go on
+# Types that come with every object: not in the index of rare types, `events_of_rare_types` of migration 0020.
+COMMON_TYPES = ("track.started", "track.ended", "track.stopped", "track.moved", "zone.entered", "zone.exited", "line.crossed")
 KNOWN_S = 60.0  # seconds the oldest day is believed; a read that believes an older one only looks at a day that is gone
 
 
@@ -57,8 +59,18 @@ async def read_page(database: Database, days: Days, query: EventQuery, *, newest
 
 
 def _statement(query: EventQuery, *, newest: bool) -> str:
-    text = sql("events")["list_of_sites" if query.camera is None else "list_of_camera"]
+    text = sql("events")["list_of_sites" if query.camera is None else "list_of_camera"].replace("{rare}", _rare(query))
     return text.replace("{way}", "DESC" if newest else "ASC").replace("{beyond}", "<" if newest else ">")
+
+
+def _rare(query: EventQuery) -> str:
+    """The conditions of the partial indexes that hold all that is asked for, spelled as the indexes spell them."""
+    parts = ["TRUE"]
+    if query.severities is not None and set(query.severities) == {"critical"}:
+        parts.append("severity = 'critical'")
+    if query.types is not None and not set(query.types).intersection(COMMON_TYPES):
+        parts.append(f"type NOT IN {COMMON_TYPES}")
+    return " AND ".join(parts)
 
 
 def _arguments(query: EventQuery, key: Key, limit: int) -> list[Any]:

@@ -32,10 +32,11 @@ ORDER BY epoch DESC, "offset" DESC LIMIT $3;
 SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'events'::regclass;
 
 -- name: list_of_sites
--- One page beyond a key, {way} is ASC or DESC and {beyond} > or <. Each site is read by its index.
+-- One page beyond a key, {way} is ASC or DESC and {beyond} > or <. Each site is read by its index, or by that of what is rare:
+-- {rare} names its condition.
 SELECT e.* FROM unnest($1::text[]) AS s (site) CROSS JOIN LATERAL (
     SELECT camera, epoch, "offset", body, hash, received FROM events
-    WHERE site = s.site AND {window} AND received >= $3 AND received < $4
+    WHERE site = s.site AND {window} AND {rare} AND received >= $3 AND received < $4
         AND (received, camera, epoch, "offset") {beyond} ($5, $6, $7, $8)
         AND ($9::text[] IS NULL OR type = ANY ($9)) AND ($10::text[] IS NULL OR severity = ANY ($10))
         AND ($11::text[] IS NULL OR zone = ANY ($11)) AND ($12::text[] IS NULL OR line = ANY ($12))
