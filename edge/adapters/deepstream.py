@@ -6,15 +6,18 @@ the key of a sub-object: six fixed names in the old API, the detector's own labe
 Facts from video reference 1.1 and `nv-schema.json`: boxes are in pixels of the stream multiplexer, and the message carries neither width
 nor height, so the frame size must be given. The default is that of NVIDIA's garage recording, the dewarped 960x752 of its 360-degree
 cameras (its boxes end at x 960 and y 751). The minimal schema is positional: ``id|left|top|right|bottom|label|#|…|confidence``; without
-secondary classifiers there is no ``#`` and no confidence.
+secondary classifiers there is no ``#`` and no confidence, and some builds append ``pose2D|…``. What its further columns mean depends on a
+kind of object that the message does not name: they are not read, but named in the account and counted, also in the camera's `health`.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from actors.core.object_faults import UNKNOWN_FIELD
 from actors.core.observations import Object, Observation
 from edge.adapters.documents import each_document
 from edge.adapters.readings import (
+    Dropped,
     Options,
     Reading,
     Refused,
@@ -32,6 +35,7 @@ KINDS = ("vehicle", "person", "face", "bag", "bicycle", "roadsign")  # class sub
 SIDES = ("topleftx", "toplefty", "bottomrightx", "bottomrighty")
 NOT_CLASSES = {"bbox", "location", "coordinate", "pose", "embedding", "maskoutline", "signature", "segmentation", "trajectory"}
 UNKNOWN = {"", "UNKNOWN", "unknown"}
+POSE = "pose2D"
 
 
 def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
@@ -47,8 +51,11 @@ def message(value: Any, size: tuple[int, int]) -> Seen:
     moment = parse_time(value.get("@timestamp"))
     if isinstance(value.get("objects"), list):
         source = _name(value.get("sensorId"), "sensorId")
-        objects, dropped = gather(value["objects"], lambda text: _positional(text, size))
-        return Seen(source, Observation(moment, objects), dropped)
+        unread: list[str] = []
+        objects, dropped = gather(value["objects"], lambda text: _positional(text, size, unread))
+        if unread:
+            dropped.append(Dropped(UNKNOWN_FIELD, ", ".join(sorted(set(unread)))))
+        return Seen(source, Observation(moment, objects), dropped, [f"{name} of the minimal schema were not read" for name in unread])
     sensor = value.get("sensor")
     source = _name(sensor.get("id") if isinstance(sensor, dict) else None, "sensor.id")
     event = value.get("event")
@@ -95,7 +102,8 @@ def _confidence(details: dict[str, Any]) -> float | None:
     return None if found == 0.0 and details.get("type") in UNKNOWN else found
 
 
-def _positional(text: Any, size: tuple[int, int]) -> Object:
+def _positional(text: Any, size: tuple[int, int], unread: list[str]) -> Object:
+    """One object; `unread` gets the names of its columns that nothing reads."""
     if not isinstance(text, str):
         raise Refused("malformed", "an object of the minimal schema is a text")
     fields = text.split("|")
@@ -105,11 +113,28 @@ def _positional(text: Any, size: tuple[int, int]) -> Object:
         left, top, right, bottom = (float(field) for field in fields[1:5])
     except ValueError as error:
         raise Refused("malformed", f"a side of the box is no number: {text[:80]!r}") from error
-    classified = "#" in fields[6:]
-    return Object(
-        label(fields[5], "the label"), pixel_box(left, top, right, bottom, size), _last_score(fields[-1]) if classified else None,
-        fields[0],
-    )  # fmt: skip
+    confidence, more = _further(fields[6:])
+    found = Object(label(fields[5], "the label"), pixel_box(left, top, right, bottom, size), confidence, fields[0])
+    unread += more
+    return found
+
+
+def _further(columns: list[str]) -> tuple[float | None, list[str]]:
+    """(the score, which columns after the label nothing reads)."""
+    unread = []
+    if POSE in columns:
+        unread.append(f"columns from {POSE} on")
+        columns = columns[: columns.index(POSE)]
+    at = columns.index("#") if "#" in columns else len(columns)
+    if any(column not in UNKNOWN for column in columns[:at]):
+        unread.append("columns between label and #")
+    *attributes, last = columns[at + 1 :] or [""]
+    if any(column not in UNKNOWN for column in attributes):
+        unread.append("columns of secondary classifiers")
+    confidence = _last_score(last)
+    if confidence is None and last not in UNKNOWN:
+        unread.append("confidences that are no numbers")
+    return confidence, unread
 
 
 def _last_score(text: str) -> float | None:

@@ -130,7 +130,7 @@ def test_deepstream_minimal_has_no_confidence_without_a_classifier() -> None:
     (seen,) = read("deepstream", message)
     assert isinstance(seen, Seen)
     assert [(item.id, item.score) for item in seen.observation.objects or []] == [("5", None), ("6", 0.8)]
-    assert [dropped.code for dropped in seen.dropped] == ["malformed", "malformed"]
+    assert [dropped.code for dropped in seen.dropped] == ["malformed", "malformed", "unknown_field"]
 
 
 def test_opendatacam_boxes_are_centred_and_scores_percent() -> None:

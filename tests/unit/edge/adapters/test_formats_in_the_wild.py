@@ -18,7 +18,7 @@ from edge.adapters.formats import adapter
 from edge.adapters.frame_order import FrameOrder
 from edge.adapters.looks import looks_like
 from edge.adapters.readings import MAX_LINE_BYTES, Options, Rejection, Seen
-from edge.replay_account import frames
+from edge.replay_account import frames, told
 
 UNTRACKED = 2**64 - 1
 
@@ -153,6 +153,31 @@ def test_the_minimal_schema_keeps_untracked_boxes_as_three_objects() -> None:
     boxes = [f"{UNTRACKED}|{left}|100|{left + 100}|300|{label}" for left, label in ((100, "Person"), (700, "Car"), (300, "Person"))]
     message = {"version": "4.0", "id": "0", "@timestamp": "2026-03-01T12:00:00Z", "sensorId": "cam-a", "objects": boxes}
     assert objects(seen("deepstream", json.dumps(message))) == [("Person", None, None), ("Car", None, None), ("Person", None, None)]
+
+
+COLUMNS = "of the minimal schema were not read"
+
+
+@pytest.mark.parametrize(
+    ("tail", "score", "unread"),
+    [
+        ("", None, []), ("|#|0.75", 0.75, []), ("|#||||UNKNOWN|||0.5", 0.5, []), ("|#|", None, []),
+        ("|#|sedan|Audi|A4|blue|X 1|EU|0.75", 0.75, ["columns of secondary classifiers"]),
+        ("|#|male|40||||beard|Ada||blue|0.9", 0.9, ["columns of secondary classifiers"]),
+        ("|#|sedan|often", None, ["columns of secondary classifiers", "confidences that are no numbers"]),
+        ("|7", None, ["columns between label and #"]),
+        ("|pose2D|18|0.1|0.2|0.99", None, ["columns from pose2D on"]),
+        ("|#|sedan|0.75|pose2D|18|0.1|0.2|0.99", 0.75, ["columns from pose2D on", "columns of secondary classifiers"]),
+    ],
+)  # fmt: skip
+def test_columns_of_the_minimal_schema_are_read_or_named_and_counted(tail: str, score: float | None, unread: list[str]) -> None:
+    boxes = [f"{track}|100|100|200|300|car{tail}" for track in (1, 2)]
+    message = {"version": "4.0", "id": "0", "@timestamp": "2026-03-01T12:00:00Z", "sensorId": "cam-a", "objects": boxes}
+    [found] = seen("deepstream", json.dumps(message))
+    assert objects([found]) == [("car", "1", score), ("car", "2", score)]
+    assert Counter(found.remarks) == {f"{name} {COLUMNS}": 2 for name in unread}
+    assert [(dropped.code, dropped.detail) for dropped in found.dropped] == ([("unknown_field", ", ".join(unread))] if unread else [])
+    assert (told(found).faults or {}) == ({"unknown_field": 1} if unread else {})
 
 
 def test_messages_of_one_sensor_and_time_are_one_frame() -> None:
