@@ -157,38 +157,30 @@ def _away(running: Stack, which: str) -> Struck:
 
 def _memory(running: Stack, which: str) -> Struck:
     pid = find(running, which)
-    before = resource.prlimit(pid, resource.RLIMIT_AS)
     wanted = int(_status(pid, "VmSize")) * 1024 + MORE_MEMORY
-    resource.prlimit(pid, resource.RLIMIT_AS, (wanted, before[1]))
-    if (now := resource.prlimit(pid, resource.RLIMIT_AS)[0]) != wanted:
-        raise StartError(f"{which} may still map {now} bytes")
-    born = start_time(pid)
-
-    def undo() -> str:
-        if start_time(pid) != born:
-            return f"pid {pid} was replaced"
-        resource.prlimit(pid, resource.RLIMIT_AS, before)
-        return f"pid {pid} may map as much as before"
-
-    return Struck(f"memory-{which}", f"pid {pid} may map {MORE_MEMORY} bytes more than it has", undo)
+    return _limited("memory", which, pid, resource.RLIMIT_AS, wanted, f"map {MORE_MEMORY} bytes more than it has")
 
 
 def _descriptors(running: Stack, which: str) -> Struck:
     pid = find(running, which)
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     wanted = len(os.listdir(f"/proc/{pid}/fd"))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (wanted, before[1]))
-    if (now := resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]) != wanted:
-        raise StartError(f"{which} may still open {now} files")
-    born = start_time(pid)
+    return _limited("descriptors", which, pid, resource.RLIMIT_NOFILE, wanted, f"open {wanted} files and has as many")
+
+
+def _limited(fault: str, which: str, pid: int, limit: int, wanted: int, may: str) -> Struck:
+    """Lower the soft `limit` of a process to `wanted`. `may`: what it still may, in words."""
+    before, born = resource.prlimit(pid, limit), start_time(pid)
+    resource.prlimit(pid, limit, (wanted, before[1]))
+    if (now := resource.prlimit(pid, limit)[0]) != wanted:
+        raise StartError(f"{which}: the limit of {fault} is {now} in place of {wanted}")
 
     def undo() -> str:
         if start_time(pid) != born:
             return f"pid {pid} was replaced"
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-        return f"pid {pid} may open {before[0]} again"
+        resource.prlimit(pid, limit, before)
+        return f"pid {pid}: the limit of {fault} is {before[0]} again"
 
-    return Struck(f"descriptors-{which}", f"pid {pid} may open {wanted} files and has as many", undo)
+    return Struck(f"{fault}-{which}", f"pid {pid} may {may}", undo)
 
 
 def _status(pid: int, field: str) -> str:
