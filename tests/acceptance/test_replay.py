@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +30,43 @@ def replay(path: Path, name: str, form: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def export(path: Path, to: Path) -> bytes:
-    """Everything stored, as bytes."""
+def export(path: Path, to: Path) -> None:
+    """Everything stored, into a file."""
     done = eyrie("audit", "export", to, "--source", path)
     assert done.returncode == 0, done.stderr
-    return to.read_bytes()
 
 
-def test_the_garage_twice_is_the_garage_once(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Twice:
+    """The garage, replayed twice: each account, what was stored behind it, and what `eyrie audit verify` said at the end."""
+
+    first: dict[str, Any]
+    before: Path
+    second: dict[str, Any]
+    after: Path
+    verified: "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
     recording(GARAGE)
+    folder = tmp_path_factory.mktemp("garage")
+    before, after = folder / "first.ndjson", folder / "second.ndjson"
     with data_folder() as path, product(path, "--no-simulate", env=PACKED):
         first = replay(path, GARAGE, "deepstream")
-        before = export(path, tmp_path / "first.ndjson")
+        export(path, before)
         second = replay(path, GARAGE, "deepstream")
-        after = export(path, tmp_path / "second.ndjson")
-        verified = eyrie("audit", "verify", path)
-    assert first["messages"] == GARAGE_MESSAGES
-    assert first["committed"] + sum(first["rejected"].values()) == GARAGE_MESSAGES
-    assert second["duplicate"] + sum(second["rejected"].values()) == GARAGE_MESSAGES
-    assert second["committed"] == 0
-    assert before == after
-    assert verified.returncode == 0, verified.stdout
+        export(path, after)
+        return Twice(first, before, second, after, eyrie("audit", "verify", path))
+
+
+def test_the_garage_twice_is_the_garage_once(twice: Twice) -> None:
+    assert twice.first["messages"] == GARAGE_MESSAGES
+    assert twice.first["committed"] + sum(twice.first["rejected"].values()) == GARAGE_MESSAGES
+    assert twice.second["duplicate"] + sum(twice.second["rejected"].values()) == GARAGE_MESSAGES
+    assert twice.second["committed"] == 0
+    assert twice.before.read_bytes() == twice.after.read_bytes()
+    assert twice.verified.returncode == 0, twice.verified.stdout
 
 
 def test_frames_without_times_or_tracks_replay_whole() -> None:
@@ -77,18 +94,14 @@ def killed_in_the_middle(path: Path, env: dict[str, str]) -> int:
     return len(killed)
 
 
-def undisturbed_equals_killed(tmp_path: Path, env: dict[str, str]) -> dict[str, Any]:
-    """The *Must show*: a killed and repeated run derives what an undisturbed one does. The second run's account."""
-    recording(GARAGE)
-    with data_folder() as calm, data_folder() as harsh:
-        with product(calm, "--no-simulate", env=env):
-            replay(calm, GARAGE, "deepstream")
-            export(calm, tmp_path / "calm.ndjson")
+def undisturbed_equals_killed(undisturbed: Path, env: dict[str, str]) -> dict[str, Any]:
+    """The *Must show*: a killed and repeated run derives what an undisturbed one did, whose export is given. The second run's account."""
+    with data_folder() as harsh:
         killed_in_the_middle(harsh, env)
         begun = time.monotonic()
         with product(harsh, "--no-simulate", env=env):
             account = replay(harsh, GARAGE, "deepstream")
-            compared = eyrie("audit", "diff", tmp_path / "calm.ndjson", harsh, "--json")
+            compared = eyrie("audit", "diff", undisturbed, harsh, "--json")
             verified = eyrie("audit", "verify", harsh)
         account["again_s"] = time.monotonic() - begun
     verdict = json.loads(compared.stdout)
@@ -100,10 +113,14 @@ def undisturbed_equals_killed(tmp_path: Path, env: dict[str, str]) -> dict[str, 
     return account
 
 
-def test_a_kill_in_the_middle_changes_nothing_derived(tmp_path: Path) -> None:
-    undisturbed_equals_killed(tmp_path, PACKED)
+def test_a_kill_in_the_middle_changes_nothing_derived(twice: Twice) -> None:
+    undisturbed_equals_killed(twice.before, PACKED)
 
 
 @pytest.mark.prove
 def test_a_kill_in_the_middle_changes_nothing_derived_with_an_actor_for_each_camera(tmp_path: Path) -> None:
-    undisturbed_equals_killed(tmp_path, {})
+    recording(GARAGE)
+    with data_folder() as calm, product(calm, "--no-simulate"):
+        replay(calm, GARAGE, "deepstream")
+        export(calm, tmp_path / "calm.ndjson")
+    undisturbed_equals_killed(tmp_path / "calm.ndjson", {})
