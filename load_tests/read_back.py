@@ -26,6 +26,9 @@ _WITNESS = (
         WHEN (OLD.last_seq <> NEW.last_seq OR OLD.last_offset <> NEW.last_offset OR OLD.epoch <> NEW.epoch)
         EXECUTE FUNCTION witness()""",
 )
+# In slices: an hour has millions of moves, and one statement for all of them takes longer than a statement may.
+_SLICE = "SELECT * FROM witnessed WHERE camera = ANY ($1::text[]) AND number > $2 ORDER BY number LIMIT $3"
+SLICE = 20_000  # rows
 
 
 async def install_witness(settings: PostgresSettings) -> None:
@@ -38,8 +41,8 @@ async def install_witness(settings: PostgresSettings) -> None:
         await database.close()
 
 
-async def read_back(settings: PostgresSettings, cameras: list[str]) -> Stored:
-    """Everything of `cameras`, as of now."""
+async def read_back(settings: PostgresSettings, cameras: list[str], *, slice_rows: int = SLICE) -> Stored:
+    """Everything of `cameras`, as of now; moves in slices of `slice_rows`."""
     events: list[AuditEvent] = []
     rows: list[CameraTotals] = []
     scenes: dict[str, bytes] = {}
@@ -60,11 +63,15 @@ async def read_back(settings: PostgresSettings, cameras: list[str]) -> Stored:
         scenes[record.camera] = record.scene
     database = await Database.open(settings, name="read-back", size=1)
     try:
-        moves = await database.fetch("SELECT * FROM witnessed WHERE camera = ANY ($1::text[]) ORDER BY number", cameras)
+        moves: list[Move] = []
+        last = 0
+        while rows_of_slice := await database.fetch(_SLICE, cameras, last, slice_rows):
+            last = rows_of_slice[-1]["number"]
+            moves += map(_move, rows_of_slice)
         letters = await database.fetch("SELECT camera, session, seq, raw FROM dead_letters WHERE camera = ANY ($1::text[])", cameras)
     finally:
         await database.close()
-    return Stored(rows, events, [_letter(row) for row in letters], [_move(row) for row in moves], scenes)
+    return Stored(rows, events, [_letter(row) for row in letters], moves, scenes)
 
 
 def _letter(row: Any) -> Letter:

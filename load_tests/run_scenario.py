@@ -56,7 +56,7 @@ def run(scenario: Scenario, seed: int, tell: Callable[[str], None], look: Look, 
     with contextlib.ExitStack() as kept:
         histories = folder or Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="eyrie-histories-")))
         histories.mkdir(parents=True, exist_ok=True)
-        for old in histories.glob("*.jsonl"):
+        for old in [*histories.glob("*.jsonl"), *histories.glob("*.ndjson")]:
             old.unlink()
         return _Run(scenario, seed, tell, look, histories).run()
 
@@ -225,6 +225,8 @@ class _Run:
         every_s = min(self._scenario.growth_every_s, self._scenario.duration_s / LOOKS_FOR_GROWTH)
         if every_s and at_s >= len(self._samples) * every_s:
             self._samples.append(sample(running, at_s))
+            with (self._folder / "growth.ndjson").open("ab") as kept:  # at once: a check that fails after an hour loses none
+                kept.write(msgspec.json.encode(self._samples[-1]) + b"\n")
 
     def _thaw(self, running: Stack, at_s: float) -> None:
         """Let frozen processes go on whose time is over."""
