@@ -93,7 +93,7 @@ def _camera(fleet: Fleet, camera: str, host: Actor | None, moving: bool, now: fl
         phase = "held" if held_s else "placing" if camera in fleet.wanted or camera in fleet.urgent else "idle"
     return CameraState(
         camera, fleet.sites.get(camera, ""), fleet.owners.get(camera) or "", "" if host is None else host.node, phase,
-        generation=int(figures.get("generation", 0)),
+        generation=int(figures.get("generation", 0)) or None,
         lag_s=float(figures.get("lag_s", 0.0)),
         mailbox=int(figures.get("waiting", 0)),
         cpu=float(figures.get("cpu", 0.0)),

@@ -77,7 +77,7 @@ class CameraState(msgspec.Struct, frozen=True):
     """A camera that is wanted, hosted or ordered about. `phase`: hosted, moving, placing, held, quarantined or idle (passivated).
 
     `lag_s`: age of the oldest item that waits. `mailbox`: observations that wait. `cpu`: share of a core that its steps take. Figures are
-    those of the last survey, a few seconds old; 0 before the first.
+    those of the last survey, a few seconds old; 0 before the first. `generation`: None until it is activated for the first time.
     """
 
     camera: str
@@ -85,7 +85,7 @@ class CameraState(msgspec.Struct, frozen=True):
     owner: str
     node: str
     phase: str
-    generation: int = 0
+    generation: int | None = None
     lag_s: float = 0.0
     mailbox: int = 0
     cpu: float = 0.0

@@ -41,8 +41,8 @@ async def install_witness(settings: PostgresSettings) -> None:
         await database.close()
 
 
-async def read_back(settings: PostgresSettings, cameras: list[str], *, slice_rows: int = SLICE) -> Stored:
-    """Everything of `cameras`, as of now; moves in slices of `slice_rows`."""
+async def read_back(settings: PostgresSettings, cameras: list[str]) -> Stored:
+    """Everything of `cameras`, as of now."""
     events: list[AuditEvent] = []
     rows: list[CameraTotals] = []
     scenes: dict[str, bytes] = {}
@@ -63,15 +63,21 @@ async def read_back(settings: PostgresSettings, cameras: list[str], *, slice_row
         scenes[record.camera] = record.scene
     database = await Database.open(settings, name="read-back", size=1)
     try:
-        moves: list[Move] = []
-        last = 0
-        while rows_of_slice := await database.fetch(_SLICE, cameras, last, slice_rows):
-            last = rows_of_slice[-1]["number"]
-            moves += map(_move, rows_of_slice)
+        moves = await moves_of(database, cameras)
         letters = await database.fetch("SELECT camera, session, seq, raw FROM dead_letters WHERE camera = ANY ($1::text[])", cameras)
     finally:
         await database.close()
     return Stored(rows, events, [_letter(row) for row in letters], moves, scenes)
+
+
+async def moves_of(database: Database, cameras: list[str], slice_rows: int = SLICE) -> list[Move]:
+    """What the witness noted, oldest first."""
+    found: list[Move] = []
+    last = 0
+    while rows := await database.fetch(_SLICE, cameras, last, slice_rows):
+        last = rows[-1]["number"]
+        found += map(_move, rows)
+    return found
 
 
 def _letter(row: Any) -> Letter:

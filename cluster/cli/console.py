@@ -58,7 +58,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     _out.print(made)
 
 
-def generation(number: int) -> str:
+def generation(number: int | None) -> str:
     """As people read it: a camera that is being activated for the first time has none."""
     return str(number) if number else "none yet"
 

@@ -84,7 +84,7 @@ async def _look(data: DataDir) -> Running:
         owners = await stores.cameras.owners()
         rows = await stores.cameras.ownership(list(owners))
         found.cameras = [
-            {"camera": c, "owner": row.owner or "", "generation": row.generation, "session": row.position.session,
+            {"camera": c, "owner": row.owner or "", "generation": row.generation or None, "session": row.position.session,
              "last_seq": row.position.last_seq, "last_offset": row.position.last_offset}
             for c, row in sorted(rows.items())
         ]  # fmt: skip

@@ -65,6 +65,7 @@ class Way:
         self.stream = stream
         self.sent = 0
         self.on_channel: list[tuple[str, str | None]] = []
+        self.state: dict[str, Any] = {}  # what the camera's channel carried last
         self.on_wall: list[tuple[str, str | None]] = []
         self.sending = asyncio.Event()
         self.sending.set()
@@ -75,6 +76,7 @@ class Way:
         if "cameras" in data:
             self.on_wall += [(one["status"], one.get("reason")) for one in data["cameras"]]
         else:
+            self.state = data
             self.on_channel.append((data["status"], data.get("reason")))
 
     async def shows(self, reason: str | None, *, within_s: float = 30.0) -> None:
