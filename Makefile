@@ -62,7 +62,7 @@ up: install console ## start everything and stream the built-in site (ARGS="--po
 
 NATS_VERSION := v2.15.2
 CENTRIFUGO_VERSION := v6.9.1
-BENCHES := $(sort $(patsubst load_tests/bench_%.py,%,$(wildcard load_tests/bench_*.py)))
+BENCHES = $(shell $(BIN)/python -c 'from load_tests.__main__ import BENCHES; print(*sorted(BENCHES))')
 
 # As many processes as cores share the tests out, as tests/conftest.py says.
 SHARED := --numprocesses auto --dist loadscope --no-loadscope-reorder

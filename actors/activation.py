@@ -6,12 +6,12 @@ from typing import Protocol
 
 import msgspec
 
-from actors.core.commits import Activation, CommitRow, Position
 from actors.core.errors import Conflict, EyrieError, UnknownOutcome
-from actors.core.events import CHAIN_START
-from storage.epochs import new_epoch
-from storage.fleet_ports import ActorStore
-from storage.ports import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
+from actors.core.messages.commits import Activation, CommitRow, Position
+from actors.core.messages.events import CHAIN_START
+from storage.ports.cameras import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
+from storage.ports.epochs import new_epoch
+from storage.ports.processes import ActorStore
 
 log = logging.getLogger("eyrie.actors.activation")
 
@@ -21,27 +21,27 @@ class ActorStores(Protocol):
 
     @property
     def cameras(self) -> CameraStore:
-        """`storage.ports.CameraStore`."""
+        """`storage.ports.cameras.CameraStore`."""
 
     @property
     def events(self) -> EventStore:
-        """`storage.ports.EventStore`."""
+        """`storage.ports.cameras.EventStore`."""
 
     @property
     def publisher(self) -> Publisher:
-        """`storage.ports.Publisher`."""
+        """`storage.ports.cameras.Publisher`."""
 
     @property
     def registry(self) -> Registry:
-        """`storage.ports.Registry`."""
+        """`storage.ports.cameras.Registry`."""
 
     @property
     def dead_letters(self) -> DeadLetterStore:
-        """`storage.ports.DeadLetterStore`."""
+        """`storage.ports.cameras.DeadLetterStore`."""
 
     @property
     def actors(self) -> ActorStore:
-        """`storage.fleet_ports.ActorStore`."""
+        """`storage.ports.processes.ActorStore`."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -51,7 +51,7 @@ async def activate(stores: ActorStores, owner: str, cameras: Sequence[str]) -> l
     """Activate `cameras`; those missing from the answer are not owned. Raises what the store raises.
 
     Redis is asked once whether it knows a later generation or offset than the row (a restored database): then the generation is raised
-    above it, or the camera gets a new epoch. Without Redis the fence and the comparison wait for its return (`actors.live`).
+    above it, or the camera gets a new epoch. Without Redis the fence and the comparison wait for its return (`actors.publish_loop`).
     """
     activations = await stores.cameras.activate(owner, cameras)
     keys = [(activation.site, activation.camera) for activation in activations]

@@ -6,7 +6,7 @@ Without it an overtaking call looks like a hole, and the edge sends everything f
 import asyncio
 from collections import OrderedDict
 
-from actors.core.deliveries import Numbered
+from actors.core.messages.deliveries import Numbered
 
 OVERTAKEN_S = 0.25  # seconds a call waits for the one before it at most: that one may never come
 MAX_QUEUES = 256  # queues of hubs known at once; a forgotten one begins again

@@ -1,7 +1,7 @@
 """The actor of one or more cameras, without Ray: it carries out what the camera core decides (design sections 3 and 6).
 
-One loop commits, opens sessions, renews activations and beats; a second one publishes (`actors.live`). `deliver` steps at once, so the
-mailbox is the credits that the core gave. Queries, health and stop never wait for data.
+One loop commits, opens sessions, renews activations and beats; a second one publishes (`actors.publish_loop`). `deliver` steps at once, so
+the mailbox is the credits that the core gave. Queries, health and stop never wait for data.
 """
 
 import asyncio
@@ -13,24 +13,24 @@ from typing import Any, TypeVar
 import msgspec
 
 from actors.activation import ActorStores, activate
+from actors.answer_queue import HubAnswers
 from actors.call_order import CallOrder
 from actors.commit_loop import CommitLoop
-from actors.core import camera as camera_core
-from actors.core import deliveries
-from actors.core.camera import Configure, Effects, ResetCounts, Tick
-from actors.core.commits import Activation, CommitRow
-from actors.core.deliveries import Answer, Attach, Detach, Dismissed, Item
+from actors.core.camera import core as camera_core
+from actors.core.camera.core import Configure, Effects, ResetCounts, Tick
+from actors.core.camera.mailbox import Mailbox
 from actors.core.errors import BadInput
-from actors.core.mailbox import Mailbox
+from actors.core.messages import deliveries
+from actors.core.messages.commits import Activation, CommitRow
+from actors.core.messages.deliveries import Answer, Attach, Detach, Dismissed, Item
 from actors.core.settings import CameraSettings
-from actors.hosted import Hosted
-from actors.hub_answers import HubAnswers
-from actors.live import Live
-from actors.registry_desk import RegistryDesk
+from actors.hosted_camera import Hosted
+from actors.publish_loop import Live
+from actors.registry_sync import RegistryDesk
+from actors.scheduler import Turns
 from actors.step_notes import StepNote
-from actors.turns import Turns
 from actors.wall_clock import WallClock
-from storage import process_load
+from storage.process import cpu_load
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class CameraActor:
                     self.leave(left, reason, code=code)
 
     async def deliver(self, hub: str, items: bytes) -> bytes:
-        """One call of a hub (`actors.core.deliveries`). Raises BadInput when `items` does not decode."""
+        """One call of a hub (`actors.core.messages.deliveries`). Raises BadInput when `items` does not decode."""
         try:
             numbered, batch = deliveries.open_call(items)
         except msgspec.MsgspecError as error:
@@ -156,7 +156,7 @@ class CameraActor:
         now, work = time.monotonic(), self._commits
         return {
             "name": self.name, "loop_age_s": now - work.turn, "loop_lag_s": work.loop_lag_s, "commit_s": work.commit_latency_s,
-            "capacity": work.capacity, "cpu": process_load.cpu(),
+            "capacity": work.capacity, "cpu": cpu_load.cpu(),
             "commit_age_s": now - work.committed_at if work.in_flight else 0.0,
             "cameras": len(self._cameras), "waiting": self._turns.held,
             "failed": next((str(t.get_name()) for t in self._tasks if t.done()), ""),

@@ -10,17 +10,17 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 
 from actors.activation import ActorStores, activate
-from actors.core import camera as camera_core
-from actors.core.admission import window
-from actors.core.camera import CameraCore, Effects, Tick
-from actors.core.commits import Activation, CommitRow
-from actors.core.deliveries import Answer, Item
+from actors.core.camera import core as camera_core
+from actors.core.camera.core import CameraCore, Effects, Tick
+from actors.core.camera.credits import window
 from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, PoisonRow, Unavailable, UnknownOutcome
-from actors.core.object_faults import Faults, add
+from actors.core.messages.commits import Activation, CommitRow
+from actors.core.messages.deliveries import Answer, Item
+from actors.core.messages.object_faults import Faults, add
 from actors.core.reasons import STORE_LOST, of_store
 from actors.core.settings import CameraSettings
-from actors.hosted import Hosted
-from actors.live import Live
+from actors.hosted_camera import Hosted
+from actors.publish_loop import Live
 
 RETRY_S = 0.2  # seconds before a write that was not accepted is tried again
 MAX_FAILURES = 5  # errors of one camera in a row before it is given up

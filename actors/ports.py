@@ -10,7 +10,7 @@ class ActorHandle(Protocol):
     name: str
 
     async def deliver(self, hub: str, items: bytes) -> bytes:
-        """`actors.core.deliveries`: encoded items in, encoded answers out; a long poll.
+        """`actors.core.messages.deliveries`: encoded items in, encoded answers out; a long poll.
 
         Raises Unavailable when the process is gone or too slow.
         """

@@ -12,16 +12,16 @@ from typing import Any
 
 import ray
 
-from actors.actor_metrics import collect
 from actors.camera_actor import CameraActor
 from actors.core.errors import Conflict, Unavailable
+from actors.metrics import collect
 from actors.ray_calls import answer, find, kill, whereabouts
 from actors.step_notes import left_behind
-from storage.data_dir import of
-from storage.process_inspection import inspect
-from storage.process_log import log_to_file
-from storage.process_metrics import ProcessMetrics
-from storage.settings_files import node_settings
+from storage.embedded.data_dir import of
+from storage.process.inspection import inspect
+from storage.process.log_file import log_to_file
+from storage.process.metrics import ProcessMetrics
+from storage.process.settings_files import node_settings
 from storage.stores import open_stores
 
 CAMERA_SLOT = "camera_slot"  # Ray resource: one per camera that a node may host
@@ -75,15 +75,15 @@ class RayCamera:
         return await self._opened().deliver(hub, items)
 
     async def look(self, cameras: list[str]) -> dict[str, int]:
-        """:meth:`actors.registry_desk.RegistryDesk.look`."""
+        """:meth:`actors.registry_sync.RegistryDesk.look`."""
         return await self._opened().registry.look(cameras)
 
     async def reset_counts(self, camera: str, lines: list[str] | None, reason: str | None) -> str:
-        """:meth:`actors.registry_desk.RegistryDesk.reset_counts`."""
+        """:meth:`actors.registry_sync.RegistryDesk.reset_counts`."""
         return await self._opened().registry.reset_counts(camera, lines, reason)
 
     async def replay(self, letter: int, by: str) -> str:
-        """:meth:`actors.registry_desk.RegistryDesk.replay`."""
+        """:meth:`actors.registry_sync.RegistryDesk.replay`."""
         return await self._opened().registry.replay(letter, by)
 
     async def lifetime(self) -> None:
@@ -103,7 +103,7 @@ class RayCamera:
 
     @ray.method(concurrency_group="control")
     async def inspect(self, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """:func:`storage.process_inspection.inspect`."""
+        """:func:`storage.process.inspection.inspect`."""
         return await asyncio.to_thread(inspect, what, arguments)
 
     @ray.method(concurrency_group="control")

@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 
-from storage.data_dir import DataDir
+from storage.embedded.data_dir import DataDir
 
 SIZE_BYTES = 64  # an identifier is no longer
 

@@ -14,11 +14,11 @@ import msgspec
 from actors.core.errors import BadInput, EyrieError
 from actors.core.settings import Settings
 from policy.audit_trail import Checkpoint, newer
-from policy.keys import read_secret
-from policy.whole_files import write_whole
-from storage.data_dir import of
-from storage.postgres_audit_log import PostgresAuditLog
-from storage.postgres_pool import Database
+from policy.identity.atomic_files import write_whole
+from policy.identity.keys import read_secret
+from storage.embedded.data_dir import of
+from storage.postgres.audit_log import PostgresAuditLog
+from storage.postgres.pool import Database
 
 LOOK_S = 10.0  # between looks at the log: what was appended since may be cut off unnoticed
 STOP_S = 5.0

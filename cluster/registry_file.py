@@ -23,9 +23,9 @@ from msgspec import UNSET, UnsetType
 
 from actors.core.errors import BadInput
 from actors.core.identifiers import CameraId, SiteId
-from actors.core.registrations import CameraFields, Name, NewCamera, NewSite, SiteFields, Tags
-from actors.core.scene_checks import require_sound
-from actors.core.scenes import Place, Scene
+from actors.core.messages.registry import CameraFields, Name, NewCamera, NewSite, SiteFields, Tags
+from actors.core.scene.checks import require_sound
+from actors.core.scene.scene import Place, Scene
 
 MAX_BYTES = 16 * 1024 * 1024
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from actors.core.errors import BadInput, Conflict, StaleTag
-from actors.core.registrations import (
+from actors.core.messages.registry import (
     CameraFields,
     NewCamera,
     NewSite,
@@ -19,8 +19,7 @@ from actors.core.registrations import (
     scene_json,
     taken,
 )
-from actors.core.scenes import Scene
-from cluster.hub_rest import HubRest
+from actors.core.scene.scene import Scene
 from cluster.registry_file import (
     AddCamera,
     AddSite,
@@ -34,7 +33,8 @@ from cluster.registry_file import (
     Step,
     plan,
 )
-from storage.ports import Registry
+from cluster.rest_client import HubRest
+from storage.ports.cameras import Registry
 
 
 class Target(Protocol):
@@ -70,7 +70,7 @@ async def carry_out(steps: Sequence[Step], target: Target) -> None:
 
 
 class StoreTarget:
-    """Over `storage.ports.Registry`, past policy: for who owns the database."""
+    """Over `storage.ports.cameras.Registry`, past policy: for who owns the database."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from actors.core.observations import Observation
-from edge import wire
+from actors.core.messages.observations import Observation
+from edge import messages
 from edge.client import CAPACITY_BYTES, EdgeClient
 from edge.stream import OnFull, Stream
 from edge.window import Account
@@ -54,7 +54,7 @@ class BlockingEdgeClient:
     """See :class:`edge.client.EdgeClient`; the options are the same."""
 
     def __init__(
-        self, url: str, token: str | Callable[[], str] | None = None, *, spool: Path | None = None, form: wire.Format = "msgpack",
+        self, url: str, token: str | Callable[[], str] | None = None, *, spool: Path | None = None, form: messages.Format = "msgpack",
         producer: str | None = None, capacity: int = CAPACITY_BYTES, on_full: OnFull = "shed", tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
 

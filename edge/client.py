@@ -24,13 +24,13 @@ from types import TracebackType
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from actors.core.edge_protocol import HEARTBEAT_S, MAX_MESSAGE_BYTES, Bye, Ping, Pong
 from actors.core.errors import BadInput, Conflict, EyrieError, Unavailable
 from actors.core.identifiers import require_id
-from edge import wire
-from edge.folders import CameraFolder
+from actors.core.messages.edge_protocol import HEARTBEAT_S, MAX_MESSAGE_BYTES, Bye, Ping, Pong
+from edge import messages
 from edge.reconnect import Backoff, terminal_close, terminal_status
 from edge.spool import DiskSpool, MemorySpool
+from edge.spool_folder import CameraFolder
 from edge.stream import OnFull, Session, Stream
 from edge.window import Account, Window
 
@@ -56,7 +56,7 @@ class EdgeClient:
     """
 
     def __init__(
-        self, url: str, token: str | Callable[[], str] | None = None, *, spool: Path | None = None, form: wire.Format = "msgpack",
+        self, url: str, token: str | Callable[[], str] | None = None, *, spool: Path | None = None, form: messages.Format = "msgpack",
         producer: str | None = None, capacity: int = CAPACITY_BYTES, on_full: OnFull = "shed", heartbeat_s: float = HEARTBEAT_S,
         give_up_s: float | None = None, backoff: Backoff | None = None, proxy: str | None = None,
         chance: Callable[[], float] = random.random, tls: ssl.SSLContext | None = None,
@@ -227,7 +227,7 @@ class EdgeClient:
         token = self._token() if callable(self._token) else self._token
         return connect(
             self.url,
-            subprotocols=[wire.SUBPROTOCOLS[self._form]],  # type: ignore[list-item]
+            subprotocols=[messages.SUBPROTOCOLS[self._form]],  # type: ignore[list-item]
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
             compression=None, proxy=self._proxy, open_timeout=OPEN_TIMEOUT_S, ping_interval=None, close_timeout=2.0,
             max_size=4 * MAX_MESSAGE_BYTES, ssl=self._tls,
@@ -235,8 +235,8 @@ class EdgeClient:
 
     async def _converse(self, socket: ClientConnection) -> EyrieError | None:
         """Send and receive until the socket ends; the terminal error, if it ended with one."""
-        if socket.subprotocol != wire.SUBPROTOCOLS[self._form]:
-            return BadInput(f"{self.url} does not speak {wire.SUBPROTOCOLS[self._form]}", hint="The address ends in /v1/edge.")
+        if socket.subprotocol != messages.SUBPROTOCOLS[self._form]:
+            return BadInput(f"{self.url} does not speak {messages.SUBPROTOCOLS[self._form]}", hint="The address ends in /v1/edge.")
         self._heard = time.monotonic()
         self._refusals.clear()
         workers = [asyncio.create_task(self._pump(socket)), asyncio.create_task(self._heartbeat(socket)), asyncio.create_task(self._sync())]
@@ -262,9 +262,9 @@ class EdgeClient:
     async def _read(self, socket: ClientConnection) -> None:
         async for frame in socket:
             now = self._heard = time.monotonic()
-            message = wire.decode(self._form, frame)
+            message = messages.decode(self._form, frame)
             if isinstance(message, Ping):
-                await self._write(socket, wire.encode(self._form, Pong()))
+                await self._write(socket, messages.encode(self._form, Pong()))
             elif isinstance(message, Pong):
                 continue
             elif message.camera is None:
@@ -312,8 +312,8 @@ class EdgeClient:
     async def _bye(self, socket: ClientConnection) -> None:
         for camera, stream in self._streams.items():
             if stream.open:
-                await self._write(socket, wire.encode(self._form, Bye(1000, "done", camera)))
-        await self._write(socket, wire.encode(self._form, Bye(1000, "done")))
+                await self._write(socket, messages.encode(self._form, Bye(1000, "done", camera)))
+        await self._write(socket, messages.encode(self._form, Bye(1000, "done")))
         await socket.wait_closed()
 
     async def _write(self, socket: ClientConnection, frame: bytes) -> None:
@@ -326,7 +326,7 @@ class EdgeClient:
             if silent >= SILENT_HEARTBEATS * self._heartbeat_s:
                 log.warning("nothing heard from %s for %.0f s", self.url, silent)
                 return
-            await self._write(socket, wire.encode(self._form, Ping()))
+            await self._write(socket, messages.encode(self._form, Ping()))
             self._wake(False)
 
     async def _sync(self) -> None:

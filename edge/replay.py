@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from actors.core.clock import STEP_BACK_US
+from actors.core.camera.clocks import STEP_BACK_US
 from actors.core.errors import BadInput, EyrieError, TooMany, Unavailable
-from actors.core.object_faults import MENDED, Faults, add, of
+from actors.core.messages.object_faults import MENDED, Faults, add, of
 from actors.core.times import to_us
 from edge.adapters.formats import adapter
 from edge.adapters.readings import MAX_LINE_BYTES, Options, Reading, Rejection, Seen, camera_id

@@ -4,8 +4,8 @@ from collections import Counter
 
 import msgspec
 
-from actors.core.object_faults import LEFT_OUT, MENDED, TOO_MANY
-from actors.core.observations import MAX_OBJECTS, Observation
+from actors.core.messages.object_faults import LEFT_OUT, MENDED, TOO_MANY
+from actors.core.messages.observations import MAX_OBJECTS, Observation
 from actors.core.times import rfc3339
 from edge.adapters.readings import Dropped, Rejection, Seen
 

@@ -122,7 +122,7 @@ class _Place:
 
 
 class DiskSpool:
-    """One session on disk. Opening it recovers what is there into `recovered`. Not shared between processes (see `edge.folders`)."""
+    """One session on disk. Opening it recovers what is there into `recovered`. Not shared between processes (see `edge.spool_folder`)."""
 
     def __init__(self, folder: Path, *, capacity: int, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.folder = folder

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from actors.core.edge_protocol import Ack, Bye, Gap, Hello, Reject, Resync, ToEdge, Welcome
 from actors.core.errors import BadInput, Conflict, EyrieError, TooMany, Unauthorized, Unavailable
-from actors.core.object_faults import Faults, add
-from actors.core.observations import Backlog, Observation
-from edge import wire
+from actors.core.messages.edge_protocol import Ack, Bye, Gap, Hello, Reject, Resync, ToEdge, Welcome
+from actors.core.messages.object_faults import Faults, add
+from actors.core.messages.observations import Backlog, Observation
+from edge import messages
 from edge.reconnect import Backoff, terminal_close
 from edge.spool import Spool
 from edge.window import FORGOTTEN, MAX_ITEM_BYTES, SHED, UNREADABLE, Account, Batch, Missing, Window
@@ -99,7 +99,7 @@ class Stream:
         costs itself; the account tells. Raises :class:`BadInput` for what is no observation or is too large, :class:`TooMany` for an alarm
         when alarms fill the spool, :class:`Unavailable` when an alarm cannot be spooled, and the stream's terminal error once it has one.
         """
-        body, faults = wire.encode_body(observation)
+        body, faults = messages.encode_body(observation)
         if len(body) > MAX_ITEM_BYTES:
             raise BadInput(f"this observation has {len(body)} bytes, more than {MAX_ITEM_BYTES}", hint="Send fewer objects or attributes.")
         while self._on_full == "wait" and self.error is None and not self._roomy(len(body)):
@@ -111,7 +111,7 @@ class Stream:
 
     def send_nowait(self, observation: Observation) -> int:
         """:meth:`send` for a stream that sheds. With ``wait`` it raises :class:`TooMany` instead of waiting."""
-        body, faults = wire.encode_body(observation)
+        body, faults = messages.encode_body(observation)
         if len(body) > MAX_ITEM_BYTES:
             raise BadInput(f"this observation has {len(body)} bytes, more than {MAX_ITEM_BYTES}", hint="Send fewer objects or attributes.")
         if self._on_full == "wait" and not self._roomy(len(body)):
@@ -172,7 +172,7 @@ class Stream:
         """A hello is under way."""
         return self._phase == "greeting"
 
-    def outgoing(self, form: wire.Format, now: float, sent: datetime) -> bytes | None:
+    def outgoing(self, form: messages.Format, now: float, sent: datetime) -> bytes | None:
         """The next frame to write, or None. `now` is the client's monotonic clock in seconds, `sent` its wall clock."""
         session = self._sessions[0]
         if self._phase in ("closed", "greeting"):
@@ -181,14 +181,14 @@ class Stream:
             self._phase = "greeting"
             self._due = now + GREETING_S
             token = self._renew() if self._renew is not None and self._renewing else None
-            return wire.encode(form, Hello(self.camera, session.name, session.window.next_seq, self._producer, self._frame_size, token))
+            return messages.encode(form, Hello(self.camera, session.name, session.window.next_seq, self._producer, self._frame_size, token))
         if self._phase != "open":
             return None
         match session.window.next():
             case Batch(first, last):
                 return self._observe(form, session, first, last, sent)
             case Missing(first, last, reason):
-                return wire.encode(form, Gap(self.camera, first, last, reason[:120]))
+                return messages.encode(form, Gap(self.camera, first, last, reason[:120]))
             case None:
                 return None
 
@@ -241,7 +241,7 @@ class Stream:
         for session in self._sessions:
             session.spool.close()
 
-    def _observe(self, form: wire.Format, session: Session, first: int, last: int, sent: datetime) -> bytes | None:
+    def _observe(self, form: messages.Format, session: Session, first: int, last: int, sent: datetime) -> bytes | None:
         bodies = []
         for seq in range(first, last + 1):
             body = session.spool.get(seq)
@@ -252,7 +252,7 @@ class Stream:
                 return self.outgoing(form, 0.0, sent)
             bodies.append(body)
         backlog = Backlog(session.window.pending, session.window.held_bytes)
-        return wire.encode_observe(form, self.camera, first, bodies, sent, backlog)
+        return messages.encode_observe(form, self.camera, first, bodies, sent, backlog)
 
     def _welcome(self, session: Session, message: Welcome) -> None:
         if message.session != session.name:

@@ -7,9 +7,9 @@ held in order; what credits do not admit yet waits; after a new connection or a 
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 
-from actors.core.edge_protocol import MAX_OBSERVATIONS
 from actors.core.errors import Conflict, TooMany
-from actors.core.object_faults import Faults, add
+from actors.core.messages.edge_protocol import MAX_OBSERVATIONS
+from actors.core.messages.object_faults import Faults, add
 
 MAX_BATCH_BYTES = 60_000  # payload of one `observe`; with its envelope it stays below MAX_MESSAGE_BYTES
 MAX_ITEM_BYTES = MAX_BATCH_BYTES - 1_000  # one encoded observation
@@ -48,7 +48,7 @@ class Taken:
 class Account:
     """Counts of observations. `committed` were sent by this process and acked; `duplicate` were durable without being sent;
     `forgotten` were acked, and the hub has them no more (they are declared as gaps).
-    `object_faults`: objects by what was wrong with them (`actors.core.object_faults`)."""
+    `object_faults`: objects by what was wrong with them (`actors.core.messages.object_faults`)."""
 
     offered: int = 0
     committed: int = 0

@@ -1,6 +1,6 @@
 """The hub's HTTP side: REST, ingest and the edge socket, health, metrics, the console.
 
-The dashboard socket is not a route here: `hub.socket_protocol` takes it before any ASGI application runs.
+The dashboard socket is not a route here: `hub.server.websocket_protocol` takes it before any ASGI application runs.
 """
 
 import asyncio
@@ -14,18 +14,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.core.errors import NotFound
-from hub import openapi_routes, peers, rest_routes, rest_table, schema_routes, static_files, web
-from hub.edge_routes import EdgeRoutes
-from hub.fallbacks import Fallbacks
+from hub import routes, static_files
+from hub.access import client_address
+from hub.access.host_names import Hosts
+from hub.compat.server_api import ServerApi
+from hub.dashboards.node import Node
 from hub.health import Health, HealthCheck
-from hub.hosts import Hosts
+from hub.ingest.routes import EdgeRoutes
 from hub.metrics import CONTENT_TYPE, Metrics
-from hub.node import Node
-from hub.server_api import ServerApi
-from hub.sign_in_routes import SignIns
+from hub.rest import table
+from hub.rest.sign_in import SignIns
+from hub.server.http_stream import Fallbacks
 from hub.special_table import SPECIALS
-from hub.web import Handler, OpenHandler
-from hub.web_guard import WebGuard
+from hub.web import documents, endpoint, openapi_routes
+from hub.web.endpoint import Handler, OpenHandler
+from hub.web.security_headers import WebGuard
 
 
 def create_app(
@@ -51,15 +54,15 @@ def create_app(
         return answer
 
     async def unknown(request: Request) -> Response:
-        if web.methods_of(request):
-            return await web.wrong_method(request, HTTPException(405))
+        if endpoint.methods_of(request):
+            return await endpoint.wrong_method(request, HTTPException(405))
         raise NotFound(f"there is nothing at {request.url.path[:200]}", hint="REST lives under /v1; see the documentation.")
 
     others: dict[str, OpenHandler] = {
         "metrics": scrape(metrics.text),
         "metricsOfNode": scrape(node_metrics),
-        **schema_routes.handlers(release),
-        **openapi_routes.handlers(rest_table.openapi(release)),
+        **documents.handlers(release),
+        **openapi_routes.handlers(table.openapi(release)),
         **Fallbacks(node).handlers(),
         "unknown": unknown,
     }
@@ -69,17 +72,17 @@ def create_app(
     specials = [row for row in SPECIALS if row.id != "serverApi" or "serverApi" in others]
     app = Starlette(
         routes=[
-            *rest_routes.rest(
+            *routes.rest(
                 node.access,
-                rest_table.ENDPOINTS,
+                table.ENDPOINTS,
                 handlers,
                 {"live": live, "ready": ready, "postObservations": edge.observations, "signIn": sign_ins.exchange},
             ),
-            *rest_routes.special(specials, others, {"edge": edge.socket}, static_files.routes(static)),
+            *routes.special(specials, others, {"edge": edge.socket}, static_files.routes(static)),
         ],
-        exception_handlers={405: web.wrong_method},
+        exception_handlers={405: endpoint.wrong_method},
     )
-    return WebGuard(app, hosts, node.settings.hub.allowed_origins, peers.networks(node.settings.hub.trusted_proxies))
+    return WebGuard(app, hosts, node.settings.hub.allowed_origins, client_address.networks(node.settings.hub.trusted_proxies))
 
 
 def _answer(health: Health) -> Response:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hub.node import Node
+from hub.dashboards.node import Node
 
 SERVICE = "eyrie-hub"
 

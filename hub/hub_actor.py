@@ -1,4 +1,4 @@
-"""A hub in a process of its own: real stores, the policy gate and its watch, then `hub.assembly.Hub`. No Ray here."""
+"""A hub in a process of its own: real stores, the policy gate and its watch, then `hub.hub.Hub`. No Ray here."""
 
 import asyncio
 import hashlib
@@ -11,23 +11,23 @@ from actors.core.errors import EyrieError
 from actors.core.settings import Settings
 from actors.ports import Directory
 from actors.supervision import SupervisorWatch
-from hub import compatibility
-from hub.assembly import Hub, HubStatus
-from hub.channel_desk import ChannelDesk
-from hub.context import HubContext
-from hub.grants import Grants
-from policy.gate import Call, Gate
-from policy.key_watch import KeyWatch
-from policy.tokens import Verifier
-from policy.watch import PolicyWatch
-from storage.data_dir import of
-from storage.fleet_ports import PolicyMarks
-from storage.process_metrics import ProcessMetrics
-from storage.redis_broker import RedisBroker
-from storage.redis_buckets import RedisBuckets
-from storage.redis_channels import RedisChannels
-from storage.redis_grants import RedisGrants
-from storage.redis_sign_ins import RedisSignIns
+from hub.access.context import HubContext
+from hub.access.grants import Grants
+from hub.compat import profile as compatibility
+from hub.compat.plain_channels import ChannelDesk
+from hub.hub import Hub, HubStatus
+from policy.decision.enforcer import Call, Gate
+from policy.decision.poller import PolicyWatch
+from policy.identity.key_refresh import KeyWatch
+from policy.identity.tokens import Verifier
+from storage.embedded.data_dir import of
+from storage.ports.processes import PolicyMarks
+from storage.process.metrics import ProcessMetrics
+from storage.redis.broker import RedisBroker
+from storage.redis.grants import RedisGrants
+from storage.redis.plain_channels import RedisChannels
+from storage.redis.rate_limits import RedisBuckets
+from storage.redis.sign_ins import RedisSignIns
 from storage.stores import Stores, open_broker, open_stores
 
 log = logging.getLogger(__name__)

@@ -18,13 +18,13 @@ from actors.ray_calls import answer, find, kill, whereabouts
 from actors.ray_directory import RayDirectory
 from actors.ray_supervision import RaySupervision
 from actors.supervision import SupervisorWatch
-from hub.assembly import HubStatus
+from hub.hub import HubStatus
 from hub.hub_actor import HubActor
 from hub.termination import Termination
-from policy.ray_policy import PolicyCaller
-from storage.process_inspection import inspect
-from storage.process_log import log_to_file
-from storage.settings_files import node_settings
+from policy.actor.ray_policy import PolicyCaller
+from storage.process.inspection import inspect
+from storage.process.log_file import log_to_file
+from storage.process.settings_files import node_settings
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class RayHub:
 
     @ray.method(concurrency_group="control")
     async def inspect(self, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """:func:`storage.process_inspection.inspect`."""
+        """:func:`storage.process.inspection.inspect`."""
         return await asyncio.to_thread(inspect, what, arguments)
 
     @ray.method(concurrency_group="control")

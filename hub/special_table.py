@@ -1,6 +1,6 @@
 """Everything that a hub answers and that is no REST: sockets, streams, documents, metrics, the console. Routes are made from this table.
 
-With `hub.rest_table` it names every path there is; `docs/routes.md` is made from both.
+With `hub.rest.table` it names every path there is; `docs/routes.md` is made from both.
 """
 
 from collections.abc import Sequence
@@ -8,11 +8,12 @@ from typing import Literal
 
 import msgspec
 
-from hub.openapi_routes import DOCUMENT, PAGE, STYLESHEET
-from hub.socket_protocol import DASHBOARD_PATH, HTTP_STREAM_PATH, SSE_PATH
-from hub.web import EVERYTHING
+from hub.server.websocket_protocol import DASHBOARD_PATH, HTTP_STREAM_PATH, SSE_PATH
+from hub.web.endpoint import EVERYTHING
+from hub.web.openapi_routes import DOCUMENT, PAGE, STYLESHEET
 
-# `protocol`: taken before any ASGI application runs (`hub.socket_protocol`), so there is no route. `files`: a folder, all below the path.
+# `protocol`: taken before any ASGI application runs (`hub.server.websocket_protocol`), so there is no route. `files`: a folder, all below
+# the path.
 Kind = Literal["http", "websocket", "protocol", "files"]
 DASHBOARD = ("connect", "subscribe", "history", "cluster.read")
 TOKEN_INSIDE = "a user's token, in the first command"

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.core.errors import EyrieError
-from load_tests import run_cli
-from load_tests.machine import this_machine
-from load_tests.report import show
-from load_tests.results import BenchResult, Measured
+from load_tests import run_command
+from load_tests.harness.environment import this_machine
+from load_tests.harness.results import BenchResult, Measured
+from load_tests.tables import show
 
 BENCHES = {
     "actors": "100 cameras at density 1, 16 and 64: cold start, memory, throughput, acks, beside empty Ray actors",
@@ -27,6 +27,8 @@ BENCHES = {
     "policy": "decisions per second, cached, embedded and by OPA; how fast open sockets follow a revocation and an activation",
     "reads": "reads of events with 8, 90 and 400 days kept",
 }
+
+FANOUT = ("fanout", "peers")  # of `load_tests.benches.fanout`; the others are of `load_tests.benches`
 
 EXAMPLES = """examples:
   python -m load_tests run steady --seed 7 --duration 30 --out results
@@ -55,20 +57,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     bench.add_argument("name", choices=[*sorted(BENCHES), "all"], metavar="NAME", help="one of those below, or all of them in turn")
     bench.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     bench.add_argument("--json", action="store_true", help="print one JSON object, a line for each bench")
-    run_cli.add_to(commands)
+    run_command.add_to(commands)
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     if arguments.command != "bench":
-        return run_cli.main(arguments)
+        return run_command.main(arguments)
     try:
         return max(_bench(name, arguments) for name in (sorted(BENCHES) if arguments.name == "all" else [arguments.name]))
     except KeyboardInterrupt:
         return 130
 
 
+def module_of(bench: str) -> str:
+    """The module with the `run` of a bench."""
+    return f"load_tests.benches.{'fanout.' if bench in FANOUT else ''}{bench}"
+
+
 def _bench(name: str, arguments: argparse.Namespace) -> int:
     try:
-        measured: Measured = importlib.import_module(f"load_tests.bench_{name}").run(arguments.seed)
+        measured: Measured = importlib.import_module(module_of(name)).run(arguments.seed)
     except EyrieError as error:
         sys.stderr.write(f"bench {name}: {error.detail}\n{error.next_step}\n")
         return 1

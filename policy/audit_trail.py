@@ -16,7 +16,7 @@ import msgspec
 
 from actors.core.errors import BadInput, Conflict
 from actors.core.times import rfc3339
-from storage.audit_ports import AuditDraft, AuditEntry, AuditHead, AuditLog, Seal
+from storage.ports.audit_log import AuditDraft, AuditEntry, AuditHead, AuditLog, Seal
 
 MAX_DETAIL = 500  # characters
 MAX_FINDINGS = 20

@@ -15,10 +15,10 @@ import msgspec
 
 from actors.core.errors import ConfigError, Unavailable
 from actors.core.settings import Settings
-from storage.postgres_errors import connecting, translate
-from storage.postgres_partitions import PARTITIONS_AHEAD, ensure_partitions
-from storage.postgres_place import check_place
-from storage.postgres_pool import connect_arguments
+from storage.events.partitions import PARTITIONS_AHEAD, ensure_partitions
+from storage.postgres.errors import connecting, translate
+from storage.postgres.place import check_place
+from storage.postgres.pool import connect_arguments
 
 LOCK_KEY = 0x6579_7269_6501  # "eyrie", 1: the advisory lock of the migrator
 LOCK_TIMEOUT_S = 2.0

@@ -6,31 +6,31 @@ from dataclasses import dataclass
 
 from actors.core.errors import Unavailable
 from actors.core.settings import Settings
-from storage.audit_ports import AuditLog
-from storage.cluster_ports import ClusterStore
-from storage.fleet_ports import ActorStore, ApiStore, HubStore, PolicyStore
-from storage.policy_ports import DecisionStore, RevisionStore, ShadowStore
-from storage.ports import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
-from storage.postgres_audit_log import PostgresAuditLog
-from storage.postgres_cameras import PostgresCameraStore
-from storage.postgres_cluster import PostgresClusterStore
-from storage.postgres_dead_letters import PostgresDeadLetterStore
-from storage.postgres_decisions import PostgresDecisionStore, PostgresShadowStore
-from storage.postgres_events import PostgresEventStore
-from storage.postgres_fleet import PostgresActorStore, PostgresApiStore, PostgresHubStore
-from storage.postgres_policy import PostgresPolicyStore
-from storage.postgres_pool import Database
-from storage.postgres_registry import PostgresRegistry
-from storage.postgres_revisions import PostgresRevisionStore
-from storage.redis_broker import RedisBroker
-from storage.redis_publisher import RedisPublisher
+from storage.events.events import PostgresEventStore
+from storage.ports.audit_log import AuditLog
+from storage.ports.cameras import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
+from storage.ports.cluster import ClusterStore
+from storage.ports.policy import DecisionStore, RevisionStore, ShadowStore
+from storage.ports.processes import ActorStore, ApiStore, HubStore, PolicyStore
+from storage.postgres.audit_log import PostgresAuditLog
+from storage.postgres.cameras import PostgresCameraStore
+from storage.postgres.cluster import PostgresClusterStore
+from storage.postgres.dead_letters import PostgresDeadLetterStore
+from storage.postgres.decisions import PostgresDecisionStore, PostgresShadowStore
+from storage.postgres.policy import PostgresRevisionStore
+from storage.postgres.pool import Database
+from storage.postgres.postgres_policy import PostgresPolicyStore
+from storage.postgres.processes import PostgresActorStore, PostgresApiStore, PostgresHubStore
+from storage.postgres.registry import PostgresRegistry
+from storage.redis.broker import RedisBroker
+from storage.redis.publisher import RedisPublisher
 
 log = logging.getLogger("eyrie.storage")
 
 
 @dataclass(frozen=True)
 class Stores:
-    """The ports of one process. `database` and `redis` are for closing, and for `storage.postgres_partitions`."""
+    """The ports of one process. `database` and `redis` are for closing, and for `storage.events.partitions`."""
 
     cameras: CameraStore
     events: EventStore

@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from actors.core.settings import LogSettings
-from hub.limiter import Scope
-from policy.roles import granted
-from policy.sources import read_sources
-from storage.embedded import LOG_FILES, MAX_LOG_BYTES
+from hub.access.rate_limits import Scope
+from policy.engine.modules import read_sources
+from policy.engine.roles import granted
+from storage.embedded.server import LOG_FILES, MAX_LOG_BYTES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,7 +36,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_close_code_of_ours_is_described() -> None:
     told = set(re.findall(r"^\| (\d{4}) \|", (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8"), re.MULTILINE))
     ours = set()
-    for path in [*(ROOT / "hub").glob("*.py"), *(ROOT / "actors" / "core").glob("*.py")]:
+    for path in [*(ROOT / "hub").rglob("*.py"), *(ROOT / "actors" / "core").glob("*.py")]:
         ours |= set(re.findall(r"(?:close_code = |Close\(|^[A-Z_]+ = )(4[05][01]\d)\b", path.read_text(encoding="utf-8"), re.MULTILINE))
     internal = {"4000", "4010"}  # the base of the family, and a word between actor and hub that no client sees
     assert ours - internal <= told

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # nothing is installed yet
 
-from storage.room import MIB, lacking  # noqa: E402
+from storage.process.disk_room import MIB, lacking  # noqa: E402
 
 CHECKOUT_BYTES = 768 * MIB
 CACHE_BYTES = 256 * MIB  # in the home

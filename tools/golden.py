@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from actors.core import camera
-from actors.core.edge_protocol import Ack, Bye, Gap, Hello, Observe, Ping, Pong, Reject, Resync, Welcome
-from actors.core.events import published
-from actors.core.observations import Alarm, Backlog, Object, Observation
-from actors.core.replays import Letter, replay
-from actors.core.scenes import Ground, Line, Place, Scene, Zone
-from actors.core.snapshot import totals
-from tests.support.cores import Shell, at, at_us, frame, person
+from actors.core.camera import core
+from actors.core.camera.dead_letters import Letter, replay
+from actors.core.camera.snapshot import totals
+from actors.core.messages.edge_protocol import Ack, Bye, Gap, Hello, Observe, Ping, Pong, Reject, Resync, Welcome
+from actors.core.messages.events import published
+from actors.core.messages.observations import Alarm, Backlog, Object, Observation
+from actors.core.scene.scene import Ground, Line, Place, Scene, Zone
+from tests.support.load.cores import Shell, at, at_us, frame, person
 
 VERSION = 1
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "golden"
@@ -80,8 +80,8 @@ def lived() -> Shell:
     shell.send(last + 1, frame(-30.0))
     shell.gap(last + 2, last + 4)
     shell.send(last + 5, frame(60.0))
-    shell.step(camera.ResetCounts(reason="midnight"))
-    shell.step(camera.Configure(msgspec.structs.replace(SCENE, lines={}), 2))
+    shell.step(core.ResetCounts(reason="midnight"))
+    shell.step(core.Configure(msgspec.structs.replace(SCENE, lines={}), 2))
     replay(shell.core, Letter(1, "boot-0", 3, "bad_input", frame(0.3, SEEN, alarm=alarm), "ada"), at_us(2.0))
     shell.commit()
     shell.tick(10.0)
@@ -114,8 +114,8 @@ def states() -> dict[str, Any]:
     shell = open_tracks()
     data = shell.data(41, frame(4.0, person("a", 0.61, 0.5)))
     shell.step(msgspec.structs.replace(data, sent_us=at_us(3.9), backlog=Backlog(3, 1200)))
-    shown = camera.live_state(shell.core, 7, at_us(4.1))
-    fresh = camera.live_state(Shell().core, 1, at_us(0))
+    shown = core.live_state(shell.core, 7, at_us(4.1))
+    fresh = core.live_state(Shell().core, 1, at_us(0))
     assert shown is not None
     assert fresh is not None
     state, summary = msgspec.json.decode(shown[0]), msgspec.json.decode(shown[1])

@@ -1,7 +1,7 @@
 """``python -m tools.odd_times [--only NAME] [-- pytest arguments]``: the tests at moments at which time does what is easily forgotten.
 
-Each run begins `BEFORE_S` before its moment by the clock of its processes (`load_tests.shifted_clock`; servers that tests start are shifted
-too) and has it pass by, in a random order that the seed decides. Exit status 1 when a run fails.
+Each run begins `BEFORE_S` before its moment by the clock of its processes (`load_tests.harness.shifted_clock`; servers that tests start are
+shifted too) and has it pass by, in a random order that the seed decides. Exit status 1 when a run fails.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from load_tests.shifted_clock import ShiftedClock
+from load_tests.harness.shifted_clock import ShiftedClock
 
 BEFORE_S = 120.0
 # Local times and their zones. An hour that comes twice is meant the first time.

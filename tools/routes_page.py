@@ -4,16 +4,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cluster.api import table
-from hub import rest_table
-from hub.openapi import Endpoint
+from cluster.api import endpoints as table
+from hub.rest import table as rest_table
 from hub.special_table import SPECIALS, Special
+from hub.web.openapi import Endpoint
 
 HEAD = """# Every way in
 
-Made by `make docs` from `hub/rest_table.py`, `hub/special_table.py` and `cluster/api/table.py`, from which the servers make their routes
-and OpenAPI documents too; do not edit. *Asked* is the action that policy decides about, *or* names what it may be asked besides; a test
-calls every way and compares. Parameters, bodies and answers are in `/openapi.json` and `/docs` of each server.
+Made by `make docs` from `hub/rest/table.py`, `hub/special_table.py` and `cluster/api/endpoints.py`, from which the servers make their
+routes and OpenAPI documents too; do not edit. *Asked* is the action that policy decides about, *or* names what it may be asked besides; a
+test calls every way and compares. Parameters, bodies and answers are in `/openapi.json` and `/docs` of each server.
 """
 HEADER = "\n| request | does | asked | token |\n|---|---|---|---|\n"
 

@@ -1,7 +1,7 @@
 """The one settings tree: ``eyrie.toml`` sections, ``EYRIE_<SECTION>_<KEY>`` environment variables, the same names everywhere.
 
-Pure: a mapping in, a tree out. `storage.settings_files` reads files and environment. Secrets are never values here, only paths of files
-that hold them; durations are seconds and end in ``_s``.
+Pure: a mapping in, a tree out. `storage.process.settings_files` reads files and environment. Secrets are never values here, only paths of
+files that hold them; durations are seconds and end in ``_s``.
 """
 
 import difflib

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from actors.core.events import Severity
+from actors.core.messages.events import Severity
 
 ORDER: dict[str, int] = {"info": 0, "notice": 1, "warning": 2, "critical": 3}
 ALERT_HOLD_US = 30_000_000  # stream time for which an alert colours the state after its last event (video reference 2.2, "cutoff_s")

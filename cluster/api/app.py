@@ -9,21 +9,22 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from actors.core.errors import EyrieError, NotFound, TooMany, Unavailable
-from cluster.api import table
-from cluster.api.desk import Desk
+from cluster.api import endpoints as table
+from cluster.api.context import Desk
 from cluster.api.operations import Operations
 from cluster.api.orders import Orders
 from cluster.api.processes import Processes
 from cluster.api.reads import Reads
-from hub import openapi_routes, web
-from hub.access import Access, SystemAction
-from hub.credentials import address_of, bearer
-from hub.edge_routes import problem
-from hub.hosts import Hosts
-from hub.openapi import Endpoint
-from hub.peers import Network
-from hub.web_guard import WebGuard
-from policy.ports import Principal
+from hub.access.authorization import Access, SystemAction
+from hub.access.client_address import Network
+from hub.access.credentials import address_of, bearer
+from hub.access.host_names import Hosts
+from hub.ingest.routes import problem
+from hub.web import endpoint as web
+from hub.web import openapi_routes
+from hub.web.openapi import Endpoint
+from hub.web.security_headers import WebGuard
+from policy.decision.model import Principal
 
 REQUEST_S = 10.0  # seconds a request may take
 PROFILE_S = 45.0  # the same for a profile, which takes up to 30
@@ -43,7 +44,8 @@ def create_app(
     proxies: Sequence[Network] = (),
     deadline_s: float = REQUEST_S,
 ) -> WebGuard:
-    """The app. `access` verifies and asks policy; `hosts`, `origins`, `proxies`: see `hub.web_guard`; `deadline_s`: of a request."""
+    """The app. `access` verifies and asks policy; `hosts`, `origins`, `proxies`: see `hub.web.security_headers`; `deadline_s`: of a
+    request."""
     handlers = handlers_of(desk)
     turn = _Turn()
     by_path: dict[str, dict[str, Endpoint]] = {}

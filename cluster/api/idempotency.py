@@ -12,9 +12,9 @@ import msgspec
 from starlette.responses import Response
 
 from actors.core.errors import BadInput, Conflict, KeyReused
-from cluster.api.shapes import Input
-from hub.openapi import IDEMPOTENCY_KEY
-from storage.cluster_ports import KEY_LIFE_S
+from cluster.api.models import Input
+from hub.web.openapi import IDEMPOTENCY_KEY
+from storage.ports.cluster import KEY_LIFE_S
 
 MAX_ANSWERS = 1_000
 MAX_BYTES = 16 * 1024 * 1024  # of all answers together

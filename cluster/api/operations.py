@@ -1,4 +1,5 @@
-"""What takes time: operations are stored here and carried out by the supervisor; plans say what they would do. See `cluster.views`."""
+"""What takes time: operations are stored here and carried out by the supervisor; plans say what they would do. See
+`cluster.supervisor.models`."""
 
 import hashlib
 import secrets
@@ -8,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.core.errors import BadInput, Conflict, KeyReused
-from cluster.api import shapes
-from cluster.api.desk import MAX_BODY_BYTES, Desk, find
+from cluster.api import models
+from cluster.api.context import MAX_BODY_BYTES, Desk, find
 from cluster.api.idempotency import key_of
-from hub import web
-from policy.ports import Principal
-from storage.cluster_ports import NewOperation, Operation
+from hub.web import endpoint
+from policy.decision.model import Principal
+from storage.ports.cluster import NewOperation, Operation
 
 NEWEST = 2**62
 STATES = ("waiting", "running", "done", "failed", "cancelled")
@@ -27,22 +28,22 @@ class Operations:
 
     async def list(self, request: Request, principal: Principal) -> Response:
         """Newest first, a page at a time: ``?state=&before=&limit=``."""
-        limit, state = web.limit_of(request), request.query_params.get("state", "")
+        limit, state = endpoint.limit_of(request), request.query_params.get("state", "")
         if state and state not in STATES:
             raise BadInput(f"state is one of {', '.join(STATES)}")
-        found = await self._desk.store.operations(before=web.number(request, "before", NEWEST), limit=limit, state=state)
-        return web.answer(
-            shapes.OperationPage([shapes.operation(one) for one in found], found[-1].number if len(found) == limit else None)
+        found = await self._desk.store.operations(before=endpoint.number(request, "before", NEWEST), limit=limit, state=state)
+        return endpoint.answer(
+            models.OperationPage([models.operation(one) for one in found], found[-1].number if len(found) == limit else None)
         )  # fmt: skip
 
     async def read(self, request: Request, principal: Principal) -> Response:
         """One."""
-        return web.answer(shapes.operation(await self._operation(request)))
+        return endpoint.answer(models.operation(await self._operation(request)))
 
     async def ask(self, request: Request, principal: Principal) -> Response:
         """Ask for one. 202; what cannot be done is refused at once (409)."""
         key = key_of(request.headers.get("idempotency-key"))
-        asked = await web.body(request, shapes.NewOperation, limit=MAX_BODY_BYTES)
+        asked = await endpoint.body(request, models.NewOperation, limit=MAX_BODY_BYTES)
         params = asked.params.given()
         digest = hashlib.sha256(msgspec.json.encode([asked.kind, asked.target, params], order="sorted")).digest()
 
@@ -58,7 +59,7 @@ class Operations:
         except Conflict as error:
             raise KeyReused("this idempotency key came with another request") from error
         self._desk.overseer.wake()
-        return web.answer(shapes.operation(found), status=202, location=f"/v1/cluster/operations/{found.id}")
+        return endpoint.answer(models.operation(found), status=202, location=f"/v1/cluster/operations/{found.id}")
 
     async def cancel(self, request: Request, principal: Principal) -> Response:
         """Begin nothing more of it; what is under way is finished. 409 when it is over."""
@@ -69,7 +70,7 @@ class Operations:
             if not await self._desk.store.cancel(found.id, who=principal.sub, audit=audit):
                 raise Conflict(f"operation {found.id} is over: {(await self._operation(request)).state}")
             self._desk.overseer.wake()
-            return web.answer(shapes.operation(await self._operation(request)))
+            return endpoint.answer(models.operation(await self._operation(request)))
 
         return await self._desk.answers.once(
             principal.sub, key_of(request.headers.get("idempotency-key")), request.url.path.encode(), work
@@ -78,10 +79,10 @@ class Operations:
     async def plan(self, request: Request, principal: Principal) -> Response:
         """A dry run of an operation or an order."""
         key = key_of(request.headers.get("idempotency-key"))
-        asked = await web.body(request, shapes.NewPlan, limit=MAX_BODY_BYTES)
+        asked = await endpoint.body(request, models.NewPlan, limit=MAX_BODY_BYTES)
 
         async def work() -> Response:
-            return web.answer(self._desk.overseer.plan(asked.kind, asked.target, asked.params.given()))
+            return endpoint.answer(self._desk.overseer.plan(asked.kind, asked.target, asked.params.given()))
 
         return await self._desk.answers.once(principal.sub, key, b"plan " + msgspec.json.encode(asked), work)
 

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from actors.core.errors import BadInput, Conflict, NotFound
 from actors.core.identifiers import is_id, require_id
-from cluster.api import shapes
-from cluster.api.desk import MAX_BODY_BYTES, Desk, find
-from hub import web
-from policy.ports import Principal
-from storage.cluster_ports import Density, Order, OrderKind, Scale, Wanted
+from cluster.api import models
+from cluster.api.context import MAX_BODY_BYTES, Desk, find
+from hub.web import endpoint
+from policy.decision.model import Principal
+from storage.ports.cluster import Density, Order, OrderKind, Scale, Wanted
 
 MAX_DENSITIES = 1_000  # sites with a density of their own
 
@@ -27,10 +27,10 @@ class Orders:
     async def cordon(self, request: Request, principal: Principal) -> Response:
         """Give a node nothing new; what is there stays."""
         node = find(self._desk.overseer.snapshot().nodes, request.path_params["node"], lambda node: node.id, "node")
-        why = await web.body(request, shapes.Why, limit=MAX_BODY_BYTES)
+        why = await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES)
         audit = self._desk.record(principal, "cordon", node.id, why.reason)
         await self._desk.store.cordon(node.id, reason=why.reason, who=principal.sub, audit=audit)
-        return self._woken(shapes.CordonShown(node.id, True))
+        return self._woken(models.CordonShown(node.id, True))
 
     async def uncordon(self, request: Request, principal: Principal) -> Response:
         """Use a node again, also one that is away now."""
@@ -40,24 +40,24 @@ class Orders:
         if node not in known | cordoned:
             raise NotFound(f"there is no node {node[:80]}", hint="`eyrie cluster nodes` lists what there is.")
         await self._desk.store.uncordon(node, audit=self._desk.record(principal, "uncordon", node))
-        return self._woken(shapes.CordonShown(node, False))
+        return self._woken(models.CordonShown(node, False))
 
     # cameras and sites
 
     async def quarantine(self, request: Request, principal: Principal) -> Response:
         """Keep a camera from running until it is released."""
         camera = await self._camera(request)
-        why = await web.body(request, shapes.Why, limit=MAX_BODY_BYTES)
+        why = await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES)
         audit = self._desk.record(principal, "quarantine", camera, why.reason)
         if not await self._desk.store.quarantine(camera, reason=why.reason, who=principal.sub, audit=audit):
             raise NotFound(f"there is no camera {camera}")
-        return self._woken(shapes.QuarantineShown(camera, True))
+        return self._woken(models.QuarantineShown(camera, True))
 
     async def release(self, request: Request, principal: Principal) -> Response:
         """End a quarantine, whoever made it, and forget the failures."""
         camera = await self._camera(request)
         await self._desk.store.release(camera, audit=self._desk.record(principal, "release", camera))
-        return self._woken(shapes.QuarantineShown(camera, False))
+        return self._woken(models.QuarantineShown(camera, False))
 
     async def pause_camera(self, request: Request, principal: Principal) -> Response:
         """Take nothing in of a camera; its edge keeps what it sees."""
@@ -78,7 +78,7 @@ class Orders:
     async def place(self, request: Request, principal: Principal) -> Response:
         """Say where a camera shall be."""
         camera = await self._camera(request)
-        asked = await web.body(request, shapes.Placement, limit=MAX_BODY_BYTES)
+        asked = await endpoint.body(request, models.Placement, limit=MAX_BODY_BYTES)
         if asked.node:
             find(self._desk.overseer.snapshot().nodes, asked.node, lambda node: node.id, "node")
         detail = f"alone {asked.alone}, node {asked.node or 'any'}"
@@ -92,20 +92,20 @@ class Orders:
         """What is ordered for a camera."""
         camera = await self._camera(request)
         ordered = {(order.kind, order.id): order for order in (await self._desk.store.orders()).orders}
-        return web.answer(_order(ordered.get(("camera", camera), Order("camera", camera))))
+        return endpoint.answer(_order(ordered.get(("camera", camera), Order("camera", camera))))
 
     # the shape
 
     async def shape(self, request: Request, principal: Principal) -> Response:
         """What should run, with its ETag."""
         shown = await self._shape()
-        return web.answer(shown, version=shown.version)
+        return endpoint.answer(shown, version=shown.version)
 
     async def change_shape(self, request: Request, principal: Principal) -> Response:
         """Change it; If-Match."""
         now = await self._shape()
-        expected = web.require_match(request, now.version)
-        asked = await web.body(request, shapes.NewShape, limit=MAX_BODY_BYTES)
+        expected = endpoint.require_match(request, now.version)
+        asked = await endpoint.body(request, models.NewShape, limit=MAX_BODY_BYTES)
         wanted = Wanted(asked.hubs or now.hubs, asked.policies or now.policies, asked.density or now.density)
         _require_sound(wanted)
         detail = f"hubs {_scale(wanted.hubs)}, policies {_scale(wanted.policies)}, density {_density(wanted.density)}"
@@ -114,27 +114,27 @@ class Orders:
             wanted, expected=now.version if expected is None else expected, who=principal.sub, audit=audit
         )  # fmt: skip
         if version is None:
-            raise web.stale("the shape")
+            raise endpoint.stale("the shape")
         self._desk.overseer.wake()
-        shown = shapes.ShapeShown(version, wanted.hubs, wanted.policies, wanted.density)
-        return web.answer(shown, version=version)
+        shown = models.ShapeShown(version, wanted.hubs, wanted.policies, wanted.density)
+        return endpoint.answer(shown, version=version)
 
     async def make_room(self, request: Request, principal: Principal) -> Response:
         """Ask for a larger cluster."""
-        asked = await web.body(request, shapes.Room, limit=MAX_BODY_BYTES)
+        asked = await endpoint.body(request, models.Room, limit=MAX_BODY_BYTES)
         await self._desk.auditor.announce(principal, "cluster.room", "cluster", f"{asked.cameras} cameras")
         await self._desk.room.request_resources(asked.cameras)
-        return web.answer(asked)
+        return endpoint.answer(asked)
 
-    async def _shape(self) -> shapes.ShapeShown:
+    async def _shape(self) -> models.ShapeShown:
         stored = (await self._desk.store.orders()).wanted
         if stored is None:  # the settings', as the supervisor reads them
             now = self._desk.overseer.snapshot().wanted
-            return shapes.ShapeShown(0, now.hubs, now.policies, now.density)
-        return shapes.ShapeShown(stored.version, stored.wanted.hubs, stored.wanted.policies, stored.wanted.density)
+            return models.ShapeShown(0, now.hubs, now.policies, now.density)
+        return models.ShapeShown(stored.version, stored.wanted.hubs, stored.wanted.policies, stored.wanted.density)
 
     async def _pause(self, request: Request, principal: Principal, kind: OrderKind, name: str, *, paused: bool) -> Response:
-        why = await web.body(request, shapes.Why, limit=MAX_BODY_BYTES) if paused else shapes.Why()
+        why = await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES) if paused else models.Why()
         audit = self._desk.record(principal, "pause" if paused else "resume", f"{kind}:{name}", why.reason)
         order = await self._desk.store.order(kind, name, paused=paused, reason=why.reason, who=principal.sub, audit=audit)
         return self._woken(_order(order))
@@ -153,7 +153,7 @@ class Orders:
 
     def _woken(self, shown: object) -> Response:
         self._desk.overseer.wake()
-        return web.answer(shown)
+        return endpoint.answer(shown)
 
 
 def _require_sound(wanted: Wanted) -> None:
@@ -172,8 +172,8 @@ def _require_sound(wanted: Wanted) -> None:
             raise BadInput(f"density: {site[:80]!r} is no id of a site")
 
 
-def _order(order: Order) -> shapes.OrderShown:
-    return shapes.OrderShown(order.kind, order.id, order.paused, order.alone, order.node, order.reason, order.who)
+def _order(order: Order) -> models.OrderShown:
+    return models.OrderShown(order.kind, order.id, order.paused, order.alone, order.node, order.reason, order.who)
 
 
 def _scale(scale: Scale) -> str:

@@ -5,11 +5,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.core.errors import TooMany
-from cluster.api import shapes
-from cluster.api.desk import MAX_BODY_BYTES, Desk, find
+from cluster.api import models
+from cluster.api.context import MAX_BODY_BYTES, Desk, find
 from cluster.api.idempotency import key_of
-from hub import web
-from policy.ports import Principal
+from hub.web import endpoint
+from policy.decision.model import Principal
 
 MAX_PROFILES = 4  # at the same time
 
@@ -29,7 +29,7 @@ class Processes:
     async def set_level(self, request: Request, principal: Principal) -> Response:
         """Another one for a while."""
         process = self._process(request)
-        asked = await web.body(request, shapes.NewLevel, limit=MAX_BODY_BYTES)
+        asked = await endpoint.body(request, models.NewLevel, limit=MAX_BODY_BYTES)
         await self._desk.auditor.announce(principal, "cluster.log_level", process, f"{asked.level} for {asked.for_s:g} s")
         return self._shown(process, await self._desk.inspector.set_log_level(process, asked.level, asked.for_s))
 
@@ -43,7 +43,7 @@ class Processes:
         """Sample it; the answer comes when that is done."""
         process = self._process(request)
         key = key_of(request.headers.get("idempotency-key"))
-        asked = await web.body(request, shapes.NewProfile, limit=MAX_BODY_BYTES)
+        asked = await endpoint.body(request, models.NewProfile, limit=MAX_BODY_BYTES)
 
         async def work() -> Response:
             if self._profiles >= MAX_PROFILES:
@@ -54,8 +54,8 @@ class Processes:
                 found = await self._desk.inspector.profile(process, asked.for_s, asked.hz)
             finally:
                 self._profiles -= 1
-            shown = msgspec.convert({"process": process, "for_s": asked.for_s, **found}, shapes.ProfileShown)
-            return web.answer(shown)
+            shown = msgspec.convert({"process": process, "for_s": asked.for_s, **found}, models.ProfileShown)
+            return endpoint.answer(shown)
 
         return await self._desk.answers.once(principal.sub, key, f"profile {process} ".encode() + msgspec.json.encode(asked), work)
 
@@ -67,4 +67,4 @@ class Processes:
 
     @staticmethod
     def _shown(process: str, found: dict[str, object]) -> Response:
-        return web.answer(msgspec.convert({"process": process, **found}, shapes.LevelShown))
+        return endpoint.answer(msgspec.convert({"process": process, **found}, models.LevelShown))

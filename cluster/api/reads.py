@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.core.identifiers import require_id
-from cluster.api import shapes
-from cluster.api.desk import LAST_DECISIONS, Desk, find, page
-from cluster.views import CameraState, ServiceKind, ServiceState
-from hub import web
-from policy.ports import Principal
+from cluster.api import models
+from cluster.api.context import LAST_DECISIONS, Desk, find, page
+from cluster.supervisor.models import CameraState, ServiceKind, ServiceState
+from hub.web import endpoint
+from policy.decision.model import Principal
 
 NEWEST = 2**62
 
@@ -23,8 +23,8 @@ class Reads:
         """A few numbers."""
         now = self._desk.overseer.snapshot()
         hubs, policies = ([s for s in now.services if s.kind == kind] for kind in ("hub", "policy"))
-        return web.answer(
-            shapes.Overview(
+        return endpoint.answer(
+            models.Overview(
                 nodes=len(now.nodes),
                 nodes_away=sum(not node.alive for node in now.nodes),
                 actors=len(now.actors),
@@ -43,21 +43,21 @@ class Reads:
 
     async def nodes(self, request: Request, principal: Principal) -> Response:
         """All, a page at a time."""
-        return web.answer(shapes.NodePage(*page(request, self._desk.overseer.snapshot().nodes, lambda node: node.id)))
+        return endpoint.answer(models.NodePage(*page(request, self._desk.overseer.snapshot().nodes, lambda node: node.id)))
 
     async def node(self, request: Request, principal: Principal) -> Response:
         """One."""
         found = find(self._desk.overseer.snapshot().nodes, request.path_params["node"], lambda node: node.id, "node")
-        return web.answer(shapes.NodeShown(found, await self._last(f"node:{found.id}")))
+        return endpoint.answer(models.NodeShown(found, await self._last(f"node:{found.id}")))
 
     async def actors(self, request: Request, principal: Principal) -> Response:
         """All, a page at a time."""
-        return web.answer(shapes.ActorPage(*page(request, self._desk.overseer.snapshot().actors, lambda actor: actor.name)))
+        return endpoint.answer(models.ActorPage(*page(request, self._desk.overseer.snapshot().actors, lambda actor: actor.name)))
 
     async def actor(self, request: Request, principal: Principal) -> Response:
         """One."""
         found = find(self._desk.overseer.snapshot().actors, request.path_params["actor"], lambda actor: actor.name, "actor")
-        return web.answer(shapes.ActorShown(found, await self._last(f"actor:{found.name}")))
+        return endpoint.answer(models.ActorShown(found, await self._last(f"actor:{found.name}")))
 
     async def hubs(self, request: Request, principal: Principal) -> Response:
         """All, a page at a time."""
@@ -85,7 +85,7 @@ class Reads:
             for camera in self._desk.overseer.snapshot().cameras
             if (site is None or camera.site == site) and (phase is None or camera.phase == phase)
         ]
-        return web.answer(shapes.CameraPage(*page(request, found, lambda camera: camera.camera)))
+        return endpoint.answer(models.CameraPage(*page(request, found, lambda camera: camera.camera)))
 
     async def camera(self, request: Request, principal: Principal) -> Response:
         """One; a registered one that nobody wanted yet is ``idle``."""
@@ -96,36 +96,36 @@ class Reads:
             record = await self._desk.registry.camera(name)
             idle = [] if record is None else [CameraState(name, record.site, "", "", "idle")]
             found = find(idle, name, lambda camera: camera.camera, "camera")
-        return web.answer(shapes.CameraShown(found, await self._last(f"camera:{name}")))
+        return endpoint.answer(models.CameraShown(found, await self._last(f"camera:{name}")))
 
     async def decisions(self, request: Request, principal: Principal) -> Response:
         """What was decided, newest first: ``?subject=&before=&limit=``."""
-        limit, subject = web.limit_of(request), request.query_params.get("subject", "")
-        before = web.number(request, "before", NEWEST)
+        limit, subject = endpoint.limit_of(request), request.query_params.get("subject", "")
+        before = endpoint.number(request, "before", NEWEST)
         found = await self._desk.store.decisions(subject=_subject(subject), before=before, limit=limit)
-        return web.answer(shapes.DecisionPage(shapes.decisions(found), found[-1].number if len(found) == limit else None))
+        return endpoint.answer(models.DecisionPage(models.decisions(found), found[-1].number if len(found) == limit else None))
 
     async def processes(self, request: Request, principal: Principal) -> Response:
         """Every process of ours, a page at a time."""
         now = self._desk.overseer.snapshot()
         found = [
-            *(shapes.ProcessLine(actor.name, "actor", actor.node, actor.pid) for actor in now.actors),
-            *(shapes.ProcessLine(service.name, service.kind, service.node, service.pid) for service in now.services),
-            shapes.ProcessLine("supervisor", "supervisor", "", 0),
+            *(models.ProcessLine(actor.name, "actor", actor.node, actor.pid) for actor in now.actors),
+            *(models.ProcessLine(service.name, service.kind, service.node, service.pid) for service in now.services),
+            models.ProcessLine("supervisor", "supervisor", "", 0),
         ]
-        return web.answer(shapes.ProcessPage(*page(request, found, lambda process: process.name)))
+        return endpoint.answer(models.ProcessPage(*page(request, found, lambda process: process.name)))
 
     def _services(self, request: Request, kind: ServiceKind) -> Response:
         found = [service for service in self._desk.overseer.snapshot().services if service.kind == kind]
-        return web.answer(shapes.ServicePage(*page(request, found, lambda service: service.name)))
+        return endpoint.answer(models.ServicePage(*page(request, found, lambda service: service.name)))
 
     async def _service(self, kind: ServiceKind, name: str, what: str) -> Response:
         services: list[ServiceState] = [service for service in self._desk.overseer.snapshot().services if service.kind == kind]
         found = find(services, name, lambda service: service.name, what)
-        return web.answer(shapes.ServiceShown(found, await self._last(f"{kind}:{found.index}")))
+        return endpoint.answer(models.ServiceShown(found, await self._last(f"{kind}:{found.index}")))
 
-    async def _last(self, subject: str) -> list[shapes.DecisionShown]:
-        return shapes.decisions(await self._desk.store.decisions(subject=subject, limit=LAST_DECISIONS))
+    async def _last(self, subject: str) -> list[models.DecisionShown]:
+        return models.decisions(await self._desk.store.decisions(subject=subject, limit=LAST_DECISIONS))
 
 
 def _subject(text: str) -> str:

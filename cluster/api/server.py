@@ -7,16 +7,16 @@ from importlib.metadata import PackageNotFoundError, version
 from actors.core.errors import ConfigError
 from actors.core.settings import Settings
 from cluster.api.app import create_app
-from cluster.api.desk import Desk
-from hub import peers
-from hub.access import Access
-from hub.answer_headers import AnswerHeaders
-from hub.dashboard import Dashboard
-from hub.hosts import Hosts
-from hub.listeners import open_alone
-from hub.server import HubServer
-from hub.socket_protocol import HubWebSocket, Refusal
-from hub.tls import is_loopback, server_context
+from cluster.api.context import Desk
+from hub.access import client_address
+from hub.access.authorization import Access
+from hub.access.host_names import Hosts
+from hub.dashboards.connection import Dashboard
+from hub.server.listeners import open_alone
+from hub.server.tls import is_loopback, server_context
+from hub.server.uvicorn_server import HubServer
+from hub.server.websocket_protocol import HubWebSocket, Refusal
+from hub.web.answer_headers import AnswerHeaders
 
 
 class _Shut:
@@ -42,7 +42,7 @@ class ApiServer:
         hosts = Hosts(settings.cluster.api_host, settings.hub.allowed_hosts)
         self.app = create_app(
             desk, access, release=release(), hosts=hosts, origins=settings.hub.allowed_origins,
-            proxies=peers.networks(settings.hub.trusted_proxies), **options,
+            proxies=client_address.networks(settings.hub.trusted_proxies), **options,
         )  # fmt: skip
         self._server = HubServer(self.app, _Shut(), settings.hub, headers=AnswerHeaders(), hosts=hosts, tls=tls_of(settings))
         self.port = 0

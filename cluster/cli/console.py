@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.core.errors import EyrieError
-from actors.core.logs import counted as counted
-from actors.core.logs import one_line
+from actors.core.log_format import counted as counted
+from actors.core.log_format import one_line
 
 WIDE = 400  # columns of a table where no terminal says how many there are: a pipe wraps nothing
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes

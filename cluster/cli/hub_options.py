@@ -14,10 +14,10 @@ import msgspec
 from actors.core.errors import BadInput, ConfigError
 from actors.core.settings import Settings
 from cluster.cli.options import add_settings_options, running
-from cluster.hub_rest import HubRest
-from policy.ports import TokenType
-from policy.tokens import issue
-from storage.settings_files import read_resolved
+from cluster.rest_client import HubRest
+from policy.decision.model import TokenType
+from policy.identity.tokens import issue
+from storage.process.settings_files import read_resolved
 
 EDGE_PATH = "/v1/edge"
 DASHBOARD_PATH = "/connection/websocket"

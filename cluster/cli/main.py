@@ -12,7 +12,7 @@ from typing import Any
 from actors.core.errors import BadInput, ConfigError, EyrieError
 from cluster.cli import console
 
-# Sub-commands in the order of the help; each is the module of the same name, with an underscore for its hyphen.
+# Sub-commands in the order of the help; each is a module of `cluster.cli.commands`, with an underscore for its hyphen, or in `ELSEWHERE`.
 COMMANDS = (
     "up",
     "doctor",
@@ -34,6 +34,14 @@ COMMANDS = (
     "policy",
     "privacy",
 )
+
+ELSEWHERE = {
+    "cluster": "cluster.cli.cluster.command",
+    "cameras": "cluster.cli.registry.cameras",
+    "registry": "cluster.cli.registry.command",
+    "audit": "cluster.cli.database.audit",
+    "epoch": "cluster.cli.database.epoch",
+}
 
 EXAMPLES = """examples:
   eyrie up                                    start everything with a simulated site, until Ctrl-C
@@ -101,7 +109,7 @@ def _version() -> str:
 
 
 def _module(command: str) -> Any:
-    return importlib.import_module(f"cluster.cli.{command.replace('-', '_')}")
+    return importlib.import_module(ELSEWHERE.get(command) or f"cluster.cli.commands.{command.replace('-', '_')}")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import re
 import msgspec
 
 from actors.core.settings import DataSettings, Settings
-from storage.data_dir import DataDir, of
-from storage.settings_files import Loaded, load, read_resolved
+from storage.embedded.data_dir import DataDir, of
+from storage.process.settings_files import Loaded, load, read_resolved
 
 UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core.observations import MAX_OBJECTS, Object, Observation
+from actors.core.messages.observations import MAX_OBJECTS, Object, Observation
 from edge.adapters.coco_classes import CATEGORIES
 from edge.adapters.documents import documents
 from edge.adapters.frame_order import MAX_ROWS, FrameOrder

@@ -13,8 +13,8 @@ kind of object that the message does not name: they are not read, but named in t
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from actors.core.object_faults import UNKNOWN_FIELD
-from actors.core.observations import Object, Observation
+from actors.core.messages.object_faults import UNKNOWN_FIELD
+from actors.core.messages.observations import Object, Observation
 from edge.adapters.documents import each_document
 from edge.adapters.readings import (
     Dropped,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core.intake import without_constants
+from actors.core.camera.decoding import without_constants
 from edge.adapters.readings import MAX_LINE_BYTES, Reading, Refused, Rejection, Seen
 
 MAX_DOCUMENT_BYTES = MAX_LINE_BYTES

@@ -15,7 +15,7 @@ from itertools import islice
 
 import msgspec
 
-from actors.core.observations import MAX_OBJECTS, Object, Observation
+from actors.core.messages.observations import MAX_OBJECTS, Object, Observation
 from edge.adapters.frame_order import MAX_ROWS, FrameOrder
 from edge.adapters.readings import (
     Dropped,

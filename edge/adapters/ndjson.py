@@ -1,4 +1,4 @@
-"""Our own shape, one observation a line: ``{"camera"?, "time", "objects"?, "alarm"?}`` (`actors.core.observations.Observation`).
+"""Our own shape, one observation a line: ``{"camera"?, "time", "objects"?, "alarm"?}`` (`actors.core.messages.observations.Observation`).
 
 A wire passes over fields that it does not know, so that edges may be newer than hubs. A file is held to be right: a field that nothing
 reads (``track`` for ``id``) refuses its line, unless `Options.pass_unknown_fields` lets it through, counted.
@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import msgspec
 
 from actors.core.boxes import CLIPPED
-from actors.core.intake import Unusable, decode, without_constants
-from actors.core.object_faults import UNKNOWN_FIELD
-from actors.core.observations import Alarm, Object, Observation
+from actors.core.camera.decoding import Unusable, decode, without_constants
+from actors.core.messages.object_faults import UNKNOWN_FIELD
+from actors.core.messages.observations import Alarm, Object, Observation
 from edge.adapters.readings import Dropped, Options, Reading, Refused, Seen, each
 
 MAX_NAMED = 16  # unknown fields named of one line

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.core.observations import Object, Observation
+from actors.core.messages.observations import Object, Observation
 from edge.adapters.documents import each_document
 from edge.adapters.readings import (
     Dropped,

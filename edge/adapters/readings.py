@@ -15,8 +15,8 @@ import msgspec
 
 from actors.core.boxes import CLIPPED, Box, fault
 from actors.core.identifiers import LABEL_PATTERN, is_id
-from actors.core.object_faults import NO_NUMBERS, TOO_MANY, Faults, mended
-from actors.core.observations import MAX_OBJECTS, Object, Observation
+from actors.core.messages.object_faults import NO_NUMBERS, TOO_MANY, Faults, mended
+from actors.core.messages.observations import MAX_OBJECTS, Object, Observation
 from actors.core.times import from_us
 
 MAX_LINE_BYTES = 1_048_576  # a longer line is rejected unread
@@ -37,7 +37,8 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """One object left out of its frame, or changed: `code` is of `actors.core.object_faults`, or ``ignored`` (nothing was wrong)."""
+    """One object left out of its frame, or changed: `code` is of `actors.core.messages.object_faults`, or ``ignored`` (nothing was
+    wrong)."""
 
     code: str
     detail: str

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from actors.core.errors import EyrieError
-from actors.core.observations import Alarm, Object, Observation
+from actors.core.messages.observations import Alarm, Object, Observation
 from edge.blocking import BlockingEdgeClient
 
 FPS = 10

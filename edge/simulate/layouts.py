@@ -6,7 +6,7 @@ what should be counted is beyond dispute; only detectors are imperfect.
 
 from dataclasses import dataclass
 
-from actors.core.scenes import Line, Scene, Zone
+from actors.core.scene.scene import Line, Scene, Zone
 
 Point = tuple[float, float]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from actors.core.errors import NotFound
-from actors.core.observations import Observation
-from actors.core.scenes import Scene
+from actors.core.messages.observations import Observation
+from actors.core.scene.scene import Scene
 from edge.client import EdgeClient
 from edge.simulate.layouts import layout
 from edge.simulate.world import SimulatedCamera

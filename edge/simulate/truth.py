@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from actors.core.scenes import Scene
+from actors.core.scene.scene import Scene
 
 Point = tuple[float, float]
 

@@ -9,8 +9,8 @@ import random
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from actors.core.observations import Alarm, Object
-from actors.core.scenes import Scene
+from actors.core.messages.observations import Alarm, Object
+from actors.core.scene.scene import Scene
 from edge.simulate.layouts import Lane, Layout, layout
 from edge.simulate.truth import Point, Truth
 

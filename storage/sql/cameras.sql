@@ -54,7 +54,7 @@ SELECT camera, site FROM cameras WHERE deleted IS NULL;
 
 -- name: commit_positions
 -- The fenced advance of many cameras (design section 6) where no row brings an event: positions and snapshots alone.
--- Rows are locked in camera order: the store sorts them, and with the planner's settings of our connections (`storage.postgres_pool`)
+-- Rows are locked in camera order: the store sorts them, and with the planner's settings of our connections (`storage.postgres.pool`)
 -- every plan there is walks the given rows, or the primary key, in that order. Locking them first by a step of its own costs as much again.
 WITH given AS (
     SELECT * FROM unnest(

@@ -1,4 +1,4 @@
--- {window} is a condition on `received` by constants (`storage.event_windows`): parameters would not spare the locks of the other days.
+-- {window} is a condition on `received` by constants (`storage.events.windows`): parameters would not spare the locks of the other days.
 -- What belongs to no camera that was ever registered at its site is not read: nobody could say who may see it. Of one camera it is compared
 -- as `site || ''`, so that no plan walks the events of the whole site.
 

@@ -22,7 +22,7 @@ INSERT INTO database_place (place, stamp) VALUES ($1, $2)
 ON CONFLICT (one) DO UPDATE SET place = excluded.place, stamp = coalesce(excluded.stamp, database_place.stamp);
 
 -- name: renew
--- Rows are locked in camera order, as in every statement that takes several. Names of epochs sort by age (`storage.epochs`), also where
+-- Rows are locked in camera order, as in every statement that takes several. Names of epochs sort by age (`storage.ports.epochs`), also where
 -- the clock went back or two are made in one second.
 WITH locked AS (
     SELECT camera FROM positions WHERE $2::text[] IS NULL OR camera = ANY ($2::text[]) ORDER BY camera FOR UPDATE

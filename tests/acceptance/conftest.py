@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.product import Product, data_folder, product
+from tests.support.cluster.product import Product, data_folder, product
 
 HERE = Path(__file__).parent
 STARTED = pytest.StashKey[ExitStack]()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.product import Product, data_folder, eyrie
+from tests.support.cluster.product import Product, data_folder, eyrie
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.broken_product import OF_FAULTS, OF_GROWTH, VARIANTS, environment
+from tests.support.load.broken_product import OF_FAULTS, OF_GROWTH, VARIANTS, environment
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(600)]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from load_tests import calibrate
-from load_tests.capacity import PARTS, Fleet, missed, predict
-from load_tests.live_view import say
+from load_tests.capacity import calibrate
+from load_tests.capacity.model import PARTS, Fleet, missed, predict
+from load_tests.runs.live_view import say
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(900)]
 

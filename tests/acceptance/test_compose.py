@@ -17,15 +17,15 @@ import pytest
 
 from actors.core.errors import StartError
 from actors.core.settings import AuthSettings
-from cluster.first_publication import first_publication
-from cluster.ray_start import descendants, free_ports
+from cluster.launcher.first_publication import first_publication
+from cluster.ray.process import descendants, free_ports
 from edge.client import EdgeClient
 from edge.simulate import site as simulated
-from policy import key_pairs
-from policy.tokens import issue
-from storage.data_dir import start_time
-from tests.support.docker_daemon import Daemon, daemon, impossible
-from tests.support.product import ROOT
+from policy.identity import key_pairs
+from policy.identity.tokens import issue
+from storage.embedded.data_dir import start_time
+from tests.support.cluster.product import ROOT
+from tests.support.servers.docker_daemon import Daemon, daemon, impossible
 from tests.support.waiting import block_until, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(3000), pytest.mark.skipif(bool(impossible()), reason=impossible())]

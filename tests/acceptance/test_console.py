@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import chromium_path, open_page, painted, screenshot, until
+from tests.support.servers.browser import chromium_path, open_page, painted, screenshot, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.ray]
 CAMERAS = 8  # of the built-in simulated site

@@ -19,13 +19,13 @@ import httpx
 import pytest
 
 from actors.core.settings import Settings
-from load_tests.dashboard_fleet import FleetReport, FleetWish, watch
-from load_tests.results import percentile
-from policy.tokens import issue
-from storage.fleet_ports import HubRecord
-from storage.settings_files import read_resolved
+from load_tests.drivers.dashboard_fleet import FleetReport, FleetWish, watch
+from load_tests.harness.results import percentile
+from policy.identity.tokens import issue
+from storage.ports.processes import HubRecord
+from storage.process.settings_files import read_resolved
 from storage.stores import open_stores
-from tests.support.product import Product, data_folder, product
+from tests.support.cluster.product import Product, data_folder, product
 from tests.support.waiting import block_until, let_pass
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(600)]

@@ -1,7 +1,7 @@
 """Issue 3, *Must show*: faults on the real stack under load, each proven to have happened; then everything is read back and checked.
 
-The load is seeded and its truth known. Afterwards the checker (`load_tests.checker`) finds no lost ack, no duplicate and no stale write in
-what a fresh connection reads, and `eyrie audit verify` is green.
+The load is seeded and its truth known. Afterwards the checker (`load_tests.checker.checker`) finds no lost ack, no duplicate and no stale
+write in what a fresh connection reads, and `eyrie audit verify` is green.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ import pytest
 
 from actors.core.errors import EyrieError
 from actors.core.settings import PostgresSettings
-from load_tests.fault_proxy import Cut, Where, fault_proxy
-from load_tests.read_back import install_witness, read_back
-from storage.data_dir import start_time
-from storage.postgres_pool import Database
-from storage.settings_files import read_resolved
+from load_tests.checker.stored import install_witness, read_back
+from load_tests.drivers.fault_proxy import Cut, Where, fault_proxy
+from storage.embedded.data_dir import start_time
+from storage.postgres.pool import Database
+from storage.process.settings_files import read_resolved
 from storage.stores import Stores, open_stores
-from tests.support.fault_load import Load, watching
-from tests.support.fault_runs import actor_of, address, checked, load, same
-from tests.support.product import Product, data_folder, product
+from tests.support.cluster.product import Product, data_folder, product
+from tests.support.load.fault_load import Load, watching
+from tests.support.load.fault_runs import actor_of, address, checked, load, same
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cluster.audit import AuditEvent, CameraTotals, read_export
-from tests.support.pedestrians import HEIGHT, SCENE, WIDTH, crowd, mot_text, naive_counts
-from tests.support.product import data_folder, eyrie, product
+from cluster.event_proofs import AuditEvent, CameraTotals, read_export
+from tests.support.cluster.product import data_folder, eyrie, product
+from tests.support.load.pedestrians import HEIGHT, SCENE, WIDTH, crowd, mot_text, naive_counts
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from storage.settings_files import read_resolved
+from storage.process.settings_files import read_resolved
+from tests.support.cluster.product import Product
 from tests.support.grpc_probe import OK, UNAUTHENTICATED, UNIMPLEMENTED, call
-from tests.support.product import Product
 from tests.support.waiting import block_until
 
 pytestmark = pytest.mark.ray

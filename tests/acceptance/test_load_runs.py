@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from load_tests.verdict import INVARIANTS
+from load_tests.checker.verdict import INVARIANTS
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(600)]
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from cluster.cli.status import SUPERVISED_S
-from cluster.ray_start import descendants
-from load_tests.read_back import install_witness
-from storage.settings_files import read_resolved
+from cluster.cli.commands.status import SUPERVISED_S
+from cluster.ray.process import descendants
+from load_tests.checker.stored import install_witness
+from storage.process.settings_files import read_resolved
 from storage.stores import Stores, open_stores
-from tests.support.fault_runs import checked, load
-from tests.support.fenced import HEAL_S, at, fenced, pinned
-from tests.support.joined_node import JoinedNode, joined
-from tests.support.product import Product, data_folder, product
+from tests.support.cluster.joined_node import JoinedNode, joined
+from tests.support.cluster.product import Product, data_folder, product
+from tests.support.load.fault_runs import checked, load
+from tests.support.load.fenced import HEAL_S, at, fenced, pinned
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]

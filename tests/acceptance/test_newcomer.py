@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.newcomer import INSTALL_S, clone, impossible, machine, person, terminal, wall_seen_and_stopped
+from tests.support.cluster.newcomer import INSTALL_S, clone, impossible, machine, person, terminal, wall_seen_and_stopped
 from tools.pythons import found
 
 ARGUMENTS = "ARGS=--port 0 --cameras 2"

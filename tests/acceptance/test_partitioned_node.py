@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from load_tests.read_back import install_witness
-from storage.settings_files import read_resolved
+from load_tests.checker.stored import install_witness
+from storage.process.settings_files import read_resolved
 from storage.stores import Stores, open_stores
-from tests.support.fault_runs import checked, load
-from tests.support.fenced import HEAL_S, at, fenced, pinned
-from tests.support.joined_node import joined
-from tests.support.network_namespace import Namespace, impossible, namespace
-from tests.support.product import ROOT, Product, data_folder, product
+from tests.support.cluster.joined_node import joined
+from tests.support.cluster.product import ROOT, Product, data_folder, product
+from tests.support.load.fault_runs import checked, load
+from tests.support.load.fenced import HEAL_S, at, fenced, pinned
+from tests.support.servers.network_namespace import Namespace, impossible, namespace
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(500), pytest.mark.skipif(bool(impossible()), reason=impossible())]

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.product import Product, data_folder, eyrie, product
+from tests.support.cluster.product import Product, data_folder, eyrie, product
 from tests.support.waiting import block_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]

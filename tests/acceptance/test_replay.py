@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.product import COMMAND, ROOT, Product, committed_seqs, data_folder, eyrie, product
-from tests.support.recordings import recording
+from tests.support.cluster.product import COMMAND, ROOT, Product, committed_seqs, data_folder, eyrie, product
+from tests.support.load.recordings import recording
 from tests.support.waiting import block_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]

@@ -21,15 +21,15 @@ import asyncpg
 import pytest
 from websockets.asyncio.client import connect
 
-from storage.data_dir import start_time
-from storage.embedded_servers import POSTGRES
-from storage.settings_files import read_resolved
+from storage.embedded.data_dir import start_time
+from storage.embedded.packages import POSTGRES
+from storage.process.settings_files import read_resolved
 from storage.stores import Stores, open_stores
-from tests.support.fault_load import Load
-from tests.support.fault_runs import actor_of, address, load, same
-from tests.support.hub import Dash
-from tests.support.product import Product, data_folder, eyrie, product
-from tests.support.store_servers import Server, postgres, server_programs
+from tests.support.cluster.product import Product, data_folder, eyrie, product
+from tests.support.hub.hub import Dash
+from tests.support.load.fault_load import Load
+from tests.support.load.fault_runs import actor_of, address, load, same
+from tests.support.servers.store_servers import Server, postgres, server_programs
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(400)]

@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from actors.core.settings import Settings
-from cluster.ray_start import environment
-from storage.fleet_ports import HubRecord
-from storage.postgres_fleet import PostgresHubStore
-from storage.postgres_pool import Database
-from storage.settings_files import read_resolved
-from tests.support.product import ROOT, Product, eyrie
+from cluster.ray.process import environment
+from storage.ports.processes import HubRecord
+from storage.postgres.pool import Database
+from storage.postgres.processes import PostgresHubStore
+from storage.process.settings_files import read_resolved
+from tests.support.cluster.product import ROOT, Product, eyrie
 
 TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.")
 MIN_SECRET = 16  # characters; shorter ones are in everything

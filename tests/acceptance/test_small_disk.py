@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.room import DATABASE_BYTES, MIB, needs
-from tests.support.newcomer import ROOT, Machine, Person, clone, impossible, machine, person
+from storage.process.disk_room import DATABASE_BYTES, MIB, needs
+from tests.support.cluster.newcomer import ROOT, Machine, Person, clone, impossible, machine, person
 from tests.support.waiting import block_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300), pytest.mark.skipif(bool(impossible()), reason=impossible())]

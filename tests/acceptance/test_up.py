@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from storage.data_dir import start_time
-from tests.support.product import COMMAND, ROOT, Product, committed_seqs, data_folder, eyrie, product
-from tests.support.terminal import on_a_terminal
+from storage.embedded.data_dir import start_time
+from tests.support.cluster.product import COMMAND, ROOT, Product, committed_seqs, data_folder, eyrie, product
+from tests.support.cluster.terminal import on_a_terminal
 from tests.support.waiting import block_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]

@@ -3,9 +3,9 @@
 What is modelled: assignment by the supervisor; activation (compare-and-swap in PostgreSQL, then the fence in Redis); commits that
 travel, may arrive late, twice, or never be answered; publications that travel; a crash; Redis losing its fence. A pause, an expired lease
 and a slow network need no step of their own: every step may come at any later time, and the supervisor assigns whenever it likes. Nor does
-a move (`cluster/hosting.py`: release, assign, adopt): a host that gives a camera up in order leaves the world as one does that crashes
-while nothing of it is under way, and the assignment comes before, after or without that. What is left out: sessions, resends and the
-contents of events; the property tests of the core have them.
+a move (`cluster/supervisor/hosting.py`: release, assign, adopt): a host that gives a camera up in order leaves the world as one does that
+crashes while nothing of it is under way, and the assignment comes before, after or without that. What is left out: sessions, resends and
+the contents of events; the property tests of the core have them.
 
 The transitions are those of the product: `storage/sql/cameras.sql` (activate, commit), `storage/lua/fence.lua`, `actors/commit_loop.py`.
 """

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from actors.core import camera, snapshot
-from actors.core.commits import CommitRow
-from actors.core.deliveries import Acked, Alive, AskedAgain, Attach, Data, Detach, Dismissed, Refused, Welcomed
-from actors.core.events import CHAIN_START, seal
-from actors.core.observations import Alarm, Object
-from actors.core.scenes import Line, Scene, Zone
-from tests.support.cores import CAMERA, Shell, at_us, derived, frame, person
+from actors.core.camera import core, snapshot
+from actors.core.messages.commits import CommitRow
+from actors.core.messages.deliveries import Acked, Alive, AskedAgain, Attach, Data, Detach, Dismissed, Refused, Welcomed
+from actors.core.messages.events import CHAIN_START, seal
+from actors.core.messages.observations import Alarm, Object
+from actors.core.scene.scene import Line, Scene, Zone
+from tests.support.load.cores import CAMERA, Shell, at_us, derived, frame, person
 
 LENGTH = 160  # observations in a stream
 SEEDS = 20  # streams that examples choose from
@@ -117,13 +117,13 @@ class CameraMachine(RuleBasedStateMachine):
         self.links += 1
         self.link = f"h/{self.links}"
         self.held = []
-        self.take(camera.step(self.shell.core, [Attach(CAMERA, self.link, "s1", 1, 0)], self.now()).answers)
+        self.take(core.step(self.shell.core, [Attach(CAMERA, self.link, "s1", 1, 0)], self.now()).answers)
 
     def now(self) -> int:
         return at_us(self.shell.now)
 
     def deliver(self, data: Data) -> None:
-        self.take(camera.step(self.shell.core, [data], self.now()).answers)
+        self.take(core.step(self.shell.core, [data], self.now()).answers)
 
     @rule(count=st.integers(1, 12), hold=st.booleans())
     def send(self, count: int, hold: bool) -> None:
@@ -154,14 +154,14 @@ class CameraMachine(RuleBasedStateMachine):
     @rule()
     def commit_begins(self) -> None:
         if self.in_flight is None:
-            self.in_flight = camera.pending_commit(self.shell.core)
+            self.in_flight = core.pending_commit(self.shell.core)
 
     @rule()
     def commit_ends(self) -> None:
         if self.in_flight is not None:
             row, self.in_flight = self.in_flight, None
             assert self.shell.row.commit(row)
-            self.take(camera.committed(self.shell.core, row, self.now()))
+            self.take(core.committed(self.shell.core, row, self.now()))
 
     @rule(target=rows_lost, stored=st.booleans())
     def outcome_unknown(self, stored: bool) -> int:
@@ -185,7 +185,7 @@ class CameraMachine(RuleBasedStateMachine):
         """Up to a stale camera; holes are asked for again, never given up (gap_timeout is 30 s and time stands still for a hole)."""
         if self.shell.core.order.hole is None or seconds < 3:
             self.shell.now += seconds
-            self.take(camera.step(self.shell.core, [camera.Tick()], self.now()).answers)
+            self.take(core.step(self.shell.core, [core.Tick()], self.now()).answers)
             hole = self.shell.core.order.hole
             if hole is not None:
                 hole.since_us = self.now()
@@ -193,14 +193,14 @@ class CameraMachine(RuleBasedStateMachine):
     def heartbeat(self) -> None:
         """A second passes; the edge pings, and says hello again when its link is not known any more."""
         self.shell.now += 1.0
-        answers = camera.step(self.shell.core, [Alive(CAMERA, self.link, self.now()), camera.Tick()], self.now()).answers
+        answers = core.step(self.shell.core, [Alive(CAMERA, self.link, self.now()), core.Tick()], self.now()).answers
         self.take(answers)
         if any(isinstance(answer, Dismissed) for answer in answers):
             self.connect()
 
     @rule()
     def link_is_cut(self) -> None:
-        camera.step(self.shell.core, [Detach(CAMERA, self.link, self.now(), False, "cut")], self.now())
+        core.step(self.shell.core, [Detach(CAMERA, self.link, self.now(), False, "cut")], self.now())
         self.connect()
 
     @invariant()
@@ -228,7 +228,7 @@ class CameraMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_state_shows_more_than_is_committed(self) -> None:
-        shown = camera.live_state(self.shell.core, 1, self.now())
+        shown = core.live_state(self.shell.core, 1, self.now())
         if shown is not None:
             assert shown[2] <= self.shell.row.position.last_offset
 

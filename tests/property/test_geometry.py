@@ -7,7 +7,7 @@ import shapely
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from actors.core.geometry import Polygon, crossings, distance, edges_of
+from actors.core.scene.geometry import Polygon, crossings, distance, edges_of
 
 unit = st.floats(0.0, 1.0, allow_nan=False, width=32)
 point = st.tuples(unit, unit)

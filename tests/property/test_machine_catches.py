@@ -7,11 +7,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from actors.core import camera, camera_inputs, ordering, snapshot, tracks
-from actors.core.camera import CameraCore
-from actors.core.commits import CommitRow
-from actors.core.deliveries import Answer, Data
-from actors.core.journal import Journal
+from actors.core.camera import core as camera
+from actors.core.camera import inputs, ordering, snapshot, tracks
+from actors.core.camera.core import CameraCore
+from actors.core.camera.journal import Journal
+from actors.core.messages.commits import CommitRow
+from actors.core.messages.deliveries import Answer, Data
 from tests.property.test_camera_machine import SEEDS, CameraMachine, restarted_after_every_commit, undisturbed
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -29,26 +30,26 @@ def forgets(field: str, value: object) -> Patch:
                 setattr(row, field, value)
             return found
 
-        monkey.setattr("actors.core.camera_state.track_rows", rows)
+        monkey.setattr("actors.core.camera.state.track_rows", rows)
 
     return patch
 
 
 def acks_before_the_commit(monkey: pytest.MonkeyPatch) -> None:
     """I1: the ack tells what is stepped, not what is stored."""
-    kept = camera_inputs.apply_data
+    kept = inputs.apply_data
 
     def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int) -> None:
         kept(core, data, answers, now_us)
         core.order.acked = core.order.seq
         core.order.ack_due = True
 
-    monkey.setattr("actors.core.camera.apply_data", apply_data)
+    monkey.setattr("actors.core.camera.core.apply_data", apply_data)
 
 
 def applies_duplicates(monkey: pytest.MonkeyPatch) -> None:
     """I2: a resend is applied once more."""
-    monkey.setattr(camera_inputs, "fresh_from", lambda order, data: 0)
+    monkey.setattr(inputs, "fresh_from", lambda order, data: 0)
 
 
 def applies_beyond_a_hole(monkey: pytest.MonkeyPatch) -> None:
@@ -62,14 +63,14 @@ def applies_beyond_a_hole(monkey: pytest.MonkeyPatch) -> None:
 
     kept = ordering.Order.admit
     jump = [0]
-    kept_apply = camera_inputs.apply_data
+    kept_apply = inputs.apply_data
 
     def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int) -> None:
         jump[0] = data.first_seq - 1
         kept_apply(core, data, answers, now_us)
 
     monkey.setattr(ordering.Order, "admit", admit)
-    monkey.setattr("actors.core.camera.apply_data", apply_data)
+    monkey.setattr("actors.core.camera.core.apply_data", apply_data)
 
 
 def shows_what_is_not_committed(monkey: pytest.MonkeyPatch) -> None:

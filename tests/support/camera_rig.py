@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from actors.camera_actor import CameraActor
-from actors.core import deliveries
-from actors.core.deliveries import Acked, Answer, Attach, Data, Item
+from actors.core.messages import deliveries
+from actors.core.messages.deliveries import Acked, Answer, Attach, Data, Item
 from actors.core.settings import CameraSettings, PostgresSettings, RedisSettings, Settings
 from actors.core.times import rfc3339
 from actors.wall_clock import WallClock, wall_us
-from storage.fleet_ports import ActorRecord
-from storage.ports import EventRow, Publication
+from storage.ports.cameras import EventRow, Publication
+from storage.ports.processes import ActorRecord
 from storage.stores import Stores, open_stores
 from tests.support.waiting import until
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from actors.core.settings import HubSettings
-from policy import certificate_maker
+from policy.identity import certificate_authority
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Authority:
     ) -> None:  # fmt: skip
         """Sign a client certificate as told, whatever is wrong with it."""
         authority = x509.load_pem_x509_certificate(Path(self.file("ca.pem")).read_bytes())
-        signer = serialization.load_pem_private_key(certificate_maker.beside(self.folder).file.read_bytes(), None)
+        signer = serialization.load_pem_private_key(certificate_authority.beside(self.folder).file.read_bytes(), None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)
         key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
         builder = (
@@ -73,10 +73,10 @@ class Authority:
 
 def authority(folder: Path) -> Authority:
     """Good certificates of a server on loopback and of the devices edge-1 and edge-2, and strange ones."""
-    certificate_maker.init(folder, days=30)
-    certificate_maker.server(folder, ["127.0.0.1", "localhost", "::1"], days=30)
+    certificate_authority.init(folder, days=30)
+    certificate_authority.server(folder, ["127.0.0.1", "localhost", "::1"], days=30)
     for device in ("edge-1", "edge-2"):
-        certificate_maker.device(folder, device, sites=["north"], days=30)
+        certificate_authority.device(folder, device, sites=["north"], days=30)
     made = Authority(folder)
     made.strange("ended", usage=ExtendedKeyUsageOID.CLIENT_AUTH, ended=True)
     made.strange("for-servers", usage=ExtendedKeyUsageOID.SERVER_AUTH)

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from actors.core.edge_protocol import EdgeSends, ToEdge
-from actors.core.event_data import shape_of
-from actors.core.events import Event
-from actors.core.scenes import Scene
-from actors.core.snapshot import decode, totals
-from actors.core.states import State, Summary, Wall
+from actors.core.camera.snapshot import decode, totals
+from actors.core.messages.edge_protocol import EdgeSends, ToEdge
+from actors.core.messages.event_data import shape_of
+from actors.core.messages.events import Event
+from actors.core.messages.states import State, Summary, Wall
+from actors.core.scene.scene import Scene
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden"
 SHAPES: dict[str, Any] = {"state": State, "summary": Summary, "wall": Wall, "scene": Scene}

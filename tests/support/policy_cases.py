@@ -3,9 +3,9 @@
 import itertools
 from typing import Any
 
-from policy.ports import Question
-from policy.rego_engine import evaluate
-from policy.sources import read_tests
+from policy.decision.model import Question
+from policy.engine.modules import read_tests
+from policy.engine.rego_engine import evaluate
 
 ROLES = ("guest", "viewer", "operator", "admin", "privacy", "auditor", "policy-admin", "ingester", "nobody")
 ACTIONS = (

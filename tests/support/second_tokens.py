@@ -1,4 +1,4 @@
-"""A second implementation of the token port (`policy.ports.TokenVerifier`), for differential tests: joserfc and a JSON schema.
+"""A second implementation of the token port (`policy.decision.model.TokenVerifier`), for differential tests: joserfc and a JSON schema.
 
 Only the reading of key files is shared with the first; header, signature, times and claims are judged by other people's code.
 """
@@ -14,9 +14,9 @@ from joserfc.jws import JWSRegistry
 
 from actors.core.errors import Expired, Unauthorized
 from actors.core.settings import AuthSettings
-from policy.keys import VerificationKeys
-from policy.ports import Principal, TokenType
-from policy.tokens import LOCAL_KID, MAX_TOKEN_BYTES, load_keys
+from policy.decision.model import Principal, TokenType
+from policy.identity.keys import VerificationKeys
+from policy.identity.tokens import LOCAL_KID, MAX_TOKEN_BYTES, load_keys
 from tests.support.tokens import b64
 
 _ID = {"type": "string", "pattern": r"\A[a-z0-9][a-z0-9_-]{0,63}\Z"}
@@ -53,7 +53,7 @@ _SHAPE = jsonschema.Draft202012Validator(SCHEMA)
 
 
 class SecondVerifier:
-    """`policy.ports.TokenVerifier` by joserfc. Reads its keys when it is made."""
+    """`policy.decision.model.TokenVerifier` by joserfc. Reads its keys when it is made."""
 
     def __init__(self, auth: AuthSettings) -> None:
         keys = load_keys(auth)
@@ -116,7 +116,7 @@ def imported(keys: VerificationKeys, kid: str) -> Any:
 
 
 def second_sign(keys: VerificationKeys, claims: dict[str, Any], *, kid: str = LOCAL_KID) -> str:
-    """`policy.ports.TokenSigner` by joserfc."""
+    """`policy.decision.model.TokenSigner` by joserfc."""
     return jwt.encode({"alg": keys.algorithm, "kid": kid}, claims, imported(keys, kid), algorithms=[keys.algorithm])
 
 

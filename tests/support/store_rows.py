@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors.core.commits import CommitRow, DeadLetter, Position
-from actors.core.events import Event, StoredEvent, seal
+from actors.core.messages.commits import CommitRow, DeadLetter, Position
+from actors.core.messages.events import Event, StoredEvent, seal
 from actors.core.times import rfc3339
-from storage.ports import CameraStore, Registry
+from storage.ports.cameras import CameraStore, Registry
 
 RECEIVED_US = 1_790_000_000_000_000
 OWNER = "actor-1"

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc import jwk
 
 from actors.core.settings import AuthSettings
-from policy.keys import VerificationKeys
-from policy.ports import TokenVerifier
-from policy.tokens import LOCAL_KID, Verifier, load_keys
+from policy.decision.model import TokenVerifier
+from policy.identity.keys import VerificationKeys
+from policy.identity.tokens import LOCAL_KID, Verifier, load_keys
 from tests.support.second_tokens import SecondVerifier
 from tests.support.tokens import auth_settings, b64
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.core.settings import AuthSettings
-from policy.keys import ensure_secret, read_secret
+from policy.identity.keys import ensure_secret, read_secret
 
 NOW = 1_800_000_000
 

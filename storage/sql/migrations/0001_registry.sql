@@ -9,7 +9,7 @@ CREATE TABLE cameras (
     camera        text COLLATE "C" PRIMARY KEY,
     site          text COLLATE "C" NOT NULL REFERENCES sites,
     name          text NOT NULL DEFAULT '',
-    scene         text NOT NULL DEFAULT '{}',   -- JSON of actors.core.scenes.Scene, as it was given
+    scene         text NOT NULL DEFAULT '{}',   -- JSON of actors.core.scene.scene.Scene, as it was given
     scene_version bigint NOT NULL DEFAULT 1,    -- also the ETag of the camera's rules
     tags          text[] NOT NULL DEFAULT '{}', -- for policy
     created       timestamptz NOT NULL DEFAULT now()

@@ -1,5 +1,5 @@
 -- Durable events, partitioned by the day they were received (a camera's own clock may be years off). Days are made ahead by
--- storage.postgres_partitions; the default partition catches what has none, so that no batch fails for it.
+-- storage.events.partitions; the default partition catches what has none, so that no batch fails for it.
 --
 -- The key holds the partition column because PostgreSQL demands it. It is a belt only: the camera's row is the dedupe authority.
 

@@ -3,7 +3,7 @@
 
 ALTER TABLE sites
     ADD COLUMN name    text NOT NULL DEFAULT '',
-    ADD COLUMN place   text NOT NULL DEFAULT '{}', -- JSON of actors.core.scenes.Place; a camera's own is in its scene
+    ADD COLUMN place   text NOT NULL DEFAULT '{}', -- JSON of actors.core.scene.scene.Place; a camera's own is in its scene
     ADD COLUMN version bigint NOT NULL DEFAULT 1,
     ADD COLUMN deleted timestamptz;
 

@@ -1,4 +1,4 @@
--- Which database this is, so that a restored one is known by itself (`storage.postgres_place`). One row.
+-- Which database this is, so that a restored one is known by itself (`storage.postgres.place`). One row.
 
 CREATE TABLE database_place (
     one     boolean PRIMARY KEY DEFAULT true CHECK (one),

@@ -1,8 +1,8 @@
 """Bad policies and bad inputs, 103 to 119 of the list, each by its number and on both engines: refused when it is loaded, or denied.
 
 What a policy is loaded by is the linter, then the engine. 107, 108, 109 and 115 would kill or stall an engine, so they must end at the
-linter or at the guard. 120 is in `tests/unit/policy/test_sources.py`, `tests/integration/policy/test_revisions.py` and
-`tests/integration/security/test_bundles.py`, 121 in `tests/unit/policy/test_opa_engine.py`.
+linter or at the guard. 120 is in `tests/unit/policy/engine/test_modules.py`, `tests/integration/policy/test_revisions.py` and
+`tests/integration/security/test_bundles.py`, 121 in `tests/unit/policy/engine/test_opa_engine.py`.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,13 +12,13 @@ import pytest
 
 from actors.core.errors import ConfigError
 from actors.core.settings import OpaSettings
-from policy import guard
-from policy.lint import lint
-from policy.opa_engine import OpaEngine
-from policy.ports import Decision, Engine, Question
-from policy.rego_engine import RegoEngine
-from policy.sources import read_sources, revision
-from tests.support.opa_server import MISSING, opa_binary, opa_server
+from policy.decision import bounds
+from policy.decision.model import Decision, Engine, Question
+from policy.engine.lint import lint
+from policy.engine.modules import read_sources, revision
+from policy.engine.opa_engine import OpaEngine
+from policy.engine.rego_engine import RegoEngine
+from tests.support.servers.opa_server import MISSING, opa_binary, opa_server
 
 HEAD = 'package eyrie.authz\n\ndefault allow := false\n\nreason := "ok"\n\nredact := []\n\nmax_hz := null\n\n'
 ADMIN = 'allow if input.subject.who == "admin"\n'
@@ -167,7 +167,7 @@ def test_111_to_119_what_is_no_plain_true_denies_or_is_refused(load: Load, rules
         return
     made = one(engine, asked())
     assert not made.allow
-    assert made.reason in (guard.POLICY_ERROR, guard.POLICY_UNAVAILABLE, "ok")
+    assert made.reason in (bounds.POLICY_ERROR, bounds.POLICY_UNAVAILABLE, "ok")
 
 
 def test_a_good_policy_is_loaded_after_all_of_it(load: Load) -> None:

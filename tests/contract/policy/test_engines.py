@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from actors.core.settings import OpaSettings
-from policy import guard
-from policy.opa_engine import OpaEngine
-from policy.ports import Engine, Question
-from policy.rego_engine import RegoEngine
-from policy.sources import PACKAGED, read_sources, revision
-from tests.support.opa_server import MISSING, opa_binary, opa_server
+from policy.decision import bounds
+from policy.decision.model import Engine, Question
+from policy.engine.modules import PACKAGED, read_sources, revision
+from policy.engine.opa_engine import OpaEngine
+from policy.engine.rego_engine import RegoEngine
 from tests.support.policy_cases import grid, question, written
+from tests.support.servers.opa_server import MISSING, opa_binary, opa_server
 
 BATCH = 100  # questions: an engine answers a batch within seconds or not at all
 
@@ -55,7 +55,7 @@ def test_the_obligations(engine: Engine) -> None:
     "subject", [{"who": "a\x00"}, {"who": "x" * 1537}, {"n": 2**63}, {"n": 1.5}, {"who": '"'}, {"deep": [[[[[[[[[[]]]]]]]]]]}]
 )
 def test_questions_out_of_bounds_are_denied(engine: Engine, subject: dict[str, Any]) -> None:
-    assert engine.decide([Question("connect", subject, {})]) == [guard.denied(guard.BAD_QUESTION, engine.revision)]
+    assert engine.decide([Question("connect", subject, {})]) == [bounds.denied(bounds.BAD_QUESTION, engine.revision)]
 
 
 def test_nothing_asked_is_nothing_answered(engine: Engine) -> None:

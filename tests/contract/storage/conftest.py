@@ -1,5 +1,5 @@
 """Servers and doubles for the contract suites."""
 
-from tests.support.store_fixtures import contract, servers
+from tests.support.servers.store_fixtures import contract, servers
 
 __all__ = ["contract", "servers"]

@@ -1,14 +1,14 @@
-"""`storage.limit_ports.Buckets`: the double and Redis."""
+"""`storage.ports.rate_limits.Buckets`: the double and Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.limit_ports import Ask, Buckets
-from storage.redis_buckets import RedisBuckets
-from tests.support.memory_buckets import MemoryBuckets
-from tests.support.store_fixtures import Servers, wipe
+from storage.ports.rate_limits import Ask, Buckets
+from storage.redis.rate_limits import RedisBuckets
+from tests.support.doubles.memory_buckets import MemoryBuckets
+from tests.support.servers.store_fixtures import Servers, wipe
 
 
 @pytest.fixture(params=["double", "real"])

@@ -1,11 +1,11 @@
-"""`storage.ports.CameraStore`: the double and PostgreSQL."""
+"""`storage.ports.cameras.CameraStore`: the double and PostgreSQL."""
 
 import msgspec
 import pytest
 
 from actors.core.errors import BadInput, PoisonRow
-from actors.core.events import CHAIN_START
-from tests.support.store_fixtures import Contract
+from actors.core.messages.events import CHAIN_START
+from tests.support.servers.store_fixtures import Contract
 from tests.support.store_rows import OWNER, RECEIVED_US, SESSION, event_of, letter_of, row_of, running
 
 

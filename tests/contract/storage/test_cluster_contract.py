@@ -1,4 +1,4 @@
-"""`storage.cluster_ports.ClusterStore`: the double and PostgreSQL."""
+"""`storage.ports.cluster.ClusterStore`: the double and PostgreSQL."""
 
 import asyncio
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from actors.core.errors import Conflict, Unavailable
-from storage.cluster_ports import Cordon, Decision, Density, NewOperation, Scale, TroubleRecord, Wanted
-from tests.support.store_fixtures import Contract
+from storage.ports.cluster import Cordon, Decision, Density, NewOperation, Scale, TroubleRecord, Wanted
+from tests.support.servers.store_fixtures import Contract
 
 
 async def no_record(_connection: Any) -> None:

@@ -1,14 +1,14 @@
-"""`storage.limit_ports.GrantStore`: the double and Redis."""
+"""`storage.ports.rate_limits.GrantStore`: the double and Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.limit_ports import GrantStore
-from storage.redis_grants import RedisGrants
-from tests.support.memory_grants import MemoryGrants
-from tests.support.store_fixtures import Servers, wipe
+from storage.ports.rate_limits import GrantStore
+from storage.redis.grants import RedisGrants
+from tests.support.doubles.memory_grants import MemoryGrants
+from tests.support.servers.store_fixtures import Servers, wipe
 
 
 @pytest.fixture(params=["double", "real"])

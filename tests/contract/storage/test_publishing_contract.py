@@ -1,12 +1,12 @@
-"""`storage.ports.Publisher` and `Broker`: the doubles and Redis."""
+"""`storage.ports.cameras.Publisher` and `Broker`: the doubles and Redis."""
 
 import asyncio
 
 import pytest
 
 from actors.core.errors import Fenced
-from storage.ports import LiveEvent, LiveState, LiveSummary, Publication
-from tests.support.store_fixtures import Contract
+from storage.ports.cameras import LiveEvent, LiveState, LiveSummary, Publication
+from tests.support.servers.store_fixtures import Contract
 
 
 def state(camera: str = "cam-1", generation: int = 1, version: int = 1, *, site: str = "site") -> LiveState:

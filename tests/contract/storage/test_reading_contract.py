@@ -1,13 +1,13 @@
-"""`storage.ports.EventStore`, `Registry` and `DeadLetterStore`: the doubles and PostgreSQL."""
+"""`storage.ports.cameras.EventStore`, `Registry` and `DeadLetterStore`: the doubles and PostgreSQL."""
 
 import time
 
 import pytest
 
 from actors.core.errors import BadInput, Conflict, InvalidId, NotFound
-from storage.event_queries import EventQuery
-from storage.ports import NewLetter, key_of
-from tests.support.store_fixtures import Contract
+from storage.ports.cameras import NewLetter, key_of
+from storage.ports.event_queries import EventQuery
+from tests.support.servers.store_fixtures import Contract
 from tests.support.store_rows import RECEIVED_US, event_of, row_of, running
 
 

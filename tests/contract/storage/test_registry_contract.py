@@ -1,4 +1,4 @@
-"""`storage.ports.Registry` and `DeadLetterStore`, what changes them: the doubles and PostgreSQL."""
+"""`storage.ports.cameras.Registry` and `DeadLetterStore`, what changes them: the doubles and PostgreSQL."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.core.commits import Replayed
 from actors.core.errors import Conflict, NotFound, TooManyCameras, Unavailable
-from storage.event_queries import EventQuery
-from storage.policy_ports import Audit
-from storage.ports import SceneChange
-from storage.registration_bounds import RegistrationBound
-from tests.support.store_fixtures import Contract
+from actors.core.messages.commits import Replayed
+from storage.ports.cameras import SceneChange
+from storage.ports.event_queries import EventQuery
+from storage.ports.policy import Audit
+from storage.ports.registration_bounds import RegistrationBound
+from tests.support.servers.store_fixtures import Contract
 from tests.support.store_rows import OWNER, RECEIVED_US, event_of, row_of, running
 
 PLACE = b'{"latitude":52.5,"longitude":13.4}'

@@ -1,14 +1,14 @@
-"""`storage.limit_ports.SignInStore`: the double and Redis."""
+"""`storage.ports.rate_limits.SignInStore`: the double and Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from storage.limit_ports import SignInStore
-from storage.redis_sign_ins import RedisSignIns
-from tests.support.memory_sign_ins import MemorySignIns
-from tests.support.store_fixtures import Servers, wipe
+from storage.ports.rate_limits import SignInStore
+from storage.redis.sign_ins import RedisSignIns
+from tests.support.doubles.memory_sign_ins import MemorySignIns
+from tests.support.servers.store_fixtures import Servers, wipe
 
 
 @pytest.fixture(params=["double", "real"])

@@ -8,9 +8,9 @@ import pytest
 from actors.core.settings import Settings
 from storage.migrations import migrate
 from storage.stores import Stores, open_stores
-from tests.support import store_servers
 from tests.support.camera_rig import SCENE, Process, settings_of
-from tests.support.store_servers import Server
+from tests.support.servers import store_servers
+from tests.support.servers.store_servers import Server
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from actors.commit_loop import IDLE_S
-from actors.core.deliveries import Acked, AskedAgain, Data, Dismissed, Welcomed
+from actors.core.messages.deliveries import Acked, AskedAgain, Data, Dismissed, Welcomed
 from actors.core.settings import Settings
 from storage.stores import Stores
 from tests.support.camera_rig import SCENE, Process, settings_of, walk
-from tests.support.store_servers import Server
+from tests.support.servers.store_servers import Server
 
 Begin = Callable[[Sequence[str]], Awaitable[Process]]
 

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 
 from actors import commit_loop
-from actors.core.commits import CommitRow
-from actors.core.deliveries import NOT_OWNER, Acked, AskedAgain, Data, Dismissed, Refused, Rejected, Welcomed
 from actors.core.errors import BadInput, Full, Unavailable
+from actors.core.messages.commits import CommitRow
+from actors.core.messages.deliveries import NOT_OWNER, Acked, AskedAgain, Data, Dismissed, Refused, Rejected, Welcomed
 from actors.core.settings import Settings
-from storage.embedded_redis import answers
-from storage.embedded_servers import POSTGRES
+from storage.embedded.packages import POSTGRES
+from storage.embedded.redis import answers
 from storage.stores import Stores
 from tests.support.camera_rig import Process, events_of, types, walk
-from tests.support.store_servers import Server, server_programs
+from tests.support.servers.store_servers import Server, server_programs
 from tests.support.waiting import until
 
 Begin = Callable[[Sequence[str]], Awaitable[Process]]

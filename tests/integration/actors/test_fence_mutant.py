@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from actors.core.deliveries import Acked, Welcomed
+from actors.core.messages.deliveries import Acked, Welcomed
 from actors.core.settings import Settings
-from load_tests.checker import check
-from load_tests.read_back import install_witness, read_back
-from load_tests.violations import Violation
-from storage.postgres_cameras import PostgresCameraStore
+from load_tests.checker.checker import check
+from load_tests.checker.stored import install_witness, read_back
+from load_tests.checker.violations import Violation
+from storage.postgres.cameras import PostgresCameraStore
 from storage.stores import Stores
 from tests.support.camera_rig import Process
 from tests.support.waiting import until

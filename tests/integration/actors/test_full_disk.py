@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from actors.core.deliveries import Acked, Welcomed
+from actors.core.messages.deliveries import Acked, Welcomed
 from actors.core.reasons import STORE_FULL
 from storage.migrations import migrate
 from storage.stores import open_stores
 from tests.integration.actors.test_store_troubles import shown
-from tests.support import store_servers
 from tests.support.camera_rig import SCENE, Process, settings_of
-from tests.support.small_disk import fill_disk, small_disk
+from tests.support.servers import store_servers
+from tests.support.servers.small_disk import fill_disk, small_disk
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.prove

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from actors.core import camera as camera_core
-from actors.core.deliveries import Welcomed
+from actors.core.camera import core as camera_core
+from actors.core.messages.deliveries import Welcomed
 from storage.stores import Stores
 from tests.support.camera_rig import SCENE, Process
 from tests.support.waiting import until

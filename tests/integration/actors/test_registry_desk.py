@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors import registry_desk
-from actors.core.deliveries import Dismissed, Welcomed
+from actors import registry_sync
 from actors.core.errors import Conflict, NotFound, Unavailable
+from actors.core.messages.deliveries import Dismissed, Welcomed
 from storage.stores import Stores
 from tests.support.camera_rig import Process, events_of, types, walk
 from tests.support.waiting import until
@@ -49,7 +49,7 @@ async def test_a_new_scene_counts_from_the_next_observation_on(begin: Begin, sto
 async def test_a_change_that_nobody_told_is_seen_within_seconds(
     begin: Begin, stores: Stores, camera: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry_desk, "LOOK_S", 0.1)
+    monkeypatch.setattr(registry_sync, "LOOK_S", 0.1)
     await started(begin, camera)
     await stores.registry.set_scene(camera, OTHER)
 
@@ -84,7 +84,7 @@ async def test_a_deleted_camera_is_committed_and_its_edge_told_for_good(begin: B
 async def test_a_deleted_camera_is_left_even_when_its_last_commit_is_late(
     begin: Begin, stores: Stores, camera: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry_desk, "SETTLE_S", 0.2)
+    monkeypatch.setattr(registry_sync, "SETTLE_S", 0.2)
     process = await started(begin, camera)
 
     async def away(rows: object) -> set[str]:
@@ -133,7 +133,7 @@ async def test_what_cannot_be_replayed_says_why(begin: Begin, stores: Stores, ca
 async def test_a_replay_whose_commit_is_lost_leaves_the_letter_new(
     begin: Begin, stores: Stores, camera: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry_desk, "REPLAY_S", 0.2)
+    monkeypatch.setattr(registry_sync, "REPLAY_S", 0.2)
     process = await started(begin, camera)
     letter = await stores.dead_letters.add(camera, "s1", "bad_input", "", walk([3])[0], 1)
     assert await stores.cameras.assign(camera, "another", previous=process.actor.name)

@@ -10,18 +10,18 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from actors.core.deliveries import Data, Welcomed
+from actors.core.messages.deliveries import Data, Welcomed
 from actors.core.reasons import ACTOR_LOST, REDIS_FULL, STORE_LOST
 from actors.core.settings import Settings
 from actors.wall_clock import WallClock, wall_us
-from cluster.ray_start import descendants
-from hub.live_states import STALE_AFTER_S, LiveStates
-from storage.redis_broker import RedisBroker
-from storage.redis_link import RedisLink
+from cluster.ray.process import descendants
+from hub.fanout.live_states import STALE_AFTER_S, LiveStates
+from storage.redis.broker import RedisBroker
+from storage.redis.connection import RedisLink
 from storage.stores import Stores
 from tests.support.camera_rig import Process, events_of, types, walk
 from tests.support.processes import frozen
-from tests.support.store_servers import Server
+from tests.support.servers.store_servers import Server
 from tests.support.waiting import until
 
 Begin = Callable[[Sequence[str]], Awaitable[Process]]

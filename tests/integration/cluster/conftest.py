@@ -1,5 +1,5 @@
 """Bare servers for the tests that need no Ray."""
 
-from tests.support.store_fixtures import servers, stores
+from tests.support.servers.store_fixtures import servers, stores
 
 __all__ = ["servers", "stores"]

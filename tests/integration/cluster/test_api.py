@@ -10,15 +10,15 @@ from schemathesis.core.failures import FailureGroup
 
 from actors.core.errors import ConfigError, EyrieError, StartError
 from actors.core.settings import ClusterSettings, Settings
-from cluster.api import table
+from cluster.api import endpoints
 from cluster.api.app import ACTIONS, handlers_of
 from cluster.api.server import tls_of
-from cluster.views import Snapshot
-from hub.listeners import open_alone
-from storage.cluster_ports import Decision, NewOperation
-from tests.support.api_fuzz import Known, fuzz, in_thread
-from tests.support.cluster_api import NODE, OTHER, StillOverseer, TestApi, running_api
-from tests.unit.hub.test_openapi import check_document, routes_of, told
+from cluster.supervisor.models import Snapshot
+from hub.server.listeners import open_alone
+from storage.ports.cluster import Decision, NewOperation
+from tests.support.cluster.cluster_api import NODE, OTHER, StillOverseer, TestApi, running_api
+from tests.support.hub.api_fuzz import Known, fuzz, in_thread
+from tests.unit.hub.web.test_openapi import check_document, routes_of, told
 
 SEED = 20260301
 ELSEWHERE = {("GET", "/health/live")}
@@ -106,8 +106,8 @@ async def test_who_may_not_operate_changes_nothing(tmp_path: Path) -> None:
         api.policy.unavailable = True
         assert (await http.get("/nodes")).status_code == 503
         assert (await http.get("/nodes", headers={"Authorization": "Bearer no"})).status_code == 401
-        assert {endpoint.action for endpoint in table.ENDPOINTS} == set(ACTIONS)
-        assert [e.id for e in table.ENDPOINTS if e.method != "GET" and e.action != "cluster.operate"] == ["plan"]
+        assert {endpoint.action for endpoint in endpoints.ENDPOINTS} == set(ACTIONS)
+        assert [e.id for e in endpoints.ENDPOINTS if e.method != "GET" and e.action != "cluster.operate"] == ["plan"]
         assert (api.audited(), (await api.store.orders()).cordons) == ([], [])
 
 
@@ -216,7 +216,7 @@ async def test_the_document_tells_of_every_route_and_the_page_is_plain(tmp_path:
         document = (await http.get("/openapi.json")).json()
         check_document(document)
         assert routes_of(api.server.app.app.routes) - ELSEWHERE == told(document)
-        assert {endpoint.id for endpoint in table.ENDPOINTS} == set(handlers_of(api.server.desk))
+        assert {endpoint.id for endpoint in endpoints.ENDPOINTS} == set(handlers_of(api.server.desk))
         page = await http.get("/docs")
         assert "script-src 'self'" in page.headers["content-security-policy"]
         assert "/v1/cluster/operations" in page.text

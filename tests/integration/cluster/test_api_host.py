@@ -13,27 +13,27 @@ import httpx
 import pytest
 
 from actors.core.settings import ClusterSettings, PolicySettings, Settings
-from cluster.api import host as hosting
-from cluster.api.host import ApiHost
-from policy.keys import ensure_secret
-from policy.policy_actor import PolicyActor
-from policy.rego_engine import RegoEngine
-from policy.sources import read_sources
-from policy.tokens import issue
-from storage.fleet_ports import ApiRecord, Revocation
-from tests.support.cluster_api import NODE, Rooms, StillInspector, StillOverseer
-from tests.support.hub import Records
-from tests.support.memory_audit_log import MemoryAuditLog
-from tests.support.memory_cluster import MemoryClusterStore
-from tests.support.memory_redis import MemoryPublisher
-from tests.support.memory_registry import MemoryRegistry
-from tests.support.stores import memory_stores
+from cluster.api import service as hosting
+from cluster.api.service import ApiHost
+from policy.actor.policy_actor import PolicyActor
+from policy.engine.modules import read_sources
+from policy.engine.rego_engine import RegoEngine
+from policy.identity.keys import ensure_secret
+from policy.identity.tokens import issue
+from storage.ports.processes import ApiRecord, Revocation
+from tests.support.cluster.cluster_api import NODE, Rooms, StillInspector, StillOverseer
+from tests.support.doubles.memory_audit_log import MemoryAuditLog
+from tests.support.doubles.memory_cluster import MemoryClusterStore
+from tests.support.doubles.memory_redis import MemoryPublisher
+from tests.support.doubles.memory_registry import MemoryRegistry
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import Records
 from tests.support.tokens import auth_settings
 from tests.support.waiting import until
 
 
 class Address:
-    """`storage.fleet_ports.ApiStore`."""
+    """`storage.ports.processes.ApiStore`."""
 
     def __init__(self) -> None:
         self.record: ApiRecord | None = None
@@ -53,7 +53,7 @@ class Address:
 
 @dataclass
 class Stores:
-    """`cluster.api.host.HostStores` over memory."""
+    """`cluster.api.service.HostStores` over memory."""
 
     cluster: MemoryClusterStore
     registry: MemoryRegistry

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from cluster.cli.cluster.client import recorded
 from cluster.cli.main import main
-from cluster.cli.operating.link import recorded
-from policy.tokens import issue
-from tests.support.ray_stack import Stack, stack
+from policy.identity.tokens import issue
+from tests.support.cluster.ray_stack import Stack, stack
 
 pytestmark = pytest.mark.ray
 

@@ -12,14 +12,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from actors.core.commits import Position
-from actors.core.events import CHAIN_START, Event, seal
-from actors.core.snapshot import VERSION, Snapshot, encode
+from actors.core.camera.snapshot import VERSION, Snapshot, encode
+from actors.core.messages.commits import Position
+from actors.core.messages.events import CHAIN_START, Event, seal
 from actors.core.times import rfc3339, to_us
 from storage.migrations import migrate
-from tests.support.product import ROOT
-from tests.support.store_fixtures import settings_of
-from tests.support.store_servers import postgres
+from tests.support.cluster.product import ROOT
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import postgres
 
 COLUMNS = (
     "camera", "epoch", "offset", "received", "time", "type", "severity", "site", "session", "seq", "track", "label", "zone", "line", "body",

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from cluster.cli.cluster.processes import hottest
 from cluster.cli.main import main
-from cluster.cli.operating.processes import hottest
-from storage.cluster_ports import Decision, Operation
-from tests.support.cluster_api import NODE, OTHER, TestApi, running_api
+from storage.ports.cluster import Decision, Operation
+from tests.support.cluster.cluster_api import NODE, OTHER, TestApi, running_api
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -11,7 +11,7 @@ from edge.stream import Stream
 from storage.stores import Stores, open_stores
 from tests.integration.cluster.test_ray_stack import seen
 from tests.support.camera_rig import SCENE
-from tests.support.ray_stack import Stack, stack
+from tests.support.cluster.ray_stack import Stack, stack
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(400)]
 

@@ -8,13 +8,13 @@ import pytest
 
 from actors.core.errors import NeverStarts
 from actors.core.settings import DataSettings, PostgresSettings, Settings
-from cluster.ray_start import descendants
-from cluster.restarts import LONGEST_S, Restarts
-from storage.data_dir import DataDir
-from storage.embedded_postgres import EmbeddedPostgres
-from storage.settings_files import write_resolved
-from tests.support.product import data_folder, eyrie
-from tests.support.small_disk import filled, small_disk
+from cluster.launcher.restarts import LONGEST_S, Restarts
+from cluster.ray.process import descendants
+from storage.embedded.data_dir import DataDir
+from storage.embedded.postgres import EmbeddedPostgres
+from storage.process.settings_files import write_resolved
+from tests.support.cluster.product import data_folder, eyrie
+from tests.support.servers.small_disk import filled, small_disk
 from tests.support.waiting import block_until
 
 pytestmark = pytest.mark.prove

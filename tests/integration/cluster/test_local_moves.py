@@ -12,13 +12,13 @@ import msgspec
 import pytest
 
 from actors.core.settings import CameraSettings, ClusterSettings, HubSettings, Settings
-from cluster.audit import AuditEvent, CameraTotals, verify
-from cluster.supervisor import Supervisor
-from storage.cluster_ports import Density, NewOperation, Operation, Wanted
+from cluster.event_proofs import AuditEvent, CameraTotals, verify
+from cluster.supervisor.supervisor import Supervisor
+from storage.ports.cluster import Density, NewOperation, Operation, Wanted
 from storage.stores import Stores, open_stores
 from tests.support.camera_rig import SCENE
-from tests.support.local_machine import LocalDirectory, LocalEdge, LocalMachine
-from tests.support.store_fixtures import Servers
+from tests.support.cluster.local_machine import LocalDirectory, LocalEdge, LocalMachine
+from tests.support.servers.store_fixtures import Servers
 from tests.support.waiting import until
 
 CAMERAS = [f"cam-{number}" for number in range(8)]

@@ -12,13 +12,13 @@ from itertools import pairwise
 
 import pytest
 
-from load_tests.checker import check
-from load_tests.history import Acknowledged
-from load_tests.read_back import install_witness, read_back
-from storage.cluster_ports import Density, NewOperation, Operation, Scale, Wanted
+from load_tests.checker.checker import check
+from load_tests.checker.stored import install_witness, read_back
+from load_tests.harness.history import Acknowledged
+from storage.ports.cluster import Density, NewOperation, Operation, Scale, Wanted
 from storage.stores import Stores, open_stores
-from tests.support.fault_load import Load
-from tests.support.ray_stack import Stack, stack
+from tests.support.cluster.ray_stack import Stack, stack
+from tests.support.load.fault_load import Load
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 

@@ -4,12 +4,12 @@ import asyncio
 import json
 from pathlib import Path
 
-from cluster.api.progress import Progress
-from storage.cluster_ports import NewOperation
+from cluster.api.live_operations import Progress
+from storage.ports.cluster import NewOperation
 from tests.integration.hub.test_centrifuge_python import Watcher, client
-from tests.support.hub import running_hub
-from tests.support.memory_cluster import MemoryClusterStore
-from tests.support.stores import memory_stores
+from tests.support.doubles.memory_cluster import MemoryClusterStore
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import running_hub
 from tests.support.waiting import until
 
 CHANNEL = "cluster:operations"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from actors.core.settings import RaySettings
-from cluster.ray_head import RayHead, ensure_token
-from cluster.ray_start import descendants, environment
-from storage.data_dir import DataDir, start_time
-from tests.support.product import ROOT, data_folder
+from cluster.ray.head import RayHead, ensure_token
+from cluster.ray.process import descendants, environment
+from storage.embedded.data_dir import DataDir, start_time
+from tests.support.cluster.product import ROOT, data_folder
 from tests.support.waiting import block_until
 
 pytestmark = pytest.mark.ray

@@ -14,14 +14,14 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from actors.core.observations import Object, Observation
-from cluster.audit import AuditEvent, CameraTotals, verify
+from actors.core.messages.observations import Object, Observation
+from cluster.event_proofs import AuditEvent, CameraTotals, verify
 from edge.client import EdgeClient
 from edge.stream import Stream
-from policy.tokens import issue
+from policy.identity.tokens import issue
 from storage.stores import Stores, open_stores
 from tests.support.camera_rig import SCENE
-from tests.support.ray_stack import Stack, stack
+from tests.support.cluster.ray_stack import Stack, stack
 from tests.support.waiting import until
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

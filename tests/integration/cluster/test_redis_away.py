@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 
 from actors.core.settings import RedisSettings
-from storage.embedded_redis import answers
+from storage.embedded.redis import answers
 from storage.stores import Stores
 from tests.integration.actors.test_store_troubles import shown
 from tests.integration.cluster.test_local_moves import cluster
-from tests.support import store_servers
-from tests.support.store_fixtures import Servers
+from tests.support.servers import store_servers
+from tests.support.servers.store_fixtures import Servers
 from tests.support.waiting import until
 
 CAMERAS = ["cam-0", "cam-1"]

@@ -19,9 +19,9 @@ from edge.client import EdgeClient
 from storage.stores import Stores, open_stores
 from tests.integration.cluster.test_ray_stack import audited, feed
 from tests.support.camera_rig import SCENE
+from tests.support.cluster.ray_asker import asker
+from tests.support.cluster.ray_stack import Stack, stack
 from tests.support.processes import frozen, gone
-from tests.support.ray_asker import asker
-from tests.support.ray_stack import Stack, stack
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]

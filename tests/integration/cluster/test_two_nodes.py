@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from actors.core.settings import RaySettings
-from cluster.ports import NodeView
-from cluster.ray_head import RayHead
-from cluster.ray_node import RayNode
-from storage.data_dir import DataDir
+from cluster.ray.head import RayHead
+from cluster.ray.node import RayNode
+from cluster.supervisor.ports import NodeView
+from storage.embedded.data_dir import DataDir
+from tests.support.cluster.product import data_folder
+from tests.support.cluster.ray_asker import Asker, asker
 from tests.support.processes import frozen
-from tests.support.product import data_folder
-from tests.support.ray_asker import Asker, asker
 from tests.support.waiting import block_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]

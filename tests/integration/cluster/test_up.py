@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from storage.data_dir import start_time
-from tests.support.product import Product, data_folder, eyrie, product
+from storage.embedded.data_dir import start_time
+from tests.support.cluster.product import Product, data_folder, eyrie, product
 from tests.support.waiting import block_until
 
 pytestmark = pytest.mark.ray

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-from tests.support.browser import chromium_path, open_page
-from tests.support.fake_console_hub import STATIC, FakeConsoleHub, running_hub
+from tests.support.hub.fake_console_hub import STATIC, FakeConsoleHub, running_hub
+from tests.support.servers.browser import chromium_path, open_page
 
 
 @pytest.fixture

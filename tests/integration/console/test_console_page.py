@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import painted, screenshot
-from tests.support.fake_console_hub import HOSTILE, TOKEN, FakeConsoleHub
+from tests.support.hub.fake_console_hub import HOSTILE, TOKEN, FakeConsoleHub
+from tests.support.servers.browser import painted, screenshot
 
 pytestmark = pytest.mark.browser
 Opened = tuple[Page, list[str]]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from load_tests.run_page import page as report
-from tests.support.browser import screenshot
-from tests.unit.load_tests.test_run_result import run
+from load_tests.runs.page import page as report
+from tests.support.servers.browser import screenshot
+from tests.unit.load_tests.runs.test_result import run
 
 pytestmark = pytest.mark.browser
 

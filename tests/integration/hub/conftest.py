@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import uvloop
 
-from tests.support.store_fixtures import servers
+from tests.support.servers.store_fixtures import servers
 
 __all__ = ["servers"]
 

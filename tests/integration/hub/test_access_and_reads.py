@@ -11,10 +11,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from actors.core.settings import HubSettings
-from hub import live_states
-from policy.revocations import Revocations
-from storage.fleet_ports import Revocation
-from tests.support.hub import Dash, TestHub, running_hub
+from hub.fanout import live_states
+from policy.identity.revocations import Revocations
+from storage.ports.processes import Revocation
+from tests.support.hub.hub import Dash, TestHub, running_hub
 from tests.support.waiting import until
 
 

@@ -17,18 +17,19 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from cluster.api import table
-from hub import openapi, rest_table
-from hub.access import SYSTEM, Access
-from hub.openapi import Endpoint
+from cluster.api import endpoints as table
+from hub.access.authorization import SYSTEM, Access
+from hub.access.redaction import View
+from hub.rest import table as rest_table
 from hub.special_table import SPECIALS
-from hub.views import View
-from policy.ports import Decision, Question
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.cluster_api import NODE, running_api
-from tests.support.compatible_hubs import compatible_hub
-from tests.support.hub import TestHub, running_hub
-from tests.support.store_servers import redis
+from hub.web import openapi
+from hub.web.openapi import Endpoint
+from policy.decision.model import Decision, Question
+from tests.support.cluster.cluster_api import NODE, running_api
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.compatible_hubs import compatible_hub
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.servers.store_servers import redis
 
 NAMES = {
     "camera": "gate", "site": "north", "zone": "door", "line": "entry", "letter": "1", "revision": "0" * 64, "node": NODE,
@@ -59,7 +60,7 @@ class Recorder:
         self.asked: Asked = {}
 
     async def decide(self, question: Question) -> Decision:
-        """See `policy.ports.Decider`."""
+        """See `policy.decision.model.Decider`."""
         await asyncio.sleep(0)
         scopes: Any = question.subject["scopes"]
         for scope in scopes:

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
-from tests.support.memory_audit_log import MemoryAuditLog
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.doubles.memory_audit_log import MemoryAuditLog
+from tests.support.hub.hub import TestHub, running_hub
 
 SQUARE = {"points": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}
 ALWAYS = {"if-match": "*"}

@@ -14,12 +14,12 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from actors.core.settings import HubSettings
-from hub.strikes import LIMIT
-from tests.support.hub import TestHub, running_hub
-from tests.support.local_actor import local_actor
-from tests.support.stores import memory_stores
+from hub.ingest.strikes import LIMIT
+from tests.support.doubles.local_actor import local_actor
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import TestHub, running_hub
 
 TIME = "2026-03-01T12:00:00Z"
 BOX = "[0.1,0.1,0.2,0.2]"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from actors.actor_metrics import collect
-from actors.core.object_faults import LEFT_OUT, MENDED
-from tests.support.entrances import WIRES, Frame, Gate, by_replay, open_gate, told_by
+from actors.core.messages.object_faults import LEFT_OUT, MENDED
+from actors.metrics import collect
+from tests.support.hub.entrances import WIRES, Frame, Gate, by_replay, open_gate, told_by
 
 TIME = "2026-03-01T12:00:00+00:00"
 NEIGHBOUR: Frame = {"label": "person", "box": [0.1, 0.1, 0.2, 0.3], "id": "1", "score": 0.9}

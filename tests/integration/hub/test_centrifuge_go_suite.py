@@ -16,9 +16,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.centrifugo import centrifugo
-from tests.support.compatible_hubs import compatible_hub, insecure
-from tests.support.store_servers import redis
+from tests.support.hub.compatible_hubs import compatible_hub, insecure
+from tests.support.servers.centrifugo import centrifugo
+from tests.support.servers.store_servers import redis
 
 VERSION = (Path(__file__).parents[3] / ".ci" / "centrifuge-go-version").read_text(encoding="ascii").strip()
 MODULE = f"github.com/centrifugal/centrifuge-go@{VERSION}"

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.centrifugo import centrifugo
-from tests.support.compatible_hubs import compatible_hubs
-from tests.support.store_servers import redis
+from tests.support.hub.compatible_hubs import compatible_hubs
+from tests.support.servers.centrifugo import centrifugo
+from tests.support.servers.store_servers import redis
 from tools.build_console import npm_command
 from tools.install_validators import STOCK_CLIENT, stamp
 

@@ -17,10 +17,10 @@ from centrifuge import (
     UnsubscribedContext,
 )
 
-from hub import close_codes
-from policy.revocations import Revocations
-from storage.fleet_ports import Revocation
-from tests.support.hub import TestHub, running_hub
+from hub.protocol import disconnects
+from policy.identity.revocations import Revocations
+from storage.ports.processes import Revocation
+from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until
 
 
@@ -103,7 +103,7 @@ async def test_a_lost_connection_recovers_every_event_once(tmp_path: Path, proto
             await hub.happen("cam-1", offset)
             if offset % 10 == 0:
                 for dashboard in list(hub.hub.node.dashboards):
-                    dashboard.drop(close_codes.FORCE_RECONNECT)
+                    dashboard.drop(disconnects.FORCE_RECONNECT)
             if offset % 7 == 0:
                 await asyncio.sleep(0)
         for lane in lanes:

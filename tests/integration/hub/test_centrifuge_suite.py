@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.compatible_hubs import compatible_hubs
-from tests.support.store_servers import redis
+from tests.support.hub.compatible_hubs import compatible_hubs
+from tests.support.servers.store_servers import redis
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "centrifuge-suite.txt"
 PACKAGE = "centrifuge-python"  # what its build needs comes as wheels

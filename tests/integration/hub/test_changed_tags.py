@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from hub import camera_cache, membership
-from tests.support.hub import Dash, running_hub
+from hub.access import registry_cache
+from hub.fanout import registry_sync
+from tests.support.hub.hub import Dash, running_hub
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(membership, "COMPARE_S", 0.05)
-    monkeypatch.setattr(camera_cache, "KEPT_S", 0.05)
+    monkeypatch.setattr(registry_sync, "COMPARE_S", 0.05)
+    monkeypatch.setattr(registry_cache, "KEPT_S", 0.05)
 
 
 async def unsubscribed(dash: Dash) -> dict[str, Any]:

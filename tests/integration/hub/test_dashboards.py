@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from actors.core.settings import ChannelsSettings
-from tests.support.hub import running_hub
+from tests.support.hub.hub import running_hub
 
 REASONS = {"cam-1": "link_lost", "cam-2": "never_seen"}
 

@@ -7,8 +7,8 @@ import pytest
 
 from actors.core.errors import Conflict
 from tests.integration.hub.test_registry import client, problem
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
 
 
 @pytest.fixture

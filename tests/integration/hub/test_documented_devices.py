@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
-from actors.core.observations import Observation
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.observations import Observation
 from actors.core.settings import CameraSettings, HubSettings
-from tests.support.hub import TestHub, running_hub
-from tests.support.local_actor import local_actor
-from tests.support.stores import memory_stores
+from tests.support.doubles.local_actor import local_actor
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import TestHub, running_hub
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 ANY = "\N{HORIZONTAL ELLIPSIS}"

@@ -14,16 +14,16 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from actors.core.deliveries import Acked, Attach, Data, Dismissed, Refused
-from actors.core.edge_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
+from actors.core.messages.deliveries import Acked, Attach, Data, Dismissed, Refused
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from actors.core.settings import HubSettings
-from hub import edge_socket
-from hub.edge_socket import GOING_AWAY
-from hub.strikes import LIMIT
-from policy.revocations import Revocations
-from storage.fleet_ports import PolicyMarks, Revocation
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
+from hub.ingest import socket as edge_socket
+from hub.ingest.socket import GOING_AWAY
+from hub.ingest.strikes import LIMIT
+from policy.identity.revocations import Revocations
+from storage.ports.processes import PolicyMarks, Revocation
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until
 
 TIME = "2026-03-01T12:00:00Z"

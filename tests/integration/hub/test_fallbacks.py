@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from actors.core.settings import HubSettings
-from hub.fallback_codecs import PROTOBUF_STREAM
-from hub.http_protocol import BoundedHttp
-from tests.support.hub import running_hub
-from tests.support.stores import memory_stores
-from tests.support.stream_client import TRANSPORTS, stream
+from hub.protocol.stream_codecs import PROTOBUF_STREAM
+from hub.server.http_protocol import BoundedHttp
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import running_hub
+from tests.support.hub.stream_client import TRANSPORTS, stream
 from tests.support.waiting import until
 
 
@@ -105,7 +105,7 @@ async def test_the_end_is_told_as_a_push(tmp_path: Path, transport: str) -> None
 
 
 def _close(code: int, reason: str) -> Any:
-    from hub.close_codes import Close
+    from hub.protocol.disconnects import Close
 
     return Close(code, reason)
 

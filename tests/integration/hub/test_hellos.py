@@ -8,12 +8,12 @@ import msgspec
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
-from hub.edge_link import MAX_CAMERAS
-from hub.edge_socket import MAX_ASKING
-from policy.ports import Decision, Question
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import running_hub
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
+from hub.ingest.link import MAX_CAMERAS
+from hub.ingest.socket import MAX_ASKING
+from policy.decision.model import Decision, Question
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import running_hub
 from tests.support.waiting import until
 
 
@@ -25,7 +25,7 @@ class HeldPolicy:
         self.waiting = self.most = 0
 
     async def decide(self, question: Question) -> Decision:
-        """See `policy.ports.Decider`."""
+        """See `policy.decision.model.Decider`."""
         self.waiting += 1
         self.most = max(self.most, self.waiting)
         await self.let.wait()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.entrances import Frame, by_http, by_replay, by_socket, open_gate
+from tests.support.hub.entrances import Frame, by_http, by_replay, by_socket, open_gate
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SCENE = {

@@ -14,13 +14,13 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import LimitsSettings
-from storage.limit_ports import Buckets
-from storage.redis_buckets import RedisBuckets
-from tests.support.hub import TestHub, running_hub
-from tests.support.memory_buckets import MemoryBuckets
-from tests.support.store_fixtures import Servers, wipe
+from storage.ports.rate_limits import Buckets
+from storage.redis.rate_limits import RedisBuckets
+from tests.support.doubles.memory_buckets import MemoryBuckets
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.servers.store_fixtures import Servers, wipe
 from tests.support.tokens import forge, secret_of
 from tests.support.waiting import until
 

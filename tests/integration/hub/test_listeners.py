@@ -8,8 +8,8 @@ import pytest
 
 from actors.core.errors import StartError
 from actors.core.settings import HubSettings
-from hub.listeners import open_private, open_public, probe
-from tests.support.hub import running_hub
+from hub.server.listeners import open_private, open_public, probe
+from tests.support.hub.hub import running_hub
 
 
 async def test_hubs_of_one_deployment_share_a_port_and_others_do_not(tmp_path: Path) -> None:

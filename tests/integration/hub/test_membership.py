@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from hub import camera_cache, membership
-from storage.ports import CameraRecord
+from hub.access import registry_cache
+from hub.fanout import registry_sync
+from storage.ports.cameras import CameraRecord
 from tests.integration.hub.test_registry import client
-from tests.support.hub import running_hub
+from tests.support.hub.hub import running_hub
 
 
 @pytest.mark.parametrize("channel", ["site:north", "fleet"])
 async def test_a_wall_gains_and_loses_cameras(tmp_path: Path, channel: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(membership, "COMPARE_S", 0.05)
-    monkeypatch.setattr(camera_cache, "KEPT_S", 0.05)
+    monkeypatch.setattr(registry_sync, "COMPARE_S", 0.05)
+    monkeypatch.setattr(registry_cache, "KEPT_S", 0.05)
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1", "cam-2")
         await hub.show("cam-1", 1)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx
 
-from hub.rest_table import ENDPOINTS
-from tests.support.hub import running_hub
+from hub.rest.table import ENDPOINTS
+from tests.support.hub.hub import running_hub
 
 KNOWN = {"camera": "gate", "site": "north", "letter": "1", "revision": "0" * 64}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")

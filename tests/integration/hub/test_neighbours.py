@@ -8,10 +8,10 @@ import pytest
 from websockets.asyncio.client import connect
 
 from actors.core.settings import HubSettings
-from hub import live_states
-from hub.close_codes import INTERNAL_ERROR
-from storage.ports import CameraRecord, Publication
-from tests.support.hub import running_hub
+from hub.fanout import live_states
+from hub.protocol.disconnects import INTERNAL_ERROR
+from storage.ports.cameras import CameraRecord, Publication
+from tests.support.hub.hub import running_hub
 from tests.support.waiting import until
 
 

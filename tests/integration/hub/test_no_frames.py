@@ -6,9 +6,9 @@ import msgspec
 
 from actors.core.reasons import NO_FRAMES
 from tests.support.camera_rig import settings_of
-from tests.support.store_fixtures import Servers
+from tests.support.hub.whole_way import whole_way
+from tests.support.servers.store_fixtures import Servers
 from tests.support.waiting import until
-from tests.support.whole_way import whole_way
 
 STALE_AFTER_S = 5.0
 

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from actors.core.settings import CameraSettings
-from policy import sign_in
-from policy.sources import read_sources
-from storage.policy_ports import DecisionRow
-from tests.support.api_fuzz import Known, fuzz, in_thread
-from tests.support.hub import TestHub, running_hub
-from tests.support.local_actor import local_actor
-from tests.support.stores import memory_stores
+from policy.engine.modules import read_sources
+from policy.identity import sign_in
+from storage.ports.policy import DecisionRow
+from tests.support.doubles.local_actor import local_actor
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.api_fuzz import Known, fuzz, in_thread
+from tests.support.hub.hub import TestHub, running_hub
 
 SEED = 20260301
 NEVER_GOOD = ["POST /v1/dead-letters/{letter}/replay"]  # what was refused once is refused again, unless the rules changed

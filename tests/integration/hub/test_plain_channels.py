@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from storage.redis_channels import Kept, RedisChannels
-from tests.support.compatible_hubs import compatible_hub, insecure
-from tests.support.hub import Dash
-from tests.support.store_servers import redis
+from storage.redis.plain_channels import Kept, RedisChannels
+from tests.support.hub.compatible_hubs import compatible_hub, insecure
+from tests.support.hub.hub import Dash
+from tests.support.servers.store_servers import redis
 from tests.support.tokens import forge
 
 SECRET = b"secret"  # of the profile that compatible_hubs writes

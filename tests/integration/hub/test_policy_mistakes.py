@@ -9,19 +9,20 @@ import pytest
 from centrifuge import Client, ClientState, SubscriptionState
 
 from actors.core.errors import Forbidden, Withdrawn
-from actors.core.observations import Observation
+from actors.core.messages.observations import Observation
 from actors.core.settings import HubSettings
 from edge.client import EdgeClient
 from edge.reconnect import Backoff
-from hub import close_codes, edge_socket
-from hub.grants import Grants
-from policy.ports import Principal
+from hub.access.grants import Grants
+from hub.ingest import socket
+from hub.protocol import disconnects
+from policy.decision.model import Principal
 from tests.integration.hub.test_centrifuge_python import Life, Watcher
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import Policy, TestHub, running_hub
-from tests.support.memory_grants import MemoryGrants
-from tests.support.ray_stack import free_port
-from tests.support.stores import memory_stores
+from tests.support.cluster.ray_stack import free_port
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.doubles.memory_grants import MemoryGrants
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import Policy, TestHub, running_hub
 from tests.support.waiting import until
 
 TIME = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -44,8 +45,8 @@ def edge(hub: TestHub) -> EdgeClient:
 async def test_who_was_served_before_comes_back_through_a_hub_that_never_saw_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: set[tuple[str, str]]
 ) -> None:
-    monkeypatch.setattr(edge_socket, "TICK_S", 0.02)
-    monkeypatch.setattr(edge_socket, "RECHECK_S", 0.02)
+    monkeypatch.setattr(socket, "TICK_S", 0.02)
+    monkeypatch.setattr(socket, "RECHECK_S", 0.02)
     policy, grants, memory, life, actor = Policy(), MemoryGrants(), memory_stores(), Life(), FakeActor("actor-1")
     settings, directory = HubSettings(port=free_port()), FakeDirectory(lambda camera: actor)
     async with AsyncExitStack() as clients:
@@ -75,7 +76,7 @@ async def test_who_was_served_before_comes_back_through_a_hub_that_never_saw_the
                 async with asyncio.timeout(30):
                     while sum(question.action == action for question in policy.asked[since:]) < 3:
                         await asyncio.sleep(0.01)
-            assert (second.hub.node.stats.closes.keys() & {close_codes.PERMISSION_DENIED.code}) == set()
+            assert (second.hub.node.stats.closes.keys() & {disconnects.PERMISSION_DENIED.code}) == set()
             policy.denied.clear()
             second.hub.policy_changed("r3")
             await until(lambda: all(s.state is SubscriptionState.SUBSCRIBED for s in subscriptions), what="the dashboard's return")
@@ -97,8 +98,8 @@ async def test_what_was_never_allowed_is_final_and_so_is_another_token_with_fewe
         policy.denied.add(("connect", "dashboard"))
         dashboard = Client(hub.url, token=hub.token(roles=["nobody"]), events=life)
         await dashboard.connect()
-        await until(lambda: life.ended == [close_codes.PERMISSION_DENIED.code], what="a final no")
-        assert hub.hub.node.stats.closes == {close_codes.PERMISSION_DENIED.code: 1}
+        await until(lambda: life.ended == [disconnects.PERMISSION_DENIED.code], what="a final no")
+        assert hub.hub.node.stats.closes == {disconnects.PERMISSION_DENIED.code: 1}
 
 
 ADA = Principal("ada", "ada-1", "user", 0, 2**40, ("viewer",), ("*",))

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from cluster.cli.main import main
-from policy.sources import PACKAGED, read_sources
-from storage.policy_ports import DecisionRow, Flip
-from tests.support.hub import TestHub, running_hub
+from policy.engine.modules import PACKAGED, read_sources
+from storage.ports.policy import DecisionRow, Flip
+from tests.support.hub.hub import TestHub, running_hub
 
 CLOSED = 'package eyrie.authz\n\ndefault allow := false\n\nreason := "closed"\n\nredact := []\n\nmax_hz := null\n'
 PATH = "/v1/policy"

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.live_states import STALE_AFTER_S
-from hub.polls import HEARD_WITHIN_S
-from tests.support.hub import TestHub, running_hub
+from hub.dashboards.polled_sites import HEARD_WITHIN_S
+from hub.fanout.live_states import STALE_AFTER_S
+from tests.support.hub.hub import TestHub, running_hub
 
 PATHS = ["/v1/cameras/cam-1/state", "/v1/sites/north/state", "/v1/fleet/state"]
 PROMISE_S = 10.0

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cluster.cli.main import main
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 CANARY = "CANARY 77"
 

@@ -13,12 +13,12 @@ from websockets.exceptions import ConnectionClosed
 
 from actors.core.settings import HubSettings, Settings
 from hub import ray_hub
-from policy import ray_policy
-from policy.tokens import issue
-from storage.settings_files import write_resolved
+from policy.actor import ray_policy
+from policy.identity.tokens import issue
+from storage.process.settings_files import write_resolved
 from storage.stores import open_stores
-from tests.support.ray_head import local_ray
-from tests.support.store_fixtures import Servers, wipe
+from tests.support.servers.ray_head import local_ray
+from tests.support.servers.store_fixtures import Servers, wipe
 from tests.support.tokens import auth_settings
 
 pytestmark = pytest.mark.ray

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from cluster.audit import AuditEvent, CameraTotals
-from hub.feed import Feed
-from hub.live_states import LiveStates
-from hub.recovery import Item
-from hub.streams import Stream
-from load_tests.checker import check
-from load_tests.history import Operation, ShownEvent, Stored, Watching
-from tests.support.hub import TestHub, running_hub
+from cluster.event_proofs import AuditEvent, CameraTotals
+from hub.fanout.feed import Feed
+from hub.fanout.live_states import LiveStates
+from hub.fanout.recovery import Item
+from hub.fanout.streams import Stream
+from load_tests.checker.checker import check
+from load_tests.harness.history import Operation, ShownEvent, Stored, Watching
+from tests.support.hub.hub import TestHub, running_hub
 
 CAMERA = "cam-1"
 

@@ -11,9 +11,9 @@ import pytest
 
 from actors.core.times import rfc3339, to_us
 from cluster.cli.main import main
-from storage.registration_bounds import RegistrationBound
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import running_hub
+from storage.ports.registration_bounds import RegistrationBound
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import running_hub
 
 FILE = """
 [sites.west]

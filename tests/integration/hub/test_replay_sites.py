@@ -9,12 +9,12 @@ import pytest
 
 from actors.core.settings import CameraSettings, DataSettings, HubSettings, Settings
 from cluster.cli.main import main
-from storage import data_dir
-from storage.settings_files import write_resolved
-from tests.support.hub import TestHub, running_hub
-from tests.support.local_actor import local_actor
-from tests.support.stores import memory_stores
-from tests.support.terminal import answering
+from storage.embedded import data_dir
+from storage.process.settings_files import write_resolved
+from tests.support.cluster.terminal import answering
+from tests.support.doubles.local_actor import local_actor
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import TestHub, running_hub
 
 
 @pytest.fixture

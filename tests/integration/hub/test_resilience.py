@@ -13,8 +13,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
 from actors.core.settings import HubSettings
-from hub import canary
-from tests.support.hub import TestHub, running_hub
+from hub.dashboards import canary
+from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until
 
 

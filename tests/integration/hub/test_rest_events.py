@@ -10,10 +10,10 @@ import httpx
 import msgspec
 import pytest
 
-from hub import rest_events
-from storage.ports import EventRow
-from tests.support.hub import TestHub, event_body, running_hub
-from tests.support.memory_postgres import StoredRow
+from hub.rest import events as rest_events
+from storage.ports.cameras import EventRow
+from tests.support.doubles.memory_postgres import StoredRow
+from tests.support.hub.hub import TestHub, event_body, running_hub
 
 BEGAN_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 

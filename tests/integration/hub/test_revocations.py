@@ -12,14 +12,14 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import PolicySettings
 from cluster.cli.main import main
-from hub import close_codes
-from policy.gate import Gate
-from policy.watch import PolicyWatch
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
+from hub.protocol import disconnects
+from policy.decision.enforcer import Gate
+from policy.decision.poller import PolicyWatch
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
 
 FOLLOWS_S = 5.0  # design section 4, promise 8
 
@@ -57,7 +57,7 @@ async def test_check_08_a_revocation_closes_open_sockets_within_five_seconds(tmp
         assert (answered.status_code, answered.json()["kind"]) == (201, next(iter(asked)))
         async with asyncio.timeout(FOLLOWS_S):
             await revoked.socket.wait_closed()
-        assert revoked.socket.close_code == close_codes.REVOKED.code
+        assert revoked.socket.close_code == disconnects.REVOKED.code
         assert time.monotonic() - began < FOLLOWS_S
         assert "error" not in await other.ask("ping")
         async with client(hub, sub="ada", roles=["viewer"]) as late:

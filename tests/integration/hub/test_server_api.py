@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.integration.hub.test_plain_channels import close_code, join, token
-from tests.support.compatible_hubs import compatible_hub
-from tests.support.hub import TestHub, running_hub
-from tests.support.store_servers import redis
+from tests.support.hub.compatible_hubs import compatible_hub
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.servers.store_servers import redis
 
 KEY = {"x-api-key": "key"}
 

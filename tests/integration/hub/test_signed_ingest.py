@@ -23,12 +23,12 @@ from actors.core.errors import BadInput, ConfigError, NotFound
 from cluster.cli.main import main
 from edge.examples import signed_post
 from edge.signing import RequestKey, read_key, signed
-from policy import device_keys
-from policy.revocations import Revocations
-from storage.fleet_ports import Revocation
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
+from policy.identity import device_keys
+from policy.identity.revocations import Revocations
+from storage.ports.processes import Revocation
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 from tests.support.tokens import auth_settings
 
 TIME = "2026-03-01T12:00:00Z"

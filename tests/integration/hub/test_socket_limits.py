@@ -18,9 +18,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from actors.core.settings import HubSettings
-from hub import socket_protocol
-from hub.http_protocol import BoundedHttp
-from tests.support.hub import TestHub, running_hub
+from hub.server import websocket_protocol
+from hub.server.http_protocol import BoundedHttp
+from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until
 
 PATH = "/connection/websocket"
@@ -249,7 +249,7 @@ async def test_a_stalled_live_reader_is_conflated_not_queued(tmp_path: Path) -> 
 
 
 async def test_a_peer_that_never_answers_the_close_is_aborted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_protocol, "CLOSE_S", 0.2)
+    monkeypatch.setattr(websocket_protocol, "CLOSE_S", 0.2)
     async with running_hub(tmp_path) as hub, raw(hub) as client:
         await client.handshake()
         client.writer.write(masked(0x81, b"[]"))

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from actors.core.reasons import REDIS_READ_ONLY, STORE_FULL, STORE_READ_ONLY
-from storage.postgres_pool import Database
-from storage.redis_link import Command, RedisLink
-from tests.support import store_servers
+from storage.postgres.pool import Database
+from storage.redis.connection import Command, RedisLink
 from tests.support.camera_rig import settings_of
-from tests.support.small_disk import filled, small_disk
-from tests.support.store_fixtures import Servers
-from tests.support.whole_way import whole_way
+from tests.support.hub.whole_way import whole_way
+from tests.support.servers import store_servers
+from tests.support.servers.small_disk import filled, small_disk
+from tests.support.servers.store_fixtures import Servers
 
 TOLD_S = 10.0  # design section 4, promise 6
 FULL_AFTER_S = 100.0  # seconds until PostgreSQL has used up what it had reserved

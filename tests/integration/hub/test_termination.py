@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.support.product import ROOT
+from tests.support.cluster.product import ROOT
 
 HUB = """
 import asyncio, json, signal, sys, threading
 from pathlib import Path
 from hub.termination import Termination
-from tests.support.hub import running_hub
+from tests.support.hub.hub import running_hub
 
 async def serve(folder, hangs, termination):
     async with running_hub(folder) as hub:

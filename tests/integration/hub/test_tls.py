@@ -20,21 +20,21 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.errors import ConfigError, Unavailable
-from actors.core.observations import Observation
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.observations import Observation
 from actors.core.settings import HubSettings, LimitsSettings, PolicySettings
 from cluster.cli.hub_options import pinned
 from cluster.cli.main import main
-from cluster.hub_rest import HubRest
+from cluster.rest_client import HubRest
 from edge.client import EdgeClient
-from hub.tls import server_context
-from policy import certificate_maker
-from policy.gate import Gate
-from policy.watch import PolicyWatch
-from tests.support.actor_handles import FakeActor, FakeDirectory
+from hub.server.tls import server_context
+from policy.decision.enforcer import Gate
+from policy.decision.poller import PolicyWatch
+from policy.identity import certificate_authority
 from tests.support.certificates import Authority, authority
-from tests.support.hub import TestHub, running_hub
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
 from tests.support.tokens import auth_settings
 
 FOLLOWS_S = 5.0  # design section 4, promise 8
@@ -211,7 +211,7 @@ async def test_check_36_a_revoked_certificate_is_cut_within_five_seconds_and_no_
             for socket, camera in ((stolen, "cam"), (honest, "cam-2")):
                 await socket.send(json.dumps({"type": "hello", "camera": camera, "session": "s1"}))
                 assert json.loads(await socket.recv())["type"] == "welcome"
-            fingerprint = next(made.fingerprint for made in certificate_maker.all_of(certs.folder) if made.name == "edge-1")
+            fingerprint = next(made.fingerprint for made in certificate_authority.all_of(certs.folder) if made.name == "edge-1")
             token, began = hub.token("pia", roles=["privacy"]), time.monotonic()
             async with httpx.AsyncClient(verify=certs.client(), timeout=30, trust_env=False) as http:
                 revoked = await http.post(
@@ -262,7 +262,7 @@ async def test_the_command_revokes_by_the_name_of_the_device(tmp_path: Path, cer
             assert await asyncio.to_thread(main, ["certs", "revoke", "nobody", *where]) == 1
         assert await asyncio.to_thread(main, ["certs", "revoke", "edge-2", *where]) == 1, "whose authority nobody vouches for"
         marks = await hub.hub.context.stores.policy.marks()
-        fingerprint = next(made.fingerprint for made in certificate_maker.all_of(certs.folder) if made.name == "edge-2")
+        fingerprint = next(made.fingerprint for made in certificate_authority.all_of(certs.folder) if made.name == "edge-2")
         assert [(found.kind, found.value) for found in marks.revocations] == [("certificate", fingerprint)]
 
 

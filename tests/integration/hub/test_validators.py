@@ -9,16 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import cluster.api.table
-from actors import actor_metrics
-from cluster import cluster_metrics
-from hub import rest_table, schemas
-from storage.data_dir import DataDir
-from storage.process_metrics import NodeMetrics, ProcessMetrics
-from tests.support.cluster_api import SNAPSHOT
-from tests.support.hub import running_hub
-from tests.support.local_actor import local_actor
-from tests.support.stores import memory_stores
+import cluster.api.endpoints
+from actors import metrics
+from cluster.supervisor import metrics as cluster_metrics
+from hub.rest import table
+from hub.web import schemas
+from storage.embedded.data_dir import DataDir
+from storage.process.metrics import NodeMetrics, ProcessMetrics
+from tests.support.cluster.cluster_api import SNAPSHOT
+from tests.support.doubles.local_actor import local_actor
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import running_hub
 from tools.build_console import npm_command
 from tools.install_validators import FOLDER, STAMP
 
@@ -39,7 +40,7 @@ def validate(script: str, document: object, folder: Path) -> tuple[int, str]:
 
 
 @installed
-@pytest.mark.parametrize("document", [rest_table.openapi("1.0.0"), cluster.api.table.openapi("1.0.0")], ids=["hub", "cluster"])
+@pytest.mark.parametrize("document", [table.openapi("1.0.0"), cluster.api.endpoints.openapi("1.0.0")], ids=["hub", "cluster"])
 def test_openapi_passes_the_recommended_rules(document: dict[str, object], tmp_path: Path) -> None:
     code, said = validate("openapi", document, tmp_path)
     assert code == 0, said
@@ -74,7 +75,7 @@ async def test_promtool_finds_nothing_in_the_merged_metrics_of_a_node(tmp_path: 
     """Those of a hub, an actor process and the supervisor, as `/metrics/node` shows them."""
     data, memory = DataDir(tmp_path / "data"), memory_stores()
     async with local_actor(memory) as actor, running_hub(tmp_path, memory=memory) as hub:
-        sources = [hub.hub.metrics.collect, lambda: actor_metrics.collect(actor.actor), lambda: cluster_metrics.collect(SNAPSHOT)]
+        sources = [hub.hub.metrics.collect, lambda: metrics.collect(actor.actor), lambda: cluster_metrics.collect(SNAPSHOT)]
         for collect in sources:
             copy = ProcessMetrics(data, collect)
             copy.write()

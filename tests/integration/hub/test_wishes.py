@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.support.hub import running_hub
+from tests.support.hub.hub import running_hub
 
 TRACK = {"id": "t1", "label": "car", "sub_label": "AB 123", "score": 0.9, "box": [0, 0, 1, 1], "current_zones": [], "stationary": False}
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edge_server import EdgeServer
+from tests.support.servers.edge_server import EdgeServer
 from tools.build_edge_wheel import build
 
 # What the page of the client tells, as a program of somebody who has nothing else.
 PROGRAM = """
 import importlib, json, pkgutil, sys
 from datetime import UTC, datetime
-from actors.core.observations import Alarm, Object, Observation
+from actors.core.messages.observations import Alarm, Object, Observation
 from edge.blocking import BlockingEdgeClient
 
 with BlockingEdgeClient(sys.argv[1], "token", spool=None) as client:

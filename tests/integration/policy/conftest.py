@@ -1,5 +1,5 @@
 """Bare servers for the policy tests."""
 
-from tests.support.store_fixtures import servers, stores
+from tests.support.servers.store_fixtures import servers, stores
 
 __all__ = ["servers", "stores"]

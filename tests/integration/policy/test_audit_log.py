@@ -9,12 +9,12 @@ import pytest
 
 from actors.core.errors import BadInput, Unavailable
 from cluster.cli.main import main
-from policy import revisions
+from policy.actor import revisions
 from policy.audit_trail import Checkpoint, Proof, beginning, checkpoint, prove, sealing
-from policy.sources import read_sources
-from storage.audit_ports import AuditDraft
+from policy.engine.modules import read_sources
+from storage.ports.audit_log import AuditDraft
 from storage.stores import Stores
-from tests.support.store_fixtures import Servers
+from tests.support.servers.store_fixtures import Servers
 
 KEY = b"k" * 32
 CHANGES = {

@@ -8,26 +8,27 @@ import pytest
 
 from actors.core.errors import Conflict, Unavailable
 from actors.core.settings import PolicySettings, Settings
-from policy import questions, revisions
-from policy.chores import LogKeeper, ShadowKeeper
-from policy.decision_log import DecisionQueue, masked, row_of
-from policy.keys import ensure_secret
-from policy.policy_actor import PolicyActor
-from policy.ports import Decision, Principal, Question
-from policy.rego_engine import RegoEngine
-from policy.shadow import MAX_GROUPS, OTHER, compare
-from policy.sources import read_sources
-from policy.wire import encode_questions
-from storage.policy_ports import DecisionRow
-from storage.postgres_pool import Database
+from policy.actor import revisions
+from policy.actor.background import LogKeeper, ShadowKeeper
+from policy.actor.decision_log import DecisionQueue, masked, row_of
+from policy.actor.policy_actor import PolicyActor
+from policy.actor.shadow import MAX_GROUPS, OTHER, compare
+from policy.decision import inputs
+from policy.decision.messages import encode_questions
+from policy.decision.model import Decision, Principal, Question
+from policy.engine.modules import read_sources
+from policy.engine.rego_engine import RegoEngine
+from policy.identity.keys import ensure_secret
+from storage.ports.policy import DecisionRow
+from storage.postgres.pool import Database
 from storage.stores import Stores
-from tests.support.store_fixtures import Servers
+from tests.support.servers.store_fixtures import Servers
 
 KEY = b"k" * 32
 SOURCES = read_sources()
 OTHERWISE = {"authz.rego": SOURCES["authz.rego"].replace('looking := {"connect", "subscribe"}', 'looking := {"connect"}')}
 ASKED = [
-    questions.subscribe(Principal("ada", "t", "user", 1, 2, (role,), (site,)), "camera", "gate", site="north")
+    inputs.subscribe(Principal("ada", "t", "user", 1, 2, (role,), (site,)), "camera", "gate", site="north")
     for role in ("guest", "viewer", "admin")
     for site in ("north", "south")
 ]

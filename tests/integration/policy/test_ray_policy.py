@@ -10,23 +10,24 @@ import ray
 
 from actors.core.errors import ConfigError, Conflict, Unavailable
 from actors.core.settings import PolicySettings, RaySettings, Settings
-from cluster.ray_machine import RayMachine
-from cluster.services import Services
-from cluster.tasks import Tasks
-from policy import guard, questions, ray_policy
-from policy.gate import Gate
-from policy.ports import Principal
-from policy.ray_policy import PolicyCaller, find, start
-from policy.wire import decode_reply, encode_questions
-from storage.settings_files import write_resolved
-from tests.support.ray_head import local_ray
+from cluster.ray.machine import RayMachine
+from cluster.supervisor.services import Services
+from cluster.supervisor.tasks import Tasks
+from policy.actor import ray_policy
+from policy.actor.ray_policy import PolicyCaller, find, start
+from policy.decision import bounds, inputs
+from policy.decision.enforcer import Gate
+from policy.decision.messages import decode_reply, encode_questions
+from policy.decision.model import Principal
+from storage.process.settings_files import write_resolved
+from tests.support.servers.ray_head import local_ray
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.ray
 
 NAMESPACE = "policy-test"
 ADA = Principal("ada", "t-1", "user", 100, 700, ("viewer",), ("north",))
-ASKED = questions.connect(ADA, to="dashboard")
+ASKED = inputs.connect(ADA, to="dashboard")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +45,7 @@ async def test_the_life_of_a_policy_actor(tmp_path: Path) -> None:
     assert find(0, namespace=NAMESPACE) is None
     caller = PolicyCaller(1, namespace=NAMESPACE, timeout_s=10.0)
     gate = Gate(caller, PolicySettings(decide_timeout_s=10.0))
-    assert (await gate.decide(ASKED)).reason == guard.POLICY_UNAVAILABLE
+    assert (await gate.decide(ASKED)).reason == bounds.POLICY_UNAVAILABLE
 
     path = settings_file(tmp_path, Settings())
     handle = start(path, 0, namespace=NAMESPACE)
@@ -66,7 +67,7 @@ async def test_the_life_of_a_policy_actor(tmp_path: Path) -> None:
     assert "gone" in await asyncio.wait_for(watching, 60)
     await until(lambda: find(0, namespace=NAMESPACE) is None, within_s=40)
     gate.drop()
-    assert (await gate.decide(ASKED)).reason == guard.POLICY_UNAVAILABLE
+    assert (await gate.decide(ASKED)).reason == bounds.POLICY_UNAVAILABLE
     again = start(path, 0, namespace=NAMESPACE)
     assert (await again.open(30.0))["revision"] == revision
     assert (await gate.decide(ASKED)).allow
@@ -130,7 +131,7 @@ async def test_check_46_a_policy_that_runs_for_ever_is_killed_and_replaced(tmp_p
         await until(lambda: watched.state == "ready", within_s=60)
         stuck = watched.pid
         assert stuck > 0
-        assert (await gate.decide(questions.subscribe(ADA, "fleet"))).reason == guard.POLICY_UNAVAILABLE
+        assert (await gate.decide(inputs.subscribe(ADA, "fleet"))).reason == bounds.POLICY_UNAVAILABLE
         await until(lambda: watched.restarts == 1 and watched.state == "ready" and watched.pid != stuck, within_s=60)
         assert "killed" in watched.last_error
         gate.drop()

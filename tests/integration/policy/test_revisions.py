@@ -9,23 +9,25 @@ import pytest
 
 from actors.core.errors import BadInput, ConfigError, Unavailable
 from actors.core.settings import OpaSettings, PolicySettings, Settings
-from policy import guard, lint, questions, revisions, trial
-from policy.keys import ensure_secret, read_secret
-from policy.loader import Loader
-from policy.policy_actor import PolicyActor, make_engine
-from policy.ports import Decision, Engine, Principal
-from policy.rego_engine import RegoEngine
-from policy.sources import read_sources, revision
-from policy.wire import decode_reply, encode_questions
-from storage.policy_ports import Activation
+from policy.actor import revisions
+from policy.actor.loader import Loader
+from policy.actor.policy_actor import PolicyActor, make_engine
+from policy.decision import bounds, inputs
+from policy.decision.messages import decode_reply, encode_questions
+from policy.decision.model import Decision, Engine, Principal
+from policy.engine import lint, sandbox
+from policy.engine.modules import read_sources, revision
+from policy.engine.rego_engine import RegoEngine
+from policy.identity.keys import ensure_secret, read_secret
+from storage.ports.policy import Activation
 from storage.stores import Stores
-from tests.support.opa_server import MISSING, opa_binary, opa_server
-from tests.support.store_fixtures import Servers
+from tests.support.servers.opa_server import MISSING, opa_binary, opa_server
+from tests.support.servers.store_fixtures import Servers
 from tests.support.waiting import until
 
 KEY = b"k" * 32
 ADA = Principal("ada", "t-1", "user", 100, 700, ("viewer",), ("north",))
-ASKED = questions.connect(ADA, to="dashboard")
+ASKED = inputs.connect(ADA, to="dashboard")
 CLOSED = {"closed.rego": 'package eyrie.authz\n\ndefault allow := false\n\nreason := "closed"\n\nredact := []\n\nmax_hz := null\n'}
 
 
@@ -77,7 +79,7 @@ async def test_what_is_activated_decides(stores: Stores) -> None:
     assert loaded.engine.decide([ASKED])[0].allow
     await activate(stores, CLOSED)
     await loaded.loader.look()
-    assert loaded.engine.decide([ASKED]) == [guard.denied("closed", revision(CLOSED))]
+    assert loaded.engine.decide([ASKED]) == [bounds.denied("closed", revision(CLOSED))]
 
 
 @pytest.mark.parametrize(
@@ -123,16 +125,16 @@ async def test_120_a_revision_of_another_key_is_not_loaded(stores: Stores) -> No
 
 
 async def test_a_policy_that_ends_its_process_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (await trial.attempt(read_sources(), [ASKED]))[0].allow
+    assert (await sandbox.attempt(read_sources(), [ASKED]))[0].allow
     with pytest.raises(BadInput, match="missing"):
-        await trial.attempt({"a.rego": "package eyrie.authz\n"})
+        await sandbox.attempt({"a.rego": "package eyrie.authz\n"})
     with pytest.raises(BadInput, match="not done within"):
-        await trial.attempt(read_sources(), deadline_s=0.001)
+        await sandbox.attempt(read_sources(), deadline_s=0.001)
     monkeypatch.setattr(lint, "lint", lambda modules: [])
     aborting = dict(CLOSED)
     aborting["closed.rego"] += "\nodd if { allow with input as {} }\n"
     with pytest.raises(BadInput):  # `with` makes the engine end its process: not this one
-        await trial.attempt(aborting, [ASKED])
+        await sandbox.attempt(aborting, [ASKED])
 
 
 def answers(actor: PolicyActor) -> Decision:
@@ -175,17 +177,17 @@ def test_an_opa_server_serves_what_is_in_force_or_decides_nothing(empty_opa: str
     settings = Settings(opa=OpaSettings(url=empty_opa, timeout_s=5.0))
     sources = read_sources()
     unpushed = make_engine(settings, sources)
-    assert unpushed.decide([ASKED])[0].reason == guard.POLICY_ERROR
+    assert unpushed.decide([ASKED])[0].reason == bounds.POLICY_ERROR
     pushed = make_engine(settings, sources, push=True)
     assert pushed.decide([ASKED])[0].allow
     assert unpushed.decide([ASKED])[0].allow
     other = make_engine(settings, CLOSED, push=True)
     assert other.decide([ASKED])[0].reason == "closed"
-    assert pushed.decide([ASKED]) == [guard.denied(guard.POLICY_ERROR, pushed.revision)]
+    assert pushed.decide([ASKED]) == [bounds.denied(bounds.POLICY_ERROR, pushed.revision)]
     pushed.keep()
     assert pushed.decide([ASKED])[0].allow
     with pytest.raises(ConfigError, match="OPA refuses"):
         make_engine(settings, {"a.rego": "package eyrie.authz\n\nallow { true }\n"}, push=True)
-    assert pushed.decide([ASKED])[0].reason == guard.POLICY_ERROR
+    assert pushed.decide([ASKED])[0].reason == bounds.POLICY_ERROR
     pushed.keep()
     assert pushed.decide([ASKED])[0].allow

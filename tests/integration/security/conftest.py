@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import uvloop
 
-from tests.support.store_fixtures import servers, stores
+from tests.support.servers.store_fixtures import servers, stores
 
 __all__ = ["servers", "stores"]
 

@@ -8,10 +8,10 @@ import msgspec
 
 from actors.core.settings import LimitsSettings
 from tests.integration.security.test_attack_05_camera_rules import modules
-from tests.support.cluster_api import TestApi
-from tests.support.hub import Dash, TestHub
-from tests.support.ways import Subject, Told, by_requests, sessions
-from tests.support.ways_elsewhere import by_cluster, by_edge, fill_cluster
+from tests.support.cluster.cluster_api import TestApi
+from tests.support.hub.hub import Dash, TestHub
+from tests.support.hub.ways import Subject, Told, by_requests, sessions
+from tests.support.hub.ways_elsewhere import by_cluster, by_edge, fill_cluster
 
 GATE = Subject("gate", "north", 6)
 

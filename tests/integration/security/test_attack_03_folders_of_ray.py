@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ray_head import RayHead
-from storage.data_dir import DataDir
-from tests.support.product import data_folder
+from cluster.ray.head import RayHead
+from storage.embedded.data_dir import DataDir
+from tests.support.cluster.product import data_folder
 
 STRANGER = "nobody"
 

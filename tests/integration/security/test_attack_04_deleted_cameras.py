@@ -15,10 +15,10 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import RegistrySettings
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 PLATE = "CANARY-PLATE-4"
 NORTH = ("/v1/sites/north/events", "/v1/sites/north/events?order=newest&limit=1", "/v1/sites")

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from policy.sources import read_sources
-from tests.support.hub import Dash, Policy, TestHub, running_hub
-from tests.support.real_policy import real_policy
+from policy.engine.modules import read_sources
+from tests.support.hub.hub import Dash, Policy, TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 PLATE = "CANARY-PLATE-7"
 RULES = """

@@ -24,27 +24,27 @@ from prometheus_client.core import GaugeMetricFamily
 from actors.core.errors import EyrieError
 from actors.core.redaction import Redactor
 from actors.core.settings import DataSettings, Settings
-from hub.access import Access
-from hub.answer_headers import AnswerHeaders
-from hub.camera_policy import CameraPolicy, Ruling
-from hub.centrifuge_errors import ReplyError
-from hub.edge_access import EdgeAccess
+from hub.access.authorization import Access
+from hub.access.camera_policy import CameraPolicy, Ruling
+from hub.fanout.pacing import Pacing
+from hub.fanout.topics import Topic
+from hub.ingest.authorization import EdgeAccess
 from hub.metrics import NodeCollector
-from hub.pacing import Pacing
-from hub.protobuf_codec import ProtobufCodec
-from hub.protocol import JsonCodec
-from hub.topics import Topic
-from policy.ports import Decision, Question
-from storage.data_dir import DataDir
-from storage.process_log import log_to_file
+from hub.protocol.errors import ReplyError
+from hub.protocol.messages import JsonCodec
+from hub.protocol.protobuf_codec import ProtobufCodec
+from hub.web.answer_headers import AnswerHeaders
+from policy.decision.model import Decision, Question
+from storage.embedded.data_dir import DataDir
+from storage.process.log_file import log_to_file
 from tests.integration.security.hidden_world import ASKERS, LIMITS, RULES, World, rules
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.cluster_api import running_api
-from tests.support.hub import running_hub
+from tests.support.cluster.cluster_api import running_api
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import running_hub
+from tests.support.hub.real_policy import real_policy
+from tests.support.hub.ways import Told, by_metrics, requests
+from tests.support.hub.ways_elsewhere import routes_of_the_cluster
 from tests.support.leaks import holds, words_in
-from tests.support.real_policy import real_policy
-from tests.support.ways import Told, by_metrics, requests
-from tests.support.ways_elsewhere import routes_of_the_cluster
 
 pytestmark = pytest.mark.timeout(400)  # many requests, on a machine that may be busy with others
 

@@ -9,12 +9,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from cluster.api import table
-from hub import rest_table
-from policy.tokens import issue
-from tests.support.cluster_api import TestApi, running_api
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
+from cluster.api import endpoints as table
+from hub.rest import table as rest_table
+from policy.identity.tokens import issue
+from tests.support.cluster.cluster_api import TestApi, running_api
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 PLAIN = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # nothing here speaks TLS; loading authorities takes long
 DEPLOYMENT = {"policy.read", "policy.change", "audit.read", "token.revoke", "cluster.read", "cluster.operate"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.support.deployments import of_compose, of_manifest
+from tests.support.cluster.deployments import of_compose, of_manifest
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 Change = Callable[[Any], None]

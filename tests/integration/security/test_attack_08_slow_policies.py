@@ -14,27 +14,29 @@ import pytest
 
 from actors.core.errors import BadInput
 from actors.core.settings import DataSettings, PolicySettings, PostgresSettings, Settings
-from cluster import setup
 from cluster.cli.main import main
-from policy import questions, revisions, trial
+from cluster.launcher import setup
+from policy.actor import revisions
+from policy.actor.decision_log import row_of
+from policy.actor.loader import Loader
 from policy.audit_trail import beginning, prove
-from policy.decision_log import row_of
-from policy.keys import ensure_secret, read_secret
-from policy.loader import Loader
-from policy.ports import Decision, Engine, Principal
-from policy.rego_engine import RegoEngine
-from policy.sources import read_sources
-from storage.data_dir import DataDir
-from storage.embedded_postgres import EmbeddedPostgres
+from policy.decision import inputs
+from policy.decision.model import Decision, Engine, Principal
+from policy.engine import sandbox
+from policy.engine.modules import read_sources
+from policy.engine.rego_engine import RegoEngine
+from policy.identity.keys import ensure_secret, read_secret
+from storage.embedded.data_dir import DataDir
+from storage.embedded.postgres import EmbeddedPostgres
 from storage.migrations import migrate
-from storage.postgres_audit_log import PostgresAuditLog
-from storage.postgres_pool import Database
-from storage.postgres_revisions import PostgresRevisionStore
-from tests.support.hub import PLAIN, TestHub
-from tests.support.memory_revisions import MemoryRevisions
-from tests.support.product import data_folder
-from tests.support.store_fixtures import Servers
-from tests.support.two_sites import two_sites
+from storage.postgres.audit_log import PostgresAuditLog
+from storage.postgres.policy import PostgresRevisionStore
+from storage.postgres.pool import Database
+from tests.support.cluster.product import data_folder
+from tests.support.doubles.memory_revisions import MemoryRevisions
+from tests.support.hub.hub import PLAIN, TestHub
+from tests.support.hub.two_sites import two_sites
+from tests.support.servers.store_fixtures import Servers
 
 PATH = "/v1/policy"
 DIGITS = "digits := [" + ", ".join(map(str, range(100))) + "]\n\n"
@@ -105,7 +107,7 @@ async def test_attack_08_a_revision_that_takes_seconds_to_subscribe_is_refused_a
 async def test_attack_08_what_the_log_of_decisions_holds_is_asked_too(tmp_path: Path) -> None:
     async with two_sites(tmp_path) as hub, client(hub) as http:
         path = await stored(hub, slow(MANY, 'input.resource.camera == "gate"'))
-        question = questions.subscribe(VIEWER, "camera", "gate", site="north")
+        question = inputs.subscribe(VIEWER, "camera", "gate", site="north")
         await hub.hub.context.stores.decisions.write([row_of(question, Decision(True, "allowed", "r"))])
         refused = await http.post(path, json={})
         assert (refused.status_code, "`subscribe` on a camera for viewer" in refused.json()["detail"]) == (400, True), refused.text
@@ -129,10 +131,10 @@ async def test_attack_08_a_revision_that_takes_gigabytes_is_refused_before_it_ha
         activated = await http.post(path, json={"lock_out": True})
         for refused in (uploaded, activated):
             assert refused.status_code == 400, refused.text
-            assert f"more than {trial.QUESTION_BYTES >> 20} MiB of memory to decide `subscribe`" in refused.json()["detail"]
+            assert f"more than {sandbox.QUESTION_BYTES >> 20} MiB of memory to decide `subscribe`" in refused.json()["detail"]
         assert (await http.get(PATH)).json() == before
         await require_as_before(hub)
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(most, 3 * trial.QUESTION_BYTES // 1024)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(most, 3 * sandbox.QUESTION_BYTES // 1024)
 
 
 @pytest.mark.parametrize("action", ["policy.read", "policy.change"])
@@ -177,7 +179,7 @@ async def in_force(settings: PostgresSettings, key: bytes) -> tuple[bool, bool]:
         proof = await prove(PostgresAuditLog(database).read(), key)
     finally:
         await database.close()
-    allowed = bool(engines) and engines[0].decide([questions.on_system("policy.change", ADA, "policy")])[0].allow
+    allowed = bool(engines) and engines[0].decide([inputs.on_system("policy.change", ADA, "policy")])[0].allow
     return allowed, proof.sound
 
 

@@ -9,18 +9,18 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from actors.core.camera import restore
-from actors.core.camera_state import view_of
-from actors.core.commits import Activation, Position
+from actors.core.camera.core import restore
+from actors.core.camera.rendering import render
+from actors.core.camera.state import view_of
 from actors.core.errors import Conflict
-from actors.core.event_data import AlarmData
+from actors.core.messages.commits import Activation, Position
+from actors.core.messages.event_data import AlarmData
+from actors.core.messages.states import TrackView
 from actors.core.settings import CameraSettings
-from actors.core.states import TrackView
-from actors.core.views import render
-from storage.ports import LiveState, LiveSummary
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
+from storage.ports.cameras import LiveState, LiveSummary
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 # Names that no list of ours has a word for, in three languages, and the value again in every way that was tried.
 DATA = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from policy.ports import Decision, Question
-from tests.support.hub import Dash, TestHub, running_hub
-from tests.support.real_policy import real_policy
+from policy.decision.model import Decision, Question
+from tests.support.hub.hub import Dash, TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 from tests.support.waiting import until
 
 CHANNELS = ("site:north", "fleet", "events:site:north", "events:fleet")
@@ -28,7 +28,7 @@ class Held:
         self._go = asyncio.Event()
 
     async def decide(self, question: Question) -> Decision:
-        """See `policy.ports.Decider`."""
+        """See `policy.decision.model.Decider`."""
         if self.holds and question.resource.get("camera") == self._camera and question.subject.get("roles") == self._roles:
             self.waiting += 1
             await self._go.wait()

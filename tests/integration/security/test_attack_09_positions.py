@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.event_filters import key_of_text
-from hub.seen_positions import MARK
-from tests.support.hub import Dash, TestHub, running_hub
-from tests.support.real_policy import real_policy
+from hub.fanout.seen_positions import MARK
+from hub.rest.event_filters import key_of_text
+from tests.support.hub.hub import Dash, TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 SITE = "events:site:north"
 

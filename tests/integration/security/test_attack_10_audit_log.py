@@ -15,13 +15,13 @@ from actors.core.errors import Conflict
 from actors.core.settings import DataSettings, PolicySettings, Settings
 from cluster import audit_checkpoint
 from cluster.cli.main import main
-from cluster.setup import prepare_stores
-from policy.keys import ensure_secret
-from storage.data_dir import of
+from cluster.launcher.setup import prepare_stores
+from policy.identity.keys import ensure_secret
+from storage.embedded.data_dir import of
 from storage.stores import Stores
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
-from tests.support.store_fixtures import Servers
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
+from tests.support.servers.store_fixtures import Servers
 
 NO_HEAD = "UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''"
 HEAD = "SELECT number, hash, seal FROM audit_head"

@@ -11,14 +11,14 @@ import pytest
 
 from actors.core.settings import HubSettings, PolicySettings
 from edge.signing import RequestKey, read_key, signed
-from policy import certificate_maker, device_keys
-from policy.gate import Gate
-from policy.watch import PolicyWatch
+from policy.decision.enforcer import Gate
+from policy.decision.poller import PolicyWatch
+from policy.identity import certificate_authority, device_keys
 from storage.stores import Stores
-from tests.support.actor_handles import FakeActor, FakeDirectory
 from tests.support.certificates import Authority, authority
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 from tests.support.tokens import auth_settings
 
 BODY = json.dumps({"session": "s1", "first_seq": 1, "observations": [{"time": "2026-03-01T12:00:00Z", "objects": []}]}).encode()
@@ -76,7 +76,7 @@ async def test_attack_10_a_revoked_certificate_does_not_come_back_a_day_later_no
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, stores: Stores
 ) -> None:
     certs = authority(tmp_path_factory.mktemp("certs"))
-    fingerprint = next(made.fingerprint for made in certificate_maker.all_of(certs.folder) if made.name == "edge-1")
+    fingerprint = next(made.fingerprint for made in certificate_authority.all_of(certs.folder) if made.name == "edge-1")
     async with serving(tmp_path, stores, certs.hub()) as (hub, watch):
         url = f"https://127.0.0.1:{hub.port}"
         edge = {"authorization": f"Bearer {hub.token('edge-1', typ='edge', roles=['edge'])}"}

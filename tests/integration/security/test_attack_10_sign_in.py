@@ -18,17 +18,17 @@ from playwright.sync_api import expect
 from actors.core.settings import DataSettings, HubSettings, LimitsSettings
 from cluster.cli.main import main
 from hub.static_files import FOLDER
-from policy import sign_in
-from policy.revocations import Revocations
-from storage.redis_sign_ins import RedisSignIns
-from storage.settings_files import write_resolved
-from tests.support.browser import chromium_path, open_page
-from tests.support.hub import TestHub, running_hub
-from tests.support.memory_sign_ins import MemorySignIns
-from tests.support.real_policy import real_policy
-from tests.support.store_fixtures import Servers
-from tests.support.stores import memory_stores
-from tests.support.terminal import on_a_terminal
+from policy.identity import sign_in
+from policy.identity.revocations import Revocations
+from storage.process.settings_files import write_resolved
+from storage.redis.sign_ins import RedisSignIns
+from tests.support.cluster.terminal import on_a_terminal
+from tests.support.doubles.memory_sign_ins import MemorySignIns
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
+from tests.support.servers.browser import chromium_path, open_page
+from tests.support.servers.store_fixtures import Servers
 
 EVIL = "https://evil.example"
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/#code=([A-Za-z0-9_-]{43})")

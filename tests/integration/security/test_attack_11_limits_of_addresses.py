@@ -13,13 +13,13 @@ from starlette.routing import Route
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import HubSettings, LimitsSettings
 from tests.support.certificates import authority
-from tests.support.cluster_api import running_api
-from tests.support.hub import TestHub, running_hub
-from tests.support.stores import memory_stores
-from tests.support.stream_client import stream
+from tests.support.cluster.cluster_api import running_api
+from tests.support.doubles.stores import memory_stores
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.stream_client import stream
 from tests.support.waiting import until
 
 BURST = 3

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from actors.core.settings import DataSettings, LogSettings, Settings
-from storage import embedded
 from storage.bounded_log import BoundedLog
-from storage.data_dir import DataDir
-from storage.embedded import Child
-from storage.process_log import log_to_file
+from storage.embedded import server
+from storage.embedded.data_dir import DataDir
+from storage.embedded.server import Child
+from storage.process.log_file import log_to_file
 from tests.support.waiting import block_until
 
 WRITER = """
@@ -59,8 +59,8 @@ def test_attack_11_a_server_that_floods_its_output_is_bounded_and_does_not_wait(
     assert process.wait(120) == 0
     block_until(lambda: child.log_tail().count("z") > 0, "the end of its log")
     sizes = [one.stat().st_size for one in data.logs.glob("loud.log*")]
-    assert len(sizes) == 1 + embedded.LOG_FILES
-    assert max(sizes) <= embedded.MAX_LOG_BYTES
+    assert len(sizes) == 1 + server.LOG_FILES
+    assert max(sizes) <= server.MAX_LOG_BYTES
     child.stop()
 
 

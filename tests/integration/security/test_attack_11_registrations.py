@@ -7,11 +7,11 @@ import httpx
 import msgspec
 from websockets.asyncio.client import connect
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import RegistrySettings
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
-from tests.support.stores import MemoryStores, memory_stores
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.doubles.stores import MemoryStores, memory_stores
+from tests.support.hub.hub import TestHub, running_hub
 
 Answer = tuple[int, str]  # of a bye; (0, "") for a welcome
 WELCOME: Answer = (0, "")

@@ -10,12 +10,12 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import DeadLettersSettings
-from hub import undecodable
-from storage.ports import DeadLetterRow
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
+from hub.ingest import undecodable
+from storage.ports.cameras import DeadLetterRow
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until
 
 CAMERAS = {"gate": "north", "dock": "south"}  # camera → site

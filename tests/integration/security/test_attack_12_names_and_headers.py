@@ -14,16 +14,16 @@ from cryptography.hazmat.primitives import serialization
 
 from actors.core.settings import HubSettings, MetricsSettings, Settings
 from cluster.cli.main import main
-from cluster.node_metrics import MetricsServer
+from cluster.launcher.node_metrics import MetricsServer
 from edge.signing import read_key, signed
-from hub.http_protocol import BoundedHttp
-from hub.web_guard import WebGuard
-from policy import certificate_maker, device_keys
-from storage.data_dir import DataDir
-from tests.support.actor_handles import FakeActor, FakeDirectory
+from hub.server.http_protocol import BoundedHttp
+from hub.web.security_headers import WebGuard
+from policy.identity import certificate_authority, device_keys
+from storage.embedded.data_dir import DataDir
 from tests.support.certificates import Authority
-from tests.support.cluster_api import running_api
-from tests.support.hub import TestHub, running_hub
+from tests.support.cluster.cluster_api import running_api
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
 from tests.support.tokens import auth_settings
 
 EVERY = ("content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy", "cross-origin-opener-policy",
@@ -126,8 +126,8 @@ WAYS = {
 async def serving(folder: Path, *, tls: bool) -> AsyncIterator[tuple[TestHub, ssl.SSLContext | None]]:
     settings, context = HubSettings(port=0, allowed_origins=["https://wall.example"]), None
     if tls:
-        certificate_maker.init(folder / "certs", days=1)
-        certificate_maker.server(folder / "certs", ["127.0.0.1", "localhost"], days=1)
+        certificate_authority.init(folder / "certs", days=1)
+        certificate_authority.server(folder / "certs", ["127.0.0.1", "localhost"], days=1)
         authority = Authority(folder / "certs")
         settings, context = authority.hub(allowed_origins=["https://wall.example"]), authority.client()
     async with running_hub(folder, hub=settings) as hub:

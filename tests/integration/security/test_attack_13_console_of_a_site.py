@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Response, WebSocket, expect
 
 from hub.static_files import FOLDER
-from tests.support.api_fuzz import in_thread
-from tests.support.browser import chromium_path, fresh_page, open_browser, painted, screenshot, until
-from tests.support.hub import TestHub
-from tests.support.two_sites import CAMERAS, two_sites
+from tests.support.hub.api_fuzz import in_thread
+from tests.support.hub.hub import TestHub
+from tests.support.hub.two_sites import CAMERAS, two_sites
+from tests.support.servers.browser import chromium_path, fresh_page, open_browser, painted, screenshot, until
 
 pytestmark = pytest.mark.browser
 OTHERS = re.compile("dock|ramp|south", re.IGNORECASE)

@@ -9,8 +9,8 @@ from websockets.asyncio.client import connect
 
 from actors.core.errors import ConfigError
 from actors.core.settings import HubSettings
-from tests.support.cluster_api import running_api
-from tests.support.hub import running_hub
+from tests.support.cluster.cluster_api import running_api
+from tests.support.hub.hub import running_hub
 
 WALL = "https://wall.example"
 ASKS = {

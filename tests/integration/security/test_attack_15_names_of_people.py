@@ -9,10 +9,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from policy.rego_engine import RegoEngine
-from policy.sources import read_sources
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
+from policy.engine.modules import read_sources
+from policy.engine.rego_engine import RegoEngine
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 from tests.support.tokens import claims, forge, secret_of
 
 # Auth0, Keycloak, Entra ID, GitHub Actions, an address with a tag, names of people, the longest that OpenID Connect knows, and what is
@@ -97,10 +97,10 @@ async def test_attack_15_a_name_opens_no_channel_of_another(hub: TestHub) -> Non
 
 def test_attack_15_the_role_is_the_policys_not_the_tests() -> None:
     """Without the module of this test the role grants nothing."""
-    from policy import questions
-    from policy.ports import Principal
+    from policy.decision import inputs
+    from policy.decision.model import Principal
 
     wache = Principal("jörg", "t", "user", 0, 1, ("Wache Süd",), ("north",))
-    asked = [questions.on_camera("registry.read", wache, "gate", site="north")]
+    asked = [inputs.on_camera("registry.read", wache, "gate", site="north")]
     assert not RegoEngine(read_sources()).decide(asked)[0].allow
-    assert json.loads(json.dumps(questions.subject(wache)))["roles"] == ["Wache%20S%C3%BCd"]
+    assert json.loads(json.dumps(inputs.subject(wache)))["roles"] == ["Wache%20S%C3%BCd"]

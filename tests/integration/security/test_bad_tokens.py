@@ -1,6 +1,7 @@
 """Bad tokens, 85 to 102 of the list, each by its number and shown to a real hub: by REST, at a dashboard's connect and at an edge's.
 
-Each is refused with 401, or closed; never an error of ours; and decided in less than 5 ms. `tests/unit/policy/test_tokens.py` looks closer.
+Each is refused with 401, or closed; never an error of ours; and decided in less than 5 ms. `tests/unit/policy/identity/test_tokens.py`
+looks closer.
 """
 
 import asyncio
@@ -22,13 +23,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from actors.core.edge_protocol import MAX_MESSAGE_BYTES
 from actors.core.errors import Unauthorized
+from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES
 from actors.core.settings import AuthSettings, LimitsSettings
-from policy.revocations import Revocations
-from policy.tokens import Verifier
-from storage.fleet_ports import Revocation
-from tests.support.hub import TestHub, running_hub
+from policy.identity.revocations import Revocations
+from policy.identity.tokens import Verifier
+from storage.ports.processes import Revocation
+from tests.support.hub.hub import TestHub, running_hub
 from tests.support.tokens import auth_settings, b64, claims, forge, secret_of
 from tests.support.waiting import until
 

@@ -14,24 +14,24 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from actors.core import intake
+from actors.core.camera import decoding
 from actors.core.errors import Unavailable
-from actors.core.event_data import AlarmData
-from actors.core.events import Event, seal
+from actors.core.messages.event_data import AlarmData
+from actors.core.messages.events import Event, seal
 from actors.core.settings import PolicySettings
-from policy import guard
-from policy.gate import Gate
-from policy.policy_actor import PolicyActor
-from policy.ports import Decision, Question
-from policy.rego_engine import RegoEngine
-from policy.sources import read_sources
-from policy.wire import Reply, encode_reply
-from storage.ports import EventRow
+from policy.actor.policy_actor import PolicyActor
+from policy.decision import bounds
+from policy.decision.enforcer import Gate
+from policy.decision.messages import Reply, encode_reply
+from policy.decision.model import Decision, Question
+from policy.engine.modules import read_sources
+from policy.engine.rego_engine import RegoEngine
+from storage.ports.cameras import EventRow
 from storage.stores import Stores
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
-from tests.support.store_fixtures import stores
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
+from tests.support.servers.store_fixtures import stores
 from tests.support.store_rows import row_of, running
 
 __all__ = ["stores"]
@@ -99,7 +99,7 @@ async def _garbage(_questions: bytes) -> bytes:
 
 
 async def _undefined(_questions: bytes) -> bytes:
-    return encode_reply(Reply("r", [guard.denied(guard.POLICY_ERROR, "r")]))  # P2: `{}`, 500; P3: a rule that is undefined
+    return encode_reply(Reply("r", [bounds.denied(bounds.POLICY_ERROR, "r")]))  # P2: `{}`, 500; P3: a rule that is undefined
 
 
 async def _too_few(_questions: bytes) -> bytes:
@@ -220,10 +220,10 @@ async def test_check_54_what_an_edge_says_twice_is_stored_once(stores: Stores) -
         b'{"time":"2026-03-01T11:00:00Z","time":"2026-03-01T12:00:00Z","alarm":{"type":"first","type":"second",'
         b'"text":"one","text":"two","data":{"plate":"KA 1","plate":"KA 2","deep":{"a":1,"a":2}}}}'
     )
-    seen, _faults = intake.decode(raw, "json")
+    seen, _faults = decoding.decode(raw, "json")
     assert seen.alarm is not None
     assert (seen.time.hour, seen.alarm.type, seen.alarm.text) == (12, "second", "two")
-    data: AlarmData = intake.alarm_data(seen.alarm)
+    data: AlarmData = decoding.alarm_data(seen.alarm)
     generation, position = (await running(stores.registry, stores.cameras, ["gate"]))["gate"]
     event = Event(
         id=f"gate/{position.epoch}/1", type="alarm.second", site="site", camera="gate", epoch=position.epoch, offset=1,
@@ -237,6 +237,6 @@ async def test_check_54_what_an_edge_says_twice_is_stored_once(stores: Stores) -
     document = json.loads(row.body, object_pairs_hook=once)
     assert document == msgspec.json.decode(row.body)
     assert document["data"]["data"] == {"plate": "KA 2", "deep": {"a": 2}}
-    question = guard.canonical(Question("ingest", {"who": seen.alarm.type}, {}))
+    question = bounds.canonical(Question("ingest", {"who": seen.alarm.type}, {}))
     assert question is not None
     assert json.loads(question, object_pairs_hook=once)["subject"] == {"who": "second"}

@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from actors.core.settings import HubSettings
-from hub.dashboard import MAX_FIRST_BYTES
-from tests.support.hub import TestHub, running_hub
+from hub.dashboards.connection import MAX_FIRST_BYTES
+from tests.support.hub.hub import TestHub, running_hub
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from cluster.cli.main import main
-from policy.sources import read_sources
-from storage.policy_ports import RevisionRecord
-from tests.support.hub import TestHub, running_hub
+from policy.engine.modules import read_sources
+from storage.ports.policy import RevisionRecord
+from tests.support.hub.hub import TestHub, running_hub
 
 GIGABYTE = 2**30
 

@@ -11,11 +11,11 @@ import pytest_asyncio
 from starlette.routing import Route
 from websockets.asyncio.client import connect
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import RegistrySettings
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import TestHub, running_hub
-from tests.support.real_policy import real_policy
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 SQUARE = {"points": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}
 LINE = {"points": [[0.5, 0.0], [0.5, 1.0]]}

@@ -17,15 +17,15 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from actors.core.edge_protocol import SUBPROTOCOL_JSON
+from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import RegistrySettings
-from policy import questions
-from policy.ports import Principal, Question
-from policy.rego_engine import RegoEngine
-from policy.sources import read_sources
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import Dash, TestHub, running_hub
-from tests.support.real_policy import real_policy
+from policy.decision import inputs
+from policy.decision.model import Principal, Question
+from policy.engine.modules import read_sources
+from policy.engine.rego_engine import RegoEngine
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import Dash, TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 # An operation, what it is done to, and who may. `ingester` is a service's token, `edge` a device's, `nobody` a user's without a role.
 # Presence and publish exist for no channel of Eyrie's own: nobody gets them, whatever policy says.
@@ -147,12 +147,12 @@ def question(cell: Cell) -> Question:
     who, action = principal(cell.role, sites), ACTIONS.get(cell.operation, cell.operation.partition(".")[0])
     if cell.kind == "deployment":
         if action == "connect":
-            return questions.connect(who, to="dashboard")
+            return inputs.connect(who, to="dashboard")
         named = cell.operation if action in ("token", "audit", "policy") else action
-        return questions.on_system(named, who, "audit" if named == "audit.read" else "policy")
+        return inputs.on_system(named, who, "audit" if named == "audit.read" else "policy")
     if cell.kind == "fleet":
-        return questions.on_fleet(action, who)
-    return questions.on_camera(action, who, CAMERAS[site], site=site) if cell.kind == "camera" else questions.on_site(action, who, site)
+        return inputs.on_fleet(action, who)
+    return inputs.on_camera(action, who, CAMERAS[site], site=site) if cell.kind == "camera" else inputs.on_site(action, who, site)
 
 
 class Asker:

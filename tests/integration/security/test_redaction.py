@@ -10,9 +10,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.support.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import Dash, TestHub, running_hub
-from tests.support.real_policy import real_policy
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub.hub import Dash, TestHub, running_hub
+from tests.support.hub.real_policy import real_policy
 
 PLATE, FACE, NAME = "CANARY-PLATE-7", "CANARY-FACE-8", "CANARY-NAME-9"
 CANARIES = (PLATE, FACE, NAME)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.store_fixtures import Servers, servers, stores
+from tests.support.servers.store_fixtures import Servers, servers, stores
 
 __all__ = ["servers", "servers_redis", "stores"]
 

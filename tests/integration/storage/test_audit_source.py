@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from actors.core.commits import Activation
+from actors.core.messages.commits import Activation
 from cluster.cli.main import main
+from storage.events.archive import read_archive
 from storage.migrations import migrate
-from storage.ports import EventRow
-from storage.postgres_archive import read_archive
-from storage.postgres_cameras import PostgresCameraStore
-from storage.postgres_pool import Database
-from storage.postgres_registry import PostgresRegistry
-from tests.support.store_fixtures import settings_of
+from storage.ports.cameras import EventRow
+from storage.postgres.cameras import PostgresCameraStore
+from storage.postgres.pool import Database
+from storage.postgres.registry import PostgresRegistry
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import postgres
 from tests.support.store_rows import event_of, row_of, running
-from tests.support.store_servers import postgres
 
 
 def test_the_database_of_the_settings_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from actors.core.errors import BadInput, Unavailable, UnknownOutcome
 from actors.core.settings import PostgresSettings
-from storage.postgres_cameras import PostgresCameraStore
-from storage.postgres_pool import Database
-from storage.statements import sql
+from storage.postgres.cameras import PostgresCameraStore
+from storage.postgres.pool import Database
+from storage.postgres.statements import sql
 from storage.stores import Stores
-from tests.support.store_fixtures import Servers
+from tests.support.servers.store_fixtures import Servers
 from tests.support.store_rows import OWNER, event_of, row_of, running
 
 

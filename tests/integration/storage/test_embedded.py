@@ -20,10 +20,10 @@ import asyncpg
 import pytest
 
 from actors.core.errors import StartError
-from storage.data_dir import DataDir, private_folder, start_time
-from storage.embedded_postgres import EmbeddedPostgres
-from storage.embedded_redis import EmbeddedRedis, answers
-from storage.embedded_servers import POSTGRES, VALKEY
+from storage.embedded.data_dir import DataDir, private_folder, start_time
+from storage.embedded.packages import POSTGRES, VALKEY
+from storage.embedded.postgres import EmbeddedPostgres
+from storage.embedded.redis import EmbeddedRedis, answers
 
 STRANGER = "nobody"
 

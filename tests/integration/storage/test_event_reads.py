@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from actors.core.settings import Settings
-from load_tests.event_days import DAYS_SQL, FILL_SQL, TIPS_SQL
-from storage.event_queries import EventQuery, Key
+from load_tests.benches.event_days import DAYS_SQL, FILL_SQL, TIPS_SQL
+from storage.events.events import PostgresEventStore
 from storage.migrations import migrate
-from storage.ports import EventRow, key_of
-from storage.postgres_events import PostgresEventStore
-from storage.postgres_pool import Database
-from tests.support.store_fixtures import settings_of
-from tests.support.store_servers import postgres
+from storage.ports.cameras import EventRow, key_of
+from storage.ports.event_queries import EventQuery, Key
+from storage.postgres.pool import Database
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import postgres
 
 MOST_LOCKS = 200  # a window of 32 days: table, key and index of each; the default partition; the parent
 SEVERITIES = ("info", "notice", "warning", "critical")

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from actors.core.errors import ConfigError, EyrieError, Unavailable
-from storage.fleet_ports import ActorRecord, ApiRecord, HubRecord, PolicyMarks, Revocation
-from storage.policy_ports import Activation, RevisionRecord
-from storage.postgres_pool import Database
+from storage.ports.policy import Activation, RevisionRecord
+from storage.ports.processes import ActorRecord, ApiRecord, HubRecord, PolicyMarks, Revocation
+from storage.postgres.pool import Database
 from storage.stores import Stores, open_stores
-from tests.support.store_fixtures import Servers
+from tests.support.servers.store_fixtures import Servers
 
 
 async def test_actors_beat_until_they_are_removed(stores: Stores) -> None:

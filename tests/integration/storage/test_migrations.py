@@ -11,13 +11,13 @@ import pytest
 from actors.core.errors import ConfigError, Unavailable
 from actors.core.settings import Settings
 from storage import migrations
+from storage.events.partitions import PARTITIONS_AHEAD, make_partitions, partition_name, wanted_days
 from storage.migrations import Migration, known, migrate
-from storage.postgres_partitions import PARTITIONS_AHEAD, make_partitions, partition_name, wanted_days
-from storage.postgres_pool import Database
+from storage.postgres.pool import Database
 from storage.stores import open_stores
-from tests.support.store_fixtures import settings_of
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import postgres
 from tests.support.store_rows import event_of, row_of, running
-from tests.support.store_servers import postgres
 
 
 @pytest.fixture(scope="module")

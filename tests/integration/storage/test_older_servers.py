@@ -16,12 +16,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from storage.data_dir import DataDir
-from storage.embedded_postgres import DATABASE, ROLE, EmbeddedPostgres
+from storage.embedded.data_dir import DataDir
+from storage.embedded.postgres import DATABASE, ROLE, EmbeddedPostgres
+from storage.embedded.server_user import ServerUser
 from storage.migrations import migrate
-from storage.server_user import ServerUser
-from tests.support.store_fixtures import settings_of
-from tests.support.store_servers import Server
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import Server
 
 ROOT = Path(__file__).resolve().parents[3]
 REQUIREMENTS = ROOT / "tests" / "requirements" / "older-servers.txt"

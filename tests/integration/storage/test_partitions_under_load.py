@@ -7,18 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 import pytest
 
-from actors.core.commits import Position
 from actors.core.errors import Unavailable
+from actors.core.messages.commits import Position
 from actors.core.settings import EventsSettings
-from cluster.partition_maintenance import RETRY_S, PartitionMaintenance, PostgresPartitions
+from cluster.supervisor.partitions import RETRY_S, PartitionMaintenance, PostgresPartitions
+from storage.events.partitions import TRY_S, PartitionReport, make_partitions, partition_name
 from storage.migrations import migrate
-from storage.postgres_cameras import PostgresCameraStore
-from storage.postgres_partitions import TRY_S, PartitionReport, make_partitions, partition_name
-from storage.postgres_pool import Database
-from storage.postgres_registry import PostgresRegistry
-from tests.support.store_fixtures import settings_of
+from storage.postgres.cameras import PostgresCameraStore
+from storage.postgres.pool import Database
+from storage.postgres.registry import PostgresRegistry
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import postgres
 from tests.support.store_rows import event_of, row_of, running
-from tests.support.store_servers import postgres
 from tests.support.waiting import until
 
 CAMERAS = [f"cam-{n}" for n in range(4)]

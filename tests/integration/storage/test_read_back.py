@@ -1,9 +1,9 @@
 """What load tests read back of a run comes in slices, and is whole."""
 
-from load_tests.read_back import install_witness, moves_of
-from storage.postgres_pool import Database
+from load_tests.checker.stored import install_witness, moves_of
+from storage.postgres.pool import Database
 from storage.stores import open_stores
-from tests.support.store_fixtures import Servers
+from tests.support.servers.store_fixtures import Servers
 from tests.support.store_rows import event_of, row_of, running
 
 CAMERAS = ["slice-1", "slice-2"]

@@ -6,12 +6,12 @@ import pytest
 
 from actors.core.errors import Unavailable
 from actors.core.settings import RedisSettings
-from storage import redis_keys as keys
-from storage.ports import LiveEvent
-from storage.redis_budget import StreamBudget
-from storage.redis_link import RedisLink
-from storage.redis_publisher import RedisPublisher
-from tests.support.store_servers import redis
+from storage.ports.cameras import LiveEvent
+from storage.redis import keys
+from storage.redis.budget import StreamBudget
+from storage.redis.connection import RedisLink
+from storage.redis.publisher import RedisPublisher
+from tests.support.servers.store_servers import redis
 
 MIB = 2**20
 

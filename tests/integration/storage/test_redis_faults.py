@@ -11,14 +11,14 @@ import pytest
 
 from actors.core.errors import ConfigError, Unavailable, UnknownOutcome
 from actors.core.settings import RedisSettings
-from storage import redis_keys as keys
-from storage.embedded_redis import answers
-from storage.ports import LiveEvent, LiveState, Publication
-from storage.redis_broker import RedisBroker
-from storage.redis_inbox import Inbox
-from storage.redis_link import LOST, RedisLink, connect, make_connection, write
-from storage.redis_publisher import RedisPublisher
-from tests.support.store_servers import Server, redis
+from storage.embedded.redis import answers
+from storage.ports.cameras import LiveEvent, LiveState, Publication
+from storage.redis import keys
+from storage.redis.broker import RedisBroker
+from storage.redis.connection import LOST, RedisLink, connect, make_connection, write
+from storage.redis.inbox import Inbox
+from storage.redis.publisher import RedisPublisher
+from tests.support.servers.store_servers import Server, redis
 from tests.support.waiting import until
 
 

@@ -11,19 +11,19 @@ import asyncpg
 import msgspec
 import pytest
 
-from actors.core.commits import CommitRow, Position
 from actors.core.errors import EyrieError
-from actors.core.events import CHAIN_START
+from actors.core.messages.commits import CommitRow, Position
+from actors.core.messages.events import CHAIN_START
 from actors.core.settings import Settings
 from cluster.cli.main import main
-from storage.embedded_servers import POSTGRES
+from storage.embedded.packages import POSTGRES
 from storage.migrations import migrate
-from storage.postgres_place import renew_epochs
-from storage.postgres_pool import Database
+from storage.postgres.place import renew_epochs
+from storage.postgres.pool import Database
 from storage.stores import Stores, open_stores
-from tests.support.store_fixtures import settings_of
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import Server, postgres, server_programs
 from tests.support.store_rows import OWNER, event_of, row_of, running
-from tests.support.store_servers import Server, postgres, server_programs
 
 CAMERAS = ["cam-1", "cam-2"]
 

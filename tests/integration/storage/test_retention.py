@@ -7,22 +7,22 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from actors.core.commits import Position
 from actors.core.errors import Unavailable
-from actors.core.events import Event, StoredEvent, seal
+from actors.core.messages.commits import Position
+from actors.core.messages.events import Event, StoredEvent, seal
 from actors.core.settings import EventsSettings, Settings
 from actors.core.times import rfc3339, to_us
-from cluster.partition_maintenance import PartitionMaintenance, PostgresPartitions
+from cluster.supervisor.partitions import PartitionMaintenance, PostgresPartitions
+from storage.events.events import PostgresEventStore
+from storage.events.partitions import PARTITIONS_AHEAD, day_of, make_partitions, partition_name
+from storage.events.retention import drop_old
 from storage.migrations import migrate
-from storage.postgres_cameras import PostgresCameraStore
-from storage.postgres_events import PostgresEventStore
-from storage.postgres_partitions import PARTITIONS_AHEAD, day_of, make_partitions, partition_name
-from storage.postgres_pool import Database
-from storage.postgres_registry import PostgresRegistry
-from storage.postgres_retention import drop_old
-from tests.support.store_fixtures import settings_of
+from storage.postgres.cameras import PostgresCameraStore
+from storage.postgres.pool import Database
+from storage.postgres.registry import PostgresRegistry
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import postgres
 from tests.support.store_rows import row_of, running
-from tests.support.store_servers import postgres
 from tests.support.waiting import block_until
 
 MARGIN = timedelta(minutes=1)  # longer than any of these tests takes

@@ -8,16 +8,16 @@ import asyncpg
 import pytest
 
 from actors.core.settings import DeadLettersSettings, SessionsSettings
-from cluster.row_retention import ROUND_S, RowRetention
+from cluster.supervisor.row_retention import ROUND_S, RowRetention
 from storage.migrations import migrate
-from storage.ports import NewLetter
-from storage.postgres_cameras import PostgresCameraStore
-from storage.postgres_dead_letters import PostgresDeadLetterStore
-from storage.postgres_pool import Database
-from storage.postgres_registry import PostgresRegistry
-from storage.postgres_row_retention import LETTERS, Forgotten, forget
-from tests.support.store_fixtures import settings_of
-from tests.support.store_servers import postgres
+from storage.ports.cameras import NewLetter
+from storage.postgres.cameras import PostgresCameraStore
+from storage.postgres.dead_letters import PostgresDeadLetterStore
+from storage.postgres.pool import Database
+from storage.postgres.registry import PostgresRegistry
+from storage.postgres.row_retention import LETTERS, Forgotten, forget
+from tests.support.servers.store_fixtures import settings_of
+from tests.support.servers.store_servers import postgres
 
 DAY_US = 86_400_000_000
 MIB = 1_048_576

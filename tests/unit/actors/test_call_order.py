@@ -3,7 +3,7 @@
 import asyncio
 
 from actors.call_order import MAX_QUEUES, CallOrder
-from actors.core.deliveries import Numbered
+from actors.core.messages.deliveries import Numbered
 
 
 async def _note(order: CallOrder, number: int, seen: list[int], *, queue: str = "q") -> None:

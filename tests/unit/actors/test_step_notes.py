@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 from actors.step_notes import StepNote, left_behind
-from storage.data_dir import DataDir
+from storage.embedded.data_dir import DataDir
 
 DIES = """
 import os, sys
 from pathlib import Path
 from actors.step_notes import StepNote
-from storage.data_dir import DataDir
+from storage.embedded.data_dir import DataDir
 note = StepNote()
 note.open(DataDir(Path(sys.argv[1])), sys.argv[2])
 note.set("gate-1")

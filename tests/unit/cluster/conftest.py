@@ -1,5 +1,5 @@
 """Fixtures of the cluster's unit tests."""
 
-from tests.support.supervisor_rig import rigs
+from tests.support.cluster.supervisor_rig import rigs
 
 __all__ = ["rigs"]

@@ -3,11 +3,11 @@
 import pytest
 
 from actors.core.errors import BadInput, Conflict, StaleTag
-from actors.core.registrations import CameraFields, SiteFields
-from actors.core.scenes import Line, Place, Scene, Zone
+from actors.core.messages.registry import CameraFields, SiteFields
+from actors.core.scene.scene import Line, Place, Scene, Zone
 from cluster.registry_file import AddCamera, AddSite, FileCamera, FileSite, Known, KnownCamera, KnownSite, differences, parse, plan, to_toml
 from cluster.registry_target import StoreTarget, carry_out, compare
-from tests.support.stores import memory_stores
+from tests.support.doubles.stores import memory_stores
 
 FILE = b"""
 [sites.north]

@@ -18,10 +18,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from actors.core.errors import ConfigError
-from cluster.cli.config import fleet_settings
+from cluster.cli.commands.config import fleet_settings
 from cluster.cli.main import main
-from cluster.ray_start import KNOBS
-from storage.settings_files import OTHER_VARIABLES, load, read_resolved
+from cluster.ray.process import KNOBS
+from storage.process.settings_files import OTHER_VARIABLES, load, read_resolved
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"

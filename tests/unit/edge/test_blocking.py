@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from actors.core.errors import Conflict
-from actors.core.observations import Object, Observation
+from actors.core.messages.observations import Object, Observation
 from edge.blocking import BlockingEdgeClient
 from edge.examples import vendor_camera
-from tests.support.edge_server import EdgeServer
+from tests.support.servers.edge_server import EdgeServer
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from actors.core.errors import BadInput, Conflict, Forbidden, TooMany, Unauthorized, Unavailable
-from actors.core.observations import Alarm, Object, Observation
+from actors.core.messages.observations import Alarm, Object, Observation
 from edge.client import EdgeClient
+from edge.messages import Format
 from edge.reconnect import Backoff
-from edge.wire import Format
-from tests.support.edge_server import EdgeServer
+from tests.support.servers.edge_server import EdgeServer
 from tests.support.waiting import until
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ from actors.core.errors import BadInput, Unauthorized, Unavailable
 from edge.adapters.readings import Rejection, camera_id
 from edge.replay import Replay, ReplayOptions
 from edge.replay_account import Progress, ReplayAccount
-from tests.support.edge_server import EdgeServer
-from tests.support.recordings import recording
+from tests.support.load.recordings import recording
+from tests.support.servers.edge_server import EdgeServer
 
 
 @pytest.fixture

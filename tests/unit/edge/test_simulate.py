@@ -6,12 +6,12 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from actors.core.journal import Journal
-from actors.core.observations import Observation
-from actors.core.scene_rules import SceneRules
-from actors.core.scenes import Scene
+from actors.core.camera.journal import Journal
+from actors.core.camera.tracks import Picture
+from actors.core.messages.observations import Observation
+from actors.core.scene.compiled import SceneRules
+from actors.core.scene.scene import Scene
 from actors.core.times import from_us
-from actors.core.tracks import Picture
 from edge.simulate import site
 from edge.simulate.layouts import LAYOUTS
 from edge.simulate.world import Frame, SimulatedCamera

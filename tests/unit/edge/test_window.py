@@ -6,8 +6,8 @@ import pytest
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actors.core.edge_protocol import MAX_OBSERVATIONS
 from actors.core.errors import Conflict, TooMany
+from actors.core.messages.edge_protocol import MAX_OBSERVATIONS
 from edge.window import FORGOTTEN, MAX_BATCH_BYTES, SHED, UNREADABLE, Batch, Missing, Window
 
 

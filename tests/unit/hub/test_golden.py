@@ -8,16 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.core import camera
-from actors.core.commits import Activation, Position
-from actors.core.edge_protocol import Hello
+from actors.core.camera import core as camera
+from actors.core.camera.snapshot import VERSION, Snapshot, TrackRow, decode
 from actors.core.errors import BadInput
-from actors.core.event_data import TYPES, LineCrossed
-from actors.core.events import CHAIN_START
-from actors.core.lines import Crossing
+from actors.core.messages.commits import Activation, Position
+from actors.core.messages.edge_protocol import Hello
+from actors.core.messages.event_data import TYPES, LineCrossed
+from actors.core.messages.events import CHAIN_START
+from actors.core.scene.lines import Crossing
+from actors.core.scene.zones import Stay
 from actors.core.settings import CameraSettings
-from actors.core.snapshot import VERSION, Snapshot, TrackRow, decode
-from actors.core.zones import Stay
 from tests.support.golden import again, problems, read, snapshot_problems, versions
 from tools import golden
 

@@ -1,16 +1,18 @@
 """``python -m load_tests``: what its commands print, and their exit status. Nothing here starts a stack."""
 
 import json
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from load_tests.__main__ import BENCHES, main
-from load_tests.calibrate import CAMERAS
-from load_tests.model_cli import read
-from tests.unit.load_tests.test_capacity import COSTS
-from tests.unit.load_tests.test_run_result import run
+from load_tests.__main__ import BENCHES, main, module_of
+from load_tests.capacity.calibrate import CAMERAS
+from load_tests.model_command import read
+from tests.unit.load_tests.capacity.test_model import COSTS
+from tests.unit.load_tests.runs.test_result import run
 
 COMMANDS = ("run", "compare", "find-limit", "bench", "model")
 
@@ -25,8 +27,10 @@ def test_every_command_has_help_with_examples(command: str, capsys: pytest.Captu
 
 
 def test_every_bench_is_listed_and_is_there() -> None:
-    folder = Path(__file__).parents[3] / "load_tests"
-    assert {path.stem.removeprefix("bench_") for path in folder.glob("bench_*.py")} == set(BENCHES)
+    folder = Path(__file__).parents[3] / "load_tests" / "benches"
+    found = {path.stem for path in folder.rglob("*.py") if re.search(r"^def run\(\s*seed: int", path.read_text("utf-8"), re.MULTILINE)}
+    assert found == set(BENCHES)
+    assert all(find_spec(module_of(name)) for name in BENCHES)
 
 
 def test_compare_ends_with_one_when_the_new_run_is_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from actors.core.errors import StartError
-from storage.data_dir import DataDir
+from storage.embedded.data_dir import DataDir
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCT = ("actors", "storage", "policy", "hub", "cluster")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hub.rest_table import ENDPOINTS
+from hub.rest.table import ENDPOINTS
 from hub.special_table import SPECIALS
 from tools import routes_page
 

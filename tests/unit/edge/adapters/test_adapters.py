@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.identifiers import is_id
-from actors.core.observations import Object, Observation
+from actors.core.messages.observations import Object, Observation
 from actors.core.times import to_us
 from edge.adapters.formats import FORMATS, adapter
 from edge.adapters.readings import Options, Reading, Rejection, Seen, camera_id
 from edge.sorting import Sorter
-from tests.support.recordings import recording
+from tests.support.load.recordings import recording
 
 
 def read(name: str, *lines: bytes | str | dict[str, Any], **options: Any) -> list[Reading]:

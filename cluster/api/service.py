@@ -1,0 +1,182 @@
+"""The cluster API inside the supervisor's process: policy and keys are watched as a hub watches them, the port is had in the end."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from actors.core.errors import EyrieError
+from actors.core.settings import Settings
+from cluster.api.context import Desk, Inspector, RoomMaker
+from cluster.api.live_operations import Progress
+from cluster.api.server import ApiServer
+from cluster.supervisor.models import Overseer, PlanReport, Snapshot
+from hub.access.authorization import Access
+from hub.access.rate_limits import Limiter
+from hub.access.registry_cache import CameraCache
+from policy.audit import Auditor
+from policy.decision.enforcer import Call, Gate
+from policy.decision.poller import PolicyWatch
+from policy.identity.key_refresh import KeyWatch
+from policy.identity.tokens import Verifier
+from storage.ports.audit_log import AuditLog
+from storage.ports.cameras import Publisher, Registry
+from storage.ports.cluster import ClusterStore
+from storage.ports.processes import ApiRecord, ApiStore, PolicyStore
+
+RETRY_S = 3.0  # seconds before a port that was taken is tried again
+RECORD_S = 2.0  # seconds between two records that the supervisor works, and of where its API listens
+
+log = logging.getLogger("eyrie.cluster.api")
+
+T = TypeVar("T")
+
+
+class HostStores(Protocol):
+    """What the API needs of storage."""
+
+    @property
+    def cluster(self) -> ClusterStore:
+        """`storage.ports.cluster.ClusterStore`."""
+
+    @property
+    def registry(self) -> Registry:
+        """`storage.ports.cameras.Registry`."""
+
+    @property
+    def policy(self) -> PolicyStore:
+        """`storage.ports.processes.PolicyStore`."""
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """`storage.ports.audit_log.AuditLog`."""
+
+    @property
+    def api(self) -> ApiStore:
+        """`storage.ports.processes.ApiStore`."""
+
+    @property
+    def publisher(self) -> Publisher:
+        """`storage.ports.cameras.Publisher`."""
+
+
+class _Waking:
+    """An overseer that also hurries the progress when something was asked for."""
+
+    def __init__(self, overseer: Overseer, hurry: Callable[[], None]) -> None:
+        self._overseer = overseer
+        self._hurry = hurry
+
+    def wake(self) -> None:
+        """See the port."""
+        self._overseer.wake()
+        self._hurry()
+
+    def snapshot(self) -> Snapshot:
+        """See the port."""
+        return self._overseer.snapshot()
+
+    def plan(self, kind: str, target: str, params: dict[str, Any]) -> PlanReport:
+        """See the port."""
+        return self._overseer.plan(kind, target, params)
+
+
+class ApiHost:
+    """`start` never fails for a port that is taken: the supervisor has better things to do than to end for it."""
+
+    def __init__(
+        self, settings: Settings, stores: HostStores, overseer: Overseer, *, policy: Call, inspector: Inspector, room: RoomMaker,
+        working: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
+        """`working`: whether the supervisor does its work now; only then is it recorded as heard."""
+        self._working = working
+        self._settings = settings
+        self._stores = stores
+        self._gate = Gate(policy, settings.policy, must_be_fresh=True)
+        self._watch = PolicyWatch(stores.policy.marks, self._gate, settings.policy)
+        self.progress = Progress(stores.cluster, stores.publisher)
+        auditor = Auditor(stores.audit_log, settings.policy.key_file)
+        self._desk = Desk(stores.cluster, _Waking(overseer, self.progress.hurry), auditor, stores.registry, inspector, room)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._keys: KeyWatch | None = None
+        self.server: ApiServer | None = None
+        self.problem = "the cluster API does not listen yet"
+        self._listening = asyncio.Event()  # just now
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._spawn(self._serve(), "cluster-api")
+        self._spawn(self._record(), "cluster-api-record")
+        self._spawn(self._watch.run(), "cluster-api-policy")
+        self._spawn(self.progress.run(), "cluster-api-progress")
+
+    def status(self) -> dict[str, Any]:
+        """Where it listens, or why it does not."""
+        if self.server is None:
+            return {"problem": self.problem}
+        return {"host": self._settings.cluster.api_host, "port": self.server.port}
+
+    async def stop(self) -> None:
+        """End everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.server is not None:
+            await self.server.stop()
+        if self._keys is not None:
+            await self._keys.stop()
+        await self._gate.close()
+
+    async def _serve(self) -> None:
+        verifier = await self._insist(lambda: asyncio.to_thread(Verifier, self._settings.auth))  # its keys may come by HTTP
+        self._keys = KeyWatch(verifier, self._settings.auth)
+        self._keys.start()
+        # One API per deployment: its limits are kept here, without Redis.
+        access = Access(verifier, self._gate, CameraCache(self._stores.registry), Limiter(self._settings.limits, 1, None))
+        access.revocations = self._watch.revocations
+        self._watch.on_revocations(lambda revocations: setattr(access, "revocations", revocations))
+
+        async def listen() -> ApiServer:
+            server = ApiServer(self._settings, self._desk, access)
+            await server.start()
+            return server
+
+        self.server = await self._insist(listen)
+        self._listening.set()
+        log.info("the cluster API listens on %s:%d", self._settings.cluster.api_host, self.server.port)
+
+    async def _record(self) -> None:
+        """`eyrie status` reads from it whether the supervisor works, whether its API listens or not."""
+        while True:
+            if self._working():
+                port = 0 if self.server is None else self.server.port
+                with contextlib.suppress(EyrieError):
+                    await self._stores.api.put(ApiRecord(self._settings.cluster.api_host, port, os.getpid()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECORD_S):
+                    await self._listening.wait()
+                    self._listening.clear()
+
+    async def _insist(self, work: Callable[[], Awaitable[T]]) -> T:
+        told = ""
+        while True:
+            try:
+                return await work()
+            except EyrieError as error:
+                self.problem = error.detail
+                if error.detail != told:
+                    told = error.detail
+                    log.error("the cluster API does not listen: %s (%s)", error.detail, error.next_step)
+            await asyncio.sleep(RETRY_S)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(_ended)
+        self._tasks.append(task)
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s has failed", task.get_name(), exc_info=error)

@@ -1,0 +1,1 @@
+"""The commands that open the database themselves. Holds no import by rule."""

@@ -1,1 +1,0 @@
-"""What the sub-commands of `eyrie cluster` are made of."""

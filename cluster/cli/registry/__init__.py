@@ -1,0 +1,1 @@
+"""`eyrie registry` and `eyrie cameras`. Holds no import by rule."""

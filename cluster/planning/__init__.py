@@ -1,0 +1,1 @@
+"""What should run where, as pure functions. Holds no import by rule."""

@@ -1,0 +1,82 @@
+"""`cluster.supervisor.ports.Machine` over Ray: how the supervisor starts and finds camera actors, hubs and policy replicas."""
+
+import asyncio
+import os
+
+from actors import ray_camera
+from actors.core.errors import Conflict, Unavailable
+from actors.core.settings import Settings
+from actors.ray_camera import CameraProcess
+from cluster.ray import nodes as ray_nodes
+from cluster.ray import session
+from cluster.supervisor.ports import NodeView, Process
+from hub import ray_hub
+from policy.actor import ray_policy
+
+
+class RayMachine:
+    """`settings_path` is handed to every process."""
+
+    def __init__(self, settings_path: str, settings: Settings) -> None:
+        self._path = settings_path
+        self._settings = settings
+        self._namespace = settings.ray.namespace
+        self._slots = session.has_resource(ray_camera.CAMERA_SLOT)
+
+    def cores(self) -> int:
+        """See the port."""
+        return min(session.cores(), os.cpu_count() or 1) if self._settings.ray.address == "" else session.cores()
+
+    async def nodes(self) -> list[NodeView]:
+        """See the port."""
+        return await ray_nodes.nodes()
+
+    async def services(self) -> list[str]:
+        """See the port."""
+        named = await asyncio.to_thread(session.named_actors, self._namespace)
+        return [name for name in named if name.startswith(("hub-", "policy-"))]
+
+    async def request_resources(self, cameras: int) -> None:
+        """See the port."""
+        await ray_nodes.request(cameras)
+
+    async def release_node(self, node: str, deadline_s: float) -> None:
+        """See the port."""
+        await ray_nodes.release(node, deadline_s)
+
+    def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
+        """See the port."""
+        timeout_s, slots = self._settings.hub.call_timeout_s, cameras if self._slots else 0
+        return ray_camera.start(
+            self._path,
+            name,
+            namespace=self._namespace,
+            slots=slots,
+            placed=ray_nodes.bound_to(node),
+            call_timeout_s=timeout_s,
+            capacity=cameras,
+        )
+
+    async def find_cameras(self, name: str) -> CameraProcess | None:
+        """See the port."""
+        return await ray_camera.attach(name, namespace=self._namespace, call_timeout_s=self._settings.hub.call_timeout_s)
+
+    async def start_hub(self, index: int, node: str = "") -> Process:
+        """See the port."""
+        try:
+            return ray_hub.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node))
+        except Conflict:
+            living = await ray_hub.attach(index, namespace=self._namespace)
+            if living is None:
+                raise Unavailable(f"hub {index} is just ending") from None
+            return living
+
+    async def start_policy(self, index: int, node: str = "") -> Process:
+        """See the port."""
+        try:
+            return ray_policy.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node))
+        except Conflict:
+            living = await asyncio.to_thread(ray_policy.find, index, namespace=self._namespace)
+            if living is None:
+                raise Unavailable(f"policy {index} is just ending") from None
+            return living

@@ -1,0 +1,1 @@
+"""The supervisor without Ray. Holds no import by rule."""

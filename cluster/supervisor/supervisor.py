@@ -1,0 +1,343 @@
+"""The supervisor without Ray: starts policy replicas, hubs and camera actors, notices who died, replaces them (design section 5, 6).
+
+Its state is in PostgreSQL; what it remembers (`cluster.supervisor.fleet`) can be lost. Every assignment is a compare-and-swap, so running
+twice harms nobody. This room holds its loops and what it is asked; `cluster.supervisor.hosting` acts, `cluster.planning.reconcile` decides.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from actors.core.errors import EyrieError
+from actors.core.settings import Settings
+from cluster.planning.placement import choose, usable
+from cluster.planning.reconcile import GiveCameras, Limits, MoveCameras, ReleaseCameras, StartActor, StopActor, compare
+from cluster.supervisor import snapshots
+from cluster.supervisor.autoscaler import Autoscaler
+from cluster.supervisor.dry_run import Planner
+from cluster.supervisor.fleet import Fleet
+from cluster.supervisor.heartbeats import Beats
+from cluster.supervisor.hosting import NOBODY, Hosting
+from cluster.supervisor.models import PlanReport, Snapshot
+from cluster.supervisor.operations import Operations
+from cluster.supervisor.ports import Machine, Process, SupervisorStores
+from cluster.supervisor.services import Services, stop_all
+from cluster.supervisor.survey import Survey
+from cluster.supervisor.tasks import Tasks
+from storage.ports.cluster import TroubleRecord
+
+ENSURE_S = 1.0  # seconds an `ensure` waits at most; the caller asks again
+SPARE_CONNECTIONS = 24  # PostgreSQL connections kept for hubs, the supervisor and people
+RETIRE_S = 5.0  # seconds between two looks for cameras that were deleted
+NODES_S = 1.0  # seconds between two looks at the nodes
+SILENT_LOOKS = 2  # looks in a row at a node that does not answer after which its processes are replaced
+FORGET_S = 600.0  # seconds between two looks for old operations and decisions
+STOP_GRACE_S = 5.0  # seconds a service may take to stop, beyond the spread of its dashboards' closes
+
+log = logging.getLogger("eyrie.cluster.supervisor")
+
+
+class Supervisor:
+    """One per cluster. `start` begins, `ready` tells when hubs and policy answer, `ensure` is what hubs ask."""
+
+    def __init__(
+        self, settings: Settings, stores: SupervisorStores, machine: Machine, *, broken: Callable[[str], None] = lambda reason: None
+    ) -> None:  # fmt: skip
+        """`broken` is called when one of its loops ended by a mistake: what it remembers can be lost, so it had better start again."""
+        self._settings = settings
+        self._stores = stores
+        self._machine = machine
+        self._tasks = Tasks(broken)
+        self.fleet = Fleet(settings)
+        self._hosting = Hosting(self.fleet, stores, machine, self._tasks)
+        starts = {"policy": self._start_policy, "hub": self._start_hub}
+        grace_s = settings.hub.drain_s + STOP_GRACE_S
+        self._services = Services(starts, self._tasks, start_timeout_s=settings.cluster.start_timeout_s, grace_s=grace_s)
+        self._operations = Operations(self.fleet, self._services, stores.cluster, machine)
+        self._survey = Survey(self.fleet, self._hosting, settings.cluster)
+        self._autoscaler = Autoscaler(self.fleet, self._services, stores.cluster, machine)
+        self._stopping = False
+        self._read_at = float("-inf")
+        self._away = False
+        self._turned_at = time.monotonic()
+
+    async def start(self) -> None:
+        """Read what was, start services and the loops. Raises Unavailable when PostgreSQL is away."""
+        self.fleet.obey(await self._stores.cluster.orders())
+        self.fleet.nodes = await self._machine.nodes()
+        await self._hosting.look_back()
+        self._want_services()
+        for name in await self._machine.services():
+            self._services.found(name)
+        loops = (
+            self._reconcile_loop(), self._beats_loop(), self._retire_loop(), self._nodes_loop(), self._survey.run(), self._autoscaler.run(),
+        )  # fmt: skip
+        for loop in loops:
+            self._tasks.spawn(loop, loop=True)
+
+    async def ensure(self, cameras: Sequence[str], doubted: Sequence[str] = ()) -> dict[str, str]:
+        """Camera → actor process that hosts it, starting what is needed; waits at most `ENSURE_S`. Missing: not yet, ask again.
+
+        `doubted` names processes that failed the caller: what they host is compared first, where one of `cameras` should be there.
+        """
+        fleet = self.fleet
+        placed = fleet.placed()
+        for name in doubted:
+            if any(placed.get(camera) == name for camera in cameras):  # a camera that has moved need not wait for what its source says
+                await self._hosting.compare_hosted(name)
+        placed = fleet.placed()
+        for camera in cameras:
+            if camera not in placed:
+                fleet.urgent[camera] = None
+                fleet.idle.pop(camera, None)
+        fleet.wake.set()
+        deadline = time.monotonic() + ENSURE_S
+        while True:
+            placed = fleet.placed()
+            if all(camera in placed for camera in cameras) or self._stopping:
+                break
+            fleet.changed.clear()
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await fleet.changed.wait()
+            except TimeoutError:
+                break
+        placed = fleet.placed()
+        return {camera: placed[camera] for camera in cameras if camera in placed}
+
+    async def ready(self, timeout_s: float) -> dict[str, Any]:
+        """Wait until every policy replica and hub is up; the status. Raises Unavailable naming what is not."""
+        await self._services.ready(timeout_s)
+        return self.status()
+
+    def turn_age_s(self) -> float:
+        """Seconds since it last began to compare what should run with what runs."""
+        return time.monotonic() - self._turned_at
+
+    def status(self) -> dict[str, Any]:
+        """What runs, for people."""
+        return snapshots.status(self.fleet, self._services)
+
+    def snapshot(self) -> Snapshot:
+        """See `cluster.supervisor.models.Overseer`."""
+        return snapshots.snapshot(self.fleet, self._services)
+
+    def plan(self, kind: str, target: str, params: dict[str, Any]) -> PlanReport:
+        """See `cluster.supervisor.models.Overseer`."""
+        return Planner(self.fleet, self._services, self._limits()).plan(kind, target, params)
+
+    def wake(self) -> None:
+        """See `cluster.supervisor.models.Overseer`."""
+        self._read_at = float("-inf")
+        self.fleet.wake.set()
+
+    async def stop(self, grace_s: float) -> bool:
+        """Hubs stop taking edges, then every camera commits, then policy ends. True when all that was stepped is durable."""
+        self._stopping = True
+        await self._tasks.cancel()
+        deadline = time.monotonic() + grace_s
+        await stop_all(
+            self._services.of("hub"), time.monotonic() + grace_s / 2
+        )  # a hub that hangs must not take the time of the last commits
+        durable = await stop_all([actor.process for actor in self.fleet.actors.values()], deadline)
+        await stop_all(self._services.of("policy"), deadline)
+        await self._hosting.forget_all()
+        await self._stores.close()
+        return durable
+
+    def _want_services(self) -> None:
+        shape = self.fleet.shape
+        more = self._services.leave(self.fleet.left_nodes)
+        for kind, count in (("policy", shape.policies.count), ("hub", shape.hubs.count)):
+            for done in self._services.want(kind, count, more.get(kind, 0)):
+                self.fleet.decide("cluster", done, f"{count} of {kind} wanted")
+
+    async def _start_hub(self, index: int) -> Process:
+        return await self._machine.start_hub(index, self._node_for("hub", index))
+
+    async def _start_policy(self, index: int) -> Process:
+        return await self._machine.start_policy(index, self._node_for("policy", index))
+
+    def _node_for(self, kind: str, index: int) -> str:
+        choice = choose(
+            usable(self.fleet.nodes, self.fleet.cordoned), self.fleet.loads(services=self._services.on_nodes(kind)), services=True
+        )
+        if choice is None:
+            return ""
+        service = self._services.services[f"{kind}-{index}"]
+        service.reason, service.node = choice.why, choice.node  # counted from now on: others may start at the same time
+        return choice.node
+
+    def _limits(self) -> Limits:
+        limits = Limits(self._machine.cores(), max(1, self._settings.postgres.max_connections - SPARE_CONNECTIONS))
+        held = time.monotonic() < self.fleet.move_trouble.held_until
+        return msgspec.structs.replace(limits, max_moving=0) if held else limits
+
+    async def _reconcile_loop(self) -> None:
+        while True:
+            self.fleet.wake.clear()
+            self._turned_at = time.monotonic()
+            try:
+                await self._read()
+            except EyrieError as error:
+                if not self._away:
+                    log.warning("orders cannot be read, those that are known hold: %s", error)
+                self._away = True
+            try:
+                await self._reconcile()
+            except EyrieError as error:
+                log.warning("reconciling waits: %s", error)
+            try:
+                async with asyncio.timeout(self._settings.cluster.reconcile_s):
+                    await self.fleet.wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _read(self) -> None:
+        """Orders, nodes and operations, at most every `reconcile_s` unless somebody called."""
+        now = time.monotonic()
+        if now - self._read_at < self._settings.cluster.reconcile_s:
+            return
+        self._read_at = now
+        fleet, store = self.fleet, self._stores.cluster
+        await self._note_troubles()
+        fleet.obey(await store.orders())
+        self._want_services()
+        await self._operations.tick()
+        for actor in list(fleet.actors.values()):
+            if actor.phase == "ready":
+                self._tasks.spawn(self._tell_pauses(actor.name))
+        if fleet.decisions:
+            written = list(fleet.decisions)
+            await store.decided(written)
+            for _ in written:
+                fleet.decisions.popleft()
+        if self._away:
+            self._away = False
+            log.warning("orders can be read again")
+
+    async def _tell_pauses(self, name: str) -> None:
+        actor = self.fleet.actors.get(name)
+        try:
+            if actor is not None:
+                await self._hosting.tell_pauses(actor)
+        except EyrieError as error:
+            log.info("actor %s is told again what is paused: %s", name, error)
+
+    async def _note_troubles(self) -> None:
+        fleet = self.fleet
+        unsaved = {camera for camera in fleet.unsaved if camera in fleet.trouble}
+        if not unsaved:
+            return
+        records = []
+        for camera in unsaved:
+            trouble = fleet.trouble[camera]
+            restarts = fleet.restarts.get(camera, 0)
+            records.append(TroubleRecord(camera, trouble.failures, restarts, trouble.quarantined, trouble.reason, alone=trouble.alone))
+        await self._stores.cluster.note_troubles(records)
+        fleet.unsaved -= unsaved
+
+    async def _reconcile(self) -> None:
+        fleet = self.fleet
+        if any(camera not in fleet.owners for camera in fleet.urgent):
+            await self._hosting.refresh()
+        for camera in list(fleet.urgent):
+            if camera not in fleet.owners:
+                log.warning("camera %s is wanted and not registered", camera)
+                del fleet.urgent[camera]
+        fleet.wanted.update(fleet.urgent)
+        held = {camera: trouble.held_until for camera, trouble in fleet.trouble.items()}
+        limits = self._limits()
+        plan = compare(fleet.wishes(), fleet.views(), held, time.monotonic(), limits)
+        if plan.refused and plan.refused != fleet.refused:
+            log.error("%d cameras find no process: %d is all that PostgreSQL has connections for", len(plan.refused), limits.max_actors)
+        fleet.refused, fleet.moving = plan.refused, plan.moving
+        for action in plan.actions:
+            match action:
+                case StartActor():
+                    self._hosting.begin(action)
+                case GiveCameras(name, cameras):
+                    actor = fleet.actors[name]
+                    actor.cameras.update(dict.fromkeys(cameras, 0.0))
+                    self._tasks.spawn(self._give(name, cameras))
+                case MoveCameras(name, cameras):
+                    fleet.actors[name].incoming.update(dict.fromkeys(cameras))
+                    self._tasks.spawn(self._hosting.move(fleet.actors[name], cameras))
+                case ReleaseCameras(name, cameras):
+                    self._tasks.spawn(self._hosting.release(fleet.actors[name], cameras))
+                case StopActor(name):
+                    fleet.actors[name].phase = "stopping"
+                    self._tasks.spawn(self._hosting.end(fleet.actors[name]))
+
+    async def _give(self, name: str, cameras: Sequence[str]) -> None:
+        actor = self.fleet.actors.get(name)
+        if actor is not None:
+            await self._hosting.give(actor, cameras)
+
+    async def _beats_loop(self) -> None:
+        """A process whose working loop has not renewed its heartbeat is replaced."""
+        dead_after_s = self._settings.cluster.actor_dead_after_s
+        beats, writable = Beats(), True
+        while True:
+            await asyncio.sleep(max(0.5, dead_after_s / 5))
+            try:
+                await self._stores.actors.beat(NOBODY)
+                records = await self._stores.actors.all()
+            except EyrieError as error:
+                if writable:
+                    log.warning("heartbeats cannot be renewed or read: %s", error)
+                writable = False
+                beats.forget()  # while PostgreSQL is away, or only reads, nobody can renew
+                continue
+            writable = True
+            for name, silent_s in beats.silent_s(records, time.monotonic()).items():
+                actor = self.fleet.actors.get(name)
+                if actor is not None and actor.phase == "ready" and silent_s > dead_after_s:
+                    await self._hosting.lose(actor, f"no heartbeat for {silent_s:.1f} s")
+
+    async def _nodes_loop(self) -> None:
+        """Which nodes there are. What is on one that does not answer is replaced: Ray takes half a minute to give up a frozen node."""
+        silent: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(NODES_S)
+            try:
+                self.fleet.nodes = await self._machine.nodes()
+            except EyrieError as error:
+                log.info("nodes are not told now: %s", error)
+                continue
+            silent = {node.id: silent.get(node.id, 0) + 1 for node in self.fleet.nodes if not node.alive}
+            for actor in list(self.fleet.actors.values()):
+                if silent.get(actor.node, 0) >= SILENT_LOOKS:
+                    await self._hosting.lose(actor, "its node does not answer")
+            for service in list(self._services.services.values()):
+                if silent.get(service.node, 0) >= SILENT_LOOKS:
+                    self._services.lose(service.name, "its node does not answer")
+
+    async def _retire_loop(self) -> None:
+        forget_at = 0.0
+        while True:
+            await asyncio.sleep(RETIRE_S)
+            try:
+                await self._retire_deleted()
+                if time.monotonic() >= forget_at:
+                    forget_at = time.monotonic() + FORGET_S
+                    await self._stores.cluster.forget()
+            except EyrieError as error:
+                log.info("deleted cameras cannot be looked for now: %s", error)
+
+    async def _retire_deleted(self) -> None:
+        """Cameras that are no longer registered are wanted no more (their actors leave them by themselves); an empty process ends."""
+        fleet = self.fleet
+        known = {*fleet.wanted, *(camera for actor in fleet.actors.values() for camera in actor.cameras)}
+        await self._hosting.refresh()
+        for camera in known - fleet.owners.keys():
+            log.info("camera %s was deleted", camera)
+            for memory in (fleet.wanted, fleet.urgent, fleet.trouble, fleet.idle, fleet.split, fleet.restarts):
+                memory.pop(camera, None)
+            for actor in fleet.actors.values():
+                actor.cameras.pop(camera, None)
+            fleet.wake.set()

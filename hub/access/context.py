@@ -1,0 +1,94 @@
+"""What the parts of one hub share: made once by the hub's process, handed to every route."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from actors.core.settings import Settings
+from actors.ports import Directory
+from hub.access.grants import Grants
+from hub.access.rate_limits import Limiter
+from policy.decision.model import Decider, Principal, TokenVerifier
+from storage.ports.audit_log import AuditLog
+from storage.ports.cameras import CameraStore, DeadLetterStore, EventStore, Registry
+from storage.ports.policy import DecisionStore, RevisionStore, ShadowStore
+from storage.ports.processes import ActorStore, HubStore, PolicyStore
+from storage.ports.rate_limits import Buckets, SignInStore
+
+
+class HubStores(Protocol):
+    """The stores a hub reads and writes."""
+
+    @property
+    def cameras(self) -> CameraStore:
+        """`storage.ports.cameras.CameraStore`."""
+
+    @property
+    def events(self) -> EventStore:
+        """`storage.ports.cameras.EventStore`."""
+
+    @property
+    def registry(self) -> Registry:
+        """`storage.ports.cameras.Registry`."""
+
+    @property
+    def dead_letters(self) -> DeadLetterStore:
+        """`storage.ports.cameras.DeadLetterStore`."""
+
+    @property
+    def actors(self) -> ActorStore:
+        """`storage.ports.processes.ActorStore`."""
+
+    @property
+    def hubs(self) -> HubStore:
+        """`storage.ports.processes.HubStore`."""
+
+    @property
+    def policy(self) -> PolicyStore:
+        """`storage.ports.processes.PolicyStore`."""
+
+    @property
+    def revisions(self) -> RevisionStore:
+        """`storage.ports.policy.RevisionStore`."""
+
+    @property
+    def decisions(self) -> DecisionStore:
+        """`storage.ports.policy.DecisionStore`."""
+
+    @property
+    def shadows(self) -> ShadowStore:
+        """`storage.ports.policy.ShadowStore`."""
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """`storage.ports.audit_log.AuditLog`."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+def _none_revoked(_principal: Principal) -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class HubContext:
+    """`hub_name` is unique per incarnation of a hub. `revoked` answers from the revocations polled last. Without `buckets` the hub keeps
+    the limits by itself."""
+
+    settings: Settings
+    stores: HubStores
+    verifier: TokenVerifier
+    decider: Decider
+    directory: Directory
+    hub_name: str
+    revoked: Callable[[Principal], bool] = _none_revoked
+    now_s: Callable[[], float] = time.time
+    buckets: Buckets | None = None
+    grants: Grants = field(default_factory=Grants)
+    sign_ins: SignInStore | None = None
+    limiter: Limiter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.limiter = Limiter(self.settings.limits, self.settings.hub.replicas, self.buckets)

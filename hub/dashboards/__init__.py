@@ -1,0 +1,1 @@
+"""Dashboard connections: their state machine, their subscriptions, their end. Holds no import by rule."""

@@ -1,0 +1,270 @@
+"""One dashboard connection: the shell that carries out what its session decides.
+
+There is no task per connection: commands that need no waiting are answered inside the call that received them, and one short-lived task
+exists only while an inquiry (a policy decision, a read from a store) is under way.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from actors.core.errors import BadInput, EyrieError, Unavailable
+from hub.access.subscription_options import NONE, Wish
+from hub.dashboards.actions import Action, Authorize, Expel, Fail, Inquiry, Join, Leave, Operate, Ping, ReadHistory, Renew, Reply, Shut
+from hub.dashboards.connection_state import Limits, Phase, Session
+from hub.dashboards.node_stats import NodeStats
+from hub.fanout.fanout import Client, Fanout, Group
+from hub.protocol import channels, disconnects, errors
+from hub.protocol.channels import Channel
+from hub.protocol.disconnects import Close
+from hub.protocol.messages import Codec, Command
+from policy.decision.model import Principal
+
+log = logging.getLogger(__name__)
+
+MAX_INBOX = 512  # commands waiting behind an inquiry; reading stops from half of it on
+MAX_FIRST_BYTES = 16_384  # of a message before the connection is authorized: one token, with room
+
+
+class Link(Protocol):
+    """The socket under a connection (`hub.server.websocket_protocol`)."""
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport."""
+
+    def close(self, close: Close) -> None:
+        """Send a close frame and end the connection within a bounded time."""
+
+    def pause_reading(self) -> None:
+        """Take no more input for now."""
+
+    def resume_reading(self) -> None:
+        """Take input again."""
+
+
+class Desk(Protocol):
+    """What a connection asks of its hub (`hub.dashboards.node`)."""
+
+    fanout: Fanout
+    stats: NodeStats
+
+    async def authorize(self, dashboard: "Dashboard", action: Authorize) -> list[Action]:
+        """Verify, decide, and say what to answer."""
+
+    async def renew(self, dashboard: "Dashboard", action: Renew) -> list[Action]:
+        """A newer token."""
+
+    async def join(self, dashboard: "Dashboard", action: Join) -> list[Action]:
+        """Subscribe."""
+
+    async def history(self, dashboard: "Dashboard", action: ReadHistory) -> list[Action]:
+        """Read a stream."""
+
+    async def operate(self, dashboard: "Dashboard", action: Operate) -> list[Action]:
+        """Publish, presence, sub_refresh."""
+
+    def leave(self, dashboard: "Dashboard", channel: str) -> None:
+        """Unsubscribe."""
+
+    def gone(self, dashboard: "Dashboard", close: Close | None = None) -> None:
+        """The connection has ended, by us when `close` is given."""
+
+    def schedule(self, dashboard: "Dashboard") -> None:
+        """Call `tick` at the session's deadline."""
+
+
+class Dashboard(Client):
+    """A connection and its session."""
+
+    __slots__ = (
+        "address",
+        "codec",
+        "desk",
+        "groups",
+        "inbox",
+        "link",
+        "principal",
+        "reading",
+        "scheduled",
+        "session",
+        "task",
+        "timeout_s",
+        "wishes",
+    )
+
+    def __init__(
+        self, desk: Desk, link: Link, codec: Codec, session_id: str, limits: Limits, *, queue_bytes: int, timeout_s: float, spread: float,
+        address: str = "", parse: Callable[[str], Channel] = channels.parse,
+    ) -> None:  # fmt: skip
+        super().__init__(link.write, queue_bytes)
+        self.desk = desk
+        self.link = link
+        self.codec = codec
+        self.session = Session(session_id, limits, time.monotonic(), spread=spread, parse=parse)
+        self.principal: Principal | None = None
+        self.groups: dict[str, Group] = {}
+        self.wishes: dict[str, Wish] | None = None  # by channel, where a subscription asks for less than it may have
+        self.inbox: deque[Command] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.reading = True
+        self.scheduled = float("inf")
+        self.timeout_s = timeout_s
+        self.address = address
+        desk.schedule(self)
+
+    def wish(self, channel: str) -> Wish:
+        """What its subscription to `channel` asks for."""
+        return NONE if self.wishes is None else self.wishes.get(channel, NONE)
+
+    # from the socket
+
+    def on_message(self, payload: bytes) -> None:
+        """One whole message of the client."""
+        if self.closing:
+            return
+        if self.session.phase is not Phase.LIVE and len(payload) > MAX_FIRST_BYTES:
+            self.drop(disconnects.BAD_REQUEST)
+            return
+        try:
+            commands = self.codec.decode(payload)
+        except BadInput as error:
+            log.info("dashboard %s sent something undecodable: %s", self.session.client, error.detail[:200])
+            self.drop(disconnects.BAD_REQUEST)
+            return
+        if self.task is None:
+            self._work(deque(commands))
+            return
+        if self.inbox is None:
+            self.inbox = deque()
+        for command in commands:
+            if command.method is None:  # a pong must not wait behind a slow inquiry
+                self._perform(self.session.receive(command, time.monotonic()))
+            else:
+                self.inbox.append(command)
+        if len(self.inbox) > MAX_INBOX:
+            self.drop(disconnects.TOO_MANY_REQUESTS)
+        elif len(self.inbox) > MAX_INBOX // 2 and self.reading:
+            self.reading = False
+            self.link.pause_reading()
+
+    def on_lost(self) -> None:
+        """The socket is gone."""
+        self.closing = True
+        self.session.closed()
+        if self.task is not None:
+            self.task.cancel()
+        self.desk.gone(self)
+
+    def on_blocked(self) -> None:
+        """The transport is above its mark."""
+        self.desk.fanout.block(self)
+
+    def on_drained(self) -> None:
+        """The transport has room again."""
+        self.desk.fanout.unblock(self)
+
+    # from the hub
+
+    def tick(self, now: float) -> None:
+        """A deadline may have passed."""
+        if self.closing:
+            return
+        self._perform(self.session.due(now))
+        self.desk.schedule(self)
+
+    def send(self, payload: bytes) -> None:
+        """Send one message in order."""
+        self.desk.fanout.send(self, self.codec.frame((payload,)))
+
+    def unsubscribe(self, channel: str, close: Close) -> None:
+        """End one subscription from this side."""
+        if self.session.removed(channel):
+            self.desk.leave(self, channel)
+            self.send(self.codec.unsubscribe(channel, close.code, close.reason))
+
+    def drop(self, close: Close) -> None:
+        """See :class:`Client`."""
+        if self.closing:
+            return
+        self.desk.fanout.flush_client(self)
+        self.closing = True
+        self.session.closed()
+        self.desk.gone(self, close)
+        self.link.close(close)
+
+    # carrying out
+
+    def _work(self, commands: deque[Command]) -> None:
+        while commands and not self.closing:
+            actions = self.session.receive(commands.popleft(), time.monotonic())
+            if actions and isinstance(actions[-1], Inquiry):
+                self._perform(actions[:-1])
+                if commands:
+                    self.inbox = commands
+                self.task = asyncio.get_running_loop().create_task(self._inquire(actions[-1]))
+                self.task.add_done_callback(self._inquired)
+                return
+            self._perform(actions)
+
+    async def _inquire(self, inquiry: Inquiry) -> None:
+        try:
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    actions = await self._ask(inquiry)
+            except TimeoutError:
+                actions = self._refused(inquiry, Unavailable("no answer in time"))
+            except EyrieError as error:
+                actions = self._refused(inquiry, error)
+            self._perform(actions)
+        finally:
+            self.task = None
+        if not self.closing:
+            self.desk.schedule(self)
+        inbox, self.inbox = self.inbox, None
+        if not self.reading:
+            self.reading = True
+            self.link.resume_reading()
+        if inbox:
+            self._work(inbox)
+
+    def _inquired(self, task: "asyncio.Task[None]") -> None:
+        """An error nobody foresaw: without an answer the client would wait for ever, so it is told to come again."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("dashboard %s: an inquiry failed", self.session.client, exc_info=error)
+            self.drop(disconnects.INTERNAL_ERROR)
+
+    async def _ask(self, inquiry: Inquiry) -> list[Action]:
+        if isinstance(inquiry, Join):
+            return await self.desk.join(self, inquiry)
+        if isinstance(inquiry, Authorize):
+            return await self.desk.authorize(self, inquiry)
+        if isinstance(inquiry, Renew):
+            return await self.desk.renew(self, inquiry)
+        if isinstance(inquiry, Operate):
+            return await self.desk.operate(self, inquiry)
+        return await self.desk.history(self, inquiry)
+
+    def _refused(self, inquiry: Inquiry, error: EyrieError) -> list[Action]:
+        log.info("dashboard %s: %s refused: %s", self.session.client, type(inquiry).__name__.lower(), error.detail)
+        return [Fail(inquiry.id, errors.of(error))]
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            if self.closing:
+                return
+            if isinstance(action, Reply):
+                self.send(self.codec.reply(action.id, action.method, action.result))
+            elif isinstance(action, Fail):
+                self.desk.stats.refuse(action.error.code)
+                self.send(self.codec.error(action.id, action.error))
+            elif isinstance(action, Ping):
+                self.send(self.codec.ping)
+            elif isinstance(action, Leave):
+                self.desk.leave(self, action.channel)
+            elif isinstance(action, Expel):
+                self.unsubscribe(action.channel, disconnects.UNSUBSCRIBED_EXPIRED)
+            elif isinstance(action, Shut):
+                self.drop(action.close)

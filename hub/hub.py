@@ -1,0 +1,210 @@
+"""One hub, put together: node, edge node, app, listeners, server. Independent of Ray and of which stores it gets."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+
+from actors.core.errors import EyrieError
+from hub.access import redaction
+from hub.access.authorization import Access
+from hub.access.context import HubContext
+from hub.access.host_names import Hosts
+from hub.access.origins import default_origins
+from hub.access.registry_cache import CameraCache
+from hub.app import create_app
+from hub.compat.plain_channels import ChannelDesk
+from hub.dashboards.canary import Canary
+from hub.dashboards.node import Node
+from hub.health import HealthCheck
+from hub.ingest.node import EdgeNode
+from hub.ingest.routes import EdgeRoutes
+from hub.metrics import Labelled, Metrics
+from hub.partition_alarm import PartitionWatch
+from hub.protocol.messages import JSON
+from hub.protocol.protobuf_codec import PROTOBUF
+from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
+from hub.rest import policy, routes, states
+from hub.rest.sign_in import SignIns
+from hub.server.listeners import open_private, open_public
+from hub.server.tls import server_context
+from hub.server.uvicorn_server import HubServer
+from hub.web.answer_headers import AnswerHeaders
+from policy.audit import Auditor
+from policy.identity.revocations import Revocations
+from storage.embedded import data_dir
+from storage.ports.cameras import Broker
+from storage.ports.processes import HubRecord
+from storage.process import cpu_load
+from storage.process.metrics import NodeMetrics
+
+log = logging.getLogger(__name__)
+
+RECORD_S = 2.0  # between heartbeats in the hubs' table
+PAUSE_BEFORE_CLOSE_S = 0.2  # readiness is off this long before clients are told
+
+
+class HubStatus(msgspec.Struct, frozen=True):
+    """What a hub says of itself. `cpu`: cores it uses, smoothed."""
+
+    name: str
+    host: str
+    port: int
+    private_port: int
+    pid: int
+    dashboards: int
+    edge_links: int
+    ready: bool
+    reasons: list[str]
+    cpu: float = 0.0
+
+
+class Hub:
+    """Starts and stops in order. `instance` is the deployment's mark; `policy_current` says whether decisions may be given now."""
+
+    def __init__(
+        self, context: HubContext, broker: Broker, *, instance: str, policy_current: Callable[[], str | None] = lambda: None,
+        plain: ChannelDesk | None = None, unsupervised: Callable[[], str | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`unsupervised`: what is wrong with the supervisor, or None."""
+        self.context = context
+        stores, settings = context.stores, context.settings
+        redaction.show_also(settings.policy.shown_attributes)
+        self.cameras = CameraCache(stores.registry)
+        self.access = Access(context.verifier, context.decider, self.cameras, context.limiter, context.now_s, context.grants)
+        self.node = Node(
+            settings, name=context.hub_name, access=self.access, cameras=self.cameras, broker=broker, events=stores.events,
+            codecs=(JSON, PROTOBUF, SSE, JSON_STREAM, PROTOBUF_STREAM), version=f"Eyrie {_version()}", plain=plain,
+        )  # fmt: skip
+        context.revoked = lambda principal: not self.access.revocations.holds(principal)
+        self.edge = EdgeNode(context)
+        self.partitions = PartitionWatch(stores.events)
+        self.canary = Canary(self.node, broker, context.hub_name)
+        self.health = HealthCheck(
+            self.node, instance, [policy_current, self.canary.late], [self.partitions.note, self.edge.frames.note, unsupervised]
+        )
+        self._unsupervised = unsupervised
+        self.metrics = Metrics(self.node, self._gauges, self._counts)
+        auditor = Auditor(stores.audit_log, settings.policy.key_file)
+        handlers = {
+            **routes.handlers(context, self.access, self.cameras, self.edge.access, auditor),
+            **policy.handlers(context, auditor),
+            **states.handlers(self.node, broker, stores.events),
+        }
+        hosts = Hosts(settings.hub.host, settings.hub.allowed_hosts)
+        self.app = create_app(
+            self.node,
+            health=self.health,
+            metrics=self.metrics,
+            node_metrics=NodeMetrics(data_dir.of(settings)).text,
+            private_port=lambda: self.private_port,
+            hosts=hosts,
+            handlers=handlers,
+            edge=EdgeRoutes(self.edge),
+            sign_ins=SignIns(context.sign_ins, self.access, lambda: self.node.origins),
+            release=_version(),
+        )
+        self._instance = instance
+        self._tls = server_context(settings.hub)
+        headers = AnswerHeaders(lambda: self.node.origins)
+        self._server = HubServer(self.app, self.node, settings.hub, headers=headers, hosts=hosts, tls=self._tls)
+        self._beat: asyncio.Task[None] | None = None
+        self._singing: asyncio.Task[None] | None = None
+        self.policy_behind: Callable[[], bool] = lambda: False
+        self.port = 0
+        self.private_port = 0
+
+    def _gauges(self) -> dict[str, float]:
+        return {
+            "canary_age_seconds": self.canary.age,
+            "canary_trip_seconds": self.canary.trip_s,
+            "edge_links": self.edge.links,
+            "edge_sockets_refused": self.edge.crowded,
+            "edge_undecodable_frames": self.edge.frames.seen,
+            "edge_undecodable_frames_kept": self.edge.frames.kept,
+            "policy_behind": float(self.policy_behind()),
+            "events_without_partition": self.partitions.rows,
+            "oldest_snapshot_seconds": self.partitions.snapshot_s,
+            "supervisor_up": float(self._unsupervised() is None),
+        }
+
+    def _counts(self) -> list[Labelled]:
+        lost = Labelled("edge_undecodable_frames_lost", "Undecodable frames that were not kept.", "reason", self.edge.frames.lost)
+        counts = self.edge.access.registrations_refused
+        refused = Labelled("edge_registrations_refused", "Cameras not registered for their number.", "how", counts)
+        return [lost, refused]
+
+    def revoked(self, revocations: Revocations) -> None:
+        """Revocations changed."""
+        self.node.revoked(revocations)
+
+    def policy_changed(self, revision: str) -> None:
+        """Another policy revision is in force."""
+        self.node.policy_changed(revision)
+
+    async def start(self) -> None:
+        """Listen and serve. Raises StartError when the port cannot be had."""
+        hub = self.context.settings.hub
+        public = await open_public(hub.host, hub.port, self._instance, tls=self._tls is not None)
+        private = open_private()
+        self.port, self.private_port = public.getsockname()[1], private.getsockname()[1]
+        self.node.origins |= default_origins(hub.host, self.port, tls=self._tls is not None)
+        self.node.start()
+        self.edge.start()
+        await self._server.start([public, private])
+        await self._record()  # whoever hears that the hub is ready finds its address
+        self._beat = asyncio.create_task(self._keep_recorded(), name="hub-record")
+        self._singing = asyncio.create_task(self.canary.run(self.private_port), name="canary")
+        log.info("hub %s listens on %s:%d (private port %d)", self.context.hub_name, hub.host, self.port, self.private_port)
+
+    def status(self) -> HubStatus:
+        """Now."""
+        health = self.health.ready()
+        return HubStatus(
+            self.context.hub_name, self.context.settings.hub.host, self.port, self.private_port, os.getpid(), len(self.node.dashboards),
+            self.edge.links, health.ready, health.reasons, cpu_load.cpu(),
+        )  # fmt: skip
+
+    async def stop(self, grace_s: float) -> None:
+        """Readiness off, edges told and their items carried, dashboards closed with 3001, the server last."""
+        self.node.draining = True
+        await asyncio.sleep(min(PAUSE_BEFORE_CLOSE_S, grace_s))
+        self._server.stop_listening(self.port)
+        await self.edge.stop(grace_s)
+        await self.node.drain(min(self.context.settings.hub.drain_s, grace_s / 2))
+        if self._singing is not None:
+            self._singing.cancel()
+            await asyncio.gather(self._singing, return_exceptions=True)
+        await self._server.stop()
+        await self.node.stop()
+        if self._beat is not None:
+            self._beat.cancel()
+            await asyncio.gather(self._beat, return_exceptions=True)
+        try:
+            await self.context.stores.hubs.remove(self.context.hub_name)
+        except EyrieError as error:
+            log.info("the record of hub %s stays: %s", self.context.hub_name, error)
+
+    async def _record(self) -> None:
+        record = HubRecord(self.context.hub_name, self.context.settings.hub.host, self.port, self.private_port, os.getpid())
+        try:
+            await self.context.stores.hubs.put(record)
+        except EyrieError as error:
+            log.info("hub %s cannot record that it lives: %s", self.context.hub_name, error)
+
+    async def _keep_recorded(self) -> None:
+        while True:
+            await asyncio.sleep(RECORD_S)
+            await self._record()
+            await self.partitions.look(time.monotonic())
+
+
+def _version() -> str:
+    try:
+        return version("eyrie")
+    except PackageNotFoundError:
+        return "development"

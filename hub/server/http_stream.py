@@ -1,0 +1,169 @@
+"""The HTTP transports of the Centrifuge protocol, for networks that break websockets: a stream that never ends as the answer to the connect
+command, and the later commands as requests to ``/emulation`` (hubs.md 2.10).
+
+The stream is written as raw frames to the transport, like a websocket's: the same groups, ladder, drain and limits, one encoding for all.
+"""
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.core.errors import BadInput, EyrieError, NotFound
+from hub.access import origins
+from hub.access.credentials import address_of
+from hub.access.rate_limits import place
+from hub.dashboards.connection import MAX_FIRST_BYTES, Dashboard
+from hub.dashboards.node import Node
+from hub.ingest.routes import problem
+from hub.protocol.disconnects import Close
+from hub.protocol.messages import Codec
+from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
+from hub.server.http_protocol import PROTOCOL, BoundedHttp
+from hub.server.websocket_protocol import CLOSE_S, bound_buffers
+from hub.web.endpoint import OpenHandler
+
+PROTOBUF_TYPE = "application/octet-stream"
+CONTENT_TYPES = {SSE.name: b"text/event-stream", JSON_STREAM.name: b"application/json", PROTOBUF_STREAM.name: PROTOBUF_TYPE.encode()}
+_STREAMED = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"), (b"vary", b"origin")]
+
+
+class _Link:
+    """The transport under one stream, as `dashboard.Link`. Its commands come elsewhere, so there is no reading to pause."""
+
+    def __init__(self, http: BoundedHttp, codec: Codec) -> None:
+        self._http = http
+        self._codec = codec
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport."""
+        if not self._http.transport.is_closing():
+            self._http.transport.write(data)
+
+    def close(self, close: Close) -> None:
+        """Say why as a push, and end the stream within `CLOSE_S`."""
+        self.write(self._codec.frame((self._codec.disconnect(close.code, close.reason),)))
+        self._http.transport.close()
+        asyncio.get_running_loop().call_later(CLOSE_S, self._http.transport.abort)
+
+    def pause_reading(self) -> None:
+        """Nothing is read here."""
+
+    def resume_reading(self) -> None:
+        """Nothing is read here."""
+
+
+class _Stream:
+    """A connection taken over, as `http_protocol.Taker`."""
+
+    def __init__(self, dashboard: Dashboard) -> None:
+        self._dashboard = dashboard
+        self.lost = asyncio.Event()
+
+    def on_blocked(self) -> None:
+        """See Taker."""
+        self._dashboard.on_blocked()
+
+    def on_drained(self) -> None:
+        """See Taker."""
+        self._dashboard.on_drained()
+
+    def on_lost(self) -> None:
+        """See Taker."""
+        self._dashboard.on_lost()
+        self.lost.set()
+
+
+class Fallbacks:
+    """The handlers of one hub."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._origins = origins.named(node.settings.hub.allowed_origins)
+
+    def handlers(self) -> dict[str, OpenHandler]:
+        """All of them by the ids of `hub.special_table`."""
+        return {"sse": self._sse, "httpStream": self._http_stream, "emulation": self._emulation}
+
+    async def _sse(self, request: Request) -> Response:
+        try:
+            asked = (
+                request.query_params.get("cf_connect", "").encode() if request.method == "GET" else await _body(request, MAX_FIRST_BYTES)
+            )
+        except EyrieError as error:
+            return problem(error)
+        return await self._stream(request, SSE, asked)
+
+    async def _http_stream(self, request: Request) -> Response:
+        try:
+            asked = await _body(request, MAX_FIRST_BYTES)
+        except EyrieError as error:
+            return problem(error)
+        return await self._stream(request, PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM, asked)
+
+    async def _emulation(self, request: Request) -> Response:
+        if not origins.allowed(request.headers.getlist("origin"), self._node.origins):
+            return Response("This origin may not connect.\n", status_code=403)
+        codec: Codec = PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM
+        try:
+            asked = codec.emulated(await _body(request, 2 * self._node.settings.hub.max_message_bytes))  # quotes in JSON take two bytes
+            if len(asked.data) > self._node.settings.hub.max_message_bytes:
+                raise BadInput("the commands are larger than hub.max_message_bytes")
+            await self._deliver(place(address_of(request)), asked.node, asked.session, bytes(asked.data))
+        except EyrieError as error:
+            return problem(error)
+        return Response(status_code=204)
+
+    async def _deliver(self, address: str, node: str, session: str, data: bytes) -> None:
+        """Commands of a session, whose name is a secret: guesses at one count as failures of their address, and nothing else does.
+
+        Raises NotFound, TooMany, Unavailable.
+        """
+        if self._node.emulation.passes(node, session):
+            self._node.access.limiter.spend("session_passed", session)  # first: one session drains nothing that its neighbours need
+            await self._node.access.limiter.take(("address_passed", address))
+        try:
+            await self._node.emulation.deliver(node, session, data)
+        except NotFound:
+            await self._node.access.limiter.failed(address, "")
+            raise
+
+    async def _stream(self, request: Request, codec: Codec, asked: bytes) -> Response:
+        node = self._node
+        address = address_of(request)
+        refusal = node.admit(request.url.path, request.headers.getlist("origin"), address)
+        if refusal is not None:
+            return Response(refusal.text, status_code=refusal.status, headers=refusal.headers)
+        http = request.scope["state"][PROTOCOL]
+        if http.transport.is_closing():
+            return Response(status_code=499)
+        bound_buffers(http.transport)
+        dashboard = node.open(_Link(http, codec), codec.name, address)
+        node.emulation.enter(dashboard)
+        stream = _Stream(dashboard)
+        http.take(stream)
+        http.transport.write(http.head(b"200 OK", [(b"content-type", CONTENT_TYPES[codec.name]), *_STREAMED, *self._readable(request)]))
+        dashboard.on_message(asked)
+        await stream.lost.wait()
+        return Response(status_code=499)  # goes nowhere: the answer was the stream
+
+    def _readable(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """What `hub.web.security_headers` says to pages of other, allowed origins; the head of a stream does not pass there."""
+        origin = request.headers.get("origin", "")
+        return [(b"access-control-allow-origin", origin.encode())] if origin in self._origins else []
+
+
+def _is_protobuf(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == PROTOBUF_TYPE
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The body of at most `limit` bytes. Raises BadInput for more, or none."""
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > limit:
+            raise BadInput(f"a body has at most {limit} bytes here")
+    if not read:
+        raise BadInput("there are no commands")
+    return bytes(read)

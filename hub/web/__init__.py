@@ -1,0 +1,1 @@
+"""What every HTTP handler shares: bodies, problems, headers, OpenAPI. Holds no import by rule."""

@@ -1,0 +1,1 @@
+"""Benches: one part measured next to its floor. Holds no import by rule."""

@@ -1,0 +1,1 @@
+"""The fan-out bench, its servers and its peers. Holds no import by rule."""

@@ -1,0 +1,1 @@
+"""Faults of a running stack: done, read back, undone. Holds no import by rule."""

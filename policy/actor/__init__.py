@@ -1,0 +1,1 @@
+"""The policy actor, its revisions and its log. Holds no import by rule."""

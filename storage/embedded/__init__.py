@@ -1,0 +1,1 @@
+"""The embedded servers and their data directory. Holds no import by rule."""

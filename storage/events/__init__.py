@@ -1,0 +1,1 @@
+"""Events in PostgreSQL: reading, day partitions, retention. Holds no import by rule."""

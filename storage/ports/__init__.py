@@ -1,0 +1,1 @@
+"""What the rest of Eyrie asks of storage. Holds no import by rule."""

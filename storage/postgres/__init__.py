@@ -1,0 +1,1 @@
+"""The PostgreSQL stores. Holds no import by rule."""

@@ -1,0 +1,46 @@
+"""Policy revisions in PostgreSQL: `storage.ports.policy.RevisionStore`."""
+
+from typing import Any
+
+from storage.ports.policy import Activation, Audit, RevisionRecord
+from storage.postgres.pool import Database
+from storage.postgres.statements import sql
+
+
+class PostgresRevisionStore:
+    """`storage.ports.policy.RevisionStore` over one :class:`Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = sql("policy")
+
+    async def add(self, record: RevisionRecord, *, audit: Audit | None = None) -> bool:
+        """See the port."""
+        return await self._change("add_revision", audit, record.revision, record.source, record.signature, record.author, record.note)
+
+    async def get(self, revision: str) -> RevisionRecord | None:
+        """See the port."""
+        rows = await self._database.fetch(self._sql["revision"], revision)
+        return _record(rows[0]) if rows else None
+
+    async def list(self, *, before: int, limit: int) -> list[RevisionRecord]:
+        """See the port."""
+        return [_record(row) for row in await self._database.fetch(self._sql["revisions"], before, limit)]
+
+    async def current(self) -> Activation | None:
+        """See the port."""
+        rows = await self._database.fetch(self._sql["activation"])
+        return Activation(**rows[0]) if rows else None
+
+    async def activate(self, activation: Activation, *, audit: Audit | None = None) -> bool:
+        """See the port."""
+        return await self._change(
+            "activate", audit, activation.generation, activation.revision, activation.previous, activation.signature, activation.author
+        )
+
+    async def _change(self, statement: str, audit: Audit | None, *arguments: Any) -> bool:
+        return bool(await self._database.change(self._sql[statement], *arguments, audit=audit))
+
+
+def _record(row: Any) -> RevisionRecord:
+    return RevisionRecord(**row)

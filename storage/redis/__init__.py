@@ -1,0 +1,1 @@
+"""The Redis side. Holds no import by rule."""

@@ -1,0 +1,26 @@
+"""`storage.ports.rate_limits.SignInStore` in Redis, which takes a key away in the moment it reads it."""
+
+from actors.core.settings import RedisSettings
+from storage.redis import keys
+from storage.redis.connection import RedisLink
+from storage.redis.scripts import run
+
+
+class RedisSignIns:
+    """See the port. Connects when it is first asked."""
+
+    def __init__(self, settings: RedisSettings, *, name: str) -> None:
+        self._link = RedisLink(settings, f"{name}:sign-ins")
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        await self._link.close()
+
+    async def put(self, name: str, sealed: bytes, ttl_s: int) -> None:
+        """See the port."""
+        await run(self._link, [("SET", keys.sign_in(name), sealed, "EX", ttl_s)], writing=True)
+
+    async def take(self, name: str) -> bytes | None:
+        """See the port."""
+        found = (await run(self._link, [("GETDEL", keys.sign_in(name))], writing=True))[0]
+        return None if found is None else bytes(found)

@@ -1,0 +1,1 @@
+"""The product as processes, and its supervisor over doubles. Holds no import by rule."""

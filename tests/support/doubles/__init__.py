@@ -1,0 +1,1 @@
+"""Doubles of ports. Holds no import by rule."""

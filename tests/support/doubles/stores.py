@@ -1,0 +1,41 @@
+"""All the in-memory doubles of storage together, in the shape that a process opens the real ones."""
+
+from dataclasses import dataclass
+
+from tests.support.doubles.memory_cluster import MemoryClusterStore
+from tests.support.doubles.memory_postgres import MemoryCameraStore, MemoryDatabase, MemoryDeadLetterStore, MemoryEventStore
+from tests.support.doubles.memory_redis import MemoryBroker, MemoryPublisher, MemoryRedis
+from tests.support.doubles.memory_registry import MemoryRegistry
+
+
+@dataclass
+class MemoryStores:
+    """One database and one Redis. Switches: `database.faults` and `redis.faults` (`tests.support.doubles.faults`)."""
+
+    database: MemoryDatabase
+    redis: MemoryRedis
+    cameras: MemoryCameraStore
+    events: MemoryEventStore
+    registry: MemoryRegistry
+    dead_letters: MemoryDeadLetterStore
+    publisher: MemoryPublisher
+    cluster: MemoryClusterStore
+
+    def broker(self) -> MemoryBroker:
+        """Another hub's broker."""
+        return MemoryBroker(self.redis)
+
+
+def memory_stores() -> MemoryStores:
+    """Empty ones."""
+    database, redis = MemoryDatabase(), MemoryRedis()
+    return MemoryStores(
+        database=database,
+        redis=redis,
+        cameras=MemoryCameraStore(database),
+        events=MemoryEventStore(database),
+        registry=MemoryRegistry(database),
+        dead_letters=MemoryDeadLetterStore(database),
+        publisher=MemoryPublisher(redis),
+        cluster=MemoryClusterStore(lambda camera: camera in database.cameras),
+    )

@@ -1,0 +1,90 @@
+"""Recovery: all or nothing, and the merge that closes the subscribe race."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.fanout.recovery import MAX_RECOVERED, Item, fresh, merge, recover
+from hub.fanout.streams import Hole, Reset, Stream
+
+
+def items(*offsets: int) -> list[Item]:
+    return [Item(offset, b"%d" % offset) for offset in offsets]
+
+
+def test_history_and_buffer_are_merged_once_each_and_in_order() -> None:
+    assert merge(items(3, 4, 5), items(5, 6, 7), 2) == items(3, 4, 5, 6, 7)
+    assert merge(items(), items(4, 3), 2) == items(3, 4)
+    assert merge(items(1, 2), items(), 2) == []
+    assert merge(items(3), items(5), 2) is None
+    assert merge(items(4), items(), 2) is None
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
+def test_whatever_the_overlap_nothing_is_lost_or_doubled(after: int, read: int, overlap: int) -> None:
+    top = after + read
+    history = items(*range(after + 1, top + 1))
+    buffered = items(*range(max(1, top - overlap), top + 4))
+    merged = merge(history, buffered, after)
+    assert merged == items(*range(after + 1, top + 4))
+
+
+def test_recovery_is_all_or_nothing() -> None:
+    assert recover("e", 3, "e", 5, items(4, 5)).publications == items(4, 5)
+    assert recover("e", 3, "e", 5, items(4, 5)).offset == 3
+    assert recover("", 0, "e", 2, items(1, 2)).recovered
+    assert recover("e", 5, "e", 5, []).recovered
+    for lost in (
+        recover("x", 3, "e", 5, items(4, 5)),
+        recover("e", 3, "e", 5, items(5)),
+        recover("e", 3, "e", 5, []),
+        recover("e", 9, "e", 5, []),
+        recover("e", 0, "e", MAX_RECOVERED + 1, items(*range(1, MAX_RECOVERED + 2))),
+    ):
+        assert (lost.recovered, lost.offset, lost.epoch, lost.publications) == (False, lost.position, "e", [])
+    assert recover("e", 0, "e", MAX_RECOVERED, items(*range(1, MAX_RECOVERED + 1))).recovered
+    assert fresh("e", 7).position == 7
+
+
+def test_a_stream_passes_on_what_continues_it() -> None:
+    stream = Stream()
+    assert not stream.known
+    assert stream.take("e", items(5)[0]) == items(5)
+    assert stream.take("e", items(6)[0]) == items(6)
+    assert stream.take("e", items(6)[0]) == []
+    assert stream.take("e", items(2)[0]) == []
+
+
+def test_a_hole_holds_back_what_lies_beyond_it_until_it_is_filled() -> None:
+    stream = Stream()
+    stream.start("e", 3)
+    assert stream.take("e", items(6)[0]) == Hole(3)
+    assert stream.take("e", items(7)[0]) == []
+    assert stream.lacks(9) is None
+    assert stream.fill(items(4, 5, 6)) == items(4, 5, 6, 7)
+    assert (stream.offset, stream.filling) == (7, False)
+    assert stream.lacks(7) is None
+    assert stream.lacks(8) == Hole(7)
+    assert stream.fill([]) == []
+
+
+def test_a_hole_that_stays_and_another_epoch_reset_the_stream() -> None:
+    stream = Stream()
+    stream.start("e", 3)
+    stream.take("e", items(6)[0])
+    assert stream.fill(items(5)) is None
+    stream.start("e", 3)
+    assert stream.take("f", items(1)[0]) == Reset("f", items(1)[0])
+
+
+@given(st.lists(st.integers(1, 12), max_size=40))
+def test_a_stream_never_passes_on_twice_or_out_of_order(offsets: list[int]) -> None:
+    stream = Stream()
+    stream.start("e", 0)
+    seen: list[int] = []
+    for offset in offsets:
+        outcome = stream.take("e", items(offset)[0])
+        if isinstance(outcome, Hole):
+            outcome = stream.fill(items(*range(outcome.after + 1, max(offsets) + 1))) or []
+        assert isinstance(outcome, list)
+        seen += [item.offset for item in outcome]
+    assert seen == list(range(1, len(seen) + 1))

@@ -1,0 +1,47 @@
+"""The driver processes of a run, heard while they work and at their end."""
+
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+
+import pytest
+
+from actors.core.errors import StartError
+from load_tests.drivers.device_plan import Drove, Progress
+from load_tests.harness.child_process import Child
+from load_tests.runs.driver_pool import DriverDesk
+from tests.support.waiting import block_until
+
+
+def driver(pipe: Connection, sent: int, fails: bool) -> None:
+    pipe.send("welcome")
+    assert pipe.recv() == 7.0
+    for number in range(1, 4):
+        pipe.send(Progress(sent * number, sent * number, oldest_s=0.1 * sent, latency={100: sent}))
+    pipe.send(StartError("turned away") if fails else Drove({"cam": 3 * sent}, {"cam": 3 * sent}, 0, 1, 0, 0.0, {}, {}))
+    pipe.recv()
+
+
+def test_progress_is_summed_and_everybody_is_heard_to_the_end() -> None:
+    with ExitStack() as stack:
+        desk = DriverDesk([stack.enter_context(Child(driver, sent, False)) for sent in (1, 2)])
+        desk.welcome()
+        desk.begin(7.0)
+        seen: list[Progress] = []
+
+        def all_is_seen() -> bool:
+            seen.append(desk.look())
+            return seen[-1].sent == 9
+
+        block_until(all_is_seen, "all progress is seen")
+        assert seen[-1].oldest_s == 0.2
+        assert sum(one.latency.get(100, 0) for one in seen) == 9  # every latency in one look alone
+        assert [one.sent["cam"] for one in desk.finish(10)] == [3, 6]
+
+
+def test_what_goes_wrong_in_a_driver_is_raised() -> None:
+    with ExitStack() as stack:
+        desk = DriverDesk([stack.enter_context(Child(driver, 1, True))])
+        desk.welcome()
+        desk.begin(7.0)
+        with pytest.raises(StartError, match="turned away"):
+            desk.finish(10)
