@@ -9,9 +9,13 @@ import msgspec
 from actors.core.errors import Conflict, EyrieError, UnknownOutcome
 from actors.core.messages.commits import Activation, CommitRow, Position
 from actors.core.messages.events import CHAIN_START
-from storage.ports.cameras import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
+from storage.ports.cameras import CameraStore
+from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.epochs import new_epoch
+from storage.ports.events import EventStore
+from storage.ports.live import Publisher
 from storage.ports.processes import ActorStore
+from storage.ports.registry import Registry
 
 log = logging.getLogger("eyrie.actors.activation")
 
@@ -25,19 +29,19 @@ class ActorStores(Protocol):
 
     @property
     def events(self) -> EventStore:
-        """`storage.ports.cameras.EventStore`."""
+        """`storage.ports.events.EventStore`."""
 
     @property
     def publisher(self) -> Publisher:
-        """`storage.ports.cameras.Publisher`."""
+        """`storage.ports.live.Publisher`."""
 
     @property
     def registry(self) -> Registry:
-        """`storage.ports.cameras.Registry`."""
+        """`storage.ports.registry.Registry`."""
 
     @property
     def dead_letters(self) -> DeadLetterStore:
-        """`storage.ports.cameras.DeadLetterStore`."""
+        """`storage.ports.dead_letters.DeadLetterStore`."""
 
     @property
     def actors(self) -> ActorStore:

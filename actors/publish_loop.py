@@ -19,7 +19,8 @@ from actors.core.messages.events import published
 from actors.core.reasons import of_redis
 from actors.core.settings import CameraSettings
 from actors.hosted_camera import Hosted
-from storage.ports.cameras import EventStore, LiveEvent, LiveState, LiveSummary, Publisher
+from storage.ports.events import EventStore
+from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publisher
 
 SPACING_S = 0.02  # seconds between two publications that carry no event: what comes meanwhile goes along
 IDLE_S = 0.5  # seconds between looks for cameras that are behind, where nobody told of one

@@ -18,7 +18,7 @@ from actors.core.errors import Conflict, EyrieError, NotFound, Unavailable
 from actors.core.messages.commits import CommitRow
 from actors.core.messages.registry import read_scene
 from actors.hosted_camera import Hosted
-from storage.ports.cameras import SceneChange
+from storage.ports.registry import SceneChange
 
 LOOK_S = 2.0  # seconds between two looks at the registry
 SETTLE_S = 5.0  # seconds that the last commit of a deleted camera may take

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.core.errors import BadInput, EyrieError
 from actors.core.settings import Settings
-from policy.audit_trail import Checkpoint, newer
+from policy.audit import Checkpoint, newer
 from policy.identity.atomic_files import write_whole
 from policy.identity.keys import read_secret
 from storage.embedded.data_dir import of

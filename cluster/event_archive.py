@@ -15,7 +15,7 @@ from cluster.event_proofs import AuditEvent, CameraTotals, Record, RetentionMark
 from storage.embedded.data_dir import DataDir
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.events.archive import Horizon, read_archive
-from storage.ports.cameras import EventRow
+from storage.ports.events import EventRow
 from storage.process.settings_files import read_resolved
 
 ADDRESSES = ("postgresql://", "postgres://")

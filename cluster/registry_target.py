@@ -34,7 +34,7 @@ from cluster.registry_file import (
     plan,
 )
 from cluster.rest_client import HubRest
-from storage.ports.cameras import Registry
+from storage.ports.registry import Registry
 
 
 class Target(Protocol):
@@ -70,7 +70,7 @@ async def carry_out(steps: Sequence[Step], target: Target) -> None:
 
 
 class StoreTarget:
-    """Over `storage.ports.cameras.Registry`, past policy: for who owns the database."""
+    """Over `storage.ports.registry.Registry`, past policy: for who owns the database."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry

@@ -19,7 +19,7 @@ from hub.access import client_address
 from hub.access.host_names import Hosts
 from hub.compat.server_api import ServerApi
 from hub.dashboards.node import Node
-from hub.health import Health, HealthCheck
+from hub.health import HealthCheck
 from hub.ingest.routes import EdgeRoutes
 from hub.metrics import CONTENT_TYPE, Metrics
 from hub.rest import table
@@ -28,6 +28,7 @@ from hub.server.http_stream import Fallbacks
 from hub.special_table import SPECIALS
 from hub.web import documents, endpoint, openapi_routes
 from hub.web.endpoint import Handler, OpenHandler
+from hub.web.health import Health
 from hub.web.security_headers import WebGuard
 
 

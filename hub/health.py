@@ -2,25 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from hub.dashboards.node import Node
-
-SERVICE = "eyrie-hub"
-
-
-class Health(msgspec.Struct, frozen=True):
-    """The answer of both endpoints. `instance` tells hubs of one deployment from any other program on a port.
-
-    `notes` are troubles of the deployment that do not keep this hub from serving.
-    """
-
-    service: str
-    instance: str
-    hub: str
-    ready: bool
-    reasons: list[str] = []
-    notes: list[str] = []
+from hub.web.health import SERVICE, Health
 
 
 class HealthCheck:

@@ -12,9 +12,9 @@ import msgspec
 from actors.core.errors import EyrieError
 from hub.access import redaction
 from hub.access.authorization import Access
+from hub.access.client_address import default_origins
 from hub.access.context import HubContext
 from hub.access.host_names import Hosts
-from hub.access.origins import default_origins
 from hub.access.registry_cache import CameraCache
 from hub.app import create_app
 from hub.compat.plain_channels import ChannelDesk
@@ -37,7 +37,7 @@ from hub.web.answer_headers import AnswerHeaders
 from policy.audit import Auditor
 from policy.identity.revocations import Revocations
 from storage.embedded import data_dir
-from storage.ports.cameras import Broker
+from storage.ports.live import Broker
 from storage.ports.processes import HubRecord
 from storage.process import cpu_load
 from storage.process.metrics import NodeMetrics

@@ -21,7 +21,7 @@ from policy.decision.poller import PolicyWatch
 from policy.identity.key_refresh import KeyWatch
 from policy.identity.tokens import Verifier
 from storage.embedded.data_dir import of
-from storage.ports.processes import PolicyMarks
+from storage.ports.policy import PolicyMarks
 from storage.process.metrics import ProcessMetrics
 from storage.redis.broker import RedisBroker
 from storage.redis.grants import RedisGrants

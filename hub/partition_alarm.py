@@ -6,7 +6,7 @@ Each is a metric, a note of readiness, and an error in the log.
 import logging
 
 from actors.core.errors import EyrieError
-from storage.ports.cameras import EventStore
+from storage.ports.events import EventStore
 
 EVERY_S = 60.0
 OLD_SNAPSHOT_S = 300.0  # seconds; our own transactions end after 30, retention's after 600

@@ -13,10 +13,10 @@ from starlette.websockets import WebSocket
 from actors.core.errors import EyrieError
 from hub.access.authorization import Access, about_system
 from hub.access.credentials import address_of, bearer
-from hub.ingest.routes import problem
 from hub.special_table import Special
 from hub.web.endpoint import Handler, OpenHandler
 from hub.web.openapi import Endpoint
+from hub.web.problems import problem
 
 Socket = Callable[[WebSocket], Awaitable[None]]
 

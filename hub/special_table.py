@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from hub.server.websocket_protocol import DASHBOARD_PATH, HTTP_STREAM_PATH, SSE_PATH
+from hub.protocol.paths import DASHBOARD_PATH, HTTP_STREAM_PATH, SSE_PATH
 from hub.web.endpoint import EVERYTHING
 from hub.web.openapi_routes import DOCUMENT, PAGE, STYLESHEET
 

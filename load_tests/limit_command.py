@@ -8,7 +8,7 @@ import msgspec
 
 from load_tests.capacity import find_limit, limit_page, limit_search
 from load_tests.harness import scenarios
-from load_tests.runs.live_view import say
+from load_tests.harness.terminal import say
 
 OBJECTIVES = ("ack_p99_s<1.0", "gaps<=0", "lost<=0", "unsent_share<0.01")
 EXAMPLES = """examples:

@@ -13,7 +13,7 @@ from load_tests import tables
 from load_tests.capacity import calibrate
 from load_tests.capacity import model as capacity
 from load_tests.capacity.model import Fleet, Need, UnitCosts
-from load_tests.runs.live_view import say
+from load_tests.harness.terminal import say
 
 SIZES = (1_000, 100_000, 10_000_000)
 SHIPPED = "unit_costs.json"  # measured, beside this module: machine and day are in it

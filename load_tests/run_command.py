@@ -13,9 +13,10 @@ from load_tests.checker.verdict import green
 from load_tests.faults import times
 from load_tests.harness import scenarios
 from load_tests.harness.histogram import Histogram
+from load_tests.harness.terminal import say
 from load_tests.runs import page
 from load_tests.runs import run as run_scenario
-from load_tests.runs.live_view import LiveView, say
+from load_tests.runs.live_view import LiveView
 from load_tests.runs.result import RunResult, compare, differences
 from load_tests.tables import show_ratios
 

@@ -8,18 +8,21 @@ from actors.core.errors import Unavailable
 from actors.core.settings import Settings
 from storage.events.events import PostgresEventStore
 from storage.ports.audit_log import AuditLog
-from storage.ports.cameras import CameraStore, DeadLetterStore, EventStore, Publisher, Registry
+from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
-from storage.ports.policy import DecisionStore, RevisionStore, ShadowStore
-from storage.ports.processes import ActorStore, ApiStore, HubStore, PolicyStore
+from storage.ports.dead_letters import DeadLetterStore
+from storage.ports.events import EventStore
+from storage.ports.live import Publisher
+from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
+from storage.ports.processes import ActorStore, ApiStore, HubStore
+from storage.ports.registry import Registry
 from storage.postgres.audit_log import PostgresAuditLog
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.cluster import PostgresClusterStore
 from storage.postgres.dead_letters import PostgresDeadLetterStore
 from storage.postgres.decisions import PostgresDecisionStore, PostgresShadowStore
-from storage.postgres.policy import PostgresRevisionStore
+from storage.postgres.policy import PostgresPolicyStore, PostgresRevisionStore
 from storage.postgres.pool import Database
-from storage.postgres.postgres_policy import PostgresPolicyStore
 from storage.postgres.processes import PostgresActorStore, PostgresApiStore, PostgresHubStore
 from storage.postgres.registry import PostgresRegistry
 from storage.redis.broker import RedisBroker

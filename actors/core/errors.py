@@ -231,3 +231,13 @@ class StartError(EyrieError):
 
 class NeverStarts(StartError):
     """A server of ours did not start, and will not until a person does something: nobody tries again by himself."""
+
+
+class WrongSeq(Conflict):
+    """The post does not begin where the stream stands."""
+
+    code = "wrong_seq"
+
+    def __init__(self, expected_seq: int) -> None:
+        super().__init__(f"this session goes on with seq {expected_seq}", hint=f"Send again from seq {expected_seq}.")
+        self.expected_seq = expected_seq

@@ -1,8 +1,10 @@
 """How severe an event is: defaults by type, overridden by the scene's rules."""
 
 from collections.abc import Mapping
+from typing import Literal
 
-from actors.core.messages.events import Severity
+Severity = Literal["info", "notice", "warning", "critical"]
+
 
 ORDER: dict[str, int] = {"info": 0, "notice": 1, "warning": 2, "critical": 3}
 ALERT_HOLD_US = 30_000_000  # stream time for which an alert colours the state after its last event (video reference 2.2, "cutoff_s")

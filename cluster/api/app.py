@@ -19,12 +19,12 @@ from hub.access.authorization import Access, SystemAction
 from hub.access.client_address import Network
 from hub.access.credentials import address_of, bearer
 from hub.access.host_names import Hosts
-from hub.ingest.routes import problem
 from hub.web import endpoint as web
 from hub.web import openapi_routes
 from hub.web.openapi import Endpoint
+from hub.web.problems import problem
 from hub.web.security_headers import WebGuard
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 
 REQUEST_S = 10.0  # seconds a request may take
 PROFILE_S = 45.0  # the same for a profile, which takes up to 30

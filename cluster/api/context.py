@@ -10,10 +10,10 @@ from cluster.api.idempotency import Answers
 from cluster.supervisor.models import Overseer
 from hub.web import endpoint
 from policy.audit import Auditor
-from policy.decision.model import Principal
-from storage.ports.cameras import Registry
+from policy.identity.principal import Principal
 from storage.ports.cluster import ClusterStore
 from storage.ports.policy import Audit
+from storage.ports.registry import Registry
 
 LAST_DECISIONS = 20  # shown with one thing
 MAX_BODY_BYTES = 64 * 1024

@@ -20,7 +20,7 @@ log = logging.getLogger("eyrie.cluster.progress")
 
 
 class Shower(Protocol):
-    """`storage.ports.cameras.Publisher`, as much of it as is needed."""
+    """`storage.ports.live.Publisher`, as much of it as is needed."""
 
     async def show_operations(self, body: bytes) -> None:
         """See the port."""

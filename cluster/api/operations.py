@@ -13,7 +13,7 @@ from cluster.api import models
 from cluster.api.context import MAX_BODY_BYTES, Desk, find
 from cluster.api.idempotency import key_of
 from hub.web import endpoint
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from storage.ports.cluster import NewOperation, Operation
 
 NEWEST = 2**62

@@ -10,7 +10,7 @@ from actors.core.identifiers import is_id, require_id
 from cluster.api import models
 from cluster.api.context import MAX_BODY_BYTES, Desk, find
 from hub.web import endpoint
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from storage.ports.cluster import Density, Order, OrderKind, Scale, Wanted
 
 MAX_DENSITIES = 1_000  # sites with a density of their own

@@ -8,7 +8,7 @@ from cluster.api import models
 from cluster.api.context import LAST_DECISIONS, Desk, find, page
 from cluster.supervisor.models import CameraState, ServiceKind, ServiceState
 from hub.web import endpoint
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 
 NEWEST = 2**62
 

@@ -12,10 +12,11 @@ from hub.access import client_address
 from hub.access.authorization import Access
 from hub.access.host_names import Hosts
 from hub.dashboards.connection import Dashboard
+from hub.dashboards.handshake import Refusal
 from hub.server.listeners import open_alone
 from hub.server.tls import is_loopback, server_context
 from hub.server.uvicorn_server import HubServer
-from hub.server.websocket_protocol import HubWebSocket, Refusal
+from hub.server.websocket_protocol import HubWebSocket
 from hub.web.answer_headers import AnswerHeaders
 
 

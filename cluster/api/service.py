@@ -22,9 +22,11 @@ from policy.decision.poller import PolicyWatch
 from policy.identity.key_refresh import KeyWatch
 from policy.identity.tokens import Verifier
 from storage.ports.audit_log import AuditLog
-from storage.ports.cameras import Publisher, Registry
 from storage.ports.cluster import ClusterStore
-from storage.ports.processes import ApiRecord, ApiStore, PolicyStore
+from storage.ports.live import Publisher
+from storage.ports.policy import PolicyStore
+from storage.ports.processes import ApiRecord, ApiStore
+from storage.ports.registry import Registry
 
 RETRY_S = 3.0  # seconds before a port that was taken is tried again
 RECORD_S = 2.0  # seconds between two records that the supervisor works, and of where its API listens
@@ -43,11 +45,11 @@ class HostStores(Protocol):
 
     @property
     def registry(self) -> Registry:
-        """`storage.ports.cameras.Registry`."""
+        """`storage.ports.registry.Registry`."""
 
     @property
     def policy(self) -> PolicyStore:
-        """`storage.ports.processes.PolicyStore`."""
+        """`storage.ports.policy.PolicyStore`."""
 
     @property
     def audit_log(self) -> AuditLog:
@@ -59,7 +61,7 @@ class HostStores(Protocol):
 
     @property
     def publisher(self) -> Publisher:
-        """`storage.ports.cameras.Publisher`."""
+        """`storage.ports.live.Publisher`."""
 
 
 class _Waking:

@@ -15,7 +15,7 @@ from actors.core.errors import BadInput, ConfigError
 from actors.core.settings import Settings
 from cluster.cli.options import add_settings_options, running
 from cluster.rest_client import HubRest
-from policy.decision.model import TokenType
+from policy.identity.principal import TokenType
 from policy.identity.tokens import issue
 from storage.process.settings_files import read_resolved
 

@@ -10,7 +10,7 @@ from actors.core.settings import HubSettings, Settings
 from cluster.registry_file import Step, parse
 from cluster.registry_target import StoreTarget, carry_out, compare
 from policy.actor import revisions
-from policy.audit_trail import beginning
+from policy.audit import beginning
 from policy.engine import review, sandbox
 from policy.engine.modules import read_sources, revision
 from policy.identity.keys import ensure_secret, read_secret

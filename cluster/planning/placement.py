@@ -9,7 +9,26 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from actors.core.log_format import counted
-from cluster.supervisor.ports import NodeView
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """A machine of the cluster. `id`: Ray's, hex. `slots`: cameras it has room for, 0 where nobody counts them. `draining`: Ray lets it go.
+
+    `alive`: its raylet answered just now. Ray takes half a minute to give up a frozen node: place nothing new where this is False.
+    `cores_used` and `memory_used` are shares in 0..1 where they are known, else 0.
+    """
+
+    id: str
+    address: str = ""
+    cores: float = 1.0
+    memory_bytes: int = 0
+    slots: int = 0
+    alive: bool = True
+    draining: bool = False
+    head: bool = False
+    cores_used: float = 0.0
+    memory_used: float = 0.0
+
 
 WEIGHTS = {"load": 0.4, "cpu": 0.2, "memory": 0.15, "site": 0.25}
 GAIN = 2  # cameras that two nodes must differ by, for their cores, before one moves: less would move to and fro

@@ -7,9 +7,10 @@ from actors import ray_camera
 from actors.core.errors import Conflict, Unavailable
 from actors.core.settings import Settings
 from actors.ray_camera import CameraProcess
+from cluster.planning.placement import NodeView
 from cluster.ray import nodes as ray_nodes
 from cluster.ray import session
-from cluster.supervisor.ports import NodeView, Process
+from cluster.supervisor.ports import Process
 from hub import ray_hub
 from policy.actor import ray_policy
 

@@ -18,7 +18,7 @@ from ray.autoscaler.sdk import request_resources
 
 from actors.core.errors import Unavailable
 from actors.ray_camera import CAMERA_SLOT
-from cluster.supervisor.ports import NodeView
+from cluster.planning.placement import NodeView
 
 VERIFIED = "2.60"  # the version of Ray that the private parts were tried with
 ANSWER_S = 2.0  # seconds a raylet may take to greet

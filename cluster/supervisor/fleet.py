@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.core.settings import Settings
-from cluster.planning.placement import NodeLoad, usable
+from cluster.planning.placement import NodeLoad, NodeView, usable
 from cluster.planning.reconcile import ActorView, Trouble, Wish
-from cluster.supervisor.ports import CameraProcess, NodeView
+from cluster.supervisor.ports import CameraProcess
 from storage.ports.cluster import Decision, Density, Order, Orders, Scale, TroubleRecord, Wanted
 
 MAX_DECISIONS = 1_000  # that wait to be written

@@ -26,7 +26,7 @@ ServiceKind = Literal["hub", "policy"]
 
 
 class NodeState(msgspec.Struct, frozen=True):
-    """A node as Ray sees it (`cluster.supervisor.ports.NodeView`), and what of ours runs there. Memory in bytes; `slots` 0: not counted
+    """A node as Ray sees it (`cluster.planning.placement.NodeView`), and what of ours runs there. Memory in bytes; `slots` 0: not counted
     there."""
 
     id: str

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 
 from actors.core.errors import EyrieError
 from actors.core.settings import EventsSettings
-from storage.events.partitions import PartitionReport, make_partitions
-from storage.events.retention import RetentionReport, drop_old
+from storage.events.partitions import PartitionReport, RetentionReport, drop_old, make_partitions
 from storage.postgres.pool import Database
 
 DAY_S = 86_400.0

@@ -6,8 +6,7 @@ Every method raises :class:`~actors.core.errors.Unavailable` when the process is
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import msgspec
-
+from cluster.planning.placement import NodeView
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
 from storage.ports.processes import ActorStore
@@ -48,25 +47,6 @@ class CameraProcess(Process, Protocol):
 
     async def describe(self, timeout_s: float) -> dict[str, Any]:
         """What it hosts: ``hosted`` (camera → its figures), ``given_up`` (camera → reason), ``capacity`` and how its loop fares."""
-
-
-class NodeView(msgspec.Struct, frozen=True):
-    """A machine of the cluster. `id`: Ray's, hex. `slots`: cameras it has room for, 0 where nobody counts them. `draining`: Ray lets it go.
-
-    `alive`: its raylet answered just now. Ray takes half a minute to give up a frozen node: place nothing new where this is False.
-    `cores_used` and `memory_used` are shares in 0..1 where they are known, else 0.
-    """
-
-    id: str
-    address: str = ""
-    cores: float = 1.0
-    memory_bytes: int = 0
-    slots: int = 0
-    alive: bool = True
-    draining: bool = False
-    head: bool = False
-    cores_used: float = 0.0
-    memory_used: float = 0.0
 
 
 class Machine(Protocol):

@@ -21,10 +21,11 @@ from hub.protocol.channels import Channel
 from policy.decision import inputs
 from policy.decision.bounds import POLICY_STALE, POLICY_UNAVAILABLE
 from policy.decision.inputs import Use
-from policy.decision.model import Decider, Decision, Principal, Question, TokenVerifier
+from policy.decision.model import Decider, Decision, Question, TokenVerifier
+from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
 from policy.identity.tokens import claimed_subject
-from storage.ports.cameras import CameraRecord
+from storage.ports.registry import CameraRecord
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,9 @@ from policy.decision import inputs
 from policy.decision.bounds import POLICY_STALE, POLICY_UNAVAILABLE, UNCACHED
 from policy.decision.enforcer import ASKED_AT_ONCE
 from policy.decision.inputs import Use
-from policy.decision.model import Decider, Decision, Principal
-from storage.ports.cameras import CameraRecord
+from policy.decision.model import Decider, Decision
+from policy.identity.principal import Principal
+from storage.ports.registry import CameraRecord
 
 MAX_KEPT = 2_000  # (permissions, channel) pairs
 NO_DECISION = "no decision can be had now; access is denied until it can"

@@ -9,12 +9,16 @@ from actors.core.settings import Settings
 from actors.ports import Directory
 from hub.access.grants import Grants
 from hub.access.rate_limits import Limiter
-from policy.decision.model import Decider, Principal, TokenVerifier
+from policy.decision.model import Decider, TokenVerifier
+from policy.identity.principal import Principal
 from storage.ports.audit_log import AuditLog
-from storage.ports.cameras import CameraStore, DeadLetterStore, EventStore, Registry
-from storage.ports.policy import DecisionStore, RevisionStore, ShadowStore
-from storage.ports.processes import ActorStore, HubStore, PolicyStore
+from storage.ports.cameras import CameraStore
+from storage.ports.dead_letters import DeadLetterStore
+from storage.ports.events import EventStore
+from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
+from storage.ports.processes import ActorStore, HubStore
 from storage.ports.rate_limits import Buckets, SignInStore
+from storage.ports.registry import Registry
 
 
 class HubStores(Protocol):
@@ -26,15 +30,15 @@ class HubStores(Protocol):
 
     @property
     def events(self) -> EventStore:
-        """`storage.ports.cameras.EventStore`."""
+        """`storage.ports.events.EventStore`."""
 
     @property
     def registry(self) -> Registry:
-        """`storage.ports.cameras.Registry`."""
+        """`storage.ports.registry.Registry`."""
 
     @property
     def dead_letters(self) -> DeadLetterStore:
-        """`storage.ports.cameras.DeadLetterStore`."""
+        """`storage.ports.dead_letters.DeadLetterStore`."""
 
     @property
     def actors(self) -> ActorStore:
@@ -46,7 +50,7 @@ class HubStores(Protocol):
 
     @property
     def policy(self) -> PolicyStore:
-        """`storage.ports.processes.PolicyStore`."""
+        """`storage.ports.policy.PolicyStore`."""
 
     @property
     def revisions(self) -> RevisionStore:

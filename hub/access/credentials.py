@@ -5,7 +5,7 @@ import msgspec
 from starlette.requests import HTTPConnection
 
 from hub.access.client_address import CERTIFICATE
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 
 
 class Shown(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from actors.core.errors import EyrieError, Forbidden, NotFound, Vanished, Withdrawn
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from storage.ports.rate_limits import GrantStore
 
 KEPT_S = 7 * 86_400  # seconds a grant is remembered after it was last used

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from actors.core.errors import ConfigError
-from hub.access.origins import LOOPBACK
+from hub.access.client_address import LOOPBACK
 
 HOST = re.compile(rb"\A([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 _NAME = re.compile(r"\A(?:\*\.)?(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\Z")

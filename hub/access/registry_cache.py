@@ -6,14 +6,14 @@ from typing import Protocol
 
 import msgspec
 
-from storage.ports.cameras import CameraRecord
+from storage.ports.registry import CameraRecord
 
 KEPT_S = 2.0  # how old an answer may be; a new camera or tag is seen after that
 MAX_ENTRIES = 10_000
 
 
 class Records(Protocol):
-    """The part of `storage.ports.cameras.Registry` that is read here."""
+    """The part of `storage.ports.registry.Registry` that is read here."""
 
     async def camera(self, camera: str) -> CameraRecord | None:
         """One camera."""

@@ -12,7 +12,7 @@ import msgspec
 from actors.core.errors import BadInput
 from hub.access.redaction import View
 from hub.protocol.channels import Channel
-from storage.ports.cameras import CameraRecord
+from storage.ports.registry import CameraRecord
 
 MAX_BYTES = 4096
 MAX_TAGS = 32

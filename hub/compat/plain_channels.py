@@ -36,7 +36,7 @@ from hub.protocol.messages import (
     SubscribeRequest,
     SubscribeResult,
 )
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 
 log = logging.getLogger(__name__)
 

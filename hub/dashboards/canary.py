@@ -14,8 +14,8 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Origin
 
 from actors.core.errors import EyrieError
-from hub.server.websocket_protocol import DASHBOARD_PATH
-from storage.ports.cameras import Broker
+from hub.protocol.paths import DASHBOARD_PATH
+from storage.ports.live import Broker
 
 log = logging.getLogger(__name__)
 

@@ -11,17 +11,33 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from actors.core.errors import BadInput, EyrieError, Unavailable
 from hub.access.subscription_options import NONE, Wish
 from hub.dashboards.actions import Action, Authorize, Expel, Fail, Inquiry, Join, Leave, Operate, Ping, ReadHistory, Renew, Reply, Shut
 from hub.dashboards.connection_state import Limits, Phase, Session
-from hub.dashboards.node_stats import NodeStats
 from hub.fanout.fanout import Client, Fanout, Group
 from hub.protocol import channels, disconnects, errors
 from hub.protocol.channels import Channel
 from hub.protocol.disconnects import Close
 from hub.protocol.messages import Codec, Command
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
+
+
+class NodeStats(msgspec.Struct):
+    """Counts since the start, for metrics. `recoveries`: (lane, outcome) → how often."""
+
+    accepted: int = 0
+    refused: int = 0
+    recoveries: dict[tuple[str, str], int] = {}
+    closes: dict[int, int] = {}
+    errors: dict[int, int] = {}
+
+    def refuse(self, code: int) -> None:
+        """A command was answered with this error."""
+        self.errors[code] = self.errors.get(code, 0) + 1
+
 
 log = logging.getLogger(__name__)
 

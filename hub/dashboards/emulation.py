@@ -16,7 +16,7 @@ from actors.core.errors import NotFound, TooMany
 from actors.core.token_bucket import Bucket
 from hub.dashboards.connection import Dashboard
 from policy.identity.keys import read_secret
-from storage.ports.cameras import Broker
+from storage.ports.live import Broker
 
 log = logging.getLogger(__name__)
 

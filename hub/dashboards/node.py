@@ -15,19 +15,19 @@ from typing import Any
 
 from actors.core.errors import EyrieError, Forbidden, NotFound
 from actors.core.settings import Settings
-from hub.access import origins, subscription_options
+from hub.access import client_address, subscription_options
 from hub.access.authorization import Access
 from hub.access.registry_cache import CameraCache
 from hub.compat import admission
 from hub.compat.plain_channels import ChannelDesk
-from hub.dashboards import canary, drain, rejections
+from hub.dashboards import canary, connection_limits, rejections
 from hub.dashboards.actions import Action, Authorize, Fail, Join, Operate, ReadHistory, Renew, Reply, Shut
-from hub.dashboards.connection import Dashboard, Link
+from hub.dashboards.connection import Dashboard, Link, NodeStats
 from hub.dashboards.connection_limits import Admission
 from hub.dashboards.connection_state import Limits
 from hub.dashboards.emulation import Emulation
 from hub.dashboards.expiry import tidy
-from hub.dashboards.node_stats import NodeStats
+from hub.dashboards.handshake import Refusal
 from hub.dashboards.polled_sites import Polls
 from hub.dashboards.reauthorization import Reviews
 from hub.dashboards.subscribe import Joins
@@ -36,16 +36,17 @@ from hub.fanout.broker_subscriptions import Interest
 from hub.fanout.fanout import Fanout
 from hub.fanout.feed import Feed
 from hub.fanout.latency import Latencies
-from hub.fanout.recovery_outcomes import outcome
+from hub.fanout.recovery import outcome
 from hub.fanout.registry_sync import Membership
 from hub.fanout.topics import Topic
 from hub.protocol import channels, disconnects, errors
 from hub.protocol.disconnects import Close
 from hub.protocol.messages import JSON, Codec, SubscribeResult
-from hub.server.websocket_protocol import DASHBOARD_PATHS, Refusal
-from policy.decision.model import Principal
+from hub.protocol.paths import DASHBOARD_PATHS
+from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
-from storage.ports.cameras import Broker, EventStore
+from storage.ports.events import EventStore
+from storage.ports.live import Broker
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,7 @@ class Node:
 
     def __init__(
         self, settings: Settings, *, name: str, access: Access, cameras: CameraCache, broker: Broker, events: EventStore,
-        codecs: Sequence[Codec] = (JSON,), version: str = "eyrie",
-        plain: ChannelDesk | None = None,
+        codecs: Sequence[Codec] = (JSON,), version: str = "eyrie", plain: ChannelDesk | None = None,
     ) -> None:  # fmt: skip
         hub = settings.hub
         self.name = name
@@ -81,7 +81,7 @@ class Node:
         self.polls = Polls(self.joins, self.feed.live)
         self.membership = Membership(cameras, self.feed, self.fanout, self.topics)
         self.dashboards: dict[Dashboard, None] = {}
-        self.origins = origins.named(hub.allowed_origins)
+        self.origins = client_address.named(hub.allowed_origins)
         self.admission = Admission(hub, time.monotonic())
         self.latencies = Latencies()
         self.emulation = Emulation(name, broker, settings.policy.key_file)
@@ -114,7 +114,7 @@ class Node:
         """Origin, drain and connection limits; none of them are for this hub's own canary."""
         if self._is_canary(found):
             return None
-        if not origins.allowed(found, self.origins):
+        if not client_address.allowed(found, self.origins):
             self.stats.refused += 1
             log.warning("a socket for %s from origin %.200r is refused: not in hub.allowed_origins", path[:100], ", ".join(found))
             return Refusal(403, "This origin may not connect; add it to hub.allowed_origins.\n")
@@ -303,13 +303,13 @@ class Node:
         there = list(self.dashboards)
         random.shuffle(there)
         self.to_drain += len(there)
-        for number, batch in enumerate(drain.batches(there, window_s)):
+        for number, batch in enumerate(connection_limits.batches(there, window_s)):
             if number:
-                await asyncio.sleep(drain.STEP_S)
+                await asyncio.sleep(connection_limits.STEP_S)
             for dashboard in batch:
-                dashboard.drop(drain.goodbye(random.random()))
+                dashboard.drop(connection_limits.goodbye(random.random()))
         for dashboard in list(self.dashboards):  # who came in while the doors were closing
-            dashboard.drop(drain.goodbye(random.random()))
+            dashboard.drop(connection_limits.goodbye(random.random()))
 
     async def stop(self) -> None:
         """End everything."""

@@ -20,7 +20,8 @@ from hub.fanout.topics import Again, Render, Topic
 from hub.fanout.walls import Wall
 from hub.protocol.channels import Channel
 from hub.protocol.messages import HistoryRequest, HistoryResult, Publication, Raw, SubscribeRequest, SubscribeResult
-from storage.ports.cameras import Broker, EventStore
+from storage.ports.events import EventStore
+from storage.ports.live import Broker
 
 WATCH_AT_ONCE = 16  # sites whose summaries are read at the same time
 MAX_SUMMARIES = 50_000  # cameras in one wall

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from actors.core.errors import EyrieError
-from storage.ports.cameras import Broker
+from storage.ports.live import Broker
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from hub.fanout.recovery import Item
 from hub.fanout.streams import Hole, Reset, Stream
 from hub.fanout.topics import Members, Topic
 from hub.protocol import channels
-from storage.ports.cameras import Broker, EventStore, Publication
+from storage.ports.events import EventStore
+from storage.ports.live import Broker, Publication
 
 log = logging.getLogger(__name__)
 

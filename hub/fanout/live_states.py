@@ -13,7 +13,7 @@ from actors.core.messages.states import Health, Summary
 from actors.core.reasons import ACTOR_LOST, LINK_LOST, NEVER_SEEN, REDIS_LOST, TOLD_BY_ACTORS
 from hub.access.redaction import ECHOES
 from hub.fanout.pacing import Pacing
-from storage.ports.cameras import LiveSummary
+from storage.ports.live import LiveSummary
 
 STALE_AFTER_S = 5.0
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from storage.ports.cameras import Publication
+from hub.protocol.messages import SubscribeRequest, SubscribeResult
+from storage.ports.live import Publication
 
 MAX_RECOVERED = 300  # publications; beyond it a client reloads, as in Centrifugo
 
@@ -57,3 +58,15 @@ def recover(asked_epoch: str, asked: int, epoch: str, top: int, found: Sequence[
     if found and (found[0].offset != asked + 1 or found[-1].offset != top):
         return lost
     return Start(True, epoch, asked, top, list(found))
+
+
+def outcome(asked: SubscribeRequest, got: SubscribeResult) -> str:
+    """What became of a recovery: ``recovered``, or why not.
+
+    ``epoch``: another numbering; ``ahead``: a position that is not there yet; ``retention``: too far behind.
+    """
+    if got.recovered:
+        return "recovered"
+    if asked.epoch not in ("", got.epoch):
+        return "epoch"
+    return "ahead" if asked.offset > got.offset else "retention"

@@ -17,7 +17,7 @@ from actors.core.errors import Unavailable
 from actors.core.times import to_us
 from hub.fanout.recovery import MAX_RECOVERED, Item, Start, fresh
 from hub.protocol.messages import HistoryRequest, SubscribeRequest
-from storage.ports.cameras import Broker
+from storage.ports.live import Broker
 
 MARK = ".seen"
 MOST_READ = 2_000  # events of a site, hidden ones counted, that one recovery or history looks through

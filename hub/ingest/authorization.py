@@ -13,11 +13,12 @@ from hub.access.rate_limits import place
 from hub.ingest.registrations import Registrations
 from policy.audit import Auditor
 from policy.decision import inputs
-from policy.decision.model import Decision, Principal
+from policy.decision.model import Decision
 from policy.identity import certificates
 from policy.identity.certificates import DeviceCertificate
 from policy.identity.device_keys import DeviceKeys
 from policy.identity.http_signatures import Headers, SignatureVerifier, Signed
+from policy.identity.principal import Principal
 from policy.identity.tokens import claimed_subject
 from storage.ports.registration_bounds import RegistrationBound
 

@@ -8,16 +8,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from actors.core.camera.decoding import without_constants
-from actors.core.errors import BadInput, Conflict, TooMany, Unavailable
-from actors.core.identifiers import Seq, SessionId
+from actors.core.errors import BadInput, Conflict, TooMany, Unavailable, WrongSeq
 from actors.core.messages.deliveries import NOT_OWNER, Acked, Answer, AskedAgain, Attach, Data, Detach, Dismissed, Refused, Welcomed
-from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES, MAX_OBSERVATIONS, SentTime
-from actors.core.messages.observations import Backlog
+from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES, Post
 from actors.core.times import to_us
 from hub.ingest.node import EdgeNode
 
@@ -26,26 +24,6 @@ MAX_WAITING = 16  # posts of one camera waiting for their turn
 MAX_STREAMS = 4_096  # HTTP streams of one hub
 ANSWER_S = 10.0  # seconds a post waits for its commit
 RETRY_AFTER_S = 1.0
-
-
-class Post(msgspec.Struct):
-    """The body: observations `first_seq`, `first_seq + 1`, … of `session`; `sent` is the device's clock, `backlog` what it holds then."""
-
-    session: SessionId
-    first_seq: Seq
-    observations: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_OBSERVATIONS)]
-    sent: SentTime | None = None
-    backlog: Backlog | None = None
-
-
-class WrongSeq(Conflict):
-    """The post does not begin where the stream stands."""
-
-    code = "wrong_seq"
-
-    def __init__(self, expected_seq: int) -> None:
-        super().__init__(f"this session goes on with seq {expected_seq}", hint=f"Send again from seq {expected_seq}.")
-        self.expected_seq = expected_seq
 
 
 @dataclass(slots=True)

@@ -5,15 +5,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized, Unavailable
+from actors.core.errors import BadInput, Unauthorized, Unavailable
 from actors.core.identifiers import require_id
+from actors.core.messages.edge_protocol import MSGPACK_TYPES
 from hub.access.credentials import shown_by
-from hub.ingest.http import MAX_BODY_BYTES, Ingest, WrongSeq
+from hub.ingest.http import MAX_BODY_BYTES, Ingest
 from hub.ingest.node import EdgeNode
 from hub.ingest.socket import serve_edge
 from policy.identity.http_signatures import claimed_key, is_signed
-
-MSGPACK_TYPES = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
 
 
 class EdgeRoutes:
@@ -29,7 +28,7 @@ class EdgeRoutes:
         await serve_edge(self._node, websocket)
 
     async def observations(self, request: Request) -> Response:
-        """HTTP ingest: `hub.ingest.http.Post`, under an edge's token, key or certificate."""
+        """HTTP ingest: `actors.core.messages.edge_protocol.Post`, under an edge's token, key or certificate."""
         return await _post(self._node, self._ingest, request)
 
 
@@ -61,17 +60,3 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
     ingest.sweep()
     answer = await ingest.post(camera, bytes(body), packed=kind != "application/json")
     return Response(msgspec.json.encode(answer), media_type="application/json")
-
-
-def problem(error: EyrieError) -> Response:
-    """The error as RFC 9457 problem details, with Retry-After and the expected seq where they apply."""
-    body = {"type": "about:blank", "title": error.code, "status": error.status, "detail": error.detail, "hint": error.next_step}
-    headers = {}
-    if isinstance(error, WrongSeq):
-        body["expected_seq"] = error.expected_seq
-    retry_after_s = error.retry_after_s if error.retry_after_s is not None else 1.0
-    if isinstance(error, TooMany | Unavailable):
-        headers["retry-after"] = str(max(1, round(retry_after_s)))
-    if error.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    return Response(msgspec.json.encode(body), status_code=error.status, headers=headers, media_type="application/problem+json")

@@ -16,8 +16,8 @@ from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES, SUBPROTOCOL_JS
 from hub.access.credentials import Shown, shown_by
 from hub.ingest.link import MAX_CAMERAS, Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
 from hub.ingest.node import EdgeNode
-from policy.decision.model import Principal
-from storage.ports.cameras import NewLetter
+from policy.identity.principal import Principal
+from storage.ports.dead_letters import NewLetter
 
 TICK_S = 0.5  # seconds between two looks at the clock
 RECHECK_S = 2.0  # seconds between two questions whether a stream is still allowed; answers come from the cache

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from actors.core.errors import EyrieError, Unavailable, UnknownOutcome
 from actors.core.settings import DeadLettersSettings
 from actors.core.token_bucket import Bucket
-from storage.ports.cameras import DeadLetterStore, NewLetter
+from storage.ports.dead_letters import DeadLetterStore, NewLetter
 
 FRAME_BYTES = 16_384  # of raw bytes for each frame that the settings allow
 MAX_WAITING = 2_000  # frames that wait for the store

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from actors.core.times import rfc3339
 from hub.web import endpoint
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from storage.ports.audit_log import AuditEntry, AuditLog
 
 NEWEST = 2**62

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from actors.core.errors import Conflict, Forbidden, NotFound
-from actors.core.identifiers import require_id
+from actors.core.errors import Conflict, Forbidden, NotFound, Unavailable
+from actors.core.identifiers import CameraId, require_id
 from actors.core.messages.registry import CameraFields, NewCamera, scene_json, taken
 from actors.core.scene.checks import require_sound
+from actors.ports import Directory
 from hub.rest.registry import RegistryDesk
 from hub.web import endpoint
-from policy.decision.model import Principal
-from storage.ports.cameras import CameraRecord
+from policy.identity.principal import Principal
+from storage.ports.registry import CameraRecord
 
 
 class Cameras:
@@ -120,3 +122,31 @@ def described(record: CameraRecord) -> dict[str, Any]:
         "camera": record.camera, "site": record.site, "name": record.name, "tags": record.tags, "scene_version": record.scene_version,
         "auto_registered": record.auto_registered,
     }  # fmt: skip
+
+
+class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which lines (all when missing), and why, for whoever reads the event."""
+
+    lines: Annotated[list[CameraId], msgspec.Meta(min_length=1, max_length=64)] | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=120)] | None = None
+
+
+class Counts:
+    """The handler."""
+
+    def __init__(self, desk: RegistryDesk, directory: Directory) -> None:
+        self._desk = desk
+        self._directory = directory
+
+    async def reset(self, request: Request, principal: Principal) -> Response:
+        """Let lines count from zero: `Reset`; ``{camera, event}`` once it is committed. Whoever may write the camera may."""
+        record = await self._desk.camera("registry.write", principal, camera_of(request))
+        asked = await endpoint.body(request, Reset)
+        actor = (await self._directory.locate([record.camera])).get(record.camera)
+        if actor is None:
+            raise Unavailable(f"camera {record.camera} has no actor yet", hint="Try again in a moment.", retry_after_s=2.0)
+        lines = "all lines" if asked.lines is None else f"lines {', '.join(asked.lines)}"
+        await self._desk.auditor.announce(principal, "counts.reset", record.camera, lines)
+        event = await actor.reset_counts(record.camera, asked.lines, asked.reason)
+        self._desk.changed(principal, f"counts of camera {record.camera} reset: {event}")
+        return endpoint.answer({"camera": record.camera, "event": event})

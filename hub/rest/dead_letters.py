@@ -16,8 +16,9 @@ from actors.ports import Directory
 from hub.access.authorization import Access, LetterAction, Redact
 from hub.web import endpoint
 from policy.audit import Auditor
-from policy.decision.model import Principal
-from storage.ports.cameras import DeadLetterRow, DeadLetterStore, Registry
+from policy.identity.principal import Principal
+from storage.ports.dead_letters import DeadLetterRow, DeadLetterStore
+from storage.ports.registry import Registry
 
 MAX_SCAN = 2_000  # letters looked at for one page; those that the asker may not see cost too
 LONGEST_RAW = 262_144  # bytes of a raw item that are shown

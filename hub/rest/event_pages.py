@@ -13,8 +13,9 @@ from actors.core.messages.events import published
 from hub.access import redaction
 from hub.access.redaction import View
 from hub.rest.event_filters import FIELDS
-from storage.ports.cameras import EventRow, EventStore, key_of
+from storage.ports.cameras import key_of
 from storage.ports.event_queries import EventQuery, Key
+from storage.ports.events import EventRow, EventStore
 
 MOST_ROWS = 2_000  # looked at for one page; beyond them it ends early, with a cursor
 MOST_SLOW = 4  # reads that took all of their time, likewise

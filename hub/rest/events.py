@@ -23,9 +23,10 @@ from hub.rest import event_pages
 from hub.rest.event_filters import Wanted, key_of_text, require_filters, text_of_key, wanted
 from hub.rest.event_pages import SeenRow
 from hub.web.endpoint import answer, limit_of
-from policy.decision.model import Principal
-from storage.ports.cameras import EventRow, EventStore, key_of
+from policy.identity.principal import Principal
+from storage.ports.cameras import key_of
 from storage.ports.event_queries import LATEST_US, EventQuery, Key
+from storage.ports.events import EventRow, EventStore
 
 NDJSON = "application/x-ndjson"
 PAGE = 500  # events a stream reads at once

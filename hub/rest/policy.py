@@ -16,8 +16,8 @@ from hub.web import endpoint
 from hub.web.endpoint import Handler
 from policy.actor import revisions
 from policy.audit import Auditor
-from policy.decision.model import Principal
 from policy.engine import review, sandbox
+from policy.identity.principal import Principal
 from storage.ports.policy import Activation, DecisionStore, RevisionRecord, RevisionStore
 
 NEWEST = 2**62

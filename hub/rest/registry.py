@@ -10,8 +10,9 @@ from hub.access.registry_cache import CameraCache
 from hub.ingest.authorization import EdgeAccess
 from hub.protocol import channels
 from policy.audit import Auditor
-from policy.decision.model import Principal
-from storage.ports.cameras import CameraRecord, CameraStore, Registry, SiteRecord
+from policy.identity.principal import Principal
+from storage.ports.cameras import CameraStore
+from storage.ports.registry import CameraRecord, Registry, SiteRecord
 
 TELL_S = 2.0  # seconds an actor may take to follow; later it does so by itself
 

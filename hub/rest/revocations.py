@@ -13,9 +13,9 @@ from actors.core.settings import AuthSettings
 from actors.core.times import rfc3339
 from hub.web import endpoint
 from policy.audit import Auditor
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from policy.identity.tokens import Subject
-from storage.ports.processes import PolicyStore, Revocation
+from storage.ports.policy import PolicyStore, Revocation
 
 CLOCKS_S = 3600  # clocks of hubs and PostgreSQL may differ: so long a revocation outlives its token
 

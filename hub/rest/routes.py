@@ -4,8 +4,7 @@ from hub.access.authorization import Access
 from hub.access.context import HubContext
 from hub.access.registry_cache import CameraCache
 from hub.ingest.authorization import EdgeAccess
-from hub.rest.cameras import Cameras
-from hub.rest.counts import Counts
+from hub.rest.cameras import Cameras, Counts
 from hub.rest.dead_letters import DeadLetters
 from hub.rest.registry import RegistryDesk
 from hub.rest.scenes import Scenes

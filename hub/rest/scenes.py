@@ -15,8 +15,8 @@ from actors.core.scene.scene import Line, Scene, Zone
 from hub.rest.cameras import camera_of
 from hub.rest.registry import RegistryDesk
 from hub.web import endpoint
-from policy.decision.model import Principal
-from storage.ports.cameras import CameraRecord
+from policy.identity.principal import Principal
+from storage.ports.registry import CameraRecord
 
 MAX_SHAPES = 64  # zones of a scene, and lines of it
 

@@ -11,7 +11,7 @@ from actors.core.errors import Conflict, NotFound
 from actors.core.times import rfc3339
 from hub.web import endpoint
 from policy.audit import Auditor
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from storage.ports.policy import DecisionRow, DecisionStore, ShadowStore
 
 NEWEST = 2**62

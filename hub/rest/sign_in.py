@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from actors.core.errors import BadInput, Forbidden, Unauthorized, Unavailable
 from actors.core.times import rfc3339
-from hub.access import origins
+from hub.access import client_address
 from hub.access.authorization import Access
 from hub.access.credentials import address_of
 from hub.access.rate_limits import place
@@ -44,7 +44,7 @@ class SignIns:
         Only failures are counted, and only failures are refused for it: no bound of an address is drained by who shows nothing good, so
         nobody can keep those out who come from the same one.
         """
-        if not origins.allowed(request.headers.getlist("origin"), self._known()):
+        if not client_address.allowed(request.headers.getlist("origin"), self._known()):
             raise Forbidden("a page of this origin may not sign in here", hint="Its origin is missing in hub.allowed_origins.")
         if self._store is None:
             raise Unavailable("this hub has no Redis, which keeps codes of sign-ins")

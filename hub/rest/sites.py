@@ -11,8 +11,8 @@ from actors.core.messages.registry import NewSite, SiteFields, place_json, read_
 from hub.access.registry_cache import CameraCache
 from hub.rest.registry import RegistryDesk
 from hub.web import endpoint
-from policy.decision.model import Principal
-from storage.ports.cameras import SiteRecord
+from policy.identity.principal import Principal
+from storage.ports.registry import SiteRecord
 
 
 class Sites:

@@ -18,8 +18,10 @@ from hub.protocol import channels
 from hub.rest.cameras import described
 from hub.rest.events import EventReads
 from hub.web.endpoint import Handler, answer, limit_of
-from policy.decision.model import Principal
-from storage.ports.cameras import Broker, CameraRecord, EventStore
+from policy.identity.principal import Principal
+from storage.ports.events import EventStore
+from storage.ports.live import Broker
+from storage.ports.registry import CameraRecord
 
 
 def handlers(node: Node, broker: Broker, events: EventStore) -> dict[str, Handler]:

@@ -8,14 +8,12 @@ from typing import Annotated
 import msgspec
 
 from actors.core.identifiers import CameraId, SiteId
+from actors.core.messages.edge_protocol import MSGPACK_TYPES, Post
 from actors.core.messages.registry import CameraFields, NewCamera, NewSite, SiteFields
 from actors.core.messages.states import State
 from actors.core.scene.scene import Line, Scene, Zone
-from hub.health import Health
-from hub.ingest.http import Post
-from hub.ingest.routes import MSGPACK_TYPES
 from hub.rest import models as shapes
-from hub.rest.counts import Reset
+from hub.rest.cameras import Reset
 from hub.rest.dead_letters import Discard, Status
 from hub.rest.event_filters import MAX_TEXT, ORDERS, SEVERITIES
 from hub.rest.events import NDJSON
@@ -23,6 +21,7 @@ from hub.rest.policy import Activate, NewRevision
 from hub.rest.revocations import Revoke
 from hub.rest.shadow import StartShadow
 from hub.rest.sign_in import SignIn
+from hub.web.health import Health
 from hub.web.openapi import CURSOR, ETAG, IF_MATCH, JSON, LOCATION, Answer, Document, Endpoint, Parameter, document, paged
 from hub.web.schemas import url
 

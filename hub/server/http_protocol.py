@@ -14,18 +14,12 @@ from hub.access.client_address import CERTIFICATE
 from hub.access.host_names import Hosts
 from hub.server.waiting_connections import PATIENCE_S, WaitingConnections
 from hub.web.answer_headers import AnswerHeaders, AnsweringConnection
+from hub.web.security_headers import MAX_HEADER_BYTES, too_large
 
 HEADER_S = 10.0
 BODY_S = 30.0
-MAX_HEADERS = 100
-MAX_HEADER_BYTES = 16_384
 IDLE = "idle"  # between two requests
 PROTOCOL = "eyrie.protocol"  # where a request finds its :class:`BoundedHttp`, in the `state` of its scope
-
-
-def too_large(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Beyond what a request may have. h11 bounds only headers that arrive in pieces."""
-    return len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES
 
 
 class Taker(Protocol):

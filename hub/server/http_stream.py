@@ -10,18 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.core.errors import BadInput, EyrieError, NotFound
-from hub.access import origins
+from hub.access import client_address
 from hub.access.credentials import address_of
 from hub.access.rate_limits import place
 from hub.dashboards.connection import MAX_FIRST_BYTES, Dashboard
 from hub.dashboards.node import Node
-from hub.ingest.routes import problem
 from hub.protocol.disconnects import Close
 from hub.protocol.messages import Codec
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.server.http_protocol import PROTOCOL, BoundedHttp
 from hub.server.websocket_protocol import CLOSE_S, bound_buffers
 from hub.web.endpoint import OpenHandler
+from hub.web.problems import problem
 
 PROTOBUF_TYPE = "application/octet-stream"
 CONTENT_TYPES = {SSE.name: b"text/event-stream", JSON_STREAM.name: b"application/json", PROTOBUF_STREAM.name: PROTOBUF_TYPE.encode()}
@@ -79,7 +79,7 @@ class Fallbacks:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._origins = origins.named(node.settings.hub.allowed_origins)
+        self._origins = client_address.named(node.settings.hub.allowed_origins)
 
     def handlers(self) -> dict[str, OpenHandler]:
         """All of them by the ids of `hub.special_table`."""
@@ -102,7 +102,7 @@ class Fallbacks:
         return await self._stream(request, PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM, asked)
 
     async def _emulation(self, request: Request) -> Response:
-        if not origins.allowed(request.headers.getlist("origin"), self._node.origins):
+        if not client_address.allowed(request.headers.getlist("origin"), self._node.origins):
             return Response("This origin may not connect.\n", status_code=403)
         codec: Codec = PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM
         try:

@@ -12,7 +12,7 @@ import ssl
 import msgspec
 
 from actors.core.errors import StartError
-from hub.health import SERVICE, Health
+from hub.web.health import SERVICE, Health
 
 PROBE_S = 2.0
 MAX_ANSWER = 65_536  # bytes read of a probed server's answer

@@ -15,10 +15,11 @@ from actors.core.settings import HubSettings
 from hub.access import client_address
 from hub.access.host_names import Hosts
 from hub.server.handshakes import TlsListener
-from hub.server.http_protocol import MAX_HEADER_BYTES, BoundedHttp, http_class
+from hub.server.http_protocol import BoundedHttp, http_class
 from hub.server.waiting_connections import WaitingConnections
 from hub.server.websocket_protocol import Door, websocket_class
 from hub.web.answer_headers import AnswerHeaders
+from hub.web.security_headers import MAX_HEADER_BYTES
 
 STOP_S = 5  # whole seconds that uvicorn waits for what is still running
 START_S = 10.0

@@ -13,7 +13,6 @@ from os import write as send
 from typing import Any, ClassVar, Protocol
 from urllib.parse import parse_qs
 
-import msgspec
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
@@ -24,13 +23,11 @@ from websockets.server import ServerProtocol
 from hub.access import client_address
 from hub.access.client_address import Network
 from hub.dashboards.connection import Dashboard
+from hub.dashboards.handshake import Refusal
 from hub.protocol.disconnects import POLICY_VIOLATION, Close
+from hub.protocol.paths import DASHBOARD_PATH
 from hub.web.answer_headers import AnswerHeaders
 
-DASHBOARD_PATH = "/connection/websocket"
-SSE_PATH = "/connection/sse"
-HTTP_STREAM_PATH = "/connection/http_stream"
-DASHBOARD_PATHS = (DASHBOARD_PATH, SSE_PATH, HTTP_STREAM_PATH)
 SUBPROTOCOLS = {"centrifuge-json": "json", "centrifuge-protobuf": "protobuf"}
 
 CLOSE_S = 5.0  # seconds a close may take before the socket is aborted
@@ -51,14 +48,6 @@ def bound_buffers(transport: BaseTransport) -> Any:
         raw.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # the mark above is for polls; our writes do not ask first
     return raw
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """A handshake answered with an HTTP status instead of a socket."""
-
-    status: int
-    text: str
-    headers: dict[str, str] = {}
 
 
 class Door(Protocol):

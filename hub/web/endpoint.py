@@ -11,8 +11,8 @@ from starlette.routing import Match, Route
 
 from actors.core.errors import BadInput, NoPrecondition, StaleTag, WrongMethod
 from actors.core.identifiers import is_id
-from hub.ingest.routes import problem
-from policy.decision.model import Principal
+from hub.web.problems import problem
+from policy.identity.principal import Principal
 
 MAX_BODY_BYTES = 512 * 1024  # a scene of 64 zones and 64 lines with every point takes less than 300 KiB
 MAX_PAGE = 500

@@ -11,13 +11,12 @@ from typing import Any
 import msgspec
 
 from actors.core.messages import edge_protocol
-from actors.core.messages.edge_protocol import Ack, Bye, Gap, Hello, Observe, Ping, Pong, Reject, Resync, Welcome
+from actors.core.messages.edge_protocol import Ack, Bye, Gap, Hello, Observe, Ping, Pong, Post, Reject, Resync, Welcome
 from actors.core.messages.event_data import ALARM, TYPES, AlarmData, EventData
 from actors.core.messages.events import Event
 from actors.core.messages.observations import Observation
 from actors.core.messages.states import State, Summary, Wall
 from actors.core.scene.scene import Scene
-from hub.ingest.http import Post
 
 VERSION = 1
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

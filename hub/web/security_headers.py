@@ -13,10 +13,19 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from hub.access import client_address
-from hub.access.client_address import Network
+from hub.access.client_address import Network, named
 from hub.access.host_names import Hosts
-from hub.access.origins import named
-from hub.server.http_protocol import too_large
+
+MAX_HEADERS = 100
+
+
+MAX_HEADER_BYTES = 16_384
+
+
+def too_large(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Beyond what a request may have. h11 bounds only headers that arrive in pieces."""
+    return len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES
+
 
 CORS_S = 300  # how long a browser remembers what it may
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

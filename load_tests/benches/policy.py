@@ -13,10 +13,11 @@ from load_tests.harness.stack import stack
 from policy.actor.policy_actor import PolicyActor
 from policy.decision import inputs
 from policy.decision.enforcer import Gate
-from policy.decision.model import Engine, Principal, Question
+from policy.decision.model import Engine, Question
 from policy.engine.modules import read_sources, revision
 from policy.engine.opa_engine import OpaEngine
 from policy.engine.rego_engine import RegoEngine
+from policy.identity.principal import Principal
 
 CLIENTS = 2000  # of the connect storm
 PERMISSIONS = 20  # distinct sets of permissions among them

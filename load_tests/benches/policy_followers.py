@@ -16,7 +16,7 @@ from cluster.rest_client import HubRest
 from load_tests.harness.stack import Stack
 from policy.engine.modules import read_sources
 from policy.identity.tokens import issue
-from storage.ports.processes import Revocation
+from storage.ports.policy import Revocation
 from storage.stores import open_stores
 
 CAMERA = "bench-policy"

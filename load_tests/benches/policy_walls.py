@@ -15,9 +15,9 @@ from load_tests.harness.results import spread
 from policy.actor.policy_actor import PolicyActor
 from policy.decision import inputs
 from policy.decision.enforcer import Gate
-from policy.decision.model import Principal
 from policy.engine.rego_engine import RegoEngine
-from storage.ports.cameras import CameraRecord
+from policy.identity.principal import Principal
+from storage.ports.registry import CameraRecord
 
 SITE = "site-0"
 CAMERAS = 1000

@@ -14,7 +14,8 @@ import msgspec
 from actors.core.errors import StartError
 from load_tests.capacity.load_window import SITE, Devices, Watching, dashboards, devices, names_of
 from load_tests.capacity.model import Fleet, Point, UnitCosts, derive
-from load_tests.drivers.dashboard_fleet import SAMPLE_EVERY, FleetReport
+from load_tests.drivers.dashboard_fleet import SAMPLE_EVERY
+from load_tests.drivers.dashboard_plan import FleetReport
 from load_tests.harness.environment import this_machine
 from load_tests.harness.stack import Counting, Stack, stack
 from load_tests.harness.synthetic_scene import scene_of, walk

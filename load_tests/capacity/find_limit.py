@@ -16,7 +16,7 @@ from load_tests.capacity.limit_page import LimitResult
 from load_tests.capacity.limit_search import Objective, Step
 from load_tests.capacity.load_window import SITE, Devices, Watching, dashboards, devices, names_of
 from load_tests.drivers.bench_devices import Driven
-from load_tests.drivers.dashboard_fleet import FleetReport
+from load_tests.drivers.dashboard_plan import FleetReport
 from load_tests.harness.environment import busy_and_all_s, this_machine
 from load_tests.harness.histogram import Histogram
 from load_tests.harness.results import percentile

@@ -9,7 +9,7 @@ from typing import TypeVar
 from actors.core.errors import StartError
 from load_tests.drivers import bench_devices, dashboard_fleet
 from load_tests.drivers.bench_devices import Driven, Plan
-from load_tests.drivers.dashboard_fleet import FleetReport, FleetWish
+from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
 from load_tests.harness.child_process import ANSWER_S, Child
 from load_tests.harness.stack import Stack
 

@@ -9,7 +9,7 @@ from actors.core.settings import PostgresSettings
 from cluster.event_proofs import AuditEvent, CameraTotals
 from load_tests.harness.history import Letter, Move, Stored
 from storage.events.archive import read_archive
-from storage.ports.cameras import EventRow
+from storage.ports.events import EventRow
 from storage.postgres.pool import Database
 
 _WITNESS = (

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from load_tests.checker.violations import Violation
-from load_tests.drivers.dashboard_fleet import FleetReport
+from load_tests.drivers.dashboard_plan import FleetReport
 
 INVARIANTS: Mapping[str, str] = {
     "I1": "what was acked is stored",

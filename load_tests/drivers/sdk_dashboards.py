@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from load_tests.drivers.dashboard_fleet import FleetReport, FleetWish
 from load_tests.drivers.dashboard_history import Seen, ShownFact, ShownSummary
+from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
 from load_tests.harness.recording import Recorder
 
 NAME = "centrifuge-python"

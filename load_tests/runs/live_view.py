@@ -1,6 +1,5 @@
 """A run while it goes: on a terminal a screen that follows it, elsewhere one line a second."""
 
-import sys
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from load_tests.harness.scenarios import Scenario
+from load_tests.harness.terminal import say
 from load_tests.runs.result import Happened, Second
 
 HISTORY = 40  # seconds in a small curve
@@ -130,12 +130,6 @@ def small_curve(values: Sequence[float], at_least: float = 0.0) -> str:
 def ms(seconds: float) -> str:
     """Milliseconds below ten seconds."""
     return f"{seconds * 1e3:,.0f} ms" if seconds < 10 else f"{seconds:,.1f} s"
-
-
-def say(line: str) -> None:
-    """A plain line, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def line_of(second: Second, happened: Sequence[Happened]) -> str:

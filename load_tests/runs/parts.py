@@ -13,7 +13,7 @@ import msgspec
 from actors.core.errors import StartError
 from load_tests.checker.verdict import summed
 from load_tests.drivers import dashboard_fleet, fault_links, sdk_dashboards
-from load_tests.drivers.dashboard_fleet import FleetReport, FleetWish
+from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
 from load_tests.drivers.fault_links import LinksPlan, Planned
 from load_tests.harness.child_process import Child
 from load_tests.harness.scenarios import FaultKind, Scenario

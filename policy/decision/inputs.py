@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import quote
 
-from policy.decision.model import Principal, Question
+from policy.decision.model import Question
+from policy.identity.principal import Principal
 
 Scope = Literal["camera", "site", "fleet", "user"]
 Use = Literal["subscribe", "history"]  # the two ways to see what a channel shows

@@ -1,30 +1,11 @@
 """Identity and decisions as values (design section 5, policy)."""
 
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from policy.identity.keys import VerificationKeys
-
-TokenType = Literal["user", "edge", "service"]
-
-
-class Principal(msgspec.Struct, frozen=True):
-    """Who asks: the verified claims of a token. Times are whole seconds since 1970.
-
-    `certificate`: the fingerprint of the one shown with it, or in its place.
-    """
-
-    sub: str
-    jti: str
-    typ: str
-    iat: int
-    exp: int
-    roles: tuple[str, ...] = ()
-    sites: tuple[str, ...] = ()
-    cameras: tuple[str, ...] | None = None
-    scopes: tuple[str, ...] = ()
-    certificate: str = ""
+from policy.identity.principal import Principal, TokenType
 
 
 class TokenVerifier(Protocol):

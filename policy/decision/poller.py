@@ -9,7 +9,7 @@ from actors.core.errors import EyrieError
 from actors.core.settings import PolicySettings
 from policy.decision.enforcer import Gate
 from policy.identity.revocations import Revocations
-from storage.ports.processes import PolicyMarks
+from storage.ports.policy import PolicyMarks
 
 log = logging.getLogger(__name__)
 

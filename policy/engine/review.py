@@ -9,7 +9,8 @@ import msgspec
 
 from actors.core.errors import BadInput
 from policy.decision import bounds, inputs
-from policy.decision.model import Decision, Principal, Question
+from policy.decision.model import Decision, Question
+from policy.identity.principal import Principal
 from storage.ports.policy import DecisionRow
 
 LOG_ROWS = 2_000  # newest rows of the log that are looked at

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from actors.core.errors import Unauthorized
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from policy.identity.tokens import Camera, Name, Site
 
 MAX_BYTES = 12_288  # of one certificate in DER

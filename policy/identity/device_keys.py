@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from actors.core.errors import BadInput, ConfigError, NotFound
-from policy.decision.model import Principal
 from policy.identity.atomic_files import write_whole
+from policy.identity.principal import Principal
 from policy.identity.tokens import Camera, Name, Second, Site
 
 log = logging.getLogger(__name__)

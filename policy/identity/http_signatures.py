@@ -15,8 +15,8 @@ from http_message_signatures import HTTPMessageVerifier, HTTPSignatureKeyResolve
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
 from actors.core.errors import Unauthorized
-from policy.decision.model import Principal
 from policy.identity.device_keys import NEVER_S, DeviceKey, DeviceKeys, public_key
+from policy.identity.principal import Principal
 
 WINDOW_S = 300
 MAX_NONCES = 50_000  # of a hub; the oldest are forgotten first, and their requests are then as old as the window soon

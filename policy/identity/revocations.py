@@ -4,8 +4,8 @@ text."""
 from collections.abc import Iterable
 
 from actors.core.errors import Unauthorized
-from policy.decision.model import Principal
-from storage.ports.processes import Revocation
+from policy.identity.principal import Principal
+from storage.ports.policy import Revocation
 
 
 class Revocations:

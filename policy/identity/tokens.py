@@ -1,4 +1,5 @@
-"""Tokens: the claims of a JWT become a :class:`~policy.decision.model.Principal`, or the request is refused. The only user of python-jose.
+"""Tokens: the claims of a JWT become a :class:`~policy.identity.principal.Principal`, or the request is refused. The only user of
+python-jose.
 
 What the library checks too kindly is checked here (traps J1-J9: python-jose 3.5.0, `jose/jws.py` and `jose/jwt.py` read): it is
 asked for the signature alone, with one key *object* and one algorithm; size and alphabet come before any parsing and every claim after
@@ -20,10 +21,10 @@ from jose.exceptions import JOSEError  # type: ignore[import-untyped]
 from actors.core.errors import BadInput, ConfigError, Expired, Unauthorized
 from actors.core.identifiers import ID_PATTERN
 from actors.core.settings import AuthSettings
-from policy.decision.model import Principal, TokenType
 from policy.identity.jwks_fetch import fetch_jwks
 from policy.identity.key_pairs import read_signing_key
 from policy.identity.keys import VerificationKeys, read_jwks, read_secret
+from policy.identity.principal import Principal, TokenType
 
 MAX_TOKEN_BYTES = 8192
 MAX_HEADER_BYTES = 512

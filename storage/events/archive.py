@@ -8,7 +8,7 @@ from actors.core.messages.commits import Activation
 from actors.core.settings import PostgresSettings
 from storage.events.events import PostgresEventStore
 from storage.events.partitions import DROP_LOCK
-from storage.ports.cameras import EventRow
+from storage.ports.events import EventRow
 from storage.postgres import rows as rows_of
 from storage.postgres.pool import Database, answering
 from storage.postgres.statements import sql

@@ -1,4 +1,4 @@
-"""Reading events back from PostgreSQL: `storage.ports.cameras.EventStore`.
+"""Reading events back from PostgreSQL: `storage.ports.events.EventStore`.
 
 Offsets have no holes, so a read of a camera knows by its rows alone whether the window of days it looked at held all of them. Where it did
 not (hubs whose clocks differ by more than a day, an earlier epoch), it is read again without a window.
@@ -12,8 +12,8 @@ from itertools import pairwise
 from storage.events import windows
 from storage.events.pages import Days, read_page
 from storage.events.snapshots import Snapshot
-from storage.ports.cameras import EventPage, EventRow
 from storage.ports.event_queries import EARLIEST_US, LATEST_US, EventQuery, Key
+from storage.ports.events import EventPage, EventRow
 from storage.postgres import rows as rows_of
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
@@ -27,7 +27,7 @@ _Hint = tuple[str, str, int]  # camera, epoch, offset
 
 
 class PostgresEventStore:
-    """`storage.ports.cameras.EventStore` over one :class:`Database`."""
+    """`storage.ports.events.EventStore` over one :class:`Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

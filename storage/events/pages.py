@@ -7,8 +7,9 @@ from typing import Any
 
 from storage.events import windows
 from storage.events.partitions import day_of
-from storage.ports.cameras import EventPage, EventRow, key_of
+from storage.ports.cameras import key_of
 from storage.ports.event_queries import EventQuery, Key, start_of
+from storage.ports.events import EventPage, EventRow
 from storage.postgres import rows as rows_of
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql

@@ -8,8 +8,6 @@ from typing import Protocol
 
 import msgspec
 
-from storage.ports.policy import Audit
-
 HUB_HEARD_S = 6.0  # seconds since a hub recorded itself; it does every two
 
 
@@ -97,32 +95,3 @@ class ApiStore(Protocol):
 
     async def find(self) -> ApiRecord | None:
         """What was put last; None: nothing ever was."""
-
-
-class Revocation(msgspec.Struct, frozen=True):
-    """What no longer holds. `kind` ``jti``: one token; ``subject``: all of it issued before `before_s`; ``certificate``: that SHA-256.
-
-    It holds until `until_s`, when what it revokes has ended by itself; None: for ever. Times are seconds since 1970.
-    """
-
-    kind: str
-    value: str
-    before_s: int
-    until_s: int | None = None
-
-
-class PolicyMarks(msgspec.Struct, frozen=True):
-    """What hubs poll every second: the active revision (None: none was ever stored) and the revocations still worth keeping."""
-
-    revision: str | None
-    revocations: list[Revocation]
-
-
-class PolicyStore(Protocol):
-    """What is polled of policy: the revision in force and the revoked tokens."""
-
-    async def marks(self) -> PolicyMarks:
-        """The active revision, and the revocations that hold now."""
-
-    async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
-        """Keep a revocation. A repeated one never shortens it. Forgets some that ended more than a day ago."""

@@ -1,8 +1,8 @@
-"""Dead letters in PostgreSQL: `storage.ports.cameras.DeadLetterStore`."""
+"""Dead letters in PostgreSQL: `storage.ports.dead_letters.DeadLetterStore`."""
 
 from collections.abc import Sequence
 
-from storage.ports.cameras import DeadLetterRow, NewLetter
+from storage.ports.dead_letters import DeadLetterRow, NewLetter
 from storage.ports.policy import Audit
 from storage.postgres import rows as rows_of
 from storage.postgres.pool import Database
@@ -10,7 +10,7 @@ from storage.postgres.statements import sql
 
 
 class PostgresDeadLetterStore:
-    """`storage.ports.cameras.DeadLetterStore` over one :class:`Database`."""
+    """`storage.ports.dead_letters.DeadLetterStore` over one :class:`Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

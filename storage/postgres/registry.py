@@ -1,14 +1,14 @@
-"""Sites and cameras in PostgreSQL: `storage.ports.cameras.Registry`."""
+"""Sites and cameras in PostgreSQL: `storage.ports.registry.Registry`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actors.core.errors import BadInput, Conflict, NotFound
 from actors.core.identifiers import require_id
-from storage.ports.cameras import CameraRecord, SceneChange, SiteRecord
 from storage.ports.epochs import new_epoch
 from storage.ports.policy import Audit
 from storage.ports.registration_bounds import RegistrationBound, require_room
+from storage.ports.registry import CameraRecord, SceneChange, SiteRecord
 from storage.postgres import rows as rows_of
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
@@ -17,7 +17,7 @@ REGISTER_LOCK = 0x65797265_67  # of registrations by devices; they are rare, so 
 
 
 class PostgresRegistry:
-    """`storage.ports.cameras.Registry` over one :class:`Database`."""
+    """`storage.ports.registry.Registry` over one :class:`Database`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,7 +7,9 @@ from actors.core.errors import PoisonRow
 from actors.core.messages.commits import Activation, CommitRow, DeadLetter, Ownership, Position
 from actors.core.messages.events import StoredEvent
 from actors.core.times import to_us
-from storage.ports.cameras import CameraRecord, DeadLetterRow, EventRow, NewLetter, SiteRecord
+from storage.ports.dead_letters import DeadLetterRow, NewLetter
+from storage.ports.events import EventRow
+from storage.ports.registry import CameraRecord, SiteRecord
 
 MAX_DETAIL = 1000  # characters of a dead letter's detail
 _BIGINT = range(-(2**63), 2**63)

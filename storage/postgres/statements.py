@@ -24,9 +24,3 @@ def split_statements(text: str) -> dict[str, str]:
 def sql(file: str) -> dict[str, str]:
     """The statements of ``sql/<file>.sql``."""
     return split_statements(files("storage").joinpath("sql", f"{file}.sql").read_text("utf-8"))
-
-
-@cache
-def lua(name: str) -> str:
-    """The script ``lua/<name>.lua``."""
-    return files("storage").joinpath("lua", f"{name}.lua").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The hub's side of Redis: `storage.ports.cameras.Broker`. One connection that listens, one that reads.
+"""The hub's side of Redis: `storage.ports.live.Broker`. One connection that listens, one that reads.
 
 redis-py's PubSub subscribes again in silence after a loss (reliability reference 0.6), so this one keeps its own list of wishes, renews
 them itself and says so.
@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 
 from actors.core.errors import BadInput, EyrieError, Unavailable
 from actors.core.settings import RedisSettings
-from storage.ports.cameras import LiveState, LiveSummary, Publication
+from storage.ports.live import LiveState, LiveSummary, Publication
 from storage.redis import keys
 from storage.redis.connection import LOST as LOST_ERRORS
 from storage.redis.connection import RedisLink, connect, make_connection, write
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class RedisBroker:
-    """`storage.ports.cameras.Broker`. `rejected` counts payloads that were none of ours, `reconnections` how often the connection came
+    """`storage.ports.live.Broker`. `rejected` counts payloads that were none of ours, `reconnections` how often the connection came
     back."""
 
     def __init__(self, settings: RedisSettings, *, name: str, inbox: Inbox | None = None) -> None:

@@ -6,7 +6,7 @@ On overflow it is emptied and says so, instead of losing in silence.
 import asyncio
 from collections import deque
 
-from storage.ports.cameras import Publication
+from storage.ports.live import Publication
 
 MAX_ITEMS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
@@ -17,7 +17,7 @@ OVERFLOWED = b"overflowed"
 
 
 def notice(body: bytes) -> Publication:
-    """A notice (`storage.ports.cameras.Broker.run`)."""
+    """A notice (`storage.ports.live.Broker.run`)."""
     return Publication("notice", "", body=body)
 
 

@@ -15,7 +15,7 @@ All keys of a site share the hash tag ``{site}``, so that its scripts run on one
     eyrie:cluster:operations       string and channel  the cluster's operations (JSON)
     eyrie:limit:<name>             hash    tokens, at (microseconds since 1970): a bucket of `hub.access.rate_limits`
 
-A payload is the MessagePack of `storage.ports.cameras.Publication` as an array. Of events the script alone knows the site offset, of
+A payload is the MessagePack of `storage.ports.live.Publication` as an array. Of events the script alone knows the site offset, of
 summaries and heartbeats which entries pass the fence; so the publisher sends such a payload in parts whose concatenation is plain
 MessagePack, and whoever receives one sees no difference.
 """
@@ -24,7 +24,7 @@ import msgspec
 
 from actors.core.errors import BadInput
 from actors.core.identifiers import require_id
-from storage.ports.cameras import LiveEvent, LiveState, LiveSummary, Publication
+from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publication
 
 _encoder = msgspec.msgpack.Encoder()
 _publications = msgspec.msgpack.Decoder(Publication)

@@ -1,4 +1,4 @@
-"""The actor's side of Redis: `storage.ports.cameras.Publisher`. One pipeline per call, whatever its size; nothing queues here."""
+"""The actor's side of Redis: `storage.ports.live.Publisher`. One pipeline per call, whatever its size; nothing queues here."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 from actors.core.errors import Fenced, Unavailable
 from actors.core.settings import RedisSettings
-from storage.ports.cameras import LiveEvent, LiveState, LiveSummary
 from storage.ports.epochs import new_epoch
+from storage.ports.live import LiveEvent, LiveState, LiveSummary
 from storage.redis import keys
 from storage.redis.budget import StreamBudget
 from storage.redis.connection import Command, RedisLink
@@ -18,7 +18,7 @@ CHUNK = 64  # cameras or events in one script call: a script stops all of Redis 
 
 
 class RedisPublisher:
-    """`storage.ports.cameras.Publisher` over one connection of its own."""
+    """`storage.ports.live.Publisher` over one connection of its own."""
 
     def __init__(self, settings: RedisSettings, *, name: str) -> None:
         self._kept = settings.events_kept

@@ -2,13 +2,21 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from actors.core.errors import EyrieError, Full, ReadOnly, Unavailable
-from storage.postgres.statements import lua
 from storage.redis.connection import Command, RedisLink
+
+
+@cache
+def lua(name: str) -> str:
+    """The script ``lua/<name>.lua``."""
+    return files("storage").joinpath("lua", f"{name}.lua").read_text("utf-8")
+
 
 NAMES = ("fence", "states", "events", "entries", "marks", "history", "channel_publish", "channel_history", "bucket")
 READ_ONLY = ("READONLY", "NOREPLICAS", "MISCONF")  # a replica; too few replicas of its own; it cannot save what it is given

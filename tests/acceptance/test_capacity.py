@@ -4,7 +4,7 @@ import pytest
 
 from load_tests.capacity import calibrate
 from load_tests.capacity.model import PARTS, Fleet, missed, predict
-from load_tests.runs.live_view import say
+from load_tests.harness.terminal import say
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(900)]
 

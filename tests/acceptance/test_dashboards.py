@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from actors.core.settings import Settings
-from load_tests.drivers.dashboard_fleet import FleetReport, FleetWish, watch
+from load_tests.drivers.dashboard_fleet import watch
+from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
 from load_tests.harness.results import percentile
 from policy.identity.tokens import issue
 from storage.ports.processes import HubRecord

@@ -13,7 +13,8 @@ from actors.core.messages.deliveries import Acked, Answer, Attach, Data, Item
 from actors.core.settings import CameraSettings, PostgresSettings, RedisSettings, Settings
 from actors.core.times import rfc3339
 from actors.wall_clock import WallClock, wall_us
-from storage.ports.cameras import EventRow, Publication
+from storage.ports.events import EventRow
+from storage.ports.live import Publication
 from storage.ports.processes import ActorRecord
 from storage.stores import Stores, open_stores
 from tests.support.waiting import until

@@ -14,8 +14,8 @@ from joserfc.jws import JWSRegistry
 
 from actors.core.errors import Expired, Unauthorized
 from actors.core.settings import AuthSettings
-from policy.decision.model import Principal, TokenType
 from policy.identity.keys import VerificationKeys
+from policy.identity.principal import Principal, TokenType
 from policy.identity.tokens import LOCAL_KID, MAX_TOKEN_BYTES, load_keys
 from tests.support.tokens import b64
 

@@ -7,7 +7,8 @@ import msgspec
 from actors.core.messages.commits import CommitRow, DeadLetter, Position
 from actors.core.messages.events import Event, StoredEvent, seal
 from actors.core.times import rfc3339
-from storage.ports.cameras import CameraStore, Registry
+from storage.ports.cameras import CameraStore
+from storage.ports.registry import Registry
 
 RECEIVED_US = 1_790_000_000_000_000
 OWNER = "actor-1"

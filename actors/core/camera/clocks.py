@@ -1,13 +1,11 @@
 """Clocks of one camera: the stream's own time, the offset to ours, the frame rate."""
 
-from typing import Literal
+from actors.core.messages.states import Quality
 
 STEP_BACK_US = 2_000_000  # capture time going back by more than this is a stepped clock, not lateness
 STEP_AHEAD_US = 86_400_000_000  # going ahead by more than this is one too, not a pause
 STEP_REPORT_SEQS = 256  # at most one reported step in this many observations
 HALF_WINDOW_US = 150_000_000  # the offset's envelope spans two halves: 2.5 to 5 minutes of receive time
-
-Quality = Literal["unknown", "good", "fair", "bad", "unusable"]
 
 
 class StreamClock:

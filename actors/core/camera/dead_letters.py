@@ -15,7 +15,7 @@ from actors.core.camera.state import CameraCore
 from actors.core.errors import Conflict, Unavailable
 from actors.core.messages.commits import Replayed
 from actors.core.messages.event_data import LetterReplayed
-from actors.core.messages.events import Severity
+from actors.core.severity import Severity
 
 REMEMBERED = 256  # replays of an activation that are known without asking the store
 

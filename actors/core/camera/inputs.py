@@ -11,11 +11,11 @@ from actors.core.camera.state import MOST, CameraCore, present
 from actors.core.messages.commits import DeadLetter
 from actors.core.messages.deliveries import Answer, Data, DeclareGap, Detach
 from actors.core.messages.event_data import ClockStepped, CountsReset, Gap, Integrity, Reason, SceneChanged
-from actors.core.messages.events import Severity
 from actors.core.messages.object_faults import Faults, add
 from actors.core.messages.observations import Observation
 from actors.core.scene.compiled import SceneRules, changed
 from actors.core.scene.scene import Scene
+from actors.core.severity import Severity
 
 STEP_REPORT_SEQS = 256  # at most one `camera.clock_stepped` in this many observations
 

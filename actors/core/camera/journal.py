@@ -4,9 +4,10 @@ import msgspec
 
 from actors.core import severity
 from actors.core.messages.event_data import ALARM, EventData
-from actors.core.messages.events import Event, Severity, StoredEvent, seal
+from actors.core.messages.events import Event, StoredEvent, seal
 from actors.core.messages.states import LastEvent
 from actors.core.redaction import repeats
+from actors.core.severity import Severity
 from actors.core.times import rfc3339
 
 EVENT_COST = 600  # bytes counted per waiting event against the camera's mailbox

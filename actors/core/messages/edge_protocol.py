@@ -12,6 +12,9 @@ import msgspec
 from actors.core.identifiers import CameraId, Label, Seq, SessionId
 from actors.core.messages.observations import Backlog, Observation
 
+MSGPACK_TYPES = ("application/msgpack", "application/x-msgpack", "application/vnd.msgpack")
+
+
 SUBPROTOCOL_MSGPACK = "eyrie.edge.v1+msgpack"
 SUBPROTOCOL_JSON = "eyrie.edge.v1+json"
 HEARTBEAT_S = 4.0  # seconds between pings of either side
@@ -117,3 +120,13 @@ class Reject(msgspec.Struct, tag_field="type", tag="reject"):
 FromEdge = Hello | ObserveRaw | Gap | Ping | Pong | Bye
 ToEdge = Welcome | Ack | Resync | Reject | Ping | Pong | Bye
 EdgeSends = Hello | Observe | Gap | Ping | Pong | Bye
+
+
+class Post(msgspec.Struct):
+    """The body: observations `first_seq`, `first_seq + 1`, … of `session`; `sent` is the device's clock, `backlog` what it holds then."""
+
+    session: SessionId
+    first_seq: Seq
+    observations: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_OBSERVATIONS)]
+    sent: SentTime | None = None
+    backlog: Backlog | None = None

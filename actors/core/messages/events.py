@@ -5,13 +5,12 @@ body, byte for byte; what is shown is the body with the hash appended (:func:`pu
 """
 
 import hashlib
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from actors.core.severity import Severity
 from actors.core.times import Rfc3339
-
-Severity = Literal["info", "notice", "warning", "critical"]
 
 CHAIN_START = b"\x00" * 32  # the hash before the first event of an epoch
 

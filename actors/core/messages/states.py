@@ -4,10 +4,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from actors.core.camera.clocks import Quality
 from actors.core.messages.observations import Backlog
 from actors.core.scene.scene import Place
 from actors.core.times import Rfc3339
+
+Quality = Literal["unknown", "good", "fair", "bad", "unusable"]
+
 
 Status = Literal["online", "stale", "offline"]
 FpsQuality = Literal["unknown", "good", "fair", "poor"]

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from actors.core.identifiers import CameraId, Label
-from actors.core.messages.events import Severity
 from actors.core.scene.ground import GroundPlane
+from actors.core.severity import Severity
 
 Anchor = Literal["bottom_center", "center", "any_corner", "all_corners"]
 Unit = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]

@@ -22,7 +22,7 @@ from cluster.cli.hub_options import EDGE_PATH, add_hub_options, settings, tls_co
 from cluster.cli.options import decimal, whole
 from edge.client import EdgeClient
 from edge.simulate import site as simulated
-from storage.ports.cameras import Registry
+from storage.ports.registry import Registry
 from storage.stores import open_stores
 
 EXAMPLES = """examples:

@@ -16,7 +16,7 @@ from cluster import audit_checkpoint
 from cluster.cli import console
 from cluster.cli.options import data_dir, loaded, whole
 from cluster.event_archive import database_of
-from policy.audit_trail import Checkpoint, Proof, checkpoint, prove
+from policy.audit import Checkpoint, Proof, checkpoint, prove
 from policy.identity.keys import read_secret
 from storage.embedded.data_dir import of
 from storage.ports.audit_log import AuditEntry, AuditHead

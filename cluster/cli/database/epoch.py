@@ -10,7 +10,7 @@ from cluster.cli.database.audit_log import sealing_key, stored_at
 from cluster.cli.database.machine_user import machine_user
 from cluster.cli.options import add_settings_options, loaded
 from cluster.event_archive import database_of
-from policy.audit_trail import sealing
+from policy.audit import sealing
 from storage.ports.audit_log import AuditDraft
 from storage.postgres.audit_log import PostgresAuditLog
 from storage.postgres.place import renew_epochs

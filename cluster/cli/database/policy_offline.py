@@ -12,7 +12,7 @@ from cluster.cli.database.machine_user import machine_user
 from cluster.cli.options import loaded
 from cluster.event_archive import database_of
 from policy.actor import revisions
-from policy.audit_trail import sealing
+from policy.audit import sealing
 from policy.engine import review, sandbox
 from storage.ports.audit_log import AuditDraft
 from storage.ports.policy import RevisionRecord

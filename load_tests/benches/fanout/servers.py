@@ -30,9 +30,12 @@ from hub.protocol import frames
 from hub.server.uvicorn_server import HubServer
 from hub.web.answer_headers import AnswerHeaders
 from load_tests.benches.fanout.receiver import STAMP_DIGITS, Wish
-from policy.decision.model import Decision, Principal, Question
-from storage.ports.cameras import CameraRecord, EventPage, EventRow, LiveState, LiveSummary, Publication
+from policy.decision.model import Decision, Question
+from policy.identity.principal import Principal
 from storage.ports.event_queries import EventQuery, Key
+from storage.ports.events import EventPage, EventRow
+from storage.ports.live import LiveState, LiveSummary, Publication
+from storage.ports.registry import CameraRecord
 
 WINDOW = 4  # publications under way
 BODY_BYTES = 450  # of a camera's state, as in the design's comparison of peers

@@ -1,11 +1,11 @@
-"""`storage.ports.cameras.Publisher` and `Broker`: the doubles and Redis."""
+"""`storage.ports.live.Publisher` and `Broker`: the doubles and Redis."""
 
 import asyncio
 
 import pytest
 
 from actors.core.errors import Fenced
-from storage.ports.cameras import LiveEvent, LiveState, LiveSummary, Publication
+from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publication
 from tests.support.servers.store_fixtures import Contract
 
 

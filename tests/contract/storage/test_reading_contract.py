@@ -1,11 +1,12 @@
-"""`storage.ports.cameras.EventStore`, `Registry` and `DeadLetterStore`: the doubles and PostgreSQL."""
+"""`storage.ports.events.EventStore`, `Registry` and `DeadLetterStore`: the doubles and PostgreSQL."""
 
 import time
 
 import pytest
 
 from actors.core.errors import BadInput, Conflict, InvalidId, NotFound
-from storage.ports.cameras import NewLetter, key_of
+from storage.ports.cameras import key_of
+from storage.ports.dead_letters import NewLetter
 from storage.ports.event_queries import EventQuery
 from tests.support.servers.store_fixtures import Contract
 from tests.support.store_rows import RECEIVED_US, event_of, row_of, running

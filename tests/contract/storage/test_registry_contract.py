@@ -1,4 +1,4 @@
-"""`storage.ports.cameras.Registry` and `DeadLetterStore`, what changes them: the doubles and PostgreSQL."""
+"""`storage.ports.registry.Registry` and `DeadLetterStore`, what changes them: the doubles and PostgreSQL."""
 
 import asyncio
 import contextlib
@@ -11,10 +11,10 @@ import pytest
 
 from actors.core.errors import Conflict, NotFound, TooManyCameras, Unavailable
 from actors.core.messages.commits import Replayed
-from storage.ports.cameras import SceneChange
 from storage.ports.event_queries import EventQuery
 from storage.ports.policy import Audit
 from storage.ports.registration_bounds import RegistrationBound
+from storage.ports.registry import SceneChange
 from tests.support.servers.store_fixtures import Contract
 from tests.support.store_rows import OWNER, RECEIVED_US, event_of, row_of, running
 

@@ -20,7 +20,8 @@ from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.keys import ensure_secret
 from policy.identity.tokens import issue
-from storage.ports.processes import ApiRecord, Revocation
+from storage.ports.policy import Revocation
+from storage.ports.processes import ApiRecord
 from tests.support.cluster.cluster_api import NODE, Rooms, StillInspector, StillOverseer
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
 from tests.support.doubles.memory_cluster import MemoryClusterStore

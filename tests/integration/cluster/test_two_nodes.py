@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from actors.core.settings import RaySettings
+from cluster.planning.placement import NodeView
 from cluster.ray.head import RayHead
 from cluster.ray.node import RayNode
-from cluster.supervisor.ports import NodeView
 from storage.embedded.data_dir import DataDir
 from tests.support.cluster.product import data_folder
 from tests.support.cluster.ray_asker import Asker, asker

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from actors.core.settings import HubSettings
 from hub.fanout import live_states
 from policy.identity.revocations import Revocations
-from storage.ports.processes import Revocation
+from storage.ports.policy import Revocation
 from tests.support.hub.hub import Dash, TestHub, running_hub
 from tests.support.waiting import until
 

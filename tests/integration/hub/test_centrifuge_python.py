@@ -19,7 +19,7 @@ from centrifuge import (
 
 from hub.protocol import disconnects
 from policy.identity.revocations import Revocations
-from storage.ports.processes import Revocation
+from storage.ports.policy import Revocation
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until
 

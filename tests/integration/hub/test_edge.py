@@ -21,7 +21,7 @@ from hub.ingest import socket as edge_socket
 from hub.ingest.socket import GOING_AWAY
 from hub.ingest.strikes import LIMIT
 from policy.identity.revocations import Revocations
-from storage.ports.processes import PolicyMarks, Revocation
+from storage.ports.policy import PolicyMarks, Revocation
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until

@@ -6,7 +6,7 @@ import pytest
 
 from hub.access import registry_cache
 from hub.fanout import registry_sync
-from storage.ports.cameras import CameraRecord
+from storage.ports.registry import CameraRecord
 from tests.integration.hub.test_registry import client
 from tests.support.hub.hub import running_hub
 

@@ -10,7 +10,8 @@ from websockets.asyncio.client import connect
 from actors.core.settings import HubSettings
 from hub.fanout import live_states
 from hub.protocol.disconnects import INTERNAL_ERROR
-from storage.ports.cameras import CameraRecord, Publication
+from storage.ports.live import Publication
+from storage.ports.registry import CameraRecord
 from tests.support.hub.hub import running_hub
 from tests.support.waiting import until
 

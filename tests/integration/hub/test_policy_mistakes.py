@@ -16,7 +16,7 @@ from edge.reconnect import Backoff
 from hub.access.grants import Grants
 from hub.ingest import socket
 from hub.protocol import disconnects
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from tests.integration.hub.test_centrifuge_python import Life, Watcher
 from tests.support.cluster.ray_stack import free_port
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory

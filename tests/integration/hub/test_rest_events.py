@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hub.rest import events as rest_events
-from storage.ports.cameras import EventRow
+from storage.ports.events import EventRow
 from tests.support.doubles.memory_postgres import StoredRow
 from tests.support.hub.hub import TestHub, event_body, running_hub
 

@@ -25,7 +25,7 @@ from edge.examples import signed_post
 from edge.signing import RequestKey, read_key, signed
 from policy.identity import device_keys
 from policy.identity.revocations import Revocations
-from storage.ports.processes import Revocation
+from storage.ports.policy import Revocation
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.hub.real_policy import real_policy

@@ -10,7 +10,7 @@ import pytest
 from actors.core.errors import BadInput, Unavailable
 from cluster.cli.main import main
 from policy.actor import revisions
-from policy.audit_trail import Checkpoint, Proof, beginning, checkpoint, prove, sealing
+from policy.audit import Checkpoint, Proof, beginning, checkpoint, prove, sealing
 from policy.engine.modules import read_sources
 from storage.ports.audit_log import AuditDraft
 from storage.stores import Stores

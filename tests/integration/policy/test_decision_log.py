@@ -15,10 +15,11 @@ from policy.actor.policy_actor import PolicyActor
 from policy.actor.shadow import MAX_GROUPS, OTHER, compare
 from policy.decision import inputs
 from policy.decision.messages import encode_questions
-from policy.decision.model import Decision, Principal, Question
+from policy.decision.model import Decision, Question
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.keys import ensure_secret
+from policy.identity.principal import Principal
 from storage.ports.policy import DecisionRow
 from storage.postgres.pool import Database
 from storage.stores import Stores

@@ -18,7 +18,7 @@ from policy.actor.ray_policy import PolicyCaller, find, start
 from policy.decision import bounds, inputs
 from policy.decision.enforcer import Gate
 from policy.decision.messages import decode_reply, encode_questions
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from storage.process.settings_files import write_resolved
 from tests.support.servers.ray_head import local_ray
 from tests.support.waiting import until

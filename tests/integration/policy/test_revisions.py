@@ -14,11 +14,12 @@ from policy.actor.loader import Loader
 from policy.actor.policy_actor import PolicyActor, make_engine
 from policy.decision import bounds, inputs
 from policy.decision.messages import decode_reply, encode_questions
-from policy.decision.model import Decision, Engine, Principal
+from policy.decision.model import Decision, Engine
 from policy.engine import lint, sandbox
 from policy.engine.modules import read_sources, revision
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.keys import ensure_secret, read_secret
+from policy.identity.principal import Principal
 from storage.ports.policy import Activation
 from storage.stores import Stores
 from tests.support.servers.opa_server import MISSING, opa_binary, opa_server

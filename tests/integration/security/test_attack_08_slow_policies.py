@@ -19,13 +19,14 @@ from cluster.launcher import setup
 from policy.actor import revisions
 from policy.actor.decision_log import row_of
 from policy.actor.loader import Loader
-from policy.audit_trail import beginning, prove
+from policy.audit import beginning, prove
 from policy.decision import inputs
-from policy.decision.model import Decision, Engine, Principal
+from policy.decision.model import Decision, Engine
 from policy.engine import sandbox
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.keys import ensure_secret, read_secret
+from policy.identity.principal import Principal
 from storage.embedded.data_dir import DataDir
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.migrations import migrate

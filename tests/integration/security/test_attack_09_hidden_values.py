@@ -17,7 +17,7 @@ from actors.core.messages.commits import Activation, Position
 from actors.core.messages.event_data import AlarmData
 from actors.core.messages.states import TrackView
 from actors.core.settings import CameraSettings
-from storage.ports.cameras import LiveState, LiveSummary
+from storage.ports.live import LiveState, LiveSummary
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.hub.real_policy import real_policy

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import DeadLettersSettings
 from hub.ingest import undecodable
-from storage.ports.cameras import DeadLetterRow
+from storage.ports.dead_letters import DeadLetterRow
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until

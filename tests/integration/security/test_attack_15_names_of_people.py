@@ -98,7 +98,7 @@ async def test_attack_15_a_name_opens_no_channel_of_another(hub: TestHub) -> Non
 def test_attack_15_the_role_is_the_policys_not_the_tests() -> None:
     """Without the module of this test the role grants nothing."""
     from policy.decision import inputs
-    from policy.decision.model import Principal
+    from policy.identity.principal import Principal
 
     wache = Principal("jörg", "t", "user", 0, 1, ("Wache Süd",), ("north",))
     asked = [inputs.on_camera("registry.read", wache, "gate", site="north")]

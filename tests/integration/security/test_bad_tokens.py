@@ -28,7 +28,7 @@ from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES
 from actors.core.settings import AuthSettings, LimitsSettings
 from policy.identity.revocations import Revocations
 from policy.identity.tokens import Verifier
-from storage.ports.processes import Revocation
+from storage.ports.policy import Revocation
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.tokens import auth_settings, b64, claims, forge, secret_of
 from tests.support.waiting import until

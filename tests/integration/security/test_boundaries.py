@@ -26,7 +26,7 @@ from policy.decision.messages import Reply, encode_reply
 from policy.decision.model import Decision, Question
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
-from storage.ports.cameras import EventRow
+from storage.ports.events import EventRow
 from storage.stores import Stores
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import TestHub, running_hub

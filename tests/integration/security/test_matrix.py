@@ -20,9 +20,10 @@ from websockets.exceptions import ConnectionClosed
 from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import RegistrySettings
 from policy.decision import inputs
-from policy.decision.model import Principal, Question
+from policy.decision.model import Question
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
+from policy.identity.principal import Principal
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import Dash, TestHub, running_hub
 from tests.support.hub.real_policy import real_policy

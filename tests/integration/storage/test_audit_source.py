@@ -9,7 +9,7 @@ from actors.core.messages.commits import Activation
 from cluster.cli.main import main
 from storage.events.archive import read_archive
 from storage.migrations import migrate
-from storage.ports.cameras import EventRow
+from storage.ports.events import EventRow
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.pool import Database
 from storage.postgres.registry import PostgresRegistry

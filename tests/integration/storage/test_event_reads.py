@@ -14,8 +14,9 @@ from actors.core.settings import Settings
 from load_tests.benches.event_days import DAYS_SQL, FILL_SQL, TIPS_SQL
 from storage.events.events import PostgresEventStore
 from storage.migrations import migrate
-from storage.ports.cameras import EventRow, key_of
+from storage.ports.cameras import key_of
 from storage.ports.event_queries import EventQuery, Key
+from storage.ports.events import EventRow
 from storage.postgres.pool import Database
 from tests.support.servers.store_fixtures import settings_of
 from tests.support.servers.store_servers import postgres

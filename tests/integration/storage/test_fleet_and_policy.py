@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from actors.core.errors import ConfigError, EyrieError, Unavailable
-from storage.ports.policy import Activation, RevisionRecord
-from storage.ports.processes import ActorRecord, ApiRecord, HubRecord, PolicyMarks, Revocation
+from storage.ports.policy import Activation, PolicyMarks, RevisionRecord, Revocation
+from storage.ports.processes import ActorRecord, ApiRecord, HubRecord
 from storage.postgres.pool import Database
 from storage.stores import Stores, open_stores
 from tests.support.servers.store_fixtures import Servers

@@ -6,7 +6,7 @@ import pytest
 
 from actors.core.errors import Unavailable
 from actors.core.settings import RedisSettings
-from storage.ports.cameras import LiveEvent
+from storage.ports.live import LiveEvent
 from storage.redis import keys
 from storage.redis.budget import StreamBudget
 from storage.redis.connection import RedisLink

@@ -12,7 +12,7 @@ import pytest
 from actors.core.errors import ConfigError, Unavailable, UnknownOutcome
 from actors.core.settings import RedisSettings
 from storage.embedded.redis import answers
-from storage.ports.cameras import LiveEvent, LiveState, Publication
+from storage.ports.live import LiveEvent, LiveState, Publication
 from storage.redis import keys
 from storage.redis.broker import RedisBroker
 from storage.redis.connection import LOST, RedisLink, connect, make_connection, write

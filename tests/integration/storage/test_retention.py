@@ -14,8 +14,7 @@ from actors.core.settings import EventsSettings, Settings
 from actors.core.times import rfc3339, to_us
 from cluster.supervisor.partitions import PartitionMaintenance, PostgresPartitions
 from storage.events.events import PostgresEventStore
-from storage.events.partitions import PARTITIONS_AHEAD, day_of, make_partitions, partition_name
-from storage.events.retention import drop_old
+from storage.events.partitions import PARTITIONS_AHEAD, day_of, drop_old, make_partitions, partition_name
 from storage.migrations import migrate
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.pool import Database

@@ -10,7 +10,7 @@ import pytest
 from actors.core.settings import DeadLettersSettings, SessionsSettings
 from cluster.supervisor.row_retention import ROUND_S, RowRetention
 from storage.migrations import migrate
-from storage.ports.cameras import NewLetter
+from storage.ports.dead_letters import NewLetter
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.dead_letters import PostgresDeadLetterStore
 from storage.postgres.pool import Database

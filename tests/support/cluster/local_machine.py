@@ -16,7 +16,8 @@ from actors.core.messages.deliveries import Acked, Answer, AskedAgain, Attach, D
 from actors.core.settings import HubSettings, Settings
 from actors.ports import ActorHandle
 from actors.wall_clock import wall_us
-from cluster.supervisor.ports import CameraProcess, NodeView, Process
+from cluster.planning.placement import NodeView
+from cluster.supervisor.ports import CameraProcess, Process
 from cluster.supervisor.supervisor import Supervisor
 from hub.ingest.pump import Pump
 from storage.stores import open_stores

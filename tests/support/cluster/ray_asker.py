@@ -19,10 +19,10 @@ import ray
 from actors.core.errors import EyrieError
 from actors.core.settings import RaySettings
 from actors.ray_calls import answer, find, kill
+from cluster.planning.placement import NodeView
 from cluster.ray import nodes as ray_nodes
 from cluster.ray import session
 from cluster.ray.process import environment
-from cluster.supervisor.ports import NodeView
 from tests.support.cluster.product import ROOT
 
 ANSWER_S = 60.0

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.core.errors import Full, Unavailable
-from cluster.supervisor.ports import CameraProcess, NodeView, Process
+from cluster.planning.placement import NodeView
+from cluster.supervisor.ports import CameraProcess, Process
 from tests.support.doubles.fleet_stores import MemoryActors, MemoryCameras
 
 

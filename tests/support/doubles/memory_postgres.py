@@ -9,9 +9,12 @@ import msgspec
 
 from actors.core.errors import BadInput, Conflict, EyrieError
 from actors.core.messages.commits import Activation, CommitRow, Ownership, Position
-from storage.ports.cameras import CameraRecord, DeadLetterRow, EventPage, EventRow, NewLetter, SiteRecord, key_of
+from storage.ports.cameras import key_of
+from storage.ports.dead_letters import DeadLetterRow, NewLetter
 from storage.ports.event_queries import EventQuery, Key, start_of
+from storage.ports.events import EventPage, EventRow
 from storage.ports.policy import Audit
+from storage.ports.registry import CameraRecord, SiteRecord
 from storage.postgres.rows import MAX_DETAIL, find_poison, storable
 from tests.support.doubles.faults import Faults
 
@@ -173,7 +176,7 @@ def _bury(
 
 
 class MemoryEventStore:
-    """`storage.ports.cameras.EventStore`. Operations: after, latest, since, export, homeless."""
+    """`storage.ports.events.EventStore`. Operations: after, latest, since, export, homeless."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self.database = database
@@ -228,7 +231,7 @@ class MemoryEventStore:
 
 
 class MemoryDeadLetterStore:
-    """`storage.ports.cameras.DeadLetterStore`. Operations: add, add_many, list, get, mark."""
+    """`storage.ports.dead_letters.DeadLetterStore`. Operations: add, add_many, list, get, mark."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self.database = database

@@ -1,4 +1,4 @@
-"""Doubles of the Redis side: `storage.ports.cameras.Publisher` and `Broker` in memory, with failure switches (`faults`).
+"""Doubles of the Redis side: `storage.ports.live.Publisher` and `Broker` in memory, with failure switches (`faults`).
 
 One server, many of each.
 """
@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from actors.core.errors import Fenced, Unavailable
-from storage.ports.cameras import LiveEvent, LiveState, LiveSummary, Publication
 from storage.ports.epochs import new_epoch
+from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publication
 from storage.redis.inbox import LOST, RESUBSCRIBED, Inbox
 from tests.support.doubles.faults import Faults
 
@@ -62,7 +62,7 @@ class MemoryRedis:
 
 
 class MemoryPublisher:
-    """`storage.ports.cameras.Publisher`. Operations: raise_fences, fences, publish, published_marks, set_marks, show_operations."""
+    """`storage.ports.live.Publisher`. Operations: raise_fences, fences, publish, published_marks, set_marks, show_operations."""
 
     def __init__(self, server: MemoryRedis) -> None:
         self.server = server
@@ -192,7 +192,7 @@ class MemoryPublisher:
 
 
 class MemoryBroker:
-    """`storage.ports.cameras.Broker`. Operations: watch, unwatch, state, summaries, history, operations."""
+    """`storage.ports.live.Broker`. Operations: watch, unwatch, state, summaries, history, operations."""
 
     def __init__(self, server: MemoryRedis, inbox: Inbox | None = None) -> None:
         self.server = server

@@ -1,4 +1,4 @@
-"""The double of `storage.ports.cameras.Registry`, over the database of `tests.support.doubles.memory_postgres`."""
+"""The double of `storage.ports.registry.Registry`, over the database of `tests.support.doubles.memory_postgres`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
@@ -9,17 +9,17 @@ from actors.core.errors import Conflict, EyrieError, NotFound
 from actors.core.identifiers import require_id
 from actors.core.messages.commits import Position
 from actors.core.messages.events import CHAIN_START
-from storage.ports.cameras import CameraRecord, SceneChange, SiteRecord
 from storage.ports.epochs import new_epoch
 from storage.ports.policy import Audit
 from storage.ports.registration_bounds import RegistrationBound, require_room
+from storage.ports.registry import CameraRecord, SceneChange, SiteRecord
 from tests.support.doubles.memory_postgres import MemoryDatabase, Row
 
 Record = TypeVar("Record")
 
 
 class MemoryRegistry:
-    """`storage.ports.cameras.Registry`. Operations: the names of its methods."""
+    """`storage.ports.registry.Registry`. Operations: the names of its methods."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self.database = database

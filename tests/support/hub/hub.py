@@ -35,9 +35,10 @@ from policy.decision.model import Decider, Decision, Question
 from policy.identity.keys import ensure_secret
 from policy.identity.tokens import Verifier, issue
 from storage.ports.audit_log import AuditLog
-from storage.ports.cameras import EventRow, LiveEvent, LiveState, LiveSummary
-from storage.ports.policy import Audit
-from storage.ports.processes import ActorRecord, HubRecord, PolicyMarks, PolicyStore, Revocation
+from storage.ports.events import EventRow
+from storage.ports.live import LiveEvent, LiveState, LiveSummary
+from storage.ports.policy import Audit, PolicyMarks, PolicyStore, Revocation
+from storage.ports.processes import ActorRecord, HubRecord
 from storage.ports.rate_limits import Buckets, GrantStore, SignInStore
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
 from tests.support.doubles.memory_postgres import StoredRow

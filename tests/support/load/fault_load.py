@@ -19,7 +19,7 @@ from edge.reconnect import Backoff
 from edge.simulate.world import SimulatedCamera
 from edge.stream import Stream
 from load_tests.harness.history import Acknowledged, Operation, Sent, ShownEvent, ShownState, ToldGap, Watching
-from storage.ports.cameras import Registry
+from storage.ports.registry import Registry
 from tests.support.hub.hub import Dash
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

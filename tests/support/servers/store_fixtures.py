@@ -8,8 +8,12 @@ import pytest
 
 from actors.core.settings import PostgresSettings, RedisSettings, Settings
 from storage.migrations import migrate
-from storage.ports.cameras import Broker, CameraStore, DeadLetterStore, EventStore, Publisher, Registry
+from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
+from storage.ports.dead_letters import DeadLetterStore
+from storage.ports.events import EventStore
+from storage.ports.live import Broker, Publisher
+from storage.ports.registry import Registry
 from storage.postgres.pool import Database
 from storage.redis.connection import RedisLink
 from storage.stores import Stores, open_broker, open_stores

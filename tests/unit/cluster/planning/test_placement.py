@@ -1,7 +1,6 @@
 """Where something new goes, and what a rebalance moves."""
 
-from cluster.planning.placement import NodeLoad, Placed, choose, rebalance, usable
-from cluster.supervisor.ports import NodeView
+from cluster.planning.placement import NodeLoad, NodeView, Placed, choose, rebalance, usable
 
 TWO = [NodeView("a", cores=4, slots=100), NodeView("b", cores=4, slots=100)]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from cluster.planning.placement import NodeView
 from cluster.planning.scaling import GROW_AFTER_S
 from cluster.supervisor.autoscaler import SELF
-from cluster.supervisor.ports import NodeView
 from storage.ports.cluster import Scale
 from tests.support.cluster.supervisor_rig import Rig
 from tests.support.waiting import until

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from actors.core.errors import BadInput, NotFound
-from cluster.supervisor.ports import NodeView
+from cluster.planning.placement import NodeView
 from cluster.supervisor.supervisor import Supervisor
 from storage.ports.cluster import Density, Scale
 from tests.support.cluster.supervisor_rig import Rig

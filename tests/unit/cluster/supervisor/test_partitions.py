@@ -10,8 +10,7 @@ from actors.core.errors import Unavailable
 from actors.core.settings import EventsSettings
 from cluster.supervisor.partitions import DAY_S, RETRY_S, PartitionMaintenance
 from hub.partition_alarm import EVERY_S, PartitionWatch
-from storage.events.partitions import PartitionReport
-from storage.events.retention import Dropped, RetentionReport
+from storage.events.partitions import Dropped, PartitionReport, RetentionReport
 from tests.support.doubles.stores import memory_stores
 from tests.support.waiting import until
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from actors.core.errors import Unavailable
+from cluster.planning.placement import NodeView
 from cluster.supervisor import hosting
 from cluster.supervisor import supervisor as module
-from cluster.supervisor.ports import NodeView
 from cluster.supervisor.tasks import Tasks
 from storage.ports.cluster import TroubleRecord
 from storage.ports.processes import ActorRecord

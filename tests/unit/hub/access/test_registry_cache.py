@@ -6,7 +6,7 @@ from typing import TypeVar
 import pytest
 
 from hub.access.registry_cache import KEPT_S, MAX_ENTRIES, CameraCache
-from storage.ports.cameras import CameraRecord
+from storage.ports.registry import CameraRecord
 from tests.support.doubles.stores import memory_stores
 from tests.support.waiting import until
 

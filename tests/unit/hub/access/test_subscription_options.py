@@ -7,7 +7,7 @@ from actors.core.errors import BadInput
 from hub.access.redaction import DEFAULT, View, state
 from hub.access.subscription_options import NONE, Wish, narrowed, parse
 from hub.protocol import channels
-from storage.ports.cameras import CameraRecord
+from storage.ports.registry import CameraRecord
 
 CAMERA, WALL = channels.parse("camera:gate"), channels.parse("site:north")
 STATE = {

@@ -3,7 +3,7 @@
 import msgspec
 
 from actors.core.settings import HubSettings
-from hub.dashboards import drain
+from hub.dashboards import connection_limits
 from hub.dashboards.connection_limits import ADDRESS_FULL, DRAINING, HUB_FULL, TOO_FAST, USER_FULL, Admission
 from hub.protocol.disconnects import MAX_REASON_BYTES
 from hub.server.waiting_connections import WaitingConnections
@@ -51,16 +51,16 @@ def test_one_address_that_knocks_without_end_keeps_nobody_else_out() -> None:
 
 
 def test_few_leave_at_once_and_many_within_the_window() -> None:
-    assert [len(batch) for batch in drain.batches(range(10), 5.0)] == [10]
-    many = list(drain.batches(range(10_000), 5.0))
-    assert len(many) * drain.STEP_S <= 5.0
+    assert [len(batch) for batch in connection_limits.batches(range(10), 5.0)] == [10]
+    many = list(connection_limits.batches(range(10_000), 5.0))
+    assert len(many) * connection_limits.STEP_S <= 5.0
     assert sorted(item for batch in many for item in batch) == list(range(10_000))
-    assert [len(batch) for batch in drain.batches(range(1000), 0.0)] == [1000]
-    assert list(drain.batches([], 5.0)) == []
+    assert [len(batch) for batch in connection_limits.batches(range(1000), 0.0)] == [1000]
+    assert list(connection_limits.batches([], 5.0)) == []
 
 
 def test_the_last_word_fits_a_close_frame() -> None:
-    close = drain.goodbye(1.0)
+    close = connection_limits.goodbye(1.0)
     assert (close.code, close.reason, close.reconnects) == (3001, "shutdown; reconnect_after_ms=2000", True)
     assert len(close.reason) <= MAX_REASON_BYTES
 

@@ -7,7 +7,7 @@ from hub.fanout.fanout import Fanout
 from hub.fanout.feed import Feed
 from hub.fanout.topics import Topic
 from hub.protocol import channels
-from storage.ports.cameras import LiveEvent, Publication
+from storage.ports.live import LiveEvent, Publication
 from tests.support.doubles.memory_redis import MemoryBroker
 from tests.support.doubles.stores import memory_stores
 from tests.support.waiting import until

@@ -8,7 +8,7 @@ from hub.access.redaction import DEFAULT, View
 from hub.fanout.live_states import STALE_AFTER_S, Lag, LiveStates, state_without_news, without_news, without_tracks
 from hub.fanout.pacing import Pacing
 from hub.fanout.walls import Wall
-from storage.ports.cameras import LiveSummary
+from storage.ports.live import LiveSummary
 
 
 def state(version: int, status: str = "online") -> bytes:

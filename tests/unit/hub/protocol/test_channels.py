@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from actors.core.settings import ChannelsSettings
-from hub.access import origins
+from hub.access import client_address
 from hub.dashboards.timer_wheel import Wheel
 from hub.protocol import channels, disconnects, errors, frames
 from hub.protocol.disconnects import reconnects, resubscribes
@@ -61,9 +61,9 @@ def test_errors_of_the_family_have_a_reply() -> None:
 
 
 def test_the_default_origins_are_the_console_itself() -> None:
-    assert origins.default_origins("127.0.0.1", 8000) == {"http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"}
-    assert origins.default_origins("10.0.0.5", 80) == {"http://10.0.0.5"}
-    assert origins.default_origins("fd00::1", 8000) == {"http://[fd00::1]:8000"}
+    assert client_address.default_origins("127.0.0.1", 8000) == {"http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"}
+    assert client_address.default_origins("10.0.0.5", 80) == {"http://10.0.0.5"}
+    assert client_address.default_origins("fd00::1", 8000) == {"http://[fd00::1]:8000"}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_default_origins_are_the_console_itself() -> None:
     ],
 )
 def test_origins_match_exactly(given: list[str], allowed: bool) -> None:
-    assert origins.allowed(given, origins.default_origins("127.0.0.1", 8000)) is allowed
+    assert client_address.allowed(given, client_address.default_origins("127.0.0.1", 8000)) is allowed
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])

@@ -8,7 +8,7 @@ import pytest
 
 from load_tests.checker.verdict import INVARIANTS, Seen, green, judge
 from load_tests.checker.violations import Violation
-from load_tests.drivers.dashboard_fleet import FleetReport
+from load_tests.drivers.dashboard_plan import FleetReport
 from load_tests.harness.environment import this_machine
 from load_tests.harness.histogram import Histogram
 from load_tests.harness.scenarios import READY_MADE

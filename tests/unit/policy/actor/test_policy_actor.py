@@ -10,10 +10,11 @@ from policy.actor.policy_actor import PolicyActor, make_engine
 from policy.decision import bounds, inputs
 from policy.decision.enforcer import Gate
 from policy.decision.messages import decode_reply, encode_questions
-from policy.decision.model import Principal, Question
+from policy.decision.model import Question
 from policy.engine.modules import read_sources, revision
 from policy.engine.opa_engine import OpaEngine
 from policy.engine.rego_engine import RegoEngine
+from policy.identity.principal import Principal
 
 ADA = Principal("ada", "t-1", "user", 100, 700, ("viewer",), ("north",))
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from policy.decision import bounds, inputs
-from policy.decision.model import Principal, Question
+from policy.decision.model import Question
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
+from policy.identity.principal import Principal
 
 
 def person(name: str, **changes: object) -> Principal:

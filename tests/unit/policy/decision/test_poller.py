@@ -9,10 +9,11 @@ from actors.core.settings import PolicySettings
 from policy.decision import bounds
 from policy.decision.enforcer import Gate
 from policy.decision.messages import Reply, decode_questions, encode_reply
-from policy.decision.model import Decision, Principal, Question
+from policy.decision.model import Decision, Question
 from policy.decision.poller import PolicyWatch
+from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
-from storage.ports.processes import PolicyMarks, Revocation
+from storage.ports.policy import PolicyMarks, Revocation
 from tests.support.waiting import until
 
 SETTINGS = PolicySettings(poll_s=0.01)

@@ -13,9 +13,10 @@ import pytest
 
 from actors.core.errors import ConfigError
 from policy.decision import bounds, inputs
-from policy.decision.model import Decision, Principal, Question
+from policy.decision.model import Decision, Question
 from policy.engine.modules import read_sources, revision
 from policy.engine.rego_engine import RegoEngine, evaluate
+from policy.identity.principal import Principal
 from tests.support.policy_cases import question, written
 
 HEAD = 'package eyrie.authz\n\ndefault allow := false\n\nreason := "ok"\n\nredact := []\n\nmax_hz := null\n\n'

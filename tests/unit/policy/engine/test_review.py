@@ -7,8 +7,8 @@ from hub.access.authorization import SYSTEM, Access, CameraAction, LetterAction
 from hub.rest import table
 from hub.special_table import SPECIALS
 from policy.decision import inputs
-from policy.decision.model import Principal
 from policy.engine import review
+from policy.identity.principal import Principal
 from storage.ports.policy import DecisionRow
 
 

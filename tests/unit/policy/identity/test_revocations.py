@@ -3,9 +3,9 @@
 import pytest
 
 from actors.core.errors import Unauthorized
-from policy.decision.model import Principal
+from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
-from storage.ports.processes import Revocation
+from storage.ports.policy import Revocation
 
 
 def token(jti: str = "t-1", sub: str = "ada", iat: int = 100) -> Principal:

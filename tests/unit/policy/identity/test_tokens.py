@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from actors.core.errors import BadInput, ConfigError, Expired, Unauthorized
 from actors.core.settings import AuthSettings
-from policy.decision.model import Principal, TokenType
 from policy.identity import tokens
+from policy.identity.principal import Principal, TokenType
 from policy.identity.tokens import Verifier, issue
 from tests.support.tokens import NOW, auth_settings, b64, claims, forge, secret_of
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from joserfc import jwk
 
 from actors.core.errors import Expired, Unauthorized
-from policy.decision.model import Principal, TokenSigner, TokenVerifier
+from policy.decision.model import TokenSigner, TokenVerifier
 from policy.identity.keys import ALGORITHMS, read_jwks
+from policy.identity.principal import Principal
 from policy.identity.tokens import LOCAL_KID, sign
 from tests.support.second_tokens import second_sign, token_text
 from tests.support.token_issuer import Issuer, Signature, mac

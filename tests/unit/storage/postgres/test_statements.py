@@ -2,8 +2,8 @@
 
 import pytest
 
-from storage.postgres.statements import lua, split_statements, sql
-from storage.redis.scripts import NAMES
+from storage.postgres.statements import split_statements, sql
+from storage.redis.scripts import NAMES, lua
 
 
 def test_blocks_become_statements_without_their_semicolon() -> None:

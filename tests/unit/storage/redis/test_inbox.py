@@ -2,7 +2,7 @@
 
 import asyncio
 
-from storage.ports.cameras import Publication
+from storage.ports.live import Publication
 from storage.redis.inbox import LOST, OVERFLOWED, RESUBSCRIBED, Inbox
 
 

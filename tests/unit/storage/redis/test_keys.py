@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from actors.core.errors import BadInput, InvalidId
-from storage.ports.cameras import LiveEvent, LiveState, LiveSummary, Publication
+from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publication
 from storage.redis import keys
 
 

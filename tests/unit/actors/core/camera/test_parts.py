@@ -12,10 +12,10 @@ from actors.core.camera.clocks import FrameRate, OffsetEstimate, StreamClock
 from actors.core.camera.credits import MIN_WINDOW, CreditLine, window
 from actors.core.camera.decoding import Unusable
 from actors.core.messages.event_data import AlarmData
-from actors.core.messages.events import Severity
 from actors.core.messages.observations import Alarm, Observation
 from actors.core.scene.compiled import changed
 from actors.core.settings import CameraSettings
+from actors.core.severity import Severity
 
 
 def test_the_window_shares_the_process_and_shrinks_under_pressure() -> None:

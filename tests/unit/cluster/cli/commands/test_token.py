@@ -9,9 +9,9 @@ import pytest
 from actors.core.settings import DataSettings, Settings
 from cluster.cli.main import main
 from policy.decision import inputs
-from policy.decision.model import Principal
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
+from policy.identity.principal import Principal
 from policy.identity.tokens import Verifier
 from storage.embedded import data_dir
 from storage.process.settings_files import write_resolved
