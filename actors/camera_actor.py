@@ -26,8 +26,8 @@ from actors.core.messages.deliveries import Answer, Attach, Detach, Dismissed, I
 from actors.core.settings import CameraSettings
 from actors.hosted_camera import Hosted
 from actors.publish_loop import Live
-from actors.registry_sync import RegistryDesk
-from actors.scheduler import Turns
+from actors.registry_sync import RegistrySync
+from actors.scheduler import CameraScheduler
 from actors.step_notes import StepNote
 from actors.wall_clock import WallClock
 from storage.process import cpu_load
@@ -66,9 +66,9 @@ class CameraActor:
             stores.publisher, stores.events, settings, self._cameras.values, lambda h: self._commits.doubt(h), now_us=self._now_us,
             trouble=lambda now: self._commits.trouble(now), guard=self.guarded,
         )  # fmt: skip
-        self._turns = Turns(self.step, self._ask_again)
+        self._turns = CameraScheduler(self.step, self._ask_again)
         self._commits = CommitLoop(name, stores, settings, self._cameras, self._live, self, capacity=capacity, now_us=self._now_us)
-        self.registry = RegistryDesk(stores, self._cameras, self, now_us=self._now_us)
+        self.registry = RegistrySync(stores, self._cameras, self, now_us=self._now_us)
         self._stopping = False
         self._paused: frozenset[str] = frozenset()
         self._tasks: list[asyncio.Task[None]] = []

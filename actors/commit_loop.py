@@ -34,7 +34,7 @@ T = TypeVar("T")
 log = logging.getLogger("eyrie.actors.commits")
 
 
-class Desk(Protocol):
+class CommitHost(Protocol):
     """What the loop asks of its actor (`actors.camera_actor`)."""
 
     given_up: dict[str, str]
@@ -74,7 +74,7 @@ class CommitLoop:
     """`cameras` is shared with the actor, which steps; `live` is told what is committed."""
 
     def __init__(
-        self, name: str, stores: ActorStores, settings: CameraSettings, cameras: dict[str, Hosted], live: Live, desk: Desk,
+        self, name: str, stores: ActorStores, settings: CameraSettings, cameras: dict[str, Hosted], live: Live, desk: CommitHost,
         *, capacity: int, now_us: Callable[[], int],
     ) -> None:  # fmt: skip
         self.name = name

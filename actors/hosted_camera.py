@@ -5,7 +5,7 @@ from typing import Literal
 
 from actors.core.camera.core import CameraCore
 from actors.core.camera.mailbox import Mailbox
-from actors.core.cpu_share import Cost
+from actors.core.cpu_share import CpuShare
 from actors.core.messages.commits import Activation
 from actors.core.messages.deliveries import Attach
 
@@ -26,7 +26,7 @@ class Hosted:
     opens: str | None = None  # a session the core waits for
     leaving: bool = False  # takes no more data
     paused: bool = False  # gives no more credits
-    cost: Cost = field(default_factory=Cost)
+    cost: CpuShare = field(default_factory=CpuShare)
     failures: int = 0  # steps or commits in a row that ended in an error of this camera alone
     version: int = 0  # of the last shown state
     behind: bool = True  # Redis must be compared and caught up before anything new is shown

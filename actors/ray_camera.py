@@ -75,15 +75,15 @@ class RayCamera:
         return await self._opened().deliver(hub, items)
 
     async def look(self, cameras: list[str]) -> dict[str, int]:
-        """:meth:`actors.registry_sync.RegistryDesk.look`."""
+        """:meth:`actors.registry_sync.RegistrySync.look`."""
         return await self._opened().registry.look(cameras)
 
     async def reset_counts(self, camera: str, lines: list[str] | None, reason: str | None) -> str:
-        """:meth:`actors.registry_sync.RegistryDesk.reset_counts`."""
+        """:meth:`actors.registry_sync.RegistrySync.reset_counts`."""
         return await self._opened().registry.reset_counts(camera, lines, reason)
 
     async def replay(self, letter: int, by: str) -> str:
-        """:meth:`actors.registry_sync.RegistryDesk.replay`."""
+        """:meth:`actors.registry_sync.RegistrySync.replay`."""
         return await self._opened().registry.replay(letter, by)
 
     async def lifetime(self) -> None:
@@ -125,7 +125,7 @@ class RayCamera:
             self._loop.call_later(EXIT_AFTER_S, os._exit, 1)
 
 
-class CameraProcess:
+class RayCameraProcess:
     """The handle: `actors.ports.ActorHandle` for hubs, and what the supervisor needs. Every call has a deadline in seconds."""
 
     def __init__(self, name: str, handle: Any, *, call_timeout_s: float = 5.0) -> None:
@@ -202,7 +202,7 @@ class CameraProcess:
 def start(
     settings_path: str, name: str, *, namespace: str, slots: int, placed: Mapping[str, Any] | None = None, call_timeout_s: float = 5.0,
     capacity: int = 1,
-) -> CameraProcess:  # fmt: skip
+) -> RayCameraProcess:  # fmt: skip
     """Create the process `name` for `capacity` cameras; `open` it next.
 
     `slots` camera slots are taken where the cluster has such a resource (0: none). `placed` are Ray options that say where.
@@ -221,10 +221,10 @@ def start(
         raise Conflict(f"{name} exists already") from error
     except ray.exceptions.RayError as error:
         raise Unavailable(f"{name} was not started: {type(error).__name__}") from error
-    return CameraProcess(name, handle, call_timeout_s=call_timeout_s)
+    return RayCameraProcess(name, handle, call_timeout_s=call_timeout_s)
 
 
-async def attach(name: str, *, namespace: str, call_timeout_s: float = 5.0) -> CameraProcess | None:
+async def attach(name: str, *, namespace: str, call_timeout_s: float = 5.0) -> RayCameraProcess | None:
     """The living process `name`, or None."""
     handle = await find(name, namespace)
-    return None if handle is None else CameraProcess(name, handle, call_timeout_s=call_timeout_s)
+    return None if handle is None else RayCameraProcess(name, handle, call_timeout_s=call_timeout_s)

@@ -8,7 +8,7 @@ from typing import Any
 from actors.core.errors import Unavailable
 from actors.ports import ActorHandle
 from actors.ray_calls import answer, find
-from actors.ray_camera import CameraProcess, attach
+from actors.ray_camera import RayCameraProcess, attach
 
 SUPERVISOR = "supervisor"  # the supervisor's actor name
 MAX_CAMERAS = 100_000  # cameras remembered
@@ -26,7 +26,7 @@ class RayDirectory:
         self._call_timeout_s = call_timeout_s
         self._supervisor: Any | None = None
         self._names: OrderedDict[str, str] = OrderedDict()
-        self._processes: dict[str, CameraProcess] = {}
+        self._processes: dict[str, RayCameraProcess] = {}
         self._doubted: dict[str, None] = {}
 
     async def locate(self, cameras: Sequence[str]) -> dict[str, ActorHandle]:
@@ -58,7 +58,7 @@ class RayDirectory:
         if len(self._doubted) > MAX_DOUBTED:
             del self._doubted[next(iter(self._doubted))]
 
-    async def _process(self, name: str) -> CameraProcess | None:
+    async def _process(self, name: str) -> RayCameraProcess | None:
         process = self._processes.get(name)
         if process is None:
             process = await attach(name, namespace=self._namespace, call_timeout_s=self._call_timeout_s)

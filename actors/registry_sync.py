@@ -27,7 +27,7 @@ REPLAY_S = 3.0  # seconds that the commit of a replay or a reset may take
 log = logging.getLogger("eyrie.actors.registry")
 
 
-class Office(Protocol):
+class RegistrySyncHost(Protocol):
     """What the desk asks of its actor (`actors.camera_actor`)."""
 
     def step(self, hosted: Hosted, items: Sequence[Configure | ResetCounts]) -> None:
@@ -40,10 +40,10 @@ class Office(Protocol):
         """Commit what is stepped, then stop hosting; links are dismissed with `code`."""
 
 
-class RegistryDesk:
+class RegistrySync:
     """Over the cameras of one process. `now_us` is our clock, microseconds since 1970."""
 
-    def __init__(self, stores: ActorStores, cameras: dict[str, Hosted], office: Office, *, now_us: Callable[[], int]) -> None:
+    def __init__(self, stores: ActorStores, cameras: dict[str, Hosted], office: RegistrySyncHost, *, now_us: Callable[[], int]) -> None:
         self._stores = stores
         self._cameras = cameras
         self._office = office
@@ -136,7 +136,7 @@ class RegistryDesk:
         # Read under another generation the letter may be marked by a commit whose outcome was not known then.
         if hosted is None or not _active(hosted) or hosted.generation != generations.get(letter.camera):
             raise Unavailable(f"camera {letter.camera} is not hosted here now")
-        known = dead_letters.Letter(number, letter.session, letter.seq, letter.code, letter.raw, by)
+        known = dead_letters.ReplayedLetter(number, letter.session, letter.seq, letter.code, letter.raw, by)
         event = dead_letters.replay(hosted.core, known, self._now_us())
         self._office.commit_soon(hosted)
         try:

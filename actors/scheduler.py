@@ -12,7 +12,7 @@ TURN_ITEMS = 32  # observations of one camera in one turn: some milliseconds of 
 ROUND_S = 0.01  # seconds after which other work of the loop gets its chance
 
 
-class Turns:
+class CameraScheduler:
     """The cameras whose mailbox is not empty. `step` carries items out at once; `asks` is told when refused data may come."""
 
     def __init__(self, step: Callable[[Hosted, list[Item]], None], asks: Callable[[Hosted], None]) -> None:

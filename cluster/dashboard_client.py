@@ -20,7 +20,7 @@ MAX_FRAME_BYTES = 4 * 1024 * 1024
 _ERRORS: dict[int, type[EyrieError]] = {101: Unauthorized, 102: NotFound, 103: Forbidden, 107: BadInput, 109: Expired}
 
 
-class Publication(msgspec.Struct, frozen=True):
+class ReceivedPublication(msgspec.Struct, frozen=True):
     """One publication; `initial` when it came with the subscribe reply. `data` is the decoded JSON."""
 
     channel: str
@@ -29,7 +29,9 @@ class Publication(msgspec.Struct, frozen=True):
     initial: bool = False
 
 
-async def publications(url: str, token: str, channels: Sequence[str], tls: ssl.SSLContext | None = None) -> AsyncIterator[Publication]:
+async def publications(
+    url: str, token: str, channels: Sequence[str], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ReceivedPublication]:
     """Connect, subscribe to `channels`, and yield what is published until the hub closes. `tls`: whom to trust (None: as the system does).
 
     Raises the error of the family that the hub's answer means; Unavailable when the connection cannot be had or breaks.
@@ -58,7 +60,7 @@ async def publications(url: str, token: str, channels: Sequence[str], tls: ssl.S
         raise Unavailable(f"the hub closed: {code} {reason}") from error
 
 
-async def _converse(socket: ClientConnection, token: str, channels: Sequence[str]) -> AsyncIterator[Publication]:
+async def _converse(socket: ClientConnection, token: str, channels: Sequence[str]) -> AsyncIterator[ReceivedPublication]:
     await _send(socket, {"id": 1, "connect": {"token": token, "name": "eyrie-tail"}})
     async for frame in socket:
         for line in str(frame if isinstance(frame, str) else frame.decode()).split("\n"):
@@ -75,11 +77,11 @@ async def _converse(socket: ClientConnection, token: str, channels: Sequence[str
                     await _send(socket, {"id": at + 2, "subscribe": {"channel": channel}})
             elif "subscribe" in reply:
                 for item in reply["subscribe"].get("publications") or []:
-                    yield Publication(channels[number - 2], item.get("data"), item.get("offset", 0), True)
+                    yield ReceivedPublication(channels[number - 2], item.get("data"), item.get("offset", 0), True)
             elif "push" in reply:
                 push = reply["push"]
                 if "pub" in push:
-                    yield Publication(push.get("channel", ""), push["pub"].get("data"), push["pub"].get("offset", 0))
+                    yield ReceivedPublication(push.get("channel", ""), push["pub"].get("data"), push["pub"].get("offset", 0))
                 elif "unsubscribe" in push:
                     reason = push["unsubscribe"].get("reason", "")
                     raise Forbidden(f"the hub ended the subscription of {push.get('channel', '')}: {reason}")

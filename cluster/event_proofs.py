@@ -52,7 +52,7 @@ class RetentionMark(msgspec.Struct, frozen=True, tag="dropped", tag_field="kind"
 Record = RetentionMark | CameraTotals | AuditEvent
 
 
-class Finding(msgspec.Struct, frozen=True):
+class AuditFinding(msgspec.Struct, frozen=True):
     """One thing that is wrong, or differs."""
 
     camera: str
@@ -66,7 +66,7 @@ class Verdict(msgspec.Struct):
     cameras: int = 0
     events: int = 0
     found: int = 0
-    findings: list[Finding] = msgspec.field(default_factory=list)
+    findings: list[AuditFinding] = msgspec.field(default_factory=list)
 
     @property
     def green(self) -> bool:
@@ -77,10 +77,10 @@ class Verdict(msgspec.Struct):
         """Note a finding; the list is bounded, the number is not."""
         self.found += 1
         if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(camera, what, detail))
+            self.findings.append(AuditFinding(camera, what, detail))
 
 
-class Verifier:
+class ChainVerifier:
     """Checks every camera's chain: offsets 1, 2, 3, … per epoch, each hash over the one before it, the row at the last event.
 
     Takes records one at a time: what retention dropped, then the events of each camera in (epoch, offset) order, then the rows, as they
@@ -172,8 +172,8 @@ def _digest(text: str) -> bytes:
 
 
 def verify(records: Iterable[Record]) -> Verdict:
-    """:class:`Verifier` over records at hand."""
-    verifier = Verifier()
+    """:class:`ChainVerifier` over records at hand."""
+    verifier = ChainVerifier()
     for record in records:
         verifier.take(record)
     return verifier.verdict

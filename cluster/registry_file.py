@@ -70,7 +70,7 @@ class KnownCamera(msgspec.Struct, frozen=True):
     scene_tag: str
 
 
-class Known(msgspec.Struct, frozen=True):
+class RegisteredState(msgspec.Struct, frozen=True):
     """What is registered of what the file names."""
 
     sites: dict[str, KnownSite]
@@ -116,7 +116,7 @@ class SetScene(msgspec.Struct, frozen=True):
 Action = AddSite | ChangeSite | AddCamera | ChangeCamera | SetScene
 
 
-class Step(msgspec.Struct, frozen=True):
+class RegistryChange(msgspec.Struct, frozen=True):
     """One change: what it is about, what differs line by line, and what to do."""
 
     what: str
@@ -143,13 +143,13 @@ def parse(text: bytes) -> RegistryFile:
     return found
 
 
-def plan(file: RegistryFile, known: Known) -> list[Step]:
+def plan(file: RegistryFile, known: RegisteredState) -> list[RegistryChange]:
     """The steps from what is `known` to what the file wants, sites first; none when nothing differs.
 
     Raises BadInput for a camera in a site that is neither registered nor declared by the file, as a slip of the keys makes one, and for one
     that is registered in another site: a camera's site never changes.
     """
-    steps: list[Step] = []
+    steps: list[RegistryChange] = []
     for name, camera in sorted(file.cameras.items()):
         if name not in known.cameras and camera.site not in file.sites and camera.site not in known.sites:
             like = get_close_matches(camera.site, [*file.sites, *known.sites], 1)
@@ -164,22 +164,22 @@ def plan(file: RegistryFile, known: Known) -> list[Step]:
     return steps
 
 
-def _site_steps(name: str, site: FileSite, known: KnownSite | None) -> list[Step]:
+def _site_steps(name: str, site: FileSite, known: KnownSite | None) -> list[RegistryChange]:
     if known is None:
         new = NewSite(site=name, name=_or(site.name, ""), place=_or(site.place, None))
-        return [Step(f"site {name}", ["+ new"], AddSite(new))]
+        return [RegistryChange(f"site {name}", ["+ new"], AddSite(new))]
     fields = SiteFields(name=_or(site.name, known.fields.name), place=_or(site.place, known.fields.place))
     lines = differences(msgspec.to_builtins(known.fields), msgspec.to_builtins(fields))
-    return [Step(f"site {name}", lines, ChangeSite(name, fields, known.tag))] if lines else []
+    return [RegistryChange(f"site {name}", lines, ChangeSite(name, fields, known.tag))] if lines else []
 
 
-def _camera_steps(name: str, camera: FileCamera, known: KnownCamera | None) -> list[Step]:
+def _camera_steps(name: str, camera: FileCamera, known: KnownCamera | None) -> list[RegistryChange]:
     what = f"camera {name}"
     if known is None:
         scene = _or(camera.scene, Scene())
         new = NewCamera(camera=name, site=camera.site, name=_or(camera.name, ""), tags=_or(camera.tags, []), scene=scene)
         lines = [f"+ new in site {camera.site}", *differences(msgspec.to_builtins(Scene()), msgspec.to_builtins(scene))]
-        return [Step(what, lines, AddCamera(new))]
+        return [RegistryChange(what, lines, AddCamera(new))]
     if known.site != camera.site:
         raise BadInput(
             f"camera {name} is registered in site {known.site}, the file says {camera.site}",
@@ -188,9 +188,9 @@ def _camera_steps(name: str, camera: FileCamera, known: KnownCamera | None) -> l
     steps = []
     fields = CameraFields(name=_or(camera.name, known.fields.name), tags=_or(camera.tags, known.fields.tags))
     if lines := differences(msgspec.to_builtins(known.fields), msgspec.to_builtins(fields)):
-        steps.append(Step(what, lines, ChangeCamera(name, fields, known.tag)))
+        steps.append(RegistryChange(what, lines, ChangeCamera(name, fields, known.tag)))
     if camera.scene is not UNSET and (lines := differences(msgspec.to_builtins(known.scene), msgspec.to_builtins(camera.scene))):
-        steps.append(Step(f"{what}: scene", lines, SetScene(name, camera.scene, known.scene_tag)))
+        steps.append(RegistryChange(f"{what}: scene", lines, SetScene(name, camera.scene, known.scene_tag)))
     return steps
 
 

@@ -25,12 +25,12 @@ from cluster.registry_file import (
     AddSite,
     ChangeCamera,
     ChangeSite,
-    Known,
     KnownCamera,
     KnownSite,
+    RegisteredState,
+    RegistryChange,
     RegistryFile,
     SetScene,
-    Step,
     plan,
 )
 from cluster.rest_client import HubRest
@@ -46,14 +46,14 @@ class Target(Protocol):
     async def camera(self, camera: str) -> KnownCamera | None:
         """One camera."""
 
-    async def carry_out(self, step: Step) -> None:
+    async def carry_out(self, step: RegistryChange) -> None:
         """Make one change."""
 
 
-async def compare(file: RegistryFile, target: Target) -> list[Step]:
+async def compare(file: RegistryFile, target: Target) -> list[RegistryChange]:
     """The steps that `file` asks for, against what `target` holds now."""
     sites = {*file.sites, *(camera.site for camera in file.cameras.values())}
-    known = Known({}, {})
+    known = RegisteredState({}, {})
     for site in sorted(sites):
         if (here := await target.site(site)) is not None:
             known.sites[site] = here
@@ -63,7 +63,7 @@ async def compare(file: RegistryFile, target: Target) -> list[Step]:
     return plan(file, known)
 
 
-async def carry_out(steps: Sequence[Step], target: Target) -> None:
+async def carry_out(steps: Sequence[RegistryChange], target: Target) -> None:
     """Make the changes in order. What raises leaves those before it made; applying the file again goes on from there."""
     for step in steps:
         await target.carry_out(step)
@@ -92,7 +92,7 @@ class StoreTarget:
         fields = CameraFields(name=found.name, tags=found.tags)
         return KnownCamera(found.site, fields, scene, str(found.version), str(found.scene_version))
 
-    async def carry_out(self, step: Step) -> None:
+    async def carry_out(self, step: RegistryChange) -> None:
         """See :class:`Target`."""
         done: object
         match step.action:
@@ -154,7 +154,7 @@ class HubTarget:
         fields = CameraFields(name=found[0].name, tags=found[0].tags)
         return KnownCamera(found[0].site, fields, scene[0].scene, found[1], scene[1])
 
-    async def carry_out(self, step: Step) -> None:
+    async def carry_out(self, step: RegistryChange) -> None:
         """See :class:`Target`."""
         match step.action:
             case AddSite(new):

@@ -29,7 +29,7 @@ _ERRORS: dict[int, type[EyrieError]] = {
 }  # fmt: skip
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HubAnswer(msgspec.Struct, frozen=True):
     """A good answer; `etag` is empty where there is none."""
 
     body: bytes
@@ -57,7 +57,7 @@ class HubRest:
         self._tls = tls
         self._who = who
 
-    def get(self, path: str) -> Answer | None:
+    def get(self, path: str) -> HubAnswer | None:
         """Read; None for 404. Raises the family's errors."""
         try:
             return self.send("GET", path)
@@ -66,7 +66,7 @@ class HubRest:
 
     def send(
         self, method: str, path: str, body: object = None, *, etag: str = "", key: str = "", timeout_s: float = TIMEOUT_S
-    ) -> Answer:  # fmt: skip
+    ) -> HubAnswer:  # fmt: skip
         """One request; `body` is sent as JSON, `etag` as If-Match, `key` as Idempotency-Key.
 
         Raises the family's errors, Unavailable when there is no answer.
@@ -98,7 +98,7 @@ class HubRest:
             connection.close()
         if response.status >= 400:
             raise _error(response.status, found, self._who)
-        return Answer(found, response.headers.get("ETag", ""))
+        return HubAnswer(found, response.headers.get("ETag", ""))
 
 
 def _error(status: int, body: bytes, who: str) -> EyrieError:

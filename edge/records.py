@@ -17,7 +17,7 @@ HEADER_BYTES = _HEADER.size
 
 
 @dataclass(slots=True, frozen=True)
-class Record:
+class SpoolRecord:
     """A whole record and where it begins."""
 
     kind: int
@@ -32,7 +32,7 @@ def encode_record(kind: int, seq: int, payload: bytes) -> bytes:
     return head + struct.pack("<I", zlib.crc32(head)) + payload
 
 
-def read_records(data: bytes) -> Iterator[Record]:
+def read_records(data: bytes) -> Iterator[SpoolRecord]:
     """The whole records of `data`, in order, whatever lies between them."""
     offset = 0
     while (offset := data.find(_MAGIC, offset)) >= 0:
@@ -45,7 +45,7 @@ def read_records(data: bytes) -> Iterator[Record]:
             continue
         payload = data[start : start + length]
         if len(payload) == length and zlib.crc32(payload) == payload_crc:
-            yield Record(kind, seq, payload, offset)
+            yield SpoolRecord(kind, seq, payload, offset)
             offset = start + length
         else:
             offset = start

@@ -19,9 +19,9 @@ from actors.core.errors import BadInput, EyrieError, TooMany, Unavailable
 from actors.core.messages.object_faults import MENDED, Faults, add, of
 from actors.core.times import to_us
 from edge.adapters.formats import adapter
-from edge.adapters.readings import MAX_LINE_BYTES, Options, Reading, Rejection, Seen, camera_id
+from edge.adapters.readings import MAX_LINE_BYTES, AdapterOptions, Reading, ReadMessage, Rejection, camera_id
 from edge.client import EdgeClient
-from edge.replay_account import Progress, ReplayAccount, Tally, frames, told
+from edge.replay_account import ReplayAccount, ReplayProgress, Tally, frames, told
 from edge.sorting import PAUSE_US, WATERMARK_S, Sorted, Sorter
 from edge.stream import Stream
 
@@ -51,9 +51,9 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     only: frozenset[str] | None = None  # cameras that may be sent, None for all: the rest is rejected as `unregistered`
 
 
-def adapter_options(options: ReplayOptions) -> Options:
+def adapter_options(options: ReplayOptions) -> AdapterOptions:
     """What the adapter of a recording is told."""
-    return Options(
+    return AdapterOptions(
         options.frame_size, options.fps, options.camera or camera_id(options.path.stem), labels=options.labels,
         pass_unknown_fields=options.pass_unknown_fields,
     )  # fmt: skip
@@ -72,7 +72,7 @@ class Replay:
         self._on_reject = on_reject
         self._tally = Tally()
         self._streams: dict[str, Stream] = {}
-        self._sorters: dict[str, Sorter[Seen]] = {}
+        self._sorters: dict[str, Sorter[ReadMessage]] = {}
         self._sources: dict[str, str] = {}
         self._refused: dict[str, EyrieError] = {}
         self._read_bytes = 0
@@ -81,7 +81,7 @@ class Replay:
         self._paced: dict[str, tuple[int, int]] = {}  # camera → its last capture time, and what makes up for the steps of its clock
         self._began: tuple[int, float] | None = None
 
-    async def run(self, report: Callable[[Progress], None] | None = None) -> ReplayAccount:
+    async def run(self, report: Callable[[ReplayProgress], None] | None = None) -> ReplayAccount:
         """Replay everything, wait until it is settled, say bye, and return the account."""
         self._digest = await asyncio.to_thread(self._hash)
         client = EdgeClient(
@@ -166,7 +166,7 @@ class Replay:
         for seen, messages in frames(self._sorted(camera, sorter.push(_time_us(reading), reading))):
             await self._send(camera, seen, messages)
 
-    def _sorted(self, camera: str, found: Sorted[Seen]) -> list[Seen]:
+    def _sorted(self, camera: str, found: Sorted[ReadMessage]) -> list[ReadMessage]:
         """What is in order; the rest of it is told."""
         for seen in found.late:
             self._reject(_back(seen, "late", f"more than {self.options.lateness_s:g} s behind its camera"))
@@ -174,7 +174,7 @@ class Replay:
             self._tally.stepped(camera, before_us, after_us)
         return found.ready
 
-    async def _send(self, camera: str, seen: Seen, messages: int) -> None:
+    async def _send(self, camera: str, seen: ReadMessage, messages: int) -> None:
         await self._pace(camera, seen)
         stream = self._streams[camera]
         try:
@@ -194,7 +194,7 @@ class Replay:
         if error is not None:
             self._refused[camera] = error
 
-    async def _pace(self, camera: str, seen: Seen) -> None:
+    async def _pace(self, camera: str, seen: ReadMessage) -> None:
         if self.options.speed is None:
             return
         loop = asyncio.get_running_loop()
@@ -215,7 +215,7 @@ class Replay:
         if self._on_reject is not None:
             self._on_reject(rejection)
 
-    async def _watch(self, report: Callable[[Progress], None] | None) -> None:
+    async def _watch(self, report: Callable[[ReplayProgress], None] | None) -> None:
         """Report progress; raise Unavailable when nothing moves while something is under way."""
         loop = asyncio.get_running_loop()
         moved, last = loop.time(), -1
@@ -236,11 +236,11 @@ class Replay:
     def _unwelcome(self) -> bool:
         return any(not stream.welcomed and stream.error is None for stream in self._streams.values())
 
-    def _progress(self) -> Progress:
+    def _progress(self) -> ReplayProgress:
         settled = sum(self._tally.rejected.values()) + self.account.other_cameras
         for stream in self._streams.values():
             settled += stream.account.committed + stream.account.duplicate
-        return Progress(self._read_bytes, self._total_bytes, self.account.messages, settled)
+        return ReplayProgress(self._read_bytes, self._total_bytes, self.account.messages, settled)
 
     def _count(self, connections: int) -> ReplayAccount:
         account = self.account
@@ -292,13 +292,13 @@ class Replay:
                 yield line
 
 
-def _time_us(seen: Seen) -> int:
+def _time_us(seen: ReadMessage) -> int:
     return to_us(seen.observation.time)
 
 
-def _by_time(entry: tuple[int, str, Seen, int]) -> int:
+def _by_time(entry: tuple[int, str, ReadMessage, int]) -> int:
     return entry[0]
 
 
-def _back(seen: Seen, code: str, detail: str) -> Rejection:
+def _back(seen: ReadMessage, code: str, detail: str) -> Rejection:
     return Rejection(code, detail, msgspec.json.encode(seen.observation), seen.source)

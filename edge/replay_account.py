@@ -7,12 +7,12 @@ import msgspec
 from actors.core.messages.object_faults import LEFT_OUT, MENDED, TOO_MANY
 from actors.core.messages.observations import MAX_OBJECTS, Observation
 from actors.core.times import rfc3339
-from edge.adapters.readings import Dropped, Rejection, Seen
+from edge.adapters.readings import DroppedObject, ReadMessage, Rejection
 
 MAX_STEPS = 256  # steps of clocks kept; the rest are only counted
 MAX_REMARKS = 64  # different remarks kept; the rest count as one
 OTHER_REMARKS = "other remarks"
-_BEYOND = Dropped(TOO_MANY, f"more than {MAX_OBJECTS} objects in the messages of one frame")
+_BEYOND = DroppedObject(TOO_MANY, f"more than {MAX_OBJECTS} objects in the messages of one frame")
 
 
 class ClockStep(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class ReplayAccount(msgspec.Struct):
         return not used or (not self.objects and lost > 0 and not self.other_cameras)
 
 
-class Progress(msgspec.Struct, frozen=True):
+class ReplayProgress(msgspec.Struct, frozen=True):
     """How far it is: bytes of the recording read, messages read, and messages settled (acked or rejected)."""
 
     read_bytes: int
@@ -89,7 +89,7 @@ class Tally:
         self.objects = 0
         self._further: dict[str, list[tuple[int, int]]] = {}
 
-    def read(self, seen: Seen) -> None:
+    def read(self, seen: ReadMessage) -> None:
         """A message was read."""
         self.dropped.update(dropped.code for dropped in seen.dropped if dropped.code not in MENDED)
         self._count(self.remarks, seen.remarks)
@@ -105,7 +105,7 @@ class Tally:
         if len(self.steps) < MAX_STEPS:
             self.steps.append(ClockStep(camera, rfc3339(before_us), rfc3339(after_us), (after_us - before_us) / 1_000_000))
 
-    def sent(self, camera: str, ordinal: int, seen: Seen, messages: int) -> None:
+    def sent(self, camera: str, ordinal: int, seen: ReadMessage, messages: int) -> None:
         """The observation number `ordinal` of a camera's stream stands for so many messages."""
         self.frames += 1
         self.objects += len(seen.observation.objects or [])
@@ -123,15 +123,15 @@ class Tally:
             counter[text if text in counter or len(counter) < MAX_REMARKS else OTHER_REMARKS] += 1
 
 
-def told(seen: Seen) -> Observation:
+def told(seen: ReadMessage) -> Observation:
     """The observation to send: it says what the adapter left out of it or changed, for the camera's `health`."""
     faults = Counter(dropped.code for dropped in seen.dropped if dropped.code in LEFT_OUT or dropped.code in MENDED)
     return msgspec.structs.replace(seen.observation, faults=dict(faults)) if faults else seen.observation
 
 
-def frames(ready: list[Seen]) -> list[tuple[Seen, int]]:
+def frames(ready: list[ReadMessage]) -> list[tuple[ReadMessage, int]]:
     """Sorted messages of one camera as frames, each with the number of its messages: neighbours of one time that are parts are joined."""
-    joined: list[tuple[Seen, int]] = []
+    joined: list[tuple[ReadMessage, int]] = []
     for seen in ready:
         before = joined[-1][0] if joined else seen
         objects = [*(before.observation.objects or []), *(seen.observation.objects or [])]

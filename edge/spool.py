@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.core.errors import ConfigError, Unavailable
-from edge.records import ACKED, ALARM, CLOSED, GAP, HEADER_BYTES, LIVE, Record, encode_record, read_records
+from edge.records import ACKED, ALARM, CLOSED, GAP, HEADER_BYTES, LIVE, SpoolRecord, encode_record, read_records
 
 SEGMENT_BYTES = 1_048_576
 _LAST = struct.Struct("<Q")
@@ -334,7 +334,7 @@ class DiskSpool:
         if self._segments:
             self._release_recovered(given_up)
 
-    def _hold(self, record: Record, segment: _Segment) -> None:
+    def _hold(self, record: SpoolRecord, segment: _Segment) -> None:
         old = self._places.get(record.seq)
         if old is not None:
             old.segment.held.discard(record.seq)

@@ -29,14 +29,14 @@ from hub.special_table import SPECIALS
 from hub.web import documents, endpoint, openapi_routes
 from hub.web.endpoint import Handler, OpenHandler
 from hub.web.health import Health
-from hub.web.security_headers import WebGuard
+from hub.web.security_headers import SecurityHeaders
 
 
 def create_app(
     node: Node, *, health: HealthCheck, metrics: Metrics, node_metrics: Callable[[], bytes], private_port: Callable[[], int],
     hosts: Hosts, handlers: Mapping[str, Handler], edge: EdgeRoutes, sign_ins: SignIns,
     static: Path = static_files.FOLDER, release: str = "development",
-) -> WebGuard:  # fmt: skip
+) -> SecurityHeaders:  # fmt: skip
     """The app of one hub. `handlers`: those of REST for users, by their ids. Metrics are shown on the private port alone: they tell what a
     deployment does, and ask nobody for a token. `hosts`: the names this hub goes by."""
 
@@ -83,7 +83,7 @@ def create_app(
         ],
         exception_handlers={405: endpoint.wrong_method},
     )
-    return WebGuard(app, hosts, node.settings.hub.allowed_origins, client_address.networks(node.settings.hub.trusted_proxies))
+    return SecurityHeaders(app, hosts, node.settings.hub.allowed_origins, client_address.networks(node.settings.hub.trusted_proxies))
 
 
 def _answer(health: Health) -> Response:

@@ -17,14 +17,14 @@ from hub.access.context import HubContext
 from hub.access.host_names import Hosts
 from hub.access.registry_cache import CameraCache
 from hub.app import create_app
-from hub.compat.plain_channels import ChannelDesk
+from hub.compat.plain_channels import PlainChannels
 from hub.dashboards.canary import Canary
 from hub.dashboards.node import Node
 from hub.health import HealthCheck
 from hub.ingest.node import EdgeNode
 from hub.ingest.routes import EdgeRoutes
 from hub.metrics import Labelled, Metrics
-from hub.partition_alarm import PartitionWatch
+from hub.partition_alarm import PartitionAlarm
 from hub.protocol.messages import JSON
 from hub.protocol.protobuf_codec import PROTOBUF
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
@@ -68,7 +68,7 @@ class Hub:
 
     def __init__(
         self, context: HubContext, broker: Broker, *, instance: str, policy_current: Callable[[], str | None] = lambda: None,
-        plain: ChannelDesk | None = None, unsupervised: Callable[[], str | None] = lambda: None,
+        plain: PlainChannels | None = None, unsupervised: Callable[[], str | None] = lambda: None,
     ) -> None:  # fmt: skip
         """`unsupervised`: what is wrong with the supervisor, or None."""
         self.context = context
@@ -82,7 +82,7 @@ class Hub:
         )  # fmt: skip
         context.revoked = lambda principal: not self.access.revocations.holds(principal)
         self.edge = EdgeNode(context)
-        self.partitions = PartitionWatch(stores.events)
+        self.partitions = PartitionAlarm(stores.events)
         self.canary = Canary(self.node, broker, context.hub_name)
         self.health = HealthCheck(
             self.node, instance, [policy_current, self.canary.late], [self.partitions.note, self.edge.frames.note, unsupervised]

@@ -14,12 +14,12 @@ from actors.supervision import SupervisorWatch
 from hub.access.context import HubContext
 from hub.access.grants import Grants
 from hub.compat import profile as compatibility
-from hub.compat.plain_channels import ChannelDesk
+from hub.compat.plain_channels import PlainChannels
 from hub.hub import Hub, HubStatus
-from policy.decision.enforcer import Call, Gate
-from policy.decision.poller import PolicyWatch
-from policy.identity.key_refresh import KeyWatch
-from policy.identity.tokens import Verifier
+from policy.decision.enforcer import Call, Enforcer
+from policy.decision.poller import PolicyPoller
+from policy.identity.key_refresh import KeyRefresher
+from policy.identity.tokens import JwtVerifier
 from storage.embedded.data_dir import of
 from storage.ports.policy import PolicyMarks
 from storage.process.metrics import ProcessMetrics
@@ -50,7 +50,7 @@ class HubActor:
         self._policy_read_at = float("-inf")
         self._stores: Stores | None = None
         self._broker: RedisBroker | None = None
-        self._gate: Gate | None = None
+        self._gate: Enforcer | None = None
         self._hub: Hub | None = None
         self._channels: RedisChannels | None = None
         self._buckets: RedisBuckets | None = None
@@ -59,7 +59,7 @@ class HubActor:
         self._granted = Grants()
         self._watching: asyncio.Task[None] | None = None
         self._supervising: asyncio.Task[None] | None = None
-        self._keys: KeyWatch | None = None
+        self._keys: KeyRefresher | None = None
         self._copy: ProcessMetrics | None = None
         self._copying: asyncio.Task[None] | None = None
 
@@ -75,16 +75,16 @@ class HubActor:
         settings = self._settings
         self._stores = stores = await open_stores(settings, name=self.name, connections=CONNECTIONS)
         self._broker = await open_broker(settings, name=self.name)
-        self._gate = gate = Gate(self._policy, settings.policy, must_be_fresh=True)
+        self._gate = gate = Enforcer(self._policy, settings.policy, must_be_fresh=True)
 
         async def read() -> PolicyMarks:
             marks = await stores.policy.marks()
             self._policy_read_at = time.monotonic()
             return marks
 
-        watch = PolicyWatch(read, gate, settings.policy)
-        verifier = await asyncio.to_thread(Verifier, settings.auth)  # its keys may come by HTTP
-        self._keys = KeyWatch(verifier, settings.auth)
+        watch = PolicyPoller(read, gate, settings.policy)
+        verifier = await asyncio.to_thread(JwtVerifier, settings.auth)  # its keys may come by HTTP
+        self._keys = KeyRefresher(verifier, settings.auth)
         self._buckets = RedisBuckets(settings.redis, name=self.name)
         self._grants = RedisGrants(settings.redis, name=self.name)
         self._granted = Grants(self._grants)
@@ -121,13 +121,13 @@ class HubActor:
         self._copying = asyncio.create_task(self._copy.run(), name="process-metrics")
         return hub.status()
 
-    async def _open_plain(self) -> ChannelDesk | None:
+    async def _open_plain(self) -> PlainChannels | None:
         """Plain channels, where the settings name a compatibility profile. Raises ConfigError, Unavailable."""
         profile = compatibility.load(self._settings.hub)
         if profile is None:
             return None
         self._channels = RedisChannels(self._settings.redis, name=self.name)
-        desk = ChannelDesk(profile, self._channels)
+        desk = PlainChannels(profile, self._channels)
         await self._channels.open(desk.arrived, desk.lost)
         return desk
 

@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hub.dashboards.node import Node
-from hub.fanout.latency import Histogram
+from hub.fanout.latency import LatencyHistogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -90,7 +90,7 @@ class NodeCollector(Collector):
             latency.add_metric([lane, stage], histogram.buckets(), histogram.total_s)
         latency.add_metric(["all", "hub_to_socket"], node.fanout.waits.buckets(), node.fanout.waits.total_s)
         yield latency
-        ages = Histogram()
+        ages = LatencyHistogram()
         for outbox in held:
             ages.observe(outbox.age(now))
         yield HistogramMetricFamily(

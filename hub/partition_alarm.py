@@ -14,7 +14,7 @@ OLD_SNAPSHOT_S = 300.0  # seconds; our own transactions end after 30, retention'
 log = logging.getLogger(__name__)
 
 
-class PartitionWatch:
+class PartitionAlarm:
     """`rows`: events in the default partition when it was last looked at (counted up to 1000).
 
     `snapshot_s`: the age of the oldest transaction of the database, seconds.

@@ -12,7 +12,7 @@ from actors.core.errors import StartError
 from load_tests import tables
 from load_tests.capacity import calibrate
 from load_tests.capacity import model as capacity
-from load_tests.capacity.model import Fleet, Need, UnitCosts
+from load_tests.capacity.model import Need, PlannedFleet, UnitCosts
 from load_tests.harness.terminal import say
 
 SIZES = (1_000, 100_000, 10_000_000)
@@ -77,7 +77,7 @@ def read(path: Path | None) -> list[UnitCosts]:
         raise StartError(f"{path or SHIPPED} holds no unit costs: {error}", hint="Measure them: model --calibrate FILE") from error
 
 
-def fleet_of(cameras: int, dashboards: int | None, settings: list[str]) -> Fleet:
+def fleet_of(cameras: int, dashboards: int | None, settings: list[str]) -> PlannedFleet:
     """The fleet of the command's options. Raises StartError that names what is wrong."""
     values: dict[str, Any] = {"cameras": cameras, "dashboards": cameras // 10 if dashboards is None else dashboards}
     for setting in settings:
@@ -86,7 +86,7 @@ def fleet_of(cameras: int, dashboards: int | None, settings: list[str]) -> Fleet
             raise StartError(f"--set {setting}: write it as key=value")
         values[key.strip()] = value.strip()
     try:
-        fleet = msgspec.convert(values, Fleet, strict=False)
+        fleet = msgspec.convert(values, PlannedFleet, strict=False)
     except msgspec.ValidationError as error:
         raise StartError(f"the fleet: {error}") from error
     if min(fleet.cameras, fleet.cameras_per_site, fleet.node_cores) < 1 or min(fleet.fps, fleet.node_gib, fleet.full) <= 0:

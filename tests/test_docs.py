@@ -131,7 +131,9 @@ def test_the_table_of_logs_has_every_file_that_is_written() -> None:
     section = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8").partition("## Logs\n")[2].partition("\n## ")[0]
     told = {name for row in re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)}
     code = "\n".join(path.read_text(encoding="utf-8") for folder in ("cluster", "storage") for path in (ROOT / folder).rglob("*.py"))
-    written = {f"{name}.log" for name in re.findall(r"""\bChild\("([^"]+)",""", code)} | set(re.findall(r'logs / "([^"]+)"', code))
+    written = {f"{name}.log" for name in re.findall(r"""\bServerProcess\(\s*"([^"]+)",""", code)} | set(
+        re.findall(r'logs / "([^"]+)"', code)
+    )
     assert told == written
     assert f"{MAX_LOG_BYTES >> 20} MiB and {LOG_FILES} older" in section
     assert f"({LogSettings().max_mb} MiB) and `log.files` ({LogSettings().files})" in section

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from actors.core.camera import core
-from actors.core.camera.dead_letters import Letter, replay
+from actors.core.camera.dead_letters import ReplayedLetter, replay
 from actors.core.camera.snapshot import totals
 from actors.core.messages.edge_protocol import Ack, Bye, Gap, Hello, Observe, Ping, Pong, Reject, Resync, Welcome
 from actors.core.messages.events import published
@@ -82,7 +82,7 @@ def lived() -> Shell:
     shell.send(last + 5, frame(60.0))
     shell.step(core.ResetCounts(reason="midnight"))
     shell.step(core.Configure(msgspec.structs.replace(SCENE, lines={}), 2))
-    replay(shell.core, Letter(1, "boot-0", 3, "bad_input", frame(0.3, SEEN, alarm=alarm), "ada"), at_us(2.0))
+    replay(shell.core, ReplayedLetter(1, "boot-0", 3, "bad_input", frame(0.3, SEEN, alarm=alarm), "ada"), at_us(2.0))
     shell.commit()
     shell.tick(10.0)
     shell.tick(40.0)

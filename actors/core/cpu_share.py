@@ -5,7 +5,7 @@ import math
 HALF_LIFE_S = 10.0  # seconds after which a burst counts half
 
 
-class Cost:
+class CpuShare:
     """Time spent on one camera as an exponentially weighted rate. Times are monotonic seconds."""
 
     __slots__ = ("_at", "_rate")

@@ -10,11 +10,11 @@ from starlette.routing import BaseRoute, Route
 
 from actors.core.errors import EyrieError, NotFound, TooMany, Unavailable
 from cluster.api import endpoints as table
-from cluster.api.context import Desk
-from cluster.api.operations import Operations
-from cluster.api.orders import Orders
+from cluster.api.context import ApiContext
+from cluster.api.operations import OperationHandlers
+from cluster.api.orders import OrderHandlers
 from cluster.api.processes import Processes
-from cluster.api.reads import Reads
+from cluster.api.reads import ClusterReadHandlers
 from hub.access.authorization import Access, SystemAction
 from hub.access.client_address import Network
 from hub.access.credentials import address_of, bearer
@@ -23,7 +23,7 @@ from hub.web import endpoint as web
 from hub.web import openapi_routes
 from hub.web.openapi import Endpoint
 from hub.web.problems import problem
-from hub.web.security_headers import WebGuard
+from hub.web.security_headers import SecurityHeaders
 from policy.identity.principal import Principal
 
 REQUEST_S = 10.0  # seconds a request may take
@@ -35,7 +35,7 @@ ACTIONS: dict[str, SystemAction] = {"cluster.read": "cluster.read", "cluster.ope
 
 
 def create_app(
-    desk: Desk,
+    desk: ApiContext,
     access: Access,
     *,
     release: str,
@@ -43,7 +43,7 @@ def create_app(
     origins: Sequence[str] = (),
     proxies: Sequence[Network] = (),
     deadline_s: float = REQUEST_S,
-) -> WebGuard:
+) -> SecurityHeaders:
     """The app. `access` verifies and asks policy; `hosts`, `origins`, `proxies`: see `hub.web.security_headers`; `deadline_s`: of a
     request."""
     handlers = handlers_of(desk)
@@ -78,12 +78,12 @@ def create_app(
         routes=[Route("/health/live", live), *openapi_routes.routes(table.openapi(release)), *routes],
         exception_handlers={404: unknown, 405: web.wrong_method},
     )
-    return WebGuard(app, hosts, origins, proxies)
+    return SecurityHeaders(app, hosts, origins, proxies)
 
 
-def handlers_of(desk: Desk) -> dict[str, Handler]:
+def handlers_of(desk: ApiContext) -> dict[str, Handler]:
     """Handler by the id of its endpoint."""
-    reads, orders, operations, processes = Reads(desk), Orders(desk), Operations(desk), Processes(desk)
+    reads, orders, operations, processes = ClusterReadHandlers(desk), OrderHandlers(desk), OperationHandlers(desk), Processes(desk)
     return {
         "overview": reads.overview, "listNodes": reads.nodes, "readNode": reads.node, "listActors": reads.actors, "readActor": reads.actor,
         "listHubs": reads.hubs, "readHub": reads.hub, "listPolicies": reads.policies, "readPolicyReplica": reads.policy,

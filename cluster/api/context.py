@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from actors.core.errors import BadInput, NotFound
 from cluster.api.idempotency import Answers
-from cluster.supervisor.models import Overseer
+from cluster.supervisor.models import SupervisorPort
 from hub.web import endpoint
 from policy.audit import Auditor
 from policy.identity.principal import Principal
@@ -42,11 +42,11 @@ class RoomMaker(Protocol):
         """See the port."""
 
 
-class Desk:
+class ApiContext:
     """One per API. `answers` remembers idempotency keys of what is not stored."""
 
     def __init__(
-        self, store: ClusterStore, overseer: Overseer, auditor: Auditor, registry: Registry, inspector: Inspector, room: RoomMaker
+        self, store: ClusterStore, overseer: SupervisorPort, auditor: Auditor, registry: Registry, inspector: Inspector, room: RoomMaker
     ) -> None:
         self.store = store
         self.overseer = overseer

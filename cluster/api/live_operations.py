@@ -19,7 +19,7 @@ SHOWN = 20  # operations: all that are open, then the newest ended ones
 log = logging.getLogger("eyrie.cluster.progress")
 
 
-class Shower(Protocol):
+class SnapshotSource(Protocol):
     """`storage.ports.live.Publisher`, as much of it as is needed."""
 
     async def show_operations(self, body: bytes) -> None:
@@ -32,10 +32,10 @@ class Shown(msgspec.Struct, frozen=True):
     operations: list[models.OperationShown]
 
 
-class Progress:
+class ProgressPublisher:
     """One per API. :meth:`hurry` when something was asked for."""
 
-    def __init__(self, store: ClusterStore, shower: Shower) -> None:
+    def __init__(self, store: ClusterStore, shower: SnapshotSource) -> None:
         self._store = store
         self._shower = shower
         self._hurry = asyncio.Event()

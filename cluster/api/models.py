@@ -6,8 +6,8 @@ import msgspec
 
 from actors.core.identifiers import CameraId
 from actors.core.times import Rfc3339, rfc3339
-from cluster.supervisor.models import ActorState, CameraState, NodeState, ServiceState, Snapshot
-from storage.ports.cluster import Decision, Density, Operation, OperationState, Scale
+from cluster.supervisor.models import ActorState, CameraState, ClusterSnapshot, NodeState, ServiceState
+from storage.ports.cluster import ClusterDecision, Density, Operation, OperationState, Scale
 
 NodeId = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9_.-]{0,127}\Z", description="Ray's id of a node")]
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[a-z0-9][a-zA-Z0-9_.:-]*\Z")]
@@ -291,7 +291,7 @@ class ProfileShown(msgspec.Struct, frozen=True):
     stacks: str
 
 
-def decisions(found: list[Decision]) -> list[DecisionShown]:
+def decisions(found: list[ClusterDecision]) -> list[DecisionShown]:
     """As they are shown."""
     return [DecisionShown(d.number, rfc3339(d.time_us), d.subject, d.what, d.why) for d in found]
 
@@ -304,6 +304,6 @@ def operation(found: Operation) -> OperationShown:
     )  # fmt: skip
 
 
-def shape(snapshot: Snapshot) -> ShapeShown:
+def shape(snapshot: ClusterSnapshot) -> ShapeShown:
     """The wanted shape of a snapshot."""
     return ShapeShown(snapshot.version, snapshot.wanted.hubs, snapshot.wanted.policies, snapshot.wanted.density)

@@ -10,20 +10,20 @@ from starlette.responses import Response
 
 from actors.core.errors import BadInput, Conflict, KeyReused
 from cluster.api import models
-from cluster.api.context import MAX_BODY_BYTES, Desk, find
+from cluster.api.context import MAX_BODY_BYTES, ApiContext, find
 from cluster.api.idempotency import key_of
 from hub.web import endpoint
 from policy.identity.principal import Principal
-from storage.ports.cluster import NewOperation, Operation
+from storage.ports.cluster import Operation, RequestedOperation
 
 NEWEST = 2**62
 STATES = ("waiting", "running", "done", "failed", "cancelled")
 
 
-class Operations:
+class OperationHandlers:
     """The handlers."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ApiContext) -> None:
         self._desk = desk
 
     async def list(self, request: Request, principal: Principal) -> Response:
@@ -52,7 +52,7 @@ class Operations:
             plan = self._desk.overseer.plan(asked.kind, asked.target, params)
             if plan.problem:
                 raise Conflict(plan.problem, hint=f"`eyrie cluster plan {asked.kind} …` shows what it would do.")
-        new = NewOperation(secrets.token_hex(8), asked.kind, asked.target, params, principal.sub, principal.jti, key, digest)
+        new = RequestedOperation(secrets.token_hex(8), asked.kind, asked.target, params, principal.sub, principal.jti, key, digest)
         audit = self._desk.record(principal, asked.kind, asked.target, msgspec.json.encode(params).decode() if params else "")
         try:
             found, _ = await self._desk.store.ask(new, audit=audit)

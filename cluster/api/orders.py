@@ -8,18 +8,18 @@ from starlette.responses import Response
 from actors.core.errors import BadInput, Conflict, NotFound
 from actors.core.identifiers import is_id, require_id
 from cluster.api import models
-from cluster.api.context import MAX_BODY_BYTES, Desk, find
+from cluster.api.context import MAX_BODY_BYTES, ApiContext, find
 from hub.web import endpoint
 from policy.identity.principal import Principal
-from storage.ports.cluster import Density, Order, OrderKind, Scale, Wanted
+from storage.ports.cluster import Density, Order, OrderKind, Scale, WantedShape
 
 MAX_DENSITIES = 1_000  # sites with a density of their own
 
 
-class Orders:
+class OrderHandlers:
     """The handlers."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ApiContext) -> None:
         self._desk = desk
 
     # nodes
@@ -106,7 +106,7 @@ class Orders:
         now = await self._shape()
         expected = endpoint.require_match(request, now.version)
         asked = await endpoint.body(request, models.NewShape, limit=MAX_BODY_BYTES)
-        wanted = Wanted(asked.hubs or now.hubs, asked.policies or now.policies, asked.density or now.density)
+        wanted = WantedShape(asked.hubs or now.hubs, asked.policies or now.policies, asked.density or now.density)
         _require_sound(wanted)
         detail = f"hubs {_scale(wanted.hubs)}, policies {_scale(wanted.policies)}, density {_density(wanted.density)}"
         audit = self._desk.record(principal, "shape", "cluster", detail)
@@ -156,7 +156,7 @@ class Orders:
         return endpoint.answer(shown)
 
 
-def _require_sound(wanted: Wanted) -> None:
+def _require_sound(wanted: WantedShape) -> None:
     """Raises BadInput for a shape that nothing can have, Conflict for one that locks everybody out."""
     for name, scale in (("hubs", wanted.hubs), ("policies", wanted.policies)):
         if not scale.min <= scale.max:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from actors.core.errors import TooMany
 from cluster.api import models
-from cluster.api.context import MAX_BODY_BYTES, Desk, find
+from cluster.api.context import MAX_BODY_BYTES, ApiContext, find
 from cluster.api.idempotency import key_of
 from hub.web import endpoint
 from policy.identity.principal import Principal
@@ -17,7 +17,7 @@ MAX_PROFILES = 4  # at the same time
 class Processes:
     """The handlers."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ApiContext) -> None:
         self._desk = desk
         self._profiles = 0
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from actors.core.identifiers import require_id
 from cluster.api import models
-from cluster.api.context import LAST_DECISIONS, Desk, find, page
+from cluster.api.context import LAST_DECISIONS, ApiContext, find, page
 from cluster.supervisor.models import CameraState, ServiceKind, ServiceState
 from hub.web import endpoint
 from policy.identity.principal import Principal
@@ -13,10 +13,10 @@ from policy.identity.principal import Principal
 NEWEST = 2**62
 
 
-class Reads:
+class ClusterReadHandlers:
     """The handlers."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ApiContext) -> None:
         self._desk = desk
 
     async def overview(self, request: Request, principal: Principal) -> Response:

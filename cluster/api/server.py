@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from actors.core.errors import ConfigError
 from actors.core.settings import Settings
 from cluster.api.app import create_app
-from cluster.api.context import Desk
+from cluster.api.context import ApiContext
 from hub.access import client_address
 from hub.access.authorization import Access
 from hub.access.host_names import Hosts
@@ -35,7 +35,7 @@ class _Shut:
 class ApiServer:
     """`port` is what was bound once it has started."""
 
-    def __init__(self, settings: Settings, desk: Desk, access: Access, *, deadline_s: float | None = None) -> None:
+    def __init__(self, settings: Settings, desk: ApiContext, access: Access, *, deadline_s: float | None = None) -> None:
         """Raises ConfigError where others could listen to plain text."""
         self.desk = desk
         self._cluster = settings.cluster

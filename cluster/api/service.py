@@ -9,18 +9,18 @@ from typing import Any, Protocol, TypeVar
 
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
-from cluster.api.context import Desk, Inspector, RoomMaker
-from cluster.api.live_operations import Progress
+from cluster.api.context import ApiContext, Inspector, RoomMaker
+from cluster.api.live_operations import ProgressPublisher
 from cluster.api.server import ApiServer
-from cluster.supervisor.models import Overseer, PlanReport, Snapshot
+from cluster.supervisor.models import ClusterSnapshot, PlanReport, SupervisorPort
 from hub.access.authorization import Access
 from hub.access.rate_limits import Limiter
 from hub.access.registry_cache import CameraCache
 from policy.audit import Auditor
-from policy.decision.enforcer import Call, Gate
-from policy.decision.poller import PolicyWatch
-from policy.identity.key_refresh import KeyWatch
-from policy.identity.tokens import Verifier
+from policy.decision.enforcer import Call, Enforcer
+from policy.decision.poller import PolicyPoller
+from policy.identity.key_refresh import KeyRefresher
+from policy.identity.tokens import JwtVerifier
 from storage.ports.audit_log import AuditLog
 from storage.ports.cluster import ClusterStore
 from storage.ports.live import Publisher
@@ -67,7 +67,7 @@ class HostStores(Protocol):
 class _Waking:
     """An overseer that also hurries the progress when something was asked for."""
 
-    def __init__(self, overseer: Overseer, hurry: Callable[[], None]) -> None:
+    def __init__(self, overseer: SupervisorPort, hurry: Callable[[], None]) -> None:
         self._overseer = overseer
         self._hurry = hurry
 
@@ -76,7 +76,7 @@ class _Waking:
         self._overseer.wake()
         self._hurry()
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> ClusterSnapshot:
         """See the port."""
         return self._overseer.snapshot()
 
@@ -89,20 +89,20 @@ class ApiHost:
     """`start` never fails for a port that is taken: the supervisor has better things to do than to end for it."""
 
     def __init__(
-        self, settings: Settings, stores: HostStores, overseer: Overseer, *, policy: Call, inspector: Inspector, room: RoomMaker,
+        self, settings: Settings, stores: HostStores, overseer: SupervisorPort, *, policy: Call, inspector: Inspector, room: RoomMaker,
         working: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         """`working`: whether the supervisor does its work now; only then is it recorded as heard."""
         self._working = working
         self._settings = settings
         self._stores = stores
-        self._gate = Gate(policy, settings.policy, must_be_fresh=True)
-        self._watch = PolicyWatch(stores.policy.marks, self._gate, settings.policy)
-        self.progress = Progress(stores.cluster, stores.publisher)
+        self._gate = Enforcer(policy, settings.policy, must_be_fresh=True)
+        self._watch = PolicyPoller(stores.policy.marks, self._gate, settings.policy)
+        self.progress = ProgressPublisher(stores.cluster, stores.publisher)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
-        self._desk = Desk(stores.cluster, _Waking(overseer, self.progress.hurry), auditor, stores.registry, inspector, room)
+        self._desk = ApiContext(stores.cluster, _Waking(overseer, self.progress.hurry), auditor, stores.registry, inspector, room)
         self._tasks: list[asyncio.Task[None]] = []
-        self._keys: KeyWatch | None = None
+        self._keys: KeyRefresher | None = None
         self.server: ApiServer | None = None
         self.problem = "the cluster API does not listen yet"
         self._listening = asyncio.Event()  # just now
@@ -132,8 +132,8 @@ class ApiHost:
         await self._gate.close()
 
     async def _serve(self) -> None:
-        verifier = await self._insist(lambda: asyncio.to_thread(Verifier, self._settings.auth))  # its keys may come by HTTP
-        self._keys = KeyWatch(verifier, self._settings.auth)
+        verifier = await self._insist(lambda: asyncio.to_thread(JwtVerifier, self._settings.auth))  # its keys may come by HTTP
+        self._keys = KeyRefresher(verifier, self._settings.auth)
         self._keys.start()
         # One API per deployment: its limits are kept here, without Redis.
         access = Access(verifier, self._gate, CameraCache(self._stores.registry), Limiter(self._settings.limits, 1, None))

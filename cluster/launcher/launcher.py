@@ -33,7 +33,7 @@ from cluster.ray.process import environment
 from storage.embedded.data_dir import DataDir, of
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.embedded.redis import EmbeddedRedis
-from storage.embedded.server import Child
+from storage.embedded.server import ServerProcess
 from storage.process.settings_files import write_resolved
 
 DRIVER_READY_S = 120.0  # seconds supervisor, policy and hub may take on a busy machine
@@ -70,8 +70,8 @@ class Launcher:
         self._postgres: EmbeddedPostgres | None = None
         self._redis: EmbeddedRedis | None = None
         self._ray: RayHead | None = None
-        self._driver = Child("driver", self.data)
-        self._site = Child("simulate", self.data)
+        self._driver = ServerProcess("driver", self.data)
+        self._site = ServerProcess("simulate", self.data)
         self._driver_lines: queue.Queue[dict[str, Any]] = queue.Queue()
         self._restarts = Restarts(self.data, reporter.note)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from actors.core.errors import StartError
 from actors.core.settings import Settings
 from cluster.launcher import machine_checks
-from cluster.launcher.machine_checks import Disk, Finding, Machine, Port
+from cluster.launcher.machine_checks import CheckResult, Disk, MachineFacts, Port
 from storage.embedded.data_dir import DataDir
 from storage.process import disk_room
 
@@ -23,11 +23,11 @@ KIB = 1024
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def measure(settings: Settings, data: DataDir, *, node: bool = False) -> Machine:
+def measure(settings: Settings, data: DataDir, *, node: bool = False) -> MachineFacts:
     """Now. `node`: this machine joins a cluster, and starts no database and no hub of its own accord."""
     soft, hard = _files()
     wanted = disk_room.needs(data.path, database=not node and not settings.postgres.dsn)
-    return Machine(
+    return MachineFacts(
         python=(sys.version_info.major, sys.version_info.minor), files_soft=soft, files_hard=hard,
         disks=[_disk(folders, size) for folders, size in disk_room.disks(wanted)], memory=available_memory(),
         ports=list(_ports(settings, data, node=node)), data_dir=str(data.path), unusable=_unusable(data.path), clock=time.time(),
@@ -35,7 +35,7 @@ def measure(settings: Settings, data: DataDir, *, node: bool = False) -> Machine
     )  # fmt: skip
 
 
-def prepare(settings: Settings, data: DataDir, *, node: bool = False) -> list[Finding]:
+def prepare(settings: Settings, data: DataDir, *, node: bool = False) -> list[CheckResult]:
     """What `eyrie up` does first: raise the limit of descriptors, check everything; the warnings. Raises StartError for what failed."""
     found = machine_checks.findings(measure(settings, data, node=node))
     failed = machine_checks.failed(found)

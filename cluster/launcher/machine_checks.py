@@ -26,7 +26,7 @@ BACKWARDS_S: Final = 120.0  # seconds that files of the data directory may lie a
 Verdict = Literal["ok", "warning", "failed"]
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """What one check found. `next_step` says what to do, and is empty where there is nothing to do."""
 
     check: str
@@ -59,7 +59,7 @@ class Port(msgspec.Struct, frozen=True):
     needed: bool = True
 
 
-class Machine(msgspec.Struct, frozen=True):
+class MachineFacts(msgspec.Struct, frozen=True):
     """What was measured. Limits are counts, `memory` bytes that processes may still take (None: unknown), times seconds since 1970.
 
     `unusable`: why the data directory cannot be written to. `newest`: when a file of the data directory was last written, None for none.
@@ -77,7 +77,7 @@ class Machine(msgspec.Struct, frozen=True):
     newest: float | None = None
 
 
-def findings(machine: Machine) -> list[Finding]:
+def findings(machine: MachineFacts) -> list[CheckResult]:
     """All of them, in the order in which they are told."""
     return [
         _python(machine.python),
@@ -90,7 +90,7 @@ def findings(machine: Machine) -> list[Finding]:
     ]
 
 
-def failed(found: Iterable[Finding]) -> list[Finding]:
+def failed(found: Iterable[CheckResult]) -> list[CheckResult]:
     """Those with which no start is tried."""
     return [one for one in found if one.verdict == "failed"]
 
@@ -100,85 +100,87 @@ def raised(soft: int, hard: int) -> int:
     return max(soft, min(hard, WANTED_FILES))
 
 
-def _python(version: tuple[int, int]) -> Finding:
+def _python(version: tuple[int, int]) -> CheckResult:
     name = f"Python {version[0]}.{version[1]}"
     if OLDEST_PYTHON <= version <= NEWEST_PYTHON:
-        return Finding("python", "ok", name)
+        return CheckResult("python", "ok", name)
     wanted = f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} to {NEWEST_PYTHON[0]}.{NEWEST_PYTHON[1]}"
-    return Finding("python", "failed", f"{name}; {wanted} is needed", "Install one of these and make the environment anew.")
+    return CheckResult("python", "failed", f"{name}; {wanted} is needed", "Install one of these and make the environment anew.")
 
 
-def _files(soft: int, hard: int) -> Finding:
+def _files(soft: int, hard: int) -> CheckResult:
     most = raised(soft, hard)
     told = f"a process may open {most:,} files and sockets"
     if most < LEAST_FILES:
         more = f"Raise the hard limit: `ulimit -Hn {WANTED_FILES}` as root, or LimitNOFILE={WANTED_FILES} in the service."
-        return Finding("descriptors", "failed", f"{told}; {LEAST_FILES:,} are needed to serve at all", more)
+        return CheckResult("descriptors", "failed", f"{told}; {LEAST_FILES:,} are needed to serve at all", more)
     if most < GOOD_FILES:
         few = f"{told}: a hub serves about {most - KEPT_FILES:,} connections"
-        return Finding("descriptors", "warning", few, f"For more, raise the hard limit (LimitNOFILE={WANTED_FILES}).")
+        return CheckResult("descriptors", "warning", few, f"For more, raise the hard limit (LimitNOFILE={WANTED_FILES}).")
     if most > soft:
         told += f" (the limit of {soft:,} is raised at the start)"
-    return Finding("descriptors", "ok", told)
+    return CheckResult("descriptors", "ok", told)
 
 
-def _memory(available: int | None) -> Finding:
+def _memory(available: int | None) -> CheckResult:
     if available is None:
-        return Finding(
+        return CheckResult(
             "memory", "warning", "this system does not say how much memory is available", f"See that {LEAST_MEMORY:,} bytes are."
         )
     told = f"{available:,} bytes are available"
     if available < LEAST_MEMORY:
-        return Finding("memory", "failed", f"{told}; {LEAST_MEMORY:,} are needed", "End other programs, or raise the memory limit.")
+        return CheckResult("memory", "failed", f"{told}; {LEAST_MEMORY:,} are needed", "End other programs, or raise the memory limit.")
     if available < GOOD_MEMORY:
-        return Finding("memory", "warning", f"{told}: enough for a small site", f"{GOOD_MEMORY:,} leave room for caches and a second hub.")
-    return Finding("memory", "ok", told)
+        return CheckResult(
+            "memory", "warning", f"{told}: enough for a small site", f"{GOOD_MEMORY:,} leave room for caches and a second hub."
+        )
+    return CheckResult("memory", "ok", told)
 
 
-def _data_dir(path: str, unusable: str) -> Finding:
+def _data_dir(path: str, unusable: str) -> CheckResult:
     if unusable:
         step = "Choose another one with --data-dir or EYRIE_DATA_DIR."
-        return Finding("data directory", "failed", f"the data directory {path} cannot be used: {unusable}", step)
-    return Finding("data directory", "ok", f"{path} can be written to")
+        return CheckResult("data directory", "failed", f"the data directory {path} cannot be used: {unusable}", step)
+    return CheckResult("data directory", "ok", f"{path} can be written to")
 
 
-def _disk(disk: Disk) -> Finding:
+def _disk(disk: Disk) -> CheckResult:
     names = " and ".join(disk.folders)
     room = "Make room, or choose another disk with --data-dir (data) and TMPDIR (temporary files)."
     if disk.free < disk.needed:
-        return Finding("disk", "failed", f"{disk.needed:,} bytes are needed in {names}, and {disk.free:,} are free there", room)
+        return CheckResult("disk", "failed", f"{disk.needed:,} bytes are needed in {names}, and {disk.free:,} are free there", room)
     if disk.inodes is not None and disk.inodes < LEAST_INODES:
-        return Finding("disk", "failed", f"{LEAST_INODES:,} inodes are needed in {names}, and {disk.inodes:,} are free there", room)
-    return Finding("disk", "ok", f"{disk.free:,} bytes are free in {names}, {disk.needed:,} are needed")
+        return CheckResult("disk", "failed", f"{LEAST_INODES:,} inodes are needed in {names}, and {disk.inodes:,} are free there", room)
+    return CheckResult("disk", "ok", f"{disk.free:,} bytes are free in {names}, {disk.needed:,} are needed")
 
 
-def _ports(ports: Sequence[Port]) -> Iterator[Finding]:
+def _ports(ports: Sequence[Port]) -> Iterator[CheckResult]:
     asked: dict[tuple[str, int], str] = {}
     for port in ports:
         where = f"{port.host}:{port.port}"
         twin = asked.setdefault((port.host, port.port), port.setting)
         if twin != port.setting:
-            yield Finding("port", "failed", f"{where} is asked for by {twin} and by {port.setting}", "Give them different ports.")
+            yield CheckResult("port", "failed", f"{where} is asked for by {twin} and by {port.setting}", "Give them different ports.")
         elif port.ours:
-            yield Finding("port", "ok", f"{where} ({port.setting}) is held by the Eyrie that runs on this data directory")
+            yield CheckResult("port", "ok", f"{where} ({port.setting}) is held by the Eyrie that runs on this data directory")
         elif port.problem:
             holder = f" by {port.holder}" if port.holder else ""
             option = "--port or EYRIE_HUB_PORT" if port.setting == "hub.port" else f"EYRIE_{port.setting.replace('.', '_').upper()}"
-            yield Finding(
+            yield CheckResult(
                 "port", "failed" if port.needed else "warning", f"{where} cannot be listened on ({port.setting}): {port.problem}{holder}",
                 f"End {port.holder or 'the program that has it'}, or choose another port with {option}.",
             )  # fmt: skip
         else:
-            yield Finding("port", "ok", f"{where} ({port.setting}) is free")
+            yield CheckResult("port", "ok", f"{where} ({port.setting}) is free")
 
 
-def _clock(now: float, newest: float | None) -> Finding:
+def _clock(now: float, newest: float | None) -> CheckResult:
     if not EARLIEST <= now <= LATEST:
-        return Finding("clock", "failed", f"the clock says {_day(now)}: no token or certificate holds then", "Set the clock (NTP).")
+        return CheckResult("clock", "failed", f"the clock says {_day(now)}: no token or certificate holds then", "Set the clock (NTP).")
     if newest is not None and newest - now > BACKWARDS_S:
         told = f"the data directory was written to {newest - now:,.0f} s ahead of this clock"
-        return Finding("clock", "warning", told, "Set the clock (NTP): it was put back, or it was ahead when that was written.")
-    return Finding("clock", "ok", f"the clock says {_day(now)}")
+        return CheckResult("clock", "warning", told, "Set the clock (NTP): it was put back, or it was ahead when that was written.")
+    return CheckResult("clock", "ok", f"the clock says {_day(now)}")
 
 
 def _day(seconds: float) -> str:

@@ -26,7 +26,7 @@ from cluster.ray.node import RayNode
 from cluster.ray.process import environment
 from hub.server.tls import server_context
 from storage.embedded.data_dir import DataDir, of
-from storage.ports.cluster import NewOperation, Operation
+from storage.ports.cluster import Operation, RequestedOperation
 from storage.process.settings_files import write_resolved
 from storage.stores import open_stores
 
@@ -215,7 +215,7 @@ async def drain(settings: Settings, node: str) -> Operation:
     """Ask for a drain of `node` and wait for its end. Raises Unavailable, TimeoutError."""
     stores = await open_stores(settings, name="node")
     try:
-        asked = NewOperation(f"leave-{node[:16]}", "drain", node, {}, who=f"node:{node[:16]}", key=f"leave-{node[:16]}")
+        asked = RequestedOperation(f"leave-{node[:16]}", "drain", node, {}, who=f"node:{node[:16]}", key=f"leave-{node[:16]}")
         operation, _ = await stores.cluster.ask(asked)
         async with asyncio.timeout(DRAIN_S):
             while not operation.over:

@@ -7,7 +7,7 @@ import msgspec
 
 from actors.core.errors import ConfigError
 from actors.core.settings import HubSettings, Settings
-from cluster.registry_file import Step, parse
+from cluster.registry_file import RegistryChange, parse
 from cluster.registry_target import StoreTarget, carry_out, compare
 from policy.actor import revisions
 from policy.audit import beginning
@@ -68,13 +68,13 @@ def prepare_stores(settings: Settings) -> list[str]:
     return asyncio.run(prepare())
 
 
-def apply_registry_file(settings: Settings) -> list[Step]:
+def apply_registry_file(settings: Settings) -> list[RegistryChange]:
     """Bring about what `registry.scenes_file` names, straight in the store; what was changed. Actors that run already follow by themselves.
 
     Raises BadInput for a file that cannot be used, ConfigError for one that cannot be read, Unavailable.
     """
 
-    async def apply() -> list[Step]:
+    async def apply() -> list[RegistryChange]:
         stores = await open_stores(settings, name="setup")
         try:
             target = StoreTarget(stores.registry)

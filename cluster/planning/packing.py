@@ -15,7 +15,7 @@ ALONE_S = 300.0  # seconds it stays alone at least
 PER_ROUND = 2  # cameras that change at a time
 
 
-class Cost(msgspec.Struct, frozen=True):
+class CameraCost(msgspec.Struct, frozen=True):
     """A camera's share of a core, the density that it would have otherwise, and since when (monotonic) it is split out; None: it is not."""
 
     camera: str
@@ -24,7 +24,7 @@ class Cost(msgspec.Struct, frozen=True):
     alone_since: float | None = None
 
 
-def repack(costs: Sequence[Cost], now: float) -> list[tuple[str, bool, str]]:
+def repack(costs: Sequence[CameraCost], now: float) -> list[tuple[str, bool, str]]:
     """(camera, whether it is to be alone, why) of those that change now."""
     dear = sorted((c for c in costs if c.alone_since is None and c.density > 1 and c.cpu >= SPLIT_AT), key=lambda c: (-c.cpu, c.camera))
     quiet = sorted(

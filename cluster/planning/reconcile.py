@@ -16,7 +16,7 @@ ALONE_AFTER = 2  # times that a camera ended its process before it gets one of i
 QUARANTINE_S = 900.0  # a quarantined camera is tried again after this, once; whoever mends it by hand need do no more
 
 
-class Wish(msgspec.Struct, frozen=True):
+class WantedCamera(msgspec.Struct, frozen=True):
     """A camera that is to be hosted, in a process of `density` cameras, on `node` unless it is empty.
 
     `avoid` names a process where it is not to stay, `into` one where it is to be.
@@ -46,7 +46,7 @@ class ActorView(msgspec.Struct, frozen=True):
     takes: bool = True
 
 
-class Limits(msgspec.Struct, frozen=True):
+class ReconcileLimits(msgspec.Struct, frozen=True):
     """`max_starting` processes start at once; `max_actors` is what PostgreSQL has connections for; `max_moving` cameras move at once."""
 
     max_starting: int
@@ -93,7 +93,7 @@ class StopActor(msgspec.Struct, frozen=True):
 Action = StartActor | GiveCameras | MoveCameras | ReleaseCameras | StopActor
 
 
-class Plan(msgspec.Struct, frozen=True):
+class ReconcilePlan(msgspec.Struct, frozen=True):
     """The actions of one comparison, and the cameras that no process can be started for (`max_actors`). `moving`: how many are still to
     leave where they are, these actions included."""
 
@@ -102,7 +102,9 @@ class Plan(msgspec.Struct, frozen=True):
     moving: int = 0
 
 
-def compare(wishes: Sequence[Wish], actors: Sequence[ActorView], held: Mapping[str, float], now: float, limits: Limits) -> Plan:
+def compare(
+    wishes: Sequence[WantedCamera], actors: Sequence[ActorView], held: Mapping[str, float], now: float, limits: ReconcileLimits
+) -> ReconcilePlan:
     """The next actions. `wishes` are in the order of urgency; `held` says until when (monotonic) a camera is left alone.
 
     A camera whose process does not fit its wish moves to one that does: the target is ready before the source is asked for it.
@@ -111,8 +113,8 @@ def compare(wishes: Sequence[Wish], actors: Sequence[ActorView], held: Mapping[s
 
 
 class _Comparison:
-    def __init__(self, wishes: Sequence[Wish], actors: Sequence[ActorView], limits: Limits) -> None:
-        self._wishes: dict[str, Wish] = {}
+    def __init__(self, wishes: Sequence[WantedCamera], actors: Sequence[ActorView], limits: ReconcileLimits) -> None:
+        self._wishes: dict[str, WantedCamera] = {}
         for wish in wishes:
             self._wishes.setdefault(wish.camera, wish)
         self._actors = actors
@@ -129,7 +131,7 @@ class _Comparison:
         self._moves: dict[str, list[str]] = {}
         self._needed: set[str] = set()  # processes that are about to get something
 
-    def plan(self, held: Mapping[str, float], now: float) -> Plan:
+    def plan(self, held: Mapping[str, float], now: float) -> ReconcilePlan:
         actions: list[Action] = self._releases()
         missing = [
             wish
@@ -156,7 +158,7 @@ class _Comparison:
             idle = actor.phase == "ready" and not actor.cameras and not actor.incoming and actor.name not in self._needed
             if idle and not any(wish.density == actor.density for wish in waiting if actor.keeps):
                 actions.append(StopActor(actor.name))
-        return Plan([*actions, *starts], refused, len(leaving) + len(self._coming))
+        return ReconcilePlan([*actions, *starts], refused, len(leaving) + len(self._coming))
 
     def _releases(self) -> list[Action]:
         unwanted = {
@@ -166,7 +168,7 @@ class _Comparison:
         }
         return [ReleaseCameras(name, cameras) for name, cameras in unwanted.items() if cameras]
 
-    def _find_room(self, wish: Wish, given: dict[str, list[str]]) -> bool:
+    def _find_room(self, wish: WantedCamera, given: dict[str, list[str]]) -> bool:
         """Give it to a process with room, or let it wait for one that starts; False when there is none."""
         for actor in self._open.get(wish.density, ()):
             if self._room[actor.name] > 0 and _fits(actor, wish):
@@ -177,7 +179,7 @@ class _Comparison:
                 return True
         return False
 
-    def _starts(self, waiting: Sequence[Wish], movers: Sequence[Wish]) -> tuple[list[Action], list[str]]:
+    def _starts(self, waiting: Sequence[WantedCamera], movers: Sequence[WantedCamera]) -> tuple[list[Action], list[str]]:
         starting = sum(actor.phase == "starting" for actor in self._actors)
         alive = len(self._actors)
         groups: dict[tuple[bool, int, str], list[str]] = {}
@@ -225,7 +227,7 @@ class _Comparison:
             budget -= len(wishes)
 
 
-def _fits(actor: ActorView, wish: Wish) -> bool:
+def _fits(actor: ActorView, wish: WantedCamera) -> bool:
     return (
         actor.keeps
         and actor.density == wish.density

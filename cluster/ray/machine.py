@@ -6,7 +6,7 @@ import os
 from actors import ray_camera
 from actors.core.errors import Conflict, Unavailable
 from actors.core.settings import Settings
-from actors.ray_camera import CameraProcess
+from actors.ray_camera import RayCameraProcess
 from cluster.planning.placement import NodeView
 from cluster.ray import nodes as ray_nodes
 from cluster.ray import session
@@ -45,7 +45,7 @@ class RayMachine:
         """See the port."""
         await ray_nodes.release(node, deadline_s)
 
-    def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
+    def start_cameras(self, name: str, cameras: int, node: str = "") -> RayCameraProcess:
         """See the port."""
         timeout_s, slots = self._settings.hub.call_timeout_s, cameras if self._slots else 0
         return ray_camera.start(
@@ -58,7 +58,7 @@ class RayMachine:
             capacity=cameras,
         )
 
-    async def find_cameras(self, name: str) -> CameraProcess | None:
+    async def find_cameras(self, name: str) -> RayCameraProcess | None:
         """See the port."""
         return await ray_camera.attach(name, namespace=self._namespace, call_timeout_s=self._settings.hub.call_timeout_s)
 

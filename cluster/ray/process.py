@@ -24,7 +24,7 @@ from pathlib import Path
 from actors.core.errors import StartError
 from actors.core.settings import RaySettings
 from storage.embedded.data_dir import DataDir, private_folder, start_time
-from storage.embedded.server import Child
+from storage.embedded.server import ServerProcess
 
 GONE_S = 10.0  # seconds the processes may take to end after ``ray start``
 START_S = 60.0  # seconds it may take on a busy machine
@@ -70,7 +70,7 @@ class RayProcesses:
 
     def __init__(self, data: DataDir, name: str, *, settings: RaySettings, host: str, cameras: int) -> None:
         self._data = data
-        self._child = Child(name, data)
+        self._child = ServerProcess(name, data)
         self._settings = settings
         self._cameras = cameras
         self.host = host

@@ -10,10 +10,10 @@ import msgspec
 from actors.core.errors import EyrieError
 from actors.core.log_format import counted
 from cluster.planning.scaling import Pressure, wanted_count
-from cluster.supervisor.fleet import Fleet
+from cluster.supervisor.fleet import FleetMemory
 from cluster.supervisor.ports import Machine
 from cluster.supervisor.services import Services
-from storage.ports.cluster import ClusterStore, Scale, Wanted
+from storage.ports.cluster import ClusterStore, Scale, WantedShape
 
 LOOK_S = 5.0  # seconds between two looks
 ASK_S = 2.0  # seconds a process may take to tell its load
@@ -25,7 +25,7 @@ log = logging.getLogger("eyrie.cluster.autoscaler")
 class Autoscaler:
     """Does nothing to counts that nobody made `auto`."""
 
-    def __init__(self, fleet: Fleet, services: Services, store: ClusterStore, machine: Machine) -> None:
+    def __init__(self, fleet: FleetMemory, services: Services, store: ClusterStore, machine: Machine) -> None:
         self._fleet = fleet
         self._services = services
         self._store = store
@@ -65,7 +65,7 @@ class Autoscaler:
             self._fleet.decide("cluster", f"{count} of {kind} wanted", why)
         return msgspec.structs.replace(scale, count=count)
 
-    async def _change(self, wanted: Wanted) -> None:
+    async def _change(self, wanted: WantedShape) -> None:
         """Somebody who was faster wins: the next look starts from theirs."""
         if await self._store.want(wanted, expected=self._fleet.version, who=SELF) is not None:
             self._fleet.wake.set()

@@ -12,8 +12,18 @@ import msgspec
 from actors.core.errors import BadInput, NotFound
 from actors.core.log_format import counted
 from cluster.planning.placement import Placed, rebalance, usable
-from cluster.planning.reconcile import ActorView, GiveCameras, Limits, MoveCameras, ReleaseCameras, StartActor, StopActor, Wish, compare
-from cluster.supervisor.fleet import Fleet
+from cluster.planning.reconcile import (
+    ActorView,
+    GiveCameras,
+    MoveCameras,
+    ReconcileLimits,
+    ReleaseCameras,
+    StartActor,
+    StopActor,
+    WantedCamera,
+    compare,
+)
+from cluster.supervisor.fleet import FleetMemory
 from cluster.supervisor.models import PLAN_KINDS, PlanReport, PlanStep
 from cluster.supervisor.services import Services
 from storage.ports.cluster import Density
@@ -26,13 +36,13 @@ HUB_RESTART_S = 3.0  # seconds from a hub's end to its successor's first answer,
 class Planner:
     """One dry run after another, of one moment."""
 
-    def __init__(self, fleet: Fleet, services: Services, limits: Limits) -> None:
+    def __init__(self, fleet: FleetMemory, services: Services, limits: ReconcileLimits) -> None:
         self._fleet = fleet
         self._services = services
         self._limits = limits
 
     def plan(self, kind: str, target: str, params: Mapping[str, Any]) -> PlanReport:
-        """See `cluster.supervisor.models.Overseer`."""
+        """See `cluster.supervisor.models.SupervisorPort`."""
         if kind not in PLAN_KINDS:
             raise BadInput(f"{kind!r} cannot be planned", hint=f"One of {', '.join(PLAN_KINDS)}.")
         plans: dict[str, Callable[[str, Mapping[str, Any]], PlanReport]] = {
@@ -132,7 +142,7 @@ class Planner:
             else Density(before.default, {**before.sites, target: density}, before.adaptive)
         )
 
-        def change(wish: Wish) -> Wish:
+        def change(wish: WantedCamera) -> WantedCamera:
             site = self._fleet.sites.get(wish.camera, "")
             return msgspec.structs.replace(wish, density=after.of(site)) if wish.density == before.of(site) else wish
 
@@ -180,7 +190,9 @@ class Planner:
         seconds = self._fleet.meter.start_s + HUB_RESTART_S + (self._fleet.settings.hub.drain_s if name.startswith("hub-") else 0.0)
         return PlanStep(what, name, seconds)
 
-    def _simulated(self, wish: Callable[[Wish], Wish], view: Callable[[ActorView], ActorView] = lambda view: view) -> PlanReport:
+    def _simulated(
+        self, wish: Callable[[WantedCamera], WantedCamera], view: Callable[[ActorView], ActorView] = lambda view: view
+    ) -> PlanReport:
         wishes = [wish(made) for made in self._fleet.wishes()]
         views = {made.name: view(made) for made in self._fleet.views() if made.phase != "stopping"}
         steps, duration_s, problem = carry_out(wishes, views, self._limits, self._fleet.meter.start_s, self._fleet.meter.move_s)
@@ -189,7 +201,7 @@ class Planner:
 
 
 def carry_out(
-    wishes: list[Wish], views: dict[str, ActorView], limits: Limits, start_s: float, move_s: float
+    wishes: list[WantedCamera], views: dict[str, ActorView], limits: ReconcileLimits, start_s: float, move_s: float
 ) -> tuple[list[PlanStep], float, str]:
     """The comparison's actions done in the mind, round by round: (steps, seconds, problem). Starts of a round go on at once."""
     steps: list[PlanStep] = []

@@ -9,9 +9,9 @@ from typing import Any
 
 from actors.core.settings import Settings
 from cluster.planning.placement import NodeLoad, NodeView, usable
-from cluster.planning.reconcile import ActorView, Trouble, Wish
+from cluster.planning.reconcile import ActorView, Trouble, WantedCamera
 from cluster.supervisor.ports import CameraProcess
-from storage.ports.cluster import Decision, Density, Order, Orders, Scale, TroubleRecord, Wanted
+from storage.ports.cluster import ClusterDecision, Density, Order, Orders, Scale, TroubleRecord, WantedShape
 
 MAX_DECISIONS = 1_000  # that wait to be written
 SAMPLES = 1_000  # moves whose interruption is remembered
@@ -72,7 +72,7 @@ class Meter:
         return sorted(seconds for at, camera, seconds in self.moves if at >= moment and (wanted is None or camera in wanted))
 
 
-class Fleet:
+class FleetMemory:
     """The memory of one supervisor."""
 
     def __init__(self, settings: Settings) -> None:
@@ -95,7 +95,7 @@ class Fleet:
         self.moving = 0
         self.wake = asyncio.Event()
         self.changed = asyncio.Event()
-        self.decisions: deque[Decision] = deque(maxlen=MAX_DECISIONS)
+        self.decisions: deque[ClusterDecision] = deque(maxlen=MAX_DECISIONS)
         self.unsaved: set[str] = set()  # cameras whose trouble is not written yet
         self.orders = Orders(None, [], [], [])
         self._settings_shape = shape_of(settings)
@@ -122,7 +122,7 @@ class Fleet:
         return True
 
     @property
-    def shape(self) -> Wanted:
+    def shape(self) -> WantedShape:
         """The wanted shape."""
         return self._settings_shape if self.orders.wanted is None else self.orders.wanted.wanted
 
@@ -165,7 +165,7 @@ class Fleet:
 
     # what should be, what is
 
-    def wishes(self) -> list[Wish]:
+    def wishes(self) -> list[WantedCamera]:
         """What `cluster.planning.reconcile.compare` takes, the urgent first."""
         usable_nodes = {node.id for node in usable(self.nodes, self.cordoned)}
         errands = self.errands
@@ -176,7 +176,9 @@ class Fleet:
             order = self._camera_orders.get(camera)
             node = errands.onto.get(camera, "" if order is None else order.node)
             into = errands.into.get(camera, "")
-            made.append(Wish(camera, self.density_of(camera), node if node in usable_nodes else "", errands.avoid.get(camera, ""), into))
+            made.append(
+                WantedCamera(camera, self.density_of(camera), node if node in usable_nodes else "", errands.avoid.get(camera, ""), into)
+            )
         return made
 
     def views(self) -> list[ActorView]:
@@ -218,10 +220,10 @@ class Fleet:
 
     def decide(self, subject: str, what: str, why: str = "") -> None:
         """Remember a decision; it is written with the next ones."""
-        self.decisions.append(Decision(subject, what, why))
+        self.decisions.append(ClusterDecision(subject, what, why))
 
 
-def shape_of(settings: Settings) -> Wanted:
+def shape_of(settings: Settings) -> WantedShape:
     """The shape that the settings say."""
     hubs, policies = settings.hub.replicas, settings.policy.replicas
-    return Wanted(Scale(hubs, 1, max(hubs, 1)), Scale(policies, 1, max(policies, 1)), Density(settings.cluster.cameras_per_actor))
+    return WantedShape(Scale(hubs, 1, max(hubs, 1)), Scale(policies, 1, max(policies, 1)), Density(settings.cluster.cameras_per_actor))

@@ -15,7 +15,7 @@ from actors.core.errors import EyrieError, Full
 from actors.core.log_format import counted
 from cluster.planning.placement import choose, usable
 from cluster.planning.reconcile import QUARANTINE_S, StartActor, Trouble, ended_its_process, failed
-from cluster.supervisor.fleet import Actor, Fleet
+from cluster.supervisor.fleet import Actor, FleetMemory
 from cluster.supervisor.ports import Machine, SupervisorStores
 from cluster.supervisor.services import stop_all
 from cluster.supervisor.tasks import Tasks
@@ -35,7 +35,7 @@ log = logging.getLogger("eyrie.cluster.hosting")
 class Hosting:
     """Acts on the `fleet`; decides nothing (`cluster.planning.reconcile` does)."""
 
-    def __init__(self, fleet: Fleet, stores: SupervisorStores, machine: Machine, tasks: Tasks) -> None:
+    def __init__(self, fleet: FleetMemory, stores: SupervisorStores, machine: Machine, tasks: Tasks) -> None:
         self._fleet = fleet
         self._stores = stores
         self._machine = machine

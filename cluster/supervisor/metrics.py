@@ -1,6 +1,6 @@
 """The supervisor's metrics: the cluster as it sees it. No camera's or node's name is a label."""
 
-from cluster.supervisor.models import Snapshot
+from cluster.supervisor.models import ClusterSnapshot
 from storage.process.metrics import Metric, families
 
 ABOUT = {
@@ -17,7 +17,7 @@ ABOUT = {
 }
 
 
-def collect(now: Snapshot) -> list[Metric]:
+def collect(now: ClusterSnapshot) -> list[Metric]:
     """As it is now."""
     gauges = {
         "nodes": len(now.nodes),

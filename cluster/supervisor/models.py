@@ -1,6 +1,6 @@
 """What the supervisor tells of the cluster: frozen values for the API, the command line and tests, and the port that they are asked by.
 
-Operations (`storage.ports.cluster.NewOperation`) that the supervisor carries out, by `kind`:
+Operations (`storage.ports.cluster.RequestedOperation`) that the supervisor carries out, by `kind`:
 
 | kind | target | params | over when |
 |---|---|---|---|
@@ -10,14 +10,14 @@ Operations (`storage.ports.cluster.NewOperation`) that the supervisor carries ou
 | ``restart`` | an actor process, ``hub-0`` or ``policy-0`` | | its successor is ready |
 | ``settle`` | ``hubs``, ``policies`` or ``density`` | | what runs is what is wanted: how to follow a changed shape |
 
-Everything else is an order in the store (`want`, `cordon`, `order`, `quarantine`, `release`), obeyed after :meth:`Overseer.wake`.
+Everything else is an order in the store (`want`, `cordon`, `order`, `quarantine`, `release`), obeyed after :meth:`SupervisorPort.wake`.
 """
 
 from typing import Any, Literal, Protocol
 
 import msgspec
 
-from storage.ports.cluster import Wanted
+from storage.ports.cluster import WantedShape
 
 OPERATION_KINDS = ("move", "drain", "rebalance", "restart", "settle")
 PLAN_KINDS = (*OPERATION_KINDS, "scale", "density", "quarantine", "release", "pause", "resume", "cordon", "uncordon")
@@ -102,14 +102,14 @@ class CameraState(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class ClusterSnapshot(msgspec.Struct, frozen=True):
     """The cluster now. `version` 0: the shape is the settings'. `refused`: cameras that PostgreSQL has no connections for."""
 
     nodes: tuple[NodeState, ...]
     actors: tuple[ActorState, ...]
     services: tuple[ServiceState, ...]
     cameras: tuple[CameraState, ...]
-    wanted: Wanted
+    wanted: WantedShape
     version: int
     refused: tuple[str, ...] = ()
 
@@ -138,13 +138,13 @@ class PlanReport(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class Overseer(Protocol):
+class SupervisorPort(Protocol):
     """What the API asks of the supervisor in its process. None of it waits or does I/O."""
 
     def wake(self) -> None:
         """Orders have changed: read them now."""
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> ClusterSnapshot:
         """The cluster now, of memory."""
 
     def plan(self, kind: str, target: str, params: dict[str, Any]) -> PlanReport:

@@ -13,7 +13,7 @@ from typing import Any
 from actors.core.errors import EyrieError
 from actors.core.log_format import counted
 from cluster.planning.placement import Placed, rebalance, usable
-from cluster.supervisor.fleet import Errands, Fleet
+from cluster.supervisor.fleet import Errands, FleetMemory
 from cluster.supervisor.ports import Machine
 from cluster.supervisor.services import Services
 from storage.ports.cluster import ClusterStore, Operation
@@ -52,7 +52,7 @@ class _Work:
 class Operations:
     """`tick` looks at what is open."""
 
-    def __init__(self, fleet: Fleet, services: Services, store: ClusterStore, machine: Machine) -> None:
+    def __init__(self, fleet: FleetMemory, services: Services, store: ClusterStore, machine: Machine) -> None:
         self._fleet = fleet
         self._services = services
         self._store = store

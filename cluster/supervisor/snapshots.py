@@ -3,12 +3,12 @@
 import time
 from typing import Any
 
-from cluster.supervisor.fleet import Actor, Fleet
-from cluster.supervisor.models import ActorState, CameraState, NodeState, ServiceState, Snapshot
+from cluster.supervisor.fleet import Actor, FleetMemory
+from cluster.supervisor.models import ActorState, CameraState, ClusterSnapshot, NodeState, ServiceState
 from cluster.supervisor.services import Services
 
 
-def status(fleet: Fleet, services: Services) -> dict[str, Any]:
+def status(fleet: FleetMemory, services: Services) -> dict[str, Any]:
     """What runs, short: `eyrie status` and the driver."""
     now = time.monotonic()
     return {
@@ -27,8 +27,8 @@ def status(fleet: Fleet, services: Services) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def snapshot(fleet: Fleet, services: Services) -> Snapshot:
-    """See `cluster.supervisor.models.Overseer`."""
+def snapshot(fleet: FleetMemory, services: Services) -> ClusterSnapshot:
+    """See `cluster.supervisor.models.SupervisorPort`."""
     now = time.monotonic()
     told = tuple(
         ServiceState(
@@ -37,10 +37,10 @@ def snapshot(fleet: Fleet, services: Services) -> Snapshot:
         for s in sorted(services.services.values(), key=lambda s: (s.kind, s.index))
     )
     actors = tuple(_actor(actor, now) for actor in sorted(fleet.actors.values(), key=lambda actor: actor.name))
-    return Snapshot(_nodes(fleet, told), actors, told, _cameras(fleet, now), fleet.shape, fleet.version, tuple(fleet.refused))
+    return ClusterSnapshot(_nodes(fleet, told), actors, told, _cameras(fleet, now), fleet.shape, fleet.version, tuple(fleet.refused))
 
 
-def _nodes(fleet: Fleet, services: tuple[ServiceState, ...]) -> tuple[NodeState, ...]:
+def _nodes(fleet: FleetMemory, services: tuple[ServiceState, ...]) -> tuple[NodeState, ...]:
     cordons = {cordon.node: cordon.reason for cordon in fleet.orders.cordons}
     told = []
     for node in sorted(fleet.nodes, key=lambda node: node.id):
@@ -63,7 +63,7 @@ def _actor(actor: Actor, now: float) -> ActorState:
     )  # fmt: skip
 
 
-def _cameras(fleet: Fleet, now: float) -> tuple[CameraState, ...]:
+def _cameras(fleet: FleetMemory, now: float) -> tuple[CameraState, ...]:
     hosts = {camera: actor for actor in fleet.actors.values() if actor.phase != "stopping" for camera in actor.cameras}
     coming = {camera for actor in fleet.actors.values() for camera in actor.incoming}
     known = {
@@ -77,7 +77,7 @@ def _cameras(fleet: Fleet, now: float) -> tuple[CameraState, ...]:
     return tuple(_camera(fleet, camera, hosts.get(camera), camera in coming, now) for camera in sorted(known & fleet.owners.keys()))
 
 
-def _camera(fleet: Fleet, camera: str, host: Actor | None, moving: bool, now: float) -> CameraState:
+def _camera(fleet: FleetMemory, camera: str, host: Actor | None, moving: bool, now: float) -> CameraState:
     figures: dict[str, Any] = {} if host is None else host.figures.get("hosted", {}).get(camera, {})
     trouble, order, away = fleet.trouble.get(camera), fleet.order_of(camera), fleet.kept_away.get(camera)
     held_s = 0.0 if trouble is None else max(0.0, trouble.held_until - now)

@@ -15,14 +15,14 @@ import msgspec
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
 from cluster.planning.placement import choose, usable
-from cluster.planning.reconcile import GiveCameras, Limits, MoveCameras, ReleaseCameras, StartActor, StopActor, compare
+from cluster.planning.reconcile import GiveCameras, MoveCameras, ReconcileLimits, ReleaseCameras, StartActor, StopActor, compare
 from cluster.supervisor import snapshots
 from cluster.supervisor.autoscaler import Autoscaler
 from cluster.supervisor.dry_run import Planner
-from cluster.supervisor.fleet import Fleet
+from cluster.supervisor.fleet import FleetMemory
 from cluster.supervisor.heartbeats import Beats
 from cluster.supervisor.hosting import NOBODY, Hosting
-from cluster.supervisor.models import PlanReport, Snapshot
+from cluster.supervisor.models import ClusterSnapshot, PlanReport
 from cluster.supervisor.operations import Operations
 from cluster.supervisor.ports import Machine, Process, SupervisorStores
 from cluster.supervisor.services import Services, stop_all
@@ -52,7 +52,7 @@ class Supervisor:
         self._stores = stores
         self._machine = machine
         self._tasks = Tasks(broken)
-        self.fleet = Fleet(settings)
+        self.fleet = FleetMemory(settings)
         self._hosting = Hosting(self.fleet, stores, machine, self._tasks)
         starts = {"policy": self._start_policy, "hub": self._start_hub}
         grace_s = settings.hub.drain_s + STOP_GRACE_S
@@ -122,16 +122,16 @@ class Supervisor:
         """What runs, for people."""
         return snapshots.status(self.fleet, self._services)
 
-    def snapshot(self) -> Snapshot:
-        """See `cluster.supervisor.models.Overseer`."""
+    def snapshot(self) -> ClusterSnapshot:
+        """See `cluster.supervisor.models.SupervisorPort`."""
         return snapshots.snapshot(self.fleet, self._services)
 
     def plan(self, kind: str, target: str, params: dict[str, Any]) -> PlanReport:
-        """See `cluster.supervisor.models.Overseer`."""
+        """See `cluster.supervisor.models.SupervisorPort`."""
         return Planner(self.fleet, self._services, self._limits()).plan(kind, target, params)
 
     def wake(self) -> None:
-        """See `cluster.supervisor.models.Overseer`."""
+        """See `cluster.supervisor.models.SupervisorPort`."""
         self._read_at = float("-inf")
         self.fleet.wake.set()
 
@@ -172,8 +172,8 @@ class Supervisor:
         service.reason, service.node = choice.why, choice.node  # counted from now on: others may start at the same time
         return choice.node
 
-    def _limits(self) -> Limits:
-        limits = Limits(self._machine.cores(), max(1, self._settings.postgres.max_connections - SPARE_CONNECTIONS))
+    def _limits(self) -> ReconcileLimits:
+        limits = ReconcileLimits(self._machine.cores(), max(1, self._settings.postgres.max_connections - SPARE_CONNECTIONS))
         held = time.monotonic() < self.fleet.move_trouble.held_until
         return msgspec.structs.replace(limits, max_moving=0) if held else limits
 

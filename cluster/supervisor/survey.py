@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from actors.core.settings import ClusterSettings
-from cluster.planning.packing import Cost, repack
-from cluster.supervisor.fleet import Fleet
+from cluster.planning.packing import CameraCost, repack
+from cluster.supervisor.fleet import FleetMemory
 from cluster.supervisor.hosting import Hosting
 
 SURVEY_S = 3.0  # seconds between two rounds, at least
@@ -16,7 +16,7 @@ AT_ONCE = 4
 class Survey:
     """Asks all ready processes, and draws the conclusions that need their figures."""
 
-    def __init__(self, fleet: Fleet, hosting: Hosting, settings: ClusterSettings) -> None:
+    def __init__(self, fleet: FleetMemory, hosting: Hosting, settings: ClusterSettings) -> None:
         self._fleet = fleet
         self._hosting = hosting
         self._settings = settings
@@ -47,7 +47,7 @@ class Survey:
                 fleet.wake.set()
             return
         costs = [
-            Cost(camera, float(told.get("cpu", 0.0)), fleet.shape.density.of(fleet.sites.get(camera, "")), fleet.split.get(camera))
+            CameraCost(camera, float(told.get("cpu", 0.0)), fleet.shape.density.of(fleet.sites.get(camera, "")), fleet.split.get(camera))
             for actor in fleet.actors.values()
             for camera, told in actor.figures.get("hosted", {}).items()
         ]

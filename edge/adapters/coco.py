@@ -15,12 +15,12 @@ from edge.adapters.coco_classes import CATEGORIES
 from edge.adapters.documents import documents
 from edge.adapters.frame_order import MAX_ROWS, FrameOrder
 from edge.adapters.readings import (
-    Dropped,
-    Options,
+    AdapterOptions,
+    DroppedObject,
     Reading,
-    Refused,
+    ReadMessage,
+    RefusedInput,
     Rejection,
-    Seen,
     frame_time,
     gather,
     number,
@@ -34,7 +34,7 @@ FPS = 30.0
 MAX_IMAGES = 5_000_000  # named images of one file, and the highest number of one
 
 
-def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
+def read(lines: Iterable[bytes], options: AdapterOptions) -> Iterator[Reading]:
     """One reading per image, in order of images; one rejection per element that is no detection."""
     order, images = FrameOrder(), dict[str, int]()
     for found in documents(lines):
@@ -43,45 +43,45 @@ def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
             continue
         try:
             if order.rows >= MAX_ROWS:
-                raise Refused("too_many", f"more than {MAX_ROWS} detections")
+                raise RefusedInput("too_many", f"more than {MAX_ROWS} detections")
             order.add(_image(found.value, images), msgspec.json.encode(found.value))
-        except Refused as refused:
+        except RefusedInput as refused:
             yield Rejection(refused.code, refused.detail, found.raw[:1024])
     for index, rows in order.frames():
         try:
             yield _frame(index, rows, options)
-        except Refused as refused:
+        except RefusedInput as refused:
             yield Rejection(refused.code, refused.detail, str(index).encode())
 
 
 def _image(value: dict[str, Any], images: dict[str, int]) -> int:
     if "annotations" in value and "images" in value:
-        raise Refused("malformed", "this is a COCO ground-truth file; results are an array of detections")
+        raise RefusedInput("malformed", "this is a COCO ground-truth file; results are an array of detections")
     image = value.get("image_id")
     if isinstance(image, str) and image.isascii() and image.isdigit() and len(image) <= 10:
         image = int(image)
     if isinstance(image, str) and 0 < len(image) <= 256:
         if len(images) >= MAX_IMAGES and image not in images:
-            raise Refused("too_many", f"more than {MAX_IMAGES} images")
+            raise RefusedInput("too_many", f"more than {MAX_IMAGES} images")
         return images.setdefault(image, len(images))
     if not isinstance(image, int) or isinstance(image, bool) or not 0 <= image <= 2**31:
-        raise Refused("malformed", "a detection names its image_id")
+        raise RefusedInput("malformed", "a detection names its image_id")
     return image
 
 
-def _frame(index: int, rows: Iterable[bytes], options: Options) -> Seen:
+def _frame(index: int, rows: Iterable[bytes], options: AdapterOptions) -> ReadMessage:
     size = options.frame_size or FRAME_SIZE
     kept = [msgspec.json.decode(row) for row in islice(rows, MAX_OBJECTS)]
     beyond = sum(1 for _ in rows)
     objects, dropped = gather(kept, lambda value: _object(value, size, options))
-    dropped += [Dropped("too_many", f"more than {MAX_OBJECTS} objects in one frame")] * beyond
-    return Seen(options.camera, Observation(frame_time(index, options, FPS), objects), dropped)
+    dropped += [DroppedObject("too_many", f"more than {MAX_OBJECTS} objects in one frame")] * beyond
+    return ReadMessage(options.camera, Observation(frame_time(index, options, FPS), objects), dropped)
 
 
-def _object(value: dict[str, Any], size: tuple[int, int], options: Options) -> Object:
+def _object(value: dict[str, Any], size: tuple[int, int], options: AdapterOptions) -> Object:
     sides = value.get("bbox")
     if not isinstance(sides, list) or len(sides) != 4:
-        raise Refused("malformed", "a detection has a bbox of four numbers")
+        raise RefusedInput("malformed", "a detection has a bbox of four numbers")
     left, top, width, height = (number(side, "bbox") for side in sides)
     category = value.get("category_id")
     known = CATEGORIES.get(category, "object") if isinstance(category, int) else "object"

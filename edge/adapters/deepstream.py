@@ -17,11 +17,11 @@ from actors.core.messages.object_faults import UNKNOWN_FIELD
 from actors.core.messages.observations import Object, Observation
 from edge.adapters.documents import each_document
 from edge.adapters.readings import (
-    Dropped,
-    Options,
+    AdapterOptions,
+    DroppedObject,
     Reading,
-    Refused,
-    Seen,
+    ReadMessage,
+    RefusedInput,
     gather,
     label,
     number,
@@ -38,38 +38,40 @@ UNKNOWN = {"", "UNKNOWN", "unknown"}
 POSE = "pose2D"
 
 
-def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
+def read(lines: Iterable[bytes], options: AdapterOptions) -> Iterator[Reading]:
     """One reading per message, in file order."""
     size = options.frame_size or FRAME_SIZE
     return each_document(lines, lambda value: message(value, size))
 
 
-def message(value: Any, size: tuple[int, int]) -> Seen:
-    """One decoded message of either schema. Raises :class:`Refused`."""
+def message(value: Any, size: tuple[int, int]) -> ReadMessage:
+    """One decoded message of either schema. Raises :class:`RefusedInput`."""
     if not isinstance(value, dict):
-        raise Refused("malformed", "the message is no JSON object")
+        raise RefusedInput("malformed", "the message is no JSON object")
     moment = parse_time(value.get("@timestamp"))
     if isinstance(value.get("objects"), list):
         source = _name(value.get("sensorId"), "sensorId")
         unread: list[str] = []
         objects, dropped = gather(value["objects"], lambda text: _positional(text, size, unread))
         if unread:
-            dropped.append(Dropped(UNKNOWN_FIELD, ", ".join(sorted(set(unread)))))
-        return Seen(source, Observation(moment, objects), dropped, [f"{name} of the minimal schema were not read" for name in unread])
+            dropped.append(DroppedObject(UNKNOWN_FIELD, ", ".join(sorted(set(unread)))))
+        return ReadMessage(
+            source, Observation(moment, objects), dropped, [f"{name} of the minimal schema were not read" for name in unread]
+        )
     sensor = value.get("sensor")
     source = _name(sensor.get("id") if isinstance(sensor, dict) else None, "sensor.id")
     event = value.get("event")
     if isinstance(event, dict) and event.get("type") in ("empty", "reset"):
-        return Seen(source, Observation(moment, []), part=True)  # the place is empty: nothing is seen there
+        return ReadMessage(source, Observation(moment, []), part=True)  # the place is empty: nothing is seen there
     objects, dropped = gather([value.get("object")], lambda found: _object(found, size))
     if dropped and dropped[0].code == "malformed":
-        raise Refused(dropped[0].code, dropped[0].detail)
-    return Seen(source, Observation(moment, objects), dropped, part=True)
+        raise RefusedInput(dropped[0].code, dropped[0].detail)
+    return ReadMessage(source, Observation(moment, objects), dropped, part=True)
 
 
 def _object(value: Any, size: tuple[int, int]) -> Object:
     if not isinstance(value, dict) or not isinstance(value.get("bbox"), dict):
-        raise Refused("malformed", "the message has no object with a bbox")
+        raise RefusedInput("malformed", "the message has no object with a bbox")
     bbox = value["bbox"]
     left, top, right, bottom = (number(bbox.get(side), f"bbox.{side}") for side in SIDES)
     box = pixel_box(left, top, right, bottom, size)
@@ -105,14 +107,14 @@ def _confidence(details: dict[str, Any]) -> float | None:
 def _positional(text: Any, size: tuple[int, int], unread: list[str]) -> Object:
     """One object; `unread` gets the names of its columns that nothing reads."""
     if not isinstance(text, str):
-        raise Refused("malformed", "an object of the minimal schema is a text")
+        raise RefusedInput("malformed", "an object of the minimal schema is a text")
     fields = text.split("|")
     if len(fields) < 6:
-        raise Refused("malformed", f"{len(fields)} fields, id|left|top|right|bottom|label are needed")
+        raise RefusedInput("malformed", f"{len(fields)} fields, id|left|top|right|bottom|label are needed")
     try:
         left, top, right, bottom = (float(field) for field in fields[1:5])
     except ValueError as error:
-        raise Refused("malformed", f"a side of the box is no number: {text[:80]!r}") from error
+        raise RefusedInput("malformed", f"a side of the box is no number: {text[:80]!r}") from error
     confidence, more = _further(fields[6:])
     found = Object(label(fields[5], "the label"), pixel_box(left, top, right, bottom, size), confidence, fields[0])
     unread += more
@@ -146,5 +148,5 @@ def _last_score(text: str) -> float | None:
 
 def _name(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value or len(value) > 256:
-        raise Refused("no_camera", f"the message has no {where}")
+        raise RefusedInput("no_camera", f"the message has no {where}")
     return value

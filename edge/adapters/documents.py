@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.core.camera.decoding import without_constants
-from edge.adapters.readings import MAX_LINE_BYTES, Reading, Refused, Rejection, Seen
+from edge.adapters.readings import MAX_LINE_BYTES, Reading, ReadMessage, RefusedInput, Rejection
 
 MAX_DOCUMENT_BYTES = MAX_LINE_BYTES
 _CONSTANT, _INFINITE = b"NaN", b"Infinity"  # no JSON, but what many writers put for a number that is none
@@ -27,7 +27,7 @@ class Document(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-def each_document(pieces: Iterable[bytes], build: Callable[[Any], Seen]) -> Iterator[Reading]:
+def each_document(pieces: Iterable[bytes], build: Callable[[Any], ReadMessage]) -> Iterator[Reading]:
     """One reading per document, in order. `pieces` are lines; one that is too long may come in several pieces."""
     for found in documents(pieces):
         if isinstance(found, Rejection):
@@ -35,7 +35,7 @@ def each_document(pieces: Iterable[bytes], build: Callable[[Any], Seen]) -> Iter
             continue
         try:
             yield build(found.value)
-        except Refused as refused:
+        except RefusedInput as refused:
             yield Rejection(refused.code, refused.detail, found.raw)
 
 

@@ -7,7 +7,7 @@ Commas or spaces. What follows the box depends on who wrote it, and is decided b
   ten columns, boxmot nine; some write six or seven.
 
 Scores are 0..1 or percent; a file whose scores are all whole numbers and some of them 0 cut its fractions off: it has no scores.
-Without `Options.labels` every object of a result is a person, which is what the benchmark tracks. One message is one frame.
+Without `AdapterOptions.labels` every object of a result is a person, which is what the benchmark tracks. One message is one frame.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,12 +18,12 @@ import msgspec
 from actors.core.messages.observations import MAX_OBJECTS, Object, Observation
 from edge.adapters.frame_order import MAX_ROWS, FrameOrder
 from edge.adapters.readings import (
-    Dropped,
-    Options,
+    AdapterOptions,
+    DroppedObject,
     Reading,
-    Refused,
+    ReadMessage,
+    RefusedInput,
     Rejection,
-    Seen,
     frame_time,
     gather,
     object_label,
@@ -70,7 +70,7 @@ class Dialect(msgspec.Struct):
         return score(row[SCORE] / 100 if 1 < self.highest_score <= 100 else row[SCORE])
 
 
-def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
+def read(lines: Iterable[bytes], options: AdapterOptions) -> Iterator[Reading]:
     """One reading per frame, in order of frames; one rejection per row that is none."""
     order, dialect = FrameOrder(), Dialect()
     for line in whole_lines(lines):
@@ -79,9 +79,9 @@ def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
             continue
         try:
             if order.rows >= MAX_ROWS:
-                raise Refused("too_many", f"more than {MAX_ROWS} rows")
+                raise RefusedInput("too_many", f"more than {MAX_ROWS} rows")
             row = _row(line)
-        except Refused as refused:
+        except RefusedInput as refused:
             yield Rejection(refused.code, refused.detail, line[:1024])
             continue
         dialect.see(row)
@@ -89,27 +89,27 @@ def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
     for index, rows in order.frames():
         try:
             yield _frame(index, rows, dialect, options)
-        except Refused as refused:
+        except RefusedInput as refused:
             yield Rejection(refused.code, refused.detail, str(index).encode())
 
 
-def _frame(index: int, lines: Iterable[bytes], dialect: Dialect, options: Options) -> Seen:
+def _frame(index: int, lines: Iterable[bytes], dialect: Dialect, options: AdapterOptions) -> ReadMessage:
     rows = [_row(line) for line in islice(lines, MAX_OBJECTS)]
     beyond = sum(1 for _ in lines)
     size = options.frame_size or FRAME_SIZE
     objects, dropped = gather(rows, lambda row: _object(row, dialect, size, options))
-    dropped += [Dropped("too_many", f"more than {MAX_OBJECTS} objects in one frame")] * beyond
+    dropped += [DroppedObject("too_many", f"more than {MAX_OBJECTS} objects in one frame")] * beyond
     remarks = [remark for row in rows for remark in _remarks(row, dialect, options)]
-    return Seen(options.camera, Observation(frame_time(index - 1, options, FPS), objects), dropped, remarks)
+    return ReadMessage(options.camera, Observation(frame_time(index - 1, options, FPS), objects), dropped, remarks)
 
 
 def _row(line: bytes) -> Row:
     try:
         row = tuple(float(field) for field in line.decode("ascii").replace(",", " ").split())
     except (ValueError, UnicodeDecodeError) as error:
-        raise Refused("malformed", "a row holds numbers only") from error
+        raise RefusedInput("malformed", "a row holds numbers only") from error
     if len(row) < 6 or not 1 <= row[0] <= 2**31 or row[0] != int(row[0]):
-        raise Refused("malformed", "a row begins with frame (from 1), id, left, top, width, height")
+        raise RefusedInput("malformed", "a row begins with frame (from 1), id, left, top, width, height")
     return row
 
 
@@ -117,12 +117,12 @@ def _is_truth(row: Row) -> bool:
     return len(row) == 9 and row[SCORE] in (0, 1) and row[CLASS] in CLASSES and 0 <= row[VISIBILITY] <= 1
 
 
-def _object(row: Row, dialect: Dialect, size: tuple[int, int], options: Options) -> Object:
+def _object(row: Row, dialect: Dialect, size: tuple[int, int], options: AdapterOptions) -> Object:
     _, track, left, top, width, height = row[:6]
     if dialect.truth:
         name = CLASSES[int(row[CLASS])]
         if row[SCORE] == 0 or name in IGNORED:
-            raise Refused("ignored", "ground truth marks it as not to be counted")
+            raise RefusedInput("ignored", "ground truth marks it as not to be counted")
         name = object_label(options, str(int(row[CLASS])), name)
     else:
         name = object_label(options, _class(row), "person")
@@ -136,7 +136,7 @@ def _class(row: Row) -> str | None:
     return f"{row[CLASS]:.0f}" if len(row) > CLASS and row[CLASS] >= 0 and row[CLASS].is_integer() else None
 
 
-def _remarks(row: Row, dialect: Dialect, options: Options) -> Iterator[str]:
+def _remarks(row: Row, dialect: Dialect, options: AdapterOptions) -> Iterator[str]:
     if len(row) > COLUMNS:
         yield f"columns after {COLUMNS} were not read"
     if not dialect.truth and (number := _class(row)) is not None and object_label(options, number, "") == "":

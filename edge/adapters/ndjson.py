@@ -1,7 +1,7 @@
 """Our own shape, one observation a line: ``{"camera"?, "time", "objects"?, "alarm"?}`` (`actors.core.messages.observations.Observation`).
 
 A wire passes over fields that it does not know, so that edges may be newer than hubs. A file is held to be right: a field that nothing
-reads (``track`` for ``id``) refuses its line, unless `Options.pass_unknown_fields` lets it through, counted.
+reads (``track`` for ``id``) refuses its line, unless `AdapterOptions.pass_unknown_fields` lets it through, counted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from actors.core.boxes import CLIPPED
 from actors.core.camera.decoding import Unusable, decode, without_constants
 from actors.core.messages.object_faults import UNKNOWN_FIELD
 from actors.core.messages.observations import Alarm, Object, Observation
-from edge.adapters.readings import Dropped, Options, Reading, Refused, Seen, each
+from edge.adapters.readings import AdapterOptions, DroppedObject, Reading, ReadMessage, RefusedInput, each
 
 MAX_NAMED = 16  # unknown fields named of one line
 
@@ -26,29 +26,29 @@ _OBSERVATION_FIELDS, _OBJECT_FIELDS, _ALARM_FIELDS = (frozenset(shape.__struct_f
 _LINE_FIELDS = _OBSERVATION_FIELDS | {"camera"}
 
 
-def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
+def read(lines: Iterable[bytes], options: AdapterOptions) -> Iterator[Reading]:
     """One reading per line, in file order; lines without a camera are of `options.camera`."""
     return each(lines, lambda line: _line(line, options))
 
 
-def _line(line: bytes, options: Options) -> Seen:
+def _line(line: bytes, options: AdapterOptions) -> ReadMessage:
     try:
         value = _plain(line)
         unknown = unknown_fields(value)
         if unknown and not options.pass_unknown_fields:
-            raise Refused("unknown_field", f"nothing reads {', '.join(map(repr, unknown))}", unknown)
+            raise RefusedInput("unknown_field", f"nothing reads {', '.join(map(repr, unknown))}", unknown)
         camera = msgspec.convert(value, _Named).camera
         found, faults = decode(line, "json")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Refused("malformed", str(error)) from error
+        raise RefusedInput("malformed", str(error)) from error
     except Unusable as unusable:
-        raise Refused("malformed", unusable.detail) from unusable
+        raise RefusedInput("malformed", unusable.detail) from unusable
     told = {reason: count for reason, count in faults.items() if reason not in (CLIPPED, UNKNOWN_FIELD)}
-    dropped = [Dropped(reason, "") for reason, count in told.items() for _ in range(count)]
+    dropped = [DroppedObject(reason, "") for reason, count in told.items() for _ in range(count)]
     if unknown:
-        dropped.append(Dropped(UNKNOWN_FIELD, ", ".join(unknown)))
+        dropped.append(DroppedObject(UNKNOWN_FIELD, ", ".join(unknown)))
     remarks = [f"field {name!r} was not read" for name in unknown]
-    return Seen(camera or options.camera, Observation(found.time, found.objects, found.alarm), dropped, remarks)
+    return ReadMessage(camera or options.camera, Observation(found.time, found.objects, found.alarm), dropped, remarks)
 
 
 def _plain(line: bytes) -> Any:

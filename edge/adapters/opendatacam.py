@@ -13,11 +13,11 @@ from typing import Any
 from actors.core.messages.observations import Object, Observation
 from edge.adapters.documents import each_document
 from edge.adapters.readings import (
-    Dropped,
-    Options,
+    AdapterOptions,
+    DroppedObject,
     Reading,
-    Refused,
-    Seen,
+    ReadMessage,
+    RefusedInput,
     frame_time,
     gather,
     label,
@@ -32,27 +32,27 @@ FPS = 30.0
 MAX_DETECTIONS = 512
 
 
-def read(lines: Iterable[bytes], options: Options) -> Iterator[Reading]:
+def read(lines: Iterable[bytes], options: AdapterOptions) -> Iterator[Reading]:
     """One reading per frame, in file order."""
     return each_document(lines, lambda value: frame(value, options))
 
 
-def frame(value: Any, options: Options) -> Seen:
-    """One decoded frame of either form. Raises :class:`Refused`."""
+def frame(value: Any, options: AdapterOptions) -> ReadMessage:
+    """One decoded frame of either form. Raises :class:`RefusedInput`."""
     if not isinstance(value, dict):
-        raise Refused("malformed", "the frame is no JSON object")
+        raise RefusedInput("malformed", "the frame is no JSON object")
     detections = value.get("detections", value.get("objects"))
     if not isinstance(detections, list):
-        raise Refused("malformed", "a frame has a list of detections or objects")
+        raise RefusedInput("malformed", "a frame has a list of detections or objects")
     moment = _moment(value, options)
     size = options.frame_size or FRAME_SIZE
     objects, dropped = gather(detections[:MAX_DETECTIONS], lambda item: _object(item, size))
     beyond = max(len(detections) - MAX_DETECTIONS, 0)
-    dropped += [Dropped("too_many", f"more than {MAX_DETECTIONS} detections in one frame")] * beyond
-    return Seen(options.camera, Observation(moment, objects), dropped)
+    dropped += [DroppedObject("too_many", f"more than {MAX_DETECTIONS} detections in one frame")] * beyond
+    return ReadMessage(options.camera, Observation(moment, objects), dropped)
 
 
-def _moment(value: dict[str, Any], options: Options) -> datetime:
+def _moment(value: dict[str, Any], options: AdapterOptions) -> datetime:
     """The frame's own time where it has one, else that of its number. MongoDB's exports wrap a time in ``$date``."""
     own = value.get("timestamp")
     if isinstance(own, dict):
@@ -61,18 +61,18 @@ def _moment(value: dict[str, Any], options: Options) -> datetime:
         try:
             return datetime.fromtimestamp(own / 1000, UTC)
         except (OverflowError, ValueError, OSError) as error:
-            raise Refused("bad_time", f"{own} ms is no time") from error
+            raise RefusedInput("bad_time", f"{own} ms is no time") from error
     if own is not None:
         return parse_time(own)
     index = number(value.get("frame", value.get("frameId")), "frame")
     if index < 0:
-        raise Refused("malformed", "a frame has a number from 0")
+        raise RefusedInput("malformed", "a frame has a number from 0")
     return frame_time(index, options, FPS)
 
 
 def _object(value: Any, size: tuple[int, int]) -> Object:
     if not isinstance(value, dict):
-        raise Refused("malformed", "a detection is no JSON object")
+        raise RefusedInput("malformed", "a detection is no JSON object")
     x, y, width, height = (number(value.get(name), name) for name in ("x", "y", "w", "h"))
     box = pixel_box(x - width / 2, y - height / 2, x + width / 2, y + height / 2, size)
     track = value.get("id")

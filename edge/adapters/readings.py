@@ -1,6 +1,6 @@
 """What adapters yield, and the conversions that all of them need (video reference 1.4).
 
-An adapter is a function ``read(lines, options) -> Iterator[Reading]``: every message of the source becomes one :class:`Seen` or one
+An adapter is a function ``read(lines, options) -> Iterator[Reading]``: every message of the source becomes one :class:`ReadMessage` or one
 :class:`Rejection`, so that all of them can be accounted for. One bad object of a frame is left out and reported with its frame.
 """
 
@@ -25,7 +25,7 @@ DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)  # of recordings that carry no 
 _label = re.compile(LABEL_PATTERN)
 
 
-class Options(msgspec.Struct, frozen=True):
+class AdapterOptions(msgspec.Struct, frozen=True):
     """How to read. `frame_size` (width, height in pixels) and `fps` are the adapter's defaults when None; `start` is frame 0's time."""
 
     frame_size: tuple[int, int] | None = None
@@ -36,7 +36,7 @@ class Options(msgspec.Struct, frozen=True):
     pass_unknown_fields: bool = False
 
 
-class Dropped(msgspec.Struct, frozen=True):
+class DroppedObject(msgspec.Struct, frozen=True):
     """One object left out of its frame, or changed: `code` is of `actors.core.messages.object_faults`, or ``ignored`` (nothing was
     wrong)."""
 
@@ -44,7 +44,7 @@ class Dropped(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Seen(msgspec.Struct, frozen=True):
+class ReadMessage(msgspec.Struct, frozen=True):
     """One message. `source` is the camera as the source names it; `remarks` are worth telling and cost nothing.
 
     A `part` is one of several messages of a frame: those of one camera and time belong together.
@@ -52,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
 
     source: str
     observation: Observation
-    dropped: list[Dropped] = []
+    dropped: list[DroppedObject] = []
     remarks: list[str] = []
     part: bool = False
 
@@ -67,11 +67,11 @@ class Rejection(msgspec.Struct, frozen=True):
     fields: list[str] = []  # unknown fields, where those are the reason
 
 
-Reading = Seen | Rejection
-Read = Callable[[Iterable[bytes], Options], Iterator[Reading]]
+Reading = ReadMessage | Rejection
+Read = Callable[[Iterable[bytes], AdapterOptions], Iterator[Reading]]
 
 
-class Refused(Exception):
+class RefusedInput(Exception):
     """Inside an adapter: this message or object cannot be used."""
 
     def __init__(self, code: str, detail: str, fields: list[str] | None = None) -> None:
@@ -95,35 +95,35 @@ def camera_id(source: str) -> str:
 
 
 def pixel_box(x1: float, y1: float, x2: float, y2: float, size: tuple[int, int]) -> Box:
-    """Pixels to 0..1. What sticks out of the picture stays; raises :class:`Refused` for a box that shows nothing of it."""
+    """Pixels to 0..1. What sticks out of the picture stays; raises :class:`RefusedInput` for a box that shows nothing of it."""
     width, height = size
     box = (x1 / width, y1 / height, x2 / width, y2 / height)
     reason = fault(box)
     if reason is not None and reason != CLIPPED:
-        raise Refused(reason, f"the box {_show(box)} shows nothing of a frame of {width}x{height}; is --frame-size right?")
+        raise RefusedInput(reason, f"the box {_show(box)} shows nothing of a frame of {width}x{height}; is --frame-size right?")
     return box
 
 
 def number(value: object, name: str) -> float:
-    """A number, NaN where JSON had a word for one. Raises :class:`Refused`."""
+    """A number, NaN where JSON had a word for one. Raises :class:`RefusedInput`."""
     if value in NO_NUMBERS:
         return nan
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused("malformed", f"{name} is no number")
+        raise RefusedInput("malformed", f"{name} is no number")
     try:
         return float(value)
     except OverflowError as error:
-        raise Refused("malformed", f"{name} is too large") from error
+        raise RefusedInput("malformed", f"{name} is too large") from error
 
 
 def label(value: object, name: str) -> str:
-    """A printable label of 1 to 64 characters. Raises :class:`Refused`."""
+    """A printable label of 1 to 64 characters. Raises :class:`RefusedInput`."""
     if not isinstance(value, str) or not _label.match(value):
-        raise Refused("malformed", f"{name} is no label of 1 to 64 printable characters")
+        raise RefusedInput("malformed", f"{name} is no label of 1 to 64 printable characters")
     return value
 
 
-def object_label(options: Options, number: str | None, default: str) -> str:
+def object_label(options: AdapterOptions, number: str | None, default: str) -> str:
     """What an object of class `number` is called: as `options` say, else `default`."""
     return options.labels.get(number or "", options.labels.get("", default))
 
@@ -136,48 +136,48 @@ def score(value: Any) -> float | None:
 
 
 def parse_time(value: object) -> datetime:
-    """An RFC 3339 time with an offset, as UTC. Raises :class:`Refused`."""
+    """An RFC 3339 time with an offset, as UTC. Raises :class:`RefusedInput`."""
     if not isinstance(value, str):
-        raise Refused("no_time", "the message has no time")
+        raise RefusedInput("no_time", "the message has no time")
     try:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             raise ValueError("no offset")
         return moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Refused("bad_time", f"{value[:64]!r} is no RFC 3339 time with an offset") from error
+        raise RefusedInput("bad_time", f"{value[:64]!r} is no RFC 3339 time with an offset") from error
 
 
-def frame_time(index: float, options: Options, default_fps: float) -> datetime:
-    """The time of frame `index` (from 0) of a recording that carries none. Raises :class:`Refused` beyond the calendar."""
+def frame_time(index: float, options: AdapterOptions, default_fps: float) -> datetime:
+    """The time of frame `index` (from 0) of a recording that carries none. Raises :class:`RefusedInput` beyond the calendar."""
     fps = options.fps if options.fps is not None else default_fps
     try:
         offset_us = round(index * 1_000_000 / fps)
         return from_us(round(options.start.timestamp() * 1_000_000) + offset_us)
     except (OverflowError, ValueError) as error:
-        raise Refused("bad_time", f"frame {index} has no time") from error
+        raise RefusedInput("bad_time", f"frame {index} has no time") from error
 
 
-def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple[list[Object], list[Dropped]]:
+def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple[list[Object], list[DroppedObject]]:
     """The objects of a frame, and what was wrong. `build` returns None for what is no object at all.
 
     It may put the source's own id and score into an object: what is none of ours is taken away here, by the rule for every entrance.
     """
     objects: list[Object] = []
-    dropped: list[Dropped] = []
+    dropped: list[DroppedObject] = []
     faults: Faults = {}
     for item in items:
         if len(objects) >= MAX_OBJECTS:
-            dropped.append(Dropped(TOO_MANY, f"more than {MAX_OBJECTS} objects in one frame"))
+            dropped.append(DroppedObject(TOO_MANY, f"more than {MAX_OBJECTS} objects in one frame"))
             continue
         try:
             found = build(item)
-        except Refused as refused:
-            dropped.append(Dropped(refused.code, refused.detail))
+        except RefusedInput as refused:
+            dropped.append(DroppedObject(refused.code, refused.detail))
             continue
         if found is not None:
             objects.append(mended(found, faults))
-    dropped += [Dropped(reason, "") for reason, count in faults.items() for _ in range(count)]
+    dropped += [DroppedObject(reason, "") for reason, count in faults.items() for _ in range(count)]
     return objects, dropped
 
 
@@ -194,7 +194,7 @@ def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes | Rejection]:
             yield line
 
 
-def each(pieces: Iterable[bytes], build: Callable[[bytes], Seen]) -> Iterator[Reading]:
+def each(pieces: Iterable[bytes], build: Callable[[bytes], ReadMessage]) -> Iterator[Reading]:
     """One reading per line that is not blank."""
     for line in whole_lines(pieces):
         if isinstance(line, Rejection):
@@ -202,7 +202,7 @@ def each(pieces: Iterable[bytes], build: Callable[[bytes], Seen]) -> Iterator[Re
             continue
         try:
             yield build(line)
-        except Refused as refused:
+        except RefusedInput as refused:
             yield Rejection(refused.code, refused.detail, line[:MAX_LINE_BYTES], fields=refused.fields)
 
 

@@ -15,13 +15,13 @@ from hub.access.rate_limits import Limiter, place
 from hub.access.redaction import NO_RULES, View
 from hub.access.refusals import refused
 from hub.access.registry_cache import CameraCache
-from hub.access.subscription_options import Wish
+from hub.access.subscription_options import SubscriptionOptions
 from hub.protocol import channels
 from hub.protocol.channels import Channel
 from policy.decision import inputs
 from policy.decision.bounds import POLICY_STALE, POLICY_UNAVAILABLE
 from policy.decision.inputs import Use
-from policy.decision.model import Decider, Decision, Question, TokenVerifier
+from policy.decision.model import Decider, Decision, DecisionInput, TokenVerifier
 from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
 from policy.identity.tokens import claimed_subject
@@ -130,7 +130,7 @@ class Access:
         await self._require(inputs.on_system(action, principal, SYSTEM[action]))
 
     async def view(
-        self, use: Use, principal: Principal, channel: Channel, wish: Wish = subscription_options.NONE
+        self, use: Use, principal: Principal, channel: Channel, wish: SubscriptionOptions = subscription_options.NONE
     ) -> tuple[View, float | None]:
         """The view that `principal` gets of `channel`, and until when (seconds since 1970) it holds without asking again.
 
@@ -168,7 +168,9 @@ class Access:
         if all(record.camera in view.exclude for record in records):
             raise NotFound(f"site {site} has no cameras, or none that is yours to see")
 
-    async def told(self, principal: Principal, channel: Channel, cameras: Collection[str], wish: Wish = subscription_options.NONE) -> View:
+    async def told(
+        self, principal: Principal, channel: Channel, cameras: Collection[str], wish: SubscriptionOptions = subscription_options.NONE
+    ) -> View:
         """The view of what has happened on a channel, told by events of `cameras`. Those that never belonged to it are left out.
 
         Raises what :meth:`view` raises.
@@ -179,7 +181,7 @@ class Access:
         view, _ = await self.view("history", principal, channel, wish)
         return msgspec.structs.replace(view, exclude=view.exclude | strangers) if strangers else view
 
-    async def past(self, principal: Principal, channel: Channel, wish: Wish, cameras: Collection[str] = ()) -> View | None:
+    async def past(self, principal: Principal, channel: Channel, wish: SubscriptionOptions, cameras: Collection[str] = ()) -> View | None:
         """:meth:`told`, None for who may only look on from now: a recovery asks what history asks."""
         try:
             return await self.told(principal, channel, cameras, wish)
@@ -201,13 +203,13 @@ class Access:
             raise NotFound(NOT_THERE.format(channel.target))
         return decision
 
-    async def _require(self, question: Question) -> Decision:
+    async def _require(self, question: DecisionInput) -> Decision:
         decision = await self._ask(question)
         if not decision.allow:
             raise refused(question, decision)
         return decision
 
-    async def _ask(self, question: Question) -> Decision:
+    async def _ask(self, question: DecisionInput) -> Decision:
         decision = await self._decider.decide(question)
         if not decision.allow and decision.reason in (POLICY_UNAVAILABLE, POLICY_STALE):
             raise Unavailable(NO_DECISION)

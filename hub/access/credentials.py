@@ -8,7 +8,7 @@ from hub.access.client_address import CERTIFICATE
 from policy.identity.principal import Principal
 
 
-class Shown(msgspec.Struct, frozen=True):
+class ShownCredentials(msgspec.Struct, frozen=True):
     """What a device shows of itself: its token, its certificate (DER; the chain was verified when the connection was made), its address.
 
     `signer`: whose signature of the request held; then the token is not looked at.
@@ -20,10 +20,10 @@ class Shown(msgspec.Struct, frozen=True):
     signer: Principal | None = None
 
 
-def shown_by(connection: HTTPConnection) -> Shown:
+def shown_by(connection: HTTPConnection) -> ShownCredentials:
     """All of it."""
     certificate = connection.scope.get("state", {}).get(CERTIFICATE)
-    return Shown(bearer(connection.headers.get("authorization")), certificate, address_of(connection))
+    return ShownCredentials(bearer(connection.headers.get("authorization")), certificate, address_of(connection))
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -4,19 +4,19 @@ Nothing of it depends on whether a named thing exists: action, kind of resource 
 """
 
 from actors.core.errors import Forbidden
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 
 # Kinds of resource that belong to no site, and the role of the packaged policy that is about nothing else (docs/policy.md#roles).
 DEPLOYMENT = {"cluster": "operator", "policy": "policy-admin", "audit": "auditor"}
 READERS = {"policy.read": "auditor"}
 
 
-def refused(question: Question, decision: Decision) -> Forbidden:
+def refused(question: DecisionInput, decision: Decision) -> Forbidden:
     """The error for a deny."""
     return Forbidden(f"policy says no to {question.action}: {decision.reason}", hint=_missing(question, decision.reason))
 
 
-def _missing(question: Question, reason: str) -> str | None:
+def _missing(question: DecisionInput, reason: str) -> str | None:
     action, kind = question.action, str(question.resource.get("kind", ""))
     if reason == "no_role":
         return f"None of the token's roles may do {action}; docs/policy.md says which roles may."

@@ -20,7 +20,7 @@ MAX_TAGS = 32
 Projection = Literal["full", "boxes", "summary"]
 
 
-class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SubscriptionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`max_hz`: live messages a second, at most. `projection`: of a camera's state. `tags`: cameras with all of them (walls, events)."""
 
     max_hz: Annotated[float, msgspec.Meta(ge=0.01, le=60)] | None = None
@@ -28,12 +28,12 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=64)]], msgspec.Meta(max_length=MAX_TAGS)] = []
 
 
-NONE = Wish()
-_decoder = msgspec.json.Decoder(Wish)
+NONE = SubscriptionOptions()
+_decoder = msgspec.json.Decoder(SubscriptionOptions)
 _PROJECTIONS: dict[str, tuple[Projection, ...]] = {"live": ("full", "boxes", "summary"), "wall": ("summary",)}
 
 
-def parse(data: bytes, channel: Channel) -> Wish:
+def parse(data: bytes, channel: Channel) -> SubscriptionOptions:
     """The wish in a subscribe's `data`, :data:`NONE` without any. Raises BadInput for what is none, or what `channel` does not offer."""
     if not data or data == b"null":
         return NONE
@@ -53,7 +53,7 @@ def parse(data: bytes, channel: Channel) -> Wish:
     return wish
 
 
-def narrowed(view: View, wish: Wish, channel: Channel, cameras: Iterable[CameraRecord]) -> View:
+def narrowed(view: View, wish: SubscriptionOptions, channel: Channel, cameras: Iterable[CameraRecord]) -> View:
     """`view` as far as `wish` wants it; `cameras` are those of the channel."""
     rates = [rate for rate in (view.max_hz, wish.max_hz) if rate is not None]
     unwanted = {record.camera for record in cameras if not set(wish.tags) <= set(record.tags)} if wish.tags else set()

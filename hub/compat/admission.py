@@ -3,14 +3,14 @@
 import time
 
 from actors.core.errors import Expired, NotFound
-from hub.compat.plain_channels import ChannelDesk
+from hub.compat.plain_channels import PlainChannels
 from hub.dashboards.actions import Action, Authorize, Fail, Renew, Shut
 from hub.dashboards.connection import Dashboard
 from hub.dashboards.connection_limits import Admission
 from hub.protocol import disconnects, errors
 
 
-async def admit(plain: ChannelDesk, admission: Admission, dashboard: Dashboard, action: Authorize) -> list[Action] | None:
+async def admit(plain: PlainChannels, admission: Admission, dashboard: Dashboard, action: Authorize) -> list[Action] | None:
     """What to answer; None when the token is none of the profile's. Raises Unavailable."""
     try:
         found = plain.principal(action.request.token)
@@ -35,7 +35,7 @@ async def admit(plain: ChannelDesk, admission: Admission, dashboard: Dashboard, 
     return dashboard.session.connected(action.id, ttl_s, time.monotonic(), subs)
 
 
-def renew(plain: ChannelDesk, dashboard: Dashboard, action: Renew) -> list[Action] | None:
+def renew(plain: PlainChannels, dashboard: Dashboard, action: Renew) -> list[Action] | None:
     """What to answer to a newer token of the same user; None when the connection is none of the profile's."""
     if dashboard.principal is None or not plain.knows(dashboard):
         return None

@@ -69,7 +69,7 @@ def on_one_line(data: bytes) -> bytes:
     return dense if b"\n" in data or b"\r" in data else data
 
 
-class Page(msgspec.Struct, frozen=True):
+class HistoryPage(msgspec.Struct, frozen=True):
     """A page of a channel's history, and where its end is."""
 
     epoch: str
@@ -83,7 +83,7 @@ class Page(msgspec.Struct, frozen=True):
         return HistoryResult([envelope.publication(offset) for envelope, offset in pairs], self.epoch, self.top)
 
 
-class Order(msgspec.Struct, frozen=True, array_like=True):
+class ConnectionOrder(msgspec.Struct, frozen=True, array_like=True):
     """What every hub does to a user's connections (to one of them, where `client` is given): end its subscription to `channel`, or close it
     with `code` and `reason`."""
 
@@ -110,6 +110,6 @@ def opened(body: bytes) -> Envelope:
     return msgspec.msgpack.decode(body, type=Envelope)
 
 
-def order(body: bytes) -> Order:
+def order(body: bytes) -> ConnectionOrder:
     """The order in `body`."""
-    return msgspec.msgpack.decode(body, type=Order)
+    return msgspec.msgpack.decode(body, type=ConnectionOrder)

@@ -15,15 +15,15 @@ import msgspec
 from actors.core.errors import BadInput, Expired, EyrieError, NotFound, Unauthorized, Unavailable
 from hub.compat import envelopes
 from hub.compat.channel_store import Channels
-from hub.compat.envelopes import ORDERS, Envelope, Member, Order, Page, on_one_line, opened, order, publication_of
-from hub.compat.profile import Options, Profile
+from hub.compat.envelopes import ORDERS, ConnectionOrder, Envelope, HistoryPage, Member, on_one_line, opened, order, publication_of
+from hub.compat.profile import NamespaceOptions, Profile
 from hub.compat.tokens import LooseClaims, LooseVerifier, ServerSub
-from hub.dashboards.actions import Action, Fail, Join, Operate, ReadHistory, Reply, Shut
+from hub.dashboards.actions import Action, Fail, Join, Operate, ReadHistory, SendReply, Shut
 from hub.dashboards.connection import Dashboard
 from hub.fanout import recovery
 from hub.fanout.recovery import Item
 from hub.protocol import disconnects, errors
-from hub.protocol.disconnects import Close
+from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import (
     ClientInfo,
     Empty,
@@ -58,7 +58,7 @@ class _Topic:
         self.joining: list[list[tuple[str, Item]]] = []
 
 
-class ChannelDesk:
+class PlainChannels:
     """See the module. `arrived` and `lost` are for the store's listener."""
 
     def __init__(self, profile: Profile, store: Channels) -> None:
@@ -153,7 +153,7 @@ class ChannelDesk:
             return [Fail(action.id, errors.UNRECOVERABLE_POSITION)]
         if _unfit(dashboard, found.envelopes):
             return [Shut(disconnects.INAPPROPRIATE_PROTOCOL)]
-        return [Reply(action.id, "history", found.result())]
+        return [SendReply(action.id, "history", found.result())]
 
     async def operate(self, dashboard: Dashboard, action: Operate) -> list[Action]:
         """Publish, presence, sub_refresh. Raises Unavailable."""
@@ -163,7 +163,7 @@ class ChannelDesk:
                 await self.publish(name, bytes(action.data), member, dashboard.session.client, may_be_binary=dashboard.codec.binary)
             except BadInput as error:
                 return [Fail(action.id, errors.of(error))]
-            return [Reply(action.id, "publish", Empty())]
+            return [SendReply(action.id, "publish", Empty())]
         if action.method == "sub_refresh":
             claims = self._claims(action.token) if action.token else errors.BAD_REQUEST
             if isinstance(claims, errors.ReplyError) and claims != errors.PERMISSION_DENIED:
@@ -173,7 +173,7 @@ class ChannelDesk:
             result = SubRefreshResult(bool(claims.exp), max(1, int(claims.exp - time.time())) if claims.exp else 0)
             return dashboard.session.sub_renewed(action.id, name, result, time.monotonic())
         present = await self.present(name)
-        return [Reply(action.id, action.method, PresenceResult(present) if action.method == "presence" else stats(present))]
+        return [SendReply(action.id, action.method, PresenceResult(present) if action.method == "presence" else stats(present))]
 
     # what the server API asks as well
 
@@ -185,7 +185,7 @@ class ChannelDesk:
         envelope = msgspec.msgpack.encode(publication_of(member or Member(), client, name, data, may_be_binary=may_be_binary))
         return await self._store.publish(name, envelope, size=options.history_size, ttl_s=options.history_ttl_s)
 
-    async def read(self, name: str, asked: HistoryRequest) -> Page | None:
+    async def read(self, name: str, asked: HistoryRequest) -> HistoryPage | None:
         """A page of history; None when `since` is of another epoch. Raises Unavailable."""
         limit = MAX_READ if asked.limit < 0 else min(asked.limit, MAX_READ)
         since = asked.since.offset if asked.since is not None else None
@@ -193,13 +193,13 @@ class ChannelDesk:
         epoch, top, found = await self._store.history(name, after=after, before=before, limit=limit, newest_first=asked.reverse)
         if asked.since is not None and asked.since.epoch not in ("", epoch):
             return None
-        return Page(epoch, top, [kept.offset for kept in found], [opened(kept.envelope) for kept in found])
+        return HistoryPage(epoch, top, [kept.offset for kept in found], [opened(kept.envelope) for kept in found])
 
     async def present(self, name: str) -> dict[str, ClientInfo]:
         """Who is on a channel, on any hub. Raises Unavailable."""
         return {client: envelopes.found(client, kept) for client, kept in (await self._store.present(name)).items()}
 
-    async def order(self, wanted: Order) -> None:
+    async def order(self, wanted: ConnectionOrder) -> None:
         """Have every hub obey. Raises Unavailable or UnknownOutcome."""
         await self._store.publish(ORDERS, msgspec.msgpack.encode(wanted), size=0, ttl_s=1)
 
@@ -211,14 +211,14 @@ class ChannelDesk:
         """(connections, users, channels) on this hub."""
         return len(self._users), len({member.user for member in self._users.values()}), len(self.topics)
 
-    def _obey(self, wanted: Order) -> None:
+    def _obey(self, wanted: ConnectionOrder) -> None:
         for dashboard in [found for found, member in self._users.items() if member.user == wanted.user]:
             if wanted.client not in ("", dashboard.session.client):
                 continue
             if wanted.kind == "unsubscribe":
                 dashboard.unsubscribe(wanted.channel, disconnects.UNSUBSCRIBED_BY_SERVER)
             else:
-                dashboard.drop(Close(wanted.code, wanted.reason))
+                dashboard.drop(CloseCode(wanted.code, wanted.reason))
 
     # subscribing
 
@@ -253,7 +253,9 @@ class ChannelDesk:
             recovered=start.recovered, was_recovering=asked.recover,
         )  # fmt: skip
 
-    async def _position(self, name: str, asked: SubscribeRequest, options: Options, buffer: list[tuple[str, Item]]) -> recovery.Start:
+    async def _position(
+        self, name: str, asked: SubscribeRequest, options: NamespaceOptions, buffer: list[tuple[str, Item]]
+    ) -> recovery.Start:
         if not options.history_size:
             return recovery.Start(False, "", 0, 0)
         limit = recovery.MAX_RECOVERED + 1 if asked.recover else 0
@@ -265,7 +267,7 @@ class ChannelDesk:
         merged = recovery.merge([Item(kept.offset, kept.envelope) for kept in found], fresh, asked.offset)
         return recovery.recover(asked.epoch, asked.offset, epoch, top, merged or [])
 
-    async def _appeared(self, dashboard: Dashboard, name: str, options: Options) -> None:
+    async def _appeared(self, dashboard: Dashboard, name: str, options: NamespaceOptions) -> None:
         member, client = self._users.get(dashboard, Member()), dashboard.session.client
         if options.presence and self._is_member(dashboard, name):
             await self._store.appear(name, {client: member.present(name)})

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.core.errors import ConfigError, NotFound
 from actors.core.settings import HubSettings
-from hub.dashboards.connection_state import Limits
+from hub.dashboards.connection_state import ConnectionLimits
 from hub.protocol import channels
 from hub.protocol.channels import MAX_NAME, Channel, Namespace
 
@@ -21,7 +21,7 @@ MAX_HISTORY = 10_000
 INSECURE_COMMANDS_PER_S = 10_000.0
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NamespaceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one namespace of plain channels allows its subscribers. `history_size` 0: no history, no recovery."""
 
     presence: bool = False
@@ -50,8 +50,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_key_file: str = ""
     personal: bool = True
     insecure: bool = False
-    without_namespace: Options = Options()
-    namespaces: dict[str, Options] = {}
+    without_namespace: NamespaceOptions = NamespaceOptions()
+    namespaces: dict[str, NamespaceOptions] = {}
 
 
 class Profile:
@@ -70,7 +70,7 @@ class Profile:
         self._options = {"": found.without_namespace} | found.namespaces
         self._namespaces = {name: options.namespace(insecure=found.insecure) for name, options in self._options.items()}
 
-    def limits(self, usual: Limits) -> Limits:
+    def limits(self, usual: ConnectionLimits) -> ConnectionLimits:
         """Bounds of a connection; `insecure` asks for no token and hardly counts commands: suites publish in loops."""
         return msgspec.structs.replace(usual, token_needed=False, commands_per_s=INSECURE_COMMANDS_PER_S) if self.insecure else usual
 
@@ -87,10 +87,10 @@ class Profile:
             raise NotFound(f"no channel is called {name[:80]!r}")
         return Channel(name, namespace, name)
 
-    def options(self, channel: str) -> Options:
+    def options(self, channel: str) -> NamespaceOptions:
         """What a plain channel allows; call it with names that :meth:`parse` took."""
         head, colon, _ = channel.partition(":")
-        return self._options.get(head if colon else "", Options())
+        return self._options.get(head if colon else "", NamespaceOptions())
 
 
 def load(hub: HubSettings) -> Profile | None:

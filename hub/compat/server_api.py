@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.core.errors import BadInput, EyrieError, NotFound
-from hub.compat.envelopes import Order
-from hub.compat.plain_channels import ChannelDesk, stats
+from hub.compat.envelopes import ConnectionOrder
+from hub.compat.plain_channels import PlainChannels, stats
 from hub.protocol import disconnects, errors
 from hub.protocol.messages import NOTHING, HistoryRequest, PresenceResult, Raw, StreamPosition
 from hub.web.endpoint import answer, body
@@ -61,7 +61,7 @@ class _Refused(Exception):
 class ServerApi:
     """The methods. `name` is the hub's, `release` the product's."""
 
-    def __init__(self, desk: ChannelDesk, *, name: str, release: str) -> None:
+    def __init__(self, desk: PlainChannels, *, name: str, release: str) -> None:
         self._desk = desk
         self._name = name
         self._release = release
@@ -148,14 +148,14 @@ class ServerApi:
 
     async def _unsubscribe(self, ask: _Ask) -> dict[str, object]:
         self._known(ask.channel)
-        await self._desk.order(Order("unsubscribe", ask.user, ask.client, ask.channel))
+        await self._desk.order(ConnectionOrder("unsubscribe", ask.user, ask.client, ask.channel))
         return {}
 
     async def _disconnect(self, ask: _Ask) -> dict[str, object]:
         kick = ask.disconnect
         if not 3000 <= kick.code < 5000 or len(kick.reason.encode()) > MAX_REASON:
             raise BadInput("a close code is 3000 to 4999, its reason short")
-        await self._desk.order(Order("disconnect", ask.user, ask.client, "", kick.code, kick.reason))
+        await self._desk.order(ConnectionOrder("disconnect", ask.user, ask.client, "", kick.code, kick.reason))
         return {}
 
     async def _info(self, _ask: _Ask) -> dict[str, object]:

@@ -3,12 +3,12 @@
 import msgspec
 
 from hub.protocol.channels import Channel
-from hub.protocol.disconnects import Close
+from hub.protocol.disconnects import CloseCode
 from hub.protocol.errors import ReplyError
 from hub.protocol.messages import NOTHING, ConnectRequest, HistoryRequest, Raw, SubscribeRequest
 
 
-class Reply(msgspec.Struct, frozen=True):
+class SendReply(msgspec.Struct, frozen=True):
     """Answer command `id`."""
 
     id: int
@@ -23,14 +23,14 @@ class Fail(msgspec.Struct, frozen=True):
     error: ReplyError
 
 
-class Ping(msgspec.Struct, frozen=True):
+class SendPing(msgspec.Struct, frozen=True):
     """Send the empty reply."""
 
 
 class Shut(msgspec.Struct, frozen=True):
     """Close the connection."""
 
-    close: Close
+    close: CloseCode
 
 
 class Leave(msgspec.Struct, frozen=True):
@@ -86,4 +86,4 @@ class Expel(msgspec.Struct, frozen=True):
 
 
 Inquiry = Authorize | Renew | Join | ReadHistory | Operate
-Action = Reply | Fail | Ping | Shut | Leave | Expel | Inquiry
+Action = SendReply | Fail | SendPing | Shut | Leave | Expel | Inquiry

@@ -25,13 +25,13 @@ ANSWER_S = 2.0  # for the connection
 CHANNEL = "canary"
 
 
-class Keeper(Protocol):
+class CanaryHost(Protocol):
     """Who lets the canary in (`hub.dashboards.node`)."""
 
     canary_key: str
 
 
-class Song(msgspec.Struct):
+class CanaryMessage(msgspec.Struct):
     """What the canary says: when, monotonic seconds of this process."""
 
     sent: float
@@ -42,7 +42,7 @@ class _Push(msgspec.Struct):
 
 
 class _Publication(msgspec.Struct):
-    data: Song
+    data: CanaryMessage
 
 
 class _Message(msgspec.Struct):
@@ -55,7 +55,7 @@ _messages = msgspec.json.Decoder(_Message)
 class Canary:
     """See the module. `age` is seconds since the newest song that came back was sent, `trip_s` how long it took."""
 
-    def __init__(self, keeper: Keeper, broker: Broker, name: str) -> None:
+    def __init__(self, keeper: CanaryHost, broker: Broker, name: str) -> None:
         self.trip_s = 0.0
         self._keeper = keeper
         self._broker = broker
@@ -94,7 +94,7 @@ class Canary:
     async def _sing(self, socket: ClientConnection) -> None:
         while True:
             try:
-                await self._broker.echo(self._name, msgspec.json.encode(Song(time.monotonic())))
+                await self._broker.echo(self._name, msgspec.json.encode(CanaryMessage(time.monotonic())))
             except EyrieError as error:
                 log.info("the canary cannot sing: %s", error)
             await asyncio.sleep(PERIOD_S)

@@ -14,13 +14,27 @@ from typing import Protocol
 import msgspec
 
 from actors.core.errors import BadInput, EyrieError, Unavailable
-from hub.access.subscription_options import NONE, Wish
-from hub.dashboards.actions import Action, Authorize, Expel, Fail, Inquiry, Join, Leave, Operate, Ping, ReadHistory, Renew, Reply, Shut
-from hub.dashboards.connection_state import Limits, Phase, Session
+from hub.access.subscription_options import NONE, SubscriptionOptions
+from hub.dashboards.actions import (
+    Action,
+    Authorize,
+    Expel,
+    Fail,
+    Inquiry,
+    Join,
+    Leave,
+    Operate,
+    ReadHistory,
+    Renew,
+    SendPing,
+    SendReply,
+    Shut,
+)
+from hub.dashboards.connection_state import ConnectionLimits, ConnectionPhase, ConnectionState
 from hub.fanout.fanout import Client, Fanout, Group
 from hub.protocol import channels, disconnects, errors
 from hub.protocol.channels import Channel
-from hub.protocol.disconnects import Close
+from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import Codec, Command
 from policy.identity.principal import Principal
 
@@ -45,13 +59,13 @@ MAX_INBOX = 512  # commands waiting behind an inquiry; reading stops from half o
 MAX_FIRST_BYTES = 16_384  # of a message before the connection is authorized: one token, with room
 
 
-class Link(Protocol):
+class ClientSocket(Protocol):
     """The socket under a connection (`hub.server.websocket_protocol`)."""
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the transport."""
 
-    def close(self, close: Close) -> None:
+    def close(self, close: CloseCode) -> None:
         """Send a close frame and end the connection within a bounded time."""
 
     def pause_reading(self) -> None:
@@ -61,7 +75,7 @@ class Link(Protocol):
         """Take input again."""
 
 
-class Desk(Protocol):
+class DashboardHost(Protocol):
     """What a connection asks of its hub (`hub.dashboards.node`)."""
 
     fanout: Fanout
@@ -85,7 +99,7 @@ class Desk(Protocol):
     def leave(self, dashboard: "Dashboard", channel: str) -> None:
         """Unsubscribe."""
 
-    def gone(self, dashboard: "Dashboard", close: Close | None = None) -> None:
+    def gone(self, dashboard: "Dashboard", close: CloseCode | None = None) -> None:
         """The connection has ended, by us when `close` is given."""
 
     def schedule(self, dashboard: "Dashboard") -> None:
@@ -112,17 +126,17 @@ class Dashboard(Client):
     )
 
     def __init__(
-        self, desk: Desk, link: Link, codec: Codec, session_id: str, limits: Limits, *, queue_bytes: int, timeout_s: float, spread: float,
+        self, desk: DashboardHost, link: ClientSocket, codec: Codec, session_id: str, limits: ConnectionLimits, *, queue_bytes: int, timeout_s: float, spread: float,
         address: str = "", parse: Callable[[str], Channel] = channels.parse,
     ) -> None:  # fmt: skip
         super().__init__(link.write, queue_bytes)
         self.desk = desk
         self.link = link
         self.codec = codec
-        self.session = Session(session_id, limits, time.monotonic(), spread=spread, parse=parse)
+        self.session = ConnectionState(session_id, limits, time.monotonic(), spread=spread, parse=parse)
         self.principal: Principal | None = None
         self.groups: dict[str, Group] = {}
-        self.wishes: dict[str, Wish] | None = None  # by channel, where a subscription asks for less than it may have
+        self.wishes: dict[str, SubscriptionOptions] | None = None  # by channel, where a subscription asks for less than it may have
         self.inbox: deque[Command] | None = None
         self.task: asyncio.Task[None] | None = None
         self.reading = True
@@ -131,7 +145,7 @@ class Dashboard(Client):
         self.address = address
         desk.schedule(self)
 
-    def wish(self, channel: str) -> Wish:
+    def wish(self, channel: str) -> SubscriptionOptions:
         """What its subscription to `channel` asks for."""
         return NONE if self.wishes is None else self.wishes.get(channel, NONE)
 
@@ -141,7 +155,7 @@ class Dashboard(Client):
         """One whole message of the client."""
         if self.closing:
             return
-        if self.session.phase is not Phase.LIVE and len(payload) > MAX_FIRST_BYTES:
+        if self.session.phase is not ConnectionPhase.LIVE and len(payload) > MAX_FIRST_BYTES:
             self.drop(disconnects.BAD_REQUEST)
             return
         try:
@@ -195,13 +209,13 @@ class Dashboard(Client):
         """Send one message in order."""
         self.desk.fanout.send(self, self.codec.frame((payload,)))
 
-    def unsubscribe(self, channel: str, close: Close) -> None:
+    def unsubscribe(self, channel: str, close: CloseCode) -> None:
         """End one subscription from this side."""
         if self.session.removed(channel):
             self.desk.leave(self, channel)
             self.send(self.codec.unsubscribe(channel, close.code, close.reason))
 
-    def drop(self, close: Close) -> None:
+    def drop(self, close: CloseCode) -> None:
         """See :class:`Client`."""
         if self.closing:
             return
@@ -271,12 +285,12 @@ class Dashboard(Client):
         for action in actions:
             if self.closing:
                 return
-            if isinstance(action, Reply):
+            if isinstance(action, SendReply):
                 self.send(self.codec.reply(action.id, action.method, action.result))
             elif isinstance(action, Fail):
                 self.desk.stats.refuse(action.error.code)
                 self.send(self.codec.error(action.id, action.error))
-            elif isinstance(action, Ping):
+            elif isinstance(action, SendPing):
                 self.send(self.codec.ping)
             elif isinstance(action, Leave):
                 self.desk.leave(self, action.channel)

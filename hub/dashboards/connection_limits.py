@@ -17,7 +17,7 @@ import msgspec
 from actors.core.settings import HubSettings
 from actors.core.token_bucket import Bucket
 from hub.access.rate_limits import place
-from hub.protocol.disconnects import SHUTDOWN, Close
+from hub.protocol.disconnects import SHUTDOWN, CloseCode
 
 HUB_FULL = "hub"
 ADDRESS_FULL = "address"
@@ -132,9 +132,9 @@ def batches(items: Sequence[T], window_s: float) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def goodbye(share: float) -> Close:
+def goodbye(share: float) -> CloseCode:
     """3001 with the client's own delay in its reason; `share` in 0..1 is its place in :data:`RETURN_S`.
 
     Stock SDKs reconnect after 3001 with their own jittered back-off and show the reason; a client that reads it waits as long as it says.
     """
-    return Close(SHUTDOWN.code, f"{SHUTDOWN.reason}; reconnect_after_ms={round(share * RETURN_S * 1000)}")
+    return CloseCode(SHUTDOWN.code, f"{SHUTDOWN.reason}; reconnect_after_ms={round(share * RETURN_S * 1000)}")

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import msgspec
 
 from actors.core.errors import NotFound
-from hub.dashboards.actions import Action, Authorize, Expel, Fail, Join, Leave, Operate, Ping, ReadHistory, Renew, Reply, Shut
+from hub.dashboards.actions import Action, Authorize, Expel, Fail, Join, Leave, Operate, ReadHistory, Renew, SendPing, SendReply, Shut
 from hub.protocol import channels, disconnects, errors
 from hub.protocol.channels import Channel
-from hub.protocol.disconnects import Close
+from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import (
     ChannelRequest,
     Command,
@@ -36,7 +36,7 @@ NEVER = float("inf")
 REJECT_UNRECOVERED = 2  # SubscribeRequest.flag
 
 
-class Limits(msgspec.Struct, frozen=True):
+class ConnectionLimits(msgspec.Struct, frozen=True):
     """Bounds of one connection. Times are seconds; `commands_per_s` with a burst of `commands_burst`."""
 
     first_message_s: float = 5.0
@@ -51,7 +51,7 @@ class Limits(msgspec.Struct, frozen=True):
     token_needed: bool = True
 
 
-class Phase(Enum):
+class ConnectionPhase(Enum):
     """Where the connection stands."""
 
     NEW = "new"
@@ -60,7 +60,7 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-class Session:
+class ConnectionState:
     """One connection. `spread` in 0..1 places the first ping between half and a whole period, so a mass reconnect does not ping as one."""
 
     __slots__ = (
@@ -82,13 +82,13 @@ class Session:
     )
 
     def __init__(
-        self, client: str, limits: Limits, now: float, *, spread: float = 0.0, parse: Callable[[str], Channel] = channels.parse
+        self, client: str, limits: ConnectionLimits, now: float, *, spread: float = 0.0, parse: Callable[[str], Channel] = channels.parse
     ) -> None:
         self._parse = parse
         self.client = client
         self.secret = client  # what the client proves itself by where its commands come on connections of their own
         self.limits = limits
-        self.phase = Phase.NEW
+        self.phase = ConnectionPhase.NEW
         self.channels: dict[str, Channel] = {}
         self.deadline = now + limits.first_message_s
         self._spread = spread
@@ -104,14 +104,14 @@ class Session:
 
     def receive(self, command: Command, now: float) -> list[Action]:
         """What `command` asks for. At most one :data:`Inquiry`, and always last."""
-        if self.phase is Phase.CLOSED:
+        if self.phase is ConnectionPhase.CLOSED:
             return []
         method = command.method
         if method is None:
             return self._pong(command)
         if command.id == 0 and method != "send":
             return self._shut(disconnects.BAD_REQUEST)
-        if self.phase is not Phase.LIVE:
+        if self.phase is not ConnectionPhase.LIVE:
             return self._connect(command)
         if method == "connect":
             return self._shut(disconnects.BAD_REQUEST)
@@ -139,11 +139,11 @@ class Session:
         return []
 
     def _connect(self, command: Command) -> list[Action]:
-        if self.phase is not Phase.NEW or command.connect is None:
+        if self.phase is not ConnectionPhase.NEW or command.connect is None:
             return self._shut(disconnects.BAD_REQUEST)
         if not command.connect.token and self.limits.token_needed:
             return self._shut(disconnects.BAD_REQUEST)
-        self.phase = Phase.CONNECTING
+        self.phase = ConnectionPhase.CONNECTING
         return [Authorize(command.id, command.connect)]
 
     def _subscribe(self, command_id: int, request: SubscribeRequest) -> list[Action]:
@@ -169,7 +169,7 @@ class Session:
     def _unsubscribe(self, command_id: int, request: ChannelRequest) -> list[Action]:
         if not request.channel:
             return self._shut(disconnects.BAD_REQUEST)
-        done: list[Action] = [Reply(command_id, "unsubscribe", Empty())]
+        done: list[Action] = [SendReply(command_id, "unsubscribe", Empty())]
         return [Leave(request.channel), *done] if self.removed(request.channel) else done
 
     def _history(self, command_id: int, request: HistoryRequest) -> list[Action]:
@@ -204,7 +204,7 @@ class Session:
         return [] if name in self.channels or channel.namespace.open else [Fail(command_id, errors.PERMISSION_DENIED)]
 
     def _ping(self, command_id: int, _request: object) -> list[Action]:
-        return [Reply(command_id, "ping", Empty())]
+        return [SendReply(command_id, "ping", Empty())]
 
     def _rpc(self, command_id: int, _request: RpcRequest) -> list[Action]:
         return [Fail(command_id, errors.NOT_AVAILABLE)]  # as Centrifugo without an RPC proxy
@@ -222,9 +222,9 @@ class Session:
 
     def connected(self, command_id: int, ttl_s: float, now: float, subs: dict[str, SubscribeResult] | None = None) -> list[Action]:
         """The token holds for `ttl_s` more seconds; `subs` are the server-side subscriptions."""
-        if self.phase is not Phase.CONNECTING:
+        if self.phase is not ConnectionPhase.CONNECTING:
             return []
-        self.phase = Phase.LIVE
+        self.phase = ConnectionPhase.LIVE
         self._expires_at = now + ttl_s + self.limits.expired_grace_s
         self._ping_at = now + self.limits.ping_s * (0.5 + self._spread / 2)
         self._set_deadline()
@@ -234,33 +234,33 @@ class Session:
             client=self.client, version=self.limits.version, expires=ttl_s != NEVER, ttl=_whole(ttl_s), subs=subs or {},
             ping=max(1, round(self.limits.ping_s)), pong=True, session=self.secret, node=self.limits.node,
         )  # fmt: skip
-        return [Reply(command_id, "connect", result)]
+        return [SendReply(command_id, "connect", result)]
 
     def renewed(self, command_id: int, ttl_s: float, now: float) -> list[Action]:
         """A newer token holds for `ttl_s` more seconds."""
-        if self.phase is not Phase.LIVE:
+        if self.phase is not ConnectionPhase.LIVE:
             return []
         self._expires_at = now + ttl_s + self.limits.expired_grace_s
         self._set_deadline()
         result = RefreshResult(client=self.client, version=self.limits.version, expires=ttl_s != NEVER, ttl=_whole(ttl_s))
-        return [Reply(command_id, "refresh", result)]
+        return [SendReply(command_id, "refresh", result)]
 
     def joined(self, join: Join, result: SubscribeResult, now: float) -> list[Action]:
         """The subscription stands, for `result.ttl` more seconds where `result.expires`."""
-        if self.phase is not Phase.LIVE:
+        if self.phase is not ConnectionPhase.LIVE:
             return [Leave(join.channel.name)]
         if result.was_recovering and not result.recovered and join.request.flag & REJECT_UNRECOVERED:
             return [Leave(join.channel.name), Fail(join.id, errors.UNRECOVERABLE_POSITION)]
         self.channels[join.channel.name] = join.channel
         self._expires(join.channel.name, result.expires, result.ttl, now)
-        return [Reply(join.id, "subscribe", result)]
+        return [SendReply(join.id, "subscribe", result)]
 
     def sub_renewed(self, command_id: int, channel: str, result: SubRefreshResult, now: float) -> list[Action]:
         """A newer token of a subscription, which may have ended meanwhile."""
         if channel not in self.channels:
             return [Fail(command_id, errors.PERMISSION_DENIED)]
         self._expires(channel, result.expires, result.ttl, now)
-        return [Reply(command_id, "sub_refresh", result)]
+        return [SendReply(command_id, "sub_refresh", result)]
 
     def removed(self, channel: str) -> bool:
         """The server ended a subscription; whether there was one."""
@@ -280,9 +280,9 @@ class Session:
 
     def due(self, now: float) -> list[Action]:
         """What is due at `now`; call it once `deadline` has passed."""
-        if self.phase is Phase.CLOSED or now < self.deadline:
+        if self.phase is ConnectionPhase.CLOSED or now < self.deadline:
             return []
-        if self.phase is not Phase.LIVE:
+        if self.phase is not ConnectionPhase.LIVE:
             return self._shut(disconnects.STALE)
         if now >= self._pong_by:
             return self._shut(disconnects.NO_PONG)
@@ -293,7 +293,7 @@ class Session:
             self._expires(name, False, 0, now)
         actions: list[Action] = [Expel(name) for name in expired]
         if now >= self._ping_at:
-            actions.append(Ping())
+            actions.append(SendPing())
             self._ping_at = now + self.limits.ping_s
             self._pong_by = now + self.limits.pong_s
         self._set_deadline()
@@ -301,7 +301,7 @@ class Session:
 
     def closed(self) -> list[Channel]:
         """The connection is gone; the channels it was on."""
-        self.phase = Phase.CLOSED
+        self.phase = ConnectionPhase.CLOSED
         self.deadline = NEVER
         left = list(self.channels.values())
         self.channels = {}
@@ -310,8 +310,8 @@ class Session:
     def _set_deadline(self) -> None:
         self.deadline = min(self._ping_at, self._pong_by, self._expires_at, *(self._sub_expiries or {}).values())
 
-    def _shut(self, close: Close) -> list[Action]:
-        self.phase = Phase.CLOSED
+    def _shut(self, close: CloseCode) -> list[Action]:
+        self.phase = ConnectionPhase.CLOSED
         self.deadline = NEVER
         return [Shut(close)]
 
@@ -326,15 +326,15 @@ def _whole(ttl_s: float) -> int:
     return 0 if ttl_s == NEVER else max(1, int(ttl_s))
 
 
-_HANDLERS: dict[str, Callable[[Session, int, Any], list[Action]]] = {
-    "subscribe": Session._subscribe,
-    "unsubscribe": Session._unsubscribe,
-    "publish": Session._publish,
-    "presence": Session._presence,
-    "presence_stats": Session._presence_stats,
-    "history": Session._history,
-    "ping": Session._ping,
-    "rpc": Session._rpc,
-    "refresh": Session._refresh,
-    "sub_refresh": Session._sub_refresh,
+_HANDLERS: dict[str, Callable[[ConnectionState, int, Any], list[Action]]] = {
+    "subscribe": ConnectionState._subscribe,
+    "unsubscribe": ConnectionState._unsubscribe,
+    "publish": ConnectionState._publish,
+    "presence": ConnectionState._presence,
+    "presence_stats": ConnectionState._presence_stats,
+    "history": ConnectionState._history,
+    "ping": ConnectionState._ping,
+    "rpc": ConnectionState._rpc,
+    "refresh": ConnectionState._refresh,
+    "sub_refresh": ConnectionState._sub_refresh,
 }

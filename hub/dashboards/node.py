@@ -19,12 +19,12 @@ from hub.access import client_address, subscription_options
 from hub.access.authorization import Access
 from hub.access.registry_cache import CameraCache
 from hub.compat import admission
-from hub.compat.plain_channels import ChannelDesk
+from hub.compat.plain_channels import PlainChannels
 from hub.dashboards import canary, connection_limits, rejections
-from hub.dashboards.actions import Action, Authorize, Fail, Join, Operate, ReadHistory, Renew, Reply, Shut
-from hub.dashboards.connection import Dashboard, Link, NodeStats
+from hub.dashboards.actions import Action, Authorize, Fail, Join, Operate, ReadHistory, Renew, SendReply, Shut
+from hub.dashboards.connection import ClientSocket, Dashboard, NodeStats
 from hub.dashboards.connection_limits import Admission
-from hub.dashboards.connection_state import Limits
+from hub.dashboards.connection_state import ConnectionLimits
 from hub.dashboards.emulation import Emulation
 from hub.dashboards.expiry import tidy
 from hub.dashboards.handshake import Refusal
@@ -40,7 +40,7 @@ from hub.fanout.recovery import outcome
 from hub.fanout.registry_sync import Membership
 from hub.fanout.topics import Topic
 from hub.protocol import channels, disconnects, errors
-from hub.protocol.disconnects import Close
+from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import JSON, Codec, SubscribeResult
 from hub.protocol.paths import DASHBOARD_PATHS
 from policy.identity.principal import Principal
@@ -62,7 +62,7 @@ class Node:
 
     def __init__(
         self, settings: Settings, *, name: str, access: Access, cameras: CameraCache, broker: Broker, events: EventStore,
-        codecs: Sequence[Codec] = (JSON,), version: str = "eyrie", plain: ChannelDesk | None = None,
+        codecs: Sequence[Codec] = (JSON,), version: str = "eyrie", plain: PlainChannels | None = None,
     ) -> None:  # fmt: skip
         hub = settings.hub
         self.name = name
@@ -94,7 +94,7 @@ class Node:
         self.broken = asyncio.Event()
         self._broker = broker
         self._codecs = {codec.name: codec for codec in codecs}
-        self._limits = Limits(
+        self._limits = ConnectionLimits(
             first_message_s=hub.first_message_s, ping_s=hub.ping_s, pong_s=hub.pong_s, expired_grace_s=hub.expired_grace_s,
             max_subscriptions=hub.max_subscriptions, version=version, node=name,
         )  # fmt: skip
@@ -130,7 +130,7 @@ class Node:
     def _is_canary(self, found: Sequence[str]) -> bool:
         return len(found) == 1 and secrets.compare_digest(found[0].encode(), canary.origin(self.canary_key).encode())
 
-    def open(self, link: Link, codec: str, address: str, found: Sequence[str] = ()) -> Dashboard:
+    def open(self, link: ClientSocket, codec: str, address: str, found: Sequence[str] = ()) -> Dashboard:
         """A dashboard has connected, or the canary, which is counted as none."""
         hub = self.settings.hub
         dashboard = Dashboard(
@@ -212,7 +212,7 @@ class Node:
         return dashboard.session.joined(action, result, time.monotonic())
 
     async def _subscribe(
-        self, dashboard: Dashboard, principal: Principal, action: Join, wish: subscription_options.Wish
+        self, dashboard: Dashboard, principal: Principal, action: Join, wish: subscription_options.SubscriptionOptions
     ) -> tuple[SubscribeResult, float | None]:  # fmt: skip
         if action.channel.lane == "wall" and action.channel.scope == "site":
             await self.access.require_cameras(principal, action.channel.target)
@@ -233,7 +233,7 @@ class Node:
         if topic is None:
             return [Fail(action.id, errors.PERMISSION_DENIED)]
         found = await self.joins.history(action.channel, topic.site, action.request, view, told)
-        return [Fail(action.id, errors.UNRECOVERABLE_POSITION) if found is None else Reply(action.id, "history", found)]
+        return [Fail(action.id, errors.UNRECOVERABLE_POSITION) if found is None else SendReply(action.id, "history", found)]
 
     def leave(self, dashboard: Dashboard, channel: str) -> None:
         """See Desk."""
@@ -247,7 +247,7 @@ class Node:
         if dashboard.wishes is not None:
             dashboard.wishes.pop(channel, None)
 
-    def gone(self, dashboard: Dashboard, close: Close | None = None) -> None:
+    def gone(self, dashboard: Dashboard, close: CloseCode | None = None) -> None:
         """See Desk."""
         if close is not None:
             self.stats.closes[close.code] = self.stats.closes.get(close.code, 0) + 1

@@ -3,9 +3,9 @@
 from actors.core.errors import Expired, EyrieError, Forbidden, TooMany, Unauthorized, Unavailable, Withdrawn
 from hub.dashboards.actions import Action, Fail, Shut
 from hub.protocol import disconnects, errors
-from hub.protocol.disconnects import Close
+from hub.protocol.disconnects import CloseCode
 
-_CLOSES: tuple[tuple[type[EyrieError], Close], ...] = (
+_CLOSES: tuple[tuple[type[EyrieError], CloseCode], ...] = (
     (Unauthorized, disconnects.INVALID_TOKEN),
     (Withdrawn, disconnects.WITHDRAWN),
     (Forbidden, disconnects.PERMISSION_DENIED),
@@ -22,6 +22,6 @@ def refusal(id: int, error: EyrieError) -> Action:
     return Fail(id, errors.of(error)) if close is None else Shut(close)
 
 
-def goodbye(error: EyrieError) -> Close | None:
+def goodbye(error: EyrieError) -> CloseCode | None:
     """How a connection ends for `error`; None: it does not."""
     return next((close for kind, close in _CLOSES if isinstance(error, kind)), None)

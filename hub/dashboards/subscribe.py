@@ -17,7 +17,7 @@ from hub.fanout.feed import TOP, Feed
 from hub.fanout.live_states import LiveStates
 from hub.fanout.recovery import MAX_RECOVERED, Item
 from hub.fanout.topics import Again, Render, Topic
-from hub.fanout.walls import Wall
+from hub.fanout.walls import WallFeed
 from hub.protocol.channels import Channel
 from hub.protocol.messages import HistoryRequest, HistoryResult, Publication, Raw, SubscribeRequest, SubscribeResult
 from storage.ports.events import EventStore
@@ -162,7 +162,7 @@ class Joins:
 
     async def _wall(self, dashboard: Dashboard, channel: Channel, request: SubscribeRequest, view: View) -> SubscribeResult:
         await self._begin(channel)
-        wall = Wall(channel.target, self._summary, self._live.pacing, self._live.echoing)
+        wall = WallFeed(channel.target, self._summary, self._live.pacing, self._live.echoing)
         known = self._topics.get(channel.name)
         topic = known or self._topic(channel, channel.target, self._render_wall(wall, channel), wall=wall)
         await self.load_sites([channel.target] if channel.target else await self._cameras.sites())
@@ -205,7 +205,7 @@ class Joins:
             return None
         return self._live.summary(camera) or live_states.without_news(known.site, camera, seen=known.seen)
 
-    def _render_wall(self, wall: Wall, channel: Channel) -> Render:
+    def _render_wall(self, wall: WallFeed, channel: Channel) -> Render:
         def render(view: View) -> tuple[bytes, int] | None:
             sites = [channel.target] if channel.target else list(self._live.sites())
             cameras = [camera for site in sites for camera in self._live.cameras(site)]
@@ -349,7 +349,7 @@ class Joins:
 
     # common
 
-    def _topic(self, channel: Channel, site: str, render: Render, *, wall: Wall | None = None, again: Again | None = None) -> Topic:
+    def _topic(self, channel: Channel, site: str, render: Render, *, wall: WallFeed | None = None, again: Again | None = None) -> Topic:
         topic = self._topics.get(channel.name)
         if topic is None:
             topic = self._topics[channel.name] = Topic(channel, site, render, wall=wall, idle_since=time.monotonic())

@@ -12,9 +12,9 @@ from os import write as send
 
 import msgspec
 
-from hub.fanout.latency import Histogram
+from hub.fanout.latency import LatencyHistogram
 from hub.fanout.outbox import RELAPSE_S, THIN_S, Missed, Outbox
-from hub.protocol.disconnects import SLOW, Close
+from hub.protocol.disconnects import SLOW, CloseCode
 
 NEVER = float("-inf")
 
@@ -54,7 +54,7 @@ class Client:
         self.filled_at = NEVER  # when the socket was full the last time, monotonic seconds
         self.closing = False
 
-    def drop(self, close: Close) -> None:
+    def drop(self, close: CloseCode) -> None:
         """End the connection with a close code."""
         raise NotImplementedError
 
@@ -79,7 +79,7 @@ class Fanout:
         self.stats = FanoutStats()
         self._now = now
         self.blocked: dict[Client, None] = {}
-        self.waits = Histogram()  # from the first message of a loop turn to the writes
+        self.waits = LatencyHistogram()  # from the first message of a loop turn to the writes
         self._dirty: list[Client] = []
         self._since = 0.0
 

@@ -20,11 +20,11 @@ from hub.fanout.fanout import Fanout
 from hub.fanout.live_states import Lag, LiveStates
 from hub.fanout.newcomers import Newcomers
 from hub.fanout.recovery import Item
-from hub.fanout.streams import Hole, Reset, Stream
+from hub.fanout.streams import MissingPublications, StreamReset, TopicPosition
 from hub.fanout.topics import Members, Topic
 from hub.protocol import channels
 from storage.ports.events import EventStore
-from storage.ports.live import Broker, Publication
+from storage.ports.live import Broker, BrokerMessage
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Feed:
     def __init__(self, broker: Broker, events: EventStore, fanout: Fanout, topics: dict[str, Topic]) -> None:
         self.live = LiveStates()
         self.stats = FeedStats()
-        self.sites: dict[str, Stream] = {}
+        self.sites: dict[str, TopicPosition] = {}
         self.newcomers = Newcomers()
         self._broker = broker
         self._events = events
@@ -66,7 +66,7 @@ class Feed:
 
     # publications
 
-    def take(self, publication: Publication) -> None:
+    def take(self, publication: BrokerMessage) -> None:
         """One publication of the broker (the notices excepted, see the node)."""
         self.stats.publications += 1
         if publication.kind == "state":
@@ -80,14 +80,14 @@ class Feed:
         elif publication.kind == "operations":
             self.take_operations(publication.body)
 
-    def _state(self, p: Publication) -> None:
+    def _state(self, p: BrokerMessage) -> None:
         now = time.monotonic()
         if self.live.take_state(p.site, p.camera, p.generation, p.version, p.body, now):
             self.show_camera(p.camera, now)
         else:
             self.stats.refused += 1
 
-    def _summaries(self, p: Publication) -> None:
+    def _summaries(self, p: BrokerMessage) -> None:
         now = time.monotonic()
         for entry in p.entries:
             if self.live.take_summary(p.site, entry, now):
@@ -95,23 +95,23 @@ class Feed:
             else:
                 self.stats.refused += 1
 
-    def _heartbeat(self, p: Publication) -> None:
+    def _heartbeat(self, p: BrokerMessage) -> None:
         lags, back = self.live.take_heartbeat(p.site, p.entries, time.monotonic())
         for camera in back:
             self._condition_changed(camera)
         for lag in lags:
             self._catch_up(p.site, lag)
 
-    def _event(self, p: Publication) -> None:
+    def _event(self, p: BrokerMessage) -> None:
         if self._waits(p.site, [p], p.stream_epoch, p.stream_offset - 1):
             self._camera_event(p)
             return
         stream = self.site(p.site)
         outcome = stream.take(p.stream_epoch, Item(p.stream_offset, p.body, p))
-        if isinstance(outcome, Reset):
+        if isinstance(outcome, StreamReset):
             self._reset_site(p.site, outcome)
             outcome = [outcome.item]
-        if isinstance(outcome, Hole):
+        if isinstance(outcome, MissingPublications):
             self._repair(f"site:{p.site}", stream, self._fill_site(p.site, stream, outcome))
             return
         for item in outcome:
@@ -140,7 +140,7 @@ class Feed:
                 topic.pass_on(self._fanout, item, redaction.event, camera=source.camera, numbered=name != FLEET_EVENTS)
         self._camera_event(source)
 
-    def _waits(self, site: str, found: Sequence[Publication], epoch: str, offset: int) -> bool:
+    def _waits(self, site: str, found: Sequence[BrokerMessage], epoch: str, offset: int) -> bool:
         """Whether these events of a site wait until policy has been asked about their cameras."""
         if channels.site_events(site) not in self._topics and FLEET_EVENTS not in self._topics:
             return False
@@ -164,17 +164,17 @@ class Feed:
             return
         stream = self.site(site)
         stream.filling = True
-        self._repair(f"site:{site}", stream, self._fill_site(site, stream, Hole(stream.offset)))
+        self._repair(f"site:{site}", stream, self._fill_site(site, stream, MissingPublications(stream.offset)))
 
-    def _camera_event(self, p: Publication) -> None:
+    def _camera_event(self, p: BrokerMessage) -> None:
         topic = self._topics.get(channels.camera_events(p.camera))
         if topic is None:
             return
         outcome = topic.stream.take(p.epoch, Item(p.offset, p.body))
-        if isinstance(outcome, Reset):
+        if isinstance(outcome, StreamReset):
             self._reset_topic(topic)
             return
-        if isinstance(outcome, Hole):
+        if isinstance(outcome, MissingPublications):
             self._repair(topic.channel.name, topic.stream, self._fill_camera(topic, outcome))
             return
         self._pass_camera(topic, outcome)
@@ -183,9 +183,9 @@ class Feed:
         for item in items:
             topic.pass_on(self._fanout, item, redaction.event, camera=topic.channel.target)
 
-    def site(self, site: str) -> Stream:
+    def site(self, site: str) -> TopicPosition:
         """The position of a site's stream."""
-        return self.sites.setdefault(site, Stream())
+        return self.sites.setdefault(site, TopicPosition())
 
     async def open_site(self, site: str) -> None:
         """Take the position of a site's stream, so that its next event is known to be the next."""
@@ -207,16 +207,16 @@ class Feed:
         """Read what a lane lacks although Redis has it already (its publication is still on the way)."""
         if topic.channel.scope == "site":
             stream = self.site(site)
-            await self._fill_site(site, stream, Hole(stream.offset))
+            await self._fill_site(site, stream, MissingPublications(stream.offset))
         else:
-            await self._fill_camera(topic, Hole(topic.stream.offset))
+            await self._fill_camera(topic, MissingPublications(topic.stream.offset))
 
-    def restart(self, topic: Topic, stream: Stream, epoch: str, top: int) -> None:
+    def restart(self, topic: Topic, stream: TopicPosition, epoch: str, top: int) -> None:
         """A stream has another epoch: who was on it must recover, and it goes on from `top`."""
         self._reset_topic(topic)
         stream.start(epoch, top)
 
-    async def _fill_site(self, site: str, stream: Stream, hole: Hole) -> None:
+    async def _fill_site(self, site: str, stream: TopicPosition, hole: MissingPublications) -> None:
         try:
             epoch, _, found = await self._broker.history(site, None, hole.after, PAGE * MAX_PAGES)
         except EyrieError as error:
@@ -237,7 +237,7 @@ class Feed:
         if len(found) == PAGE * MAX_PAGES:
             self._go_on(site)
 
-    async def _fill_camera(self, topic: Topic, hole: Hole) -> None:
+    async def _fill_camera(self, topic: Topic, hole: MissingPublications) -> None:
         stream = topic.stream
         try:
             found = await self.read_camera(topic.site, topic.channel.target, stream.epoch, hole.after, PAGE * MAX_PAGES)
@@ -265,7 +265,7 @@ class Feed:
         rows = await self._events.after(camera, epoch, after, limit)
         return [Item(row.offset, published(row.body, row.hash)) for row in rows]
 
-    def _reset_site(self, site: str, reset: Reset) -> None:
+    def _reset_site(self, site: str, reset: StreamReset) -> None:
         self._reset_topic(self._topics.get(channels.site_events(site)))
         self.sites[site].start(reset.epoch, reset.item.offset)
 
@@ -353,7 +353,7 @@ class Feed:
                 self.stats.holes += 1
                 await self._fill_site(site, stream, hole)
 
-    def _repair(self, key: str, stream: Stream | None, work: Coroutine[Any, Any, None]) -> None:
+    def _repair(self, key: str, stream: TopicPosition | None, work: Coroutine[Any, Any, None]) -> None:
         self.stats.holes += stream is not None
         if key in self._repairs or len(self._repairs) >= MAX_REPAIRS:
             work.close()

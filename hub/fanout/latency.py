@@ -14,7 +14,7 @@ _TIME = b'"time":"'
 _RECEIVED = b'"received":"'
 
 
-class Histogram:
+class LatencyHistogram:
     """Counts by bucket of :data:`BUCKETS_S`, the last for everything beyond; seconds."""
 
     __slots__ = ("counts", "total_s")
@@ -43,7 +43,7 @@ class Latencies:
     """Histograms by (lane, stage)."""
 
     def __init__(self) -> None:
-        self.stages: dict[tuple[str, str], Histogram] = {}
+        self.stages: dict[tuple[str, str], LatencyHistogram] = {}
         self._next: dict[str, float] = {}
 
     def sample(self, lane: str, body: bytes, wall_s: float) -> None:
@@ -62,7 +62,7 @@ class Latencies:
     def _observe(self, lane: str, stage: str, seconds: float) -> None:
         histogram = self.stages.get((lane, stage))
         if histogram is None:
-            histogram = self.stages[lane, stage] = Histogram()
+            histogram = self.stages[lane, stage] = LatencyHistogram()
         histogram.observe(seconds)
 
 

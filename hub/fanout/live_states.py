@@ -18,7 +18,7 @@ from storage.ports.live import LiveSummary
 STALE_AFTER_S = 5.0
 
 
-class Known(msgspec.Struct):
+class LiveCamera(msgspec.Struct):
     """One camera. `state` and `summary` are ready JSON, None when not had yet; `told` is what the heartbeat before the last one said."""
 
     site: str
@@ -59,7 +59,7 @@ class LiveStates:
     """The cameras of the watched sites. Bounded by them: `forget_site` drops what is no longer watched."""
 
     def __init__(self) -> None:
-        self._sites: dict[str, dict[str, Known]] = {}
+        self._sites: dict[str, dict[str, LiveCamera]] = {}
         self._site_of: dict[str, str] = {}
         self._complete: set[str] = set()
         self.redis_lost = False
@@ -85,7 +85,7 @@ class LiveStates:
         if site in self._sites:
             self._complete.add(site)
 
-    def known(self, camera: str) -> Known | None:
+    def known(self, camera: str) -> LiveCamera | None:
         """What is known of a camera."""
         site = self._site_of.get(camera)
         return None if site is None else self._sites[site].get(camera)
@@ -126,7 +126,7 @@ class LiveStates:
         known = self._sites.setdefault(site, {})
         for camera in cameras:
             if camera not in known:
-                known[camera] = Known(site, camera, heard=now)
+                known[camera] = LiveCamera(site, camera, heard=now)
                 self._site_of[camera] = site
             known[camera].seen |= camera in seen
 
@@ -168,7 +168,7 @@ class LiveStates:
         self._note(known)
         return True
 
-    def _note(self, known: Known) -> None:
+    def _note(self, known: LiveCamera) -> None:
         if ECHOES in (known.summary or b"") or ECHOES in (known.state or b""):
             self.echoing.add(known.camera)
         else:
@@ -208,13 +208,13 @@ class LiveStates:
                     changed.append(known.camera)
         return changed
 
-    def _admit(self, site: str, camera: str, generation: int, now: float, *, heard: bool) -> Known | None:
+    def _admit(self, site: str, camera: str, generation: int, now: float, *, heard: bool) -> LiveCamera | None:
         cameras = self._sites.get(site)
         if cameras is None:
             return None
         known = cameras.get(camera)
         if known is None:
-            known = cameras[camera] = Known(site, camera, heard=now)
+            known = cameras[camera] = LiveCamera(site, camera, heard=now)
             self._site_of[camera] = site
         if generation < known.generation:
             return None

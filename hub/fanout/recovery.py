@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hub.protocol.messages import SubscribeRequest, SubscribeResult
-from storage.ports.live import Publication
+from storage.ports.live import BrokerMessage
 
 MAX_RECOVERED = 300  # publications; beyond it a client reloads, as in Centrifugo
 
@@ -19,7 +19,7 @@ class Item(msgspec.Struct, frozen=True):
 
     offset: int
     body: bytes
-    source: Publication | None = None
+    source: BrokerMessage | None = None
 
 
 class Start(msgspec.Struct, frozen=True):

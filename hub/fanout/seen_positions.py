@@ -36,7 +36,7 @@ class _Event(msgspec.Struct):
 _events = msgspec.json.Decoder(_Event)
 
 
-class Seen(msgspec.Struct, frozen=True):
+class SeenEvents(msgspec.Struct, frozen=True):
     """The newest events that are seen, in order, as items with positions. `whole`: there were none before them."""
 
     epoch: str
@@ -77,12 +77,12 @@ def seen_item(item: Item) -> Item:
     return msgspec.structs.replace(item, offset=position(item.body))
 
 
-async def read(broker: Broker, site: str, top: int, exclude: frozenset[str], enough: Callable[[Seen], bool]) -> Seen:
+async def read(broker: Broker, site: str, top: int, exclude: frozenset[str], enough: Callable[[SeenEvents], bool]) -> SeenEvents:
     """The newest events of a site up to its offset `top`, without those of the cameras `exclude`: back to where it is `enough`.
 
     Raises Unavailable where the stream begins anew meanwhile.
     """
-    found, low, size = Seen("", [], top == 0), top, FIRST_READ
+    found, low, size = SeenEvents("", [], top == 0), top, FIRST_READ
     while low > 0 and top - low < MOST_READ:
         after = max(0, low - size)
         epoch, _, publications = await broker.history(site, None, after, low - after)
@@ -90,28 +90,28 @@ async def read(broker: Broker, site: str, top: int, exclude: frozenset[str], eno
             raise Unavailable("the events of this site begin anew")
         older = [seen_item(Item(0, p.body, p)) for p in publications if p.camera not in exclude]
         kept = bool(publications) and publications[0].stream_offset == after + 1
-        found, low, size = Seen(epoch, older + found.items, kept and after == 0), after, 4 * size
+        found, low, size = SeenEvents(epoch, older + found.items, kept and after == 0), after, 4 * size
         if not kept or enough(found):
             break
     return found
 
 
-def newest(count: int) -> Callable[[Seen], bool]:
+def newest(count: int) -> Callable[[SeenEvents], bool]:
     """Enough are so many."""
     return lambda seen: len(seen.items) >= count
 
 
-def back_to(position: int, before: int = 0) -> Callable[[Seen], bool]:
+def back_to(position: int, before: int = 0) -> Callable[[SeenEvents], bool]:
     """Enough is a position with `before` events before it."""
     return lambda seen: (found := seen.before(position)) is not None and len(found) >= before
 
 
-def recoverable(position: int) -> Callable[[Seen], bool]:
+def recoverable(position: int) -> Callable[[SeenEvents], bool]:
     """Enough is a position, or more than any recovery gives."""
     return lambda seen: len(seen.items) > MAX_RECOVERED or seen.before(position) is not None
 
 
-def start(request: SubscribeRequest, epoch: str, seen: Seen) -> Start:
+def start(request: SubscribeRequest, epoch: str, seen: SeenEvents) -> Start:
     """The answer to a subscriber, as `hub.fanout.recovery` makes it of offsets: all or nothing."""
     name = epoch + MARK
     if not request.recover:

@@ -11,7 +11,7 @@ from hub.fanout.recovery import Item, merge
 MAX_HELD = 2_000  # publications held while a hole is being filled; beyond it the subscribers must recover by themselves
 
 
-class Stream:
+class TopicPosition:
     """Position of one stream; `epoch` is empty until it is known."""
 
     __slots__ = ("_held", "epoch", "filling", "offset")
@@ -33,32 +33,32 @@ class Stream:
         self.filling = False
         self._held.clear()
 
-    def take(self, epoch: str, item: Item) -> "list[Item] | Hole | Reset":
+    def take(self, epoch: str, item: Item) -> "list[Item] | MissingPublications | StreamReset":
         """A publication: what can be passed on now, or what stands in the way."""
         if not self.known:
             self.start(epoch, item.offset)
             return [item]
         if epoch != self.epoch:
-            return Reset(epoch, item)
+            return StreamReset(epoch, item)
         if item.offset <= self.offset:
             return []
         if item.offset == self.offset + 1 and not self.filling:
             self.offset = item.offset
             return [item]
         if len(self._held) >= MAX_HELD:
-            return Reset(epoch, item)
+            return StreamReset(epoch, item)
         self._held[item.offset] = item
         if self.filling:
             return []
         self.filling = True
-        return Hole(self.offset)
+        return MissingPublications(self.offset)
 
-    def lacks(self, offset: int) -> "Hole | None":
+    def lacks(self, offset: int) -> "MissingPublications | None":
         """Somebody says that `offset` exists: is there a hole to fill?"""
         if not self.known or self.filling or offset <= self.offset:
             return None
         self.filling = True
-        return Hole(self.offset)
+        return MissingPublications(self.offset)
 
     def fill(self, found: list[Item]) -> list[Item] | None:
         """What was read after the hole: everything to pass on now, None when the hole stays (then :meth:`start` afresh)."""
@@ -72,13 +72,13 @@ class Stream:
         return merged
 
 
-class Hole(msgspec.Struct, frozen=True):
+class MissingPublications(msgspec.Struct, frozen=True):
     """Publications after `after` are missing."""
 
     after: int
 
 
-class Reset(msgspec.Struct, frozen=True):
+class StreamReset(msgspec.Struct, frozen=True):
     """The stream has another epoch now (or far too much is missing): subscribers must start again."""
 
     epoch: str

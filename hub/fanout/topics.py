@@ -11,8 +11,8 @@ from hub.fanout.fanout import Client, Fanout, Group
 from hub.fanout.outbox import Missed
 from hub.fanout.recovery import Item
 from hub.fanout.seen_positions import position
-from hub.fanout.streams import Stream
-from hub.fanout.walls import Wall
+from hub.fanout.streams import TopicPosition
+from hub.fanout.walls import WallFeed
 from hub.protocol.channels import Channel
 from hub.protocol.messages import Codec
 
@@ -58,13 +58,13 @@ class Topic:
 
     __slots__ = ("again", "channel", "groups", "idle_since", "joining", "render", "site", "stream", "wall")
 
-    def __init__(self, channel: Channel, site: str, render: Render, *, wall: Wall | None = None, idle_since: float = 0.0) -> None:
+    def __init__(self, channel: Channel, site: str, render: Render, *, wall: WallFeed | None = None, idle_since: float = 0.0) -> None:
         self.again: Again = _never
         self.channel = channel
         self.site = site
         self.render = render
         self.wall = wall
-        self.stream = Stream()
+        self.stream = TopicPosition()
         self.groups: dict[tuple[View, str], Members] = {}
         self.joining: list[list[Item]] = []
         self.idle_since: float | None = idle_since

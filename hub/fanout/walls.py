@@ -16,7 +16,7 @@ from hub.fanout.pacing import Pacing
 _quote = msgspec.json.encode
 
 
-class Wall:
+class WallFeed:
     """One wall: a site, or the fleet when `site` is empty. `summary` gives the bytes to show of a camera. Times are monotonic seconds."""
 
     __slots__ = ("_began", "_changed", "_echoing", "_later", "_pacing", "_summary", "site", "tick")

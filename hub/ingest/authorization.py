@@ -8,7 +8,7 @@ import msgspec
 
 from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, TooManyCameras, Unauthorized, Unavailable
 from hub.access.context import HubContext
-from hub.access.credentials import Shown
+from hub.access.credentials import ShownCredentials
 from hub.access.rate_limits import place
 from hub.ingest.registrations import Registrations
 from policy.audit import Auditor
@@ -41,7 +41,7 @@ class EdgeAccess:
         self._registrations = Registrations()
         self._signatures = SignatureVerifier(DeviceKeys(context.settings.auth.device_keys_file), context.now_s)
 
-    def principal(self, shown: Shown) -> Principal:
+    def principal(self, shown: ShownCredentials) -> Principal:
         """Who shows this: a device, or a service that policy lets ingest by its role.
 
         Raises Unauthorized (Expired) for a token or certificate that is missing, not genuine, over or revoked, or not of
@@ -63,12 +63,12 @@ class EdgeAccess:
         self._require(principal)
         return principal
 
-    def signed(self, method: str, path: str, headers: Headers, shown: Shown) -> tuple[Shown, Signed]:
+    def signed(self, method: str, path: str, headers: Headers, shown: ShownCredentials) -> tuple[ShownCredentials, Signed]:
         """The same with who signed the request. Raises Unauthorized for a signature that does not hold."""
         found = self._signatures.verify(method, path, headers)
         return msgspec.structs.replace(shown, signer=found.principal), found
 
-    async def failed(self, shown: Shown, claimed: str) -> None:
+    async def failed(self, shown: ShownCredentials, claimed: str) -> None:
         """Count a failure. Raises TooMany for one too many."""
         await self._context.limiter.failed(place(shown.address), claimed)
 
@@ -76,7 +76,7 @@ class EdgeAccess:
         if self._context.revoked(principal):
             raise Unauthorized("the token, key or certificate was revoked")
 
-    async def identify(self, shown: Shown) -> Principal:
+    async def identify(self, shown: ShownCredentials) -> Principal:
         """The same, with failures of its address counted. Raises also TooMany, for one too many of them."""
         try:
             return self.principal(shown)
@@ -87,7 +87,7 @@ class EdgeAccess:
             await self.failed(shown, claimed_subject(shown.token))
             raise
 
-    def _certificate(self, shown: Shown) -> DeviceCertificate | None:
+    def _certificate(self, shown: ShownCredentials) -> DeviceCertificate | None:
         mode = self._context.settings.auth.device_certificates
         if mode == "off" or (shown.certificate is None and mode != "require"):
             return None

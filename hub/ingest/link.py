@@ -47,13 +47,13 @@ class Forward(msgspec.Struct, frozen=True):
     urgent: bool = True
 
 
-class Authorize(msgspec.Struct, frozen=True):
+class AuthorizeHello(msgspec.Struct, frozen=True):
     """Ask token and policy about this hello, then call :meth:`EdgeLink.admitted` or :meth:`EdgeLink.refused`."""
 
     hello: Hello
 
 
-class Record(msgspec.Struct, frozen=True):
+class RecordUndecodable(msgspec.Struct, frozen=True):
     """Keep a frame that did not decode in the dead letters: it has no seq, and a `camera` only where one could still be read."""
 
     code: str
@@ -62,14 +62,14 @@ class Record(msgspec.Struct, frozen=True):
     camera: str = ""
 
 
-class Close(msgspec.Struct, frozen=True):
+class CloseSocket(msgspec.Struct, frozen=True):
     """Close the socket, after what was sent before."""
 
     code: int
     reason: str
 
 
-Effect = Send | Forward | Authorize | Record | Close
+Effect = Send | Forward | AuthorizeHello | RecordUndecodable | CloseSocket
 
 
 @dataclass(slots=True)
@@ -226,7 +226,7 @@ class EdgeLink:
         self._ended.pop(hello.camera, None)
         same = old is not None and old.hello.session == hello.session
         self._streams[hello.camera] = _Stream(hello, "asking", old.limit if old is not None and same else 0)
-        return [Authorize(hello)]
+        return [AuthorizeHello(hello)]
 
     def _observe(self, camera: str, first_seq: int, items: list[bytes], message: ObserveRaw | Salvaged, wall_us: int) -> list[Effect]:
         stream = self._streams.get(camera)
@@ -248,7 +248,10 @@ class EdgeLink:
             return self._stranger(message.camera)
         if message.last_seq < message.first_seq:
             detail = f"a gap ends before it begins: {message.first_seq}..{message.last_seq}"
-            return [Record(BadInput.code, detail, frame, message.camera), *self._strike(message.camera, stream, detail, now, wall_us)]
+            return [
+                RecordUndecodable(BadInput.code, detail, frame, message.camera),
+                *self._strike(message.camera, stream, detail, now, wall_us),
+            ]
         if stream.phase != "open" or message.last_seq > stream.limit:
             return self._over_credit(message.camera, stream, message.last_seq, wall_us)
         session = stream.hello.session
@@ -263,7 +266,7 @@ class EdgeLink:
         """A frame that did not decode: what can still be read of it goes on, the rest costs its camera alone where it names one."""
         found = salvage(frame, self.format) if self._understood else None
         stream = self._streams.get(found.camera) if found is not None else None
-        record = Record(BadInput.code, detail, frame, found.camera if found is not None else "")
+        record = RecordUndecodable(BadInput.code, detail, frame, found.camera if found is not None else "")
         if not self._understood:  # one that never spoke the protocol must not try for ever
             return [record, *self._close(BadInput.close_code, detail)]
         if found is not None and stream is not None:
@@ -273,7 +276,9 @@ class EdgeLink:
                 return [record, *self._strike(found.camera, stream, detail, now, wall_us)]
             refused: list[Effect] = []
             for seq, item in enumerate(items[:early], first):
-                refused.append(Record(BadInput.code, f"seq {seq}: the first observation of a session has seq 1", item, found.camera))
+                refused.append(
+                    RecordUndecodable(BadInput.code, f"seq {seq}: the first observation of a session has seq 1", item, found.camera)
+                )
                 refused.append(Send(Reject(found.camera, seq, BadInput.code, "the first observation of a session has seq 1")))
             return [*refused, *self._observe(found.camera, first + early, items[early:], found, wall_us)]
         if found is not None:
@@ -304,7 +309,7 @@ class EdgeLink:
     def _bye(self, message: Bye, wall_us: int) -> list[Effect]:
         if message.camera is None:
             effects = self.lost(message.reason or "bye", wall_us, clean=True)
-            return [*effects, Close(NORMAL, "bye")]
+            return [*effects, CloseSocket(NORMAL, "bye")]
         stream = self._streams.pop(message.camera, None)
         if stream is None:
             return []
@@ -346,7 +351,7 @@ class EdgeLink:
 
     def _close(self, code: int, reason: str) -> list[Effect]:
         self.closed = True
-        return [Send(Bye(code, reason[:120])), Close(code, reason[:120])]
+        return [Send(Bye(code, reason[:120])), CloseSocket(code, reason[:120])]
 
 
 _JSON_FRAMES: msgspec.json.Decoder[FromEdge] = msgspec.json.Decoder(FromEdge)

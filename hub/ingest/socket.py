@@ -13,8 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized
 from actors.core.messages.deliveries import Answer
 from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Ack, Bye, Hello, ToEdge
-from hub.access.credentials import Shown, shown_by
-from hub.ingest.link import MAX_CAMERAS, Authorize, Close, EdgeLink, Effect, Format, Forward, Record, Send
+from hub.access.credentials import ShownCredentials, shown_by
+from hub.ingest.link import MAX_CAMERAS, AuthorizeHello, CloseSocket, EdgeLink, Effect, Format, Forward, RecordUndecodable, Send
 from hub.ingest.node import EdgeNode
 from policy.identity.principal import Principal
 from storage.ports.dead_letters import NewLetter
@@ -57,7 +57,7 @@ def wall_us() -> int:
 
 
 class _EdgeSocket:
-    def __init__(self, node: EdgeNode, websocket: WebSocket, shown: Shown, form: Format) -> None:
+    def __init__(self, node: EdgeNode, websocket: WebSocket, shown: ShownCredentials, form: Format) -> None:
         self._node = node
         self._websocket = websocket
         self._shown = shown
@@ -65,7 +65,7 @@ class _EdgeSocket:
         self._principals: dict[str, Principal] = {}
         self._outbox: deque[ToEdge] = deque()
         self._acks: dict[str, Ack] = {}
-        self._closing: Close | None = None
+        self._closing: CloseSocket | None = None
         self._wake = asyncio.Event()
         self._asking: set[asyncio.Task[None]] = set()
         self._hellos: dict[str, Hello] = {}  # by camera, in the order they came; at most as many as a socket may carry
@@ -180,7 +180,7 @@ class _EdgeSocket:
         except EyrieError:
             return ""
 
-    def _record(self, record: Record) -> None:
+    def _record(self, record: RecordUndecodable) -> None:
         """Hand it to the node: this socket is soon closed, and what it sent is kept all the same. It names only cameras of this socket."""
         camera = record.camera if record.camera in self._principals else next(iter(self._principals), "")
         letter = NewLetter(camera, "", record.code, record.detail, record.raw, wall_us())
@@ -199,11 +199,11 @@ class _EdgeSocket:
                     self._node.pump.put(effect.item, urgent=effect.urgent)
                 case Send(message):
                     self._send(message)
-                case Authorize(hello):
+                case AuthorizeHello(hello):
                     self._greeted(hello)
-                case Record():
+                case RecordUndecodable():
                     self._record(effect)
-                case Close():
+                case CloseSocket():
                     self._closing = self._closing or effect
                     self._wake.set()
 

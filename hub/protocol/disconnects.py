@@ -12,7 +12,7 @@ from actors.core.errors import Withdrawn
 MAX_REASON_BYTES = 123  # a control frame carries 125 bytes, two of them the code (RFC 6455, 5.5)
 
 
-class Close(msgspec.Struct, frozen=True):
+class CloseCode(msgspec.Struct, frozen=True):
     """A close code and its reason, as the client gets them."""
 
     code: int
@@ -34,38 +34,38 @@ def resubscribes(code: int) -> bool:
     return code >= 2500
 
 
-MESSAGE_TOO_BIG = Close(1009, "message too big")
-POLICY_VIOLATION = Close(1008, "too many control frames")
+MESSAGE_TOO_BIG = CloseCode(1009, "message too big")
+POLICY_VIOLATION = CloseCode(1008, "too many control frames")
 
-CONNECTION_CLOSED = Close(3000, "connection closed")
-SHUTDOWN = Close(3001, "shutdown")
-INTERNAL_ERROR = Close(3004, "internal server error")
-EXPIRED = Close(3005, "connection expired")
-SUBSCRIPTION_EXPIRED = Close(3006, "subscription expired")
-SLOW = Close(3008, "slow")
-WRITE_ERROR = Close(3009, "write error")
-INSUFFICIENT_STATE = Close(3010, "insufficient state")
-FORCE_RECONNECT = Close(3011, "force reconnect")
-NO_PONG = Close(3012, "no pong")
-TOO_MANY_REQUESTS = Close(3013, "too many requests")
-STATE_INVALIDATED = Close(3014, "state invalidated")
+CONNECTION_CLOSED = CloseCode(3000, "connection closed")
+SHUTDOWN = CloseCode(3001, "shutdown")
+INTERNAL_ERROR = CloseCode(3004, "internal server error")
+EXPIRED = CloseCode(3005, "connection expired")
+SUBSCRIPTION_EXPIRED = CloseCode(3006, "subscription expired")
+SLOW = CloseCode(3008, "slow")
+WRITE_ERROR = CloseCode(3009, "write error")
+INSUFFICIENT_STATE = CloseCode(3010, "insufficient state")
+FORCE_RECONNECT = CloseCode(3011, "force reconnect")
+NO_PONG = CloseCode(3012, "no pong")
+TOO_MANY_REQUESTS = CloseCode(3013, "too many requests")
+STATE_INVALIDATED = CloseCode(3014, "state invalidated")
 
-INVALID_TOKEN = Close(3500, "invalid token")
-BAD_REQUEST = Close(3501, "bad request")
-STALE = Close(3502, "stale")
-FORCE_DISCONNECT = Close(3503, "force disconnect")
-CONNECTION_LIMIT = Close(3504, "connection limit")
-CHANNEL_LIMIT = Close(3505, "channel limit")
-INAPPROPRIATE_PROTOCOL = Close(3506, "inappropriate protocol")
-PERMISSION_DENIED = Close(3507, "permission denied")
-NOT_AVAILABLE = Close(3508, "not available")
-TOO_MANY_ERRORS = Close(3509, "too many errors")
+INVALID_TOKEN = CloseCode(3500, "invalid token")
+BAD_REQUEST = CloseCode(3501, "bad request")
+STALE = CloseCode(3502, "stale")
+FORCE_DISCONNECT = CloseCode(3503, "force disconnect")
+CONNECTION_LIMIT = CloseCode(3504, "connection limit")
+CHANNEL_LIMIT = CloseCode(3505, "channel limit")
+INAPPROPRIATE_PROTOCOL = CloseCode(3506, "inappropriate protocol")
+PERMISSION_DENIED = CloseCode(3507, "permission denied")
+NOT_AVAILABLE = CloseCode(3508, "not available")
+TOO_MANY_ERRORS = CloseCode(3509, "too many errors")
 
-POLICY_UNAVAILABLE = Close(4013, "policy unavailable; retry with back-off")
-WITHDRAWN = Close(Withdrawn.close_code, "permission withdrawn; retry with back-off")
-REVOKED = Close(4501, "token revoked; get a new one")
+POLICY_UNAVAILABLE = CloseCode(4013, "policy unavailable; retry with back-off")
+WITHDRAWN = CloseCode(Withdrawn.close_code, "permission withdrawn; retry with back-off")
+REVOKED = CloseCode(4501, "token revoked; get a new one")
 
-UNSUBSCRIBED_BY_SERVER = Close(2000, "server unsubscribe")
-UNSUBSCRIBED_INSUFFICIENT_STATE = Close(2500, "insufficient state")
-UNSUBSCRIBED_EXPIRED = Close(2501, "subscription expired")
-UNSUBSCRIBED_STATE_INVALIDATED = Close(2502, "state invalidated")
+UNSUBSCRIBED_BY_SERVER = CloseCode(2000, "server unsubscribe")
+UNSUBSCRIBED_INSUFFICIENT_STATE = CloseCode(2500, "insufficient state")
+UNSUBSCRIBED_EXPIRED = CloseCode(2501, "subscription expired")
+UNSUBSCRIBED_STATE_INVALIDATED = CloseCode(2502, "state invalidated")

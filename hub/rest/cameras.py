@@ -13,7 +13,7 @@ from actors.core.identifiers import CameraId, require_id
 from actors.core.messages.registry import CameraFields, NewCamera, scene_json, taken
 from actors.core.scene.checks import require_sound
 from actors.ports import Directory
-from hub.rest.registry import RegistryDesk
+from hub.rest.registry import RegistryChanges
 from hub.web import endpoint
 from policy.identity.principal import Principal
 from storage.ports.registry import CameraRecord
@@ -22,7 +22,7 @@ from storage.ports.registry import CameraRecord
 class Cameras:
     """The handlers."""
 
-    def __init__(self, desk: RegistryDesk) -> None:
+    def __init__(self, desk: RegistryChanges) -> None:
         self._desk = desk
 
     async def add(self, request: Request, principal: Principal) -> Response:
@@ -134,7 +134,7 @@ class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Counts:
     """The handler."""
 
-    def __init__(self, desk: RegistryDesk, directory: Directory) -> None:
+    def __init__(self, desk: RegistryChanges, directory: Directory) -> None:
         self._desk = desk
         self._directory = directory
 

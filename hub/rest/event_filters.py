@@ -26,7 +26,7 @@ MAX_OFFSET = 10**18 - 1
 MAX_US = 250_000_000_000_000_000
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class EventPageQuery(msgspec.Struct, frozen=True):
     """`base`: the filters. `newest`: which end comes first. At most one of `after`, `before` and `offset` (a number as `after`) is set."""
 
     base: EventQuery
@@ -37,7 +37,7 @@ class Wanted(msgspec.Struct, frozen=True):
     plain: bool = True  # neither filters nor an order were given
 
 
-def wanted(request: Request) -> Wanted:
+def wanted(request: Request) -> EventPageQuery:
     """The query of a request. Raises BadInput for what is not as the document says."""
     query = request.query_params
     for name in query:
@@ -52,7 +52,7 @@ def wanted(request: Request) -> Wanted:
     if "epoch" in query and not is_id(query["epoch"]):
         raise BadInput("epoch must be that of an event", hint="Leave it out for the newest.")
     plain = not any(name in query for name in ("order", "before", "from", "to", "severity", *FIELDS))
-    return Wanted(
+    return EventPageQuery(
         _filters(request),
         order == "newest",
         after=key_of_text(after) if after and not after.isdigit() else None,

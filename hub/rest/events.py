@@ -20,7 +20,7 @@ from hub.dashboards.node import Node
 from hub.protocol import channels
 from hub.protocol.channels import Channel
 from hub.rest import event_pages
-from hub.rest.event_filters import Wanted, key_of_text, require_filters, text_of_key, wanted
+from hub.rest.event_filters import EventPageQuery, key_of_text, require_filters, text_of_key, wanted
 from hub.rest.event_pages import SeenRow
 from hub.web.endpoint import answer, limit_of
 from policy.identity.principal import Principal
@@ -77,7 +77,7 @@ class EventReads:
         sites = tuple(await self._node.cameras.sites())
         return await self._deliver(request, principal, channel, asked, msgspec.structs.replace(asked.base, sites=sites), {})
 
-    async def _of_many(self, request: Request, principal: Principal, channel: Channel) -> Wanted:
+    async def _of_many(self, request: Request, principal: Principal, channel: Channel) -> EventPageQuery:
         require_filters(request.query_params, await self._view(principal, channel))
         asked = wanted(request)
         if asked.offset is not None or "epoch" in request.query_params:
@@ -91,7 +91,7 @@ class EventReads:
     async def _view(self, principal: Principal, channel: Channel, rows: Collection[EventRow] = ()) -> View:
         return await self._node.access.told(principal, channel, {row.camera for row in rows})
 
-    async def _read(self, principal: Principal, channel: Channel, asked: Wanted, query: EventQuery, limit: int) -> Page:
+    async def _read(self, principal: Principal, channel: Channel, asked: EventPageQuery, query: EventQuery, limit: int) -> Page:
         """One page in the order asked for: beyond `after`, or the one that ends before `before`. Access is asked for anew."""
         told = partial(self._view, principal, channel)
         view = await told(())
@@ -110,7 +110,7 @@ class EventReads:
         return Page(seen, following, _text(page.more))
 
     async def _deliver(
-        self, request: Request, principal: Principal, channel: Channel, asked: Wanted, query: EventQuery, head: dict[str, Any]
+        self, request: Request, principal: Principal, channel: Channel, asked: EventPageQuery, query: EventQuery, head: dict[str, Any]
     ) -> Response:
         if not _streamed(request):
             return _answer(head, await self._read(principal, channel, asked, query, limit_of(request)))
@@ -144,7 +144,7 @@ def _answer(head: dict[str, Any], page: Page) -> Response:
     return answer(document)
 
 
-def _onward(at: Wanted, page: Page) -> Wanted:
+def _onward(at: EventPageQuery, page: Page) -> EventPageQuery:
     if isinstance(page.next, int):
         return msgspec.structs.replace(at, offset=page.next)
     return msgspec.structs.replace(at, after=key_of_text(page.next))

@@ -18,7 +18,7 @@ from policy.actor import revisions
 from policy.audit import Auditor
 from policy.engine import review, sandbox
 from policy.identity.principal import Principal
-from storage.ports.policy import Activation, DecisionStore, RevisionRecord, RevisionStore
+from storage.ports.policy import DecisionStore, PolicyActivation, RevisionRecord, RevisionStore
 
 NEWEST = 2**62
 HEX = frozenset("0123456789abcdef")
@@ -128,7 +128,7 @@ def handlers(context: HubContext, auditor: Auditor) -> dict[str, Handler]:
     stores = context.stores
     policies = Policies(stores.revisions, stores.decisions, auditor)
     shadows = shadow.Shadows(stores.shadows, stores.decisions, auditor)
-    revocations = revocation_routes.Revocations(stores.policy, auditor, context.settings.auth, context.now_s)
+    revocations = revocation_routes.RevocationHandlers(stores.policy, auditor, context.settings.auth, context.now_s)
     return {
         "readPolicy": policies.show, "rollBackPolicy": policies.rollback, "listRevisions": policies.list, "uploadRevision": policies.upload,
         "readRevision": policies.read, "activateRevision": policies.activate, "readShadow": shadows.report, "startShadow": shadows.start,
@@ -137,14 +137,14 @@ def handlers(context: HubContext, auditor: Auditor) -> dict[str, Handler]:
     }  # fmt: skip
 
 
-def _revision(record: RevisionRecord, current: Activation | None) -> dict[str, Any]:
+def _revision(record: RevisionRecord, current: PolicyActivation | None) -> dict[str, Any]:
     return {
         "revision": record.revision, "number": record.number, "author": record.author, "note": record.note,
         "created": rfc3339(record.created_us), "active": current is not None and current.revision == record.revision,
     }  # fmt: skip
 
 
-def _activation(current: Activation | None) -> dict[str, Any]:
+def _activation(current: PolicyActivation | None) -> dict[str, Any]:
     if current is None:
         return {"generation": 0, "revision": None}
     return {

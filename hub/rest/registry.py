@@ -19,7 +19,7 @@ TELL_S = 2.0  # seconds an actor may take to follow; later it does so by itself
 log = logging.getLogger("eyrie.hub.registry")
 
 
-class RegistryDesk:
+class RegistryChanges:
     """Reads past the caches of this hub: what is to be changed is read fresh, and its ETag with it."""
 
     def __init__(

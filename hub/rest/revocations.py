@@ -36,7 +36,7 @@ class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
-class Revocations:
+class RevocationHandlers:
     """The handlers."""
 
     def __init__(self, store: PolicyStore, auditor: Auditor, auth: AuthSettings, now_s: Callable[[], float]) -> None:

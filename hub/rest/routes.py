@@ -6,7 +6,7 @@ from hub.access.registry_cache import CameraCache
 from hub.ingest.authorization import EdgeAccess
 from hub.rest.cameras import Cameras, Counts
 from hub.rest.dead_letters import DeadLetters
-from hub.rest.registry import RegistryDesk
+from hub.rest.registry import RegistryChanges
 from hub.rest.scenes import Scenes
 from hub.rest.sites import Sites
 from hub.web.endpoint import Handler
@@ -16,7 +16,7 @@ from policy.audit import Auditor
 def handlers(context: HubContext, access: Access, cache: CameraCache, edges: EdgeAccess, auditor: Auditor) -> dict[str, Handler]:
     """All of them by the ids of `hub.rest.table`, under the decisions of `access`."""
     stores = context.stores
-    desk = RegistryDesk(stores.registry, stores.cameras, context.directory, access, cache, edges, auditor)
+    desk = RegistryChanges(stores.registry, stores.cameras, context.directory, access, cache, edges, auditor)
     sites, cameras, scenes = Sites(desk, cache), Cameras(desk), Scenes(desk)
     counts = Counts(desk, context.directory)
     letters = DeadLetters(stores.dead_letters, stores.registry, context.directory, access, auditor)

@@ -13,7 +13,7 @@ from actors.core.messages.registry import read_scene, scene_json
 from actors.core.scene.checks import require_sound
 from actors.core.scene.scene import Line, Scene, Zone
 from hub.rest.cameras import camera_of
-from hub.rest.registry import RegistryDesk
+from hub.rest.registry import RegistryChanges
 from hub.web import endpoint
 from policy.identity.principal import Principal
 from storage.ports.registry import CameraRecord
@@ -27,7 +27,7 @@ _SHAPES: dict[Kind, type[Zone] | type[Line]] = {"zones": Zone, "lines": Line}
 class Scenes:
     """The handlers."""
 
-    def __init__(self, desk: RegistryDesk) -> None:
+    def __init__(self, desk: RegistryChanges) -> None:
         self._desk = desk
 
     async def read(self, request: Request, principal: Principal) -> Response:

@@ -9,7 +9,7 @@ from actors.core.errors import Conflict
 from actors.core.identifiers import require_id
 from actors.core.messages.registry import NewSite, SiteFields, place_json, read_place
 from hub.access.registry_cache import CameraCache
-from hub.rest.registry import RegistryDesk
+from hub.rest.registry import RegistryChanges
 from hub.web import endpoint
 from policy.identity.principal import Principal
 from storage.ports.registry import SiteRecord
@@ -18,7 +18,7 @@ from storage.ports.registry import SiteRecord
 class Sites:
     """The handlers."""
 
-    def __init__(self, desk: RegistryDesk, cache: CameraCache) -> None:
+    def __init__(self, desk: RegistryChanges, cache: CameraCache) -> None:
         self._desk = desk
         self._cache = cache
 

@@ -26,14 +26,14 @@ from storage.ports.registry import CameraRecord
 
 def handlers(node: Node, broker: Broker, events: EventStore) -> dict[str, Handler]:
     """The reads by the ids of `hub.rest.table`."""
-    reads, of_events = Reads(node, broker), EventReads(node, events)
+    reads, of_events = StateHandlers(node, broker), EventReads(node, events)
     return {
         "listCameras": reads.cameras, "readState": reads.state, "readSiteState": reads.site_state, "readFleetState": reads.fleet_state,
         "listCameraEvents": of_events.camera, "listSiteEvents": of_events.site, "listFleetEvents": of_events.fleet,
     }  # fmt: skip
 
 
-class Reads:
+class StateHandlers:
     """The handlers."""
 
     def __init__(self, node: Node, broker: Broker) -> None:

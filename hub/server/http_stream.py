@@ -15,7 +15,7 @@ from hub.access.credentials import address_of
 from hub.access.rate_limits import place
 from hub.dashboards.connection import MAX_FIRST_BYTES, Dashboard
 from hub.dashboards.node import Node
-from hub.protocol.disconnects import Close
+from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import Codec
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.server.http_protocol import PROTOCOL, BoundedHttp
@@ -40,7 +40,7 @@ class _Link:
         if not self._http.transport.is_closing():
             self._http.transport.write(data)
 
-    def close(self, close: Close) -> None:
+    def close(self, close: CloseCode) -> None:
         """Say why as a push, and end the stream within `CLOSE_S`."""
         self.write(self._codec.frame((self._codec.disconnect(close.code, close.reason),)))
         self._http.transport.close()

@@ -17,7 +17,7 @@ from hub.access.host_names import Hosts
 from hub.server.handshakes import TlsListener
 from hub.server.http_protocol import BoundedHttp, http_class
 from hub.server.waiting_connections import WaitingConnections
-from hub.server.websocket_protocol import Door, websocket_class
+from hub.server.websocket_protocol import SocketAdmission, websocket_class
 from hub.web.answer_headers import AnswerHeaders
 from hub.web.security_headers import MAX_HEADER_BYTES
 
@@ -61,7 +61,7 @@ class HubServer:
     """One uvicorn over given listening sockets, in the running loop."""
 
     def __init__(
-        self, app: ASGIApp, door: Door, settings: HubSettings, *, headers: AnswerHeaders, hosts: Hosts,
+        self, app: ASGIApp, door: SocketAdmission, settings: HubSettings, *, headers: AnswerHeaders, hosts: Hosts,
         tls: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
         """`headers` are those of every answer, `hosts` the names that this server goes by."""

@@ -24,7 +24,7 @@ from hub.access import client_address
 from hub.access.client_address import Network
 from hub.dashboards.connection import Dashboard
 from hub.dashboards.handshake import Refusal
-from hub.protocol.disconnects import POLICY_VIOLATION, Close
+from hub.protocol.disconnects import POLICY_VIOLATION, CloseCode
 from hub.protocol.paths import DASHBOARD_PATH
 from hub.web.answer_headers import AnswerHeaders
 
@@ -50,7 +50,7 @@ def bound_buffers(transport: BaseTransport) -> Any:
     return raw
 
 
-class Door(Protocol):
+class SocketAdmission(Protocol):
     """What the hub says about new sockets."""
 
     def admit(self, path: str, origins: Sequence[str], address: str) -> Refusal | None:
@@ -77,7 +77,7 @@ class AnsweringProtocol(ServerProtocol):
 class HubWebSocket(WebSocketsSansIOProtocol):
     """One websocket. Subclasses made by :func:`websocket_class` know their hub's door."""
 
-    door: ClassVar[Door]
+    door: ClassVar[SocketAdmission]
     proxies: ClassVar[tuple[Network, ...]] = ()
     answer_headers: ClassVar[AnswerHeaders] = AnswerHeaders()
 
@@ -291,7 +291,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def close(self, close: Close) -> None:
+    def close(self, close: CloseCode) -> None:
         """Send a close frame; the socket is gone after :data:`CLOSE_S` at the latest."""
         if not self.close_sent and not self.transport.is_closing() and self.conn.state is OPEN:
             self.conn.send_close(close.code, close.reason)
@@ -328,7 +328,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self._stall_timer = None
 
 
-def websocket_class(door: Door, headers: AnswerHeaders, proxies: tuple[Network, ...] = ()) -> type[HubWebSocket]:
+def websocket_class(door: SocketAdmission, headers: AnswerHeaders, proxies: tuple[Network, ...] = ()) -> type[HubWebSocket]:
     """The protocol class of one hub: uvicorn makes the instances, so the class carries the hub, its headers and the proxies it believes."""
     attributes: dict[str, Any] = {"door": door, "proxies": proxies, "answer_headers": headers}
     return type("BoundHubWebSocket", (HubWebSocket,), attributes)

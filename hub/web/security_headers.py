@@ -33,7 +33,7 @@ CORS_ASKS = ("authorization", "content-type", "idempotency-key", "if-match", "if
 CORS_SHOWS = ("allow", "etag", "link", "location", "retry-after")
 
 
-class WebGuard:
+class SecurityHeaders:
     """Wraps the app. Pages of `origins` may read its answers, never with credentials; `proxies` see `hub.access.client_address`."""
 
     def __init__(self, app: Starlette, hosts: Hosts, origins: Sequence[str] = (), proxies: Sequence[Network] = ()) -> None:

@@ -20,7 +20,7 @@ async def _serve(path: str) -> None:
     settings = read_resolved(path)
     session.connect(settings.ray)
     stores = await open_stores(settings, name="bench-counts")
-    handles: dict[str, ray_camera.CameraProcess] = {}
+    handles: dict[str, ray_camera.RayCameraProcess] = {}
     try:
         while await asyncio.to_thread(sys.stdin.readline):
             total: dict[str, int] = {}

@@ -18,8 +18,8 @@ import msgspec
 from actors.core.errors import StartError
 from cluster.ray.process import environment
 from load_tests.drivers import bench_devices
-from load_tests.drivers.bench_devices import Driven, Plan
-from load_tests.harness.child_process import Child
+from load_tests.drivers.bench_devices import Driven, DriverPlan
+from load_tests.harness.child_process import BenchChild
 from load_tests.harness.results import Measured, percentile
 from load_tests.harness.stack import Stack, committed, python_path, stack
 from load_tests.harness.synthetic_scene import scene_of, walk
@@ -57,13 +57,13 @@ def _measure(density: int, cameras: int, pool: list[bytes]) -> tuple[dict[str, f
     variables = {
         "EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(density), "EYRIE_CAMERA_MAILBOX_ITEMS": str(CREDITS), "EYRIE_LOG_LEVEL": "warning",
     }  # fmt: skip
-    with stack(variables) as running, Child(bench_devices.drive, pool) as devices:
+    with stack(variables) as running, BenchChild(bench_devices.drive, pool) as devices:
         bare = _floor(running)
         running.register(names, SITE, msgspec.json.encode(scene_of(ZONES, LINES)))
         sockets = [names[index::SOCKETS] for index in range(min(SOCKETS, cameras))]
 
-        def plan(session: str, rate: float) -> Plan:
-            return Plan(running.host, running.port, running.token(), session, sockets, rate, WARM_S, MEASURE_S, START_S)
+        def plan(session: str, rate: float) -> DriverPlan:
+            return DriverPlan(running.host, running.port, running.token(), session, sockets, rate, WARM_S, MEASURE_S, START_S)
 
         began = time.perf_counter()
         devices.tell(plan("cold", STEADY_FPS))
@@ -92,7 +92,7 @@ def _measure(density: int, cameras: int, pool: list[bytes]) -> tuple[dict[str, f
     return figures, bare, ratios
 
 
-def _drive(devices: Child) -> Driven:
+def _drive(devices: BenchChild) -> Driven:
     """Let the welcome devices send: window, end, result."""
     devices.ask("go")
     devices.hear()

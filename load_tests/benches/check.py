@@ -18,7 +18,7 @@ from actors.core.messages.events import CHAIN_START
 from actors.core.settings import CameraSettings
 from cluster.event_proofs import AuditEvent, CameraTotals
 from load_tests.checker.checker import check
-from load_tests.harness.history import Acknowledged, Move, Operation, Sent, ShownEvent, ShownState, Stored, Watching
+from load_tests.harness.history import Acknowledged, Move, Operation, Sent, ShownEvent, ShownState, Stored, WatcherPosition
 from load_tests.harness.results import Measured
 from load_tests.harness.synthetic_scene import scene_of, walk
 
@@ -97,7 +97,7 @@ def _camera(name: str, bodies: Sequence[bytes], scene: bytes) -> tuple[CameraTot
 
 
 def _watched(watcher: str, row: CameraTotals, events: Sequence[AuditEvent], moves: Sequence[Move]) -> list[Operation]:
-    found: list[Operation] = [Watching(watcher, row.camera, "e1", 0)]
+    found: list[Operation] = [WatcherPosition(watcher, row.camera, "e1", 0)]
     for event in events:
         body = msgspec.json.decode(event.body)
         found.append(ShownEvent(watcher, row.camera, event.epoch, event.offset, body["type"], body["time"]))

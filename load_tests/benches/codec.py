@@ -32,7 +32,7 @@ MOMENT = "2026-03-01T12:00:00.000000Z"
 Call = Callable[[], object]
 
 
-class Case(msgspec.Struct, frozen=True):
+class CodecCase(msgspec.Struct, frozen=True):
     """`product` and `floor` do the same work; `size`: bytes of it."""
 
     product: Call
@@ -78,15 +78,15 @@ def _rounded(values: list[float]) -> Spread:
     return Spread(round(found.median, 3), round(found.least, 3), round(found.greatest, 3), found.runs)
 
 
-def cases(seed: int) -> dict[str, Case]:
+def cases(seed: int) -> dict[str, CodecCase]:
     """All of them, by name."""
     return _observations(seed) | _events() | _states() | _dashboard_messages()
 
 
-def _observations(seed: int) -> dict[str, Case]:
+def _observations(seed: int) -> dict[str, CodecCase]:
     packed = walk(seed, OBJECTS, PER_MESSAGE)
     values = [msgspec.msgpack.decode(raw, type=Observation) for raw in packed]
-    found: dict[str, Case] = {}
+    found: dict[str, CodecCase] = {}
     forms: list[tuple[str, Any]] = [("msgpack", msgspec.msgpack), ("json", msgspec.json)]
     for form, library in forms:
         raw = library.encode(values[0])
@@ -94,14 +94,14 @@ def _observations(seed: int) -> dict[str, Case]:
         message = library.encode(Observe("cam-1", 1, values, sent=datetime(2026, 3, 1, tzinfo=UTC)))
         loose, read, write = library.Decoder(), library.Decoder(FromEdge).decode, library.Encoder().encode
         found |= {
-            f"observation_decode_{form}": Case(_call(decoding.decode, raw, form), _call(loose.decode, raw), len(raw)),
-            f"observation_encode_{form}": Case(_call(write, values[0]), _call(write, plain), len(raw)),
-            f"edge_message_decode_{form}": Case(_call(read, message), _call(loose.decode, message), len(message)),
+            f"observation_decode_{form}": CodecCase(_call(decoding.decode, raw, form), _call(loose.decode, raw), len(raw)),
+            f"observation_encode_{form}": CodecCase(_call(write, values[0]), _call(write, plain), len(raw)),
+            f"edge_message_decode_{form}": CodecCase(_call(read, message), _call(loose.decode, message), len(message)),
         }
     return found
 
 
-def _events() -> dict[str, Case]:
+def _events() -> dict[str, CodecCase]:
     event = Event(
         id="cam-1/e1/7", type="zone.entered", site="site-1", camera="cam-1", epoch="e1", offset=7, session="s1", seq=70, time=MOMENT,
         received=MOMENT, severity="info", track="t1", label="person", zone="door", data={"score": 0.93, "dwell_s": 1.5},
@@ -115,15 +115,15 @@ def _events() -> dict[str, Case]:
     shown = published(stored.body, stored.hash)
     whole, read = msgspec.json.decode(shown), msgspec.json.Decoder(Event).decode
     return {
-        "event_seal_json": Case(lambda: seal(event, CHAIN_START, received_us=1, time_us=1), plain_seal, len(stored.body)),
-        "event_show_json": Case(_call(published, stored.body, stored.hash), _call(encode, whole), len(shown)),
-        "event_decode_json": Case(_call(read, shown), _call(msgspec.json.decode, shown), len(shown)),
+        "event_seal_json": CodecCase(lambda: seal(event, CHAIN_START, received_us=1, time_us=1), plain_seal, len(stored.body)),
+        "event_show_json": CodecCase(_call(published, stored.body, stored.hash), _call(encode, whole), len(shown)),
+        "event_decode_json": CodecCase(_call(read, shown), _call(msgspec.json.decode, shown), len(shown)),
     }
 
 
-def _states() -> dict[str, Case]:
+def _states() -> dict[str, CodecCase]:
     tracks = [TrackView(f"t{number}", "person", 0.91, (0.1, 0.2, 0.14, 0.35), ["door"], False) for number in range(OBJECTS)]
-    view = rendering.View(
+    view = rendering.RenderedState(
         7, "online", None, MOMENT, MOMENT, 10.0, 1, {"person": OBJECTS}, {"door": {"person": 2}}, {"gate": LineCount(3, 2, MOMENT)}, "info",
         LastEvent("cam-1/e1/7", "zone.entered", MOMENT, "info", "person", "door"), Health(session="s1", seq=70), None, tracks,
     )  # fmt: skip
@@ -133,10 +133,10 @@ def _states() -> dict[str, Case]:
 
     state = render()
     plain, encode = msgspec.json.decode(state), msgspec.json.Encoder().encode
-    return {"state_and_summary_json": Case(render, _call(encode, plain), len(state))}
+    return {"state_and_summary_json": CodecCase(render, _call(encode, plain), len(state))}
 
 
-def _dashboard_messages() -> dict[str, Case]:
+def _dashboard_messages() -> dict[str, CodecCase]:
 
     body = b'{"fill":"' + b"x" * 440 + b'"}'
     raw = msgspec.Raw(body)
@@ -144,7 +144,7 @@ def _dashboard_messages() -> dict[str, Case]:
     commands = [Command(id=1, connect=ConnectRequest(token="t" * 300)), Command(id=2, subscribe=SubscribeRequest(channel="camera:cam-1"))]
     as_json = b"\n".join(msgspec.json.encode(command) for command in commands)
     lines = as_json.split(b"\n")
-    found: dict[str, Case] = {}
+    found: dict[str, CodecCase] = {}
 
     def plain_frame() -> bytes:
         return frames.frame(frames.TEXT, plain_encode({"push": {"channel": "camera:cam-1", "pub": {"data": raw, "offset": 7}}}))
@@ -158,8 +158,8 @@ def _dashboard_messages() -> dict[str, Case]:
         def frame(codec: JsonCodec | ProtobufCodec = codec) -> bytes:
             return codec.frame([codec.publication("camera:cam-1", body, 7)])
 
-        found[f"publication_frame_{codec.name}"] = Case(frame, plain_frame, len(framed))
-        found[f"commands_decode_{codec.name}"] = Case(_call(codec.decode, sent), plain_commands, len(sent))
+        found[f"publication_frame_{codec.name}"] = CodecCase(frame, plain_frame, len(framed))
+        found[f"commands_decode_{codec.name}"] = CodecCase(_call(codec.decode, sent), plain_commands, len(sent))
     return found
 
 

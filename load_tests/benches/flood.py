@@ -8,8 +8,8 @@ import msgspec
 
 from actors.core.errors import StartError
 from load_tests.drivers import bench_devices
-from load_tests.drivers.bench_devices import Driven, Plan
-from load_tests.harness.child_process import Child
+from load_tests.drivers.bench_devices import Driven, DriverPlan
+from load_tests.harness.child_process import BenchChild
 from load_tests.harness.results import Measured, percentile, spread
 from load_tests.harness.stack import Stack, committed, stack
 from load_tests.harness.synthetic_scene import scene_of, walk
@@ -43,7 +43,10 @@ def run(seed: int, *, rounds: int = ROUNDS, measure_s: float = MEASURE_S) -> Mea
     loud: list[Round] = []
     with stack({"EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(PER_ACTOR), "EYRIE_LOG_LEVEL": "warning"}) as running:
         running.register([*names, LOUD], SITE, msgspec.json.encode(scene_of(ZONES, LINES)))
-        with Child(bench_devices.drive, pool[: round(FPS * (WARM_S + measure_s)) + 1]) as quiet, Child(bench_devices.drive, pool) as flood:
+        with (
+            BenchChild(bench_devices.drive, pool[: round(FPS * (WARM_S + measure_s)) + 1]) as quiet,
+            BenchChild(bench_devices.drive, pool) as flood,
+        ):
             _round(running, quiet, None, names, "warm-up", measure_s)
             for number in range(rounds):
                 # Each kind goes first as often as the other, so that a drift of the machine meets both alike.
@@ -53,11 +56,11 @@ def run(seed: int, *, rounds: int = ROUNDS, measure_s: float = MEASURE_S) -> Mea
     return measured(calm, loud)
 
 
-def _round(running: Stack, quiet: Child, flood: Child | None, names: list[str], session: str, measure_s: float) -> Round:
+def _round(running: Stack, quiet: BenchChild, flood: BenchChild | None, names: list[str], session: str, measure_s: float) -> Round:
     half = len(names) // 2
-    quiet.ask(Plan(running.host, running.port, running.token(), session, [names[:half], names[half:]], FPS, WARM_S, measure_s))
+    quiet.ask(DriverPlan(running.host, running.port, running.token(), session, [names[:half], names[half:]], FPS, WARM_S, measure_s))
     if flood is not None:
-        flood.ask(Plan(running.host, running.port, running.token(), session, [[LOUD]], OFFERED, WARM_S, measure_s))
+        flood.ask(DriverPlan(running.host, running.port, running.token(), session, [[LOUD]], OFFERED, WARM_S, measure_s))
         flood.ask("go")
     quiet.ask("go")
     quiet.hear()

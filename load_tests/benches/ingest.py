@@ -13,8 +13,8 @@ from actors.core.errors import StartError
 from load_tests.benches import ingest_floor
 from load_tests.benches.ingest_floor import Floored, FloorPlan
 from load_tests.drivers import bench_devices
-from load_tests.drivers.bench_devices import Driven, Plan
-from load_tests.harness.child_process import Child
+from load_tests.drivers.bench_devices import Driven, DriverPlan
+from load_tests.harness.child_process import BenchChild
 from load_tests.harness.results import Measured, percentile, spread
 from load_tests.harness.stack import Counting, Stack, committed, stack
 from load_tests.harness.synthetic_scene import scene_of, walk
@@ -29,7 +29,7 @@ STEADY_FPS = 10.0
 SITE = "bench"
 
 
-class Case(msgspec.Struct, frozen=True):
+class IngestCase(msgspec.Struct, frozen=True):
     """One density. `offered`: observations per second, of all cameras together; more than any machine of this size takes."""
 
     name: str
@@ -39,7 +39,7 @@ class Case(msgspec.Struct, frozen=True):
     offered: float
 
 
-CASES = (Case("packed", 64, 32, 8, 48_000.0), Case("single", 16, 1, 8, 32_000.0))
+CASES = (IngestCase("packed", 64, 32, 8, 48_000.0), IngestCase("single", 16, 1, 8, 32_000.0))
 
 
 def run(seed: int) -> Measured:
@@ -56,7 +56,7 @@ def run(seed: int) -> Measured:
     return Measured(figures, floors, ratios)
 
 
-def _measure(case: Case, pool: list[bytes]) -> tuple[dict[str, object], dict[str, object], dict[str, float]]:
+def _measure(case: IngestCase, pool: list[bytes]) -> tuple[dict[str, object], dict[str, object], dict[str, float]]:
     scene = msgspec.json.encode(scene_of(ZONES, LINES))
     names = [f"{case.name}-{number}" for number in range(case.cameras)]
     sockets = [names[index :: case.sockets] for index in range(case.sockets)]
@@ -64,16 +64,16 @@ def _measure(case: Case, pool: list[bytes]) -> tuple[dict[str, object], dict[str
         running.register(names, SITE, scene)
         with (
             running.counting() as counting,
-            Child(bench_devices.drive, pool) as devices,
-            Child(ingest_floor.floor, running.settings, scene, pool) as plain,
+            BenchChild(bench_devices.drive, pool) as devices,
+            BenchChild(ingest_floor.floor, running.settings, scene, pool) as plain,
         ):
             rounds = []
             for number in range(ROUNDS):
-                plan = Plan(
+                plan = DriverPlan(
                     running.host, running.port, running.token(), f"round-{number}", sockets, case.offered / case.cameras, WARM_S, MEASURE_S
                 )
                 rounds.append(_round(running, counting, devices, plain, plan, case))
-            steady = Plan(running.host, running.port, running.token(), "steady", sockets, STEADY_FPS, WARM_S, STEADY_S)
+            steady = DriverPlan(running.host, running.port, running.token(), "steady", sockets, STEADY_FPS, WARM_S, STEADY_S)
             slow, _used, _counted = _drive(running, counting, devices, steady)
         rows = committed(running.settings, names)
     for name, seq in slow.acked.items():
@@ -90,7 +90,7 @@ class _Round(msgspec.Struct, frozen=True):
     floor_postgres_s: float
 
 
-def _round(running: Stack, counting: Counting, devices: Child, plain: Child, plan: Plan, case: Case) -> _Round:
+def _round(running: Stack, counting: Counting, devices: BenchChild, plain: BenchChild, plan: DriverPlan, case: IngestCase) -> _Round:
     driven, used, counted = _drive(running, counting, devices, plan)
     rows = max(1, round(counted["rows"] / max(1, counted["commits"])))
     each = max(1, round(counted["observations"] / max(1, counted["rows"])))
@@ -99,7 +99,7 @@ def _round(running: Stack, counting: Counting, devices: Child, plain: Child, pla
     return _Round(driven, used, counted, floored, running.cpu_s()["postgres"] - before["postgres"])
 
 
-def _drive(running: Stack, counting: Counting, devices: Child, plan: Plan) -> tuple[Driven, dict[str, float], dict[str, int]]:
+def _drive(running: Stack, counting: Counting, devices: BenchChild, plan: DriverPlan) -> tuple[Driven, dict[str, float], dict[str, int]]:
     """Drive one plan; with the processor seconds and the actors' counters of its window."""
     devices.ask(plan)
     counting.read()  # finds new actors before it matters

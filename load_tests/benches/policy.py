@@ -12,8 +12,8 @@ from load_tests.harness.results import Measured, Spread, percentile, spread
 from load_tests.harness.stack import stack
 from policy.actor.policy_actor import PolicyActor
 from policy.decision import inputs
-from policy.decision.enforcer import Gate
-from policy.decision.model import Engine, Question
+from policy.decision.enforcer import Enforcer
+from policy.decision.model import DecisionInput, Engine
 from policy.engine.modules import read_sources, revision
 from policy.engine.opa_engine import OpaEngine
 from policy.engine.rego_engine import RegoEngine
@@ -60,7 +60,7 @@ def run(
     )
 
 
-def _measure_opa(asked: list[Question]) -> dict[str, object]:
+def _measure_opa(asked: list[DecisionInput]) -> dict[str, object]:
     binary = opa_binary()
     if binary is None:
         return {"opa": "absent"}
@@ -98,12 +98,12 @@ def _watcher(chance: random.Random, number: int) -> Principal:
     return Principal(f"watcher-{number}", f"w-{number}", "user", 1, 2, (chance.choice(["guest", "viewer", "operator"]),), sites)
 
 
-def _question(chance: random.Random, who: Principal) -> Question:
+def _question(chance: random.Random, who: Principal) -> DecisionInput:
     camera = f"camera-{chance.randrange(100)}"
     return inputs.subscribe(who, "camera", camera, site=chance.choice([*who.sites, "site-0"]), tags=chance.choice([[], ["restricted"]]))
 
 
-def _measure_engine(engine: Engine, asked: list[Question]) -> list[float]:
+def _measure_engine(engine: Engine, asked: list[DecisionInput]) -> list[float]:
     took = []
     for question in asked:
         before = time.perf_counter()
@@ -113,7 +113,7 @@ def _measure_engine(engine: Engine, asked: list[Question]) -> list[float]:
 
 
 async def _measure_gate(
-    engine: RegoEngine, slices: list[tuple[list[Question], list[Question]]], people: list[Principal]
+    engine: RegoEngine, slices: list[tuple[list[DecisionInput], list[DecisionInput]]], people: list[Principal]
 ) -> tuple[list[list[float]], list[list[float]], int]:
     """Seconds of every decision, by slice: of the engine, and of a warm cache; then the evaluations of one storm."""
     actor = PolicyActor(engine)
@@ -121,7 +121,7 @@ async def _measure_gate(
     async def call(data: bytes) -> bytes:
         return await asyncio.to_thread(actor.decide, data)
 
-    gate = Gate(call, PolicySettings(decide_timeout_s=30.0))
+    gate = Enforcer(call, PolicySettings(decide_timeout_s=30.0))
     await asyncio.gather(*(gate.decide(question) for _, cached in slices for question in cached))
     own, warm = [], []
     for embedded, cached in slices:

@@ -10,11 +10,11 @@ from hub.access.camera_policy import CameraPolicy
 from hub.access.redaction import DEFAULT, View
 from hub.fanout import live_states
 from hub.fanout.pacing import Pacing
-from hub.fanout.walls import Wall
+from hub.fanout.walls import WallFeed
 from load_tests.harness.results import spread
 from policy.actor.policy_actor import PolicyActor
 from policy.decision import inputs
-from policy.decision.enforcer import Gate
+from policy.decision.enforcer import Enforcer
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.principal import Principal
 from storage.ports.registry import CameraRecord
@@ -43,7 +43,7 @@ async def _decisions(engine: RegoEngine, people: Sequence[Principal], subscribes
     async def call(data: bytes) -> bytes:
         return await asyncio.to_thread(actor.decide, data)
 
-    gate = Gate(call, PolicySettings(decide_timeout_s=30.0, cache_entries=len(people) * (CAMERAS + 1) * 2))
+    gate = Enforcer(call, PolicySettings(decide_timeout_s=30.0, cache_entries=len(people) * (CAMERAS + 1) * 2))
     single = CameraPolicy(gate)
     records = [CameraRecord(f"camera-{number}", SITE, "", b"{}", 1, []) for number in range(CAMERAS)]
 
@@ -88,7 +88,7 @@ def _ticks(ticks: int) -> tuple[Figures, float]:
     """A tick in which every camera changed: joined as before policy was asked about each, and by the product."""
     names = [f"camera-{number}" for number in range(CAMERAS)]
     bodies = {name: live_states.without_news(SITE, name, seen=False) for name in names}
-    wall = Wall(SITE, bodies.get, Pacing())
+    wall = WallFeed(SITE, bodies.get, Pacing())
     view = View(redact=("faces", "names", "plates"), exclude=frozenset(names[::10]))
 
     def before(seen: View) -> None:

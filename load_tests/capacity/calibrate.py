@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from actors.core.errors import StartError
-from load_tests.capacity.load_window import SITE, Devices, Watching, dashboards, devices, names_of
-from load_tests.capacity.model import Fleet, Point, UnitCosts, derive
+from load_tests.capacity.load_window import SITE, DashboardLoad, Devices, dashboards, devices, names_of
+from load_tests.capacity.model import PlannedFleet, Point, UnitCosts, derive
 from load_tests.drivers.dashboard_fleet import SAMPLE_EVERY
 from load_tests.drivers.dashboard_plan import FleetReport
 from load_tests.harness.environment import this_machine
@@ -52,7 +52,7 @@ def calibrate(seed: int, per_actor: int, tell: Callable[[str], None]) -> UnitCos
     with _running(per_actor) as (running, counting):
         tell(f"{cameras} cameras, at most {per_actor} in an actor process")
         before = _stored(running)
-        idle = _point(running, counting, None, 0, 0.0, Watching(None))
+        idle = _point(running, counting, None, 0, 0.0, DashboardLoad(None))
         tell(_line("idle", idle))
         points = []
         with _registered(running, seed, cameras, FAST_FPS) as sending:
@@ -72,7 +72,7 @@ def calibrate(seed: int, per_actor: int, tell: Callable[[str], None]) -> UnitCos
     )  # fmt: skip
 
 
-def measure(seed: int, per_actor: int, fleet: Fleet, tell: Callable[[str], None]) -> Point:
+def measure(seed: int, per_actor: int, fleet: PlannedFleet, tell: Callable[[str], None]) -> Point:
     """What a stack uses under `fleet` (one site, a node: this machine)."""
     with _running(per_actor) as (running, counting):
         time.sleep(SETTLE_S)
@@ -99,7 +99,7 @@ def _registered(running: Stack, seed: int, cameras: int, fps: float) -> Iterator
 
 
 def _point(
-    running: Stack, counting: Counting, sending: Devices | None, cameras: int, fps: float, watching: Watching, watchers: int = 0
+    running: Stack, counting: Counting, sending: Devices | None, cameras: int, fps: float, watching: DashboardLoad, watchers: int = 0
 ) -> Point:
     """What is used under one load, or under none."""
 

@@ -13,8 +13,8 @@ import msgspec
 
 from load_tests.capacity import limit_search
 from load_tests.capacity.limit_page import LimitResult
-from load_tests.capacity.limit_search import Objective, Step
-from load_tests.capacity.load_window import SITE, Devices, Watching, dashboards, devices, names_of
+from load_tests.capacity.limit_search import LoadStep, Objective
+from load_tests.capacity.load_window import SITE, DashboardLoad, Devices, dashboards, devices, names_of
 from load_tests.drivers.bench_devices import Driven
 from load_tests.drivers.dashboard_plan import FleetReport
 from load_tests.harness.environment import busy_and_all_s, this_machine
@@ -37,11 +37,11 @@ class _Look(msgspec.Struct, frozen=True):
 
 
 class _Search:
-    def __init__(self, running: Stack, scenario: Scenario, step_s: float, sending: Devices, watching: Watching) -> None:
+    def __init__(self, running: Stack, scenario: Scenario, step_s: float, sending: Devices, watching: DashboardLoad) -> None:
         self._running, self._scenario, self.step_s = running, scenario, step_s
         self._sending, self._watching = sending, watching
 
-    def step(self, offered: float, objectives: Sequence[Objective]) -> Step:
+    def step(self, offered: float, objectives: Sequence[Objective]) -> LoadStep:
         """Offer a load of so many observations per second."""
         rate = offered / self._scenario.cameras
         self._watching.report()
@@ -58,7 +58,7 @@ class _Search:
 def made(
     offered: float, rate: float, objectives: Sequence[Objective], step_s: float, driven: Sequence[Driven], cores: dict[str, float],
     busy_share: float, rss: dict[str, int], seen: FleetReport | None,
-) -> Step:  # fmt: skip
+) -> LoadStep:  # fmt: skip
     """The step that these figures make. `rate`: observations per second and camera; `cores`: by process, named by its part and number."""
     counted = Histogram()
     for one in driven:
@@ -78,7 +78,7 @@ def made(
         "other_share": max(0.0, busy_share - (sum(cpu.values()) + sum(one.cpu_s for one in driven) / step_s) / this_machine().cores),
         "largest_process_cores": max(cores.values(), default=0.0),
     }  # fmt: skip
-    return Step(
+    return LoadStep(
         offered, sum(one.in_window for one in driven) / (step_s - WARM_S), figures,
         {part: round(used, 3) for part, used in sorted(cpu.items())},
         {name: round(used, 3) for name, used in cores.items() if used >= 0.02}, rss,
@@ -92,7 +92,7 @@ def run(
     """Search for at most `budget_s` seconds, from the scenario's own rate upwards. Raises StartError when the stack or a driver fails."""
     began, load_before = time.monotonic(), os.getloadavg()[0]
     pool = walk(seed, scenario.objects, math.ceil(MOST_PER_S / scenario.cameras * step_s) + 1)
-    steps: list[Step] = []
+    steps: list[LoadStep] = []
     env = {"EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(scenario.per_actor), "EYRIE_LOG_LEVEL": "warning"}
     with stack(env) as running:
         running.register(names_of(scenario.cameras), SITE, msgspec.json.encode(scene_of(2, 1)))
@@ -106,7 +106,12 @@ def run(
 
 
 def _search(
-    search: _Search, scenario: Scenario, objectives: Sequence[Objective], steps: list[Step], budget_s: float, tell: Callable[[str], None]
+    search: _Search,
+    scenario: Scenario,
+    objectives: Sequence[Objective],
+    steps: list[LoadStep],
+    budget_s: float,
+    tell: Callable[[str], None],
 ) -> str:
     """Add to `steps` what is tried; why it ended."""
     began = time.monotonic()
@@ -122,7 +127,7 @@ def _search(
 
 
 def concluded(
-    scenario: Scenario, seed: int, objectives: Sequence[Objective], steps: Sequence[Step], step_s: float, why: str, took_s: float,
+    scenario: Scenario, seed: int, objectives: Sequence[Objective], steps: Sequence[LoadStep], step_s: float, why: str, took_s: float,
     load_before: float,
 ) -> LimitResult:  # fmt: skip
     """What the steps say together."""
@@ -136,7 +141,7 @@ def concluded(
     )  # fmt: skip
 
 
-def _line(step: Step) -> str:
+def _line(step: LoadStep) -> str:
     figures = step.figures
     top = ", ".join(f"{part} {used:.2f}" for part, used in sorted(step.cpu.items(), key=lambda item: -item[1])[:4])
     return (

@@ -5,8 +5,8 @@ from html import escape
 
 import msgspec
 
-from load_tests.capacity.limit_search import Step
-from load_tests.harness.environment import Machine, described
+from load_tests.capacity.limit_search import LoadStep
+from load_tests.harness.environment import MachineInfo, described
 from load_tests.harness.plots import STYLE, line_plot, round_up
 from load_tests.harness.scenarios import Scenario
 
@@ -19,11 +19,11 @@ class LimitResult(msgspec.Struct, frozen=True):
     scenario: Scenario
     seed: int
     version: str
-    machine: Machine
+    machine: MachineInfo
     load_before: float
     objectives: list[str]
     step_s: float
-    steps: list[Step]
+    steps: list[LoadStep]
     limit_per_s: float
     broken_per_s: float
     broke: list[str]
@@ -85,7 +85,7 @@ def _load_ticks(end: float) -> list[tuple[float, str]]:
     return [(top * share, f"{top * share:,.0f}/s") for share in (0, 0.25, 0.5, 0.75, 1)]
 
 
-def _steps(steps: Sequence[Step]) -> str:
+def _steps(steps: Sequence[LoadStep]) -> str:
     head = "".join(
         f"<th scope=col class=n>{word}</th>"
         for word in ("Offered /s", "Acked /s", "p50 ms", "p99 ms", "Held back", "Gaps", "Cores", "Machine busy", "Largest process")
@@ -99,7 +99,7 @@ def _steps(steps: Sequence[Step]) -> str:
     return f"<section><h2>Loads</h2><table><tr>{head}<th scope=col>Objectives</th></tr>{rows}</table></section>"
 
 
-def _cells(step: Step) -> list[str]:
+def _cells(step: LoadStep) -> list[str]:
     figures = step.figures
     return [
         f"{step.offered:,.0f}", f"{step.acked:,.0f}", f"{figures['ack_p50_s'] * 1e3:,.0f}", f"{figures['ack_p99_s'] * 1e3:,.0f}",

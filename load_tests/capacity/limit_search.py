@@ -47,7 +47,7 @@ class Objective(msgspec.Struct, frozen=True):
         return bool(_COMPARE[self.compare](figures[self.figure], self.bound))
 
 
-class Step(msgspec.Struct, frozen=True):
+class LoadStep(msgspec.Struct, frozen=True):
     """One load. `offered` and `acked`: observations per second, of all cameras; `figures`: those of :data:`FIGURES` (`busy_share`: of all
     processors, `other_share`: of them, by neither the product nor the devices); `cpu`: cores by part,
     `processes`: by process (part and number); `broken`: the objectives that did not hold."""
@@ -99,7 +99,7 @@ def with_unsent(latency: Histogram, rate: float, sent: Sequence[int], end_s: flo
     return found, unsent
 
 
-def bottleneck(step: Step, cores: int) -> str:
+def bottleneck(step: LoadStep, cores: int) -> str:
     """What holds a step back: a process at its core, the machine's processors, or a queue that grows with processors to spare."""
     name, most = max(step.processes.items(), key=lambda item: item[1], default=("nothing", 0.0))
     part, used = max(step.cpu.items(), key=lambda item: item[1], default=("nothing", 0.0))

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from actors.core.errors import StartError
 from load_tests.drivers import bench_devices, dashboard_fleet
-from load_tests.drivers.bench_devices import Driven, Plan
-from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
-from load_tests.harness.child_process import ANSWER_S, Child
+from load_tests.drivers.bench_devices import Driven, DriverPlan
+from load_tests.drivers.dashboard_plan import DashboardPlan, FleetReport
+from load_tests.harness.child_process import ANSWER_S, BenchChild
 from load_tests.harness.stack import Stack
 
 Look = TypeVar("Look")
@@ -27,7 +27,7 @@ def names_of(cameras: int) -> list[str]:
 class Devices:
     """Driver processes that play all cameras, load after load; each is a session of its own."""
 
-    def __init__(self, running: Stack, drivers: Sequence[Child], names: Sequence[str], sockets: int) -> None:
+    def __init__(self, running: Stack, drivers: Sequence[BenchChild], names: Sequence[str], sockets: int) -> None:
         self._running, self._drivers, self._session = running, list(drivers), 0
         groups = [names[index :: len(self._drivers)] for index in range(len(self._drivers))]
         counts = [max(1, min(len(group), math.ceil(sockets / len(groups)))) for group in groups]
@@ -38,7 +38,7 @@ class Devices:
         self._session += 1
         for driver, sockets in zip(self._drivers, self._sockets, strict=True):
             token, session = self._running.token(), f"load-{self._session:03}"
-            driver.ask(Plan(self._running.host, self._running.port, token, session, sockets, rate, warm_s, measure_s))
+            driver.ask(DriverPlan(self._running.host, self._running.port, token, session, sockets, rate, warm_s, measure_s))
         look()  # the first look at new processes takes longer: before it matters
         for driver in self._drivers:
             driver.pipe.send("go")
@@ -55,14 +55,14 @@ class Devices:
 def devices(running: Stack, pool: list[bytes], cameras: int, *, drivers: int, sockets: int) -> Iterator[Devices]:
     """Processes that are ready; their cameras must be registered. `pool`: observations, as many as the longest load has of one camera."""
     with contextlib.ExitStack() as children:
-        made = [children.enter_context(Child(bench_devices.drive, pool)) for _ in range(min(drivers, cameras))]
+        made = [children.enter_context(BenchChild(bench_devices.drive, pool)) for _ in range(min(drivers, cameras))]
         yield Devices(running, made, names_of(cameras), sockets)
 
 
-class Watching:
+class DashboardLoad:
     """Dashboards on the wall and the events of the site; none at all when `child` is None."""
 
-    def __init__(self, child: Child | None) -> None:
+    def __init__(self, child: BenchChild | None) -> None:
         self._child = child
 
     def report(self) -> FleetReport | None:
@@ -72,16 +72,16 @@ class Watching:
 
 
 @contextlib.contextmanager
-def dashboards(running: Stack, count: int) -> Iterator[Watching]:
+def dashboards(running: Stack, count: int) -> Iterator[DashboardLoad]:
     """So many, all live. Raises StartError."""
     if not count:
-        yield Watching(None)
+        yield DashboardLoad(None)
         return
-    with Child(dashboard_fleet.watch) as child:
-        child.pipe.send(FleetWish(running.host, running.port, [running.viewer_token() for _ in range(USERS)], SITE, count))
+    with BenchChild(dashboard_fleet.watch) as child:
+        child.pipe.send(DashboardPlan(running.host, running.port, [running.viewer_token() for _ in range(USERS)], SITE, count))
         deadline = time.monotonic() + LIVE_S
         while (found := child.ask("report")).live < count:
             if time.monotonic() > deadline:
                 raise StartError(f"{found.live} of {count} dashboards are live after {LIVE_S:g} s: {found.errors[:3]}")
             time.sleep(0.2)
-        yield Watching(child)
+        yield DashboardLoad(child)

@@ -2,7 +2,7 @@
 
 Every cost is linear in its unit: seconds, cameras, observations, deliveries, dashboards. A fixed base is paid once per node, those of
 PostgreSQL and Redis once. That is stated here because it is the model's one assumption about the product; those about the fleet are fields
-of :class:`Fleet`, those about what breaks are :data:`LIMITS`, each with its source. Processor figures are of one core of the machine that
+of :class:`PlannedFleet`, those about what breaks are :data:`LIMITS`, each with its source. Processor figures are of one core of the machine that
 was calibrated.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from actors.core.settings import HubSettings
-from load_tests.harness.environment import Machine
+from load_tests.harness.environment import MachineInfo
 
 PARTS = ("hub", "camera", "postgres", "redis", "ray", "other")
 ON_NODES = ("hub", "camera", "ray", "other")  # the other two have machines of their own once there is more than one node
@@ -38,7 +38,7 @@ class UnitCosts(msgspec.Struct, frozen=True):
     source: str
     measured: str
     version: str
-    machine: Machine
+    machine: MachineInfo
     cpu: dict[str, PartCost]
     base_bytes: dict[str, int]
     actor_bytes: int
@@ -52,7 +52,7 @@ class UnitCosts(msgspec.Struct, frozen=True):
     fps: float = 10.0
 
 
-class Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PlannedFleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fleet and the nodes for it. Every dashboard watches the wall of one site and its events. `full`: share of a core or of a memory
     that is planned to be used; `events_per_camera_h`: durable events of a camera in an hour (a walker of
     `load_tests.harness.synthetic_scene` makes far more)."""
@@ -96,7 +96,7 @@ class Need(msgspec.Struct, frozen=True):
     """What a fleet needs. `hubs`: processes, each of one thread; `cores` and `memory_bytes` by part, at full use; rates per second; volumes
     in bytes. `breaks`: all limits, the worst first."""
 
-    fleet: Fleet
+    fleet: PlannedFleet
     per_actor: int
     observations_per_s: float
     deliveries_per_s: float
@@ -137,7 +137,7 @@ LIMITS: Mapping[str, Limit] = {
 }  # fmt: skip
 
 
-def predict(costs: UnitCosts, fleet: Fleet) -> Need:
+def predict(costs: UnitCosts, fleet: PlannedFleet) -> Need:
     """What `fleet` needs by `costs`; with one node's base."""
     observations = fleet.cameras * fleet.fps
     sites = math.ceil(fleet.cameras / fleet.cameras_per_site)
@@ -177,12 +177,12 @@ def row_us(costs: UnitCosts) -> float:
 
 def redis_message_us(costs: UnitCosts) -> float:
     """Microseconds of Redis for a publication, its way to one hub included, at the rate that was calibrated."""
-    cost, fleet = costs.cpu["redis"], Fleet(costs.wall_cameras, costs.fps, cameras_per_site=costs.wall_cameras)
+    cost, fleet = costs.cpu["redis"], PlannedFleet(costs.wall_cameras, costs.fps, cameras_per_site=costs.wall_cameras)
     events = costs.events_per_observation * costs.fps * costs.wall_cameras
     return (cost.camera_us + cost.observation_us * costs.fps) * costs.wall_cameras / redis_messages(fleet, costs.per_actor, events)
 
 
-def redis_messages(fleet: Fleet, per_actor: int, events_per_s: float) -> float:
+def redis_messages(fleet: PlannedFleet, per_actor: int, events_per_s: float) -> float:
     """Publications a second: states at `live_hz` at most, the summaries of an actor's cameras per site and tick, a heartbeat per actor and
     site, events."""
     sites_of_actor = max(1.0, per_actor / fleet.cameras_per_site)
@@ -209,7 +209,9 @@ def breaking(need: Need) -> list[Broken]:
     return sorted(found, key=lambda broken: -broken.share)
 
 
-def _nodes(cores: Mapping[str, float], memory: Mapping[str, float], base_cores: Mapping[str, float], costs: UnitCosts, fleet: Fleet) -> int:
+def _nodes(
+    cores: Mapping[str, float], memory: Mapping[str, float], base_cores: Mapping[str, float], costs: UnitCosts, fleet: PlannedFleet
+) -> int:
     """Nodes for hubs and camera actors with their Ray; PostgreSQL and Redis have machines of their own beyond one node."""
     free_cores = fleet.node_cores * fleet.full - sum(base_cores.get(part, 0.0) for part in ON_NODES)
     free_bytes = fleet.node_gib * GIB * fleet.full - sum(costs.base_bytes.get(part, 0) for part in ON_NODES)
@@ -236,7 +238,7 @@ class Point(msgspec.Struct, frozen=True):
 
 def derive(
     idle: Point, slow: Point, fast: Point, watched: Point, *, per_actor: int, event_bytes: int, source: str, measured: str, version: str,
-    machine: Machine,
+    machine: MachineInfo,
 ) -> UnitCosts:  # fmt: skip
     """Unit costs out of four loads: nothing; some cameras slow; the same ones fast; those with dashboards. Differences below 0 are noise
     and count as 0. Raises ValueError when the loads are not such a series."""

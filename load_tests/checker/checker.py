@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from cluster.event_proofs import AuditEvent, CameraTotals, verify
-from load_tests.checker.model import Key, Session, derived_key, fold, is_derived
+from load_tests.checker.model import Key, SessionItems, derived_key, fold, is_derived
 from load_tests.checker.ranges import Range, count, minus
 from load_tests.checker.violations import Violation
 from load_tests.checker.watchers import Lane, aged, documented, never_older, told, watched
@@ -21,15 +21,15 @@ from load_tests.harness.history import (
     Acknowledged,
     Closed,
     Declared,
-    Letter,
     Move,
     Operation,
+    RecordedLetter,
     Sent,
     ShownEvent,
     ShownState,
     Stored,
     ToldGap,
-    Watching,
+    WatcherPosition,
 )
 
 SKEW_S = 0.001  # seconds by which two readings of one clock in two processes may differ
@@ -74,11 +74,11 @@ class _Camera:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, SessionItems] = {}
         self.acks: list[Acknowledged] = []
         self.events: list[tuple[AuditEvent, dict[str, Any]]] = []
         self.moves: list[Move] = []
-        self.letters: list[Letter] = []
+        self.letters: list[RecordedLetter] = []
         self.seen: dict[str, Lane] = defaultdict(list)
         self.states: dict[str, list[ShownState]] = defaultdict(list)
         self.declared: dict[str, list[Range]] = defaultdict(list)
@@ -89,18 +89,18 @@ class _Camera:
         """Sort one operation in."""
         match operation:
             case Sent():
-                session = self.sessions.setdefault(operation.session, Session(operation.session))
+                session = self.sessions.setdefault(operation.session, SessionItems(operation.session))
                 if operation.at_s and operation.seq not in session.items:
                     self.sent_at.append(operation.at_s)
                 session.items[operation.seq] = (operation.form, operation.body)
             case Declared():
-                session = self.sessions.setdefault(operation.session, Session(operation.session))
+                session = self.sessions.setdefault(operation.session, SessionItems(operation.session))
                 self.declared[operation.session].append((operation.first_seq, operation.last_seq))
             case Acknowledged():
                 self.acks.append(operation)
             case ShownState():
                 self.states[operation.watcher].append(operation)
-            case Watching() | ShownEvent() | ToldGap():
+            case WatcherPosition() | ShownEvent() | ToldGap():
                 self.seen[operation.watcher].append(operation)
             case Closed():
                 pass
@@ -109,14 +109,14 @@ class _Camera:
         """How far every session is committed, and what was passed over in it."""
         self.row = row
         for move in self.moves:
-            session = self.sessions.setdefault(move.session, Session(move.session))
+            session = self.sessions.setdefault(move.session, SessionItems(move.session))
             session.upto = max(session.upto, move.seq)
         if self.row is not None and self.row.session in self.sessions:
             self.sessions[self.row.session].upto = self.row.last_seq
         for _, event in self.events:
             if event["type"] == "stream.gap":
                 data = event["data"]
-                session = self.sessions.setdefault(event["session"], Session(event["session"]))
+                session = self.sessions.setdefault(event["session"], SessionItems(event["session"]))
                 session.gaps.append((data["first_seq"], data["last_seq"], data["reason"]))
 
     def committed(self, session: str) -> int:
@@ -198,7 +198,7 @@ def _explained(camera: _Camera, stored: Stored) -> Iterable[Violation]:
     yield from _letters(camera, expected.letters)
 
 
-def _gaps(camera: _Camera, session: Session) -> Iterable[Violation]:
+def _gaps(camera: _Camera, session: SessionItems) -> Iterable[Violation]:
     stored = [(first, last) for first, last, _ in session.gaps]
     declared, name = camera.declared[session.name], session.name
     if silent := minus(minus([(1, session.upto)], stored), ((seq, seq) for seq in session.items)):

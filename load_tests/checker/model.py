@@ -19,7 +19,7 @@ _SETTINGS = CameraSettings(mailbox_items=100_000, process_items=100_000, mailbox
 Key = tuple[Any, ...]
 
 
-class Session(msgspec.Struct):
+class SessionItems(msgspec.Struct):
     """The items of one session that count: all up to `upto`. `items`: seq → (encoding, body); `gaps`: (first, last, reason)."""
 
     name: str
@@ -48,7 +48,7 @@ def is_derived(event_type: str) -> bool:
     return not event_type.startswith(("camera.", "stream."))
 
 
-def fold(camera: str, scene: bytes, sessions: Sequence[Session]) -> Folded:
+def fold(camera: str, scene: bytes, sessions: Sequence[SessionItems]) -> Folded:
     """Fold `sessions`, in their order, through a core of its own. What is in no session and no gap is passed over as a gap."""
     activation = Activation(camera, "fold", 1, Position("", 0, "e1", 0, CHAIN_START), None, scene, 1)
     one = core.restore(activation, owner="fold", settings=_SETTINGS, now_us=0)
@@ -69,7 +69,7 @@ def fold(camera: str, scene: bytes, sessions: Sequence[Session]) -> Folded:
     return found
 
 
-def _items(camera: str, session: Session) -> Iterable[Data | DeclareGap]:
+def _items(camera: str, session: SessionItems) -> Iterable[Data | DeclareGap]:
     seq = 1
     reasons = {first: (last, reason) for first, last, reason in session.gaps}
     while seq <= session.upto:

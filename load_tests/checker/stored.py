@@ -7,7 +7,7 @@ from actors.core.camera.snapshot import totals
 from actors.core.messages.commits import Activation
 from actors.core.settings import PostgresSettings
 from cluster.event_proofs import AuditEvent, CameraTotals
-from load_tests.harness.history import Letter, Move, Stored
+from load_tests.harness.history import Move, RecordedLetter, Stored
 from storage.events.archive import read_archive
 from storage.ports.events import EventRow
 from storage.postgres.pool import Database
@@ -81,8 +81,8 @@ async def moves_of(database: Database, cameras: list[str], slice_rows: int = SLI
     return found
 
 
-def _letter(row: Any) -> Letter:
-    return Letter(row["camera"], row["session"], row["seq"], bytes(row["raw"]))
+def _letter(row: Any) -> RecordedLetter:
+    return RecordedLetter(row["camera"], row["session"], row["seq"], bytes(row["raw"]))
 
 
 def _move(row: Any) -> Move:

@@ -28,7 +28,7 @@ INVARIANTS: Mapping[str, str] = {
 OF_DASHBOARDS = ("I5", "I6", "I11")
 
 
-class Line(msgspec.Struct, frozen=True):
+class InvariantVerdict(msgspec.Struct, frozen=True):
     """An invariant: ``green``, ``red`` or ``not checked``; `violations` counts, `first` is the first of them, or why it was not checked.
     `excerpt`: the lines of the histories and moves of rows around the first."""
 
@@ -40,7 +40,7 @@ class Line(msgspec.Struct, frozen=True):
     excerpt: list[str] = []
 
 
-class Seen(msgspec.Struct, frozen=True):
+class RunObservations(msgspec.Struct, frozen=True):
     """What the run itself has seen. `fleet`: everything the dashboards reported, summed up; `dashboards`: how many there are; `resources`:
     what has not come back (None: not looked at);
     `grown`: what is not flat (None: not watched); `unhealed`: faults (None: none were done); `missing`: planned faults that did not happen
@@ -55,8 +55,8 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def judge(
-    violations: Sequence[Violation], seen: Seen, excerpt: Callable[[Violation], list[str]] = lambda violation: []
-) -> list[Line]:  # fmt: skip
+    violations: Sequence[Violation], seen: RunObservations, excerpt: Callable[[Violation], list[str]] = lambda violation: []
+) -> list[InvariantVerdict]:  # fmt: skip
     """All lines."""
     found: dict[str, list[str]] = {name: [] for name in INVARIANTS}
     first: dict[str, Violation] = {}
@@ -90,15 +90,15 @@ def judge(
     for name, means in INVARIANTS.items():
         if found[name]:
             shown = excerpt(first[name]) if name in first else []
-            lines.append(Line(name, means, "red", len(found[name]), found[name][0], shown))
+            lines.append(InvariantVerdict(name, means, "red", len(found[name]), found[name][0], shown))
         elif name in unchecked:
-            lines.append(Line(name, means, "not checked", 0, unchecked[name]))
+            lines.append(InvariantVerdict(name, means, "not checked", 0, unchecked[name]))
         else:
-            lines.append(Line(name, means, "green"))
+            lines.append(InvariantVerdict(name, means, "green"))
     return lines
 
 
-def green(lines: Sequence[Line]) -> bool:
+def green(lines: Sequence[InvariantVerdict]) -> bool:
     """Whether nothing is red."""
     return all(line.status != "red" for line in lines)
 

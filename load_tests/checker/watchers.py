@@ -11,7 +11,7 @@ from cluster.event_proofs import CameraTotals
 from hub.ingest import link, socket
 from hub.protocol import disconnects
 from load_tests.checker.violations import Violation
-from load_tests.harness.history import Closed, Move, ShownEvent, ShownState, ToldGap, Watching
+from load_tests.harness.history import Closed, Move, ShownEvent, ShownState, ToldGap, WatcherPosition
 
 TOLD_WITHIN_S = 10.0  # a dashboard that lacks something newer is told so within this
 CATCH_UP_S = 3.0  # seconds in which a backlog passes over the dashboards
@@ -19,7 +19,7 @@ NOTED_S = 2.0  # seconds by which a newer state on a wall may come before it is 
 DISCONNECTED = "disconnected"  # the status of a state whose dashboard has lost its connection, and knows it
 UNKNOWN = -1  # `ToldGap.last` of who is told only that something is missing
 
-Lane = list[Watching | ShownEvent | ToldGap]
+Lane = list[WatcherPosition | ShownEvent | ToldGap]
 
 
 def watched(
@@ -29,7 +29,7 @@ def watched(
     the run has ended and everything was healed, so the last event was shown too."""
     epoch, offset, known = "", 0, False
     for operation in lane:
-        if isinstance(operation, Watching):
+        if isinstance(operation, WatcherPosition):
             epoch, offset, known = operation.epoch, operation.offset, True
             continue
         if isinstance(operation, ToldGap):
@@ -135,7 +135,7 @@ def _family(error: type[EyrieError]) -> Iterable[type[EyrieError]]:
 DOCUMENTED = frozenset(
     {
         1000, 1002, 1009,  # RFC 6455 section 7.4.1: normal, no websocket frame, too big
-        *(value.code for value in vars(disconnects).values() if isinstance(value, disconnects.Close)),
+        *(value.code for value in vars(disconnects).values() if isinstance(value, disconnects.CloseCode)),
         *(error.close_code for error in _family(EyrieError)),
         link.DAMAGED, link.REWOUND, link.NO_HELLO, link.SILENT, socket.TOO_SLOW, socket.GOING_AWAY,
     }

@@ -24,7 +24,7 @@ RETRY_S = 0.25
 DRAIN_S = 20.0  # seconds the last acks may take
 
 
-class Plan(msgspec.Struct, frozen=True):
+class DriverPlan(msgspec.Struct, frozen=True):
     """One run. `rate`: observations per second and camera; `sockets`: the cameras of each."""
 
     host: str
@@ -65,7 +65,7 @@ class _Camera:
 
 
 class _Socket(EdgeSocket):
-    def __init__(self, cameras: Sequence[str], plan: Plan, on_ack: Callable[[_Camera], None]) -> None:
+    def __init__(self, cameras: Sequence[str], plan: DriverPlan, on_ack: Callable[[_Camera], None]) -> None:
         super().__init__(plan.host, plan.port, plan.token)
         self.cameras = {name: _Camera(name, self) for name in cameras}
         self.failed = ""
@@ -103,7 +103,7 @@ class _Socket(EdgeSocket):
 
 
 class _Run:
-    def __init__(self, plan: Plan, pool: Sequence[bytes]) -> None:
+    def __init__(self, plan: DriverPlan, pool: Sequence[bytes]) -> None:
         self._plan = plan
         self._pool = pool
         self._began = self._window_from = self._window_to = float("inf")

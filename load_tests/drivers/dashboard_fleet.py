@@ -20,8 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from load_tests.drivers.dashboard_history import Seen, ShownFact, WallPub, fact, summaries
-from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
+from load_tests.drivers.dashboard_history import DashboardHistory, ShownFact, WallPub, fact, summaries
+from load_tests.drivers.dashboard_plan import DashboardPlan, FleetReport
 from load_tests.harness.recording import Recorder
 
 SAMPLE_EVERY = 10  # dashboards whose latencies are taken
@@ -37,16 +37,16 @@ RECORDED = 100  # dashboards of a process that write a history at most
 _RECEIVED = re.compile(rb'"received":"([^"]+)"')
 
 
-class Dashboard:
+class SimulatedDashboard:
     """One of them."""
 
-    def __init__(self, number: int, fleet: "Fleet") -> None:
+    def __init__(self, number: int, fleet: "DashboardFleet") -> None:
         self.fleet = fleet
         self.number = number
         self.slow = number < fleet.wish.slow
         self.sampled = number % SAMPLE_EVERY == 0 and not self.slow
         recorded = fleet.recorder is not None and number % max(1, fleet.wish.clients // RECORDED) == 0
-        self.seen = Seen(f"{fleet.wish.proc}/{number}", fleet.recorder) if recorded and fleet.recorder else None
+        self.seen = DashboardHistory(f"{fleet.wish.proc}/{number}", fleet.recorder) if recorded and fleet.recorder else None
         self.port = fleet.wish.proxy_port if number < fleet.wish.through else fleet.wish.port
         self.sock: socket.socket | None = None
         self.buffer = b""
@@ -228,17 +228,17 @@ class Dashboard:
             self.lost_at = 0.0
 
 
-class Fleet:
+class DashboardFleet:
     """All of them, and what they saw since the last report."""
 
-    def __init__(self, wish: FleetWish) -> None:
+    def __init__(self, wish: DashboardPlan) -> None:
         self.wish = wish
         self.poll = select.epoll()
         self.recorder = Recorder(Path(wish.history), wish.proc) if wish.history else None
         self.slowed = False
         self.trickled = self.healed = 0.0
-        self.dashboards = [Dashboard(number, self) for number in range(wish.clients)]
-        self.by_fd: dict[int, Dashboard] = {}
+        self.dashboards = [SimulatedDashboard(number, self) for number in range(wish.clients)]
+        self.by_fd: dict[int, SimulatedDashboard] = {}
         self.lost_before: set[int] = set()
         self._clear()
 
@@ -290,7 +290,7 @@ class Fleet:
             if dashboard.slow and dashboard.number % 2 and dashboard.sock is not None:
                 self._read(dashboard, 1)
 
-    def _read(self, dashboard: Dashboard, size: int) -> None:
+    def _read(self, dashboard: SimulatedDashboard, size: int) -> None:
         assert dashboard.sock is not None
         try:
             data = dashboard.sock.recv(size)
@@ -303,7 +303,7 @@ class Fleet:
         else:
             dashboard.lose(code=0)
 
-    def forget(self, dashboard: Dashboard) -> None:
+    def forget(self, dashboard: SimulatedDashboard) -> None:
         """Its socket is about to close."""
         if dashboard.sock is not None:
             self.by_fd.pop(dashboard.sock.fileno(), None)
@@ -344,9 +344,9 @@ def _newest(line: bytes) -> float:
 
 
 def watch(pipe: Connection) -> None:
-    """The process: gets a :class:`FleetWish`, answers every ``report`` with a :class:`FleetReport`, cuts all off at ``storm``, slows the
+    """The process: gets a :class:`DashboardPlan`, answers every ``report`` with a :class:`FleetReport`, cuts all off at ``storm``, slows the
     slow ones down at ``slow`` and heals them at ``heal``, ends with ``end`` or None."""
-    fleet = Fleet(pipe.recv())
+    fleet = DashboardFleet(pipe.recv())
     while True:
         fleet.turn()
         if pipe.poll():

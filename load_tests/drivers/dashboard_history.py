@@ -84,7 +84,7 @@ def fact(line: bytes) -> ShownFact | None:
     return None if pub is None else pub.data
 
 
-class Seen:
+class DashboardHistory:
     """The history of one dashboard, `by` name."""
 
     def __init__(self, by: str, recorder: Recorder) -> None:

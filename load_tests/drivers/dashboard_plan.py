@@ -3,7 +3,7 @@
 import msgspec
 
 
-class FleetWish(msgspec.Struct, frozen=True):
+class DashboardPlan(msgspec.Struct, frozen=True):
     """Where to connect, as whom (dashboards take the tokens in turn), and the site whose wall and events are watched. `history`: the file
     of the history of `proc`, none when empty. The first `slow` of the dashboards are slow when told, half of them stalled, half of a byte
     a second; they watch the channels `more` besides, so that there is something to be slow about. The first `through` of them connect to

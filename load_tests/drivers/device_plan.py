@@ -24,7 +24,7 @@ class DevicePlan(msgspec.Struct, frozen=True):
     resend_every: int = 0
 
 
-class Progress(msgspec.Struct, frozen=True):
+class DeviceProgress(msgspec.Struct, frozen=True):
     """How it goes, told about once a second. Totals since the beginning but for `latency`: buckets of a histogram of what was acked since
     the word before. `credits`: observations that may be sent now; `waiting`: due and not sent; `oldest_s`: how long the oldest observation
     without an ack has been due."""

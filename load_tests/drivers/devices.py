@@ -18,7 +18,7 @@ from actors.core.errors import StartError
 from actors.core.messages.edge_protocol import HEARTBEAT_S, Ack, Bye, Hello, Ping, Reject, Resync, ToEdge, Welcome
 from edge.reconnect import Backoff
 from load_tests.drivers.client_devices import ClientGateway
-from load_tests.drivers.device_plan import DevicePlan, Drove, Progress
+from load_tests.drivers.device_plan import DevicePlan, DeviceProgress, Drove
 from load_tests.drivers.edge_socket import PER_FRAME, EdgeSocket, observe, observe_head
 from load_tests.drivers.open_loop import Accounts
 from load_tests.harness.recording import Kind, Recorder, digest
@@ -292,10 +292,10 @@ class _Run:
     def _states(self) -> list[tuple[int, int, int]]:
         return [state for gateway in self._gateways for state in gateway.state().values()]
 
-    def _progress(self, now: float) -> Progress:
+    def _progress(self, now: float) -> DeviceProgress:
         states, due, at_s = self._states(), self._due(now), now - self._began
         late = [self._schedule.at(acked + 1) for _, acked, _ in states if acked < due]
-        return Progress(
+        return DeviceProgress(
             sum(sent for sent, _, _ in states), sum(acked for _, acked, _ in states), sum(gateway.resent for gateway in self._gateways),
             sum(max(0, limit - sent) for sent, _, limit in states), sum(max(0, due - sent) for sent, _, _ in states),
             at_s - min(late, default=at_s), self._accounts.fresh(),
@@ -312,7 +312,7 @@ class _Run:
 
 
 def drive(pipe: Connection, pool: list[bytes], plan: DevicePlan) -> None:
-    """The process. Says ``welcome`` once all cameras are, is told when to begin (perf_counter), says a :class:`Progress` about every
+    """The process. Says ``welcome`` once all cameras are, is told when to begin (perf_counter), says a :class:`DeviceProgress` about every
     second, and ends with :class:`Drove` or an error; then None ends it."""
     try:
         with Recorder(Path(plan.history), plan.proc) as recorder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

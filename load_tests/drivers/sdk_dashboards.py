@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from load_tests.drivers.dashboard_history import Seen, ShownFact, ShownSummary
-from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
+from load_tests.drivers.dashboard_history import DashboardHistory, ShownFact, ShownSummary
+from load_tests.drivers.dashboard_plan import DashboardPlan, FleetReport
 from load_tests.harness.recording import Recorder
 
 NAME = "centrifuge-python"
@@ -41,11 +41,11 @@ class _Counts:
 class _Dashboard:
     """One client with its two subscriptions."""
 
-    def __init__(self, number: int, wish: FleetWish, recorder: Recorder, sample: "_Sample") -> None:
+    def __init__(self, number: int, wish: DashboardPlan, recorder: Recorder, sample: "_Sample") -> None:
         self.by = f"{wish.proc}/{number}"
         self.recorder = recorder
         self.sample = sample
-        self.seen = Seen(self.by, recorder)
+        self.seen = DashboardHistory(self.by, recorder)
         self.live = {"site": False, "events": False}
         self.offset = -1
         self.lost_at = 0.0
@@ -128,7 +128,7 @@ def _subscription(dashboard: _Dashboard, lane: str) -> Any:
 
 
 class _Sample:
-    def __init__(self, wish: FleetWish, recorder: Recorder) -> None:
+    def __init__(self, wish: DashboardPlan, recorder: Recorder) -> None:
         self.recorder = recorder
         self.counts = _Counts()
         self.dashboards = [_Dashboard(number, wish, recorder, self) for number in range(wish.clients)]
@@ -161,10 +161,10 @@ class _Sample:
 def watch(pipe: Connection) -> None:
     """The process, with the protocol of `load_tests.drivers.dashboard_fleet.watch`; acts are not for these."""
     logging.getLogger("centrifuge").setLevel(logging.ERROR)
-    wish: FleetWish = pipe.recv()
+    wish: DashboardPlan = pipe.recv()
     with Recorder(Path(wish.history), wish.proc) as recorder:
         asyncio.run(_start(wish, recorder, pipe))
 
 
-async def _start(wish: FleetWish, recorder: Recorder, pipe: Connection) -> None:
+async def _start(wish: DashboardPlan, recorder: Recorder, pipe: Connection) -> None:
     await _Sample(wish, recorder).run(pipe)

@@ -9,7 +9,7 @@ from actors.core.errors import EyrieError, StartError
 ANSWER_S = 120.0  # a child that says nothing for so long has failed
 
 
-class Child:
+class BenchChild:
     """A process of the bench that answers over a pipe."""
 
     def __init__(self, target: Any, *arguments: Any) -> None:
@@ -17,7 +17,7 @@ class Child:
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
 
-    def __enter__(self) -> "Child":
+    def __enter__(self) -> "BenchChild":
         self._process.start()
         return self
 

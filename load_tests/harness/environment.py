@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 
-class Machine(msgspec.Struct, frozen=True):
+class MachineInfo(msgspec.Struct, frozen=True):
     """Cores, memory in GiB, processor, system and Python of this machine."""
 
     cores: int
@@ -18,10 +18,10 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
 
 
-def this_machine() -> Machine:
+def this_machine() -> MachineInfo:
     """The machine as the kernel describes it; unknown parts are empty."""
     pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    return Machine(
+    return MachineInfo(
         cores=len(os.sched_getaffinity(0)),
         memory_gib=round(pages * page / 2**30, 1),
         processor=_processor(),
@@ -30,7 +30,7 @@ def this_machine() -> Machine:
     )
 
 
-def described(machine: Machine) -> str:
+def described(machine: MachineInfo) -> str:
     """In one line."""
     return f"{machine.cores} cores, {machine.memory_gib:g} GiB, {machine.processor}, {machine.system}, Python {machine.python}"
 

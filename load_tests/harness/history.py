@@ -39,7 +39,7 @@ class Acknowledged(msgspec.Struct, frozen=True):
     at_s: float
 
 
-class Watching(msgspec.Struct, frozen=True):
+class WatcherPosition(msgspec.Struct, frozen=True):
     """A watcher subscribed to the events of a camera, or recovered, and has all up to `offset` of `epoch`."""
 
     watcher: str
@@ -92,7 +92,7 @@ class Closed(msgspec.Struct, frozen=True):
     camera: str = ""
 
 
-Operation = Sent | Declared | Acknowledged | Watching | ShownEvent | ToldGap | ShownState | Closed
+Operation = Sent | Declared | Acknowledged | WatcherPosition | ShownEvent | ToldGap | ShownState | Closed
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -109,7 +109,7 @@ class Move(msgspec.Struct, frozen=True):
     at_s: float
 
 
-class Letter(msgspec.Struct, frozen=True):
+class RecordedLetter(msgspec.Struct, frozen=True):
     """A dead letter."""
 
     camera: str
@@ -123,6 +123,6 @@ class Stored(msgspec.Struct, frozen=True):
 
     cameras: list[CameraTotals]
     events: list[AuditEvent]
-    letters: list[Letter] = []
+    letters: list[RecordedLetter] = []
     moves: list[Move] = []
     scenes: dict[str, bytes] = {}

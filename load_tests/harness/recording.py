@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from actors.core.errors import StartError
-from load_tests.harness.history import Acknowledged, Closed, Declared, Operation, Sent, ShownEvent, ShownState, ToldGap, Watching
+from load_tests.harness.history import Acknowledged, Closed, Declared, Operation, Sent, ShownEvent, ShownState, ToldGap, WatcherPosition
 
 BUFFER_BYTES = 1 << 20
 
@@ -22,7 +22,7 @@ Kind = Literal["invoke", "ok", "fail", "info"]
 Op = Literal["observe", "gap", "watch", "event", "told-gap", "state", "close", "fault"]
 
 
-class Record(msgspec.Struct, omit_defaults=True):
+class HistoryRecord(msgspec.Struct, omit_defaults=True):
     """One line. `seq` to `last` are the observations of a frame (``invoke``) or what an ack reaches (``ok``, only `last`); `sha` is of
     their bodies. `by` is who has seen it: a device's socket or a dashboard. `code` and `reason` are those of a close frame; 0 means that
     the connection ended without one."""
@@ -65,7 +65,7 @@ class Recorder:
 
     def note(self, kind: Kind, op: Op, **fields: str | int | float) -> None:
         """One line, now."""
-        record = Record(time.monotonic_ns(), time.time(), self.proc, kind, op, **fields)  # type: ignore[arg-type]
+        record = HistoryRecord(time.monotonic_ns(), time.time(), self.proc, kind, op, **fields)  # type: ignore[arg-type]
         self._file.write(self._encode(record) + b"\n")
 
     def flush(self) -> None:
@@ -74,17 +74,17 @@ class Recorder:
 
 
 def digest(bodies: Iterable[bytes]) -> str:
-    """What `Record.sha` holds of a frame."""
+    """What `HistoryRecord.sha` holds of a frame."""
     found = hashlib.sha256()
     for body in bodies:
         found.update(body)
     return found.hexdigest()[:16]
 
 
-def read(folder: Path) -> list[Record]:
+def read(folder: Path) -> list[HistoryRecord]:
     """The lines of all histories in `folder`, in the order of time. Raises StartError for a line that is none."""
-    decoder = msgspec.json.Decoder(Record)
-    records: list[Record] = []
+    decoder = msgspec.json.Decoder(HistoryRecord)
+    records: list[HistoryRecord] = []
     for path in sorted(folder.glob("*.jsonl")):
         try:
             records += decoder.decode_lines(path.read_bytes())
@@ -94,13 +94,13 @@ def read(folder: Path) -> list[Record]:
     return records
 
 
-def operations(records: Sequence[Record], body: Callable[[str, int], bytes]) -> list[Operation]:
+def operations(records: Sequence[HistoryRecord], body: Callable[[str, int], bytes]) -> list[Operation]:
     """The records as the checker takes them. `body` gives what a camera's device sends as `seq`; raises StartError where that is not what
     was recorded."""
     return list(_operations(records, body))
 
 
-def _operations(records: Sequence[Record], body: Callable[[str, int], bytes]) -> Iterator[Operation]:
+def _operations(records: Sequence[HistoryRecord], body: Callable[[str, int], bytes]) -> Iterator[Operation]:
     for r in records:
         match r.op, r.kind:
             case "observe", "invoke":
@@ -114,7 +114,7 @@ def _operations(records: Sequence[Record], body: Callable[[str, int], bytes]) ->
             case "gap", "invoke":
                 yield Declared(r.camera, r.session, r.seq, r.last, r.reason)
             case "watch", "ok":
-                yield Watching(r.by, r.camera, r.epoch, r.offset)
+                yield WatcherPosition(r.by, r.camera, r.epoch, r.offset)
             case "event", "ok":
                 yield ShownEvent(r.by, r.camera, r.epoch, r.offset, r.type, r.time)
             case "told-gap", "ok":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from load_tests.harness.environment import Machine
+from load_tests.harness.environment import MachineInfo
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class BenchResult(msgspec.Struct, frozen=True):
 
     bench: str
     seed: int
-    machine: Machine
+    machine: MachineInfo
     figures: dict[str, object]
     floor: dict[str, object]
     ratios: dict[str, float]

@@ -14,7 +14,7 @@ from actors.core.errors import StartError
 STEP_S = 0.25  # seconds for which the rate of a schedule stays the same
 
 
-class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RatePhase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A factor on the cameras' rate. ``burst``: `factor` from `at_s` for `for_s` seconds; ``ramp``: from 0 up to `factor` within `for_s`;
     ``diurnal``: a day within the run, from `low` at its ends to `factor` in its middle."""
 
@@ -88,7 +88,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget_p99_s: float = 1.0
     growth_every_s: float = 0.0
     duration_s: float = 60.0
-    phases: list[Phase] = []
+    phases: list[RatePhase] = []
     acts: list[Act] = []
     links: list[Links] = []
 
@@ -126,13 +126,13 @@ READY_MADE = {
     scenario.name: scenario
     for scenario in (
         Scenario("steady", "one rate from beginning to end"),
-        Scenario("rush-hour", "a day's curve, from a tenth of the rate to twice and back", phases=[Phase("diurnal", 2.0)]),
+        Scenario("rush-hour", "a day's curve, from a tenth of the rate to twice and back", phases=[RatePhase("diurnal", 2.0)]),
         Scenario("fan-out", "few cameras, very many dashboards", cameras=4, sockets=1, dashboards=1000, drivers=1),
         Scenario("wall", "one site of fifty cameras on a wall", cameras=50, sockets=5, dashboards=50),
         Scenario(
             "reconnect-storm", "every dashboard is cut off at once, twice", dashboards=300, acts=[Act(1 / 3, "storm"), Act(2 / 3, "storm")],
         ),
-        Scenario("burst", "ten times the rate for thirty seconds", fps=4.0, duration_s=90.0, phases=[Phase("burst", 10.0, 30.0, 30.0)]),
+        Scenario("burst", "ten times the rate for thirty seconds", fps=4.0, duration_s=90.0, phases=[RatePhase("burst", 10.0, 30.0, 30.0)]),
         Scenario(
             "slow-readers", "a fifth of the dashboards reads nothing, or a byte a second, and comes back", dashboards=60, slow_share=0.2,
             acts=[Act(1 / 4, "slow"), Act(3 / 4, "heal")],
@@ -154,7 +154,7 @@ READY_MADE = {
 }  # fmt: skip
 
 
-def factor(phases: Sequence[Phase], at_s: float, duration_s: float) -> float:
+def factor(phases: Sequence[RatePhase], at_s: float, duration_s: float) -> float:
     """The factor on the rate at a time of the run: the product of all phases."""
     found = 1.0
     for phase in phases:

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.core.errors import EyrieError, StartError
-from load_tests.drivers.device_plan import Drove, Progress
-from load_tests.harness.child_process import Child
+from load_tests.drivers.device_plan import DeviceProgress, Drove
+from load_tests.harness.child_process import BenchChild
 from load_tests.harness.histogram import Histogram
 
 
-class DriverDesk:
+class DriverPool:
     """`drivers` have their plans; they say ``welcome`` and wait to be told when to begin."""
 
-    def __init__(self, drivers: Sequence[Child]) -> None:
+    def __init__(self, drivers: Sequence[BenchChild]) -> None:
         self._drivers = list(drivers)
-        self._progress = [Progress()] * len(self._drivers)
+        self._progress = [DeviceProgress()] * len(self._drivers)
         self._recent = Histogram()
         self._drove: dict[int, Drove] = {}
 
@@ -30,14 +30,14 @@ class DriverDesk:
         for driver in self._drivers:
             driver.pipe.send(at)
 
-    def look(self) -> Progress:
+    def look(self) -> DeviceProgress:
         """How it goes, all together; the latencies are those since the look before. Raises what went wrong in a driver."""
         for number, driver in enumerate(self._drivers):
             while driver.pipe.poll():
                 self._take(number, driver.pipe.recv())
         recent, self._recent = self._recent, Histogram()
         told = self._progress
-        return Progress(
+        return DeviceProgress(
             sum(one.sent for one in told), sum(one.acked for one in told), sum(one.resent for one in told),
             sum(one.credits for one in told), sum(one.waiting for one in told), max((one.oldest_s for one in told), default=0.0),
             dict(recent.counts),
@@ -53,7 +53,7 @@ class DriverDesk:
 
     def _take(self, number: int, said: Any) -> None:
         match said:
-            case Progress():
+            case DeviceProgress():
                 self._progress[number] = said
                 self._recent.merge([said.latency])
             case Drove():

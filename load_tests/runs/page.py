@@ -6,7 +6,7 @@ from html import escape
 
 import msgspec
 
-from load_tests.checker.verdict import Line, green
+from load_tests.checker.verdict import InvariantVerdict, green
 from load_tests.faults.times import FaultTimes
 from load_tests.harness.environment import described
 from load_tests.harness.histogram import Histogram
@@ -86,7 +86,7 @@ def _curve(latency: Histogram) -> str:
     return line_plot("Ack latency by percentile", {"ack": points}, unit="ms", ticks=[*ticks, (nines, f"p{100 * (1 - 10**-nines):.6g}")])
 
 
-def _verdict(lines: Sequence[Line]) -> str:
+def _verdict(lines: Sequence[InvariantVerdict]) -> str:
     rows = "".join(
         f"<tr><th scope=row>{escape(line.invariant)}</th><td>{escape(line.means)}</td>"
         f"<td class='nowrap {line.status if line.status != 'not checked' else 'grey'}'>{line.status}</td>"
@@ -97,7 +97,7 @@ def _verdict(lines: Sequence[Line]) -> str:
     return f"<section><h2>Verdict</h2><table>{head}{rows}</table></section>"
 
 
-def _excerpt(line: Line) -> str:
+def _excerpt(line: InvariantVerdict) -> str:
     return f"<pre>{escape(chr(10).join(line.excerpt))}</pre>" if line.excerpt else ""
 
 

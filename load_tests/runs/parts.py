@@ -13,9 +13,9 @@ import msgspec
 from actors.core.errors import StartError
 from load_tests.checker.verdict import summed
 from load_tests.drivers import dashboard_fleet, fault_links, sdk_dashboards
-from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
+from load_tests.drivers.dashboard_plan import DashboardPlan, FleetReport
 from load_tests.drivers.fault_links import LinksPlan, Planned
-from load_tests.harness.child_process import Child
+from load_tests.harness.child_process import BenchChild
 from load_tests.harness.scenarios import FaultKind, Scenario
 from load_tests.harness.stack import Stack
 from load_tests.runs.result import Happened
@@ -31,7 +31,7 @@ MORE = 20  # cameras whose whole states a slow dashboard watches
 class Dashboards:
     """All dashboards of a run, lean ones and those on the SDK."""
 
-    def __init__(self, lean: Sequence[Child], sdk: Sequence[Child], size: int) -> None:
+    def __init__(self, lean: Sequence[BenchChild], sdk: Sequence[BenchChild], size: int) -> None:
         self._lean, self._all = lean, [*lean, *sdk]
         self.size = size
         self.reports: list[FleetReport] = []
@@ -70,16 +70,16 @@ def dashboards(
     through = sum(links.share for links in scenario.links if links.between == "dashboards")
     tokens = [running.viewer_token(f"viewer-{number}") for number in range(USERS)]
     with contextlib.ExitStack() as children:
-        made: list[list[Child]] = [[], []]
+        made: list[list[BenchChild]] = [[], []]
         more = [f"camera:{camera}" for camera in cameras[:MORE]]
         for which, (total, target) in enumerate(((lean, dashboard_fleet.watch), (sdk, sdk_dashboards.watch))):
             for number in range(math.ceil(total / PER_PROCESS)):
                 clients = min(PER_PROCESS, total - number * PER_PROCESS)
                 proc = f"{'sdk' if which else 'dashboards'}-{number}"
-                child = children.enter_context(Child(target))
+                child = children.enter_context(BenchChild(target))
                 # The slow ones come first, those on bad links too: a scenario has either.
                 child.pipe.send(
-                    FleetWish(
+                    DashboardPlan(
                         running.host, running.port, tokens, site, clients, str(folder / f"{proc}.jsonl"), proc,
                         round(clients * scenario.slow_share), 0 if which else round(clients * min(1.0, through)), proxy_port, more,
                     )
@@ -95,7 +95,7 @@ def dashboards(
 class BadLinks:
     """The fault proxies. `ports`: of each `Scenario.links`."""
 
-    def __init__(self, child: Child, ports: list[int], planned: Sequence[Planned]) -> None:
+    def __init__(self, child: BenchChild, ports: list[int], planned: Sequence[Planned]) -> None:
         self._child = child
         self.ports = ports
         self._planned = list(planned)
@@ -149,7 +149,7 @@ def bad_links(running: Stack, scenario: Scenario, seed: int, folder: Path) -> It
         return
     planned = fault_links.plan(scenario.links, scenario.duration_s, seed)
     wanted = LinksPlan((running.host, running.port), scenario.links, planned, seed, str(folder / "links.jsonl"))
-    with Child(fault_links.carry, wanted) as child:
+    with BenchChild(fault_links.carry, wanted) as child:
         yield BadLinks(child, child.hear(), planned)
 
 

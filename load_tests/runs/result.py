@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from load_tests.checker.verdict import Line
+from load_tests.checker.verdict import InvariantVerdict
 from load_tests.faults.times import FaultTimes
-from load_tests.harness.environment import Machine, described
+from load_tests.harness.environment import MachineInfo, described
 from load_tests.harness.histogram import Histogram
 from load_tests.harness.scenarios import Scenario
 from load_tests.runs.growth import Slope
@@ -60,7 +60,7 @@ class RunResult(msgspec.Struct, frozen=True):
     scenario: Scenario
     seed: int
     version: str
-    machine: Machine
+    machine: MachineInfo
     load_before: float
     sent: int
     acked: int
@@ -69,7 +69,7 @@ class RunResult(msgspec.Struct, frozen=True):
     latency: dict[int, int]
     seconds: list[Second]
     happened: list[Happened]
-    verdict: list[Line]
+    verdict: list[InvariantVerdict]
     check_s: float
     notes: list[str] = []
     versions: dict[str, str] = {}

@@ -17,14 +17,14 @@ from actors.core.errors import Unavailable
 from load_tests.checker.checker import check
 from load_tests.checker.resources import Resources, baseline, returned, within_budget
 from load_tests.checker.stored import install_witness, read_back
-from load_tests.checker.verdict import Seen, judge, summed
+from load_tests.checker.verdict import RunObservations, judge, summed
 from load_tests.checker.violations import excerpt
 from load_tests.drivers import devices, sdk_dashboards
-from load_tests.drivers.device_plan import Drove, Progress
+from load_tests.drivers.device_plan import DeviceProgress, Drove
 from load_tests.faults import stepped_clocks
 from load_tests.faults.times import times, unhealed
 from load_tests.harness import recording
-from load_tests.harness.child_process import Child
+from load_tests.harness.child_process import BenchChild
 from load_tests.harness.environment import this_machine, versions
 from load_tests.harness.histogram import Histogram
 from load_tests.harness.history import Operation, Stored
@@ -33,7 +33,7 @@ from load_tests.harness.scenarios import DISK_BYTES, Act, Scenario, Schedule, ra
 from load_tests.harness.stack import Stack, stack
 from load_tests.harness.synthetic_scene import scene_of, walk
 from load_tests.runs.device_plans import plans
-from load_tests.runs.driver_pool import DriverDesk
+from load_tests.runs.driver_pool import DriverPool
 from load_tests.runs.fault_acts import FaultActs, excused
 from load_tests.runs.growth import Sample, grown, slopes
 from load_tests.runs.growth_samples import sample
@@ -99,9 +99,9 @@ class _Run:
             planned = plans(
                 scenario, self._names, (running.host, running.port), running.token(), SESSION, ports, self._seed, self._folder
             )  # fmt: skip
-            drivers = [children.enter_context(Child(devices.drive, self._pool, plan)) for plan in planned]
+            drivers = [children.enter_context(BenchChild(devices.drive, self._pool, plan)) for plan in planned]
             self._tell(f"{running.host}:{running.port}: {len(self._names)} cameras, {len(drivers)} driver processes")
-            desk = DriverDesk(drivers)
+            desk = DriverPool(drivers)
             desk.welcome()
             self._faults = FaultActs(running, self._seed, self._happened, self._missing, links)
             proxy = next((ports[n] for n, one in enumerate(scenario.links) if one.between == "dashboards"), 0)
@@ -120,7 +120,7 @@ class _Run:
             check_s = time.perf_counter() - began
         growth, healed = slopes(self._samples), times(strikes, history, self._ended_s)
         reported = summed(fleet.reports, fleet.reports[-1].live)
-        seen = Seen(
+        seen = RunObservations(
             # The site's stream may have a new epoch then; that it was told is checked for each camera and watcher.
             msgspec.structs.replace(reported, unrecovered=0) if strikes else reported, fleet.size, resources,
             self._missing if links is not None or scenario.acts else None, grown(growth) if scenario.growth_every_s else None,
@@ -135,7 +135,7 @@ class _Run:
             versions(), growth, healed,
         )  # fmt: skip
 
-    def _drive(self, running: Stack, desk: DriverDesk, fleet: Dashboards, links: BadLinks | None) -> list[Drove]:
+    def _drive(self, running: Stack, desk: DriverPool, fleet: Dashboards, links: BadLinks | None) -> list[Drove]:
         """The run itself, to the last ack, and until everything is healed."""
         began = time.perf_counter() + BEGIN_S
         desk.begin(began)
@@ -168,12 +168,12 @@ class _Run:
             self._missing += missing
         return desk.finish(self._scenario.duration_s + 3 * devices.DRAIN_S)
 
-    def _look_on(self, running: Stack, began: float, desk: DriverDesk, fleet: Dashboards, links: BadLinks | None) -> None:
+    def _look_on(self, running: Stack, began: float, desk: DriverPool, fleet: Dashboards, links: BadLinks | None) -> None:
         """A look every second until the end of the run; acts at their times."""
         scenario = self._scenario
         acts = sorted(scenario.acts, key=lambda act: act.at)
         time.sleep(max(0.0, began - time.perf_counter()))
-        before, used, told = began, running.cpu_s(), Progress()
+        before, used, told = began, running.cpu_s(), DeviceProgress()
         for number in range(1, math.ceil(scenario.duration_s / LOOK_S) + 1):
             time.sleep(max(0.0, min(began + number * LOOK_S, began + scenario.duration_s) - time.perf_counter()))
             now = time.perf_counter()

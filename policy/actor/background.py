@@ -21,7 +21,7 @@ FORGET_ROWS = 10_000  # at once
 SHADOW_ROWS = 1_000  # at once
 
 
-class LogKeeper:
+class DecisionLogWriter:
     """Writes what waits in `queue`, and keeps the log within its bounds."""
 
     def __init__(self, queue: DecisionQueue, settings: PolicySettings) -> None:
@@ -46,7 +46,7 @@ class LogKeeper:
             self._forgot_at = time.monotonic()
 
 
-class ShadowKeeper:
+class ShadowWriter:
     """Compares the running shadow with what the log got; one replica does."""
 
     def __init__(self, key: Callable[[], bytes]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from policy.decision import bounds
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from storage.ports.policy import DecisionRow
 
 MAX_WAITING = 20_000  # decisions
@@ -31,9 +31,9 @@ class DecisionQueue:
     def __init__(self, limit: int = MAX_WAITING) -> None:
         self.dropped = 0  # since the last row that was written
         self._limit = limit
-        self._waiting: deque[tuple[Question, Decision]] = deque()
+        self._waiting: deque[tuple[DecisionInput, Decision]] = deque()
 
-    def put(self, questions: Sequence[Question], decisions: Sequence[Decision]) -> None:
+    def put(self, questions: Sequence[DecisionInput], decisions: Sequence[Decision]) -> None:
         """Never waits."""
         for pair in zip(questions, decisions, strict=True):
             if len(self._waiting) >= self._limit:
@@ -55,7 +55,7 @@ class DecisionQueue:
         self.dropped += len(rows) + sum(row.dropped for row in rows)
 
 
-def row_of(question: Question, decision: Decision) -> DecisionRow:
+def row_of(question: DecisionInput, decision: Decision) -> DecisionRow:
     """A decision as a row."""
     whole = bounds.canonical(question) or b""  # out of bounds: it is not kept at all
     roles, site = question.subject.get("roles"), question.resource.get("site")
@@ -79,7 +79,7 @@ def obligations(decision: Decision) -> str:
     return msgspec.json.encode({"max_hz": decision.max_hz, "redact": sorted(decision.redact)}).decode()
 
 
-def masked(question: Question) -> dict[str, object]:
+def masked(question: DecisionInput) -> dict[str, object]:
     """The question with everything masked that is not known to be harmless."""
     parts = {"subject": question.subject, "resource": question.resource, "context": question.context}
     return {"action": question.action} | {

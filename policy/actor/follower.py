@@ -25,7 +25,7 @@ STOP_S = 5.0
 Chore = Callable[[Database], Awaitable[None]]
 
 
-class Keeper:
+class PolicyFollower:
     """`start` waits for the first look; from then on it looks every `poll_s`. `chores` are done after each look (they bound themselves)."""
 
     def __init__(self, settings: Settings, name: str, build: Build, use: Callable[[Engine], None], chores: tuple[Chore, ...] = ()) -> None:

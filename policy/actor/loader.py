@@ -11,7 +11,7 @@ from actors.core.errors import BadInput, ConfigError, Unavailable
 from policy.actor import revisions
 from policy.decision.model import Engine
 from policy.engine import review, sandbox
-from storage.ports.policy import Activation, RevisionStore
+from storage.ports.policy import PolicyActivation, RevisionStore
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Loader:
         self._use(engine)
         log.info("policy revision %s decides", engine.revision[:12])
 
-    async def _load(self, current: Activation | None) -> Engine:
+    async def _load(self, current: PolicyActivation | None) -> Engine:
         if current is None:
             raise ConfigError("no revision was ever activated")
         if current.generation < self._generation:

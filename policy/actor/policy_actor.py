@@ -8,12 +8,12 @@ import msgspec
 
 from actors.core.errors import BadInput, Unavailable
 from actors.core.settings import Settings
-from policy.actor.background import LogKeeper, ShadowKeeper
+from policy.actor.background import DecisionLogWriter, ShadowWriter
 from policy.actor.decision_log import DecisionQueue
-from policy.actor.follower import Chore, Keeper
+from policy.actor.follower import Chore, PolicyFollower
 from policy.decision import bounds
-from policy.decision.messages import Reply, decode_questions, encode_reply
-from policy.decision.model import Decision, Engine, Question
+from policy.decision.messages import DecisionReply, decode_questions, encode_reply
+from policy.decision.model import Decision, DecisionInput, Engine
 from policy.engine.modules import read_sources, revision
 from policy.engine.opa_engine import OpaEngine
 from policy.engine.rego_engine import RegoEngine
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 FIRST = "policy-0"  # one replica writes to OPA and follows shadows, the others only decide
 
-Heard = Callable[[list[Question], list[Decision]], None]
+Heard = Callable[[list[DecisionInput], list[Decision]], None]
 
 
 def make_engine(settings: Settings, sources: Mapping[str, str], *, push: bool = False) -> Engine:
@@ -48,7 +48,7 @@ class PolicyActor:
     def __init__(self, engine: Engine | None, heard: Heard | None = None) -> None:
         self._engine = engine
         self._heard = heard
-        self._keeper: Keeper | None = None
+        self._keeper: PolicyFollower | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, *, name: str = FIRST) -> "PolicyActor":
@@ -61,11 +61,11 @@ class PolicyActor:
         queue = DecisionQueue()
         made = cls(None, queue.put)
         first = name == FIRST
-        chores: list[Chore] = [LogKeeper(queue, settings.policy)]
+        chores: list[Chore] = [DecisionLogWriter(queue, settings.policy)]
         if first:
-            chores.append(ShadowKeeper(lambda: read_secret(Path(settings.policy.key_file))))
+            chores.append(ShadowWriter(lambda: read_secret(Path(settings.policy.key_file))))
         push = first and settings.opa.push
-        made._keeper = Keeper(settings, name, lambda modules: make_engine(settings, modules, push=push), made.use, tuple(chores))
+        made._keeper = PolicyFollower(settings, name, lambda modules: make_engine(settings, modules, push=push), made.use, tuple(chores))
         made._keeper.start()
         if made._engine is None:
             reason = made._keeper.refused or "the store was not read in time"
@@ -102,4 +102,4 @@ class PolicyActor:
         decisions = engine.decide(questions)
         if self._heard is not None:
             self._heard(questions, decisions)
-        return encode_reply(Reply(engine.revision, decisions))
+        return encode_reply(DecisionReply(engine.revision, decisions))

@@ -184,7 +184,7 @@ def find(index: int, *, namespace: str) -> PolicyHandle | None:
 
 
 class PolicyCaller:
-    """The `call` of a :class:`policy.decision.enforcer.Gate`: spreads calls over the replicas, and looks one up afresh after it failed.
+    """The `call` of a :class:`policy.decision.enforcer.Enforcer`: spreads calls over the replicas, and looks one up afresh after it failed.
 
     `replicas` is how many there were; that there are more or fewer now is found out every :data:`LOOK_S`, beside the calls. `timeout_s` is
     for the whole call; with several replicas each of two tries gets half of it.

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.core.errors import BadInput, ConfigError, Unavailable
 from policy.engine.modules import MAX_FILE_BYTES, MAX_FILES, revision
-from storage.ports.policy import Activation, RevisionRecord, RevisionStore
+from storage.ports.policy import PolicyActivation, RevisionRecord, RevisionStore
 
 MAX_SOURCE_BYTES = 262_144  # of all modules together
 TRIES = 5
@@ -62,15 +62,15 @@ def signed(modules: Mapping[str, str], key: bytes, *, author: str, note: str = "
     return RevisionRecord(name, pack(modules), _mac(key, "revision", name), author, note)
 
 
-def activation(current: Activation | None, name: str, key: bytes, *, author: str) -> Activation:
+def activation(current: PolicyActivation | None, name: str, key: bytes, *, author: str) -> PolicyActivation:
     """The activation of revision `name` that comes after `current`."""
     generation = 1 if current is None else current.generation + 1
-    return Activation(
+    return PolicyActivation(
         generation, name, None if current is None else current.revision, _mac(key, "activation", f"{generation} {name}"), author
     )
 
 
-def require_genuine(found: Activation, key: bytes) -> None:
+def require_genuine(found: PolicyActivation, key: bytes) -> None:
     """Raises ConfigError for an activation that this deployment did not make."""
     if not hmac.compare_digest(found.signature, _mac(key, "activation", f"{found.generation} {found.revision}")):
         raise ConfigError(f"activation {found.generation} of revision {found.revision[:12]} is not signed with this deployment's key")

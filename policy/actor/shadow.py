@@ -6,19 +6,19 @@ import msgspec
 
 from policy.actor.decision_log import obligations
 from policy.decision import bounds
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from storage.ports.policy import DecisionRow, Flip
 
 MAX_GROUPS = 500  # of one shadow; what comes beyond is counted together
 MAX_EXAMPLE = 4_000  # characters
 OTHER = "other"
 
-_question = msgspec.json.Decoder(Question)
+_question = msgspec.json.Decoder(DecisionInput)
 
 Group = tuple[str, str, str, str]  # kind, action, role, site
 
 
-def asked(rows: Sequence[DecisionRow]) -> list[Question]:
+def asked(rows: Sequence[DecisionRow]) -> list[DecisionInput]:
     """The questions of rows."""
     return [_question.decode(row.input) for row in rows]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 
 MAX_DEPTH = 8
 MAX_ITEMS = 1024  # of one list or mapping
@@ -36,7 +36,7 @@ POLICY_STALE = "policy_stale"  # revision and revocations could not be read for 
 UNCACHED = frozenset({POLICY_ERROR, POLICY_UNAVAILABLE, POLICY_STALE})
 
 
-def canonical(question: Question) -> bytes | None:
+def canonical(question: DecisionInput) -> bytes | None:
     """The question as sorted JSON (the engine's input and the cache's key), or None when it is out of bounds."""
     try:
         if not _fits(msgspec.to_builtins(question), MAX_DEPTH):

@@ -15,8 +15,8 @@ import msgspec
 from actors.core.errors import EyrieError
 from actors.core.settings import PolicySettings
 from policy.decision import bounds
-from policy.decision.messages import Reply, decode_reply, encode_questions
-from policy.decision.model import Decision, Question
+from policy.decision.messages import DecisionReply, decode_reply, encode_questions
+from policy.decision.model import Decision, DecisionInput
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +24,13 @@ MAX_WAITING = 10_000  # distinct questions without an answer yet
 MAX_CALLS = 2  # in flight at once
 ASKED_AT_ONCE = 64  # questions in one call: a slow engine must answer all of them within the deadline of each
 CATCH_UP_S = 0.25  # between two probes while the policy actors answer by another revision
-PROBE = Question("connect", {}, {"kind": "dashboard"})
+PROBE = DecisionInput("connect", {}, {"kind": "dashboard"})
 _PROBED = bounds.canonical(PROBE) or b""
 
 Call = Callable[[bytes], Awaitable[bytes]]
 
 
-class GateStats(msgspec.Struct):
+class EnforcerStats(msgspec.Struct):
     """Counts since the start, for metrics."""
 
     hits: int = 0
@@ -41,7 +41,7 @@ class GateStats(msgspec.Struct):
     behind: int = 0  # answers of another revision than the one in force
 
 
-class Gate:
+class Enforcer:
     """`policy.decision.model.Decider`. `call` sends encoded questions to a policy actor and raises an EyrieError or TimeoutError when it
     cannot.
 
@@ -54,13 +54,13 @@ class Gate:
         must_be_fresh: bool = False,
     ) -> None:  # fmt: skip
         self.revision = ""
-        self.stats = GateStats()
+        self.stats = EnforcerStats()
         self._call = call
         self._settings = settings
         self._now = now
         self._steady = steady
         self._cache: OrderedDict[bytes, Decision] = OrderedDict()
-        self._waiting: OrderedDict[bytes, tuple[Question, asyncio.Future[Decision]]] = OrderedDict()
+        self._waiting: OrderedDict[bytes, tuple[DecisionInput, asyncio.Future[Decision]]] = OrderedDict()
         self._flying: dict[bytes, asyncio.Future[Decision]] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Handle | None = None
@@ -77,7 +77,7 @@ class Gate:
         """Whether the last answer came from another revision than the one in force: the policy actors have not loaded it, or refuse to."""
         return self._behind
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: DecisionInput) -> Decision:
         """The decision; deny with reason ``policy_unavailable`` when none can be had in `decide_timeout_s`. Never raises for a question."""
         key = bounds.canonical(question)
         if key is None:
@@ -137,7 +137,7 @@ class Gate:
         self._cache.move_to_end(key)
         return found
 
-    def _ask(self, key: bytes, question: Question) -> asyncio.Future[Decision] | None:
+    def _ask(self, key: bytes, question: DecisionInput) -> asyncio.Future[Decision] | None:
         future = self._flying.get(key)
         if future is None and key in self._waiting:
             future = self._waiting[key][1]
@@ -170,7 +170,7 @@ class Gate:
         if self._waiting and self._starting is None and not self._closed:
             self._start_calls()
 
-    async def _fly(self, questions: list[Question], flight: dict[bytes, "asyncio.Future[Decision]"]) -> None:
+    async def _fly(self, questions: list[DecisionInput], flight: dict[bytes, "asyncio.Future[Decision]"]) -> None:
         made: dict[bytes, Decision] = {}
         try:
             self.stats.calls += 1
@@ -194,7 +194,7 @@ class Gate:
             if not future.done():
                 future.set_result(made.get(key) or bounds.denied(bounds.POLICY_UNAVAILABLE, self.revision))
 
-    def _keep(self, reply: Reply, made: dict[bytes, Decision]) -> None:
+    def _keep(self, reply: DecisionReply, made: dict[bytes, Decision]) -> None:
         if not self._announced:
             self._adopt(reply.revision)
         if reply.revision != self.revision:

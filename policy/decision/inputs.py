@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import quote
 
-from policy.decision.model import Question
+from policy.decision.model import DecisionInput
 from policy.identity.principal import Principal
 
 Scope = Literal["camera", "site", "fleet", "user"]
@@ -31,15 +31,15 @@ def word(text: str) -> str:
     return quote(text, safe=":@/*")
 
 
-def connect(principal: Principal, *, to: Literal["dashboard", "edge"]) -> Question:
+def connect(principal: Principal, *, to: Literal["dashboard", "edge"]) -> DecisionInput:
     """May this principal open a socket of this kind?"""
-    return Question("connect", subject(principal), {"kind": to})
+    return DecisionInput("connect", subject(principal), {"kind": to})
 
 
 def on_channel(
     action: Literal["subscribe", "history", "presence", "publish"], principal: Principal, scope: Scope, target: str = "", *,
     site: str = "", tags: Sequence[str] = (), purpose: str = "",
-) -> Question:  # fmt: skip
+) -> DecisionInput:  # fmt: skip
     """May it do this on a channel that shows the camera, site or user `target`, or the fleet?
 
     `site` and `tags` are the registry's word about a camera.
@@ -51,41 +51,41 @@ def on_channel(
         asked["site"] = target
     elif scope == "user":
         asked["own"] = target == principal.sub
-    return Question(action, subject(principal), asked, {"purpose": purpose} if purpose else {})
+    return DecisionInput(action, subject(principal), asked, {"purpose": purpose} if purpose else {})
 
 
 def subscribe(
     principal: Principal, scope: Scope, target: str = "", *, site: str = "", tags: Sequence[str] = (), purpose: str = ""
-) -> Question:
+) -> DecisionInput:
     """:func:`on_channel` for a subscription."""
     return on_channel("subscribe", principal, scope, target, site=site, tags=tags, purpose=purpose)
 
 
-def on_camera(action: str, principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()) -> Question:
+def on_camera(action: str, principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()) -> DecisionInput:
     """May it do this to one camera? Actions: ingest, register, registry.write, deadletter.replay, …"""
-    return Question(action, subject(principal), {"kind": "camera", "site": site, "camera": camera, "tags": sorted(tags)})
+    return DecisionInput(action, subject(principal), {"kind": "camera", "site": site, "camera": camera, "tags": sorted(tags)})
 
 
-def on_site(action: str, principal: Principal, site: str) -> Question:
+def on_site(action: str, principal: Principal, site: str) -> DecisionInput:
     """May it do this to a whole site? Actions: registry.read, registry.write."""
-    return Question(action, subject(principal), {"kind": "site", "site": site})
+    return DecisionInput(action, subject(principal), {"kind": "site", "site": site})
 
 
-def on_fleet(action: str, principal: Principal) -> Question:
+def on_fleet(action: str, principal: Principal) -> DecisionInput:
     """May it do this where no site is named? Actions: deadletter.read and the like for items that name no camera."""
-    return Question(action, subject(principal), {"kind": "fleet"})
+    return DecisionInput(action, subject(principal), {"kind": "fleet"})
 
 
-def ingest(principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()) -> Question:
+def ingest(principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()) -> DecisionInput:
     """May it send this camera's observations? For a camera not registered yet, `site` is the one it would be registered in."""
     return on_camera("ingest", principal, camera, site=site, tags=tags)
 
 
-def register(principal: Principal, camera: str, *, site: str) -> Question:
+def register(principal: Principal, camera: str, *, site: str) -> DecisionInput:
     """May it add this camera to that site?"""
     return on_camera("register", principal, camera, site=site)
 
 
-def on_system(action: str, principal: Principal, kind: Literal["cluster", "policy", "audit"]) -> Question:
+def on_system(action: str, principal: Principal, kind: Literal["cluster", "policy", "audit"]) -> DecisionInput:
     """May it do this to the deployment itself? Actions: cluster.read, cluster.operate, policy.read, policy.change, audit.read, …"""
-    return Question(action, subject(principal), {"kind": kind})
+    return DecisionInput(action, subject(principal), {"kind": kind})

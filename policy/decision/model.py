@@ -9,7 +9,7 @@ from policy.identity.principal import Principal, TokenType
 
 
 class TokenVerifier(Protocol):
-    """Says whose a token is: `policy.identity.tokens.Verifier`, or another implementation in differential tests."""
+    """Says whose a token is: `policy.identity.tokens.JwtVerifier`, or another implementation in differential tests."""
 
     def verify(self, text: object, *, typ: TokenType | tuple[TokenType, ...], now_s: float) -> Principal:
         """The principal of the token `text`, genuine, in time and of type `typ`. Raises Unauthorized or Expired, nothing else."""
@@ -22,7 +22,7 @@ class TokenSigner(Protocol):
         """A token signed by the key `kid` of `keys`."""
 
 
-class Question(msgspec.Struct, frozen=True):
+class DecisionInput(msgspec.Struct, frozen=True):
     """May `subject` do `action` to `resource`? The whole of it is the cache key, so actions that need no name carry none."""
 
     action: str
@@ -47,7 +47,7 @@ class Engine(Protocol):
 
     revision: str
 
-    def decide(self, questions: list[Question]) -> list[Decision]:
+    def decide(self, questions: list[DecisionInput]) -> list[Decision]:
         """One decision each, in order. Undefined, an error or a non-boolean is deny; never raises for a question."""
 
     def keep(self) -> None:
@@ -55,7 +55,7 @@ class Engine(Protocol):
 
 
 class Decider(Protocol):
-    """The caller's side: `policy.decision.enforcer.Gate` with its cache, or a double."""
+    """The caller's side: `policy.decision.enforcer.Enforcer` with its cache, or a double."""
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: DecisionInput) -> Decision:
         """The decision; deny with reason ``policy_unavailable`` when none can be had in time."""

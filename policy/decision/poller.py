@@ -1,4 +1,4 @@
-"""Keeps a hub's view of policy revision and revocations current by polling the store; what it decides is in `Gate` and `Revocations`."""
+"""Keeps a hub's view of policy revision and revocations current by polling the store; what it decides is in `Enforcer` and `Revocations`."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from actors.core.errors import EyrieError
 from actors.core.settings import PolicySettings
-from policy.decision.enforcer import Gate
+from policy.decision.enforcer import Enforcer
 from policy.identity.revocations import Revocations
 from storage.ports.policy import PolicyMarks
 
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 Read = Callable[[], Awaitable[PolicyMarks]]
 
 
-class PolicyWatch:
+class PolicyPoller:
     """Reads `PolicyStore.marks` every `poll_s`; a read that fails leaves the gate to grow stale, which denies after `max_age_s`."""
 
-    def __init__(self, read: Read, gate: Gate, settings: PolicySettings, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, read: Read, gate: Enforcer, settings: PolicySettings, *, now: Callable[[], float] = time.monotonic) -> None:
         """`now`: the steady clock of `gate`."""
         self.revocations = Revocations()
         self._read = read

@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 )
 
 
-class Finding(NamedTuple):
+class LintFinding(NamedTuple):
     """One thing to mend."""
 
     file: str
@@ -49,13 +49,13 @@ class Token(NamedTuple):
     depth: int
 
 
-def lint(sources: Mapping[str, str]) -> list[Finding]:
+def lint(sources: Mapping[str, str]) -> list[LintFinding]:
     """Findings in file order; empty when the policy may be loaded."""
-    findings: list[Finding] = []
+    findings: list[LintFinding] = []
     parsed = {}
     for name in sorted(sources):
         if len(sources[name]) > MAX_SOURCE:
-            findings.append(Finding(name, 1, f"longer than {MAX_SOURCE} characters"))
+            findings.append(LintFinding(name, 1, f"longer than {MAX_SOURCE} characters"))
             continue
         parsed[name] = _tokens(sources[name])
         findings += _file(name, parsed[name])
@@ -90,20 +90,20 @@ def _tokens(source: str) -> list[Token]:
     return found
 
 
-def _file(name: str, tokens: list[Token]) -> list[Finding]:
+def _file(name: str, tokens: list[Token]) -> list[LintFinding]:
     findings = []
     package = _package(tokens)
     if package is None or (package != "eyrie" and not package.startswith("eyrie.")):
-        findings.append(Finding(name, 1, "the package must be `eyrie` or below it"))
+        findings.append(LintFinding(name, 1, "the package must be `eyrie` or below it"))
     heads = _heads(tokens)
     for at, token in enumerate(tokens):
         before = tokens[at - 1] if at else None
         after = tokens[at + 1] if at + 1 < len(tokens) else None
         text = _problem(token, before, after, heads)
         if text is not None:
-            findings.append(Finding(name, token.line, text))
+            findings.append(LintFinding(name, token.line, text))
     if tokens and tokens[-1].depth < 0:
-        findings.append(Finding(name, tokens[-1].line, "more brackets are closed than opened"))
+        findings.append(LintFinding(name, tokens[-1].line, "more brackets are closed than opened"))
     return findings
 
 
@@ -143,14 +143,14 @@ def _heads(tokens: list[Token]) -> set[str]:
     return {t.text for t in tokens if t.kind == "name" and t.first and t.depth == 0 and t.text not in KEYWORDS}
 
 
-def _packages(parsed: Mapping[str, list[Token]]) -> list[Finding]:
+def _packages(parsed: Mapping[str, list[Token]]) -> list[LintFinding]:
     """What spans files: defaults and recursion."""
     findings = []
     merged: dict[str, list[tuple[str, list[Token]]]] = {}
     for name, tokens in parsed.items():
         merged.setdefault(str(_package(tokens)), []).append((name, tokens))
     if "eyrie.authz" not in merged:
-        return [Finding(next(iter(parsed), ""), 1, "no file has the package eyrie.authz")]
+        return [LintFinding(next(iter(parsed), ""), 1, "no file has the package eyrie.authz")]
     for package, files in merged.items():
         defaults: dict[str, list[tuple[str, int, list[str]]]] = {}
         for name, tokens in files:
@@ -160,21 +160,21 @@ def _packages(parsed: Mapping[str, list[Token]]) -> list[Finding]:
                     defaults.setdefault(tokens[at + 1].text, []).append((name, token.line, value))
         for rule, places in defaults.items():
             if len(places) > 1:
-                findings.append(Finding(places[1][0], places[1][1], f"a second default of {rule}"))
+                findings.append(LintFinding(places[1][0], places[1][1], f"a second default of {rule}"))
         if package == "eyrie.authz" and (len(defaults.get("allow", [])) != 1 or defaults["allow"][0][2] != [":=", "false"]):
-            findings.append(Finding(files[0][0], 1, "`default allow := false` is missing"))
+            findings.append(LintFinding(files[0][0], 1, "`default allow := false` is missing"))
         if package == "eyrie.authz":
             defined = set(defaults).union(*(_heads(tokens) for _, tokens in files))
             if UNTIL not in defined and any(token.text == "input.now" for each in parsed.values() for token in each):
-                findings.append(Finding(files[0][0], 1, f"input.now is read and {UNTIL} is missing: nobody would ask again in time"))
+                findings.append(LintFinding(files[0][0], 1, f"input.now is read and {UNTIL} is missing: nobody would ask again in time"))
             if "revision" in defined:
-                findings.append(Finding(files[0][0], 1, "the rule revision is not for a policy to define: the product adds it"))
-            findings += [Finding(files[0][0], 1, f"the rule {name} is missing") for name in ENTRYPOINTS if name not in defined]
+                findings.append(LintFinding(files[0][0], 1, "the rule revision is not for a policy to define: the product adds it"))
+            findings += [LintFinding(files[0][0], 1, f"the rule {name} is missing") for name in ENTRYPOINTS if name not in defined]
         findings += _recursion(package, files)
     return findings
 
 
-def _recursion(package: str, files: list[tuple[str, list[Token]]]) -> list[Finding]:
+def _recursion(package: str, files: list[tuple[str, list[Token]]]) -> list[LintFinding]:
     heads = set().union(*(_heads(tokens) for _, tokens in files))
     uses: dict[str, set[str]] = {head: set() for head in heads}
     for _, tokens in files:
@@ -193,7 +193,7 @@ def _recursion(package: str, files: list[tuple[str, list[Token]]]) -> list[Findi
         while stack:
             used = stack.pop()
             if used == head:
-                return [Finding(files[0][0], 1, f"the rule {head} uses itself")]
+                return [LintFinding(files[0][0], 1, f"the rule {head} uses itself")]
             if used not in seen:
                 seen.add(used)
                 stack += uses[used]

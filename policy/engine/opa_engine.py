@@ -19,7 +19,7 @@ from opa_client.errors import DeletePolicyError, RegoParseError  # type: ignore[
 from actors.core.errors import ConfigError, Unavailable
 from actors.core.settings import OpaSettings
 from policy.decision import bounds
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from policy.identity.keys import read_secret
 
 log = logging.getLogger(__name__)
@@ -46,11 +46,11 @@ class OpaEngine:
         self._client = OpaClient(host=host, port=port, ssl=tls, token=token, retries=0, timeout=settings.timeout_s)
         self._client._session.hooks["response"].append(_bounded(settings.timeout_s))
 
-    def decide(self, questions: list[Question]) -> list[Decision]:
+    def decide(self, questions: list[DecisionInput]) -> list[Decision]:
         """One decision each, in order; never raises for a question."""
         return [self._decide(question) for question in questions]
 
-    def _decide(self, question: Question) -> Decision:
+    def _decide(self, question: DecisionInput) -> Decision:
         if bounds.canonical(question) is None:
             return bounds.denied(bounds.BAD_QUESTION, self.revision)
         asked = msgspec.to_builtins(question) | {"now": int(self._now())}

@@ -17,7 +17,7 @@ from regopy import Bundle, Interpreter, LogLevel, RegoError, rego_shared  # type
 
 from actors.core.errors import ConfigError
 from policy.decision import bounds
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from policy.engine.lint import defines, lint
 from policy.engine.modules import revision
 
@@ -52,7 +52,7 @@ class RegoEngine:
         names = (*bounds.ENTRYPOINTS, bounds.UNTIL) if self._timed else bounds.ENTRYPOINTS
         self._bundle = _build(self._interpreter, tuple(f"{bounds.PACKAGE}/{name}" for name in names))
 
-    def decide(self, questions: list[Question]) -> list[Decision]:
+    def decide(self, questions: list[DecisionInput]) -> list[Decision]:
         """One decision each, in order; never raises for a question. What there is no time for is denied."""
         ends = time.monotonic() + BATCH_S
         late = bounds.denied(bounds.POLICY_UNAVAILABLE, self.revision)
@@ -61,7 +61,7 @@ class RegoEngine:
     def keep(self) -> None:
         """Nothing to do: what was built stays."""
 
-    def _decide(self, question: Question) -> Decision:
+    def _decide(self, question: DecisionInput) -> Decision:
         term = bounds.canonical(question)
         if term is None:
             return bounds.denied(bounds.BAD_QUESTION, self.revision)

@@ -9,7 +9,7 @@ import msgspec
 
 from actors.core.errors import BadInput
 from policy.decision import bounds, inputs
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from policy.identity.principal import Principal
 from storage.ports.policy import DecisionRow
 
@@ -26,10 +26,10 @@ _SYSTEM = {
 _CHANNEL = ("subscribe", "history", "presence", "publish")
 _LETTERS = ("deadletter.read", "deadletter.replay", "deadletter.discard")
 _CAMERA = ("ingest", "register", "registry.read", "registry.write", *_LETTERS)
-_question = msgspec.json.Decoder(Question)
+_question = msgspec.json.Decoder(DecisionInput)
 
 
-def about_all_actions(subject: dict[str, object]) -> list[Question]:
+def about_all_actions(subject: dict[str, object]) -> list[DecisionInput]:
     """One question of `subject` about each action and kind of thing."""
     camera: dict[str, object] = {"kind": "camera", "site": "any", "camera": "any", "tags": []}
     things: list[tuple[str, dict[str, object]]] = [("connect", {"kind": "dashboard"}), ("connect", {"kind": "edge"})]
@@ -45,15 +45,15 @@ def about_all_actions(subject: dict[str, object]) -> list[Question]:
     things += [(action, camera) for action in _CAMERA]
     things += [(action, {"kind": "fleet"}) for action in _LETTERS]  # those that name no camera
     things += [(action, {"kind": "site", "site": "any"}) for action in ("registry.read", "registry.write")]
-    return [Question(action, subject, thing) for action, thing in things]
+    return [DecisionInput(action, subject, thing) for action, thing in things]
 
 
-def at_load() -> list[Question]:
+def at_load() -> list[DecisionInput]:
     """What every revision is asked before an engine takes it: all actions, of somebody with every packaged role and of a device."""
     return about_all_actions(_subject("user", ROLES)) + about_all_actions(_subject("edge", ()))
 
 
-def at_activation(asker: Principal, rows: Iterable[DecisionRow]) -> list[Question]:
+def at_activation(asker: Principal, rows: Iterable[DecisionRow]) -> list[DecisionInput]:
     """What a revision is asked before `asker` puts it in force: each role for itself too, and a sample of the log (newest `rows` first)."""
     asked = [inputs.on_system(action, asker, "policy") for action in KEEPS]
     asked += at_load()
@@ -63,7 +63,7 @@ def at_activation(asker: Principal, rows: Iterable[DecisionRow]) -> list[Questio
     return asked + [found for text in list(sample.values())[-MAX_SAMPLE:] if (found := _read(text)) is not None]
 
 
-def _read(text: str) -> Question | None:
+def _read(text: str) -> DecisionInput | None:
     """A question of the log; None for what a release with other questions wrote there."""
     try:
         return _question.decode(text)
@@ -71,7 +71,7 @@ def _read(text: str) -> Question | None:
         return None
 
 
-def require_bounded(asked: Sequence[Question], decisions: Sequence[Decision]) -> None:
+def require_bounded(asked: Sequence[DecisionInput], decisions: Sequence[Decision]) -> None:
     """Raises BadInput when an answer took too many steps; it says which. `decisions` may end there."""
     for question, decision in zip(asked, decisions, strict=False):
         if decision.reason == bounds.POLICY_OVERRUN:
@@ -83,7 +83,7 @@ def lost(decisions: Sequence[Decision]) -> list[str]:
     return [action for action, decision in zip(KEEPS, decisions, strict=False) if not decision.allow]
 
 
-def named(question: Question) -> str:
+def named(question: DecisionInput) -> str:
     """A question in a few words. Never a name: only what the log of decisions shows too."""
     roles = question.subject.get("roles")
     who = "+".join(map(str, roles)) if isinstance(roles, list) and roles else question.subject.get("typ", "somebody")

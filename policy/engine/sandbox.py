@@ -19,7 +19,7 @@ import msgspec
 
 from actors.core.errors import BadInput, ConfigError, Unavailable
 from policy.decision import bounds
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from policy.engine import lint, review
 
 DEADLINE_S = 15.0  # most of it is the start of a process on a busy machine
@@ -34,7 +34,7 @@ FULL = 86  # exit code of a child that took too much memory
 
 class _Task(msgspec.Struct, frozen=True):
     modules: dict[str, str]
-    questions: list[Question]
+    questions: list[DecisionInput]
     strict: bool = False  # an answer of too many steps is the last one
 
 
@@ -44,7 +44,7 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 async def attempt(
-    modules: Mapping[str, str], questions: Sequence[Question] = (), *, strict: bool = False, deadline_s: float = DEADLINE_S
+    modules: Mapping[str, str], questions: Sequence[DecisionInput] = (), *, strict: bool = False, deadline_s: float = DEADLINE_S
 ) -> list[Decision]:
     """What `modules` decide about `questions`. Raises BadInput for a policy that cannot be used, Unavailable when nothing can be tried."""
     findings = lint.lint(modules)
@@ -76,7 +76,7 @@ async def attempt(
     return result.decisions
 
 
-async def bounded(modules: Mapping[str, str], questions: Sequence[Question], *, deadline_s: float = DEADLINE_S) -> list[Decision]:
+async def bounded(modules: Mapping[str, str], questions: Sequence[DecisionInput], *, deadline_s: float = DEADLINE_S) -> list[Decision]:
     """:func:`attempt`; raises BadInput also where an answer takes too many steps."""
     decisions = await attempt(modules, questions, strict=True, deadline_s=deadline_s)
     review.require_bounded(questions, decisions)
@@ -105,7 +105,7 @@ def _end(code: int | None) -> str:
     return f"the engine ended its process ({code}) over this policy"
 
 
-def _during(output: bytes | bytearray, questions: Sequence[Question]) -> str:
+def _during(output: bytes | bytearray, questions: Sequence[DecisionInput]) -> str:
     begun = len(output) - len(output.lstrip(BEGUN))
     return f" to decide {review.named(questions[begun - 1])}" if 0 < begun <= len(questions) else ""
 

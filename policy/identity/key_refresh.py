@@ -10,17 +10,17 @@ import time
 
 from actors.core.errors import ConfigError
 from actors.core.settings import AuthSettings
-from policy.identity.tokens import Verifier, load_keys
+from policy.identity.tokens import JwtVerifier, load_keys
 
 log = logging.getLogger("eyrie.policy.keys")
 
 FILE_POLL_S = 1.0  # how often a key file is looked at, seconds
 
 
-class KeyWatch:
+class KeyRefresher:
     """One per verifier, in its event loop. With the HS256 secret there is nothing to watch: a new secret needs a restart."""
 
-    def __init__(self, verifier: Verifier, auth: AuthSettings, *, file_poll_s: float = FILE_POLL_S) -> None:
+    def __init__(self, verifier: JwtVerifier, auth: AuthSettings, *, file_poll_s: float = FILE_POLL_S) -> None:
         self._verifier = verifier
         self._auth = auth
         self._every_s = file_poll_s if auth.jwks_file else auth.jwks_refresh_s

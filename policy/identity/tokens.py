@@ -63,7 +63,7 @@ class Claims(msgspec.Struct, frozen=True):
     scopes: Annotated[tuple[Word, ...], msgspec.Meta(max_length=32)] = ()
 
 
-class Verifier:
+class JwtVerifier:
     """Verifies the tokens of the one issuer. Reads its keys when it is made; `policy.identity.key_refresh` brings later ones.
 
     Raises ConfigError when the keys cannot be used.

@@ -14,7 +14,7 @@ from pathlib import Path
 from actors.core.errors import NeverStarts, StartError
 from storage.embedded.data_dir import DataDir
 from storage.embedded.packages import POSTGRES, programs
-from storage.embedded.server import Child
+from storage.embedded.server import ServerProcess
 from storage.embedded.server_user import ServerUser
 
 DATABASE = "eyrie"
@@ -46,7 +46,7 @@ class EmbeddedPostgres:
     def __init__(self, data: DataDir, *, max_connections: int) -> None:
         self._data = data
         self._user = ServerUser()
-        self._child = Child("postgres", data, self._user)
+        self._child = ServerProcess("postgres", data, self._user)
         self._max_connections = max_connections
         self._folder = data.path / "postgres"
         self._sockets = data.socket_folder("pg")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from storage.embedded.data_dir import DataDir
 from storage.embedded.packages import VALKEY, programs
-from storage.embedded.server import Child
+from storage.embedded.server import ServerProcess
 from storage.embedded.server_user import ServerUser
 
 MAX_MEMORY = "512mb"
@@ -24,7 +24,7 @@ class EmbeddedRedis:
     def __init__(self, data: DataDir) -> None:
         self._data = data
         self._user = ServerUser()
-        self._child = Child("redis", data, self._user)
+        self._child = ServerProcess("redis", data, self._user)
         self._folder = data.socket_folder("redis")
         self._socket = self._folder / "redis.sock"
 

@@ -26,7 +26,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Child:
+class ServerProcess:
     """One server process in our care."""
 
     def __init__(self, name: str, data: DataDir, user: ServerUser | None = None) -> None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from storage.events import windows
 from storage.events.pages import Days, read_page
-from storage.events.snapshots import Snapshot
+from storage.events.snapshots import TransactionSnapshot
 from storage.ports.event_queries import EARLIEST_US, LATEST_US, EventQuery, Key
 from storage.ports.events import EventPage, EventRow
 from storage.postgres import rows as rows_of
@@ -116,9 +116,9 @@ class PostgresEventStore:
         """See the port."""
         return float(await self._database.fetch_value(self._sql["oldest_snapshot"]))
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> TransactionSnapshot:
         """What is committed now."""
-        return Snapshot.parse(await self._database.fetch_value(self._sql["snapshot"]))
+        return TransactionSnapshot.parse(await self._database.fetch_value(self._sql["snapshot"]))
 
     async def tips(self) -> Tips:
         """The last event of each camera's row."""
@@ -130,7 +130,7 @@ class PostgresEventStore:
         async for event in self.as_of(snapshot, await self.tips(), cameras):
             yield event
 
-    async def as_of(self, snapshot: Snapshot, tips: Tips, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
+    async def as_of(self, snapshot: TransactionSnapshot, tips: Tips, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
         """The events up to `tips`, which were read after `snapshot`, and those that `snapshot` shows beyond them."""
         wanted = None if cameras is None else list(cameras)
         at: tuple[str, str, int] = ("", "", 0)

@@ -124,7 +124,7 @@ STATEMENT_S = 600  # counting and dropping a day may take long; waiting for its 
 DEFAULT = "events_default"
 
 
-class Dropped(msgspec.Struct, frozen=True):
+class DroppedDay(msgspec.Struct, frozen=True):
     """One day's receipt: its partition (or the default one, of which only old rows go), events and bytes."""
 
     partition: str
@@ -136,7 +136,7 @@ class RetentionReport(msgspec.Struct, frozen=True):
     """`before`: events received earlier went (or would go, when `dry`)."""
 
     before: datetime
-    dropped: list[Dropped]
+    dropped: list[DroppedDay]
     dry: bool = False
 
     @property
@@ -167,7 +167,7 @@ def _over(day: date, before: datetime) -> bool:
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) <= before
 
 
-async def _drop(connection: Any, name: str, before: datetime, *, dry: bool) -> Dropped:
+async def _drop(connection: Any, name: str, before: datetime, *, dry: bool) -> DroppedDay:
     async with connection.transaction():
         await _begin(connection)
         receipt = await _weigh(connection, name, before)
@@ -178,7 +178,7 @@ async def _drop(connection: Any, name: str, before: datetime, *, dry: bool) -> D
     return receipt
 
 
-async def _empty_default(connection: Any, before: datetime, *, dry: bool) -> Dropped:
+async def _empty_default(connection: Any, before: datetime, *, dry: bool) -> DroppedDay:
     """The default partition stays; what is old in it goes row by row: there should be nothing."""
     async with connection.transaction():
         await _begin(connection)
@@ -194,6 +194,6 @@ async def _begin(connection: Any) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock($1), pg_advisory_xact_lock($2)", MAKER_LOCK, DROP_LOCK)
 
 
-async def _weigh(connection: Any, name: str, before: datetime) -> Dropped:
+async def _weigh(connection: Any, name: str, before: datetime) -> DroppedDay:
     events = await connection.fetchval(f"SELECT count(*) FROM {name} WHERE received < $1", before, timeout=STATEMENT_S)
-    return Dropped(name, int(events), int(await connection.fetchval("SELECT pg_total_relation_size($1::regclass)", name)))
+    return DroppedDay(name, int(events), int(await connection.fetchval("SELECT pg_total_relation_size($1::regclass)", name)))

@@ -5,7 +5,7 @@ import msgspec
 _XIDS = 2**32  # a row names the transaction that wrote it by the lower half of its number
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class TransactionSnapshot(msgspec.Struct, frozen=True):
     """All below `low` were over, none from `high` on, and of those between not the `open` ones."""
 
     low: int
@@ -13,7 +13,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     open: frozenset[int]
 
     @classmethod
-    def parse(cls, text: str) -> "Snapshot":
+    def parse(cls, text: str) -> "TransactionSnapshot":
         """From ``xmin:xmax:xip,xip,…``."""
         low, high, running = text.split(":")
         return cls(int(low), int(high), frozenset(map(int, running.split(","))) if running else frozenset())

@@ -44,7 +44,7 @@ class Density(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.sites.get(site, self.default)
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WantedShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The wanted shape."""
 
     hubs: Scale = Scale()
@@ -56,7 +56,7 @@ class WantedRecord(msgspec.Struct, frozen=True):
     """The stored shape. `version` counts its changes: 1, 2, 3, …"""
 
     version: int
-    wanted: Wanted
+    wanted: WantedShape
     who: str
     changed_us: int
 
@@ -115,7 +115,7 @@ class Orders(msgspec.Struct, frozen=True):
     troubles: list[TroubleRecord]
 
 
-class NewOperation(msgspec.Struct, frozen=True):
+class RequestedOperation(msgspec.Struct, frozen=True):
     """What somebody asks for. `kind` is one word (``move``, ``drain``, …); `key` may be empty; `request` is a hash of the whole request."""
 
     id: str
@@ -156,7 +156,7 @@ class Operation(msgspec.Struct, frozen=True):
         return self.state in ("done", "failed", "cancelled")
 
 
-class Decision(msgspec.Struct, frozen=True):
+class ClusterDecision(msgspec.Struct, frozen=True):
     """What was decided about `subject` (``camera:cam-1``, ``actor:…``, ``hub:0``, ``policy:0``, ``node:…``, ``cluster``), and why.
 
     `number` and `time_us` are set when read.
@@ -175,7 +175,7 @@ class ClusterStore(Protocol):
     async def orders(self) -> Orders:
         """All that is ordered, of one moment."""
 
-    async def want(self, wanted: Wanted, *, expected: int, who: str, audit: Audit | None = None) -> int | None:
+    async def want(self, wanted: WantedShape, *, expected: int, who: str, audit: Audit | None = None) -> int | None:
         """Change the shape if its version is `expected` (0: there is none yet); the new version, None when somebody was faster."""
 
     async def cordon(self, node: str, *, reason: str, who: str, audit: Audit | None = None) -> bool:
@@ -199,7 +199,7 @@ class ClusterStore(Protocol):
     async def note_troubles(self, troubles: Sequence[TroubleRecord]) -> None:
         """What the supervisor saw, in place of what is stored; a quarantine by a person stays. `who` and `age_s` are not read."""
 
-    async def ask(self, operation: NewOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:
+    async def ask(self, operation: RequestedOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:
         """Store a waiting operation, and True. The same `who` and `key` within `KEY_LIFE_S`: the one that is there, and False.
 
         Raises Conflict when that one was asked for with another `request`. One transaction with the record.
@@ -229,10 +229,10 @@ class ClusterStore(Protocol):
     async def cancel(self, id: str, *, who: str, audit: Audit | None = None) -> bool:
         """Waiting or running → cancelled: what is under way is finished, nothing more is begun. False when it was over."""
 
-    async def decided(self, decisions: Sequence[Decision]) -> None:
+    async def decided(self, decisions: Sequence[ClusterDecision]) -> None:
         """Append, in one statement."""
 
-    async def decisions(self, *, subject: str = "", before: int = 2**62, limit: int = 100) -> list[Decision]:
+    async def decisions(self, *, subject: str = "", before: int = 2**62, limit: int = 100) -> list[ClusterDecision]:
         """Those with a lower number than `before`, newest first; of one subject, unless it is empty."""
 
     async def forget(self, *, keep_operations: int = 10_000, keep_decisions: int = 20_000, limit: int = 1000) -> int:

@@ -38,7 +38,7 @@ class LiveSummary(msgspec.Struct, frozen=True, array_like=True):
     body: bytes = b""
 
 
-class Publication(msgspec.Struct, frozen=True, array_like=True):
+class BrokerMessage(msgspec.Struct, frozen=True, array_like=True):
     """What a hub receives from Redis. `kind`: ``state``, ``event``, ``summaries``, ``heartbeat``, ``notice``, ``canary``,
     ``operations`` (of the cluster: JSON in `body`).
 
@@ -94,7 +94,7 @@ class Publisher(Protocol):
 class Broker(Protocol):
     """The hub's side of Redis: interest-driven subscriptions."""
 
-    def run(self) -> AsyncIterator[Publication]:
+    def run(self) -> AsyncIterator[BrokerMessage]:
         """Publications of what is subscribed, one reader at a time: ``async for publication in broker.run()``.
 
         A ``notice`` tells what may have been missed, in its `body`: ``lost`` (no connection now), ``resubscribed`` (it is back: compare
@@ -135,5 +135,5 @@ class Broker(Protocol):
     async def summaries(self, site: str) -> list[LiveSummary]:
         """The last published summary of every camera of a site: what a wall's first message holds."""
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[Publication]]:
+    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
         """(epoch, top offset, events after `after`) of a camera's stream, or the site's when `camera` is None."""

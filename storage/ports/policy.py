@@ -25,7 +25,7 @@ class RevisionRecord(msgspec.Struct, frozen=True):
     created_us: int = 0
 
 
-class Activation(msgspec.Struct, frozen=True):
+class PolicyActivation(msgspec.Struct, frozen=True):
     """`revision` is in force since `time_us` (set when read). `generation` counts activations: 1, 2, 3, …"""
 
     generation: int
@@ -48,10 +48,10 @@ class RevisionStore(Protocol):
     async def list(self, *, before: int, limit: int) -> list[RevisionRecord]:
         """Those with a lower number than `before`, newest first, without their sources."""
 
-    async def current(self) -> Activation | None:
+    async def current(self) -> PolicyActivation | None:
         """What is in force; None when nothing ever was."""
 
-    async def activate(self, activation: Activation, *, audit: Audit | None = None) -> bool:
+    async def activate(self, activation: PolicyActivation, *, audit: Audit | None = None) -> bool:
         """Put it in force if its generation is the next one; False when somebody was faster. Raises Conflict for an unknown revision."""
 
 

@@ -9,17 +9,17 @@ from actors.core.errors import Conflict
 from storage.ports.cluster import (
     KEY_LIFE_S,
     MAX_TEXT,
+    ClusterDecision,
     Cordon,
-    Decision,
-    NewOperation,
     Operation,
     OperationState,
     Order,
     OrderKind,
     Orders,
+    RequestedOperation,
     TroubleRecord,
-    Wanted,
     WantedRecord,
+    WantedShape,
 )
 from storage.ports.policy import Audit
 from storage.postgres.pool import Database
@@ -42,7 +42,7 @@ class PostgresClusterStore:
             troubles = [TroubleRecord(**row) for row in await connection.fetch(self._sql["troubles"])]
         return Orders(wanted[0] if wanted else None, cordons, orders, troubles)
 
-    async def want(self, wanted: Wanted, *, expected: int, who: str, audit: Audit | None = None) -> int | None:
+    async def want(self, wanted: WantedShape, *, expected: int, who: str, audit: Audit | None = None) -> int | None:
         """See the port."""
         body = msgspec.json.encode(wanted).decode()
         if expected == 0:
@@ -84,7 +84,7 @@ class PostgresClusterStore:
         columns = [[getattr(t, name) for t in troubles] for name in ("camera", "failures", "restarts", "quarantined", "alone")]
         await self._database.fetch(self._sql["note_troubles"], *columns, [t.reason[:MAX_TEXT] for t in troubles], writing=True)
 
-    async def ask(self, operation: NewOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:
+    async def ask(self, operation: RequestedOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:
         """See the port."""
         params = msgspec.json.encode(operation.params).decode()
         async with self._database.transaction(writing=True) as connection:
@@ -138,15 +138,15 @@ class PostgresClusterStore:
         """See the port."""
         return bool(await self._change("finish", audit, id, "cancelled", f"cancelled by {who}"[:MAX_TEXT], "{}"))
 
-    async def decided(self, decisions: Sequence[Decision]) -> None:
+    async def decided(self, decisions: Sequence[ClusterDecision]) -> None:
         """See the port."""
         columns = [[getattr(decision, name)[:MAX_TEXT] for decision in decisions] for name in ("subject", "what", "why")]
         await self._database.fetch(self._sql["decided"], *columns, writing=True)
 
-    async def decisions(self, *, subject: str = "", before: int = 2**62, limit: int = 100) -> list[Decision]:
+    async def decisions(self, *, subject: str = "", before: int = 2**62, limit: int = 100) -> list[ClusterDecision]:
         """See the port."""
         statement, arguments = ("decisions_of", [subject]) if subject else ("decisions", [])
-        return [Decision(**row) for row in await self._database.fetch(self._sql[statement], before, limit, *arguments)]
+        return [ClusterDecision(**row) for row in await self._database.fetch(self._sql[statement], before, limit, *arguments)]
 
     async def forget(self, *, keep_operations: int = 10_000, keep_decisions: int = 20_000, limit: int = 1000) -> int:
         """See the port."""
@@ -168,7 +168,7 @@ def _json(figures: dict[str, float] | None) -> str:
 
 
 def _wanted(row: Any) -> WantedRecord:
-    return WantedRecord(row["version"], msgspec.json.decode(row["body"], type=Wanted), row["who"], row["changed_us"])
+    return WantedRecord(row["version"], msgspec.json.decode(row["body"], type=WantedShape), row["who"], row["changed_us"])
 
 
 def _operation(row: Any) -> Operation:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from storage.ports.policy import Activation, Audit, PolicyMarks, RevisionRecord, Revocation
+from storage.ports.policy import Audit, PolicyActivation, PolicyMarks, RevisionRecord, Revocation
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 
@@ -27,12 +27,12 @@ class PostgresRevisionStore:
         """See the port."""
         return [_record(row) for row in await self._database.fetch(self._sql["revisions"], before, limit)]
 
-    async def current(self) -> Activation | None:
+    async def current(self) -> PolicyActivation | None:
         """See the port."""
         rows = await self._database.fetch(self._sql["activation"])
-        return Activation(**rows[0]) if rows else None
+        return PolicyActivation(**rows[0]) if rows else None
 
-    async def activate(self, activation: Activation, *, audit: Audit | None = None) -> bool:
+    async def activate(self, activation: PolicyActivation, *, audit: Audit | None = None) -> bool:
         """See the port."""
         return await self._change(
             "activate", audit, activation.generation, activation.revision, activation.previous, activation.signature, activation.author

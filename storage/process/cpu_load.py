@@ -2,9 +2,9 @@
 
 import time
 
-from actors.core.cpu_share import Cost
+from actors.core.cpu_share import CpuShare
 
-_cost = Cost()
+_cost = CpuShare()
 _seen = time.process_time()
 
 

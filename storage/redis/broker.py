@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 
 from actors.core.errors import BadInput, EyrieError, Unavailable
 from actors.core.settings import RedisSettings
-from storage.ports.live import LiveState, LiveSummary, Publication
+from storage.ports.live import BrokerMessage, LiveState, LiveSummary
 from storage.redis import keys
 from storage.redis.connection import LOST as LOST_ERRORS
 from storage.redis.connection import RedisLink, connect, make_connection, write
@@ -72,7 +72,7 @@ class RedisBroker:
                 await self._listener
         await self._link.close()
 
-    async def run(self) -> AsyncIterator[Publication]:
+    async def run(self) -> AsyncIterator[BrokerMessage]:
         """See the port."""
         while True:
             yield await self.inbox.get()
@@ -141,13 +141,13 @@ class RedisBroker:
                 self.rejected += 1
         return sorted(found, key=lambda entry: entry.camera)
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[Publication]]:
+    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
         """See the port. A first event beyond `after + 1` tells that older ones are no longer kept."""
         call = call_of("history", [keys.position(site), keys.stream(site, camera)], [camera or "", after, limit])
         epoch, top, payloads = (await run(self._link, [call], writing=False))[0]
         return epoch.decode(), int(top), self._decode(payloads)
 
-    def _decode(self, payloads: Iterable[bytes]) -> list[Publication]:
+    def _decode(self, payloads: Iterable[bytes]) -> list[BrokerMessage]:
         found = []
         for payload in payloads:
             try:
@@ -246,7 +246,7 @@ async def _ping(connection: AbstractConnection) -> None:
             return  # the reader meets the same loss and tells it
 
 
-def fits(publication: Publication, site: str, camera: str | None) -> bool:
+def fits(publication: BrokerMessage, site: str, camera: str | None) -> bool:
     """True when a publication belongs on the channel it came by: anyone who reaches Redis can publish anything anywhere."""
     if publication.site != site:
         return False

@@ -6,7 +6,7 @@ On overflow it is emptied and says so, instead of losing in silence.
 import asyncio
 from collections import deque
 
-from storage.ports.live import Publication
+from storage.ports.live import BrokerMessage
 
 MAX_ITEMS = 20_000
 MAX_BYTES = 32 * 1024 * 1024
@@ -16,9 +16,9 @@ RESUBSCRIBED = b"resubscribed"
 OVERFLOWED = b"overflowed"
 
 
-def notice(body: bytes) -> Publication:
+def notice(body: bytes) -> BrokerMessage:
     """A notice (`storage.ports.live.Broker.run`)."""
-    return Publication("notice", "", body=body)
+    return BrokerMessage("notice", "", body=body)
 
 
 class Inbox:
@@ -26,7 +26,7 @@ class Inbox:
 
     def __init__(self, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
         self._limits = (max_items, max_bytes)
-        self._items: deque[tuple[Publication, int]] = deque()
+        self._items: deque[tuple[BrokerMessage, int]] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
         self._lost = False
@@ -35,7 +35,7 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, publication: Publication, size: int) -> None:
+    def put(self, publication: BrokerMessage, size: int) -> None:
         """Add what arrived; `size` in bytes."""
         if len(self._items) >= self._limits[0] or self._bytes + size > self._limits[1]:
             self._items.clear()
@@ -54,7 +54,7 @@ class Inbox:
         self._lost = lost
         self.put(notice(body), 0)
 
-    async def get(self) -> Publication:
+    async def get(self) -> BrokerMessage:
         """The oldest, as soon as there is one."""
         while not self._items:
             self._filled.clear()
@@ -63,7 +63,7 @@ class Inbox:
         self._bytes -= size
         return publication
 
-    def _add(self, publication: Publication, size: int) -> None:
+    def _add(self, publication: BrokerMessage, size: int) -> None:
         self._items.append((publication, size))
         self._bytes += size
         self._filled.set()

@@ -15,7 +15,7 @@ All keys of a site share the hash tag ``{site}``, so that its scripts run on one
     eyrie:cluster:operations       string and channel  the cluster's operations (JSON)
     eyrie:limit:<name>             hash    tokens, at (microseconds since 1970): a bucket of `hub.access.rate_limits`
 
-A payload is the MessagePack of `storage.ports.live.Publication` as an array. Of events the script alone knows the site offset, of
+A payload is the MessagePack of `storage.ports.live.BrokerMessage` as an array. Of events the script alone knows the site offset, of
 summaries and heartbeats which entries pass the fence; so the publisher sends such a payload in parts whose concatenation is plain
 MessagePack, and whoever receives one sees no difference.
 """
@@ -24,14 +24,14 @@ import msgspec
 
 from actors.core.errors import BadInput
 from actors.core.identifiers import require_id
-from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publication
+from storage.ports.live import BrokerMessage, LiveEvent, LiveState, LiveSummary
 
 _encoder = msgspec.msgpack.Encoder()
-_publications = msgspec.msgpack.Decoder(Publication)
+_publications = msgspec.msgpack.Decoder(BrokerMessage)
 _summaries = msgspec.msgpack.Decoder(LiveSummary)
 
 _FIXARRAY = 0x90  # MessagePack: an array of up to 15 elements is 0x90 + length
-_FIELDS = len(Publication.__struct_fields__)
+_FIELDS = len(BrokerMessage.__struct_fields__)
 
 
 OPERATIONS = "eyrie:cluster:operations"  # where the cluster's operations lie, and the channel that they come by
@@ -114,18 +114,18 @@ def sign_in(name: str) -> str:
 
 def encode_canary(name: str, body: bytes) -> bytes:
     """The payload of a canary; its `site` is the hub."""
-    return _encoder.encode(Publication("canary", name, body=body))
+    return _encoder.encode(BrokerMessage("canary", name, body=body))
 
 
 def encode_operations(body: bytes) -> bytes:
     """The payload of the cluster's operations."""
-    return _encoder.encode(Publication("operations", CLUSTER, body=body))
+    return _encoder.encode(BrokerMessage("operations", CLUSTER, body=body))
 
 
 def encode_state(state: LiveState) -> bytes:
     """The whole payload of a state."""
     return _encoder.encode(
-        Publication("state", state.site, state.camera, state.generation, state.version, offset=state.offset, body=state.body)
+        BrokerMessage("state", state.site, state.camera, state.generation, state.version, offset=state.offset, body=state.body)
     )
 
 
@@ -138,7 +138,7 @@ def event_parts(event: LiveEvent) -> tuple[bytes, bytes]:
 
 def entries_head(kind: str, site: str) -> bytes:
     """The payload is ``head + 0xdc + count (two bytes) + entries``, each entry a LiveSummary."""
-    whole = _encoder.encode(Publication(kind, site))
+    whole = _encoder.encode(BrokerMessage(kind, site))
     return whole[:-1]  # without the empty array of entries
 
 
@@ -155,7 +155,7 @@ def decode_entry(raw: bytes) -> LiveSummary:
         raise BadInput(f"not a summary: {error}") from error
 
 
-def decode(payload: bytes) -> Publication:
+def decode(payload: bytes) -> BrokerMessage:
     """A payload as received. Raises BadInput for anything that is none (anyone who reaches Redis can publish)."""
     try:
         return _publications.decode(payload)

@@ -3,7 +3,7 @@
 import pytest
 
 from load_tests.capacity import calibrate
-from load_tests.capacity.model import PARTS, Fleet, missed, predict
+from load_tests.capacity.model import PARTS, PlannedFleet, missed, predict
 from load_tests.harness.terminal import say
 
 pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(900)]
@@ -14,7 +14,7 @@ ALLOWED = 0.25
 @pytest.mark.parametrize(("per_actor", "cameras", "fps", "dashboards"), [(32, 64, 6.0, 40), (1, 12, 6.0, 40)])
 def test_a_prediction_holds_within_a_quarter(per_actor: int, cameras: int, fps: float, dashboards: int) -> None:
     costs = calibrate.calibrate(1, per_actor, say)
-    fleet = Fleet(
+    fleet = PlannedFleet(
         cameras, fps, dashboards, cameras_per_site=cameras, events_per_camera_h=costs.events_per_observation * fps * 3600, node_cores=64
     )
     need = predict(costs, fleet)

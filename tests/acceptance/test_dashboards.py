@@ -20,7 +20,7 @@ import pytest
 
 from actors.core.settings import Settings
 from load_tests.drivers.dashboard_fleet import watch
-from load_tests.drivers.dashboard_plan import FleetReport, FleetWish
+from load_tests.drivers.dashboard_plan import DashboardPlan, FleetReport
 from load_tests.harness.results import percentile
 from policy.identity.tokens import issue
 from storage.ports.processes import HubRecord
@@ -54,7 +54,7 @@ class Watchers:
         self._pipe: Connection = ours
         self._child = context.Process(target=watch, args=(theirs,), daemon=True)
         self._child.start()
-        self._pipe.send(FleetWish(settings.hub.host, settings.hub.port, tokens, SITE, clients))
+        self._pipe.send(DashboardPlan(settings.hub.host, settings.hub.port, tokens, SITE, clients))
         self.tokens = tokens
 
     def report(self) -> FleetReport:

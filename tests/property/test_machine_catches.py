@@ -55,13 +55,13 @@ def applies_duplicates(monkey: pytest.MonkeyPatch) -> None:
 def applies_beyond_a_hole(monkey: pytest.MonkeyPatch) -> None:
     """I8: what lies before is lost without a word."""
 
-    def admit(order: ordering.Order, link: str, session: str) -> list[Answer] | None:
+    def admit(order: ordering.Ordering, link: str, session: str) -> list[Answer] | None:
         answer = kept(order, link, session)
         if answer is None:
             order.seq = max(order.seq, jump[0])
         return answer
 
-    kept = ordering.Order.admit
+    kept = ordering.Ordering.admit
     jump = [0]
     kept_apply = inputs.apply_data
 
@@ -69,7 +69,7 @@ def applies_beyond_a_hole(monkey: pytest.MonkeyPatch) -> None:
         jump[0] = data.first_seq - 1
         kept_apply(core, data, answers, now_us)
 
-    monkey.setattr(ordering.Order, "admit", admit)
+    monkey.setattr(ordering.Ordering, "admit", admit)
     monkey.setattr("actors.core.camera.core.apply_data", apply_data)
 
 
@@ -108,11 +108,11 @@ def skips_the_commit_of_dead_letters(monkey: pytest.MonkeyPatch) -> None:
 def forgets_the_tail(monkey: pytest.MonkeyPatch) -> None:
     """What was dropped beyond a hole is never asked for once the hole is filled: the stream stands still."""
 
-    def advance(self: ordering.Order, seq: int, now_us: int) -> None:
+    def advance(self: ordering.Ordering, seq: int, now_us: int) -> None:
         self.seq = seq
         self.hole = None
 
-    monkey.setattr(ordering.Order, "advance", advance)
+    monkey.setattr(ordering.Ordering, "advance", advance)
 
 
 # The hardest to find took 8 to 285 examples over six seeds, some 100 on average; and what is generated changes with the code around it

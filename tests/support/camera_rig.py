@@ -14,7 +14,7 @@ from actors.core.settings import CameraSettings, PostgresSettings, RedisSettings
 from actors.core.times import rfc3339
 from actors.wall_clock import WallClock, wall_us
 from storage.ports.events import EventRow
-from storage.ports.live import Publication
+from storage.ports.live import BrokerMessage
 from storage.ports.processes import ActorRecord
 from storage.stores import Stores, open_stores
 from tests.support.waiting import until
@@ -144,6 +144,6 @@ def types(rows: Sequence[EventRow]) -> list[str]:
     return [msgspec.json.decode(row.body)["type"] for row in rows]
 
 
-def shown(publications: Sequence[Publication]) -> list[int]:
+def shown(publications: Sequence[BrokerMessage]) -> list[int]:
     """Offsets of published events, in order."""
     return [publication.offset for publication in publications if publication.kind == "event"]

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from policy.decision.model import Question
+from policy.decision.model import DecisionInput
 from policy.engine.modules import read_tests
 from policy.engine.rego_engine import evaluate
 
@@ -45,15 +45,15 @@ def written(rule: str) -> list[dict[str, Any]]:
     return found
 
 
-def question(value: dict[str, Any]) -> Question:
+def question(value: dict[str, Any]) -> DecisionInput:
     """A case's input as a question; what is missing is empty."""
-    return Question(value.get("action", ""), value.get("subject", {}), value.get("resource", {}), value.get("context", {}))
+    return DecisionInput(value.get("action", ""), value.get("subject", {}), value.get("resource", {}), value.get("context", {}))
 
 
-def grid() -> list[Question]:
+def grid() -> list[DecisionInput]:
     """Every action by every role (and the edge), in every scope, on every resource."""
     return [
-        Question(
+        DecisionInput(
             action,
             {"typ": "edge" if role == "nobody" else "user", "roles": [role], "sites": sites, "cameras": cameras, "scopes": []},
             resource,

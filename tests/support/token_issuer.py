@@ -14,7 +14,7 @@ from joserfc import jwk
 from actors.core.settings import AuthSettings
 from policy.decision.model import TokenVerifier
 from policy.identity.keys import VerificationKeys
-from policy.identity.tokens import LOCAL_KID, Verifier, load_keys
+from policy.identity.tokens import LOCAL_KID, JwtVerifier, load_keys
 from tests.support.second_tokens import SecondVerifier
 from tests.support.tokens import auth_settings, b64
 
@@ -41,7 +41,7 @@ class Issuer:
             form = serialization.PrivateFormat.PKCS8
             pem = self._private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
             self.signing = VerificationKeys(algorithm, {"k1": pem, self.thumbprint: pem})
-        self.first: TokenVerifier = Verifier(self.auth)
+        self.first: TokenVerifier = JwtVerifier(self.auth)
         self.second: TokenVerifier = SecondVerifier(self.auth)
 
     @property

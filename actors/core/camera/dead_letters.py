@@ -20,7 +20,7 @@ from actors.core.severity import Severity
 REMEMBERED = 256  # replays of an activation that are known without asking the store
 
 
-class Letter(msgspec.Struct, frozen=True):
+class ReplayedLetter(msgspec.Struct, frozen=True):
     """A dead letter of this camera, and who wants it replayed (the subject of a token)."""
 
     id: int
@@ -31,7 +31,7 @@ class Letter(msgspec.Struct, frozen=True):
     by: str
 
 
-def replay(core: CameraCore, letter: Letter, now_us: int) -> str:
+def replay(core: CameraCore, letter: ReplayedLetter, now_us: int) -> str:
     """Record `letter`; the id of its `stream.replayed`, which the next commit row holds together with the letter's mark.
 
     Raises Conflict when today's rules refuse it too, Unavailable while the camera opens a session.

@@ -1,6 +1,6 @@
 """Order and duplicates by (session, seq) alone: sessions, links, holes, credits. Go-back-N: nothing beyond a hole is kept.
 
-`Order` says what of a delivery is new; applying it is the caller's. `seq` is the last applied, `acked` the last committed.
+`Ordering` says what of a delivery is new; applying it is the caller's. `seq` is the last applied, `acked` the last committed.
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ MOVED = 1000  # Dismissed.code of a link whose session went on on a newer one
 class Hole:
     """Items were seen up to `last` and not taken, since some before them are missing; no progress since `since_us`.
 
-    Missing for certain: from `Order.seq + 1` to `beyond - 1`. Where that is empty, deliveries have overtaken each other (calls to an actor
+    Missing for certain: from `Ordering.seq + 1` to `beyond - 1`. Where that is empty, deliveries have overtaken each other (calls to an actor
     keep no order) and the rest was dropped here: it must be asked for, and is never a gap.
     """
 
@@ -34,7 +34,7 @@ class Hole:
         self.again_us = now_us + ASK_AGAIN_US
 
 
-class Order:
+class Ordering:
     """The numbering of one camera."""
 
     __slots__ = (
@@ -239,7 +239,7 @@ class Order:
         return hole.again_us if hole.beyond <= self.seq + 1 else min(hole.again_us, hole.since_us + self.gap_timeout_us)
 
 
-def fresh_from(order: Order, data: Data) -> int:
+def fresh_from(order: Ordering, data: Data) -> int:
     """Index of the first new item of a delivery that begins at or before what is expected; ``len(items)`` when all are duplicates."""
     return min(order.seq + 1 - data.first_seq, len(data.items))
 

@@ -1,6 +1,6 @@
 """What dashboards see of a camera, rendered: the state and its summary.
 
-No dashboard ever sees a count that a crash takes back, so a state folds in committed events only. A `View` is one such state, all of it
+No dashboard ever sees a count that a crash takes back, so a state folds in committed events only. A `RenderedState` is one such state, all of it
 (boxes too) as of one moment: `CameraCore` takes one when every event is committed, or together with the commit row that holds them.
 """
 
@@ -20,7 +20,7 @@ _CONDITION = {"online": "info", "stale": "notice", "offline": "warning"}
 _encoder = msgspec.json.Encoder()
 
 
-class View(msgspec.Struct):
+class RenderedState(msgspec.Struct):
     """One moment of a camera, ready to be encoded under any version. Times are RFC 3339; `frame_us` is when its last frame came in."""
 
     offset: int
@@ -94,7 +94,7 @@ def severity_now(status: Status, alert: str, loitering: int) -> str:
     return severity.highest(_CONDITION[status], alert, "warning" if loitering else "info")
 
 
-def render(view: View, *, camera: str, site: str, generation: int, version: int, now_us: int) -> tuple[bytes, bytes]:
+def render(view: RenderedState, *, camera: str, site: str, generation: int, version: int, now_us: int) -> tuple[bytes, bytes]:
     """(state JSON, summary JSON). A frame rate older than three frames (at least 2 s) is no frame rate: 0."""
     quiet_us = now_us - view.frame_us
     going = view.fps > 0 and quiet_us < max(2_000_000, 3_000_000 / view.fps)
@@ -112,7 +112,7 @@ def render(view: View, *, camera: str, site: str, generation: int, version: int,
     return summary[:-1] + b',"tracks":' + _encoder.encode(view.tracks) + place + b"}", summary
 
 
-def _echoes(view: View) -> dict[str, tuple[str, ...]] | msgspec.UnsetType:
+def _echoes(view: RenderedState) -> dict[str, tuple[str, ...]] | msgspec.UnsetType:
     """What a summary says that attributes of a track say too: without the tracks nobody could tell that it is to be hidden."""
     private = [
         {"sub_label": track.sub_label, **(track.attributes or {})}

@@ -5,8 +5,8 @@ from actors.core.camera.commands import Configure, ResetCounts
 from actors.core.camera.credits import window
 from actors.core.camera.journal import Journal
 from actors.core.camera.liveness import Liveness
-from actors.core.camera.ordering import Order
-from actors.core.camera.rendering import View, line_counts, objects_by_label, severity_now, track_views
+from actors.core.camera.ordering import Ordering
+from actors.core.camera.rendering import RenderedState, line_counts, objects_by_label, severity_now, track_views
 from actors.core.camera.snapshot import VERSION, Snapshot, encode, track_rows
 from actors.core.camera.tracks import Picture
 from actors.core.messages.commits import Activation, CommitRow, DeadLetter, Replayed
@@ -42,13 +42,13 @@ class CameraCore:
         self.mailbox_bytes = settings.mailbox_bytes
         self.committed = position
         self.in_flight: CommitRow | None = None
-        self.in_flight_view: View | None = None
-        self.view: View | None = None
+        self.in_flight_view: RenderedState | None = None
+        self.view: RenderedState | None = None
         self.configure_next: Configure | None = None
         self.reset_next: ResetCounts | None = None
         self.sent_us: int | None = None
         self.backlog: Backlog | None = None
-        self.order = Order(
+        self.order = Ordering(
             activation.camera, position.session, position.last_seq, window_items=window(settings),
             inherited_items=settings.mailbox_items, gap_timeout_us=round(settings.gap_timeout_s * 1_000_000),
         )  # fmt: skip
@@ -109,14 +109,14 @@ def snapshot_of(core: CameraCore) -> bytes:
     )  # fmt: skip
 
 
-def view_of(core: CameraCore) -> View:
+def view_of(core: CameraCore) -> RenderedState:
     """The camera as of now, uncommitted events included: see `actors.core.camera.core.live_state` for when it may be shown."""
     picture, journal, order = core.picture, core.journal, core.order
     offset_us = core.offset_estimate.offset_us()
     alert = journal.alert if core.clock.now_us < journal.alert_until_us else "info"
     seen_us = core.frame_us or core.received_us
     unknown = core.liveness.unknown and seen_us
-    return View(
+    return RenderedState(
         offset=journal.offset,
         status=core.liveness.status,
         reason=core.liveness.reason,

@@ -8,7 +8,7 @@ import msgspec
 
 from actors.core.errors import BadInput
 from cluster.cli import console
-from cluster.cli.cluster.client import Link, add_options, part, process_name
+from cluster.cli.cluster.client import ApiClient, add_options, part, process_name
 from cluster.cli.cluster.progress import follow
 from cluster.cli.cluster.tables import target
 
@@ -44,8 +44,8 @@ def add_parsers(kinds: Any) -> None:
     _add(plan.add_subparsers(dest="planned", required=True, metavar="command"), show_plan)
 
 
-def _add(kinds: Any, act: Callable[[Link, argparse.Namespace], int]) -> None:
-    def parser(name: str, help: str, make: Callable[[Link, argparse.Namespace], Change]) -> argparse.ArgumentParser:
+def _add(kinds: Any, act: Callable[[ApiClient, argparse.Namespace], int]) -> None:
+    def parser(name: str, help: str, make: Callable[[ApiClient, argparse.Namespace], Change]) -> argparse.ArgumentParser:
         made: argparse.ArgumentParser = kinds.add_parser(name, help=help, epilog=EXAMPLES, formatter_class=_RAW)
         made.set_defaults(act=act, make=make)
         add_options(made)
@@ -92,7 +92,7 @@ def _add(kinds: Any, act: Callable[[Link, argparse.Namespace], int]) -> None:
         ingest.add_argument("--reason", default="")
 
 
-def carry_out(link: Link, arguments: argparse.Namespace) -> int:
+def carry_out(link: ApiClient, arguments: argparse.Namespace) -> int:
     """Do it, and follow it where it takes time."""
     change: Change = arguments.make(link, arguments)
     done = change.carry_out()
@@ -108,7 +108,7 @@ def carry_out(link: Link, arguments: argparse.Namespace) -> int:
     return console.OK
 
 
-def show_plan(link: Link, arguments: argparse.Namespace) -> int:
+def show_plan(link: ApiClient, arguments: argparse.Namespace) -> int:
     """Only say what it would do. 1 when it cannot be done."""
     change: Change = arguments.make(link, arguments)
     plan = link.post("/plans", {"kind": change.kind, "target": change.target, "params": change.params})
@@ -134,13 +134,13 @@ def show_plan(link: Link, arguments: argparse.Namespace) -> int:
     return console.OK
 
 
-def _operation(link: Link, kind: str, target: str, **params: Any) -> Change:
+def _operation(link: ApiClient, kind: str, target: str, **params: Any) -> Change:
     given = {name: value for name, value in params.items() if value not in (None, "")}
     body = {"kind": kind, "target": target, "params": given}
     return Change(kind, target, given, lambda: link.post("/operations", body), slow=True)
 
 
-def _shape(link: Link, target: str, kind: str, params: dict[str, Any], make: Callable[[dict[str, Any]], object], plan: str) -> Change:
+def _shape(link: ApiClient, target: str, kind: str, params: dict[str, Any], make: Callable[[dict[str, Any]], object], plan: str) -> Change:
     def change() -> dict[str, Any]:
         link.change("/shape", make)
         return link.post("/operations", {"kind": "settle", "target": target})
@@ -148,7 +148,7 @@ def _shape(link: Link, target: str, kind: str, params: dict[str, Any], make: Cal
     return Change(kind, plan, params, change, slow=True)
 
 
-def _scale(link: Link, arguments: argparse.Namespace) -> Change:
+def _scale(link: ApiClient, arguments: argparse.Namespace) -> Change:
     asked = {name: value for name in ("count", "min", "max", "auto") if (value := getattr(arguments, name)) is not None}
     if not asked:
         raise BadInput("scale to what?", hint="eyrie cluster scale hubs 3, or --min 2 --max 6 --auto")
@@ -162,7 +162,7 @@ def _scale(link: Link, arguments: argparse.Namespace) -> Change:
     )  # fmt: skip
 
 
-def _density(link: Link, arguments: argparse.Namespace) -> Change:
+def _density(link: ApiClient, arguments: argparse.Namespace) -> Change:
     if arguments.count is None and arguments.adaptive is None and not arguments.site:
         raise BadInput("which density?", hint="eyrie cluster density 16, --site north, or --adaptive")
 
@@ -184,7 +184,7 @@ def _density(link: Link, arguments: argparse.Namespace) -> Change:
     return _shape(link, "density", "density", {"density": count}, make, arguments.site or "cluster")
 
 
-def _move(link: Link, arguments: argparse.Namespace) -> Change:
+def _move(link: ApiClient, arguments: argparse.Namespace) -> Change:
     if not arguments.alone and not arguments.anywhere:
         return _operation(link, "move", arguments.camera, node=link.node(arguments.to) if arguments.to else "")
     path = f"/cameras/{part(arguments.camera)}/placement"
@@ -196,7 +196,7 @@ def _move(link: Link, arguments: argparse.Namespace) -> Change:
     return Change("move", arguments.camera, {}, place)
 
 
-def _node(link: Link, arguments: argparse.Namespace) -> Change:
+def _node(link: ApiClient, arguments: argparse.Namespace) -> Change:
     node = link.node(arguments.node)
     if arguments.verb == "drain":
         if arguments.reason and arguments.act is carry_out:
@@ -208,22 +208,22 @@ def _node(link: Link, arguments: argparse.Namespace) -> Change:
     return Change("uncordon", node, {}, lambda: link.delete(path))
 
 
-def _rebalance(link: Link, arguments: argparse.Namespace) -> Change:
+def _rebalance(link: ApiClient, arguments: argparse.Namespace) -> Change:
     return _operation(link, "rebalance", "cluster", moves=arguments.moves)
 
 
-def _restart(link: Link, arguments: argparse.Namespace) -> Change:
+def _restart(link: ApiClient, arguments: argparse.Namespace) -> Change:
     return _operation(link, "restart", process_name(arguments.process))
 
 
-def _quarantine(link: Link, arguments: argparse.Namespace) -> Change:
+def _quarantine(link: ApiClient, arguments: argparse.Namespace) -> Change:
     path = f"/cameras/{part(arguments.camera)}/quarantine"
     if arguments.verb == "quarantine":
         return Change("quarantine", arguments.camera, {}, lambda: link.put(path, {"reason": arguments.reason}))
     return Change("release", arguments.camera, {}, lambda: link.delete(path))
 
 
-def _pause(link: Link, arguments: argparse.Namespace) -> Change:
+def _pause(link: ApiClient, arguments: argparse.Namespace) -> Change:
     if bool(arguments.camera) == bool(arguments.site):
         raise BadInput(f"{arguments.verb} what?", hint=f"eyrie cluster {arguments.verb} CAMERA, or --site SITE")
     kind, name = ("camera", arguments.camera) if arguments.camera else ("site", arguments.site)

@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", default="", help=argparse.SUPPRESS)
 
 
-class Link:
+class ApiClient:
     """One command's way to the API."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from cluster.cli.cluster import changes, processes, progress, tables
-from cluster.cli.cluster.client import Link
+from cluster.cli.cluster.client import ApiClient
 
 EXAMPLES = """examples:
   eyrie cluster status                       nodes, hubs, actors, what is in trouble
@@ -34,4 +34,4 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it."""
-    return int(arguments.act(Link(arguments), arguments))
+    return int(arguments.act(ApiClient(arguments), arguments))

@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.core.errors import ConfigError
 from cluster.cli import console
-from cluster.cli.cluster.client import Link, add_options, part, process_name
+from cluster.cli.cluster.client import ApiClient, add_options, part, process_name
 from cluster.cli.options import duration, whole
 
 EXAMPLES = """examples:
@@ -42,7 +42,7 @@ def add_parsers(kinds: Any) -> None:
     add_options(room)
 
 
-def log_level(link: Link, arguments: argparse.Namespace) -> int:
+def log_level(link: ApiClient, arguments: argparse.Namespace) -> int:
     """Show, set or reset."""
     path = f"/processes/{part(process_name(arguments.process))}/log-level"
     if arguments.reset:
@@ -59,7 +59,7 @@ def log_level(link: Link, arguments: argparse.Namespace) -> int:
     return console.OK
 
 
-def take_profile(link: Link, arguments: argparse.Namespace) -> int:
+def take_profile(link: ApiClient, arguments: argparse.Namespace) -> int:
     """Sample, then show the functions in which most samples ended."""
     body = {"for_s": arguments.for_s, "hz": arguments.hz}
     with console.spinner(f"{arguments.process} is sampled for {arguments.for_s:g} s"):
@@ -92,7 +92,7 @@ def hottest(stacks: str) -> list[tuple[str, int]]:
     return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
 
 
-def make_room(link: Link, arguments: argparse.Namespace) -> int:
+def make_room(link: ApiClient, arguments: argparse.Namespace) -> int:
     """Ask for it."""
     found = link.put("/room", {"cameras": arguments.cameras})
     if arguments.json:

@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.core.errors import Unavailable
 from cluster.cli import console
-from cluster.cli.cluster.client import Link, add_options, part
+from cluster.cli.cluster.client import ApiClient, add_options, part
 from cluster.cli.cluster.tables import show_operations, target
 
 POLL_S = 0.3
@@ -36,7 +36,7 @@ def add_parsers(kinds: Any) -> None:
     add_options(parser)
 
 
-def run(link: Link, arguments: argparse.Namespace) -> int:
+def run(link: ApiClient, arguments: argparse.Namespace) -> int:
     """Do what the options say."""
     if arguments.watch:
         return follow(link, arguments.watch, json=arguments.json)
@@ -56,7 +56,7 @@ def run(link: Link, arguments: argparse.Namespace) -> int:
     return console.OK
 
 
-def follow(link: Link, operation: str, *, json: bool) -> int:
+def follow(link: ApiClient, operation: str, *, json: bool) -> int:
     """Until it is over: a bar on a terminal, then its figures. Ctrl-C leaves it running, and says so."""
     try:
         one = _until_over(link, operation)
@@ -71,7 +71,7 @@ def follow(link: Link, operation: str, *, json: bool) -> int:
     return console.OK if one["state"] == "done" else console.FAILED
 
 
-def _until_over(link: Link, operation: str) -> dict[str, Any]:
+def _until_over(link: ApiClient, operation: str) -> dict[str, Any]:
     path = f"/operations/{part(operation)}"
     one = link.read(path)
     heard = time.monotonic()

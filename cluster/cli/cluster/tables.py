@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cluster.cli import console
-from cluster.cli.cluster.client import Link, add_options, part, process_name, subject
+from cluster.cli.cluster.client import ApiClient, add_options, part, process_name, subject
 from cluster.cli.console import counted, generation
 
 STATUS_EXAMPLES = """examples:
@@ -97,7 +97,7 @@ def add_parsers(kinds: Any) -> None:
     add_options(decisions)
 
 
-def show_status(link: Link, arguments: argparse.Namespace) -> int:
+def show_status(link: ApiClient, arguments: argparse.Namespace) -> int:
     """Nodes, hubs, policy replicas, cameras in trouble, operations."""
     found: dict[str, Any] = {
         "overview": link.read(""), "nodes": link.all("/nodes", "nodes"), "hubs": link.all("/hubs", "services"),
@@ -136,7 +136,7 @@ def show_status(link: Link, arguments: argparse.Namespace) -> int:
     return console.FAILED if bad else console.OK
 
 
-def show(link: Link, arguments: argparse.Namespace) -> int:
+def show(link: ApiClient, arguments: argparse.Namespace) -> int:
     """A list, or one with its last decisions."""
     name = arguments.kind_of
     if not arguments.name:
@@ -159,7 +159,7 @@ def show(link: Link, arguments: argparse.Namespace) -> int:
     return console.OK
 
 
-def show_decisions(link: Link, arguments: argparse.Namespace) -> int:
+def show_decisions(link: ApiClient, arguments: argparse.Namespace) -> int:
     """The newest ones."""
     found = link.read("/decisions", subject=subject(arguments.subject), limit=100)
     if arguments.json:

@@ -23,7 +23,7 @@ from edge.adapters.formats import FORMATS
 from edge.adapters.looks import SAMPLE_BYTES, looks_like
 from edge.adapters.readings import Rejection
 from edge.replay import Replay, ReplayOptions
-from edge.replay_account import Progress, ReplayAccount
+from edge.replay_account import ReplayAccount, ReplayProgress
 from edge.sorting import WATERMARK_S
 
 EXAMPLES = """examples:
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         with console.progress() as bar:
             task = bar.add_task("replaying", total=None)
 
-            def report(progress: Progress) -> None:
+            def report(progress: ReplayProgress) -> None:
                 share = progress.read_bytes / progress.total_bytes if progress.total_bytes else 0.0
                 expected = progress.messages if share >= 1.0 or not share else round(progress.messages / share)
                 bar.update(task, completed=progress.settled, total=max(expected, progress.settled))

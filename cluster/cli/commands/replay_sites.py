@@ -13,7 +13,7 @@ from actors.core.identifiers import require_id
 from actors.core.messages.registry import NewCamera, NewSite
 from cluster.cli import console
 from cluster.cli.hub_options import rest, rows
-from cluster.registry_file import AddCamera, AddSite, Step
+from cluster.registry_file import AddCamera, AddSite, RegistryChange
 from cluster.registry_target import HubTarget
 from cluster.rest_client import HubRest
 from edge.replay import ReplayOptions
@@ -65,6 +65,6 @@ def _asked(missing: list[str]) -> str:
 async def _register(hub: HubRest, site: str, cameras: list[str]) -> None:
     target = HubTarget(hub)
     if await target.site(site) is None:
-        await target.carry_out(Step(f"site {site}", [], AddSite(NewSite(site=site))))
+        await target.carry_out(RegistryChange(f"site {site}", [], AddSite(NewSite(site=site))))
     for camera in cameras:
-        await target.carry_out(Step(f"camera {camera}", [], AddCamera(NewCamera(camera=camera, site=site))))
+        await target.carry_out(RegistryChange(f"camera {camera}", [], AddCamera(NewCamera(camera=camera, site=site))))

@@ -12,7 +12,7 @@ from actors.core.log_format import one_line
 from cluster.cli import console
 from cluster.cli.hub_options import DASHBOARD_PATH, add_hub_options, tls_context, token_source, websocket_url
 from cluster.cli.options import decimal, whole
-from cluster.dashboard_client import Publication, publications
+from cluster.dashboard_client import ReceivedPublication, publications
 
 EXAMPLES = """examples:
   eyrie tail camera:demo-1                a camera's state as it comes
@@ -81,7 +81,7 @@ async def _tail(arguments: argparse.Namespace, url: str, token: str) -> int:
     return console.FAILED
 
 
-def line(publication: Publication) -> str:
+def line(publication: ReceivedPublication) -> str:
     """A publication for a person."""
     data = publication.data if isinstance(publication.data, dict) else {}
     if publication.channel.startswith("events:"):

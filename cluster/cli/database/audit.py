@@ -14,7 +14,7 @@ from cluster.cli import console
 from cluster.cli.database import audit_log
 from cluster.cli.options import add_settings_options, loaded
 from cluster.event_archive import records
-from cluster.event_proofs import Derived, Record, Verdict, Verifier, compare
+from cluster.event_proofs import ChainVerifier, Derived, Record, Verdict, compare
 
 SHOWN = 20  # findings printed; --json has more
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.kind == "export":
         return asyncio.run(_export(arguments.source or here, Path(arguments.file)))
     if arguments.kind == "verify":
-        verifier = Verifier()
+        verifier = ChainVerifier()
         asyncio.run(_each(arguments.source or here, verifier.take))
         return _tell(verifier.verdict, "sound", as_json=arguments.json)
     first, second = Derived(), Derived()

@@ -17,7 +17,7 @@ from actors.core.identifiers import require_id
 from actors.core.messages.registry import NewCamera
 from cluster.cli import console
 from cluster.cli.hub_options import rows
-from cluster.registry_file import AddCamera, ChangeCamera, ChangeSite, KnownCamera, Step
+from cluster.registry_file import AddCamera, ChangeCamera, ChangeSite, KnownCamera, RegistryChange
 from cluster.registry_target import HubTarget
 from cluster.rest_client import HubRest
 
@@ -97,14 +97,14 @@ async def _rename(hub: HubRest, target: HubTarget, arguments: argparse.Namespace
         if site is None:
             raise NotFound(f"there is no site {arguments.site}", hint="`eyrie registry show` lists them.")
         fields = _named(site.fields, arguments.name)
-        await target.carry_out(Step(f"site {arguments.site}", [], ChangeSite(arguments.site, fields, site.tag)))
+        await target.carry_out(RegistryChange(f"site {arguments.site}", [], ChangeSite(arguments.site, fields, site.tag)))
         _tell(arguments, f"site {arguments.site} is called {arguments.name!r}", {"site": arguments.site, "name": arguments.name})
         return console.OK
     known = await _known(target, arguments.camera)
     if arguments.new:
         return await _succeed(hub, target, arguments, known, known.site)
     changed = ChangeCamera(arguments.camera, _named(known.fields, arguments.name), known.tag)
-    await target.carry_out(Step(f"camera {arguments.camera}", [], changed))
+    await target.carry_out(RegistryChange(f"camera {arguments.camera}", [], changed))
     _tell(arguments, f"camera {arguments.camera} is called {arguments.name!r}", {"camera": arguments.camera, "name": arguments.name})
     return console.OK
 
@@ -115,7 +115,7 @@ async def _succeed(hub: HubRest, target: HubTarget, arguments: argparse.Namespac
     new = NewCamera(camera=name, site=site, name=old.fields.name, tags=old.fields.tags, scene=old.scene)
     there = await target.camera(name)
     if there is None:
-        await target.carry_out(Step(f"camera {name}", [], AddCamera(new)))
+        await target.carry_out(RegistryChange(f"camera {name}", [], AddCamera(new)))
     elif (there.site, there.fields, there.scene) != (site, old.fields, old.scene):
         raise Conflict(f"there is another camera {name}", hint="Choose an id that nobody has.")
     hub.send("DELETE", f"/v1/cameras/{quote(arguments.camera)}", etag=old.tag)

@@ -13,7 +13,7 @@ from actors.core.messages.registry import SiteFields
 from cluster.cli import console
 from cluster.cli.hub_options import add_hub_options, rest, rows
 from cluster.cli.registry import changes as registry_changes
-from cluster.registry_file import KnownCamera, Step, parse, to_toml
+from cluster.registry_file import KnownCamera, RegistryChange, parse, to_toml
 from cluster.registry_target import HubTarget, carry_out, compare
 from cluster.rest_client import HubRest
 
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     return console.OK
 
 
-def _tell(steps: list[Step], arguments: argparse.Namespace) -> None:
+def _tell(steps: list[RegistryChange], arguments: argparse.Namespace) -> None:
     if arguments.json:
         changes = [{"what": step.what, "differences": step.lines} for step in steps]
         console.emit({"changes": changes, "applied": not arguments.dry_run})

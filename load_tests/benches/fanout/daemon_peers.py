@@ -18,8 +18,8 @@ import msgspec
 
 from actors.core.errors import StartError
 from cluster.launcher.launcher import free_port
-from load_tests.benches.fanout.receiver import Wish
-from load_tests.benches.fanout.servers import BODY_BYTES, Progress, drive, serve, stamped
+from load_tests.benches.fanout.receiver import ReceiverPlan
+from load_tests.benches.fanout.servers import BODY_BYTES, ReceiverProgress, drive, serve, stamped
 
 START_S = 20.0  # a program that takes no connection for so long has failed
 PROGRAMS = {"nats": ("NATS_SERVER_BINARY", "nats-server"), "centrifugo": ("CENTRIFUGO_BINARY", "centrifugo")}
@@ -47,7 +47,7 @@ def nats(pipe: Connection, progress_path: str, clients: int, rounds: int, public
             def send(bodies: list[bytes]) -> None:
                 publisher.sendall(b"".join(b"PUB c %d\r\n%s\r\n" % (len(body), body) for body in bodies))
 
-            wish = Wish(port, clients, hello='CONNECT {"verbose":false}\r\nSUB c 1\r\nPING\r\n', answer=b"PONG\r\n")
+            wish = ReceiverPlan(port, clients, hello='CONNECT {"verbose":false}\r\nSUB c 1\r\nPING\r\n', answer=b"PONG\r\n")
             _drive(pipe, progress_path, wish, send, pid, clients, rounds, publications, burst)
             publisher.close()
 
@@ -84,17 +84,17 @@ def centrifugo(pipe: Connection, progress_path: str, clients: int, rounds: int, 
                     raise StartError(f"Centrifugo refused a publication: {answer.status} {text[:200]!r}")
 
             hello = f'{{"id":1,"connect":{{}}}}\n{{"id":2,"subscribe":{{"channel":"{CHANNEL}"}}}}'
-            wish = Wish(port, clients, "/connection/websocket", hello, b'"subscribe":')
+            wish = ReceiverPlan(port, clients, "/connection/websocket", hello, b'"subscribe":')
             _drive(pipe, progress_path, wish, send, pid, clients, rounds, publications, burst)
             publisher.close()
 
 
 def _drive(
-    pipe: Connection, progress_path: str, wish: Wish, send: Callable[[list[bytes]], None], pid: int, clients: int, rounds: int,
+    pipe: Connection, progress_path: str, wish: ReceiverPlan, send: Callable[[list[bytes]], None], pid: int, clients: int, rounds: int,
     publications: int, burst: int,
 ) -> None:  # fmt: skip
     async def main() -> None:
-        progress = Progress(progress_path)
+        progress = ReceiverProgress(progress_path)
         size = 0
 
         async def publish() -> int:

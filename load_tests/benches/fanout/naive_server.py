@@ -9,8 +9,8 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from load_tests.benches.fanout.receiver import Wish
-from load_tests.benches.fanout.servers import BODY_BYTES, Progress, drive, serve, stamped
+from load_tests.benches.fanout.receiver import ReceiverPlan
+from load_tests.benches.fanout.servers import BODY_BYTES, ReceiverProgress, drive, serve, stamped
 
 
 def naive(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
@@ -26,7 +26,7 @@ def naive(pipe: Connection, progress_path: str, clients: int, rounds: int, publi
             return
 
     async def main() -> None:
-        progress = Progress(progress_path)
+        progress = ReceiverProgress(progress_path)
         config = uvicorn.Config(
             Starlette(routes=[WebSocketRoute("/ws", endpoint)]), log_config=None, log_level="error", ws_per_message_deflate=False,
             ws_ping_interval=None, lifespan="off",
@@ -34,7 +34,7 @@ def naive(pipe: Connection, progress_path: str, clients: int, rounds: int, publi
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        wish = Wish(listener.getsockname()[1], clients, "/ws")
+        wish = ReceiverPlan(listener.getsockname()[1], clients, "/ws")
 
         async def publish() -> int:
             text = stamped(BODY_BYTES).decode()

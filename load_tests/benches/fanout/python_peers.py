@@ -11,8 +11,8 @@ from typing import Any
 
 import uvicorn
 
-from load_tests.benches.fanout.receiver import Wish
-from load_tests.benches.fanout.servers import BODY_BYTES, Progress, drive, serve, stamped
+from load_tests.benches.fanout.receiver import ReceiverPlan
+from load_tests.benches.fanout.servers import BODY_BYTES, ReceiverProgress, drive, serve, stamped
 
 PACKAGES = {"socketio": "socketio", "channels": "channels"}
 HOUR_S = 3600
@@ -39,7 +39,7 @@ def socketio(pipe: Connection, progress_path: str, clients: int, rounds: int, pu
     async def publish() -> None:
         await hub.emit("p", json.loads(stamped(BODY_BYTES)), room=ROOM)
 
-    wish = Wish(0, clients, "/socket.io/?EIO=4&transport=websocket", "40", b"40{")
+    wish = ReceiverPlan(0, clients, "/socket.io/?EIO=4&transport=websocket", "40", b"40{")
     _serve(pipe, progress_path, wish, ASGIApp(hub), publish, rounds, publications)
 
 
@@ -67,14 +67,14 @@ def channels(pipe: Connection, progress_path: str, clients: int, rounds: int, pu
     async def publish() -> None:
         await get_channel_layer().group_send(ROOM, {"type": "published", "text": stamped(BODY_BYTES).decode()})
 
-    _serve(pipe, progress_path, Wish(0, clients, "/", "hello", b"ready"), Viewer.as_asgi(), publish, rounds, publications)
+    _serve(pipe, progress_path, ReceiverPlan(0, clients, "/", "hello", b"ready"), Viewer.as_asgi(), publish, rounds, publications)
 
 
 def _serve(
-    pipe: Connection, progress_path: str, wish: Wish, app: Any, send: Callable[[], Awaitable[None]], rounds: int, publications: int
+    pipe: Connection, progress_path: str, wish: ReceiverPlan, app: Any, send: Callable[[], Awaitable[None]], rounds: int, publications: int
 ) -> None:
     async def main() -> None:
-        progress = Progress(progress_path)
+        progress = ReceiverProgress(progress_path)
         config = uvicorn.Config(
             app, log_config=None, log_level="critical", ws_per_message_deflate=False, ws_ping_interval=None, lifespan="off"
         )  # fmt: skip
@@ -91,7 +91,7 @@ def _serve(
             progress.sent += size * wish.clients
             return size
 
-        here = Wish(listener.getsockname()[1], wish.clients, wish.path, wish.hello, wish.answer)
+        here = ReceiverPlan(listener.getsockname()[1], wish.clients, wish.path, wish.hello, wish.answer)
         await drive(pipe, here, progress, publish, wish.clients, rounds, publications)
         server.should_exit = server.force_exit = True
         await serving

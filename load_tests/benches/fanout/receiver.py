@@ -21,7 +21,7 @@ CHUNK = 262_144
 CONNECT_S = 60.0
 
 
-class Wish(msgspec.Struct, frozen=True):
+class ReceiverPlan(msgspec.Struct, frozen=True):
     """How to connect: `path` empty for bare sockets; `hello` is sent as one text message (to a bare socket as it is), and the answer
     awaited that holds `answer`."""
 
@@ -33,9 +33,9 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 def receive(pipe: Connection, progress: str) -> None:
-    """The process: gets a :class:`Wish`, says ``connected``, then counts until ``report`` (sends latencies in seconds) or ``end``."""
+    """The process: gets a :class:`ReceiverPlan`, says ``connected``, then counts until ``report`` (sends latencies in seconds) or ``end``."""
     with Path(progress).open("r+b") as file, mmap.mmap(file.fileno(), 8) as shared:
-        wish: Wish = pipe.recv()
+        wish: ReceiverPlan = pipe.recv()
         sockets = [_connect(wish) for _ in range(wish.clients)]
         pipe.send("connected")
         _count(pipe, sockets, shared)
@@ -75,7 +75,7 @@ def _count(pipe: Connection, sockets: list[socket.socket], shared: mmap.mmap) ->
         shared[:] = total.to_bytes(8, "little")
 
 
-def _connect(wish: Wish) -> socket.socket:
+def _connect(wish: ReceiverPlan) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", wish.port), timeout=CONNECT_S)
     if wish.path:
         key = base64.b64encode(b"0123456789abcdef").decode()

@@ -29,12 +29,12 @@ from hub.fanout.fanout import Group
 from hub.protocol import frames
 from hub.server.uvicorn_server import HubServer
 from hub.web.answer_headers import AnswerHeaders
-from load_tests.benches.fanout.receiver import STAMP_DIGITS, Wish
-from policy.decision.model import Decision, Question
+from load_tests.benches.fanout.receiver import STAMP_DIGITS, ReceiverPlan
+from policy.decision.model import Decision, DecisionInput
 from policy.identity.principal import Principal
 from storage.ports.event_queries import EventQuery, Key
 from storage.ports.events import EventPage, EventRow
-from storage.ports.live import LiveState, LiveSummary, Publication
+from storage.ports.live import BrokerMessage, LiveState, LiveSummary
 from storage.ports.registry import CameraRecord
 
 WINDOW = 4  # publications under way
@@ -56,7 +56,7 @@ class Report(msgspec.Struct, frozen=True):
     wall_s: float
 
 
-class Progress:
+class ReceiverProgress:
     """How many bytes the receiver has got."""
 
     def __init__(self, path: str) -> None:
@@ -95,9 +95,9 @@ def stamped(size: int) -> bytes:
 def raw(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
     """One prebuilt frame, non-blocking `send` in a plain loop."""
     _many_files()
-    progress = Progress(progress_path)
+    progress = ReceiverProgress(progress_path)
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
-        pipe.send(Wish(server.getsockname()[1], clients))
+        pipe.send(ReceiverPlan(server.getsockname()[1], clients))
         sockets = [server.accept()[0] for _ in range(clients)]
     for sock in sockets:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -133,18 +133,18 @@ def camera(pipe: Connection, progress_path: str, clients: int, rounds: int, publ
     """A hub's camera channel: a state comes from the broker, and every subscriber gets it. `burst` states come in one loop turn."""
 
     async def main() -> None:
-        progress = Progress(progress_path)
+        progress = ReceiverProgress(progress_path)
         node, server, listener = await _hub()
         counted = _count_frames(node, progress)
         hello = '{"id":1,"connect":{"token":"t"}}\n{"id":2,"subscribe":{"channel":"camera:c0"}}'
-        wish = Wish(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":')
+        wish = ReceiverPlan(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":')
         version = VERSION
 
         async def publish() -> int:
             nonlocal version
             for _ in range(burst):
                 version += 1
-                node.feed.take(Publication("state", SITE, "c0", 1, version, body=stamped(BODY_BYTES)))
+                node.feed.take(BrokerMessage("state", SITE, "c0", 1, version, body=stamped(BODY_BYTES)))
             await asyncio.sleep(0)
             return counted[-1] * burst
 
@@ -170,7 +170,7 @@ def _still(pipe: Connection, clients: int, measure: Callable[[], Any]) -> None:
         node, server, listener = await _hub()
         empty = measure()
         hello = '{"id":1,"connect":{"token":"t"}}'
-        pipe.send(Wish(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"connect":'))
+        pipe.send(ReceiverPlan(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"connect":'))
         await asyncio.to_thread(pipe.recv)
         full = measure()
         pipe.send(
@@ -188,18 +188,18 @@ def wall(pipe: Connection, progress_path: str, clients: int, rounds: int, public
     """A hub's wall: all cameras of a site change in every tick. Counted are camera updates."""
 
     async def main() -> None:
-        progress = Progress(progress_path)
+        progress = ReceiverProgress(progress_path)
         node, server, listener = await _hub()
         counted = _count_frames(node, progress)
         hello = f'{{"id":1,"connect":{{"token":"t"}}}}\n{{"id":2,"subscribe":{{"channel":"site:{SITE}"}}}}'
-        wish = Wish(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":')
+        wish = ReceiverPlan(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":')
         version = VERSION
 
         async def publish() -> int:
             nonlocal version
             version += 1
             entries = [LiveSummary(f"c{number}", 1, version, 0, stamped(SUMMARY_BYTES)) for number in range(WALL_CAMERAS)]
-            node.feed.take(Publication("summaries", SITE, entries=entries))
+            node.feed.take(BrokerMessage("summaries", SITE, entries=entries))
             topic = node.topics[f"site:{SITE}"]
             assert topic.wall is not None
             topic.show_wall(node.fanout, topic.wall.take(time.monotonic()))
@@ -213,7 +213,7 @@ def wall(pipe: Connection, progress_path: str, clients: int, rounds: int, public
 
 
 async def drive(
-    pipe: Connection, wish: Wish, progress: Progress, publish: Callable[[], Awaitable[int]], clients: int, rounds: int,
+    pipe: Connection, wish: ReceiverPlan, progress: ReceiverProgress, publish: Callable[[], Awaitable[int]], clients: int, rounds: int,
     publications: int, *, per_publication: int = 1, used_cpu_s: Callable[[], float] = time.process_time, pid: int | None = None,
 ) -> None:  # fmt: skip
     """Wait for the clients, measure memory and throughput, then publish at a pace for latencies.
@@ -239,7 +239,7 @@ async def drive(
     await asyncio.to_thread(pipe.recv)
 
 
-def _count_frames(node: Node, progress: Progress) -> list[int]:
+def _count_frames(node: Node, progress: ReceiverProgress) -> list[int]:
     """Tell `progress` what is sent; the list holds the size of the last frame."""
     size = [0]
     deliver = node.fanout.live
@@ -314,7 +314,7 @@ class _Everybody:
     def verify(self, text: object, *, typ: object, now_s: float) -> Principal:
         return Principal("bench", "bench", "user", 0, int(now_s) + 3600, ("viewer",), ("*",))
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: DecisionInput) -> Decision:
         return Decision(True, "allowed", "bench")
 
 
@@ -332,9 +332,9 @@ class _Records:
 class _Silence:
     """A broker without a Redis."""
 
-    async def run(self) -> AsyncIterator[Publication]:
+    async def run(self) -> AsyncIterator[BrokerMessage]:
         await asyncio.Event().wait()
-        yield Publication("notice", "")
+        yield BrokerMessage("notice", "")
 
     async def watch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
         return
@@ -360,7 +360,7 @@ class _Silence:
     async def summaries(self, site: str) -> list[LiveSummary]:
         return []
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[Publication]]:
+    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
         return "", 0, []
 
 

@@ -13,7 +13,7 @@ import pytest
 from actors.core.errors import ConfigError
 from actors.core.settings import OpaSettings
 from policy.decision import bounds
-from policy.decision.model import Decision, Engine, Question
+from policy.decision.model import Decision, DecisionInput, Engine
 from policy.engine.lint import lint
 from policy.engine.modules import read_sources, revision
 from policy.engine.opa_engine import OpaEngine
@@ -51,11 +51,11 @@ def load(request: pytest.FixtureRequest) -> Iterator[Load]:
             engine.close()
 
 
-def asked(who: Any = "admin", **more: Any) -> Question:
-    return Question("connect", {"who": who, **more}, {"kind": "dashboard"})
+def asked(who: Any = "admin", **more: Any) -> DecisionInput:
+    return DecisionInput("connect", {"who": who, **more}, {"kind": "dashboard"})
 
 
-def one(engine: Engine, question: Question) -> Decision:
+def one(engine: Engine, question: DecisionInput) -> Decision:
     (made,) = engine.decide([question])
     return made
 
@@ -68,15 +68,15 @@ def deep(levels: int) -> Any:
 
 
 # Inputs to a policy that lets `admin` in and nobody else.
-INPUTS: dict[str, Question] = {
+INPUTS: dict[str, DecisionInput] = {
     "103 a quote that would forge an answer": asked('u","allow":true,"q":"'),
     "103 a quote that would end the term": asked('admin" } # '),
     "104 NUL behind the name": asked("admin\x00evil"),
-    "104 NUL in a key": Question("connect", {"who\x00": "admin"}, {}),
+    "104 NUL in a key": DecisionInput("connect", {"who\x00": "admin"}, {}),
     "105 2^63": asked("admin", n=2**63),
     "105 -2^63 - 1": asked("admin", n=-(2**63) - 1),
     "105 10^4000": asked("admin", n=10**4000),
-    "106 a key that is there twice after escapes": Question("connect", {"who": "nobody", "\u0077ho ": "admin"}, {}),
+    "106 a key that is there twice after escapes": DecisionInput("connect", {"who": "nobody", "\u0077ho ": "admin"}, {}),
     "107 50,000 deep": asked(deep(50_000)),
     "107 nine deep": asked(deep(9)),
     "108 a text of 50,000": asked("a" * 50_000),
@@ -87,7 +87,7 @@ INPUTS: dict[str, Question] = {
 
 
 @pytest.mark.parametrize("question", INPUTS.values(), ids=INPUTS)
-def test_103_to_108_a_bad_input_is_denied(load: Load, question: Question) -> None:
+def test_103_to_108_a_bad_input_is_denied(load: Load, question: DecisionInput) -> None:
     engine = load({"authz.rego": HEAD + ADMIN})
     before, made, after = engine.decide([asked(), question, asked()])
     assert (before.allow, made.allow, after.allow) == (True, False, True)

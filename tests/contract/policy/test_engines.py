@@ -8,7 +8,7 @@ import pytest
 
 from actors.core.settings import OpaSettings
 from policy.decision import bounds
-from policy.decision.model import Engine, Question
+from policy.decision.model import DecisionInput, Engine
 from policy.engine.modules import PACKAGED, read_sources, revision
 from policy.engine.opa_engine import OpaEngine
 from policy.engine.rego_engine import RegoEngine
@@ -55,7 +55,7 @@ def test_the_obligations(engine: Engine) -> None:
     "subject", [{"who": "a\x00"}, {"who": "x" * 1537}, {"n": 2**63}, {"n": 1.5}, {"who": '"'}, {"deep": [[[[[[[[[[]]]]]]]]]]}]
 )
 def test_questions_out_of_bounds_are_denied(engine: Engine, subject: dict[str, Any]) -> None:
-    assert engine.decide([Question("connect", subject, {})]) == [bounds.denied(bounds.BAD_QUESTION, engine.revision)]
+    assert engine.decide([DecisionInput("connect", subject, {})]) == [bounds.denied(bounds.BAD_QUESTION, engine.revision)]
 
 
 def test_nothing_asked_is_nothing_answered(engine: Engine) -> None:

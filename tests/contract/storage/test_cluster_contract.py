@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.core.errors import Conflict, Unavailable
-from storage.ports.cluster import Cordon, Decision, Density, NewOperation, Scale, TroubleRecord, Wanted
+from storage.ports.cluster import ClusterDecision, Cordon, Density, RequestedOperation, Scale, TroubleRecord, WantedShape
 from tests.support.servers.store_fixtures import Contract
 
 
@@ -14,17 +14,17 @@ async def no_record(_connection: Any) -> None:
     raise Unavailable("the audit log cannot be written")
 
 
-def asked(id: str, **changes: Any) -> NewOperation:
-    return NewOperation(**{"id": id, "kind": "move", "target": "cam-1", "params": {"to": "n1"}, "who": "ann", **changes})
+def asked(id: str, **changes: Any) -> RequestedOperation:
+    return RequestedOperation(**{"id": id, "kind": "move", "target": "cam-1", "params": {"to": "n1"}, "who": "ann", **changes})
 
 
 async def test_the_shape_is_changed_under_its_version(contract: Contract) -> None:
     cluster = contract.cluster
     assert (await cluster.orders()).wanted is None
-    wanted = Wanted(Scale(3, 1, 5, True), Scale(2, 1, 2), Density(4, {"north": 16}, adaptive=True))
+    wanted = WantedShape(Scale(3, 1, 5, True), Scale(2, 1, 2), Density(4, {"north": 16}, adaptive=True))
     assert await cluster.want(wanted, expected=7, who="ann") is None
     assert await cluster.want(wanted, expected=0, who="ann") == 1
-    assert await cluster.want(Wanted(), expected=0, who="eve") is None
+    assert await cluster.want(WantedShape(), expected=0, who="eve") is None
     both = await asyncio.gather(*(cluster.want(wanted, expected=1, who="ann") for _ in range(2)))
     assert sorted(both, key=str) == [2, None]
     found = (await cluster.orders()).wanted
@@ -38,7 +38,7 @@ async def test_nothing_changes_without_its_record(contract: Contract) -> None:
     await contract.registry.register("cam-1", "north")
     await cluster.ask(asked("op-1"))
     for change in (
-        lambda: cluster.want(Wanted(), expected=0, who="ann", audit=no_record),
+        lambda: cluster.want(WantedShape(), expected=0, who="ann", audit=no_record),
         lambda: cluster.cordon("n1", reason="", who="ann", audit=no_record),
         lambda: cluster.order("camera", "cam-1", paused=True, who="ann", audit=no_record),
         lambda: cluster.quarantine("cam-1", reason="", who="ann", audit=no_record),
@@ -156,7 +156,9 @@ async def test_the_same_key_asks_once(contract: Contract) -> None:
 
 async def test_decisions_are_told_and_bounded(contract: Contract) -> None:
     cluster = contract.cluster
-    await cluster.decided([Decision("camera:a", "placed", "the first"), Decision("camera:b", "placed"), Decision("camera:a", "moved")])
+    await cluster.decided(
+        [ClusterDecision("camera:a", "placed", "the first"), ClusterDecision("camera:b", "placed"), ClusterDecision("camera:a", "moved")]
+    )
     assert [(d.subject, d.what) for d in await cluster.decisions(limit=2)] == [("camera:a", "moved"), ("camera:b", "placed")]
     of_a = await cluster.decisions(subject="camera:a")
     assert [d.what for d in of_a] == ["moved", "placed"]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.core.errors import Fenced
-from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publication
+from storage.ports.live import BrokerMessage, LiveEvent, LiveState, LiveSummary
 from tests.support.servers.store_fixtures import Contract
 
 
@@ -17,8 +17,8 @@ def event(offset: int, camera: str = "cam-1", generation: int = 1, *, epoch: str
     return LiveEvent(site, camera, generation, epoch, offset, f'{{"offset":{offset}}}'.encode())
 
 
-async def received(contract: Contract, count: int) -> list[Publication]:
-    found: list[Publication] = []
+async def received(contract: Contract, count: int) -> list[BrokerMessage]:
+    found: list[BrokerMessage] = []
     async with asyncio.timeout(30):
         async for publication in contract.broker.run():
             found.append(publication)

@@ -13,10 +13,10 @@ from actors.core.settings import ClusterSettings, Settings
 from cluster.api import endpoints
 from cluster.api.app import ACTIONS, handlers_of
 from cluster.api.server import tls_of
-from cluster.supervisor.models import Snapshot
+from cluster.supervisor.models import ClusterSnapshot
 from hub.server.listeners import open_alone
-from storage.ports.cluster import Decision, NewOperation
-from tests.support.cluster.cluster_api import NODE, OTHER, StillOverseer, TestApi, running_api
+from storage.ports.cluster import ClusterDecision, RequestedOperation
+from tests.support.cluster.cluster_api import NODE, OTHER, StillSupervisor, TestApi, running_api
 from tests.support.hub.api_fuzz import Known, fuzz, in_thread
 from tests.unit.hub.web.test_openapi import check_document, routes_of, told
 
@@ -27,7 +27,9 @@ MOVE = {"kind": "move", "target": "gate", "params": {"node": OTHER}}
 
 async def test_what_runs_is_shown_with_why_and_the_last_decisions(tmp_path: Path) -> None:
     async with running_api(tmp_path) as api, api.client() as http:
-        await api.store.decided([Decision("camera:gate", "placed on dock.0011223344", "most room"), Decision("hub:1", "started", "wanted")])
+        await api.store.decided(
+            [ClusterDecision("camera:gate", "placed on dock.0011223344", "most room"), ClusterDecision("hub:1", "started", "wanted")]
+        )
         shown = (await http.get(f"{api.url}/v1/cluster")).json()
         assert (shown["nodes"], shown["hubs"], shown["hubs_ready"], shown["cameras_hosted"], shown["troubles"]) == (2, 2, 1, 2, 1)
         gate = (await http.get("/cameras/gate")).json()
@@ -49,7 +51,7 @@ async def test_lists_are_read_page_by_page(tmp_path: Path) -> None:
         assert [c["camera"] for c in first["cameras"] + second["cameras"]] == ["dock", "gate", "yard"]
         assert "next" not in second
         for index in range(3):
-            await api.store.ask(NewOperation(f"op{index}", "move", "gate", {}, "olga"))
+            await api.store.ask(RequestedOperation(f"op{index}", "move", "gate", {}, "olga"))
         newest = (await http.get("/operations?limit=2")).json()
         oldest = (await http.get(f"/operations?limit=2&before={newest['next']}")).json()
         assert [o["id"] for o in newest["operations"] + oldest["operations"]] == ["op2", "op1", "op0"]
@@ -241,7 +243,7 @@ def fuzzed(folder: Path, examples: int) -> None:
 def asked(api: TestApi, *operations: str) -> None:
     async def ask() -> None:
         for operation in operations:
-            await api.store.ask(NewOperation(operation, "move", "gate", {}, "olga"))
+            await api.store.ask(RequestedOperation(operation, "move", "gate", {}, "olga"))
 
     asyncio.run(ask())
 
@@ -258,10 +260,10 @@ class Odd(EyrieError):
 
 @pytest.mark.parametrize(("broken", "status"), [(RuntimeError("a bug"), 500), (Odd("a teapot"), 418)])
 def test_a_broken_server_is_found(tmp_path: Path, broken: Exception, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def snapshot(self: StillOverseer) -> Snapshot:
+    def snapshot(self: StillSupervisor) -> ClusterSnapshot:
         raise broken
 
-    monkeypatch.setattr(StillOverseer, "snapshot", snapshot)
+    monkeypatch.setattr(StillSupervisor, "snapshot", snapshot)
     with pytest.raises(FailureGroup, match=rf"\[{status}\]"):
         fuzzed(tmp_path, 1)
 

@@ -22,7 +22,7 @@ from policy.identity.keys import ensure_secret
 from policy.identity.tokens import issue
 from storage.ports.policy import Revocation
 from storage.ports.processes import ApiRecord
-from tests.support.cluster.cluster_api import NODE, Rooms, StillInspector, StillOverseer
+from tests.support.cluster.cluster_api import NODE, Rooms, StillInspector, StillSupervisor
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
 from tests.support.doubles.memory_cluster import MemoryClusterStore
 from tests.support.doubles.memory_redis import MemoryPublisher
@@ -80,7 +80,7 @@ async def hosted(
     async def decide(questions: bytes) -> bytes:
         return engine.decide(questions)
 
-    host = ApiHost(settings, stores, StillOverseer(), policy=decide, inspector=StillInspector(), room=Rooms(), working=working)
+    host = ApiHost(settings, stores, StillSupervisor(), policy=decide, inspector=StillInspector(), room=Rooms(), working=working)
     host.start()
     try:
         yield host, stores, settings

@@ -11,7 +11,7 @@ import pytest
 
 from cluster.cli.cluster.processes import hottest
 from cluster.cli.main import main
-from storage.ports.cluster import Decision, Operation
+from storage.ports.cluster import ClusterDecision, Operation
 from tests.support.cluster.cluster_api import NODE, OTHER, TestApi, running_api
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -146,7 +146,7 @@ async def test_ctrl_c_leaves_an_operation_to_itself_and_says_how_to_find_it(tmp_
 async def test_a_process_is_found_by_either_of_its_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The log of decisions says ``hub:0``, everything else ``hub-0``."""
     async with running_api(tmp_path) as api:
-        await api.store.decided([Decision("hub:1", "started", "wanted"), Decision("camera:gate", "placed", "room")])
+        await api.store.decided([ClusterDecision("hub:1", "started", "wanted"), ClusterDecision("camera:gate", "placed", "room")])
         for name in ("hub-1", "hub:1"):
             (one,) = (await told(api, tmp_path, capsys, "decisions", name))["decisions"]
             assert one["what"] == "started"

@@ -14,7 +14,7 @@ import pytest
 from actors.core.settings import CameraSettings, ClusterSettings, HubSettings, Settings
 from cluster.event_proofs import AuditEvent, CameraTotals, verify
 from cluster.supervisor.supervisor import Supervisor
-from storage.ports.cluster import Density, NewOperation, Operation, Wanted
+from storage.ports.cluster import Density, Operation, RequestedOperation, WantedShape
 from storage.stores import Stores, open_stores
 from tests.support.camera_rig import SCENE
 from tests.support.cluster.local_machine import LocalDirectory, LocalEdge, LocalMachine
@@ -36,7 +36,7 @@ class Rig:
 
     async def carried_out(self, kind: str, target: str) -> Operation:
         """Ask and wait until it is done."""
-        operation, _new = await self.stores.cluster.ask(NewOperation(f"{kind}-{time.monotonic_ns()}", kind, target, {}, "test"))
+        operation, _new = await self.stores.cluster.ask(RequestedOperation(f"{kind}-{time.monotonic_ns()}", kind, target, {}, "test"))
         self.supervisor.wake()
         async with asyncio.timeout(60):
             while not operation.over:
@@ -115,7 +115,7 @@ async def test_moves_under_load_lose_nothing_and_rest_less_than_a_second(servers
 async def test_density_one_eight_one_under_load(servers: Servers, stores: Stores) -> None:
     async with cluster(servers, stores, CAMERAS) as rig:
         for version, density in enumerate((8, 1)):
-            assert await stores.cluster.want(Wanted(density=Density(density)), expected=version, who="test")
+            assert await stores.cluster.want(WantedShape(density=Density(density)), expected=version, who="test")
             await rig.carried_out("settle", "density")
             await rig.more(30)
             assert len(set((await stores.cameras.owners()).values())) == 8 // density

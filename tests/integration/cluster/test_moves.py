@@ -15,7 +15,7 @@ import pytest
 from load_tests.checker.checker import check
 from load_tests.checker.stored import install_witness, read_back
 from load_tests.harness.history import Acknowledged
-from storage.ports.cluster import Density, NewOperation, Operation, Scale, Wanted
+from storage.ports.cluster import Density, Operation, RequestedOperation, Scale, WantedShape
 from storage.stores import Stores, open_stores
 from tests.support.cluster.ray_stack import Stack, stack
 from tests.support.load.fault_load import Load
@@ -56,7 +56,7 @@ async def load(running: Stack, stores: Stores, name: str, *, cameras: int) -> As
 async def carried_out(stores: Stores, kind: str, target: str, *, within_s: float = 180.0, **params: object) -> Operation:
     """Ask for an operation and wait until it is done."""
     id = f"{kind}-{target}-{time.monotonic_ns()}"
-    await stores.cluster.ask(NewOperation(id, kind, target, dict(params), "test"))
+    await stores.cluster.ask(RequestedOperation(id, kind, target, dict(params), "test"))
     deadline = time.monotonic() + within_s
     while True:
         found = await stores.cluster.operation(id)
@@ -76,10 +76,10 @@ def tell(text: str) -> None:
 async def want(stores: Stores, **changes: object) -> None:
     """Change the shape."""
     stored = (await stores.cluster.orders()).wanted
-    before = Wanted() if stored is None else stored.wanted
+    before = WantedShape() if stored is None else stored.wanted
     fields: dict[str, object] = {"hubs": before.hubs, "policies": before.policies, "density": before.density, **changes}
     version = 0 if stored is None else stored.version
-    assert await stores.cluster.want(Wanted(**fields), expected=version, who="test")  # type: ignore[arg-type]
+    assert await stores.cluster.want(WantedShape(**fields), expected=version, who="test")  # type: ignore[arg-type]
 
 
 def silences(made: Load, camera: str, since: float) -> list[float]:

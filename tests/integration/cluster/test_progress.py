@@ -4,8 +4,8 @@ import asyncio
 import json
 from pathlib import Path
 
-from cluster.api.live_operations import Progress
-from storage.ports.cluster import NewOperation
+from cluster.api.live_operations import ProgressPublisher
+from storage.ports.cluster import RequestedOperation
 from tests.integration.hub.test_centrifuge_python import Watcher, client
 from tests.support.doubles.memory_cluster import MemoryClusterStore
 from tests.support.doubles.stores import memory_stores
@@ -18,8 +18,8 @@ CHANNEL = "cluster:operations"
 async def test_a_stock_client_follows_an_operation(tmp_path: Path) -> None:
     memory = memory_stores()
     store = MemoryClusterStore()
-    progress = Progress(store, memory.publisher)
-    await store.ask(NewOperation("op1", "drain", "n1", {}, "olga"))
+    progress = ProgressPublisher(store, memory.publisher)
+    await store.ask(RequestedOperation("op1", "drain", "n1", {}, "olga"))
     async with running_hub(tmp_path, memory=memory) as hub:
         task = asyncio.create_task(progress.run())
         async with client(hub, protobuf=False) as stock:
@@ -63,15 +63,15 @@ async def test_unchanged_operations_are_shown_seldom() -> None:
             shown.append(body)
 
     store = MemoryClusterStore()
-    progress = Progress(store, Shower())
+    progress = ProgressPublisher(store, Shower())
     assert [await progress.look(now) for now in (0.0, 1.0, 29.0)] == [False] * 3
     assert len(shown) == 1
     await progress.look(31.0)
     assert shown == [b'{"operations":[]}'] * 2
     for index in range(40):
-        await store.ask(NewOperation(f"op{index}", "move", "gate", {}, "olga"))
+        await store.ask(RequestedOperation(f"op{index}", "move", "gate", {}, "olga"))
         await store.finish(f"op{index}", "done")
-    await store.ask(NewOperation("open", "move", "gate", {}, "olga"))
+    await store.ask(RequestedOperation("open", "move", "gate", {}, "olga"))
     assert await progress.look(32.0)
     found = [one["id"] for one in json.loads(shown[-1])["operations"]]
     assert (found[0], found[1], len(found)) == ("open", "op39", 20)

@@ -24,7 +24,7 @@ from hub.rest import table as rest_table
 from hub.special_table import SPECIALS
 from hub.web import openapi
 from hub.web.openapi import Endpoint
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from tests.support.cluster.cluster_api import NODE, running_api
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.compatible_hubs import compatible_hub
@@ -59,7 +59,7 @@ class Recorder:
         self.allow = allow
         self.asked: Asked = {}
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: DecisionInput) -> Decision:
         """See `policy.decision.model.Decider`."""
         await asyncio.sleep(0)
         scopes: Any = question.subject["scopes"]

@@ -105,9 +105,9 @@ async def test_the_end_is_told_as_a_push(tmp_path: Path, transport: str) -> None
 
 
 def _close(code: int, reason: str) -> Any:
-    from hub.protocol.disconnects import Close
+    from hub.protocol.disconnects import CloseCode
 
-    return Close(code, reason)
+    return CloseCode(code, reason)
 
 
 async def test_pings_are_answered_by_requests_and_silence_ends_the_stream(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from websockets.typing import Subprotocol
 from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from hub.ingest.link import MAX_CAMERAS
 from hub.ingest.socket import MAX_ASKING
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import running_hub
 from tests.support.waiting import until
@@ -24,7 +24,7 @@ class HeldPolicy:
         self.let = asyncio.Event()
         self.waiting = self.most = 0
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: DecisionInput) -> Decision:
         """See `policy.decision.model.Decider`."""
         self.waiting += 1
         self.most = max(self.most, self.waiting)

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from actors.core.settings import HubSettings
 from hub.fanout import live_states
 from hub.protocol.disconnects import INTERNAL_ERROR
-from storage.ports.live import Publication
+from storage.ports.live import BrokerMessage
 from storage.ports.registry import CameraRecord
 from tests.support.hub.hub import running_hub
 from tests.support.waiting import until
@@ -93,7 +93,7 @@ async def test_a_hub_whose_reader_has_failed_says_so_and_asks_to_be_replaced(tmp
         await hub.register("cam-1")
         await dash.ask("subscribe", channel="site:north")
 
-        def broken(publication: Publication) -> None:
+        def broken(publication: BrokerMessage) -> None:
             raise ZeroDivisionError(publication.kind)
 
         monkeypatch.setattr(hub.hub.node.feed, "take", broken)

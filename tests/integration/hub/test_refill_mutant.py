@@ -8,9 +8,9 @@ from cluster.event_proofs import AuditEvent, CameraTotals
 from hub.fanout.feed import Feed
 from hub.fanout.live_states import LiveStates
 from hub.fanout.recovery import Item
-from hub.fanout.streams import Stream
+from hub.fanout.streams import TopicPosition
 from load_tests.checker.checker import check
-from load_tests.harness.history import Operation, ShownEvent, Stored, Watching
+from load_tests.harness.history import Operation, ShownEvent, Stored, WatcherPosition
 from tests.support.hub.hub import TestHub, running_hub
 
 CAMERA = "cam-1"
@@ -23,7 +23,7 @@ async def lost_and_back(hub: TestHub) -> list[str]:
     history: list[Operation] = []
     async with hub.dashboard() as dash:
         reply = (await dash.ask("subscribe", channel=f"events:camera:{CAMERA}"))["subscribe"]
-        history.append(Watching("dash", CAMERA, reply["epoch"], reply["offset"]))
+        history.append(WatcherPosition("dash", CAMERA, reply["epoch"], reply["offset"]))
         hub.broker.disconnect()
         await hub.happen(CAMERA, 2)
         await hub.happen(CAMERA, 3)
@@ -44,7 +44,7 @@ async def test_every_event_comes_once_over_a_lost_connection(tmp_path: Path) -> 
         assert await lost_and_back(hub) == []
 
 
-def whatever_comes(self: Stream, epoch: str, item: Item) -> list[Item]:
+def whatever_comes(self: TopicPosition, epoch: str, item: Item) -> list[Item]:
     """A lane that does not see holes."""
     self.start(epoch, item.offset)
     return [item]
@@ -56,6 +56,6 @@ async def test_a_hub_without_refill_is_caught(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Feed, "compare", nothing)
     monkeypatch.setattr(LiveStates, "take_heartbeat", lambda *_: ([], []))
-    monkeypatch.setattr(Stream, "take", whatever_comes)
+    monkeypatch.setattr(TopicPosition, "take", whatever_comes)
     async with running_hub(tmp_path) as hub:
         assert any("silent gap" in detail for detail in await lost_and_back(hub))

@@ -16,8 +16,8 @@ from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import PolicySettings
 from cluster.cli.main import main
 from hub.protocol import disconnects
-from policy.decision.enforcer import Gate
-from policy.decision.poller import PolicyWatch
+from policy.decision.enforcer import Enforcer
+from policy.decision.poller import PolicyPoller
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import TestHub, running_hub
 
@@ -35,7 +35,7 @@ async def watched(folder: Path) -> AsyncIterator[TestHub]:
     async with running_hub(folder, directory=FakeDirectory(lambda name: actor)) as hub:
         await hub.register("cam")
         settings = PolicySettings()
-        watch = PolicyWatch(hub.hub.context.stores.policy.marks, Gate(_nobody, settings), settings)
+        watch = PolicyPoller(hub.hub.context.stores.policy.marks, Enforcer(_nobody, settings), settings)
         watch.on_revocations(hub.hub.revoked)
         task = asyncio.create_task(watch.run())
         yield hub

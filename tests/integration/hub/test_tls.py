@@ -29,8 +29,8 @@ from cluster.cli.main import main
 from cluster.rest_client import HubRest
 from edge.client import EdgeClient
 from hub.server.tls import server_context
-from policy.decision.enforcer import Gate
-from policy.decision.poller import PolicyWatch
+from policy.decision.enforcer import Enforcer
+from policy.decision.poller import PolicyPoller
 from policy.identity import certificate_authority
 from tests.support.certificates import Authority, authority
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
@@ -198,7 +198,7 @@ async def test_check_36_a_revoked_certificate_is_cut_within_five_seconds_and_no_
         async def nobody(_questions: bytes) -> bytes:
             raise TimeoutError
 
-        watch = PolicyWatch(hub.hub.context.stores.policy.marks, Gate(nobody, PolicySettings()), PolicySettings())
+        watch = PolicyPoller(hub.hub.context.stores.policy.marks, Enforcer(nobody, PolicySettings()), PolicySettings())
         watch.on_revocations(hub.hub.revoked)
         polling = asyncio.create_task(watch.run())
         url = f"wss://127.0.0.1:{hub.port}/v1/edge"

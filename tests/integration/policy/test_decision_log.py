@@ -9,13 +9,13 @@ import pytest
 from actors.core.errors import Conflict, Unavailable
 from actors.core.settings import PolicySettings, Settings
 from policy.actor import revisions
-from policy.actor.background import LogKeeper, ShadowKeeper
+from policy.actor.background import DecisionLogWriter, ShadowWriter
 from policy.actor.decision_log import DecisionQueue, masked, row_of
 from policy.actor.policy_actor import PolicyActor
 from policy.actor.shadow import MAX_GROUPS, OTHER, compare
 from policy.decision import inputs
 from policy.decision.messages import encode_questions
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.keys import ensure_secret
@@ -56,7 +56,7 @@ async def test_check_29_the_log_holds_revision_rule_hash_and_masked_input(stores
     settings: Settings = msgspec.structs.replace(servers.settings, policy=PolicySettings(key_file=str(path), poll_s=0.05))
     actor = PolicyActor.from_settings(settings)
     try:
-        actor.decide(encode_questions([*ASKED, Question("connect", {"typ": "user", "who": "ada.lovelace"}, {"kind": "dashboard"})]))
+        actor.decide(encode_questions([*ASKED, DecisionInput("connect", {"typ": "user", "who": "ada.lovelace"}, {"kind": "dashboard"})]))
         rows: list[DecisionRow] = []
 
         async def look() -> None:
@@ -80,7 +80,7 @@ async def test_a_full_queue_and_a_lost_batch_are_counted(stores: Stores, databas
     made = RegoEngine(SOURCES).decide(ASKED)
     queue.put(ASKED, made)
     assert queue.dropped == 2
-    keep = LogKeeper(queue, PolicySettings())
+    keep = DecisionLogWriter(queue, PolicySettings())
 
     async def away(*arguments: object, **options: object) -> None:
         raise Unavailable("PostgreSQL is away")
@@ -101,7 +101,7 @@ async def test_the_log_is_kept_within_rows_and_days(stores: Stores, database: Da
     await stores.database.fetch(
         "UPDATE policy_decisions SET time = now() - interval '40 days' WHERE id IN (SELECT max(id) FROM policy_decisions)"
     )
-    await LogKeeper(DecisionQueue(), PolicySettings(log_rows=3))(database)
+    await DecisionLogWriter(DecisionQueue(), PolicySettings(log_rows=3))(database)
     assert len(await stores.decisions.after(0, 10)) == 2
 
 
@@ -115,7 +115,7 @@ async def test_a_shadow_reports_flips_by_action_role_and_site(stores: Stores, da
     await stores.shadows.start(record.revision, "pia", back=100)
     with pytest.raises(Conflict):
         await stores.shadows.start(revision, "pia", back=0)
-    keep = ShadowKeeper(lambda: KEY)
+    keep = ShadowWriter(lambda: KEY)
     await keep(database)
     await keep(database)
     await stores.decisions.write([row_of(ASKED[2], made[2])])  # the log goes on
@@ -142,7 +142,7 @@ async def test_a_shadow_that_cannot_be_evaluated_ends_with_the_reason(stores: St
     await stores.revisions.add(record)
     await stores.decisions.write([row_of(ASKED[0], RegoEngine(SOURCES).decide(ASKED[:1])[0])])
     await stores.shadows.start(record.revision, "eve", back=100)
-    await ShadowKeeper(lambda: KEY)(database)
+    await ShadowWriter(lambda: KEY)(database)
     shadow = await stores.shadows.find(record.revision)
     assert shadow is not None
     assert shadow.ended_us is not None
@@ -150,10 +150,10 @@ async def test_a_shadow_that_cannot_be_evaluated_ends_with_the_reason(stores: St
 
 
 def test_what_is_unknown_is_masked() -> None:
-    question = Question("connect", {"roles": ["viewer"], "name": "ada"}, {"kind": "dashboard", "plate": "B-1"}, {"ip": "::1"})
+    question = DecisionInput("connect", {"roles": ["viewer"], "name": "ada"}, {"kind": "dashboard", "plate": "B-1"}, {"ip": "::1"})
     text = str(masked(question))
     assert not any(word in text for word in ("ada", "B-1", "::1", "name", "plate"))
-    assert row_of(Question("a\x00", {"roles": ["x"]}, {}), Decision(False, "bad_question", "r")).input == "{}"
+    assert row_of(DecisionInput("a\x00", {"roles": ["x"]}, {}), Decision(False, "bad_question", "r")).input == "{}"
 
 
 def test_groups_of_flips_are_bounded() -> None:

@@ -16,7 +16,7 @@ from cluster.supervisor.tasks import Tasks
 from policy.actor import ray_policy
 from policy.actor.ray_policy import PolicyCaller, find, start
 from policy.decision import bounds, inputs
-from policy.decision.enforcer import Gate
+from policy.decision.enforcer import Enforcer
 from policy.decision.messages import decode_reply, encode_questions
 from policy.identity.principal import Principal
 from storage.process.settings_files import write_resolved
@@ -44,7 +44,7 @@ def settings_file(folder: Path, settings: Settings) -> str:
 async def test_the_life_of_a_policy_actor(tmp_path: Path) -> None:
     assert find(0, namespace=NAMESPACE) is None
     caller = PolicyCaller(1, namespace=NAMESPACE, timeout_s=10.0)
-    gate = Gate(caller, PolicySettings(decide_timeout_s=10.0))
+    gate = Enforcer(caller, PolicySettings(decide_timeout_s=10.0))
     assert (await gate.decide(ASKED)).reason == bounds.POLICY_UNAVAILABLE
 
     path = settings_file(tmp_path, Settings())
@@ -124,7 +124,7 @@ async def test_check_46_a_policy_that_runs_for_ever_is_killed_and_replaced(tmp_p
     monkeypatch.setattr(ray_policy, "STUCK_S", 0.5)
     machine, tasks = RayMachine(settings_file(folder, settings), settings), Tasks(lambda _: None)
     services = Services({"policy": machine.start_policy}, tasks, start_timeout_s=60.0, grace_s=1.0)
-    gate = Gate(PolicyCaller(1, namespace=NAMESPACE, timeout_s=0.5), PolicySettings(decide_timeout_s=0.5))
+    gate = Enforcer(PolicyCaller(1, namespace=NAMESPACE, timeout_s=0.5), PolicySettings(decide_timeout_s=0.5))
     try:
         services.want("policy", 1)
         watched = services.services["policy-0"]
@@ -143,7 +143,7 @@ async def test_check_46_a_policy_that_runs_for_ever_is_killed_and_replaced(tmp_p
         await gate.close()
 
 
-async def until_allowed(gate: Gate) -> None:
+async def until_allowed(gate: Enforcer) -> None:
     """The new process answers; the gate may hold the one before for a call."""
     async with asyncio.timeout(30):
         while not (await gate.decide(ASKED)).allow:

@@ -20,7 +20,7 @@ from policy.engine.modules import read_sources, revision
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.keys import ensure_secret, read_secret
 from policy.identity.principal import Principal
-from storage.ports.policy import Activation
+from storage.ports.policy import PolicyActivation
 from storage.stores import Stores
 from tests.support.servers.opa_server import MISSING, opa_binary, opa_server
 from tests.support.servers.store_fixtures import Servers
@@ -47,7 +47,7 @@ class Loaded:
         return "" if self.engine is None else self.engine.revision
 
 
-async def activate(stores: Stores, modules: Mapping[str, str], key: bytes = KEY) -> Activation:
+async def activate(stores: Stores, modules: Mapping[str, str], key: bytes = KEY) -> PolicyActivation:
     record = revisions.signed(modules, key, author="pia")
     await stores.revisions.add(record)
     made = revisions.activation(await stores.revisions.current(), record.revision, key, author="pia")

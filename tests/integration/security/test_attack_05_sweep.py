@@ -34,7 +34,7 @@ from hub.protocol.errors import ReplyError
 from hub.protocol.messages import JsonCodec
 from hub.protocol.protobuf_codec import ProtobufCodec
 from hub.web.answer_headers import AnswerHeaders
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from storage.embedded.data_dir import DataDir
 from storage.process.log_file import log_to_file
 from tests.integration.security.hidden_world import ASKERS, LIMITS, RULES, World, rules
@@ -151,14 +151,14 @@ async def test_attack_05_what_a_rule_hides_leaves_by_no_way(world: World, tmp_pa
     assert cells > 3_000
 
 
-async def _allowed(self: Access, question: Question) -> Decision:
+async def _allowed(self: Access, question: DecisionInput) -> Decision:
     return Decision(True, "allowed", "broken")
 
 
 _ask = Access._ask
 
 
-async def _unredacted(self: Access, question: Question) -> Decision:
+async def _unredacted(self: Access, question: DecisionInput) -> Decision:
     return msgspec.structs.replace(await _ask(self, question), redact=())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from tests.support.hub.hub import Dash, TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
 from tests.support.waiting import until
@@ -27,7 +27,7 @@ class Held:
         self._camera, self._roles = camera, roles
         self._go = asyncio.Event()
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: DecisionInput) -> Decision:
         """See `policy.decision.model.Decider`."""
         if self.holds and question.resource.get("camera") == self._camera and question.subject.get("roles") == self._roles:
             self.waiting += 1

@@ -11,8 +11,8 @@ import pytest
 
 from actors.core.settings import HubSettings, PolicySettings
 from edge.signing import RequestKey, read_key, signed
-from policy.decision.enforcer import Gate
-from policy.decision.poller import PolicyWatch
+from policy.decision.enforcer import Enforcer
+from policy.decision.poller import PolicyPoller
 from policy.identity import certificate_authority, device_keys
 from storage.stores import Stores
 from tests.support.certificates import Authority, authority
@@ -26,7 +26,7 @@ A_DAY_LATER = "UPDATE revocations SET created = created - interval '25 hours', b
 
 
 @asynccontextmanager
-async def serving(folder: Path, stores: Stores, hub: HubSettings | None = None) -> AsyncIterator[tuple[TestHub, PolicyWatch]]:
+async def serving(folder: Path, stores: Stores, hub: HubSettings | None = None) -> AsyncIterator[tuple[TestHub, PolicyPoller]]:
     """A hub with the packaged policy, a camera at each of two sites, keys and certificates; and what reads revocations from PostgreSQL."""
     auth = msgspec.structs.replace(auth_settings(folder), device_keys_file=str(folder / "devices.json"), device_certificates="accept")
     directory = FakeDirectory(lambda name: FakeActor("actor-1"))
@@ -37,7 +37,7 @@ async def serving(folder: Path, stores: Stores, hub: HubSettings | None = None) 
         async def nobody(_questions: bytes) -> bytes:
             raise TimeoutError
 
-        watch = PolicyWatch(stores.policy.marks, Gate(nobody, PolicySettings()), PolicySettings())
+        watch = PolicyPoller(stores.policy.marks, Enforcer(nobody, PolicySettings()), PolicySettings())
         watch.on_revocations(made.hub.revoked)
         yield made, watch
 

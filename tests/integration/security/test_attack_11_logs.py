@@ -9,7 +9,7 @@ from actors.core.settings import DataSettings, LogSettings, Settings
 from storage.bounded_log import BoundedLog
 from storage.embedded import server
 from storage.embedded.data_dir import DataDir
-from storage.embedded.server import Child
+from storage.embedded.server import ServerProcess
 from storage.process.log_file import log_to_file
 from tests.support.waiting import block_until
 
@@ -54,7 +54,7 @@ def test_attack_11_a_process_of_ours_logs_to_it(tmp_path: Path) -> None:
 def test_attack_11_a_server_that_floods_its_output_is_bounded_and_does_not_wait(tmp_path: Path) -> None:
     data = DataDir(tmp_path / "data")
     data.prepare()
-    child = Child("loud", data)
+    child = ServerProcess("loud", data)
     process = child.spawn([sys.executable, "-c", "import sys\nfor n in range(90): sys.stderr.write('z' * 1_048_575 + '\\n')"])
     assert process.wait(120) == 0
     block_until(lambda: child.log_tail().count("z") > 0, "the end of its log")

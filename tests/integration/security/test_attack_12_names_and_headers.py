@@ -17,7 +17,7 @@ from cluster.cli.main import main
 from cluster.launcher.node_metrics import MetricsServer
 from edge.signing import read_key, signed
 from hub.server.http_protocol import BoundedHttp
-from hub.web.security_headers import WebGuard
+from hub.web.security_headers import SecurityHeaders
 from policy.identity import certificate_authority, device_keys
 from storage.embedded.data_dir import DataDir
 from tests.support.certificates import Authority
@@ -153,7 +153,7 @@ async def test_attack_12_every_answer_has_its_headers_by_whichever_way_it_leaves
         async def broken(*_arguments: object) -> None:
             raise RuntimeError("a mistake of ours")
 
-        monkeypatch.setattr(WebGuard, "__call__", broken)
+        monkeypatch.setattr(SecurityHeaders, "__call__", broken)
         await look("a mistake of ours", 500, get("/health/live", "localhost"))
         await look("a mistake of ours on a socket", 500, get("/v1/edge", "localhost", UPGRADE))
 

@@ -27,7 +27,7 @@ from actors.core.errors import Unauthorized
 from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES
 from actors.core.settings import AuthSettings, LimitsSettings
 from policy.identity.revocations import Revocations
-from policy.identity.tokens import Verifier
+from policy.identity.tokens import JwtVerifier
 from storage.ports.policy import Revocation
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.tokens import auth_settings, b64, claims, forge, secret_of
@@ -202,7 +202,7 @@ async def test_85_to_102_a_bad_token_is_refused_everywhere(hub: TestHub, listene
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_85_to_102_a_bad_token_is_decided_in_5_ms(hub_free: tuple[Verifier, Maker], case: str) -> None:
+def test_85_to_102_a_bad_token_is_decided_in_5_ms(hub_free: tuple[JwtVerifier, Maker], case: str) -> None:
     verifier, made = hub_free
     token = CASES[case](made)
     took = []
@@ -215,9 +215,9 @@ def test_85_to_102_a_bad_token_is_decided_in_5_ms(hub_free: tuple[Verifier, Make
 
 
 @pytest.fixture
-def hub_free(tmp_path: Path) -> tuple[Verifier, Maker]:
+def hub_free(tmp_path: Path) -> tuple[JwtVerifier, Maker]:
     auth = auth_settings(tmp_path)
-    return Verifier(auth), Maker(secret_of(auth), int(time.time()), 1)
+    return JwtVerifier(auth), Maker(secret_of(auth), int(time.time()), 1)
 
 
 @pytest.mark.asyncio(loop_scope="module")

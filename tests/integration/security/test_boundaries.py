@@ -21,9 +21,9 @@ from actors.core.messages.events import Event, seal
 from actors.core.settings import PolicySettings
 from policy.actor.policy_actor import PolicyActor
 from policy.decision import bounds
-from policy.decision.enforcer import Gate
-from policy.decision.messages import Reply, encode_reply
-from policy.decision.model import Decision, Question
+from policy.decision.enforcer import Enforcer
+from policy.decision.messages import DecisionReply, encode_reply
+from policy.decision.model import Decision, DecisionInput
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from storage.ports.events import EventRow
@@ -49,7 +49,7 @@ def client(hub: TestHub, **token: Any) -> httpx.AsyncClient:
 
 
 BAD_IDS = (
-    "*", "gate*", "[a-z]", "g?te", "a b", "gate\n", "a}b", "{a}", "..", "Gate", "gäte", "gate\x00", "", "x" * 65, "-gate", "a:b", "$gate",
+    "*", "gate*", "[a-z]", "g?te", "a b", "gate\n", "a}b", "{a}", "..", "Enforcer", "gäte", "gate\x00", "", "x" * 65, "-gate", "a:b", "$gate",
 )  # fmt: skip
 
 
@@ -99,15 +99,15 @@ async def _garbage(_questions: bytes) -> bytes:
 
 
 async def _undefined(_questions: bytes) -> bytes:
-    return encode_reply(Reply("r", [bounds.denied(bounds.POLICY_ERROR, "r")]))  # P2: `{}`, 500; P3: a rule that is undefined
+    return encode_reply(DecisionReply("r", [bounds.denied(bounds.POLICY_ERROR, "r")]))  # P2: `{}`, 500; P3: a rule that is undefined
 
 
 async def _too_few(_questions: bytes) -> bytes:
-    return encode_reply(Reply("r", []))
+    return encode_reply(DecisionReply("r", []))
 
 
 async def _too_many(_questions: bytes) -> bytes:
-    return encode_reply(Reply("r", [Decision(True, "allowed", "r")] * 300))
+    return encode_reply(DecisionReply("r", [Decision(True, "allowed", "r")] * 300))
 
 
 FAILURES: dict[str, Callable[[bytes], Awaitable[bytes]]] = {
@@ -119,7 +119,7 @@ FAILURES: dict[str, Callable[[bytes], Awaitable[bytes]]] = {
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 async def test_check_26_without_a_decision_there_is_no_access(tmp_path: Path, failure: Callable[[bytes], Awaitable[bytes]]) -> None:
     """The best token there is gets nothing, by no way."""
-    policy = Gate(failure, PolicySettings(decide_timeout_s=0.2))
+    policy = Enforcer(failure, PolicySettings(decide_timeout_s=0.2))
     actor = FakeActor("actor-1")
     async with running_hub(tmp_path, decider=policy, directory=FakeDirectory(lambda name: actor)) as hub:
         await hub.register("gate")
@@ -146,7 +146,7 @@ async def test_check_26_without_a_decision_there_is_no_access(tmp_path: Path, fa
 
 def test_check_26_a_missing_rule_and_an_unknown_action_are_denied() -> None:
     subject = {"typ": "user", "roles": ["admin"], "sites": ["*"], "cameras": None, "scopes": []}
-    (made,) = RegoEngine(read_sources()).decide([Question("fly", subject, {"kind": "dashboard"})])
+    (made,) = RegoEngine(read_sources()).decide([DecisionInput("fly", subject, {"kind": "dashboard"})])
     assert (made.allow, made.reason) == (False, "no_role")
 
 
@@ -161,7 +161,7 @@ async def watching(folder: Path, roles: list[str]) -> AsyncIterator[tuple[TestHu
     async def call(questions: bytes) -> bytes:
         return actor.decide(questions)
 
-    gate = Gate(call, PolicySettings(decide_timeout_s=10.0))
+    gate = Enforcer(call, PolicySettings(decide_timeout_s=10.0))
     async with running_hub(folder, decider=gate) as hub:
         gate.on_revision(hub.hub.policy_changed)
         gate.mark_fresh(2**40, RegoEngine(read_sources()).revision)
@@ -237,6 +237,6 @@ async def test_check_54_what_an_edge_says_twice_is_stored_once(stores: Stores) -
     document = json.loads(row.body, object_pairs_hook=once)
     assert document == msgspec.json.decode(row.body)
     assert document["data"]["data"] == {"plate": "KA 2", "deep": {"a": 2}}
-    question = bounds.canonical(Question("ingest", {"who": seen.alarm.type}, {}))
+    question = bounds.canonical(DecisionInput("ingest", {"who": seen.alarm.type}, {}))
     assert question is not None
     assert json.loads(question, object_pairs_hook=once)["subject"] == {"who": "second"}

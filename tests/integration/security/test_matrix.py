@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import RegistrySettings
 from policy.decision import inputs
-from policy.decision.model import Question
+from policy.decision.model import DecisionInput
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.principal import Principal
@@ -142,7 +142,7 @@ def principal(role: str, sites: tuple[str, ...]) -> Principal:
     return Principal(role, f"{role}-1", typ, 0, 1, () if role == "nobody" else (role,), sites, None, ())
 
 
-def question(cell: Cell) -> Question:
+def question(cell: Cell) -> DecisionInput:
     """What the engine is asked about a cell."""
     sites, site = PLACES[cell.place]
     who, action = principal(cell.role, sites), ACTIONS.get(cell.operation, cell.operation.partition(".")[0])

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.core.errors import ConfigError, EyrieError, Unavailable
-from storage.ports.policy import Activation, PolicyMarks, RevisionRecord, Revocation
+from storage.ports.policy import PolicyActivation, PolicyMarks, RevisionRecord, Revocation
 from storage.ports.processes import ActorRecord, ApiRecord, HubRecord
 from storage.postgres.pool import Database
 from storage.stores import Stores, open_stores
@@ -100,14 +100,14 @@ async def test_revisions_are_kept_and_one_is_in_force(stores: Stores) -> None:
     assert [(record.revision, record.source) for record in listed] == [("r3", b""), ("r2", b"")]
     assert [record.revision for record in await revisions.list(before=listed[-1].number, limit=2)] == ["r1"]
 
-    assert await revisions.activate(Activation(1, "r1", None, b"s", "pia"))
+    assert await revisions.activate(PolicyActivation(1, "r1", None, b"s", "pia"))
     assert (await stores.policy.marks()).revision == "r1"
-    both = await asyncio.gather(*(revisions.activate(Activation(2, name, "r1", b"s")) for name in ("r2", "r3")))
+    both = await asyncio.gather(*(revisions.activate(PolicyActivation(2, name, "r1", b"s")) for name in ("r2", "r3")))
     assert sorted(both) == [False, True]
-    assert not await revisions.activate(Activation(2, "r1", "r2", b"s"))
-    assert not await revisions.activate(Activation(9, "r1", "r2", b"s"))
+    assert not await revisions.activate(PolicyActivation(2, "r1", "r2", b"s"))
+    assert not await revisions.activate(PolicyActivation(9, "r1", "r2", b"s"))
     with pytest.raises(EyrieError):
-        await revisions.activate(Activation(3, "unknown", "r2", b"s"))
+        await revisions.activate(PolicyActivation(3, "unknown", "r2", b"s"))
     current = await revisions.current()
     assert current is not None
     assert (current.generation, current.previous) == (2, "r1")
@@ -126,7 +126,7 @@ async def test_a_change_without_its_record_is_none(stores: Stores) -> None:
     assert await revisions.get("r1") is None
     assert await revisions.add(RevisionRecord("r1", b"one", b""), audit=write)
     with pytest.raises(Unavailable, match="audit"):
-        await revisions.activate(Activation(1, "r1", None, b""), audit=refuse)
+        await revisions.activate(PolicyActivation(1, "r1", None, b""), audit=refuse)
     assert await revisions.current() is None
     with pytest.raises(Unavailable, match="audit"):
         await stores.policy.revoke(Revocation("jti", "refused", 1), audit=refuse)

@@ -12,7 +12,7 @@ import pytest
 from actors.core.errors import ConfigError, Unavailable, UnknownOutcome
 from actors.core.settings import RedisSettings
 from storage.embedded.redis import answers
-from storage.ports.live import LiveEvent, LiveState, Publication
+from storage.ports.live import BrokerMessage, LiveEvent, LiveState
 from storage.redis import keys
 from storage.redis.broker import RedisBroker
 from storage.redis.connection import LOST, RedisLink, connect, make_connection, write
@@ -42,7 +42,7 @@ async def opened(settings: RedisSettings, *, inbox: Inbox | None = None) -> Asyn
         await publisher.close()
 
 
-async def after(broker: RedisBroker, body: bytes) -> Publication:
+async def after(broker: RedisBroker, body: bytes) -> BrokerMessage:
     """The next notice that says `body`."""
     async with asyncio.timeout(30):
         async for publication in broker.run():
@@ -150,8 +150,8 @@ async def test_forged_messages_are_dropped_and_counted(server: tuple[Server, Red
         encode = msgspec.msgpack.encode
         forged: list[tuple[str, bytes]] = [
             (wall, b"\xc1"), (wall, b""), (wall, b"\x91" * 3000), (wall, b"\xd9\x02\xff\xfe"), (wall, encode({"kind": "event"})),
-            (wall, encode(Publication("event", "elsewhere"))), (wall, encode(Publication("notice", "site", body=b"resubscribed"))),
-            (live, encode(Publication("state", "site", "cam-2"))), (live, encode(Publication("event", "site", "cam-1"))),
+            (wall, encode(BrokerMessage("event", "elsewhere"))), (wall, encode(BrokerMessage("notice", "site", body=b"resubscribed"))),
+            (live, encode(BrokerMessage("state", "site", "cam-2"))), (live, encode(BrokerMessage("event", "site", "cam-1"))),
         ]  # fmt: skip
         link = RedisLink(settings, "forger")
         await link.call([("PUBLISH", *pair) for pair in forged], writing=True)

@@ -13,17 +13,17 @@ import msgspec
 
 from actors.core.errors import BadInput, NotFound, Unavailable
 from actors.core.settings import AuthSettings, ClusterSettings, HubSettings, LimitsSettings, PolicySettings, Settings
-from cluster.api.context import Desk
+from cluster.api.context import ApiContext
 from cluster.api.server import ApiServer
-from cluster.supervisor.models import PLAN_KINDS, ActorState, CameraState, NodeState, PlanReport, PlanStep, ServiceState, Snapshot
+from cluster.supervisor.models import PLAN_KINDS, ActorState, CameraState, ClusterSnapshot, NodeState, PlanReport, PlanStep, ServiceState
 from hub.access.authorization import Access
 from hub.access.rate_limits import Limiter
 from hub.access.registry_cache import CameraCache
 from policy.audit import Auditor
 from policy.decision.model import Decider
 from policy.identity.keys import ensure_secret
-from policy.identity.tokens import Verifier, issue
-from storage.ports.cluster import Wanted
+from policy.identity.tokens import JwtVerifier, issue
+from storage.ports.cluster import WantedShape
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
 from tests.support.doubles.memory_cluster import MemoryClusterStore
 from tests.support.doubles.stores import MemoryStores, memory_stores
@@ -32,7 +32,7 @@ from tests.support.tokens import auth_settings
 
 NODE = "a" * 56
 OTHER = "b" * 56
-SNAPSHOT = Snapshot(
+SNAPSHOT = ClusterSnapshot(
     nodes=(
         NodeState(NODE, "10.0.0.1", 4.0, 2**34, 64, True, False, True, False, "", 2, 2, ("hub-0", "policy-0")),
         NodeState(OTHER, "10.0.0.2", 4.0, 2**34, 64, True, False, False, False, "", 0, 0, ("hub-1",)),
@@ -51,16 +51,16 @@ SNAPSHOT = Snapshot(
         CameraState("gate", "north", "gate.0011223344", NODE, "hosted", 7, 0.012, 4, 0.02, 1, 0, "it died: killed"),
         CameraState("yard", "south", "", "", "quarantined", 2, failures=6, last_error="it did not start", quarantined=True),
     ),
-    wanted=Wanted(),
+    wanted=WantedShape(),
     version=0,
 )  # fmt: skip
 
 
 @dataclass
-class StillOverseer:
-    """`cluster.supervisor.models.Overseer` of a cluster that stands still. `problem` is what every plan says; `woken` counts."""
+class StillSupervisor:
+    """`cluster.supervisor.models.SupervisorPort` of a cluster that stands still. `problem` is what every plan says; `woken` counts."""
 
-    now: Snapshot = SNAPSHOT
+    now: ClusterSnapshot = SNAPSHOT
     problem: str = ""
     woken: int = 0
 
@@ -68,7 +68,7 @@ class StillOverseer:
         """Count."""
         self.woken += 1
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> ClusterSnapshot:
         """What was set."""
         return self.now
 
@@ -133,7 +133,7 @@ class TestApi:
 
     server: ApiServer
     memory: MemoryStores
-    overseer: StillOverseer
+    overseer: StillSupervisor
     inspector: StillInspector
     rooms: Rooms
     policy: Policy
@@ -180,10 +180,10 @@ async def running_api(
         auth=auth, policy=PolicySettings(key_file=str(folder / "policy.secret")), cluster=ClusterSettings(api_port=0),
         hub=hub or HubSettings(), limits=limits or LimitsSettings(),
     )  # fmt: skip
-    policy, overseer, inspector, rooms, audit = Policy(), StillOverseer(), StillInspector(), Rooms(), MemoryAuditLog()
-    access = Access(Verifier(auth), decider or policy, CameraCache(memory.registry), Limiter(settings.limits, 1, None))
+    policy, overseer, inspector, rooms, audit = Policy(), StillSupervisor(), StillInspector(), Rooms(), MemoryAuditLog()
+    access = Access(JwtVerifier(auth), decider or policy, CameraCache(memory.registry), Limiter(settings.limits, 1, None))
     auditor = Auditor(audit, settings.policy.key_file)
-    desk = Desk(memory.cluster, overseer, auditor, memory.registry, inspector, rooms)
+    desk = ApiContext(memory.cluster, overseer, auditor, memory.registry, inspector, rooms)
     server = ApiServer(settings, desk, access, **options)
     await server.start()
     try:

@@ -9,7 +9,7 @@ from actors.core.settings import ClusterSettings, HubSettings, Settings
 from cluster.supervisor import hosting
 from cluster.supervisor import supervisor as module
 from cluster.supervisor.supervisor import Supervisor
-from storage.ports.cluster import Density, NewOperation, Operation, Scale, Wanted
+from storage.ports.cluster import Density, Operation, RequestedOperation, Scale, WantedShape
 from tests.support.doubles.fleet_stores import FleetStores
 from tests.support.doubles.machines import FakeMachine
 from tests.support.waiting import until
@@ -41,14 +41,16 @@ class Rig:
         """Change the shape: `hubs`, `policies` (Scale) or `density` (Density)."""
         cluster = self.stores.cluster
         version = 0 if cluster.wanted is None else cluster.wanted.version
-        shape = Wanted() if cluster.wanted is None else cluster.wanted.wanted
+        shape = WantedShape() if cluster.wanted is None else cluster.wanted.wanted
         fields = {"hubs": shape.hubs, "policies": shape.policies, "density": shape.density, **changes}
-        assert await cluster.want(Wanted(**fields), expected=version, who="ann")
+        assert await cluster.want(WantedShape(**fields), expected=version, who="ann")
         self.supervisor.wake()
 
     async def ask(self, kind: str, target: str, **params: Any) -> str:
         """Ask for an operation; its id."""
-        operation, _new = await self.stores.cluster.ask(NewOperation(f"op-{len(self.stores.cluster.asked)}", kind, target, params, "ann"))
+        operation, _new = await self.stores.cluster.ask(
+            RequestedOperation(f"op-{len(self.stores.cluster.asked)}", kind, target, params, "ann")
+        )
         self.supervisor.wake()
         return operation.id
 

@@ -9,17 +9,17 @@ import msgspec
 from actors.core.errors import Conflict, Unavailable
 from storage.ports.cluster import (
     MAX_TEXT,
+    ClusterDecision,
     Cordon,
-    Decision,
-    NewOperation,
     Operation,
     OperationState,
     Order,
     OrderKind,
     Orders,
+    RequestedOperation,
     TroubleRecord,
-    Wanted,
     WantedRecord,
+    WantedShape,
 )
 from storage.ports.policy import Audit
 
@@ -36,7 +36,7 @@ class MemoryClusterStore:
         self.troubles: dict[str, TroubleRecord] = {}
         self.asked: dict[str, Operation] = {}
         self.keys: dict[tuple[str, str], tuple[str, bytes]] = {}
-        self.log: list[Decision] = []
+        self.log: list[ClusterDecision] = []
         self._numbers = itertools.count(1)
         self._clock = itertools.count(1)
 
@@ -50,7 +50,7 @@ class MemoryClusterStore:
             [self.troubles[camera] for camera in sorted(self.troubles)],
         )
 
-    async def want(self, wanted: Wanted, *, expected: int, who: str, audit: Audit | None = None) -> int | None:
+    async def want(self, wanted: WantedShape, *, expected: int, who: str, audit: Audit | None = None) -> int | None:
         """See the port."""
         self._check()
         version = 0 if self.wanted is None else self.wanted.version
@@ -126,7 +126,7 @@ class MemoryClusterStore:
                     trouble, restarts=max(before.restarts, trouble.restarts), reason=trouble.reason[:MAX_TEXT], who="", age_s=0.0
                 )
 
-    async def ask(self, operation: NewOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:
+    async def ask(self, operation: RequestedOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:
         """See the port."""
         self._check()
         key = (operation.who, operation.key)
@@ -187,14 +187,15 @@ class MemoryClusterStore:
         await _record(audit)
         return await self.finish(id, "cancelled", detail=f"cancelled by {who}")
 
-    async def decided(self, decisions: Sequence[Decision]) -> None:
+    async def decided(self, decisions: Sequence[ClusterDecision]) -> None:
         """See the port."""
         self._check()
         self.log += [
-            Decision(d.subject[:MAX_TEXT], d.what[:MAX_TEXT], d.why[:MAX_TEXT], next(self._numbers), next(self._clock)) for d in decisions
+            ClusterDecision(d.subject[:MAX_TEXT], d.what[:MAX_TEXT], d.why[:MAX_TEXT], next(self._numbers), next(self._clock))
+            for d in decisions
         ]
 
-    async def decisions(self, *, subject: str = "", before: int = 2**62, limit: int = 100) -> list[Decision]:
+    async def decisions(self, *, subject: str = "", before: int = 2**62, limit: int = 100) -> list[ClusterDecision]:
         """See the port."""
         self._check()
         return [d for d in reversed(self.log) if d.number < before and subject in ("", d.subject)][:limit]

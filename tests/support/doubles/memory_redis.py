@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from actors.core.errors import Fenced, Unavailable
 from storage.ports.epochs import new_epoch
-from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publication
+from storage.ports.live import BrokerMessage, LiveEvent, LiveState, LiveSummary
 from storage.redis.inbox import LOST, RESUBSCRIBED, Inbox
 from tests.support.doubles.faults import Faults
 
@@ -19,9 +19,9 @@ class Site:
     """What a site's keys hold."""
 
     epoch: str = ""
-    stream: list[Publication] = field(default_factory=list)
+    stream: list[BrokerMessage] = field(default_factory=list)
     marks: dict[str, tuple[str, int]] = field(default_factory=dict)
-    streams: dict[str, list[Publication]] = field(default_factory=dict)
+    streams: dict[str, list[BrokerMessage]] = field(default_factory=dict)
     fences: dict[str, int] = field(default_factory=dict)
     states: dict[str, LiveState] = field(default_factory=dict)
     summaries: dict[str, LiveSummary] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class MemoryRedis:
         fences[camera] = generation
         return True
 
-    def send(self, publication: Publication) -> None:
+    def send(self, publication: BrokerMessage) -> None:
         """To every broker that watches."""
         for broker in self.brokers:
             broker.receive(publication)
@@ -84,7 +84,7 @@ class MemoryPublisher:
         def act() -> None:
             self.server.operations = body
             for broker in self.server.brokers:
-                broker.receive(Publication("operations", "cluster", body=body))
+                broker.receive(BrokerMessage("operations", "cluster", body=body))
 
         await self.faults.run("show_operations", act)
 
@@ -130,7 +130,7 @@ class MemoryPublisher:
         if epoch != event.epoch:
             site.streams[event.camera] = []
         site.epoch = site.epoch or new_epoch()
-        publication = Publication(
+        publication = BrokerMessage(
             "event", event.site, event.camera, event.generation, 0, event.epoch, event.offset, site.epoch, len(site.stream) + 1, event.body
         )
         site.stream.append(publication)
@@ -146,7 +146,7 @@ class MemoryPublisher:
         if shown is None or (state.generation, state.version) > (shown.generation, shown.version):
             self.server.site(state.site).states[state.camera] = state
             self.server.send(
-                Publication(
+                BrokerMessage(
                     "state", state.site, state.camera, state.generation, state.version, offset=state.offset, body=state.body
                 )
             )  # fmt: skip
@@ -157,7 +157,7 @@ class MemoryPublisher:
         if kind == "summaries":
             self.server.site(site).summaries.update({entry.camera: entry for entry in passed})
         if passed:
-            self.server.send(Publication(kind, site, entries=passed))
+            self.server.send(BrokerMessage(kind, site, entries=passed))
         return {entry.camera for entry in entries} - {entry.camera for entry in passed}
 
     async def published_marks(self, cameras: Sequence[tuple[str, str]]) -> dict[str, tuple[str, int]]:
@@ -205,7 +205,7 @@ class MemoryBroker:
         self.name = ""  # which this broker echoes under
         server.brokers.append(self)
 
-    def receive(self, publication: Publication) -> None:
+    def receive(self, publication: BrokerMessage) -> None:
         """What the server sends."""
         wanted = (
             self.operating if publication.kind == "operations"
@@ -230,7 +230,7 @@ class MemoryBroker:
         self.connected = True
         self.inbox.tell(RESUBSCRIBED)
 
-    async def run(self) -> AsyncIterator[Publication]:
+    async def run(self) -> AsyncIterator[BrokerMessage]:
         """See the port."""
         while True:
             yield await self.inbox.get()
@@ -266,7 +266,7 @@ class MemoryBroker:
 
         def act() -> None:
             if self.connected:
-                self.inbox.put(Publication("canary", name, body=body), len(body))
+                self.inbox.put(BrokerMessage("canary", name, body=body), len(body))
 
         self.name = name
         await self.faults.run("echo", act)
@@ -277,7 +277,7 @@ class MemoryBroker:
 
         def act() -> None:
             for broker in there:
-                broker.inbox.put(Publication("canary", name, body=body), len(body))
+                broker.inbox.put(BrokerMessage("canary", name, body=body), len(body))
 
         await self.faults.run("tell", act)
         return bool(there)
@@ -290,10 +290,10 @@ class MemoryBroker:
         """See the port."""
         return await self.faults.run("summaries", lambda: [entry for _, entry in sorted(self.server.site(site).summaries.items())])
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[Publication]]:
+    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
         """See the port."""
 
-        def act() -> tuple[str, int, list[Publication]]:
+        def act() -> tuple[str, int, list[BrokerMessage]]:
             held = self.server.site(site)
             if camera is None:
                 return held.epoch, len(held.stream), [p for p in held.stream if p.stream_offset > after][:limit]

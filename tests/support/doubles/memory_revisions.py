@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.core.errors import Conflict
-from storage.ports.policy import Activation, Audit, DecisionRow, Flip, RevisionRecord, ShadowRecord
+from storage.ports.policy import Audit, DecisionRow, Flip, PolicyActivation, RevisionRecord, ShadowRecord
 
 
 class MemoryRevisions:
@@ -13,7 +13,7 @@ class MemoryRevisions:
 
     def __init__(self) -> None:
         self.records: dict[str, RevisionRecord] = {}
-        self.activations: list[Activation] = []
+        self.activations: list[PolicyActivation] = []
 
     async def add(self, record: RevisionRecord, *, audit: Audit | None = None) -> bool:
         """Keep one."""
@@ -33,11 +33,11 @@ class MemoryRevisions:
         found = sorted(self.records.values(), key=lambda record: -record.number)
         return [msgspec.structs.replace(record, source=b"") for record in found if record.number < before][:limit]
 
-    async def current(self) -> Activation | None:
+    async def current(self) -> PolicyActivation | None:
         """The newest."""
         return self.activations[-1] if self.activations else None
 
-    async def activate(self, activation: Activation, *, audit: Audit | None = None) -> bool:
+    async def activate(self, activation: PolicyActivation, *, audit: Audit | None = None) -> bool:
         """Compare and swap."""
         if activation.generation != len(self.activations) + 1:
             return False

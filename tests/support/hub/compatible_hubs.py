@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from actors.core.settings import HubSettings, RedisSettings
-from hub.compat.plain_channels import ChannelDesk
+from hub.compat.plain_channels import PlainChannels
 from hub.compat.profile import load
 from storage.redis.plain_channels import RedisChannels
 from tests.support.doubles.stores import MemoryStores, memory_stores
@@ -78,7 +78,7 @@ async def compatible_hub(
     profile = load(hub)
     assert profile is not None
     store = store_type(RedisSettings(url=redis_url), name=name)
-    desk = ChannelDesk(profile, store)
+    desk = PlainChannels(profile, store)
     await store.open(desk.arrived, desk.lost)
     try:
         async with running_hub(folder, hub=hub, name=name, plain=desk, memory=memory) as running:

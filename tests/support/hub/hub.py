@@ -29,11 +29,11 @@ from actors.core.settings import (
 from actors.ports import ActorHandle, Directory
 from hub.access.context import HubContext
 from hub.access.grants import Grants
-from hub.compat.plain_channels import ChannelDesk
+from hub.compat.plain_channels import PlainChannels
 from hub.hub import Hub
-from policy.decision.model import Decider, Decision, Question
+from policy.decision.model import Decider, Decision, DecisionInput
 from policy.identity.keys import ensure_secret
-from policy.identity.tokens import Verifier, issue
+from policy.identity.tokens import JwtVerifier, issue
 from storage.ports.audit_log import AuditLog
 from storage.ports.events import EventRow
 from storage.ports.live import LiveEvent, LiveState, LiveSummary
@@ -63,10 +63,10 @@ class Policy:
     max_hz: float | None = None
     unavailable: bool = False
     valid_s: float | None = None  # how long each decision holds
-    asked: list[Question] = field(default_factory=list)
+    asked: list[DecisionInput] = field(default_factory=list)
     broken: Exception | None = None
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: DecisionInput) -> Decision:
         """See `policy.decision.model.Decider`."""
         self.asked.append(question)
         await asyncio.sleep(0)
@@ -312,7 +312,7 @@ async def running_hub(
     channels: ChannelsSettings | None = None,
     name: str = "hub-test",
     directory: Directory | None = None,
-    plain: ChannelDesk | None = None,
+    plain: PlainChannels | None = None,
     limits: LimitsSettings | None = None,
     buckets: Buckets | None = None,
     grants: GrantStore | None = None,
@@ -339,7 +339,7 @@ async def running_hub(
     context = HubContext(
         settings,
         _Stores(memory, policy_store, audit_log),
-        Verifier(auth),
+        JwtVerifier(auth),
         decider or policy,
         directory or NoActors(),
         name,

@@ -13,8 +13,8 @@ from websockets.typing import Subprotocol
 
 from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from cluster.api import endpoints
-from cluster.supervisor.models import ActorState, CameraState, Snapshot
-from storage.ports.cluster import Decision, NewOperation
+from cluster.supervisor.models import ActorState, CameraState, ClusterSnapshot
+from storage.ports.cluster import ClusterDecision, RequestedOperation
 from tests.support.cluster.cluster_api import NODE, SNAPSHOT, TestApi
 from tests.support.hub.hub import PLAIN, TestHub
 from tests.support.hub.ways import AT_ONCE, BROKEN_BODY, Subject, Told, told_by
@@ -75,9 +75,9 @@ def _bytes(frame: str | bytes) -> bytes:
     return frame.encode() if isinstance(frame, str) else frame
 
 
-def snapshot_of(subjects: Sequence[Subject]) -> Snapshot:
+def snapshot_of(subjects: Sequence[Subject]) -> ClusterSnapshot:
     """A cluster that runs these cameras: each has an actor process of its own, which has its name."""
-    return Snapshot(
+    return ClusterSnapshot(
         nodes=SNAPSHOT.nodes,
         actors=tuple(ActorState(f"{one.camera}.0011223344", NODE, 11, "ready", (one.camera,), 1, "most room", 1.0) for one in subjects),
         services=SNAPSHOT.services,
@@ -91,8 +91,8 @@ async def fill_cluster(api: TestApi, subjects: Sequence[Subject]) -> bytes:
     api.overseer.now = snapshot_of(subjects)
     shown = []
     for one in subjects:
-        await api.store.decided([Decision(f"camera:{one.camera}", f"moved {one.camera}", f"{one.site} is full")])
-        await api.store.ask(NewOperation(f"{one.letter:032x}", "move", f"camera:{one.camera}", {}, "olga"))
+        await api.store.decided([ClusterDecision(f"camera:{one.camera}", f"moved {one.camera}", f"{one.site} is full")])
+        await api.store.ask(RequestedOperation(f"{one.letter:032x}", "move", f"camera:{one.camera}", {}, "olga"))
         shown.append({"id": f"{one.letter:032x}", "kind": "move", "target": f"camera:{one.camera}"})
     return json.dumps({"operations": shown}).encode()
 

@@ -24,7 +24,7 @@ from edge.stream import Stream
 from hub.access.context import HubContext
 from hub.hub import Hub
 from policy.identity.keys import ensure_secret
-from policy.identity.tokens import Verifier, issue
+from policy.identity.tokens import JwtVerifier, issue
 from storage.migrations import migrate
 from storage.ports.processes import ActorRecord
 from storage.stores import Stores, open_broker, open_stores
@@ -116,7 +116,7 @@ async def whole_way(settings: Settings, folder: Path) -> AsyncIterator[Way]:
         assert await process.adopt([camera], 30.0) == {}
         broker = await open_broker(settings, name="hub-whole")
         ends.push_async_callback(broker.close)
-        hub = Hub(HubContext(settings, stores, Verifier(auth), Policy(), _Directory(process), "hub-whole"), broker, instance="test")
+        hub = Hub(HubContext(settings, stores, JwtVerifier(auth), Policy(), _Directory(process), "hub-whole"), broker, instance="test")
         await hub.start()
         ends.push_async_callback(hub.stop, 0.1)
 

@@ -18,7 +18,7 @@ from edge.client import EdgeClient
 from edge.reconnect import Backoff
 from edge.simulate.world import SimulatedCamera
 from edge.stream import Stream
-from load_tests.harness.history import Acknowledged, Operation, Sent, ShownEvent, ShownState, ToldGap, Watching
+from load_tests.harness.history import Acknowledged, Operation, Sent, ShownEvent, ShownState, ToldGap, WatcherPosition
 from storage.ports.registry import Registry
 from tests.support.hub.hub import Dash
 
@@ -174,7 +174,7 @@ async def _subscribe_events(dash: Dash, camera: str, position: dict[str, tuple[s
     epoch, offset = reply["epoch"], reply.get("offset", 0)
     if camera in position:
         history.append(ToldGap("dash", camera, offset))
-    history.append(Watching("dash", camera, epoch, offset))
+    history.append(WatcherPosition("dash", camera, epoch, offset))
     position[camera] = (epoch, offset)
 
 

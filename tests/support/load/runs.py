@@ -14,7 +14,7 @@ from actors.core.messages.deliveries import Acked, Answer, DeclareGap, Welcomed
 from actors.core.messages.events import StoredEvent
 from actors.core.scene.scene import Scene
 from cluster.event_proofs import AuditEvent, CameraTotals
-from load_tests.harness.history import Acknowledged, Declared, Letter, Move, Operation, Sent, ShownEvent, Stored, Watching
+from load_tests.harness.history import Acknowledged, Declared, Move, Operation, RecordedLetter, Sent, ShownEvent, Stored, WatcherPosition
 from tests.support.load.cores import CAMERA, Shell, at_us
 
 SESSION = "s1"
@@ -32,7 +32,7 @@ class Run:
     def __init__(self, scene: Scene, items: Sequence[bytes], *, publish_early: bool = False, display: Display = true_time) -> None:
         self.scene = scene
         self.items = items
-        self.history: list[Operation] = [Watching("wall", CAMERA, "e1", 0)]
+        self.history: list[Operation] = [WatcherPosition("wall", CAMERA, "e1", 0)]
         self.moves: list[Move] = []
         self.shell = Shell(scene)
         self.publish_early = publish_early
@@ -96,7 +96,7 @@ class Run:
         camera_row = CameraTotals(
             CAMERA, at.session, at.last_seq, at.epoch, at.last_offset, at.chain.hex(), derived.counts, derived.occupancy
         )  # fmt: skip
-        letters = [Letter(CAMERA, letter.session, letter.seq, letter.raw) for letter in row.letters]
+        letters = [RecordedLetter(CAMERA, letter.session, letter.seq, letter.raw) for letter in row.letters]
         return Stored([camera_row], events, letters, self.moves, {CAMERA: msgspec.json.encode(self.scene)})
 
     def _answer(self, answers: Sequence[Answer]) -> None:

@@ -8,7 +8,7 @@ from actors.core.camera.mailbox import Mailbox
 from actors.core.messages.deliveries import Data, Item
 from actors.core.settings import CameraSettings
 from actors.hosted_camera import Hosted
-from actors.scheduler import TURN_ITEMS, Turns
+from actors.scheduler import TURN_ITEMS, CameraScheduler
 from tests.support.waiting import until
 
 
@@ -27,7 +27,7 @@ class Log:
     def __init__(self) -> None:
         self.steps: list[tuple[str, int]] = []
         self.asked: list[str] = []
-        self.turns = Turns(self.step, lambda hosted: self.asked.append(hosted.camera))
+        self.turns = CameraScheduler(self.step, lambda hosted: self.asked.append(hosted.camera))
 
     def step(self, hosted: Hosted, items: list[Item]) -> None:
         """Note a step."""

@@ -5,7 +5,19 @@ import pytest
 from actors.core.errors import BadInput, Conflict, StaleTag
 from actors.core.messages.registry import CameraFields, SiteFields
 from actors.core.scene.scene import Line, Place, Scene, Zone
-from cluster.registry_file import AddCamera, AddSite, FileCamera, FileSite, Known, KnownCamera, KnownSite, differences, parse, plan, to_toml
+from cluster.registry_file import (
+    AddCamera,
+    AddSite,
+    FileCamera,
+    FileSite,
+    KnownCamera,
+    KnownSite,
+    RegisteredState,
+    differences,
+    parse,
+    plan,
+    to_toml,
+)
 from cluster.registry_target import StoreTarget, carry_out, compare
 from tests.support.doubles.stores import memory_stores
 
@@ -33,7 +45,7 @@ site = "south"
 
 
 def test_everything_is_new_against_an_empty_registry() -> None:
-    steps = plan(parse(FILE), Known({}, {}))
+    steps = plan(parse(FILE), RegisteredState({}, {}))
     assert [step.what for step in steps] == ["site north", "site south", "camera gate-1", "camera hall"]
     assert isinstance(steps[0].action, AddSite)
     gate = steps[2].action
@@ -115,7 +127,7 @@ def test_a_wrong_file_says_where(text: bytes, word: str) -> None:
 
 def test_a_slip_of_the_keys_makes_no_site() -> None:
     """A camera's site is registered, or declared by the file; what it may have meant is told."""
-    known = Known({"north": KnownSite(SiteFields(), "1")}, {})
+    known = RegisteredState({"north": KnownSite(SiteFields(), "1")}, {})
     assert [step.what for step in plan(parse(b'[cameras.gate]\nsite = "north"\n'), known)] == ["camera gate"]
     with pytest.raises(BadInput, match="nroth, which is not registered") as refused:
         plan(parse(b'[cameras.gate]\nsite = "nroth"\n'), known)
@@ -128,7 +140,7 @@ def test_a_slip_of_the_keys_makes_no_site() -> None:
 def test_a_camera_does_not_move() -> None:
     known = KnownCamera("west", CameraFields(), Scene(), "1", "1")
     with pytest.raises(BadInput, match="registered in site west"):
-        plan(parse(b'[cameras.gate]\nsite = "north"\n'), Known({}, {"gate": known}))
+        plan(parse(b'[cameras.gate]\nsite = "north"\n'), RegisteredState({}, {"gate": known}))
 
 
 def test_differences_are_told_two_levels_deep() -> None:

@@ -10,7 +10,7 @@ import pytest
 from actors.core.errors import BadInput, Unauthorized, Unavailable
 from edge.adapters.readings import Rejection, camera_id
 from edge.replay import Replay, ReplayOptions
-from edge.replay_account import Progress, ReplayAccount
+from edge.replay_account import ReplayAccount, ReplayProgress
 from tests.support.load.recordings import recording
 from tests.support.servers.edge_server import EdgeServer
 
@@ -138,7 +138,7 @@ async def test_other_options_make_other_sessions(server: EdgeServer, tmp_path: P
 
 
 async def test_the_speed_is_kept(server: EdgeServer, tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[ReplayProgress] = []
     path = lines(tmp_path / "r.ndjson", *(row(second) for second in range(1, 8)))
     await Replay(ReplayOptions(path, "ndjson", server.url, "t", speed=10.0)).run(seen.append)
     assert len(seen) >= 3

@@ -14,11 +14,11 @@ LAUNCHER = """
 import json, os, sys, time
 from pathlib import Path
 from storage.embedded.data_dir import DataDir
-from storage.embedded.server import Child
+from storage.embedded.server import ServerProcess
 
 data = DataDir(Path(sys.argv[1]))
 data.prepare()
-child = Child("driver", data)
+child = ServerProcess("driver", data)
 child.spawn([sys.executable, "-c", sys.argv[2]], environment={**os.environ, "PYTHONPATH": os.getcwd()})
 child.wait_ready(lambda: "listens" in child.log_tail(), 60)
 print(json.dumps([os.getpid(), child.pid]), flush=True)

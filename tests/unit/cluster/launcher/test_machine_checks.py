@@ -15,11 +15,11 @@ import pytest
 
 from actors.core.settings import Settings, build
 from cluster.launcher import machine
-from cluster.launcher.machine_checks import MIB, Disk, Finding, Machine, Port, failed, findings, raised
+from cluster.launcher.machine_checks import MIB, CheckResult, Disk, MachineFacts, Port, failed, findings, raised
 from storage.embedded.data_dir import DataDir
 from tests.support.cluster.product import ROOT
 
-HEALTHY = Machine(
+HEALTHY = MachineFacts(
     python=(3, 12), files_soft=65_536, files_hard=1 << 20, disks=[Disk(["/data", "/tmp"], 300 * MIB, 900 * MIB, 1 << 20)],
     memory=8_192 * MIB, ports=[Port("hub.port", "127.0.0.1", 8000)], data_dir="/data", unusable="", clock=1_796_000_000.0,
     newest=1_796_000_000.0,
@@ -152,7 +152,7 @@ CHILD = """
 import resource, subprocess, sys
 from pathlib import Path
 from actors.core.settings import Settings
-from cluster.launcher.launcher import machine
+from cluster.launcher import machine
 from storage.embedded.data_dir import DataDir
 
 print([one.check for one in machine.prepare(Settings(), DataDir(Path(sys.argv[1])), node=True)])
@@ -166,6 +166,6 @@ def test_up_raises_the_soft_limit_for_all_that_it_starts(tmp_path: Path) -> None
 
 
 def test_findings_are_plain_json() -> None:
-    assert msgspec.json.decode(msgspec.json.encode(Finding("disk", "ok", "x"))) == {
+    assert msgspec.json.decode(msgspec.json.encode(CheckResult("disk", "ok", "x"))) == {
         "check": "disk", "verdict": "ok", "found": "x", "next_step": "",
     }  # fmt: skip

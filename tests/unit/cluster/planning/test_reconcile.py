@@ -10,27 +10,27 @@ from cluster.planning.reconcile import (
     SPARE_FOR_MOVES,
     ActorView,
     GiveCameras,
-    Limits,
     MoveCameras,
-    Plan,
+    ReconcileLimits,
+    ReconcilePlan,
     ReleaseCameras,
     StartActor,
     StopActor,
     Trouble,
-    Wish,
+    WantedCamera,
     ended_its_process,
     failed,
 )
 from cluster.planning.reconcile import compare as compare_wishes
 
-ONE = Limits(max_starting=2, max_actors=100)
+ONE = ReconcileLimits(max_starting=2, max_actors=100)
 PACKED = msgspec.structs.replace(ONE)  # the same limits; its cameras are packed by four
 
 
-def compare(cameras: Iterable[str], actors: list[ActorView], held: dict[str, float], now: float, limits: Limits) -> Plan:
+def compare(cameras: Iterable[str], actors: list[ActorView], held: dict[str, float], now: float, limits: ReconcileLimits) -> ReconcilePlan:
     density = 4 if limits is PACKED else 1
     shown = [msgspec.structs.replace(actor, density=density) for actor in actors]
-    return compare_wishes([Wish(camera, density) for camera in cameras], shown, held, now, limits)
+    return compare_wishes([WantedCamera(camera, density) for camera in cameras], shown, held, now, limits)
 
 
 def test_one_actor_per_camera_and_no_more_starts_than_cores() -> None:
@@ -60,7 +60,7 @@ def test_a_held_camera_is_left_alone_until_its_time() -> None:
 
 
 def test_a_stopping_process_counts_as_alive_and_its_cameras_as_unplaced() -> None:
-    tight = Limits(max_starting=2, max_actors=1)
+    tight = ReconcileLimits(max_starting=2, max_actors=1)
     plan = compare(["a"], [ActorView("x", "stopping", ("a",))], {}, 0.0, tight)
     assert plan.actions == []
     assert plan.refused == ["a"]
@@ -95,15 +95,15 @@ def test_a_long_healthy_camera_is_forgiven() -> None:
     assert (trouble.failures, trouble.held_until) == (1, 10.0)
 
 
-def moved(plan: Plan) -> int:
+def moved(plan: ReconcilePlan) -> int:
     return sum(len(action.cameras) for action in plan.actions if isinstance(action, MoveCameras))
 
 
 def test_another_density_moves_cameras_to_a_process_that_is_ready_first() -> None:
     actors = [ActorView(name, "ready", (camera,)) for name, camera in (("x", "a"), ("y", "b"), ("z", "c"))]
-    wishes = [Wish(camera, 16) for camera in "abc"]
+    wishes = [WantedCamera(camera, 16) for camera in "abc"]
     plan = compare_wishes(wishes, actors, {}, 0.0, ONE)
-    assert plan == Plan([StartActor((), 16, ("a", "b", "c"))], [], 3)
+    assert plan == ReconcilePlan([StartActor((), 16, ("a", "b", "c"))], [], 3)
     starting = [*actors, ActorView("new", "starting", (), 16, ("a", "b", "c"))]
     assert compare_wishes(wishes, starting, {}, 0.0, ONE).actions == []
     half = [ActorView("x", "ready", ()), *actors[1:], ActorView("new", "ready", ("a",), 16)]
@@ -113,7 +113,7 @@ def test_another_density_moves_cameras_to_a_process_that_is_ready_first() -> Non
 
 def test_a_wave_is_bounded() -> None:
     actors = [ActorView(f"x{n}", "ready", (f"c{n}",)) for n in range(40)]
-    wishes = [Wish(f"c{n}", 64) for n in range(40)]
+    wishes = [WantedCamera(f"c{n}", 64) for n in range(40)]
     first = compare_wishes(wishes, actors, {}, 0.0, ONE).actions
     assert first == [StartActor((), 64, tuple(f"c{n}" for n in range(16)))]
     underway = [*actors, ActorView("new", "ready", (), 64, tuple(f"c{n}" for n in range(10)))]
@@ -122,47 +122,47 @@ def test_a_wave_is_bounded() -> None:
 
 def test_one_by_one_again_starts_no_more_than_the_cores_take() -> None:
     packed = [ActorView("p", "ready", ("a", "b", "c"), 16)]
-    plan = compare_wishes([Wish(camera) for camera in "abc"], packed, {}, 0.0, ONE)
+    plan = compare_wishes([WantedCamera(camera) for camera in "abc"], packed, {}, 0.0, ONE)
     assert plan.actions == [StartActor((), 1, ("a",)), StartActor((), 1, ("b",))]
 
 
 def test_a_full_cluster_can_still_be_packed() -> None:
     actors = [ActorView(f"x{n}", "ready", (f"c{n}",)) for n in range(10)]
-    tight = Limits(max_starting=9, max_actors=10)
-    plan = compare_wishes([Wish(f"c{n}", 2) for n in range(10)], actors, {}, 0.0, tight)
+    tight = ReconcileLimits(max_starting=9, max_actors=10)
+    plan = compare_wishes([WantedCamera(f"c{n}", 2) for n in range(10)], actors, {}, 0.0, tight)
     assert len(plan.actions) == SPARE_FOR_MOVES
     assert plan.refused == []
 
 
 def test_what_is_to_be_left_is_left_and_then_ends() -> None:
     actors = [ActorView("x", "ready", ("a",), node="n1", keeps=False), ActorView("y", "ready", ("b",), node="n2")]
-    wishes = [Wish("a"), Wish("b")]
+    wishes = [WantedCamera("a"), WantedCamera("b")]
     assert compare_wishes(wishes, actors, {}, 0.0, ONE).actions == [StartActor((), 1, ("a",))]
     empty = [ActorView("x", "ready", (), node="n1", keeps=False)]
-    assert compare_wishes([Wish("c")], empty, {}, 0.0, ONE).actions == [StopActor("x"), StartActor(("c",))]
+    assert compare_wishes([WantedCamera("c")], empty, {}, 0.0, ONE).actions == [StopActor("x"), StartActor(("c",))]
 
 
 def test_a_camera_goes_where_it_is_told() -> None:
     actors = [ActorView("x", "ready", ("a",), 4, node="n1"), ActorView("y", "ready", ("b",), 4, node="n2")]
-    both = [Wish("a", 4), Wish("b", 4)]
-    assert compare_wishes([Wish("a", 4, into="y"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
-    assert compare_wishes([Wish("a", 4, node="n2"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
-    assert compare_wishes([Wish("a", 4, avoid="x"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
-    assert compare_wishes([Wish("a", 4, node="n3"), both[1]], actors, {}, 0.0, ONE).actions == [StartActor((), 4, ("a",), "n3")]
+    both = [WantedCamera("a", 4), WantedCamera("b", 4)]
+    assert compare_wishes([WantedCamera("a", 4, into="y"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
+    assert compare_wishes([WantedCamera("a", 4, node="n2"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
+    assert compare_wishes([WantedCamera("a", 4, avoid="x"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
+    assert compare_wishes([WantedCamera("a", 4, node="n3"), both[1]], actors, {}, 0.0, ONE).actions == [StartActor((), 4, ("a",), "n3")]
 
 
 def test_half_empty_processes_are_packed_when_nothing_else_goes_on() -> None:
     actors = [ActorView("x", "ready", ("a", "b", "c"), 8), ActorView("y", "ready", ("d", "e"), 8), ActorView("z", "ready", ("f",), 8)]
-    wishes = [Wish(camera, 8) for camera in "abcdef"]
+    wishes = [WantedCamera(camera, 8) for camera in "abcdef"]
     assert compare_wishes(wishes, actors, {}, 0.0, ONE).actions == [MoveCameras("x", ("f",))]
-    assert moved(compare_wishes([*wishes, Wish("new", 8)], actors, {}, 0.0, ONE)) == 0
+    assert moved(compare_wishes([*wishes, WantedCamera("new", 8)], actors, {}, 0.0, ONE)) == 0
     nearly = [ActorView("x", "ready", tuple("abcde"), 8), ActorView("y", "ready", tuple("fghij"), 8)]
-    assert compare_wishes([Wish(camera, 8) for camera in "abcdefghij"], nearly, {}, 0.0, ONE).actions == []
+    assert compare_wishes([WantedCamera(camera, 8) for camera in "abcdefghij"], nearly, {}, 0.0, ONE).actions == []
 
 
 def test_what_nobody_wants_is_given_up() -> None:
     actors = [ActorView("x", "ready", ("a", "b"), 4)]
-    assert compare_wishes([Wish("a", 4)], actors, {}, 0.0, ONE).actions == [ReleaseCameras("x", ("b",))]
+    assert compare_wishes([WantedCamera("a", 4)], actors, {}, 0.0, ONE).actions == [ReleaseCameras("x", ("b",))]
 
 
 def test_it_settles_whatever_the_density() -> None:
@@ -174,7 +174,9 @@ def test_it_settles_whatever_the_density() -> None:
         wishes = dict.fromkeys(wishes, density)
         for _ in range(400):
             views = [ActorView(name, "ready", tuple(cameras), made) for name, (made, cameras) in hosts.items()]
-            plan = compare_wishes([Wish(c, d) for c, d in wishes.items()], views, {}, 0.0, Limits(max_starting=2, max_actors=45))
+            plan = compare_wishes(
+                [WantedCamera(c, d) for c, d in wishes.items()], views, {}, 0.0, ReconcileLimits(max_starting=2, max_actors=45)
+            )
             if not plan.actions:
                 break
             for action in plan.actions:

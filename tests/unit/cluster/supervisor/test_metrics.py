@@ -1,8 +1,8 @@
 """The supervisor's metrics count what its snapshot holds."""
 
 from cluster.supervisor.metrics import ABOUT, collect
-from cluster.supervisor.models import ActorState, CameraState, NodeState, ServiceState, Snapshot
-from storage.ports.cluster import Wanted
+from cluster.supervisor.models import ActorState, CameraState, ClusterSnapshot, NodeState, ServiceState
+from storage.ports.cluster import WantedShape
 
 
 def node(id: str, **changed: bool) -> NodeState:
@@ -13,12 +13,12 @@ def node(id: str, **changed: bool) -> NodeState:
 
 
 def test_what_is_there_is_counted() -> None:
-    now = Snapshot(
+    now = ClusterSnapshot(
         nodes=(node("a"), node("b", alive=False), node("c", cordoned=True)),
         actors=(ActorState("x", "a", 1, "ready", ("one",), 1, "", 1.0), ActorState("y", "a", 2, "starting", (), 1, "", 1.0)),
         services=(ServiceState("hub-0", "hub", 0, "ready"), ServiceState("policy-0", "policy", 0, "starting")),
         cameras=(CameraState("one", "s", "x", "a", "hosted"), CameraState("two", "s", "", "", "quarantined", quarantined=True)),
-        wanted=Wanted(),
+        wanted=WantedShape(),
         version=0,
     )
     found = {family.name: family.samples[0].value for family in collect(now)}

@@ -9,8 +9,8 @@ import pytest
 from actors.core.errors import Unavailable
 from actors.core.settings import EventsSettings
 from cluster.supervisor.partitions import DAY_S, RETRY_S, PartitionMaintenance
-from hub.partition_alarm import EVERY_S, PartitionWatch
-from storage.events.partitions import Dropped, PartitionReport, RetentionReport
+from hub.partition_alarm import EVERY_S, PartitionAlarm
+from storage.events.partitions import DroppedDay, PartitionReport, RetentionReport
 from tests.support.doubles.stores import memory_stores
 from tests.support.waiting import until
 
@@ -32,7 +32,7 @@ class Tables:
 
     async def drop(self, keep_days: int) -> RetentionReport:
         self.kept.append(keep_days)
-        return RetentionReport(datetime(2026, 2, 1, tzinfo=UTC), [Dropped("events_20260131", 12, 8192)] if keep_days else [])
+        return RetentionReport(datetime(2026, 2, 1, tzinfo=UTC), [DroppedDay("events_20260131", 12, 8192)] if keep_days else [])
 
 
 async def test_a_round_makes_drops_and_leaves_a_receipt(caplog: pytest.LogCaptureFixture) -> None:
@@ -80,7 +80,7 @@ async def test_it_begins_at_once_and_stops() -> None:
 
 async def test_a_hub_notes_what_lies_outside(caplog: pytest.LogCaptureFixture) -> None:
     stores = memory_stores()
-    watch = PartitionWatch(stores.events)
+    watch = PartitionAlarm(stores.events)
     await watch.look(1.0)
     assert (watch.rows, watch.notes()) == (0, [])
     stores.events.database.homeless = 1000
@@ -96,7 +96,7 @@ async def test_a_hub_notes_what_lies_outside(caplog: pytest.LogCaptureFixture) -
 
 async def test_a_hub_notes_an_old_snapshot(caplog: pytest.LogCaptureFixture) -> None:
     stores = memory_stores()
-    watch = PartitionWatch(stores.events)
+    watch = PartitionAlarm(stores.events)
     stores.events.database.oldest_snapshot_s = 299.0
     await watch.look(1.0)
     assert (watch.snapshot_s, watch.notes()) == (299.0, [])

@@ -13,19 +13,19 @@ from actors.core.identifiers import is_id
 from actors.core.messages.observations import Object, Observation
 from actors.core.times import to_us
 from edge.adapters.formats import FORMATS, adapter
-from edge.adapters.readings import Options, Reading, Rejection, Seen, camera_id
+from edge.adapters.readings import AdapterOptions, Reading, ReadMessage, Rejection, camera_id
 from edge.sorting import Sorter
 from tests.support.load.recordings import recording
 
 
 def read(name: str, *lines: bytes | str | dict[str, Any], **options: Any) -> list[Reading]:
     encoded = [line if isinstance(line, bytes) else line.encode() if isinstance(line, str) else json.dumps(line).encode() for line in lines]
-    return list(adapter(name)(encoded, Options(**options)))
+    return list(adapter(name)(encoded, AdapterOptions(**options)))
 
 
 def one(name: str, line: bytes | str | dict[str, Any], **options: Any) -> Object:
     (seen,) = read(name, line, **options)
-    assert isinstance(seen, Seen), seen
+    assert isinstance(seen, ReadMessage), seen
     assert seen.observation.objects is not None
     (found,) = seen.observation.objects
     return found
@@ -47,13 +47,13 @@ def full(box: tuple[Any, Any, Any, Any] = (96, 0, 480, 376), **changes: Any) -> 
 
 
 def test_the_garage_is_accounted_for_whole() -> None:
-    readings = list(adapter("deepstream")(recording("nvidia-360d/garage.jsonl").read_bytes().splitlines(), Options()))
+    readings = list(adapter("deepstream")(recording("nvidia-360d/garage.jsonl").read_bytes().splitlines(), AdapterOptions()))
     assert len(readings) == 2000
-    seen = [reading for reading in readings if isinstance(reading, Seen)]
+    seen = [reading for reading in readings if isinstance(reading, ReadMessage)]
     assert len(seen) == 2000
     newest: dict[str, int] = {}
     behind = 0
-    sorters: dict[str, Sorter[Seen]] = defaultdict(Sorter)
+    sorters: dict[str, Sorter[ReadMessage]] = defaultdict(Sorter)
     for reading in seen:
         moment = to_us(reading.observation.time)
         behind += moment < newest.get(reading.source, 0)
@@ -68,9 +68,9 @@ def test_the_garage_is_accounted_for_whole() -> None:
 
 def test_the_raw_detections_are_accounted_for_whole() -> None:
     lines = recording("opendatacam/rawdetections.ndjson").read_bytes().splitlines()
-    readings = list(adapter("opendatacam")(lines, Options(camera="road")))
+    readings = list(adapter("opendatacam")(lines, AdapterOptions(camera="road")))
     assert len(readings) == 2573
-    seen = [reading for reading in readings if isinstance(reading, Seen)]
+    seen = [reading for reading in readings if isinstance(reading, ReadMessage)]
     assert len(seen) == 2573
     assert sum(len(reading.observation.objects or []) for reading in seen) == 52_980
     assert sum(len(reading.dropped) for reading in seen) == 0
@@ -88,7 +88,7 @@ def test_deepstream_full() -> None:
 
 def test_deepstream_says_nothing_is_there() -> None:
     (seen,) = read("deepstream", full((0, 0, 0, 0), event={"type": "empty"}))
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, ReadMessage)
     assert seen.observation.objects == []
 
 
@@ -117,7 +117,7 @@ def test_deepstream_refuses_with_a_reason(message: Any, code: str) -> None:
 @pytest.mark.parametrize(("message", "code"), [(full((1000, 0, 2000, 100)), "box_outside"), (full((10, 10, 10, 100)), "box_without_area")])
 def test_a_bad_box_costs_itself_and_not_its_frame(message: Any, code: str) -> None:
     (seen,) = read("deepstream", message)
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, ReadMessage)
     assert seen.observation.objects == []
     assert [dropped.code for dropped in seen.dropped] == [code]
 
@@ -128,7 +128,7 @@ def test_deepstream_minimal_has_no_confidence_without_a_classifier() -> None:
         "objects": ["5|96|0|480|376|Vehicle", "6|96|0|480|376|Vehicle|#|sedan|VW|M|blue|AB-1|CA|0.8", "7|1|2|3|Person", 4],
     }  # fmt: skip
     (seen,) = read("deepstream", message)
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, ReadMessage)
     assert [(item.id, item.score) for item in seen.observation.objects or []] == [("5", None), ("6", 0.8)]
     assert [dropped.code for dropped in seen.dropped] == ["malformed", "malformed", "unknown_field"]
 
@@ -137,7 +137,7 @@ def test_opendatacam_boxes_are_centred_and_scores_percent() -> None:
     detection = {"x": 960, "y": 540, "w": 192, "h": 108, "prob": 51, "name": "car"}
     outside = {"x": 5000, "y": 540, "w": 192, "h": 108, "prob": 51, "name": "car"}
     (seen,) = read("opendatacam", {"frame": 30, "detections": [detection, outside]}, camera="c", fps=10.0)
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, ReadMessage)
     assert seen.observation.objects == [Object("car", (0.45, 0.45, 0.55, 0.55), 0.51)]
     assert [dropped.code for dropped in seen.dropped] == ["box_outside"]
     assert seen.observation.time.isoformat() == "2026-01-01T00:00:03+00:00"
@@ -145,7 +145,7 @@ def test_opendatacam_boxes_are_centred_and_scores_percent() -> None:
 
 def test_mot_frames_are_gathered_whatever_the_order_of_rows() -> None:
     rows = ["1,1,1,1,192,108,1,1,1", "2,1,193,1,192,108,1,1,1", "1,2,961,541,192,108,1,3,1", "2,9,1,1,10,10,0,1,1", "1,3,1,1,9,9,1,8,1"]
-    seen = [reading for reading in read("mot", *rows, fps=1.0) if isinstance(reading, Seen)]
+    seen = [reading for reading in read("mot", *rows, fps=1.0) if isinstance(reading, ReadMessage)]
     assert [[(item.id, item.label) for item in reading.observation.objects or []] for reading in seen] == [
         [("1", "person"), ("2", "car")], [("1", "person")],
     ]  # fmt: skip
@@ -155,7 +155,7 @@ def test_mot_frames_are_gathered_whatever_the_order_of_rows() -> None:
 
 def test_mot_results_have_scores_and_detections_no_ids() -> None:
     (seen, bad) = sorted(read("mot", "1,-1,1,1,192,108,0.5,-1,-1,-1", "1,2"), key=lambda reading: isinstance(reading, Rejection))
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, ReadMessage)
     assert seen.observation.objects == [Object("person", (0.0, 0.0, 0.1, 0.1), 0.5)]
     assert isinstance(bad, Rejection)
 
@@ -168,11 +168,11 @@ def test_ndjson_is_our_own_shape() -> None:
         "alarm": {"type": "a"},
     }
     (seen,) = read("ndjson", line)
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, ReadMessage)
     assert (seen.source, type(seen.observation), seen.observation.alarm is not None) == ("gate", Observation, True)
     assert refused("ndjson", {"time": "2026-01-01T00:00:00"}) == "malformed"
     (bad,) = read("ndjson", {**line, "objects": [{"label": "car", "box": [0.5, 0, 0.5, 0.5]}]})
-    assert isinstance(bad, Seen)
+    assert isinstance(bad, ReadMessage)
     assert [dropped.code for dropped in bad.dropped] == ["box_without_area"]
 
 
@@ -191,8 +191,8 @@ SHAPED = st.dictionaries(KEYS, JSON | st.lists(st.dictionaries(KEYS, JSON, max_s
 @given(value=JSON | SHAPED, raw=st.binary(max_size=40), digits=st.text("0123456789.,-e ", max_size=40))
 def test_no_input_makes_an_adapter_crash(name: str, value: Any, raw: bytes, digits: str) -> None:
     lines = [json.dumps(value).encode(), raw.replace(b"\n", b""), digits.encode()]
-    for reading in adapter(name)(lines, Options()):
-        if isinstance(reading, Seen):
+    for reading in adapter(name)(lines, AdapterOptions()):
+        if isinstance(reading, ReadMessage):
             msgspec.msgpack.decode(msgspec.msgpack.encode(reading.observation), type=Observation)
 
 
@@ -212,8 +212,8 @@ def test_camera_ids_that_are_valid_stay() -> None:
 
 def test_mot_boxes_that_the_picture_cuts_off_are_kept() -> None:
     rows = ["1,1,-119,541,239,1000,0.9,-1,-1,-1", "1,2,3000,1,10,10,0.9,-1,-1,-1"]
-    (seen,) = adapter("mot")([row.encode() for row in rows], Options((1920, 1080), 25.0, "c"))
-    assert isinstance(seen, Seen)
+    (seen,) = adapter("mot")([row.encode() for row in rows], AdapterOptions((1920, 1080), 25.0, "c"))
+    assert isinstance(seen, ReadMessage)
     assert [thing.id for thing in seen.observation.objects or []] == ["1"]
     assert (seen.observation.objects or [])[0].box == pytest.approx((-120 / 1920, 0.5, 119 / 1920, 1540 / 1080))
     assert [dropped.code for dropped in seen.dropped] == ["box_outside"]

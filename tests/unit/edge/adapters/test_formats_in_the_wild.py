@@ -17,20 +17,20 @@ from edge.adapters.documents import Document, documents
 from edge.adapters.formats import adapter
 from edge.adapters.frame_order import FrameOrder
 from edge.adapters.looks import looks_like
-from edge.adapters.readings import MAX_LINE_BYTES, Options, Rejection, Seen
+from edge.adapters.readings import MAX_LINE_BYTES, AdapterOptions, ReadMessage, Rejection
 from edge.replay_account import frames, told
 
 UNTRACKED = 2**64 - 1
 
 
-def seen(name: str, text: str, **options: Any) -> list[Seen]:
+def seen(name: str, text: str, **options: Any) -> list[ReadMessage]:
     """The frames of a text, every message of which is good."""
-    readings = list(adapter(name)(text.encode().splitlines(keepends=True), Options(**options)))
+    readings = list(adapter(name)(text.encode().splitlines(keepends=True), AdapterOptions(**options)))
     assert [found for found in readings if isinstance(found, Rejection)] == []
-    return [found for found in readings if isinstance(found, Seen)]
+    return [found for found in readings if isinstance(found, ReadMessage)]
 
 
-def objects(found: Iterable[Seen]) -> list[tuple[str, str | None, float | None]]:
+def objects(found: Iterable[ReadMessage]) -> list[tuple[str, str | None, float | None]]:
     return [(thing.label, thing.id, thing.score) for frame in found for thing in frame.observation.objects or []]
 
 
@@ -105,10 +105,10 @@ def test_hundreds_of_thousands_of_rows_cost_bounded_memory(tracks: int) -> None:
     script = """
 import resource, sys
 from edge.adapters import mot
-from edge.adapters.readings import Options
+from edge.adapters.readings import AdapterOptions
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = (b"%d,%d,100,100,50,120,0.5,-1,-1,-1\\n" % (frame, track) for track in range(int(sys.argv[1])) for frame in range(1, 10001))
-frames = sum(1 for _ in mot.read(rows, Options()))
+frames = sum(1 for _ in mot.read(rows, AdapterOptions()))
 print(frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base)
 """
     done = subprocess.run([sys.executable, "-c", script, str(tracks)], capture_output=True, text=True, check=True, timeout=100)
@@ -228,8 +228,8 @@ def test_messages_are_read_wherever_a_piece_ends(layout: str, sizes: list[int]) 
 @pytest.mark.parametrize("layout", ["lines", "pretty"])
 def test_a_broken_message_costs_itself(broken: str, layout: str) -> None:
     text = "\n".join([json.dumps(MESSAGES[0]), broken, LAYOUTS[layout]])
-    found = list(adapter("deepstream")(text.encode().splitlines(keepends=True), Options()))
-    assert len([reading for reading in found if isinstance(reading, Seen)]) == 6
+    found = list(adapter("deepstream")(text.encode().splitlines(keepends=True), AdapterOptions()))
+    assert len([reading for reading in found if isinstance(reading, ReadMessage)]) == 6
     assert [reading.code for reading in found if isinstance(reading, Rejection)] == ["malformed"]
 
 
@@ -282,7 +282,7 @@ def test_coco_images_with_names_are_in_order_of_appearance() -> None:
 
 
 def test_coco_ground_truth_is_told_apart() -> None:
-    (found,) = adapter("coco")([json.dumps({"images": [], "annotations": []}).encode()], Options())
+    (found,) = adapter("coco")([json.dumps({"images": [], "annotations": []}).encode()], AdapterOptions())
     assert isinstance(found, Rejection)
     assert "ground-truth" in found.detail
 

@@ -5,7 +5,7 @@ import pytest
 
 from actors.core.errors import BadInput
 from hub.access.redaction import DEFAULT, View, state
-from hub.access.subscription_options import NONE, Wish, narrowed, parse
+from hub.access.subscription_options import NONE, SubscriptionOptions, narrowed, parse
 from hub.protocol import channels
 from storage.ports.registry import CameraRecord
 
@@ -23,7 +23,7 @@ def record(camera: str, *tags: str) -> CameraRecord:
 def test_no_data_is_no_wish() -> None:
     assert parse(b"", CAMERA) is NONE
     assert parse(b"null", CAMERA) is NONE
-    assert parse(b'{"max_hz":2,"projection":"boxes"}', CAMERA) == Wish(2.0, "boxes")
+    assert parse(b'{"max_hz":2,"projection":"boxes"}', CAMERA) == SubscriptionOptions(2.0, "boxes")
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_what_a_channel_does_not_offer_is_refused(data: bytes, channel: str) -> 
 
 def test_a_wish_narrows_and_never_widens() -> None:
     granted = View(("plates",), frozenset({"secret"}), 2.0)
-    assert narrowed(granted, Wish(10.0), CAMERA, []).max_hz == 2.0
-    assert narrowed(granted, Wish(0.5), CAMERA, []).max_hz == 0.5
+    assert narrowed(granted, SubscriptionOptions(10.0), CAMERA, []).max_hz == 2.0
+    assert narrowed(granted, SubscriptionOptions(0.5), CAMERA, []).max_hz == 0.5
     cameras = [record("gate", "entrance", "outside"), record("yard", "outside"), record("hall")]
-    view = narrowed(granted, Wish(tags=["outside"]), WALL, cameras)
+    view = narrowed(granted, SubscriptionOptions(tags=["outside"]), WALL, cameras)
     assert view.exclude == frozenset({"secret", "hall"})
     assert view.redact == ("plates",)
 

@@ -4,28 +4,28 @@ from typing import Any
 
 import pytest
 
-from hub.dashboards.actions import Action, Authorize, Expel, Fail, Join, Leave, Ping, ReadHistory, Renew, Reply, Shut
-from hub.dashboards.connection_state import Limits, Phase, Session
+from hub.dashboards.actions import Action, Authorize, Expel, Fail, Join, Leave, ReadHistory, Renew, SendPing, SendReply, Shut
+from hub.dashboards.connection_state import ConnectionLimits, ConnectionPhase, ConnectionState
 from hub.protocol import disconnects, errors
-from hub.protocol.disconnects import Close
+from hub.protocol.disconnects import CloseCode
 from hub.protocol.errors import ReplyError
 from hub.protocol.messages import JSON, SubRefreshResult, SubscribeResult
 
-LIMITS = Limits(max_subscriptions=2, commands_burst=20, commands_per_s=1)
+LIMITS = ConnectionLimits(max_subscriptions=2, commands_burst=20, commands_per_s=1)
 
 
-def told(session: Session, text: str, now: float = 0.0) -> list[Action]:
+def told(session: ConnectionState, text: str, now: float = 0.0) -> list[Action]:
     return [action for command in JSON.decode(text.encode()) for action in session.receive(command, now)]
 
 
-def connected(limits: Limits = LIMITS, spread: float = 0.0) -> Session:
-    session = Session("c1", limits, 0.0, spread=spread)
+def connected(limits: ConnectionLimits = LIMITS, spread: float = 0.0) -> ConnectionState:
+    session = ConnectionState("c1", limits, 0.0, spread=spread)
     assert isinstance(told(session, '{"id":1,"connect":{"token":"t"}}')[0], Authorize)
-    assert isinstance(session.connected(1, 600.0, 0.0)[0], Reply)
+    assert isinstance(session.connected(1, 600.0, 0.0)[0], SendReply)
     return session
 
 
-def subscribed(session: Session, channel: str) -> list[Action]:
+def subscribed(session: ConnectionState, channel: str) -> list[Action]:
     join = told(session, f'{{"id":9,"subscribe":{{"channel":"{channel}"}}}}')[-1]
     assert isinstance(join, Join)
     return session.joined(join, SubscribeResult(), 0.0)
@@ -45,17 +45,17 @@ def subscribed(session: Session, channel: str) -> list[Action]:
     ],
 )
 def test_anything_but_a_connect_with_a_token_first_is_a_bad_request(text: str) -> None:
-    session = Session("c1", LIMITS, 0.0)
+    session = ConnectionState("c1", LIMITS, 0.0)
     assert told(session, text) == [Shut(disconnects.BAD_REQUEST)]
-    assert session.phase is Phase.CLOSED
+    assert session.phase is ConnectionPhase.CLOSED
     assert told(session, '{"id":1,"connect":{"token":"t"}}') == []
 
 
 def test_the_connect_reply_says_what_the_client_needs() -> None:
-    session = Session("c1", Limits(node="hub-0", version="Eyrie 1"), 0.0)
+    session = ConnectionState("c1", ConnectionLimits(node="hub-0", version="Eyrie 1"), 0.0)
     told(session, '{"id":4,"connect":{"token":"t"}}')
     reply = session.connected(4, 599.5, 0.0)[0]
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, SendReply)
     assert JSON.reply(reply.id, reply.method, reply.result) == (
         b'{"id":4,"connect":{"client":"c1","version":"Eyrie 1","expires":true,"ttl":599,"ping":25,"pong":true,"session":"c1",'
         b'"node":"hub-0"}}'
@@ -73,7 +73,7 @@ def test_the_connect_reply_says_what_the_client_needs() -> None:
         ("{}", disconnects.BAD_REQUEST),
     ],
 )
-def test_what_ends_a_live_connection(text: str, close: Close) -> None:
+def test_what_ends_a_live_connection(text: str, close: CloseCode) -> None:
     assert told(connected(), text) == [Shut(close)]
 
 
@@ -100,13 +100,13 @@ def test_what_a_live_connection_is_refused(command: str, error: ReplyError) -> N
 
 def test_a_channel_is_subscribed_once_and_up_to_the_limit() -> None:
     session = connected()
-    assert isinstance(subscribed(session, "fleet")[0], Reply)
+    assert isinstance(subscribed(session, "fleet")[0], SendReply)
     assert told(session, '{"id":2,"subscribe":{"channel":"fleet"}}') == [Fail(2, errors.ALREADY_SUBSCRIBED)]
     subscribed(session, "site:a")
     assert told(session, '{"id":3,"subscribe":{"channel":"site:b"}}') == [Fail(3, errors.LIMIT_EXCEEDED)]
     actions = told(session, '{"id":4,"unsubscribe":{"channel":"fleet"}}')
     assert actions[0] == Leave("fleet")
-    assert isinstance(actions[1], Reply)
+    assert isinstance(actions[1], SendReply)
     assert len(told(session, '{"id":5,"unsubscribe":{"channel":"fleet"}}')) == 1
 
 
@@ -132,14 +132,14 @@ def test_history_and_refresh_become_inquiries() -> None:
 def test_commands_beyond_the_rate_are_refused_and_sends_close() -> None:
     session = connected()
     for number in range(2, 22):
-        assert isinstance(told(session, f'{{"id":{number},"ping":{{}}}}', 0.0)[0], Reply)
+        assert isinstance(told(session, f'{{"id":{number},"ping":{{}}}}', 0.0)[0], SendReply)
     assert told(session, '{"id":99,"ping":{}}', 0.0) == [Fail(99, errors.TOO_MANY_REQUESTS)]
-    assert isinstance(told(session, '{"id":99,"ping":{}}', 1.5)[0], Reply)
+    assert isinstance(told(session, '{"id":99,"ping":{}}', 1.5)[0], SendReply)
     assert told(session, '{"send":{}}', 1.5) == [Shut(disconnects.TOO_MANY_REQUESTS)]
 
 
 def test_a_silent_handshake_is_stale() -> None:
-    session = Session("c1", LIMITS, 10.0)
+    session = ConnectionState("c1", LIMITS, 10.0)
     assert session.deadline == 15.0
     assert session.due(14.9) == []
     assert session.due(15.0) == [Shut(disconnects.STALE)]
@@ -149,28 +149,28 @@ def test_pings_start_spread_out_and_want_a_pong() -> None:
     assert connected(spread=0.0).deadline == 12.5
     session = connected(spread=1.0)
     assert session.deadline == 25.0
-    assert session.due(25.0) == [Ping()]
+    assert session.due(25.0) == [SendPing()]
     assert session.deadline == 33.0
     assert told(session, "{}", 26.0) == []
     assert session.deadline == 50.0
-    assert session.due(50.0) == [Ping()]
+    assert session.due(50.0) == [SendPing()]
     assert session.due(58.0) == [Shut(disconnects.NO_PONG)]
 
 
 def test_an_expired_token_closes_after_the_grace_unless_it_is_renewed() -> None:
     patient: dict[str, Any] = {"ping_s": 10_000.0, "expired_grace_s": 25.0}
-    session = connected(Limits(**patient))
+    session = connected(ConnectionLimits(**patient))
     assert session.due(624.0) == []
     assert session.due(625.0) == [Shut(disconnects.EXPIRED)]
-    session = connected(Limits(**patient))
+    session = connected(ConnectionLimits(**patient))
     reply = session.renewed(5, 600.0, 600.0)[0]
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, SendReply)
     assert session.due(700.0) == []
     assert session.due(1225.0) == [Shut(disconnects.EXPIRED)]
 
 
 def test_outcomes_that_come_after_the_end_change_nothing() -> None:
-    session = Session("c1", LIMITS, 0.0)
+    session = ConnectionState("c1", LIMITS, 0.0)
     told(session, '{"id":1,"connect":{"token":"t"}}')
     session.closed()
     assert session.connected(1, 600.0, 0.0) == []
@@ -183,28 +183,28 @@ def test_outcomes_that_come_after_the_end_change_nothing() -> None:
     assert session.due(1e9) == []
 
 
-def plain_join(session: Session, ttl_s: int, now: float) -> None:
+def plain_join(session: ConnectionState, ttl_s: int, now: float) -> None:
     join = told(session, '{"id":9,"subscribe":{"channel":"fleet"}}', now)[-1]
     assert isinstance(join, Join)
-    assert isinstance(session.joined(join, SubscribeResult(expires=True, ttl=ttl_s), now)[0], Reply)
+    assert isinstance(session.joined(join, SubscribeResult(expires=True, ttl=ttl_s), now)[0], SendReply)
 
 
 def test_a_subscription_ends_after_its_token_and_the_grace_alone() -> None:
-    session = connected(Limits(ping_s=1e6, expired_grace_s=25.0))
+    session = connected(ConnectionLimits(ping_s=1e6, expired_grace_s=25.0))
     plain_join(session, 10, 100.0)
     assert session.deadline == 135.0
     assert session.due(134.9) == []
     assert session.due(135.0) == [Expel("fleet")]
     assert session.removed("fleet")
-    assert session.phase is Phase.LIVE
+    assert session.phase is ConnectionPhase.LIVE
     assert session.deadline > 135.0
     assert session.due(session.deadline - 0.1) == []
 
 
 def test_a_newer_token_moves_the_end_of_a_subscription_and_one_without_an_end_lifts_it() -> None:
-    session = connected(Limits(ping_s=1e6, expired_grace_s=25.0))
+    session = connected(ConnectionLimits(ping_s=1e6, expired_grace_s=25.0))
     plain_join(session, 10, 100.0)
-    assert isinstance(session.sub_renewed(3, "fleet", SubRefreshResult(True, 50), 120.0)[0], Reply)
+    assert isinstance(session.sub_renewed(3, "fleet", SubRefreshResult(True, 50), 120.0)[0], SendReply)
     assert session.deadline == 195.0
     session.sub_renewed(4, "fleet", SubRefreshResult(False, 0), 130.0)
     assert session.deadline > 600.0
@@ -212,7 +212,7 @@ def test_a_newer_token_moves_the_end_of_a_subscription_and_one_without_an_end_li
 
 
 def test_who_leaves_and_comes_back_is_not_ended_by_the_token_before() -> None:
-    session = connected(Limits(ping_s=1e6, expired_grace_s=25.0))
+    session = connected(ConnectionLimits(ping_s=1e6, expired_grace_s=25.0))
     plain_join(session, 10, 100.0)
     told(session, '{"id":10,"unsubscribe":{"channel":"fleet"}}', 101.0)
     join = told(session, '{"id":11,"subscribe":{"channel":"fleet"}}', 102.0)[-1]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.core.errors import BadInput
-from hub.dashboards.actions import Authorize, Fail, Join, Leave, Ping, ReadHistory, Renew, Reply, Shut
-from hub.dashboards.connection_state import Limits, Phase, Session
+from hub.dashboards.actions import Authorize, Fail, Join, Leave, ReadHistory, Renew, SendPing, SendReply, Shut
+from hub.dashboards.connection_state import ConnectionLimits, ConnectionPhase, ConnectionState
 from hub.protocol.messages import JSON, Codec, SubscribeResult
 from hub.protocol.protobuf_codec import PROTOBUF
 
@@ -46,7 +46,7 @@ COMMANDS: st.SearchStrategy[Any] = (
 )
 
 
-def drive(codec: Codec, session: Session, payload: bytes, now: float, live: bool) -> int:
+def drive(codec: Codec, session: ConnectionState, payload: bytes, now: float, live: bool) -> int:
     """Feed one frame as the shell does; how many replies it earned."""
     replies = 0
     try:
@@ -64,28 +64,28 @@ def drive(codec: Codec, session: Session, payload: bytes, now: float, live: bool
                 actions += session.joined(action, SubscribeResult(), now)
             elif isinstance(action, Renew):
                 actions += session.renewed(action.id, 60.0, now)
-            elif isinstance(action, Reply | Fail):
+            elif isinstance(action, SendReply | Fail):
                 replies += 1
                 assert action.id > 0
                 assert (
                     codec.reply(action.id, action.method, action.result)
-                    if isinstance(action, Reply)
+                    if isinstance(action, SendReply)
                     else codec.error(action.id, action.error)
                 )
             elif isinstance(action, Shut):
-                assert session.phase is Phase.CLOSED
+                assert session.phase is ConnectionPhase.CLOSED
                 assert actions == []
             else:
-                assert isinstance(action, Leave | Ping | ReadHistory)
-        if before is Phase.CLOSED:
-            assert session.phase is Phase.CLOSED
+                assert isinstance(action, Leave | SendPing | ReadHistory)
+        if before is ConnectionPhase.CLOSED:
+            assert session.phase is ConnectionPhase.CLOSED
     return replies
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(COMMANDS, max_size=3), max_size=8), st.booleans())
 def test_commands_in_any_order(batches: list[list[Any]], live: bool) -> None:
-    session = Session("c", Limits(max_subscriptions=3), 0.0)
+    session = ConnectionState("c", ConnectionLimits(max_subscriptions=3), 0.0)
     now = 0.0
     opening: list[Any] = [{"id": 1, "connect": {"token": "t"}}]
     for batch in [opening, *batches]:
@@ -95,14 +95,14 @@ def test_commands_in_any_order(batches: list[list[Any]], live: bool) -> None:
     for _ in range(8):
         now += 10
         for action in session.due(now):
-            assert isinstance(action, Ping | Shut)
-    assert session.phase is Phase.CLOSED
+            assert isinstance(action, SendPing | Shut)
+    assert session.phase is ConnectionPhase.CLOSED
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_bytes_in_any_order(frames: list[bytes]) -> None:
     for codec in (JSON, PROTOBUF):
-        session = Session("c", Limits(), 0.0)
+        session = ConnectionState("c", ConnectionLimits(), 0.0)
         for frame in frames:
             drive(codec, session, frame, 1.0, True)

@@ -6,7 +6,7 @@ from hub.fanout.fanout import Client, Fanout, Group
 from hub.fanout.outbox import MAX_AGE_S, RELAPSE_S, STUCK_S, THINNED, Missed, Outbox
 from hub.fanout.outbox import SLOW as SLOW_REASON
 from hub.fanout.topics import loss
-from hub.protocol.disconnects import SLOW, Close
+from hub.protocol.disconnects import SLOW, CloseCode
 
 
 class Receiver(Client):
@@ -17,7 +17,7 @@ class Receiver(Client):
         self.fanout = fanout
         self.room = room
         self.written: list[bytes] = []
-        self.dropped: Close | None = None
+        self.dropped: CloseCode | None = None
 
     def _take(self, data: bytes) -> None:
         self.written.append(data)
@@ -25,7 +25,7 @@ class Receiver(Client):
         if self.room == 0:
             self.fanout.block(self)
 
-    def drop(self, close: Close) -> None:
+    def drop(self, close: CloseCode) -> None:
         self.dropped = close
         self.closing = True
 

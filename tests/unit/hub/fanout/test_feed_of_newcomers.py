@@ -7,7 +7,7 @@ from hub.fanout.fanout import Fanout
 from hub.fanout.feed import Feed
 from hub.fanout.topics import Topic
 from hub.protocol import channels
-from storage.ports.live import LiveEvent, Publication
+from storage.ports.live import BrokerMessage, LiveEvent
 from tests.support.doubles.memory_redis import MemoryBroker
 from tests.support.doubles.stores import memory_stores
 from tests.support.waiting import until
@@ -19,7 +19,7 @@ class Slow(MemoryBroker):
     held: asyncio.Event | None = None
     reading = 0
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[Publication]]:
+    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
         """See the port."""
         found = await super().history(site, camera, after, limit)
         if self.held is not None:
@@ -34,7 +34,7 @@ async def test_events_that_waited_are_read_after_a_repair_that_is_under_way() ->
     topics = {"events:site:north": Topic(channels.parse("events:site:north"), "north", lambda view: None)}
     feed = Feed(broker, memory.events, Fanout(), topics)
 
-    async def happens(camera: str, offset: int) -> Publication:
+    async def happens(camera: str, offset: int) -> BrokerMessage:
         body = b'{"camera":"%s"}' % camera.encode()
         await memory.publisher.publish([], [LiveEvent("north", camera, 1, "e1", offset, published(body, bytes(32)))], {}, {})
         return memory.redis.site("north").stream[-1]

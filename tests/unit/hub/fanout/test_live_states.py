@@ -7,7 +7,7 @@ from actors.core.reasons import ACTOR_LOST, REDIS_LOST, TOLD_BY_ACTORS
 from hub.access.redaction import DEFAULT, View
 from hub.fanout.live_states import STALE_AFTER_S, Lag, LiveStates, state_without_news, without_news, without_tracks
 from hub.fanout.pacing import Pacing
-from hub.fanout.walls import Wall
+from hub.fanout.walls import WallFeed
 from storage.ports.live import LiveSummary
 
 
@@ -107,7 +107,7 @@ def test_a_camera_that_never_was_active_says_so() -> None:
 
 def test_a_wall_joins_ready_bytes() -> None:
     summaries = {"a": b'{"camera":"a"}', "b": b'{"camera":"b"}'}
-    wall = Wall("north", lambda camera: summaries.get(camera), Pacing())
+    wall = WallFeed("north", lambda camera: summaries.get(camera), Pacing())
     assert wall.take(0.0) == []
     wall.mark("b")
     wall.mark("a")
@@ -117,7 +117,7 @@ def test_a_wall_joins_ready_bytes() -> None:
         b'{"site":"north","tick":1,"full":false,"cameras":[{"camera":"b"},{"camera":"a"}]}'
     )
     assert wall.message(["a"], View(exclude=frozenset({"a"})), 0.0, full=False) is None
-    assert Wall("", lambda camera: None, Pacing()).message([], DEFAULT, 0.0, full=True) == b'{"tick":0,"full":true,"cameras":[]}'
+    assert WallFeed("", lambda camera: None, Pacing()).message([], DEFAULT, 0.0, full=True) == b'{"tick":0,"full":true,"cameras":[]}'
 
 
 @pytest.mark.parametrize("trouble", sorted(TOLD_BY_ACTORS))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.fanout.recovery import MAX_RECOVERED, Item, fresh, merge, recover
-from hub.fanout.streams import Hole, Reset, Stream
+from hub.fanout.streams import MissingPublications, StreamReset, TopicPosition
 
 
 def items(*offsets: int) -> list[Item]:
@@ -46,7 +46,7 @@ def test_recovery_is_all_or_nothing() -> None:
 
 
 def test_a_stream_passes_on_what_continues_it() -> None:
-    stream = Stream()
+    stream = TopicPosition()
     assert not stream.known
     assert stream.take("e", items(5)[0]) == items(5)
     assert stream.take("e", items(6)[0]) == items(6)
@@ -55,35 +55,35 @@ def test_a_stream_passes_on_what_continues_it() -> None:
 
 
 def test_a_hole_holds_back_what_lies_beyond_it_until_it_is_filled() -> None:
-    stream = Stream()
+    stream = TopicPosition()
     stream.start("e", 3)
-    assert stream.take("e", items(6)[0]) == Hole(3)
+    assert stream.take("e", items(6)[0]) == MissingPublications(3)
     assert stream.take("e", items(7)[0]) == []
     assert stream.lacks(9) is None
     assert stream.fill(items(4, 5, 6)) == items(4, 5, 6, 7)
     assert (stream.offset, stream.filling) == (7, False)
     assert stream.lacks(7) is None
-    assert stream.lacks(8) == Hole(7)
+    assert stream.lacks(8) == MissingPublications(7)
     assert stream.fill([]) == []
 
 
 def test_a_hole_that_stays_and_another_epoch_reset_the_stream() -> None:
-    stream = Stream()
+    stream = TopicPosition()
     stream.start("e", 3)
     stream.take("e", items(6)[0])
     assert stream.fill(items(5)) is None
     stream.start("e", 3)
-    assert stream.take("f", items(1)[0]) == Reset("f", items(1)[0])
+    assert stream.take("f", items(1)[0]) == StreamReset("f", items(1)[0])
 
 
 @given(st.lists(st.integers(1, 12), max_size=40))
 def test_a_stream_never_passes_on_twice_or_out_of_order(offsets: list[int]) -> None:
-    stream = Stream()
+    stream = TopicPosition()
     stream.start("e", 0)
     seen: list[int] = []
     for offset in offsets:
         outcome = stream.take("e", items(offset)[0])
-        if isinstance(outcome, Hole):
+        if isinstance(outcome, MissingPublications):
             outcome = stream.fill(items(*range(outcome.after + 1, max(offsets) + 1))) or []
         assert isinstance(outcome, list)
         seen += [item.offset for item in outcome]

@@ -18,13 +18,13 @@ from hub.ingest.link import (
     OVER_CREDIT,
     REWOUND,
     SILENT,
-    Authorize,
-    Close,
+    AuthorizeHello,
+    CloseSocket,
     EdgeLink,
     Effect,
     Format,
     Forward,
-    Record,
+    RecordUndecodable,
     Send,
 )
 from hub.ingest.strikes import LIMIT, Strikes
@@ -43,7 +43,7 @@ def frame(link: EdgeLink, **fields: Any) -> bytes:
 
 def greet(link: EdgeLink, camera: str = "cam", session: str = "s1", resume_from: int = 1, credits: int = 10) -> list[Effect]:
     asked = link.received(frame(link, type="hello", camera=camera, session=session), 0.0, WALL)
-    assert isinstance(asked[0], Authorize)
+    assert isinstance(asked[0], AuthorizeHello)
     attached = link.admitted(asked[0].hello, 0.0, WALL)
     assert isinstance(attached[0], Forward)
     assert isinstance(attached[0].item, Attach)
@@ -81,7 +81,7 @@ def test_the_credit_edge_never_moves_back_and_going_beyond_it_closes_the_socket(
     assert forwarded(observe(link, 2, {"time": TIME}, {"time": TIME}))
     effects = observe(link, 4, {"time": TIME})
     assert [type(e.item) for e in effects if isinstance(e, Forward)] == [Detach]
-    assert effects[-1] == Close(OVER_CREDIT, "seq 4 of camera cam is beyond the credits given (up to 3)")
+    assert effects[-1] == CloseSocket(OVER_CREDIT, "seq 4 of camera cam is beyond the credits given (up to 3)")
     assert link.received(b"{}", 1.0, WALL) == []
 
 
@@ -93,7 +93,7 @@ def test_resends_are_free_and_data_before_the_welcome_is_not() -> None:
     early = make()
     early.received(frame(early, type="hello", camera="cam", session="s1"), 0.0, WALL)
     closing = observe(early, 1, {"time": TIME})[-1]
-    assert isinstance(closing, Close)
+    assert isinstance(closing, CloseSocket)
     assert closing.code == OVER_CREDIT
 
 
@@ -123,9 +123,9 @@ def test_a_bad_item_is_passed_on_for_the_actor_to_find_and_its_neighbours_are_un
 def test_an_undecodable_frame_is_recorded_and_closes_the_socket_for_good(raw: bytes) -> None:
     link = make()
     effects = link.received(raw, 0.0, WALL)
-    assert isinstance(effects[0], Record)
+    assert isinstance(effects[0], RecordUndecodable)
     assert effects[0].raw == raw
-    assert isinstance(effects[-1], Close)
+    assert isinstance(effects[-1], CloseSocket)
     assert effects[-1].code == 4500
 
 
@@ -133,8 +133,8 @@ def test_a_damaged_frame_among_good_ones_sends_the_device_back_to_send_it_again(
     link = make()
     link.received(b'{"type":"ping"}', 0.0, WALL)
     effects = link.received(b';"type":"ping"}', 0.0, WALL)
-    assert isinstance(effects[0], Record)
-    assert isinstance(effects[-1], Close)
+    assert isinstance(effects[0], RecordUndecodable)
+    assert isinstance(effects[-1], CloseSocket)
     assert effects[-1].code == DAMAGED < 4500
 
 
@@ -164,7 +164,7 @@ def test_a_gap_that_ends_before_it_begins_is_kept_and_the_camera_is_asked_where_
     link = make()
     greet(link)
     effects = link.received(frame(link, type="gap", camera="cam", first_seq=3, last_seq=2, reason="x"), 0.0, WALL)
-    assert isinstance(effects[0], Record)
+    assert isinstance(effects[0], RecordUndecodable)
     assert [type(item) for item in forwarded(effects)] == [Attach]
 
 
@@ -182,7 +182,7 @@ def test_a_superseded_camera_gets_bye_and_the_socket_closes_only_when_it_carries
     assert link.answered(Dismissed("a", link.name, 4509, "superseded"), WALL) == [Send(Bye(4509, "superseded", "a"))]
     assert observe(link, 1, {"time": TIME}, camera="a") == []
     last = link.answered(Dismissed("b", link.name, 4509, "superseded"), WALL)
-    assert last[-1] == Close(4509, "superseded")
+    assert last[-1] == CloseSocket(4509, "superseded")
 
 
 def test_a_refused_hello_ends_that_camera_alone() -> None:
@@ -194,15 +194,15 @@ def test_a_refused_hello_ends_that_camera_alone() -> None:
     assert not link.closed
     revoked = link.refused("a", Forbidden("revoked"), WALL)
     assert isinstance(forwarded(revoked)[0], Detach)
-    assert isinstance(revoked[-1], Close)
+    assert isinstance(revoked[-1], CloseSocket)
 
 
 def test_an_answer_to_an_older_hello_of_the_camera_changes_nothing() -> None:
     link = make()
     first = link.received(frame(link, type="hello", camera="cam", session="s1"), 0.0, WALL)[0]
     second = link.received(frame(link, type="hello", camera="cam", session="s2"), 0.0, WALL)[0]
-    assert isinstance(first, Authorize)
-    assert isinstance(second, Authorize)
+    assert isinstance(first, AuthorizeHello)
+    assert isinstance(second, AuthorizeHello)
     assert link.admitted(first.hello, 0.0, WALL) == []
     assert forwarded(link.admitted(second.hello, 0.0, WALL))
     assert link.answered(Welcomed("cam", link.name, "s1", 1, 5), WALL) == []
@@ -221,13 +221,13 @@ def test_no_hello_in_time_closes_and_so_does_silence() -> None:
     link = make()
     assert link.tick(4.9, WALL) == [Send(Ping())]
     late = link.tick(5.0, WALL)
-    assert isinstance(late[-1], Close)
+    assert isinstance(late[-1], CloseSocket)
     assert late[-1].code == NO_HELLO
     quiet = make()
     greet(quiet)
     assert sent(quiet.tick(4.0, WALL)) == [Ping()]
     silent = quiet.tick(10.0, WALL)
-    assert isinstance(silent[-1], Close)
+    assert isinstance(silent[-1], CloseSocket)
     assert silent[-1].code == SILENT
     assert [type(item) for item in forwarded(silent)] == [Detach]
 
@@ -319,7 +319,7 @@ def test_frames_that_say_nothing_end_in_a_final_code_for_that_camera_over_reconn
         greet(link, "cam")
         greet(link, "other")
         effects = link.received(frame(link, type="observe", camera="cam", **fields), 0.0, WALL)
-        assert isinstance(effects[0], Record)
+        assert isinstance(effects[0], RecordUndecodable)
         if attempt < LIMIT - 1:
             assert [type(item) for item in forwarded(effects)] == [Attach]
     assert forwarded(effects) == [Detach("cam", link.name, WALL, True, "unusable_input")]
@@ -328,7 +328,7 @@ def test_frames_that_say_nothing_end_in_a_final_code_for_that_camera_over_reconn
     assert forwarded(observe(link, 1, {"time": TIME}, camera="other"))
     (bye,) = sent(link.received(frame(link, type="hello", camera="cam", session="s1"), 0.0, WALL))
     assert (bye.code, bye.camera) == (4500, "cam")
-    assert isinstance(link.received(frame(link, type="hello", camera="cam", session="s2"), 0.0, WALL)[0], Authorize)
+    assert isinstance(link.received(frame(link, type="hello", camera="cam", session="s2"), 0.0, WALL)[0], AuthorizeHello)
 
 
 def test_a_camera_whose_data_goes_on_is_forgiven() -> None:
@@ -348,7 +348,7 @@ def test_garbage_that_names_no_camera_is_a_damaged_link_at_first_and_then_a_brok
         link = EdgeLink("hub-0/1", "json", now=0.0, first_message_s=5.0, strikes=strikes)
         greet(link)
         last = link.received(b"\x00\x01garbage", 0.0, WALL)[-1]
-        assert isinstance(last, Close)
+        assert isinstance(last, CloseSocket)
         codes.append(last.code)
     assert codes == [DAMAGED] * (LIMIT - 1) + [4500]
 
@@ -373,13 +373,13 @@ def test_the_end_of_the_socket_detaches_what_was_attached() -> None:
     greet(bye, "a")
     effects = bye.received(frame(bye, type="bye", code=1000, reason="done"), 0.0, WALL)
     assert forwarded(effects) == [Detach("a", bye.name, WALL, True, "done")]
-    assert isinstance(effects[-1], Close)
+    assert isinstance(effects[-1], CloseSocket)
 
 
 def test_hellos_are_decoded_with_their_token() -> None:
     link = make()
     (ask,) = link.received(frame(link, type="hello", camera="cam", session="s1", token="t", next_seq=7), 0.0, WALL)
-    assert ask == Authorize(Hello("cam", "s1", 7, token="t"))
+    assert ask == AuthorizeHello(Hello("cam", "s1", 7, token="t"))
 
 
 @pytest.mark.parametrize("form", ["json", "msgpack"])

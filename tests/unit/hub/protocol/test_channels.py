@@ -42,7 +42,7 @@ def test_names_that_are_no_channel(name: str) -> None:
 
 
 def test_the_number_of_a_code_carries_the_rule() -> None:
-    closes = [value for value in vars(disconnects).values() if isinstance(value, disconnects.Close)]
+    closes = [value for value in vars(disconnects).values() if isinstance(value, disconnects.CloseCode)]
     assert len({close.code for close in closes}) == len(closes)
     assert all(0 < len(close.reason.encode()) <= disconnects.MAX_REASON_BYTES for close in closes)
     assert [code for code in (1000, 1009, 3008, 3499, 3500, 3999, 4000, 4499, 4500, 4999, 5000) if not reconnects(code)] == [

@@ -11,7 +11,7 @@ from actors.core.messages.edge_protocol import Bye, Hello
 from load_tests.benches import actors
 from load_tests.benches.ray_bare_actors import pss_bytes
 from load_tests.drivers import bench_devices
-from load_tests.drivers.bench_devices import Driven, Plan
+from load_tests.drivers.bench_devices import Driven, DriverPlan
 from load_tests.harness.stack import Stack
 
 
@@ -33,7 +33,7 @@ def test_acks_that_postgresql_does_not_have_fail_the_bench(monkeypatch: pytest.M
 async def test_a_device_that_policy_had_no_time_for_comes_back_and_any_other_end_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_devices, "RETRY_S", 0.0)
     sent: list[Any] = []
-    socket = bench_devices._Socket(["a"], Plan("127.0.0.1", 1, "", "cold", [["a"]], 1.0, 0.0, 1.0), lambda _camera: None)
+    socket = bench_devices._Socket(["a"], DriverPlan("127.0.0.1", 1, "", "cold", [["a"]], 1.0, 0.0, 1.0), lambda _camera: None)
     monkeypatch.setattr(socket, "send", sent.append)
     socket.message(Bye(4013, "no decision", "a"))
     async with asyncio.timeout(30):

@@ -5,7 +5,7 @@ import pytest
 from actors.core.errors import StartError
 from load_tests.capacity.find_limit import concluded, made
 from load_tests.capacity.limit_page import headline, page
-from load_tests.capacity.limit_search import FINE, Step, bottleneck, next_load, objective, with_unsent
+from load_tests.capacity.limit_search import FINE, LoadStep, bottleneck, next_load, objective, with_unsent
 from load_tests.drivers.bench_devices import Driven
 from load_tests.harness.histogram import Histogram
 from load_tests.harness.scenarios import READY_MADE
@@ -16,10 +16,12 @@ FIGURES = {
 }  # fmt: skip
 
 
-def step(offered: float, **figures: float) -> Step:
+def step(offered: float, **figures: float) -> LoadStep:
     found = {**FIGURES, **figures}
     broken = ["ack_p99_s<1"] if found["ack_p99_s"] >= 1 else []
-    return Step(offered, offered, found, {"hub": 0.3, "camera": 0.7}, {"camera 17": found["largest_process_cores"]}, {"hub": 2**27}, broken)
+    return LoadStep(
+        offered, offered, found, {"hub": 0.3, "camera": 0.7}, {"camera 17": found["largest_process_cores"]}, {"hub": 2**27}, broken
+    )
 
 
 def search(limit: float, first: float, most: float = 1e6) -> list[tuple[float, bool]]:

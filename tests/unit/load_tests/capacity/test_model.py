@@ -4,7 +4,20 @@ import msgspec
 import pytest
 
 from actors.core.errors import StartError
-from load_tests.capacity.model import GIB, LIMITS, ON_NODES, PARTS, Fleet, PartCost, Point, UnitCosts, derive, in_words, missed, predict
+from load_tests.capacity.model import (
+    GIB,
+    LIMITS,
+    ON_NODES,
+    PARTS,
+    PartCost,
+    PlannedFleet,
+    Point,
+    UnitCosts,
+    derive,
+    in_words,
+    missed,
+    predict,
+)
 from load_tests.harness.environment import this_machine
 from load_tests.model_command import fleet_of
 
@@ -51,7 +64,7 @@ def test_loads_that_are_no_series_are_refused() -> None:
 
 
 def test_a_prediction_at_the_calibrated_size_is_the_calibrated_load() -> None:
-    need = predict(COSTS, Fleet(32, 10.0, 100, cameras_per_site=32, events_per_camera_h=9_000.0, node_cores=64))
+    need = predict(COSTS, PlannedFleet(32, 10.0, 100, cameras_per_site=32, events_per_camera_h=9_000.0, node_cores=64))
     load = point(10, 100)
     assert need.nodes == 1
     deliveries = 100 * (4.0 + 32 * 2.5)
@@ -62,7 +75,7 @@ def test_a_prediction_at_the_calibrated_size_is_the_calibrated_load() -> None:
 
 
 def test_a_fleet_ten_times_as_large_needs_ten_times_as_much_beyond_its_bases() -> None:
-    small, large = (predict(COSTS, Fleet(cameras, 10.0, cameras // 10)) for cameras in (32_000, 320_000))
+    small, large = (predict(COSTS, PlannedFleet(cameras, 10.0, cameras // 10)) for cameras in (32_000, 320_000))
     assert large.rows_per_s == 10 * small.rows_per_s
     assert large.actors == 10 * small.actors
     assert (small.hubs - 1) * 0.6 < small.cores["hub"] <= small.hubs * 0.6
@@ -75,14 +88,14 @@ def test_a_fleet_ten_times_as_large_needs_ten_times_as_much_beyond_its_bases() -
 
 def test_what_breaks_first_is_named_with_the_answer() -> None:
     alone = msgspec.structs.replace(COSTS, per_actor=1)
-    need = predict(alone, Fleet(5_000, 10.0, 500))
+    need = predict(alone, PlannedFleet(5_000, 10.0, 500))
     assert need.breaks[0].name in ("PostgreSQL connections", "cores of one Redis")
     assert {broken.name for broken in need.breaks} == set(LIMITS)
     assert [broken.share for broken in need.breaks] == sorted((broken.share for broken in need.breaks), reverse=True)
     connections = next(broken for broken in need.breaks if broken.name == "PostgreSQL connections")
     assert connections.share > 5
     assert any("pack cameras" in line for line in in_words(need.breaks))
-    assert in_words(predict(COSTS, Fleet(10, 1.0, 1)).breaks)[0].startswith("nothing; nearest is")
+    assert in_words(predict(COSTS, PlannedFleet(10, 1.0, 1)).breaks)[0].startswith("nothing; nearest is")
 
 
 def test_how_far_a_prediction_is_off_is_a_share_of_what_was_measured() -> None:
@@ -92,7 +105,7 @@ def test_how_far_a_prediction_is_off_is_a_share_of_what_was_measured() -> None:
 
 
 def test_a_fleet_is_read_with_reasons() -> None:
-    assert fleet_of(500, None, ["fps=5", "keep_days = 90"]) == Fleet(500, 5.0, 50, keep_days=90)
+    assert fleet_of(500, None, ["fps=5", "keep_days = 90"]) == PlannedFleet(500, 5.0, 50, keep_days=90)
     for wrong in ("fps", "speed=3", "fps=many", "fps=0"):
         with pytest.raises(StartError, match=r"--set|the fleet"):
             fleet_of(500, None, [wrong])

@@ -9,7 +9,7 @@ from cluster.event_proofs import CameraTotals
 from hub.protocol import disconnects
 from load_tests.checker.violations import Violation, excerpt
 from load_tests.checker.watchers import DISCONNECTED, UNKNOWN, Lane, aged, documented, never_older, told, watched
-from load_tests.harness.history import Closed, Move, Operation, ShownEvent, ShownState, Stored, ToldGap, Watching
+from load_tests.harness.history import Closed, Move, Operation, ShownEvent, ShownState, Stored, ToldGap, WatcherPosition
 
 ROW = CameraTotals("cam", "s1", 9, "e1", 6, "", {}, {})
 STORED = {("e1", offset): {"type": "zone.entered", "time": f"t{offset}"} for offset in range(1, 7)}
@@ -23,7 +23,7 @@ def of(lane: Lane, *, whole: bool = True) -> set[str]:
     return {violation.invariant for violation in watched("cam", "w", lane, STORED, ROW, whole=whole)}
 
 
-START = Watching("w", "cam", "e1", 2)
+START = WatcherPosition("w", "cam", "e1", 2)
 
 
 @pytest.mark.parametrize(

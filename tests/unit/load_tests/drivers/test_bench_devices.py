@@ -8,11 +8,11 @@ import pytest
 from actors.core.camera.decoding import decode
 from actors.core.messages.edge_protocol import ObserveRaw
 from load_tests.drivers import bench_devices
-from load_tests.drivers.bench_devices import Plan
+from load_tests.drivers.bench_devices import DriverPlan
 from load_tests.drivers.edge_socket import PER_FRAME
 from load_tests.harness.synthetic_scene import walk
 
-PLAN = Plan("127.0.0.1", 1, "token", "s1", [["cam"]], rate=1000.0, warm_s=0.0, measure_s=10.0)
+PLAN = DriverPlan("127.0.0.1", 1, "token", "s1", [["cam"]], rate=1000.0, warm_s=0.0, measure_s=10.0)
 
 
 def test_frames_hold_what_is_due_and_no_more_than_credits_admit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from load_tests.checker.watchers import DISCONNECTED, UNKNOWN
-from load_tests.drivers.dashboard_history import Seen, fact, summaries
-from load_tests.harness.history import ShownEvent, ShownState, ToldGap, Watching
+from load_tests.drivers.dashboard_history import DashboardHistory, fact, summaries
+from load_tests.harness.history import ShownEvent, ShownState, ToldGap, WatcherPosition
 from load_tests.harness.recording import Recorder, operations, read
 
 
@@ -31,7 +31,7 @@ def test_pushes_are_read_and_other_words_are_none() -> None:
 def test_a_history_holds_changes_and_beginnings(tmp_path: Path) -> None:
     online = {"camera": "cam", "generation": 1, "offset": 4, "status": "online", "received": "2026-03-01T12:00:00Z"}
     with Recorder(tmp_path / "w.jsonl", "w") as recorder:
-        seen = Seen("w/1", recorder)
+        seen = DashboardHistory("w/1", recorder)
         seen.states(summaries(wall(online)))
         seen.states(summaries(wall({**online, "received": "2026-03-01T12:00:01.5Z"})))
         seen.states(summaries(wall({**online, "offset": 5})))
@@ -46,8 +46,8 @@ def test_a_history_holds_changes_and_beginnings(tmp_path: Path) -> None:
         seen.lost()
         seen.end()
     found = operations(read(tmp_path), lambda camera, seq: b"")
-    kinds = [ShownState, ShownState, Watching, ShownEvent, ShownEvent, ToldGap, Watching, ShownEvent, ShownState]
+    kinds = [ShownState, ShownState, WatcherPosition, ShownEvent, ShownEvent, ToldGap, WatcherPosition, ShownEvent, ShownState]
     assert [type(one) for one in found] == kinds
-    assert [one.offset for one in found if isinstance(one, Watching)] == [4, 8]
+    assert [one.offset for one in found if isinstance(one, WatcherPosition)] == [4, 8]
     assert [one.last for one in found if isinstance(one, ToldGap)] == [UNKNOWN]
     assert [one.status for one in found if isinstance(one, ShownState)] == ["online", "online", DISCONNECTED]

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from load_tests.drivers import devices
-from load_tests.drivers.device_plan import DevicePlan, Drove, Progress
+from load_tests.drivers.device_plan import DevicePlan, DeviceProgress, Drove
 from load_tests.drivers.open_loop import Accounts
 from load_tests.harness.histogram import Histogram
 from load_tests.harness.history import Acknowledged, Closed, Sent
@@ -63,7 +63,7 @@ async def test_a_cut_socket_comes_back_and_nothing_is_lost(tmp_path: Path, clien
         assert [server.of(camera).order for camera in ("cam-1", "cam-2")] == [list(range(1, total + 1))] * 2
     assert (found.connections, found.unanswered) == (2, 0)
     assert sum(Histogram(counts).total() for counts in found.by_second.values()) == 2 * total
-    assert all(isinstance(one, Progress) for one in said)
+    assert all(isinstance(one, DeviceProgress) for one in said)
     history = operations(read(tmp_path), lambda camera, seq: POOL[seq - 1])
     assert {(one.camera, one.seq) for one in history if isinstance(one, Sent)} == {(c, s) for c in found.sent for s in range(1, total + 1)}
     assert max(one.seq for one in history if isinstance(one, Acknowledged)) == total

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.core.errors import StartError
-from load_tests.harness.history import Acknowledged, Closed, Declared, Sent, ShownEvent, ShownState, ToldGap, Watching
+from load_tests.harness.history import Acknowledged, Closed, Declared, Sent, ShownEvent, ShownState, ToldGap, WatcherPosition
 from load_tests.harness.recording import Recorder, digest, operations, read
 
 BODIES = [b"one", b"two", b"three"]
@@ -29,7 +29,7 @@ def test_what_is_noted_by_several_processes_comes_back_in_order(tmp_path: Path) 
         wall.note("info", "close", by="w", code=0)
     found = operations(read(tmp_path), body)
     kinds = [type(one) for one in found]
-    assert kinds == [Sent, Sent, Sent, Watching, Acknowledged, Declared, ShownEvent, ShownState, ToldGap, Closed]
+    assert kinds == [Sent, Sent, Sent, WatcherPosition, Acknowledged, Declared, ShownEvent, ShownState, ToldGap, Closed]
     assert [one.body for one in found if isinstance(one, Sent)] == BODIES
     assert isinstance(found[-1], Closed)
     assert (found[-1].by, found[-1].code, found[-1].reason) == ("w", 3001, "shutdown")

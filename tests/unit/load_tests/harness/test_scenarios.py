@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import StartError
-from load_tests.harness.scenarios import READY_MADE, STEP_S, Phase, Schedule, factor, load, rates
+from load_tests.harness.scenarios import READY_MADE, STEP_S, RatePhase, Schedule, factor, load, rates
 
 RATES = st.lists(st.floats(0, 200), min_size=1, max_size=40)
 
@@ -27,13 +27,13 @@ def test_an_observation_is_due_when_the_schedule_says_so(steps: list[float]) -> 
 @pytest.mark.parametrize(
     ("phase", "at_s", "expected"),
     [
-        (Phase("burst", 10.0, 30.0, 30.0), 29.9, 1.0), (Phase("burst", 10.0, 30.0, 30.0), 30.0, 10.0),
-        (Phase("burst", 10.0, 30.0, 30.0), 60.0, 1.0), (Phase("ramp", 2.0, 0.0, 10.0), 5.0, 1.0),
-        (Phase("ramp", 2.0, 0.0, 10.0), 99.0, 2.0),
-        (Phase("diurnal", 2.0, low=0.1), 0.0, 0.1), (Phase("diurnal", 2.0, low=0.1), 50.0, 2.0),
+        (RatePhase("burst", 10.0, 30.0, 30.0), 29.9, 1.0), (RatePhase("burst", 10.0, 30.0, 30.0), 30.0, 10.0),
+        (RatePhase("burst", 10.0, 30.0, 30.0), 60.0, 1.0), (RatePhase("ramp", 2.0, 0.0, 10.0), 5.0, 1.0),
+        (RatePhase("ramp", 2.0, 0.0, 10.0), 99.0, 2.0),
+        (RatePhase("diurnal", 2.0, low=0.1), 0.0, 0.1), (RatePhase("diurnal", 2.0, low=0.1), 50.0, 2.0),
     ],
 )  # fmt: skip
-def test_phases_shape_the_rate(phase: Phase, at_s: float, expected: float) -> None:
+def test_phases_shape_the_rate(phase: RatePhase, at_s: float, expected: float) -> None:
     assert factor([phase], at_s, 100.0) == pytest.approx(expected)
 
 

@@ -6,9 +6,9 @@ from multiprocessing.connection import Connection
 import pytest
 
 from actors.core.errors import StartError
-from load_tests.drivers.device_plan import Drove, Progress
-from load_tests.harness.child_process import Child
-from load_tests.runs.driver_pool import DriverDesk
+from load_tests.drivers.device_plan import DeviceProgress, Drove
+from load_tests.harness.child_process import BenchChild
+from load_tests.runs.driver_pool import DriverPool
 from tests.support.waiting import block_until
 
 
@@ -16,17 +16,17 @@ def driver(pipe: Connection, sent: int, fails: bool) -> None:
     pipe.send("welcome")
     assert pipe.recv() == 7.0
     for number in range(1, 4):
-        pipe.send(Progress(sent * number, sent * number, oldest_s=0.1 * sent, latency={100: sent}))
+        pipe.send(DeviceProgress(sent * number, sent * number, oldest_s=0.1 * sent, latency={100: sent}))
     pipe.send(StartError("turned away") if fails else Drove({"cam": 3 * sent}, {"cam": 3 * sent}, 0, 1, 0, 0.0, {}, {}))
     pipe.recv()
 
 
 def test_progress_is_summed_and_everybody_is_heard_to_the_end() -> None:
     with ExitStack() as stack:
-        desk = DriverDesk([stack.enter_context(Child(driver, sent, False)) for sent in (1, 2)])
+        desk = DriverPool([stack.enter_context(BenchChild(driver, sent, False)) for sent in (1, 2)])
         desk.welcome()
         desk.begin(7.0)
-        seen: list[Progress] = []
+        seen: list[DeviceProgress] = []
 
         def all_is_seen() -> bool:
             seen.append(desk.look())
@@ -40,7 +40,7 @@ def test_progress_is_summed_and_everybody_is_heard_to_the_end() -> None:
 
 def test_what_goes_wrong_in_a_driver_is_raised() -> None:
     with ExitStack() as stack:
-        desk = DriverDesk([stack.enter_context(Child(driver, 1, True))])
+        desk = DriverPool([stack.enter_context(BenchChild(driver, 1, True))])
         desk.welcome()
         desk.begin(7.0)
         with pytest.raises(StartError, match="turned away"):

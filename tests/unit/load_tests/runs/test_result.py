@@ -6,7 +6,7 @@ import random
 import msgspec
 import pytest
 
-from load_tests.checker.verdict import INVARIANTS, Seen, green, judge
+from load_tests.checker.verdict import INVARIANTS, RunObservations, green, judge
 from load_tests.checker.violations import Violation
 from load_tests.drivers.dashboard_plan import FleetReport
 from load_tests.harness.environment import this_machine
@@ -27,7 +27,7 @@ def run(*, p50_s: float = 0.1, spread: float = 0.01, verdict_of: FleetReport = C
         latency.add(p50_s)
     return RunResult(
         READY_MADE["steady"], 7, "1", this_machine(), 0.1, 1000, 1000, 0, 2000, dict(latency.counts), seconds, [Happened(3.0, "<storm>")],
-        judge(violations, Seen(verdict_of, 10, [])), 0.1,
+        judge(violations, RunObservations(verdict_of, 10, [])), 0.1,
     )  # fmt: skip
 
 
@@ -47,20 +47,20 @@ def test_percentiles_are_those_of_the_values_within_two_percent() -> None:
 
 @pytest.mark.parametrize("field", ["twice", "gaps", "unrecovered"])
 def test_what_a_dashboard_missed_is_red(field: str) -> None:
-    lines = judge((), Seen(msgspec.structs.replace(CLEAN, **{field: 1}), 10, []))
+    lines = judge((), RunObservations(msgspec.structs.replace(CLEAN, **{field: 1}), 10, []))
     assert [line.invariant for line in lines if line.status == "red"] == ["I5"]
 
 
 def test_a_run_is_green_only_when_nothing_is_red() -> None:
-    assert green(judge((), Seen(CLEAN, 10, [])))
-    assert not green(judge((), Seen(msgspec.structs.replace(CLEAN, live=9), 10, [])))
-    assert not green(judge((), Seen(CLEAN, 10, ["1 bytes are still held for slow dashboards"])))
-    assert not green(judge((), Seen(CLEAN, 10, [], ["cut was planned 3 times and happened 0 times"])))
-    assert not green(judge((), Seen(CLEAN, 10, [], [], ["files hub 1: +6 files an hour, 4 are allowed"])))
-    unseen = judge((), Seen(msgspec.structs.replace(CLEAN, live=0), 0))
+    assert green(judge((), RunObservations(CLEAN, 10, [])))
+    assert not green(judge((), RunObservations(msgspec.structs.replace(CLEAN, live=9), 10, [])))
+    assert not green(judge((), RunObservations(CLEAN, 10, ["1 bytes are still held for slow dashboards"])))
+    assert not green(judge((), RunObservations(CLEAN, 10, [], ["cut was planned 3 times and happened 0 times"])))
+    assert not green(judge((), RunObservations(CLEAN, 10, [], [], ["files hub 1: +6 files an hour, 4 are allowed"])))
+    unseen = judge((), RunObservations(msgspec.structs.replace(CLEAN, live=0), 0))
     assert {line.invariant for line in unseen if line.status == "not checked"} == {"I5", "I6", "I10", "I11", "I13", "growth", "faults"}
     for invariant in INVARIANTS:
-        lines = judge((Violation(invariant, "cam-1", "broken"),), Seen(CLEAN, 10, [], []), lambda found: [found.detail])
+        lines = judge((Violation(invariant, "cam-1", "broken"),), RunObservations(CLEAN, 10, [], []), lambda found: [found.detail])
         red = [(line.invariant, line.first, line.excerpt) for line in lines if line.status == "red"]
         assert red == [(invariant, "cam-1: broken", ["broken"])]
 

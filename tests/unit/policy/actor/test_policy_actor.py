@@ -8,9 +8,9 @@ from actors.core.errors import BadInput, ConfigError
 from actors.core.settings import OpaSettings, PolicySettings, Settings
 from policy.actor.policy_actor import PolicyActor, make_engine
 from policy.decision import bounds, inputs
-from policy.decision.enforcer import Gate
+from policy.decision.enforcer import Enforcer
 from policy.decision.messages import decode_reply, encode_questions
-from policy.decision.model import Question
+from policy.decision.model import DecisionInput
 from policy.engine.modules import read_sources, revision
 from policy.engine.opa_engine import OpaEngine
 from policy.engine.rego_engine import RegoEngine
@@ -50,7 +50,7 @@ def test_a_batch_is_answered_in_order(actor: PolicyActor) -> None:
     assert [decision.allow for decision in reply.decisions] == [True, False, True]
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x01", b"\x91" * 50_000, encode_questions([Question("a", {}, {})])[:-3]])
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x01", b"\x91" * 50_000, encode_questions([DecisionInput("a", {}, {})])[:-3]])
 def test_bytes_that_hold_no_questions_are_refused(actor: PolicyActor, data: bytes) -> None:
     with pytest.raises(BadInput):
         actor.decide(data)
@@ -58,14 +58,14 @@ def test_bytes_that_hold_no_questions_are_refused(actor: PolicyActor, data: byte
 
 def test_a_batch_too_large_is_refused(actor: PolicyActor) -> None:
     with pytest.raises(BadInput, match="at most"):
-        actor.decide(encode_questions([Question("a", {}, {})] * (bounds.MAX_BATCH + 1)))
+        actor.decide(encode_questions([DecisionInput("a", {}, {})] * (bounds.MAX_BATCH + 1)))
 
 
 async def test_through_the_gate(actor: PolicyActor) -> None:
     async def call(data: bytes) -> bytes:
         return actor.decide(data)
 
-    gate = Gate(call, PolicySettings())
+    gate = Enforcer(call, PolicySettings())
     first = await gate.decide(inputs.connect(ADA, to="dashboard"))
     assert (first.allow, first.redact) == (True, ("faces", "names", "plates"))
     assert await gate.decide(inputs.connect(ADA, to="dashboard")) == first

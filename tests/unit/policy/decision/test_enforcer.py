@@ -9,9 +9,9 @@ from actors.core.errors import Unavailable
 from actors.core.settings import PolicySettings
 from policy.decision import bounds
 from policy.decision import enforcer as gate_module
-from policy.decision.enforcer import PROBE, Gate
-from policy.decision.messages import Reply, decode_questions, encode_reply
-from policy.decision.model import Decision, Question
+from policy.decision.enforcer import PROBE, Enforcer
+from policy.decision.messages import DecisionReply, decode_questions, encode_reply
+from policy.decision.model import Decision, DecisionInput
 from tests.support.waiting import until
 
 REVISION = "r1"
@@ -47,12 +47,14 @@ class Actor:
         if self.raw is not None:
             return self.raw
         return encode_reply(
-            Reply(revision, [Decision(q.action == "subscribe", self.reason, revision, valid_until=self.valid_until) for q in questions])
+            DecisionReply(
+                revision, [Decision(q.action == "subscribe", self.reason, revision, valid_until=self.valid_until) for q in questions]
+            )
         )
 
 
-def ask(number: int = 0, action: str = "subscribe") -> Question:
-    return Question(action, {"roles": [f"role-{number}"]}, {"kind": "fleet"})
+def ask(number: int = 0, action: str = "subscribe") -> DecisionInput:
+    return DecisionInput(action, {"roles": [f"role-{number}"]}, {"kind": "fleet"})
 
 
 @pytest.fixture
@@ -62,9 +64,9 @@ def actor() -> Actor:
 
 def make(
     actor: Actor, *, now: Callable[[], float] = lambda: 1000.0, timeout_s: float = 5.0, entries: int = 1000, must_be_fresh: bool = False
-) -> Gate:
+) -> Enforcer:
     settings = PolicySettings(decide_timeout_s=timeout_s, cache_entries=entries)
-    return Gate(actor, settings, now=now, steady=now, must_be_fresh=must_be_fresh)
+    return Enforcer(actor, settings, now=now, steady=now, must_be_fresh=must_be_fresh)
 
 
 async def test_a_storm_of_2000_with_20_permissions_costs_20_evaluations(actor: Actor) -> None:
@@ -136,7 +138,7 @@ async def test_a_failing_call_denies_and_is_not_remembered(actor: Actor, failure
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"\xc1", b"\x90", encode_reply(Reply("r", [])), encode_reply(Reply("r", [Decision(True, "a", "r")] * 2))]
+    "raw", [b"", b"\xc1", b"\x90", encode_reply(DecisionReply("r", [])), encode_reply(DecisionReply("r", [Decision(True, "a", "r")] * 2))]
 )
 async def test_an_answer_out_of_shape_denies(actor: Actor, raw: bytes) -> None:
     gate, actor.raw = make(actor), raw
@@ -154,7 +156,7 @@ async def test_no_answer_in_time_denies(actor: Actor) -> None:
 
 async def test_a_bad_question_is_not_sent(actor: Actor) -> None:
     gate = make(actor)
-    assert (await gate.decide(Question("subscribe", {"who": "a\x00"}, {}))).reason == bounds.BAD_QUESTION
+    assert (await gate.decide(DecisionInput("subscribe", {"who": "a\x00"}, {}))).reason == bounds.BAD_QUESTION
     assert actor.calls == []
 
 
@@ -263,9 +265,9 @@ async def test_answers_of_an_older_revision_are_asked_again_until_the_new_one_an
 
     async def call(data: bytes) -> bytes:
         found = decode_questions(data)
-        return encode_reply(Reply(served[0], [Decision(True, "allowed", served[0]) for _ in found]))
+        return encode_reply(DecisionReply(served[0], [Decision(True, "allowed", served[0]) for _ in found]))
 
-    gate = Gate(call, PolicySettings(), now=lambda: 1000.0, steady=lambda: 1000.0)
+    gate = Enforcer(call, PolicySettings(), now=lambda: 1000.0, steady=lambda: 1000.0)
     heard: list[tuple[str, bool]] = []
     gate.on_revision(lambda revision: heard.append((revision, gate.behind)))
     gate.mark_fresh(1000.0, "r1")
@@ -284,16 +286,16 @@ async def test_a_second_replica_that_is_late_is_waited_for_too() -> None:
 
     async def call(data: bytes) -> bytes:
         revision = served[next(turn) % 2]
-        return encode_reply(Reply(revision, [Decision(True, "allowed", revision) for _ in decode_questions(data)]))
+        return encode_reply(DecisionReply(revision, [Decision(True, "allowed", revision) for _ in decode_questions(data)]))
 
-    gate = Gate(call, PolicySettings(), now=lambda: 1000.0, steady=lambda: 1000.0)
+    gate = Enforcer(call, PolicySettings(), now=lambda: 1000.0, steady=lambda: 1000.0)
     heard: list[str] = []
     gate.mark_fresh(1000.0, "r2")
     gate.on_revision(heard.append)
     await gate.decide(PROBE)  # answered by the first replica, and cached
-    assert (await gate.decide(Question("connect", {"typ": "user"}, {"kind": "dashboard"}))).revision == "r1"
+    assert (await gate.decide(DecisionInput("connect", {"typ": "user"}, {"kind": "dashboard"}))).revision == "r1"
     await until(lambda: len(heard) == 1, what="the telling after the first replica's answer")
-    assert (await gate.decide(Question("connect", {"typ": "edge"}, {"kind": "dashboard"}))).revision == "r1"
+    assert (await gate.decide(DecisionInput("connect", {"typ": "edge"}, {"kind": "dashboard"}))).revision == "r1"
     assert gate.behind
     served[1] = "r2"
     await until(lambda: not gate.behind, what="the late replica has caught up")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from policy.decision import bounds, inputs
-from policy.decision.model import Question
+from policy.decision.model import DecisionInput
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.principal import Principal
@@ -24,7 +24,7 @@ def person(name: str, **changes: object) -> Principal:
 
 def test_two_people_with_equal_permissions_ask_the_same_question() -> None:
     ada, ben = person("ada"), person("ben", exp=9, sites=("a", "north"))
-    builders: list[Callable[[Principal], Question]] = [
+    builders: list[Callable[[Principal], DecisionInput]] = [
         lambda who: inputs.connect(who, to="dashboard"),
         lambda who: inputs.subscribe(who, "camera", "gate", site="north", tags=["b", "a"]),
         lambda who: inputs.subscribe(who, "fleet"),

@@ -7,10 +7,10 @@ import pytest
 from actors.core.errors import Unavailable
 from actors.core.settings import PolicySettings
 from policy.decision import bounds
-from policy.decision.enforcer import Gate
-from policy.decision.messages import Reply, decode_questions, encode_reply
-from policy.decision.model import Decision, Question
-from policy.decision.poller import PolicyWatch
+from policy.decision.enforcer import Enforcer
+from policy.decision.messages import DecisionReply, decode_questions, encode_reply
+from policy.decision.model import Decision, DecisionInput
+from policy.decision.poller import PolicyPoller
 from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
 from storage.ports.policy import PolicyMarks, Revocation
@@ -39,7 +39,7 @@ class Store:
 
 
 async def allow(data: bytes) -> bytes:
-    return encode_reply(Reply("r1", [Decision(True, "allowed", "r1") for _ in decode_questions(data)]))
+    return encode_reply(DecisionReply("r1", [Decision(True, "allowed", "r1") for _ in decode_questions(data)]))
 
 
 class Clock:
@@ -63,20 +63,20 @@ def store() -> Store:
 
 
 @pytest.fixture
-def gate(clock: Clock) -> Gate:
-    return Gate(allow, SETTINGS, now=clock, steady=clock, must_be_fresh=True)
+def gate(clock: Clock) -> Enforcer:
+    return Enforcer(allow, SETTINGS, now=clock, steady=clock, must_be_fresh=True)
 
 
 @pytest.fixture
-def watch(store: Store, gate: Gate, clock: Clock) -> PolicyWatch:
-    return PolicyWatch(store.read, gate, SETTINGS, now=clock)
+def watch(store: Store, gate: Enforcer, clock: Clock) -> PolicyPoller:
+    return PolicyPoller(store.read, gate, SETTINGS, now=clock)
 
 
-async def reason(gate: Gate) -> str:
-    return (await gate.decide(Question("connect", {}, {}))).reason
+async def reason(gate: Enforcer) -> str:
+    return (await gate.decide(DecisionInput("connect", {}, {}))).reason
 
 
-async def test_a_read_opens_the_gate_and_brings_revision_and_revocations(store: Store, gate: Gate, watch: PolicyWatch) -> None:
+async def test_a_read_opens_the_gate_and_brings_revision_and_revocations(store: Store, gate: Enforcer, watch: PolicyPoller) -> None:
     assert await reason(gate) == bounds.POLICY_STALE
     store.marks = PolicyMarks("r1", [Revocation("jti", "t-1", 0)])
     told: list[Revocations] = []
@@ -89,7 +89,7 @@ async def test_a_read_opens_the_gate_and_brings_revision_and_revocations(store: 
     assert told == [watch.revocations]
 
 
-async def test_no_revision_stored_leaves_it_to_the_actor(gate: Gate, watch: PolicyWatch) -> None:
+async def test_no_revision_stored_leaves_it_to_the_actor(gate: Enforcer, watch: PolicyPoller) -> None:
     await watch.refresh()
     assert gate.revision == ""
     await reason(gate)
@@ -97,7 +97,7 @@ async def test_no_revision_stored_leaves_it_to_the_actor(gate: Gate, watch: Poli
 
 
 async def test_unreadable_closes_the_gate_after_5_s_and_keeps_revocations(
-    store: Store, gate: Gate, watch: PolicyWatch, clock: Clock
+    store: Store, gate: Enforcer, watch: PolicyPoller, clock: Clock
 ) -> None:
     store.marks = PolicyMarks("r1", [Revocation("jti", "t-1", 0)])
     await watch.refresh()
@@ -116,8 +116,8 @@ async def test_unreadable_closes_the_gate_after_5_s_and_keeps_revocations(
 
 async def test_a_clock_that_is_set_keeps_no_stale_policy_in_force_and_denies_nobody(store: Store) -> None:
     wall, steady = Clock(), Clock()
-    gate = Gate(allow, SETTINGS, now=wall, steady=steady, must_be_fresh=True)
-    watch = PolicyWatch(store.read, gate, SETTINGS, now=steady)
+    gate = Enforcer(allow, SETTINGS, now=wall, steady=steady, must_be_fresh=True)
+    watch = PolicyPoller(store.read, gate, SETTINGS, now=steady)
     await watch.refresh()
     wall.now += 7_200.0
     assert await reason(gate) == "allowed"
@@ -127,8 +127,8 @@ async def test_a_clock_that_is_set_keeps_no_stale_policy_in_force_and_denies_nob
     assert await reason(gate) == bounds.POLICY_STALE
 
 
-async def test_polling_goes_on_over_failures_and_may_be_hastened(store: Store, gate: Gate) -> None:
-    slow = PolicyWatch(store.read, gate, PolicySettings(poll_s=3600.0))
+async def test_polling_goes_on_over_failures_and_may_be_hastened(store: Store, gate: Enforcer) -> None:
+    slow = PolicyPoller(store.read, gate, PolicySettings(poll_s=3600.0))
     store.failure = Unavailable("away")
     polling = asyncio.create_task(slow.run())
     try:
@@ -141,7 +141,7 @@ async def test_polling_goes_on_over_failures_and_may_be_hastened(store: Store, g
         await asyncio.gather(polling, return_exceptions=True)
 
 
-async def test_polling_repeats_by_itself(store: Store, watch: PolicyWatch) -> None:
+async def test_polling_repeats_by_itself(store: Store, watch: PolicyPoller) -> None:
     polling = asyncio.create_task(watch.run())
     try:
         await until(lambda: store.reads >= 3)

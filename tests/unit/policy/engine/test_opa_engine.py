@@ -14,7 +14,7 @@ import pytest
 from actors.core.errors import ConfigError
 from actors.core.settings import OpaSettings
 from policy.decision import bounds
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from policy.engine.opa_engine import OpaEngine, read_answer
 
 never = threading.Event()
@@ -58,10 +58,10 @@ def server() -> Iterator[tuple[type[_Server], str]]:
         thread.join(10)
 
 
-def decide(url: str, asked: Question | None = None) -> Decision:
+def decide(url: str, asked: DecisionInput | None = None) -> Decision:
     engine = OpaEngine(OpaSettings(url=url), "r1", now=lambda: 1000.9)
     try:
-        (made,) = engine.decide([asked or Question("connect", {"roles": ["viewer"]}, {})])
+        (made,) = engine.decide([asked or DecisionInput("connect", {"roles": ["viewer"]}, {})])
         return made
     finally:
         engine.close()
@@ -142,7 +142,7 @@ def test_nobody_there_is_a_deny() -> None:
 
 def test_bad_questions_are_not_asked(server: tuple[type[_Server], str]) -> None:
     handler, url = server
-    assert decide(url, Question("connect", {"who": "a\x00"}, {})).reason == bounds.BAD_QUESTION
+    assert decide(url, DecisionInput("connect", {"who": "a\x00"}, {})).reason == bounds.BAD_QUESTION
     assert handler.asked == []
 
 

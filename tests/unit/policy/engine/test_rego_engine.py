@@ -13,7 +13,7 @@ import pytest
 
 from actors.core.errors import ConfigError
 from policy.decision import bounds, inputs
-from policy.decision.model import Decision, Question
+from policy.decision.model import Decision, DecisionInput
 from policy.engine.modules import read_sources, revision
 from policy.engine.rego_engine import RegoEngine, evaluate
 from policy.identity.principal import Principal
@@ -27,7 +27,7 @@ def engine() -> RegoEngine:
     return RegoEngine(read_sources())
 
 
-def one(engine: RegoEngine, asked: Question) -> Decision:
+def one(engine: RegoEngine, asked: DecisionInput) -> Decision:
     (made,) = engine.decide([asked])
     return made
 
@@ -36,8 +36,8 @@ def small(rules: str) -> RegoEngine:
     return RegoEngine({"authz.rego": HEAD + rules})
 
 
-def ask(**subject: Any) -> Question:
-    return Question("connect", subject, {"kind": "dashboard"})
+def ask(**subject: Any) -> DecisionInput:
+    return DecisionInput("connect", subject, {"kind": "dashboard"})
 
 
 @pytest.mark.parametrize("case", written("cases"), ids=lambda case: case["name"])
@@ -80,7 +80,7 @@ def test_r2_104_nul_cuts_nothing() -> None:
     engine = small('allow if input.subject.who == "admin"\n')
     for who in ("admin\x00evil", "admin\x00", "admin\n", "admin\u2028", "ädmin", "\ud800"):
         assert one(engine, ask(who=who)) == bounds.denied(bounds.BAD_QUESTION, engine.revision)
-    assert not one(engine, Question("connect", {"who\x00": "admin"}, {})).allow
+    assert not one(engine, DecisionInput("connect", {"who\x00": "admin"}, {})).allow
 
 
 def test_r3_a_plain_deny_is_told_from_an_undefined_policy() -> None:
@@ -93,7 +93,7 @@ def test_r3_a_plain_deny_is_told_from_an_undefined_policy() -> None:
 
 def test_r4_a_refused_input_never_answers_for_the_caller_before() -> None:
     engine = small('allow if input.subject.who == "admin"\n')
-    bad: list[Question] = [ask(who="a\x00"), ask(who=2**63), ask(who=object()), ask(who=1.5), Question("x", {"a": {1: 2}}, {})]
+    bad: list[DecisionInput] = [ask(who="a\x00"), ask(who=2**63), ask(who=object()), ask(who=1.5), DecisionInput("x", {"a": {1: 2}}, {})]
     for asked in bad:
         first, second = engine.decide([ask(who="admin"), asked])
         assert first.allow
@@ -164,7 +164,7 @@ def test_r7_deep_policies_are_refused() -> None:
 
 def test_r8_106_a_key_has_one_meaning() -> None:
     # Questions are mappings encoded by us: no text of a client, with a key twice, ever reaches the engine.
-    text = bounds.canonical(Question("connect", {"who": "a", "b": 1}, {}))
+    text = bounds.canonical(DecisionInput("connect", {"who": "a", "b": 1}, {}))
     assert text == b'{"action":"connect","subject":{"b":1,"who":"a"},"resource":{},"context":{}}'
 
 
@@ -310,7 +310,7 @@ LOOP = "digits := [" + ", ".join(map(str, range(60))) + "]\n\n" + (
 
 def test_an_evaluation_that_takes_too_many_steps_is_given_up_and_denied_and_others_are_answered() -> None:
     engine = small(LOOP)
-    slow, quick = Question("subscribe", {}, {}), Question("connect", {}, {})
+    slow, quick = DecisionInput("subscribe", {}, {}), DecisionInput("connect", {}, {})
     assert engine.decide([quick, slow, quick]) == [
         one(engine, quick), bounds.denied(bounds.POLICY_OVERRUN, engine.revision), one(engine, quick),
     ]  # fmt: skip

@@ -17,9 +17,9 @@ from actors.core.settings import AuthSettings
 from cluster.cli.main import main
 from policy.identity import key_pairs
 from policy.identity.jwks_fetch import fetch_jwks
-from policy.identity.key_refresh import KeyWatch
+from policy.identity.key_refresh import KeyRefresher
 from policy.identity.keys import MAX_JWKS_BYTES
-from policy.identity.tokens import Verifier, issue
+from policy.identity.tokens import JwtVerifier, issue
 from tests.support.tokens import NOW
 from tests.support.waiting import until
 
@@ -32,7 +32,7 @@ def token(auth: AuthSettings) -> str:
     return issue(auth, sub="ada", typ="user", jti="t", now_s=NOW)
 
 
-def good(verifier: Verifier, text: str) -> bool:
+def good(verifier: JwtVerifier, text: str) -> bool:
     try:
         return verifier.verify(text, typ="user", now_s=NOW).sub == "ada"
     except Unauthorized:
@@ -43,11 +43,11 @@ def good(verifier: Verifier, text: str) -> bool:
 def test_check_12_made_rotated_and_retired_keys(tmp_path: Path, algorithm: str) -> None:
     first = key_pairs.make(tmp_path, algorithm)
     assert stat.S_IMODE((tmp_path / "signing.json").stat().st_mode) == 0o600
-    old_token, old = token(auth_of(tmp_path)), Verifier(auth_of(tmp_path))
+    old_token, old = token(auth_of(tmp_path)), JwtVerifier(auth_of(tmp_path))
     assert old.algorithm == algorithm
     assert good(old, old_token)
     second = key_pairs.rotate(tmp_path, overlap_s=60, now_s=NOW)
-    both, new_token = Verifier(auth_of(tmp_path)), token(auth_of(tmp_path))
+    both, new_token = JwtVerifier(auth_of(tmp_path)), token(auth_of(tmp_path))
     assert good(both, old_token)
     assert good(both, new_token)
     assert not good(old, new_token)
@@ -56,7 +56,7 @@ def test_check_12_made_rotated_and_retired_keys(tmp_path: Path, algorithm: str) 
     with pytest.raises(NotFound):
         key_pairs.retire(tmp_path, "nobody")
     key_pairs.retire(tmp_path, first)
-    after = Verifier(auth_of(tmp_path))
+    after = JwtVerifier(auth_of(tmp_path))
     assert not good(after, old_token)
     assert good(after, new_token)
     key_pairs.rotate(tmp_path, overlap_s=60, now_s=NOW)
@@ -83,8 +83,8 @@ def test_a_private_key_is_neither_printed_nor_read_by_others(tmp_path: Path, cap
 async def test_a_changed_key_file_is_followed_and_a_bad_one_is_not(tmp_path: Path) -> None:
     key_pairs.make(tmp_path, "ES256")
     auth = auth_of(tmp_path, jwks_keep_s=0.3)
-    verifier, old_token = Verifier(auth), token(auth)
-    watch = KeyWatch(verifier, auth, file_poll_s=0.02)
+    verifier, old_token = JwtVerifier(auth), token(auth)
+    watch = KeyRefresher(verifier, auth, file_poll_s=0.02)
     watch.start()
     try:
         key_pairs.rotate(tmp_path, overlap_s=60, now_s=NOW)
@@ -106,8 +106,8 @@ async def test_last_good_keys_hold_while_the_file_is_bad_or_changes_its_algorith
     key_pairs.make(tmp_path, "ES256")
     key_pairs.make(tmp_path / "other", "RS256")
     auth = auth_of(tmp_path)
-    verifier, text = Verifier(auth), token(auth)
-    watch = KeyWatch(verifier, auth, file_poll_s=0.02)
+    verifier, text = JwtVerifier(auth), token(auth)
+    watch = KeyRefresher(verifier, auth, file_poll_s=0.02)
     watch.start()
     try:
         for bad in (b"{", b'{"keys": []}', (tmp_path / "other" / "jwks.json").read_bytes()):
@@ -165,8 +165,8 @@ async def test_an_unknown_kid_fetches_once_per_interval(tmp_path: Path, provider
     provider.serve(tmp_path / "jwks.json")
     signer = auth_of(tmp_path)
     auth = AuthSettings(jwks_url=provider.url, jwks_unknown_kid_s=0.3)
-    verifier = await asyncio.to_thread(Verifier, auth)
-    watch = KeyWatch(verifier, auth)
+    verifier = await asyncio.to_thread(JwtVerifier, auth)
+    watch = KeyRefresher(verifier, auth)
     watch.start()
     try:
         key_pairs.rotate(tmp_path, overlap_s=60, now_s=NOW)

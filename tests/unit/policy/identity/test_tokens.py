@@ -19,12 +19,12 @@ from actors.core.errors import BadInput, ConfigError, Expired, Unauthorized
 from actors.core.settings import AuthSettings
 from policy.identity import tokens
 from policy.identity.principal import Principal, TokenType
-from policy.identity.tokens import Verifier, issue
+from policy.identity.tokens import JwtVerifier, issue
 from tests.support.tokens import NOW, auth_settings, b64, claims, forge, secret_of
 
 _FOLDER = tempfile.TemporaryDirectory()
 _SHARED_AUTH = auth_settings(Path(_FOLDER.name))
-SHARED, SHARED_SECRET = Verifier(_SHARED_AUTH), secret_of(_SHARED_AUTH)
+SHARED, SHARED_SECRET = JwtVerifier(_SHARED_AUTH), secret_of(_SHARED_AUTH)
 _FOLDER.cleanup()
 
 
@@ -34,8 +34,8 @@ def auth(tmp_path: Path) -> AuthSettings:
 
 
 @pytest.fixture
-def verifier(auth: AuthSettings) -> Verifier:
-    return Verifier(auth)
+def verifier(auth: AuthSettings) -> JwtVerifier:
+    return JwtVerifier(auth)
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def secret(auth: AuthSettings) -> bytes:
     return secret_of(auth)
 
 
-def refused(verifier: Verifier, text: object, *, typ: TokenType = "user") -> Unauthorized:
+def refused(verifier: JwtVerifier, text: object, *, typ: TokenType = "user") -> Unauthorized:
     with pytest.raises(Unauthorized) as caught:
         verifier.verify(text, typ=typ, now_s=NOW)
     assert len(caught.value.detail) < 300
     return caught.value
 
 
-def test_what_was_issued_is_verified(auth: AuthSettings, verifier: Verifier) -> None:
+def test_what_was_issued_is_verified(auth: AuthSettings, verifier: JwtVerifier) -> None:
     text = issue(auth, sub="ada", typ="user", jti="t-1", now_s=NOW, roles=["viewer"], sites=["a", "b"], cameras=["c"], scopes=["pii:read"])
     assert verifier.verify(text, typ="user", now_s=NOW + 1) == Principal(
         "ada", "t-1", "user", NOW, NOW + 3600, ("viewer",), ("a", "b"), ("c",), ("pii:read",)
@@ -69,12 +69,12 @@ def test_what_would_not_verify_is_not_issued(auth: AuthSettings, change: dict[st
         issue(auth, **{"sub": "ada", "typ": "user", "jti": "t", "now_s": NOW, **change})
 
 
-def test_missing_tokens_say_so(verifier: Verifier) -> None:
+def test_missing_tokens_say_so(verifier: JwtVerifier) -> None:
     for text in (None, ""):
         assert "missing" in refused(verifier, text).detail
 
 
-def test_an_expired_token_is_told_apart_so_that_clients_renew_it(verifier: Verifier, secret: bytes) -> None:
+def test_an_expired_token_is_told_apart_so_that_clients_renew_it(verifier: JwtVerifier, secret: bytes) -> None:
     text = forge(claims(iat=NOW - 100, exp=NOW - 5), secret)
     with pytest.raises(Expired) as caught:
         verifier.verify(text, typ="user", now_s=NOW)
@@ -86,7 +86,7 @@ def test_an_expired_token_is_told_apart_so_that_clients_renew_it(verifier: Verif
 
 @pytest.mark.parametrize("typ", ["user", "edge", "service"])
 @pytest.mark.parametrize("wanted", ["user", "edge", "service"])
-def test_check_03_types_are_not_interchangeable(verifier: Verifier, secret: bytes, typ: str, wanted: TokenType) -> None:
+def test_check_03_types_are_not_interchangeable(verifier: JwtVerifier, secret: bytes, typ: str, wanted: TokenType) -> None:
     text = forge(claims(typ=typ), secret)
     if typ == wanted:
         assert verifier.verify(text, typ=wanted, now_s=NOW).typ == typ
@@ -95,7 +95,7 @@ def test_check_03_types_are_not_interchangeable(verifier: Verifier, secret: byte
 
 
 @pytest.mark.parametrize("name", ["iss", "aud", "sub", "jti", "iat", "exp", "typ"])
-def test_check_02_every_claim_is_required(verifier: Verifier, secret: bytes, name: str) -> None:
+def test_check_02_every_claim_is_required(verifier: JwtVerifier, secret: bytes, name: str) -> None:
     refused(verifier, forge(claims(**{name: ...}), secret))
 
 
@@ -107,11 +107,11 @@ def test_check_02_every_claim_is_required(verifier: Verifier, secret: bytes, nam
         {"sub": "ada\n"}, {"nbf": NOW + 100}, {"iat": NOW + 100, "exp": NOW + 200},
     ],
 )  # fmt: skip
-def test_claims_out_of_place_are_refused(verifier: Verifier, secret: bytes, change: dict[str, Any]) -> None:
+def test_claims_out_of_place_are_refused(verifier: JwtVerifier, secret: bytes, change: dict[str, Any]) -> None:
     refused(verifier, forge(claims(**change), secret))
 
 
-def test_check_07_lifetimes_are_capped_by_type(verifier: Verifier, secret: bytes) -> None:
+def test_check_07_lifetimes_are_capped_by_type(verifier: JwtVerifier, secret: bytes) -> None:
     long = {"iat": NOW, "exp": NOW + 3601}
     assert "longer" in refused(verifier, forge(claims(**long), secret)).detail
     verifier.verify(forge(claims(**long, typ="edge"), secret), typ="edge", now_s=NOW)
@@ -119,16 +119,16 @@ def test_check_07_lifetimes_are_capped_by_type(verifier: Verifier, secret: bytes
     refused(verifier, forge(claims(iat=NOW + 5, exp=NOW + 5), secret))
 
 
-def test_a_clock_slightly_ahead_is_forgiven(verifier: Verifier, secret: bytes) -> None:
+def test_a_clock_slightly_ahead_is_forgiven(verifier: JwtVerifier, secret: bytes) -> None:
     verifier.verify(forge(claims(iat=NOW + 29, nbf=NOW + 29), secret), typ="user", now_s=NOW)
 
 
-def test_an_audience_list_may_hold_us(verifier: Verifier, secret: bytes) -> None:
+def test_an_audience_list_may_hold_us(verifier: JwtVerifier, secret: bytes) -> None:
     verifier.verify(forge(claims(aud=["other", "eyrie"]), secret), typ="user", now_s=NOW)
 
 
 @pytest.mark.parametrize("exp", ["null", "[]", "Infinity", "1e400", '"9999999999"', "9" * 4301, "true", "1.8e9", "-1", "NaN", "{}"])
-def test_89_expiry_of_any_other_type_is_refused(verifier: Verifier, secret: bytes, exp: str) -> None:
+def test_89_expiry_of_any_other_type_is_refused(verifier: JwtVerifier, secret: bytes, exp: str) -> None:
     payload = json.dumps(claims()).replace(f'"exp": {NOW + 600}', f'"exp": {exp}').encode()
     refused(verifier, forge(payload, secret))
 
@@ -136,17 +136,17 @@ def test_89_expiry_of_any_other_type_is_refused(verifier: Verifier, secret: byte
 @pytest.mark.parametrize(
     "payload", [b"[]", b"1", b'"text"', b"null", b"", b"\xff\xfe", b"\xef\xbb\xbf{}", b"{}{}", b"[" * 3000, b'{"a":' * 1000]
 )
-def test_88_payloads_that_are_no_claims_are_refused(verifier: Verifier, secret: bytes, payload: bytes) -> None:
+def test_88_payloads_that_are_no_claims_are_refused(verifier: JwtVerifier, secret: bytes, payload: bytes) -> None:
     refused(verifier, forge(payload, secret))
 
 
-def test_check_05_a_claim_twice_is_refused(verifier: Verifier, secret: bytes) -> None:
+def test_check_05_a_claim_twice_is_refused(verifier: JwtVerifier, secret: bytes) -> None:
     payload = json.dumps(claims()).replace('"typ": "user"', '"typ": "edge", "typ": "user"').encode()
     refused(verifier, forge(payload, secret))
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", [], {}, None, "", "HS384", "RS256", "ES256", "A128KW", 1])
-def test_check_01_other_algorithms_are_refused(verifier: Verifier, secret: bytes, alg: Any) -> None:
+def test_check_01_other_algorithms_are_refused(verifier: JwtVerifier, secret: bytes, alg: Any) -> None:
     text = forge(claims(), secret, {"alg": alg, "typ": "JWT"})
     refused(verifier, text)
     refused(verifier, text.rpartition(".")[0] + ".")
@@ -161,11 +161,11 @@ def test_check_01_other_algorithms_are_refused(verifier: Verifier, secret: bytes
         b'{"alg":"none","alg":"HS256"}', b"[]", b"null", b'"HS256"', b"{", b"[" * 500, {"alg": "HS256", "pad": "x" * 600},
     ],
 )  # fmt: skip
-def test_check_05_headers_out_of_place_are_refused(verifier: Verifier, secret: bytes, header: Any) -> None:
+def test_check_05_headers_out_of_place_are_refused(verifier: JwtVerifier, secret: bytes, header: Any) -> None:
     refused(verifier, forge(claims(), secret, header))
 
 
-def test_check_06_size_is_checked_before_any_parsing(verifier: Verifier, secret: bytes) -> None:
+def test_check_06_size_is_checked_before_any_parsing(verifier: JwtVerifier, secret: bytes) -> None:
     deep = b64(b'{"alg":"HS256","a":' + b"[" * 200_000 + b"]" * 200_000 + b"}")
     started = time.process_time()  # other programs may have the machine meanwhile
     refused(verifier, f"{deep}.e30.AAAA")
@@ -180,11 +180,11 @@ def test_check_06_size_is_checked_before_any_parsing(verifier: Verifier, secret:
     ["a", "a.b", "a.b.c.d", "a.b.c.d.e", "..", "a..c", ".b.c", "a.b.", "é.b.c", "\ud800.b.c", "a.b.c\n", " a.b.c", "a.b.c=",
      "a\x00.b.c", 7, b"a.b.c", [], {}, object()],
 )  # fmt: skip
-def test_check_06_form_is_checked_before_any_parsing(verifier: Verifier, text: object) -> None:
+def test_check_06_form_is_checked_before_any_parsing(verifier: JwtVerifier, text: object) -> None:
     refused(verifier, text)
 
 
-def test_j5_92_junk_in_the_base64_is_refused(verifier: Verifier, secret: bytes) -> None:
+def test_j5_92_junk_in_the_base64_is_refused(verifier: JwtVerifier, secret: bytes) -> None:
     text = forge(claims(), secret)
     verifier.verify(text, typ="user", now_s=NOW)
     for junk in ("=", "==", "\n", "!", " ", "*"):
@@ -192,12 +192,12 @@ def test_j5_92_junk_in_the_base64_is_refused(verifier: Verifier, secret: bytes) 
         refused(verifier, text[:-5] + junk + text[-5:])
 
 
-def test_100_a_nested_token_is_refused(verifier: Verifier, secret: bytes) -> None:
+def test_100_a_nested_token_is_refused(verifier: JwtVerifier, secret: bytes) -> None:
     inner = forge(claims(), secret)
     refused(verifier, forge(inner.encode(), secret, {"alg": "HS256", "cty": "JWT"}))
 
 
-def test_check_13_unknown_key_and_bad_signature_look_the_same(verifier: Verifier, secret: bytes) -> None:
+def test_check_13_unknown_key_and_bad_signature_look_the_same(verifier: JwtVerifier, secret: bytes) -> None:
     unknown = refused(verifier, forge(claims(), secret, {"alg": "HS256", "kid": "nobody"}))
     bad = refused(verifier, forge(claims(), b"y" * 32))
     malformed = refused(verifier, "no token at all")
@@ -246,18 +246,18 @@ def with_keys(folder: Path, *keys: dict[str, str]) -> AuthSettings:
 
 def test_check_12_keys_overlap_and_a_retired_one_is_refused(tmp_path: Path) -> None:
     old, new = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    both = Verifier(with_keys(tmp_path, public_jwk("old", old), public_jwk("new", new)))
+    both = JwtVerifier(with_keys(tmp_path, public_jwk("old", old), public_jwk("new", new)))
     for kid, key in (("old", old), ("new", new)):
         assert both.verify(es256(claims(), key, kid=kid), typ="user", now_s=NOW).sub == "ada"
     refused(both, es256(claims(), old, kid="new"))
     refused(both, es256(claims(), old))
-    after = Verifier(with_keys(tmp_path, public_jwk("new", new)))
+    after = JwtVerifier(with_keys(tmp_path, public_jwk("new", new)))
     refused(after, es256(claims(), old, kid="old"))
 
 
 def test_check_04_keys_and_addresses_in_a_header_are_not_followed(tmp_path: Path) -> None:
     key, thief = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    verifier = Verifier(with_keys(tmp_path, public_jwk("a", key)))
+    verifier = JwtVerifier(with_keys(tmp_path, public_jwk("a", key)))
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         listener.setblocking(False)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
@@ -275,7 +275,7 @@ def test_check_01_a_public_key_is_no_hmac_secret(tmp_path: Path) -> None:
     public = private.public_key()
     numbers = public.public_numbers()
     key = {"kty": "RSA", "kid": "r", "n": b64(numbers.n.to_bytes(256, "big")), "e": b64(numbers.e.to_bytes(3, "big"))}
-    verifier = Verifier(with_keys(tmp_path, key))
+    verifier = JwtVerifier(with_keys(tmp_path, key))
     spki, pkcs1 = serialization.PublicFormat.SubjectPublicKeyInfo, serialization.PublicFormat.PKCS1
     secrets = [
         public.public_bytes(serialization.Encoding.DER, spki),
@@ -293,9 +293,9 @@ def test_check_01_a_public_key_is_no_hmac_secret(tmp_path: Path) -> None:
 
 def test_a_key_that_is_no_key_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        Verifier(with_keys(tmp_path, {"kty": "EC", "kid": "a", "crv": "P-256", "x": "AAAA", "y": "AAAA"}))
+        JwtVerifier(with_keys(tmp_path, {"kty": "EC", "kid": "a", "crv": "P-256", "x": "AAAA", "y": "AAAA"}))
     with pytest.raises(ConfigError, match="no key"):
-        Verifier(AuthSettings())
+        JwtVerifier(AuthSettings())
 
 
 def test_with_an_identity_provider_nothing_is_issued_here(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from storage.events.snapshots import Snapshot
+from storage.events.snapshots import TransactionSnapshot
 from storage.events.windows import Window, backward, condition, forward, us_at
 from storage.ports.event_queries import EARLIEST_US, LATEST_US
 
@@ -40,9 +40,9 @@ def test_a_window_is_told_in_constants() -> None:
 
 
 def test_a_snapshot_sees_what_was_over() -> None:
-    snapshot = Snapshot.parse("100:110:103,105")
+    snapshot = TransactionSnapshot.parse("100:110:103,105")
     assert [xid for xid in range(98, 113) if snapshot.sees(xid)] == [98, 99, 100, 101, 102, 104, 106, 107, 108, 109]
-    wrapped = Snapshot.parse(f"{2**32 + 5}:{2**32 + 5}:")
+    wrapped = TransactionSnapshot.parse(f"{2**32 + 5}:{2**32 + 5}:")
     assert wrapped.sees(2**32 - 1)
     assert wrapped.sees(4)
     assert not wrapped.sees(5)

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from storage.ports.live import Publication
+from storage.ports.live import BrokerMessage
 from storage.redis.inbox import LOST, OVERFLOWED, RESUBSCRIBED, Inbox
 
 
-def state(version: int) -> Publication:
-    return Publication("state", "s", "c", 1, version)
+def state(version: int) -> BrokerMessage:
+    return BrokerMessage("state", "s", "c", 1, version)
 
 
 async def drained(inbox: Inbox) -> list[object]:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from actors.core.camera import core
-from actors.core.camera.dead_letters import Letter, form_of, replay
+from actors.core.camera.dead_letters import ReplayedLetter, form_of, replay
 from actors.core.errors import Conflict, Unavailable
 from actors.core.messages.commits import Replayed
 from actors.core.messages.deliveries import Attach
@@ -15,8 +15,8 @@ from tests.support.load.cores import CAMERA, Shell, at_us, derived, frame, perso
 SCENE = Scene(zones={"door": Zone([(0.4, 0.0), (0.6, 0.0), (0.6, 1.0), (0.4, 1.0)], enter_frames=1)}, min_hits=1)
 
 
-def letter(raw: bytes, number: int = 7) -> Letter:
-    return Letter(number, "s1", 3, "bad_input", raw, "ada")
+def letter(raw: bytes, number: int = 7) -> ReplayedLetter:
+    return ReplayedLetter(number, "s1", 3, "bad_input", raw, "ada")
 
 
 def started() -> Shell:

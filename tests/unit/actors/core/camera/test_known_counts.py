@@ -8,7 +8,7 @@ import pytest
 from actors.core.camera import core
 from actors.core.messages.observations import Observation
 from edge.adapters import mot
-from edge.adapters.readings import Options, Seen
+from edge.adapters.readings import AdapterOptions, ReadMessage
 from tests.support.load.cores import Shell, at_us
 from tests.support.load.pedestrians import HEIGHT, SCENE, WIDTH, crowd, mot_text, naive_counts
 
@@ -16,9 +16,9 @@ from tests.support.load.pedestrians import HEIGHT, SCENE, WIDTH, crowd, mot_text
 def observed(text: str, fps: float) -> list[Observation]:
     """The frames of a MOT file, as the adapter reads them."""
     lines = text.encode().splitlines(keepends=True)
-    readings = list(mot.read(lines, Options((WIDTH, HEIGHT), fps, "c")))
-    assert all(isinstance(reading, Seen) for reading in readings)
-    return [reading.observation for reading in readings if isinstance(reading, Seen)]
+    readings = list(mot.read(lines, AdapterOptions((WIDTH, HEIGHT), fps, "c")))
+    assert all(isinstance(reading, ReadMessage) for reading in readings)
+    return [reading.observation for reading in readings if isinstance(reading, ReadMessage)]
 
 
 def counted(observations: list[Observation]) -> Shell:

@@ -18,7 +18,7 @@ from cluster.cli.commands import simulate
 from cluster.cli.commands.tail import line, require_channel
 from cluster.cli.hub_options import complete, token_source
 from cluster.cli.main import main
-from cluster.dashboard_client import Publication
+from cluster.dashboard_client import ReceivedPublication
 from edge.adapters.readings import camera_id
 from edge.client import EdgeClient
 from edge.simulate import site as simulated
@@ -215,9 +215,9 @@ async def test_tail_prints_one_line_per_publication(token: Path, capsys: pytest.
 
 def test_every_kind_of_publication_has_a_line() -> None:
     event = {"time": "t", "camera": "a", "type": "zone.entered", "zone": "z", "track": "1"}
-    assert line(Publication("events:camera:a", event)) == "t a zone.entered track=1 zone=z"
-    assert line(Publication("site:s", {"tick": 4, "cameras": [{"camera": "a", "status": "online"}]})) == "tick 4: a online empty"
-    assert line(Publication("camera:a", None)) == " camera:a  empty "
+    assert line(ReceivedPublication("events:camera:a", event)) == "t a zone.entered track=1 zone=z"
+    assert line(ReceivedPublication("site:s", {"tick": 4, "cameras": [{"camera": "a", "status": "online"}]})) == "tick 4: a online empty"
+    assert line(ReceivedPublication("camera:a", None)) == " camera:a  empty "
 
 
 @pytest.mark.parametrize(
@@ -230,6 +230,6 @@ def test_a_tail_that_could_see_nothing_is_wrong_usage(option: tuple[str, str], c
 
 def test_a_line_says_why_a_camera_is_not_online() -> None:
     state: dict[str, Any] = {"camera": "cam-1", "status": "stale", "reason": "redis_lost", "time": None, "objects": {}}
-    assert "stale (redis_lost)" in line(Publication("camera:cam-1", state))
-    assert "cam-1 stale (redis_lost)" in line(Publication("fleet", {"tick": 1, "cameras": [state]}))
-    assert "(" not in line(Publication("camera:cam-1", state | {"status": "online", "reason": None}))
+    assert "stale (redis_lost)" in line(ReceivedPublication("camera:cam-1", state))
+    assert "cam-1 stale (redis_lost)" in line(ReceivedPublication("fleet", {"tick": 1, "cameras": [state]}))
+    assert "(" not in line(ReceivedPublication("camera:cam-1", state | {"status": "online", "reason": None}))

@@ -12,7 +12,7 @@ from policy.decision import inputs
 from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.principal import Principal
-from policy.identity.tokens import Verifier
+from policy.identity.tokens import JwtVerifier
 from storage.embedded import data_dir
 from storage.process.settings_files import write_resolved
 from tests.support.tokens import auth_settings
@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def made(settings: Settings, capsys: pytest.CaptureFixture[str], *words: str) -> Principal:
     assert main(["token", "--data-dir", settings.data.dir, "--json", *words]) == 0
-    return Verifier(settings.auth).verify(json.loads(capsys.readouterr().out)["token"], typ="user", now_s=time.time() + 1)
+    return JwtVerifier(settings.auth).verify(json.loads(capsys.readouterr().out)["token"], typ="user", now_s=time.time() + 1)
 
 
 def test_without_options_it_opens_the_console(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +59,7 @@ def test_json_names_the_token_and_its_end(settings: Settings, tmp_path: Path, ca
     command = ["token", "--data-dir", settings.data.dir, "--json", "--lifetime-s", "60", "--role", "viewer"]
     assert main(command) == 0
     told = json.loads(capsys.readouterr().out)
-    verified = Verifier(settings.auth).verify(told["token"], typ="user", now_s=time.time() + 1)
+    verified = JwtVerifier(settings.auth).verify(told["token"], typ="user", now_s=time.time() + 1)
     assert (told["jti"], told["sub"], told["typ"]) == (verified.jti, "developer", "user")
     assert abs(told["exp"] - time.time() - 60) < 30
     assert main([*command, "--file", str(tmp_path / "token")]) == 0
@@ -72,7 +72,7 @@ def test_a_file_holds_it_and_nothing_is_printed(settings: Settings, tmp_path: Pa
     assert file.stat().st_mode & 0o777 == 0o600
     told = "".join(capsys.readouterr())
     text = file.read_text().strip()
-    assert Verifier(settings.auth).verify(text, typ="user", now_s=time.time() + 1).roles == ("viewer",)
+    assert JwtVerifier(settings.auth).verify(text, typ="user", now_s=time.time() + 1).roles == ("viewer",)
     assert text not in told
 
 
