@@ -27,8 +27,7 @@ FAULTS = "Objects that were left out of their frame, clipped or changed; docs/pr
 class Described(Protocol):
     """What is asked of the process."""
 
-    def describe(self) -> dict[str, Any]:
-        """See `actors.camera_actor.CameraActor`."""
+    def describe(self) -> dict[str, Any]: ...
 
 
 def collect(actor: Described) -> list[Metric]:

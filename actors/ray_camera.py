@@ -134,23 +134,19 @@ class RayCameraProcess:
         self._timeout_s = call_timeout_s
 
     async def deliver(self, hub: str, items: bytes) -> bytes:
-        """See the port."""
         reply = await answer(self._handle.deliver.remote(hub, items), self._timeout_s, self.name)
         if not isinstance(reply, bytes):
             raise Unavailable(f"{self.name} gave no bytes")
         return reply
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
-        """See the port."""
         return dict(await answer(self._handle.look.remote(list(cameras)), self._timeout_s, self.name))
 
     async def reset_counts(self, camera: str, lines: Sequence[str] | None, reason: str | None) -> str:
-        """See the port."""
         wanted = None if lines is None else list(lines)
         return str(await answer(self._handle.reset_counts.remote(camera, wanted, reason), self._timeout_s, self.name))
 
     async def replay(self, letter: int, by: str) -> str:
-        """See the port."""
         return str(await answer(self._handle.replay.remote(letter, by), self._timeout_s, self.name))
 
     async def open(self, timeout_s: float) -> dict[str, Any]:

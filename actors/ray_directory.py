@@ -30,7 +30,7 @@ class RayDirectory:
         self._doubted: dict[str, None] = {}
 
     async def locate(self, cameras: Sequence[str]) -> dict[str, ActorHandle]:
-        """See the port. Raises Unavailable when the supervisor cannot be asked."""
+        """Raises Unavailable when the supervisor cannot be asked."""
         unknown = [camera for camera in cameras if camera not in self._names]
         if unknown:
             for camera, name in (await self._ensure(unknown)).items():
@@ -46,11 +46,9 @@ class RayDirectory:
         return found
 
     async def living(self, name: str) -> ActorHandle | None:
-        """See the port."""
         return self._processes.get(name) or await attach(name, namespace=self._namespace, call_timeout_s=self._call_timeout_s)
 
     def forget(self, name: str) -> None:
-        """See the port."""
         self._processes.pop(name, None)
         for camera in [camera for camera, known in self._names.items() if known == name]:
             del self._names[camera]

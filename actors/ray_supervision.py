@@ -20,7 +20,6 @@ class RaySupervision:
         self._handle: Any | None = None
 
     async def turn(self) -> Turn:
-        """See the port."""
         handle = self._handle or await find(SUPERVISOR, self._namespace)
         if handle is None:
             raise Unavailable("there is no supervisor")

@@ -76,12 +76,10 @@ class StoreTarget:
         self._registry = registry
 
     async def site(self, site: str) -> KnownSite | None:
-        """See :class:`Target`."""
         found = await self._registry.site(site)
         return None if found is None else KnownSite(SiteFields(name=found.name, place=read_place(found.place)), str(found.version))
 
     async def camera(self, camera: str) -> KnownCamera | None:
-        """See :class:`Target`."""
         found = await self._registry.camera(camera)
         if found is None:
             return None
@@ -93,7 +91,6 @@ class StoreTarget:
         return KnownCamera(found.site, fields, scene, str(found.version), str(found.scene_version))
 
     async def carry_out(self, step: RegistryChange) -> None:
-        """See :class:`Target`."""
         done: object
         match step.action:
             case AddSite(new):
@@ -138,7 +135,6 @@ class HubTarget:
         self._hub = hub
 
     async def site(self, site: str) -> KnownSite | None:
-        """See :class:`Target`."""
         found = await self._get(f"/v1/sites/{quote(site)}", _Site)
         if found is None:
             return None
@@ -146,7 +142,6 @@ class HubTarget:
         return KnownSite(fields, found[1])
 
     async def camera(self, camera: str) -> KnownCamera | None:
-        """See :class:`Target`."""
         path = f"/v1/cameras/{quote(camera)}"
         found, scene = await self._get(path, _Camera), await self._get(f"{path}/scene", _Scene)
         if found is None or scene is None:
@@ -155,7 +150,6 @@ class HubTarget:
         return KnownCamera(found[0].site, fields, scene[0].scene, found[1], scene[1])
 
     async def carry_out(self, step: RegistryChange) -> None:
-        """See :class:`Target`."""
         match step.action:
             case AddSite(new):
                 await self._send("POST", "/v1/sites", new)

@@ -32,7 +32,6 @@ class NodeCollector(Collector):
         self._labelled = labelled
 
     def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
         node, fan, feed = self._node, self._node.fanout.stats, self._node.feed.stats
         now = node.monotonic()
         held = [client.outbox for client in node.dashboards if client.outbox is not None]

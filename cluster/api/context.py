@@ -38,8 +38,7 @@ class Inspector(Protocol):
 class RoomMaker(Protocol):
     """Whoever can make the cluster grow (`cluster.supervisor.ports.Machine`)."""
 
-    async def request_resources(self, cameras: int) -> None:
-        """See the port."""
+    async def request_resources(self, cameras: int) -> None: ...
 
 
 class ApiContext:

@@ -22,8 +22,7 @@ log = logging.getLogger("eyrie.cluster.progress")
 class SnapshotSource(Protocol):
     """`storage.ports.live.Publisher`, as much of it as is needed."""
 
-    async def show_operations(self, body: bytes) -> None:
-        """See the port."""
+    async def show_operations(self, body: bytes) -> None: ...
 
 
 class Shown(msgspec.Struct, frozen=True):

@@ -72,16 +72,13 @@ class _Waking:
         self._hurry = hurry
 
     def wake(self) -> None:
-        """See the port."""
         self._overseer.wake()
         self._hurry()
 
     def snapshot(self) -> ClusterSnapshot:
-        """See the port."""
         return self._overseer.snapshot()
 
     def plan(self, kind: str, target: str, params: dict[str, Any]) -> PlanReport:
-        """See the port."""
         return self._overseer.plan(kind, target, params)
 
 

@@ -18,15 +18,12 @@ class RayInspector:
         self._namespace = namespace
 
     async def log_level(self, process: str) -> dict[str, Any]:
-        """See the port."""
         return await self._ask(process, "level", {}, ASK_S)
 
     async def set_log_level(self, process: str, level: str, for_s: float) -> dict[str, Any]:
-        """See the port."""
         return await self._ask(process, "set_level", {"level": level, "for_s": for_s}, ASK_S)
 
     async def profile(self, process: str, for_s: float, hz: int) -> dict[str, Any]:
-        """See the port."""
         return await self._ask(process, "profile", {"for_s": for_s, "hz": hz}, for_s + ASK_S)
 
     async def _ask(self, process: str, what: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:

@@ -25,28 +25,22 @@ class RayMachine:
         self._slots = session.has_resource(ray_camera.CAMERA_SLOT)
 
     def cores(self) -> int:
-        """See the port."""
         return min(session.cores(), os.cpu_count() or 1) if self._settings.ray.address == "" else session.cores()
 
     async def nodes(self) -> list[NodeView]:
-        """See the port."""
         return await ray_nodes.nodes()
 
     async def services(self) -> list[str]:
-        """See the port."""
         named = await asyncio.to_thread(session.named_actors, self._namespace)
         return [name for name in named if name.startswith(("hub-", "policy-"))]
 
     async def request_resources(self, cameras: int) -> None:
-        """See the port."""
         await ray_nodes.request(cameras)
 
     async def release_node(self, node: str, deadline_s: float) -> None:
-        """See the port."""
         await ray_nodes.release(node, deadline_s)
 
     def start_cameras(self, name: str, cameras: int, node: str = "") -> RayCameraProcess:
-        """See the port."""
         timeout_s, slots = self._settings.hub.call_timeout_s, cameras if self._slots else 0
         return ray_camera.start(
             self._path,
@@ -59,11 +53,9 @@ class RayMachine:
         )
 
     async def find_cameras(self, name: str) -> RayCameraProcess | None:
-        """See the port."""
         return await ray_camera.attach(name, namespace=self._namespace, call_timeout_s=self._settings.hub.call_timeout_s)
 
     async def start_hub(self, index: int, node: str = "") -> Process:
-        """See the port."""
         try:
             return ray_hub.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node))
         except Conflict:
@@ -73,7 +65,6 @@ class RayMachine:
             return living
 
     async def start_policy(self, index: int, node: str = "") -> Process:
-        """See the port."""
         try:
             return ray_policy.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node))
         except Conflict:

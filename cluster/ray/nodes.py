@@ -83,7 +83,6 @@ async def release(node: str, deadline_s: float) -> None:
 
 
 async def request(cameras: int) -> None:
-    """See `cluster.supervisor.ports.Machine.request_resources`."""
     await _asked("for resources", lambda: request_resources(bundles=[{CAMERA_SLOT: 1}] * cameras))
 
 

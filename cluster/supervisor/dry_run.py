@@ -42,7 +42,6 @@ class Planner:
         self._limits = limits
 
     def plan(self, kind: str, target: str, params: Mapping[str, Any]) -> PlanReport:
-        """See `cluster.supervisor.models.SupervisorPort`."""
         if kind not in PLAN_KINDS:
             raise BadInput(f"{kind!r} cannot be planned", hint=f"One of {', '.join(PLAN_KINDS)}.")
         plans: dict[str, Callable[[str, Mapping[str, Any]], PlanReport]] = {

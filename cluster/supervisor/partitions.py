@@ -37,11 +37,9 @@ class PostgresPartitions:
         self._database = database
 
     async def make(self) -> PartitionReport:
-        """See the protocol."""
         return await make_partitions(self._database)
 
     async def drop(self, keep_days: int) -> RetentionReport:
-        """See the protocol."""
         return await drop_old(self._database, keep_days)
 
 

@@ -28,7 +28,6 @@ def status(fleet: FleetMemory, services: Services) -> dict[str, Any]:
 
 
 def snapshot(fleet: FleetMemory, services: Services) -> ClusterSnapshot:
-    """See `cluster.supervisor.models.SupervisorPort`."""
     now = time.monotonic()
     told = tuple(
         ServiceState(

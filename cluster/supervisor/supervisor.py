@@ -123,15 +123,12 @@ class Supervisor:
         return snapshots.status(self.fleet, self._services)
 
     def snapshot(self) -> ClusterSnapshot:
-        """See `cluster.supervisor.models.SupervisorPort`."""
         return snapshots.snapshot(self.fleet, self._services)
 
     def plan(self, kind: str, target: str, params: dict[str, Any]) -> PlanReport:
-        """See `cluster.supervisor.models.SupervisorPort`."""
         return Planner(self.fleet, self._services, self._limits()).plan(kind, target, params)
 
     def wake(self) -> None:
-        """See `cluster.supervisor.models.SupervisorPort`."""
         self._read_at = float("-inf")
         self.fleet.wake.set()
 

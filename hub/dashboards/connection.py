@@ -216,7 +216,6 @@ class Dashboard(Client):
             self.send(self.codec.unsubscribe(channel, close.code, close.reason))
 
     def drop(self, close: CloseCode) -> None:
-        """See :class:`Client`."""
         if self.closing:
             return
         self.desk.fanout.flush_client(self)

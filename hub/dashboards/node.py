@@ -147,7 +147,6 @@ class Node:
     # what a dashboard asks, as `dashboard.Desk`
 
     async def authorize(self, dashboard: Dashboard, action: Authorize) -> list[Action]:
-        """See Desk."""
         if secrets.compare_digest(action.request.token.encode(), self.canary_key.encode()):
             self._canary = dashboard  # it may nothing, and gets what this hub sends to itself
             return dashboard.session.connected(action.id, CANARY_TTL_S, time.monotonic())
@@ -173,7 +172,6 @@ class Node:
         return dashboard.session.connected(action.id, self.access.ttl_s(principal), time.monotonic())
 
     async def operate(self, dashboard: Dashboard, action: Operate) -> list[Action]:
-        """See Desk."""
         return [Fail(action.id, errors.NOT_AVAILABLE)] if self.plain is None else await self.plain.operate(dashboard, action)
 
     async def renew(self, dashboard: Dashboard, action: Renew) -> list[Action]:
@@ -191,7 +189,6 @@ class Node:
         return dashboard.session.renewed(action.id, self.access.ttl_s(principal), time.monotonic())
 
     async def join(self, dashboard: Dashboard, action: Join) -> list[Action]:
-        """See Desk."""
         if dashboard.principal is None:
             return [Shut(disconnects.BAD_REQUEST)]
         if self.plain is not None and action.channel.lane == "plain":
@@ -222,7 +219,6 @@ class Node:
         return await self.joins.join(dashboard, action.channel, action.request, view, past), until
 
     async def history(self, dashboard: Dashboard, action: ReadHistory) -> list[Action]:
-        """See Desk."""
         if dashboard.principal is None:
             return [Shut(disconnects.BAD_REQUEST)]
         if self.plain is not None and action.channel.lane == "plain":
@@ -236,7 +232,6 @@ class Node:
         return [Fail(action.id, errors.UNRECOVERABLE_POSITION) if found is None else SendReply(action.id, "history", found)]
 
     def leave(self, dashboard: Dashboard, channel: str) -> None:
-        """See Desk."""
         if self.plain is not None:
             self.plain.leave(dashboard, channel)
         group = dashboard.groups.pop(channel, None)
@@ -248,7 +243,6 @@ class Node:
             dashboard.wishes.pop(channel, None)
 
     def gone(self, dashboard: Dashboard, close: CloseCode | None = None) -> None:
-        """See Desk."""
         if close is not None:
             self.stats.closes[close.code] = self.stats.closes.get(close.code, 0) + 1
         for channel in list(dashboard.groups):
@@ -261,7 +255,6 @@ class Node:
             self.admission.left(dashboard.address, dashboard.principal.sub if dashboard.principal is not None else None)
 
     def schedule(self, dashboard: Dashboard) -> None:
-        """See Desk."""
         deadline = dashboard.session.deadline
         if deadline < dashboard.scheduled:
             dashboard.scheduled = deadline

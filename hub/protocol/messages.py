@@ -302,7 +302,6 @@ class JsonCodec:
         self._encoder = msgspec.json.Encoder()
 
     def decode(self, payload: bytes) -> list[Command]:
-        """See :class:`Codec`."""
         lines = payload.strip().split(b"\n")
         if len(lines) > MAX_COMMANDS:
             raise BadInput(f"more than {MAX_COMMANDS} commands in one frame")
@@ -312,7 +311,6 @@ class JsonCodec:
             raise BadInput(f"not a command of the Centrifuge protocol: {error}") from error
 
     def emulated(self, body: bytes) -> EmulationRequest:
-        """See :class:`Codec`."""
         try:
             found = msgspec.json.decode(body, type=EmulationRequest)
             found.data = Raw(msgspec.json.decode(found.data, type=str).encode())
@@ -321,35 +319,28 @@ class JsonCodec:
         return found
 
     def reply(self, command_id: int, method: str, result: Any) -> bytes:
-        """See :class:`Codec`."""
         return b'{"id":%d,"%s":%s}' % (command_id, method.encode(), self._encoder.encode(result))
 
     def error(self, command_id: int, error: ReplyError) -> bytes:
-        """See :class:`Codec`."""
         return b'{"id":%d,"error":%s}' % (command_id, self._encoder.encode(error))
 
     def publication(self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None) -> bytes:
-        """See :class:`Codec`."""
         head = b'{"push":{"channel":%s,"pub":{"data":%s' % (self._encoder.encode(channel), data)
         if tags:
             head += b',"tags":%s' % self._encoder.encode(tags)
         return head + (b',"offset":%d}}}' % offset if offset else b"}}}")
 
     def unsubscribe(self, channel: str, code: int, reason: str) -> bytes:
-        """See :class:`Codec`."""
         push = self._encoder.encode(Unsubscribe(code, reason))
         return b'{"push":{"channel":%s,"unsubscribe":%s}}' % (self._encoder.encode(channel), push)
 
     def disconnect(self, code: int, reason: str) -> bytes:
-        """See :class:`Codec`."""
         return b'{"push":{"disconnect":%s}}' % self._encoder.encode(Disconnect(code, reason))
 
     def push(self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct) -> bytes:
-        """See :class:`Codec`."""
         return b'{"push":{"channel":%s,"%s":%s}}' % (self._encoder.encode(channel), kind.encode(), self._encoder.encode(message))
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
-        """See :class:`Codec`."""
         return frames.frame(frames.TEXT, b"\n".join(messages))
 
 

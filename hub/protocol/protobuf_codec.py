@@ -128,7 +128,6 @@ class ProtobufCodec:
     binary = True
 
     def decode(self, payload: bytes) -> list[Command]:
-        """See Codec."""
         commands: list[Command] = []
         at = 0
         try:
@@ -147,38 +146,31 @@ class ProtobufCodec:
         return commands
 
     def emulated(self, body: bytes) -> EmulationRequest:
-        """See Codec."""
         try:
             return cast("EmulationRequest", _decode(EmulationRequest, body))
         except (ValueError, IndexError, OverflowError, RecursionError) as error:
             raise BadInput(f"not an emulation request: {error}") from error
 
     def reply(self, command_id: int, method: str, result: Any) -> bytes:
-        """See Codec."""
         return _int(_REPLY_ID, command_id) + _bytes(_REPLY[method], encode(result))
 
     def error(self, command_id: int, error: ReplyError) -> bytes:
-        """See Codec."""
         return _int(_REPLY_ID, command_id) + _bytes(_REPLY_ERROR, encode(error))
 
     def publication(self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None) -> bytes:
-        """See Codec."""
         publication = _bytes(4, data) + (_int(6, offset) if offset else b"")
         for key, value in (tags or {}).items():
             publication += _bytes(_PUBLICATION_TAGS, _bytes(1, key.encode()) + _bytes(2, value.encode()))
         return _bytes(_REPLY_PUSH, _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_PUB, publication))
 
     def unsubscribe(self, channel: str, code: int, reason: str) -> bytes:
-        """See Codec."""
         push = _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_UNSUBSCRIBE, encode(Unsubscribe(code, reason)))
         return _bytes(_REPLY_PUSH, push)
 
     def push(self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct) -> bytes:
-        """See Codec."""
         return _bytes(_REPLY_PUSH, _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_KINDS[kind], encode(message)))
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
-        """See Codec."""
         return frames.frame(frames.BINARY, self.delimited(messages))
 
     @staticmethod
@@ -187,7 +179,6 @@ class ProtobufCodec:
         return b"".join(_varint(len(message)) + message for message in messages)
 
     def disconnect(self, code: int, reason: str) -> bytes:
-        """See Codec."""
         return _bytes(_REPLY_PUSH, _bytes(_PUSH_DISCONNECT, encode(Disconnect(code, reason))))
 
 

@@ -16,7 +16,6 @@ class SseCodec(JsonCodec):
     name = "sse"
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
-        """See Codec."""
         return b"".join(b"data: %s\n\n" % message for message in messages)
 
 
@@ -26,7 +25,6 @@ class JsonStreamCodec(JsonCodec):
     name = "json-stream"
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
-        """See Codec."""
         return b"".join(message + b"\n" for message in messages)
 
 
@@ -36,7 +34,6 @@ class ProtobufStreamCodec(ProtobufCodec):
     name = "protobuf-stream"
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
-        """See Codec."""
         return self.delimited(messages)
 
 

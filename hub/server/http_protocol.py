@@ -67,19 +67,16 @@ class BoundedHttp(H11Protocol):
         return b"HTTP/1.1 " + status + b"\r\n" + b"".join(b"%b: %b\r\n" % pair for pair in lines) + b"\r\n"
 
     def pause_writing(self) -> None:
-        """See asyncio."""
         super().pause_writing()
         if self.taken is not None:
             self.taken.on_blocked()
 
     def resume_writing(self) -> None:
-        """See asyncio."""
         super().resume_writing()
         if self.taken is not None:
             self.taken.on_drained()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """See asyncio."""
         super().connection_made(transport)
         self.conn.tls = self.scheme == "https"
         tls = transport.get_extra_info("ssl_object")
@@ -88,14 +85,12 @@ class BoundedHttp(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio."""
         if self.taken is not None:
             return
         super().data_received(data)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio."""
         self._await("", 0.0)
         super().connection_lost(exc)
         self.app_state.pop(PROTOCOL, None)

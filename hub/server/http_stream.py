@@ -61,15 +61,12 @@ class _Stream:
         self.lost = asyncio.Event()
 
     def on_blocked(self) -> None:
-        """See Taker."""
         self._dashboard.on_blocked()
 
     def on_drained(self) -> None:
-        """See Taker."""
         self._dashboard.on_drained()
 
     def on_lost(self) -> None:
-        """See Taker."""
         self._dashboard.on_lost()
         self.lost.set()
 

@@ -67,7 +67,6 @@ class AnsweringProtocol(ServerProtocol):
     tls = False
 
     def send_response(self, response: Response) -> None:
-        """See websockets."""
         if response.status_code != 101:
             for name, value in self.answer_headers.of(tls=self.tls):
                 response.headers[name.decode("ascii")] = value.decode("latin-1")
@@ -219,13 +218,11 @@ class HubWebSocket(WebSocketsSansIOProtocol):
     # the transport
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """See asyncio."""
         super().connection_made(transport)
         self.conn.tls = self.scheme == "wss"
         self._pings_at = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio."""
         self._lost = True
         self._cancel_stall()
         super().connection_lost(exc)

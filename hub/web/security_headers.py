@@ -46,7 +46,6 @@ class SecurityHeaders:
         )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
         if scope["type"] in ("http", "websocket"):
             client_address.settle(scope, self._proxies)
         if scope["type"] != "http":

@@ -22,7 +22,6 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        """See urllib."""
         if urlsplit(urljoin(req.full_url, newurl))[:2] != urlsplit(req.full_url)[:2]:
             raise ConfigError(f"{req.full_url} redirects to another host")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -36,7 +36,6 @@ class PostgresEventStore:
         self._hints: OrderedDict[_Hint, date] = OrderedDict()
 
     async def after(self, camera: str, epoch: str, offset: int, limit: int) -> list[EventRow]:
-        """See the port."""
         tip = await self._database.fetch(self._sql["tip"], camera)
         last = tip[0]["last_offset"] if tip and tip[0]["epoch"] == epoch else None
         if limit < 1 or (last is not None and last <= offset):
@@ -75,7 +74,7 @@ class PostgresEventStore:
         return begin
 
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
-        """See the port. Those of the current epoch; earlier epochs fill up what is missing."""
+        """Those of the current epoch; earlier epochs fill up what is missing."""
         tip = await self._database.fetch(self._sql["tip"], camera)
         epoch, last = (tip[0]["epoch"], tip[0]["last_offset"]) if tip else ("", 0)
         found: list[EventRow] = []
@@ -105,15 +104,12 @@ class PostgresEventStore:
         return [rows_of.event(row) for row in await self._database.fetch(text, camera, epoch, edge, limit)]
 
     async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
-        """See the port."""
         return await read_page(self._database, self._days, query, newest=newest, beyond=beyond, limit=limit)
 
     async def homeless(self) -> int:
-        """See the port."""
         return int(await self._database.fetch_value(self._sql["homeless"]))
 
     async def oldest_snapshot_s(self) -> float:
-        """See the port."""
         return float(await self._database.fetch_value(self._sql["oldest_snapshot"]))
 
     async def snapshot(self) -> TransactionSnapshot:
@@ -125,7 +121,7 @@ class PostgresEventStore:
         return {row["camera"]: (row["epoch"], row["last_offset"]) for row in await self._database.fetch(self._sql["tips"])}
 
     async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
-        """See the port. In slices: no snapshot lives longer than one. What is committed meanwhile is left out."""
+        """In slices: no snapshot lives longer than one. What is committed meanwhile is left out."""
         snapshot = await self.snapshot()
         async for event in self.as_of(snapshot, await self.tips(), cameras):
             yield event

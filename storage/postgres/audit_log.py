@@ -20,7 +20,6 @@ class PostgresAuditLog:
         self._sql = sql("audit_log")
 
     async def begin(self, seal: Seal) -> bool:
-        """See the port."""
         async with self._database.transaction(writing=True) as connection:
             found = await connection.fetchrow(self._sql["lock_head"])
             if found is None or found["number"] != 0 or found["seal"] or await connection.fetchrow(self._sql["after"], -(2**62), 1):
@@ -29,12 +28,10 @@ class PostgresAuditLog:
         return True
 
     async def head(self) -> AuditHead | None:
-        """See the port."""
         rows = await self._database.fetch(self._sql["head"])
         return AuditHead(**rows[0]) if rows else None
 
     def writer(self, seal: Seal) -> Audit:
-        """See the port."""
 
         async def write(connection: Any) -> None:
             found = await connection.fetchrow(self._sql["lock_head"])
@@ -53,16 +50,13 @@ class PostgresAuditLog:
         return write
 
     async def append(self, seal: Seal) -> None:
-        """See the port."""
         async with self._database.transaction(writing=True) as connection:
             await self.writer(seal)(connection)
 
     async def before(self, number: int, limit: int) -> list[AuditEntry]:
-        """See the port."""
         return [AuditEntry(**row) for row in await self._database.fetch(self._sql["before"], number, limit)]
 
     async def read(self) -> AsyncIterator[AuditEntry | AuditHead]:
-        """See the port."""
         async with self._database.transaction(readonly=True) as connection:
             last: int | None = None
             while rows := await connection.fetch(self._sql["after"], -(2**62) if last is None else last, PAGE):

@@ -18,22 +18,19 @@ class PostgresCameraStore:
         self._sql = sql("cameras")
 
     async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
-        """See the port."""
         return bool(await self._database.fetch(self._sql["assign"], camera, owner, previous, writing=True))
 
     async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
-        """See the port. A dump that was read back below open connections is met here: none of its rows fits what is to be committed."""
+        """A dump that was read back below open connections is met here: none of its rows fits what is to be committed."""
         await self._database.check_place()
         floors = [(above or {}).get(camera, 0) for camera in cameras]
         found = await self._database.fetch(self._sql["activate"], owner, list(cameras), floors, writing=True)
         return [rows_of.activation(row) for row in found]
 
     async def open_session(self, camera: str, owner: str, generation: int, session: str) -> str:
-        """See the port."""
         return str(await self._database.fetch_value(self._sql["open_session"], camera, owner, generation, session, writing=True))
 
     async def commit(self, rows: Sequence[CommitRow]) -> set[str]:
-        """See the port."""
         if not rows:
             return set()
         if len({row.camera for row in rows}) != len(rows):
@@ -53,14 +50,11 @@ class PostgresCameraStore:
         return {row[0] for row in moved}
 
     async def ownership(self, cameras: Sequence[str]) -> dict[str, Ownership]:
-        """See the port."""
         found = await self._database.fetch(self._sql["ownership"], list(cameras))
         return {row["camera"]: rows_of.ownership(row) for row in found}
 
     async def owners(self) -> dict[str, str | None]:
-        """See the port."""
         return {row["camera"]: row["owner"] for row in await self._database.fetch(self._sql["owners"])}
 
     async def homes(self) -> dict[str, str]:
-        """See the port."""
         return {row["camera"]: row["site"] for row in await self._database.fetch(self._sql["homes"])}

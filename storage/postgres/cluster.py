@@ -34,7 +34,6 @@ class PostgresClusterStore:
         self._sql = sql("cluster")
 
     async def orders(self) -> Orders:
-        """See the port."""
         async with self._database.transaction(readonly=True) as connection:
             wanted = [_wanted(row) for row in await connection.fetch(self._sql["wanted"])]
             cordons = [Cordon(**row) for row in await connection.fetch(self._sql["cordons"])]
@@ -43,7 +42,6 @@ class PostgresClusterStore:
         return Orders(wanted[0] if wanted else None, cordons, orders, troubles)
 
     async def want(self, wanted: WantedShape, *, expected: int, who: str, audit: Audit | None = None) -> int | None:
-        """See the port."""
         body = msgspec.json.encode(wanted).decode()
         if expected == 0:
             rows = await self._change("first_want", audit, body, who)
@@ -52,18 +50,15 @@ class PostgresClusterStore:
         return int(rows[0][0]) if rows else None
 
     async def cordon(self, node: str, *, reason: str, who: str, audit: Audit | None = None) -> bool:
-        """See the port."""
         return bool(await self._change("cordon", audit, node, reason[:MAX_TEXT], who))
 
     async def uncordon(self, node: str, *, audit: Audit | None = None) -> bool:
-        """See the port."""
         return bool(await self._change("uncordon", audit, node))
 
     async def order(
         self, kind: OrderKind, id: str, *, paused: bool | None = None, alone: bool | None = None, node: str | None = None,
         reason: str = "", who: str, audit: Audit | None = None,
     ) -> Order:  # fmt: skip
-        """See the port."""
         async with self._database.transaction(writing=True) as connection:
             rows = await connection.fetch(self._sql["order"], kind, id, paused, alone, node, reason[:MAX_TEXT], who)
             await connection.execute(self._sql["drop_order"], kind, id)
@@ -72,20 +67,16 @@ class PostgresClusterStore:
         return Order(**rows[0])
 
     async def quarantine(self, camera: str, *, reason: str, who: str, audit: Audit | None = None) -> bool:
-        """See the port."""
         return bool(await self._change("quarantine", audit, camera, reason[:MAX_TEXT], who))
 
     async def release(self, camera: str, *, audit: Audit | None = None) -> bool:
-        """See the port."""
         return bool(await self._change("release", audit, camera))
 
     async def note_troubles(self, troubles: Sequence[TroubleRecord]) -> None:
-        """See the port."""
         columns = [[getattr(t, name) for t in troubles] for name in ("camera", "failures", "restarts", "quarantined", "alone")]
         await self._database.fetch(self._sql["note_troubles"], *columns, [t.reason[:MAX_TEXT] for t in troubles], writing=True)
 
     async def ask(self, operation: RequestedOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:
-        """See the port."""
         params = msgspec.json.encode(operation.params).decode()
         async with self._database.transaction(writing=True) as connection:
             if operation.key:
@@ -105,51 +96,40 @@ class PostgresClusterStore:
         return found, bool(asked)
 
     async def remembers(self, who: str, key: str) -> bool:
-        """See the port."""
         return bool(await self._database.fetch(self._sql["live_key"], who, key, KEY_LIFE_S))
 
     async def operation(self, id: str) -> Operation | None:
-        """See the port."""
         rows = await self._database.fetch(self._sql["operation"], id)
         return _operation(rows[0]) if rows else None
 
     async def operations(self, *, before: int = 2**62, limit: int = 100, state: str = "") -> list[Operation]:
-        """See the port."""
         return [_operation(row) for row in await self._database.fetch(self._sql["operations"], before, limit, state)]
 
     async def open_operations(self, *, limit: int = 100) -> list[Operation]:
-        """See the port."""
         return [_operation(row) for row in await self._database.fetch(self._sql["open_operations"], limit)]
 
     async def begin(self, id: str, *, total: int, detail: str = "") -> bool:
-        """See the port."""
         return bool(await self._database.fetch(self._sql["begin"], id, total, detail[:MAX_TEXT], writing=True))
 
     async def progress(self, id: str, *, done: int, total: int, detail: str = "", figures: dict[str, float] | None = None) -> bool:
-        """See the port."""
         values = (id, done, total, detail[:MAX_TEXT], _json(figures))
         return bool(await self._database.fetch(self._sql["progress"], *values, writing=True))
 
     async def finish(self, id: str, state: OperationState, *, detail: str = "", figures: dict[str, float] | None = None) -> bool:
-        """See the port."""
         return bool(await self._database.fetch(self._sql["finish"], id, state, detail[:MAX_TEXT], _json(figures), writing=True))
 
     async def cancel(self, id: str, *, who: str, audit: Audit | None = None) -> bool:
-        """See the port."""
         return bool(await self._change("finish", audit, id, "cancelled", f"cancelled by {who}"[:MAX_TEXT], "{}"))
 
     async def decided(self, decisions: Sequence[ClusterDecision]) -> None:
-        """See the port."""
         columns = [[getattr(decision, name)[:MAX_TEXT] for decision in decisions] for name in ("subject", "what", "why")]
         await self._database.fetch(self._sql["decided"], *columns, writing=True)
 
     async def decisions(self, *, subject: str = "", before: int = 2**62, limit: int = 100) -> list[ClusterDecision]:
-        """See the port."""
         statement, arguments = ("decisions_of", [subject]) if subject else ("decisions", [])
         return [ClusterDecision(**row) for row in await self._database.fetch(self._sql[statement], before, limit, *arguments)]
 
     async def forget(self, *, keep_operations: int = 10_000, keep_decisions: int = 20_000, limit: int = 1000) -> int:
-        """See the port."""
         operations = await self._database.fetch(self._sql["forget_operations"], keep_operations, limit, writing=True)
         decisions = await self._database.fetch(self._sql["forget_decisions"], keep_decisions, limit, writing=True)
         return len(operations) + len(decisions)

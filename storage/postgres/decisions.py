@@ -15,7 +15,6 @@ class PostgresDecisionStore:
         self._sql = sql("decisions")
 
     async def write(self, rows: Sequence[DecisionRow]) -> None:
-        """See the port."""
         columns = [
             [getattr(row, name) for row in rows]
             for name in ("revision", "action", "role", "site", "allow", "rule", "obligations", "input_hash", "input", "dropped")
@@ -23,15 +22,12 @@ class PostgresDecisionStore:
         await self._database.fetch(self._sql["write"], *columns, writing=True)
 
     async def after(self, id: int, limit: int) -> list[DecisionRow]:
-        """See the port."""
         return [DecisionRow(**row) for row in await self._database.fetch(self._sql["after"], id, limit)]
 
     async def before(self, id: int, limit: int) -> list[DecisionRow]:
-        """See the port."""
         return [DecisionRow(**row) for row in await self._database.fetch(self._sql["before"], id, limit)]
 
     async def forget(self, *, keep_rows: int, keep_days: float, limit: int) -> int:
-        """See the port."""
         return len(await self._database.fetch(self._sql["forget"], keep_rows, keep_days, limit, writing=True))
 
 
@@ -43,7 +39,6 @@ class PostgresShadowStore:
         self._sql = sql("decisions")
 
     async def start(self, revision: str, author: str, *, back: int, audit: Audit | None = None) -> None:
-        """See the port."""
         async with self._database.transaction(writing=True) as connection:
             await connection.execute(self._sql["start_shadow"], revision, author, back)
             await connection.execute(self._sql["clear_flips"], revision)
@@ -51,20 +46,16 @@ class PostgresShadowStore:
                 await audit(connection)
 
     async def end(self, revision: str, error: str = "", *, audit: Audit | None = None) -> bool:
-        """See the port."""
         return bool(await self._database.change(self._sql["end_shadow"], revision, error, audit=audit))
 
     async def find(self, revision: str = "") -> ShadowRecord | None:
-        """See the port."""
         rows = await self._database.fetch(self._sql["shadow"], revision)
         return ShadowRecord(**rows[0]) if rows else None
 
     async def flips(self, revision: str) -> list[Flip]:
-        """See the port."""
         return [Flip(**row) for row in await self._database.fetch(self._sql["flips"], revision)]
 
     async def found(self, shadow: ShadowRecord, last_id: int, evaluated: int, flips: Sequence[Flip]) -> bool:
-        """See the port."""
         async with self._database.transaction(writing=True) as connection:
             if not await connection.fetch(self._sql["progress"], shadow.revision, shadow.last_id, last_id, evaluated):
                 return False

@@ -15,25 +15,20 @@ class PostgresRevisionStore:
         self._sql = sql("policy")
 
     async def add(self, record: RevisionRecord, *, audit: Audit | None = None) -> bool:
-        """See the port."""
         return await self._change("add_revision", audit, record.revision, record.source, record.signature, record.author, record.note)
 
     async def get(self, revision: str) -> RevisionRecord | None:
-        """See the port."""
         rows = await self._database.fetch(self._sql["revision"], revision)
         return _record(rows[0]) if rows else None
 
     async def list(self, *, before: int, limit: int) -> list[RevisionRecord]:
-        """See the port."""
         return [_record(row) for row in await self._database.fetch(self._sql["revisions"], before, limit)]
 
     async def current(self) -> PolicyActivation | None:
-        """See the port."""
         rows = await self._database.fetch(self._sql["activation"])
         return PolicyActivation(**rows[0]) if rows else None
 
     async def activate(self, activation: PolicyActivation, *, audit: Audit | None = None) -> bool:
-        """See the port."""
         return await self._change(
             "activate", audit, activation.generation, activation.revision, activation.previous, activation.signature, activation.author
         )
@@ -54,13 +49,11 @@ class PostgresPolicyStore:
         self._sql = sql("policy")
 
     async def marks(self) -> PolicyMarks:
-        """See the port."""
         revision = await self._database.fetch_value(self._sql["active_revision"])
         found = await self._database.fetch(self._sql["revocations"])
         return PolicyMarks(revision, [Revocation(**row) for row in found])
 
     async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
-        """See the port."""
         await self._database.change(
             self._sql["revoke"], revocation.kind, revocation.value, revocation.before_s, revocation.until_s, audit=audit
         )

@@ -14,16 +14,13 @@ class PostgresActorStore:
         self._sql = sql("fleet")
 
     async def put(self, record: ActorRecord) -> None:
-        """See the port."""
         values = (record.name, record.node, record.pid, record.state, record.reason)
         await self._database.fetch(self._sql["put_actor"], *values, writing=True)
 
     async def beat(self, name: str) -> bool:
-        """See the port."""
         return bool(await self._database.fetch(self._sql["beat_actor"], name, writing=True))
 
     async def all(self) -> list[ActorRecord]:
-        """See the port."""
         return [
             ActorRecord(
                 row["name"],
@@ -39,7 +36,6 @@ class PostgresActorStore:
         ]
 
     async def remove(self, name: str) -> None:
-        """See the port."""
         await self._database.fetch(self._sql["remove_actor"], name, writing=True)
 
 
@@ -51,19 +47,16 @@ class PostgresHubStore:
         self._sql = sql("fleet")
 
     async def put(self, record: HubRecord) -> None:
-        """See the port."""
         values = (record.name, record.host, record.port, record.private_port, record.pid)
         await self._database.fetch(self._sql["put_hub"], *values, writing=True)
 
     async def all(self) -> list[HubRecord]:
-        """See the port."""
         return [
             HubRecord(row["name"], row["host"], row["port"], row["private_port"], row["pid"], to_us(row["started"]), row["age_s"])
             for row in await self._database.fetch(self._sql["all_hubs"])
         ]
 
     async def remove(self, name: str) -> None:
-        """See the port."""
         await self._database.fetch(self._sql["remove_hub"], name, writing=True)
 
 
@@ -75,10 +68,8 @@ class PostgresApiStore:
         self._sql = sql("fleet")
 
     async def put(self, record: ApiRecord) -> None:
-        """See the port."""
         await self._database.fetch(self._sql["put_api"], record.host, record.port, record.pid, writing=True)
 
     async def find(self) -> ApiRecord | None:
-        """See the port."""
         rows = await self._database.fetch(self._sql["find_api"])
         return ApiRecord(**rows[0]) if rows else None

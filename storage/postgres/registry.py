@@ -34,7 +34,6 @@ class PostgresRegistry:
         audit: Audit | None = None,
         bound: RegistrationBound | None = None,
     ) -> bool:
-        """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
         arguments = (camera, site, name, _text(scene), list(tags), new_epoch(), bound.device if bound is not None else None)
@@ -52,23 +51,19 @@ class PostgresRegistry:
         return added
 
     async def camera(self, camera: str, *, deleted: bool = False) -> CameraRecord | None:
-        """See the port."""
         found = await self._database.fetch(self._sql["camera"], camera, deleted)
         return rows_of.camera(found[0]) if found else None
 
     async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
-        """See the port."""
         return [rows_of.camera(row) for row in await self._database.fetch(self._sql["cameras"], site, deleted)]
 
     async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None, audit: Audit | None = None) -> int | None:
-        """See the port."""
         return await self._change("set_scene", "camera", camera, _text(scene), expected_version, audit=audit)
 
     async def add_camera(
         self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", restores: int | None = None,
         audit: Audit | None = None,
     ) -> bool:  # fmt: skip
-        """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
         arguments = (camera, site, name, _text(scene), list(tags), new_epoch(), restores)
@@ -80,39 +75,31 @@ class PostgresRegistry:
     async def update_camera(
         self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None, audit: Audit | None = None
     ) -> int | None:
-        """See the port."""
         return await self._change("update_camera", "camera", camera, name, list(tags), expected_version, audit=audit)
 
     async def remove_camera(self, camera: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
-        """See the port."""
         return await self._change("remove_camera", "camera", camera, expected_version, audit=audit) is not None
 
     async def sites(self, *, after: str = "", limit: int = 1000) -> list[SiteRecord]:
-        """See the port."""
         return [rows_of.site(row) for row in await self._database.fetch(self._sql["sites"], after, limit)]
 
     async def site(self, site: str) -> SiteRecord | None:
-        """See the port."""
         found = await self._database.fetch(self._sql["site"], site)
         return rows_of.site(found[0]) if found else None
 
     async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}", audit: Audit | None = None) -> bool:
-        """See the port."""
         require_id(site, "site")
         return bool(await self._database.change(self._sql["add_site"], site, name, _text(place), audit=audit))
 
     async def update_site(
         self, site: str, *, name: str, place: bytes, expected_version: int | None = None, audit: Audit | None = None
     ) -> int | None:
-        """See the port."""
         return await self._change("update_site", "site", site, name, _text(place), expected_version, audit=audit)
 
     async def remove_site(self, site: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
-        """See the port."""
         return await self._change("remove_site", "site", site, expected_version, audit=audit) is not None
 
     async def changed_scenes(self, known: Mapping[str, int]) -> list[SceneChange]:
-        """See the port."""
         rows = await self._database.fetch(self._sql["changed_scenes"], list(known), list(known.values()))
         return [
             SceneChange(row["camera"], None if row["scene"] is None else row["scene"].encode(), row["scene_version"] or 0) for row in rows

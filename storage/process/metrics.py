@@ -118,7 +118,6 @@ class NodeMetrics(Collector):
         self._folder = folder_of(data)
 
     def collect(self) -> Iterator[Metric]:
-        """See prometheus_client."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(self._folder):
             bury(self._folder)

@@ -73,16 +73,13 @@ class RedisBroker:
         await self._link.close()
 
     async def run(self) -> AsyncIterator[BrokerMessage]:
-        """See the port."""
         while True:
             yield await self.inbox.get()
 
     async def watch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
-        """See the port."""
         await self._follow(_channels(sites, cameras))
 
     async def watch_operations(self) -> None:
-        """See the port."""
         await self._follow({keys.OPERATIONS.encode(): (keys.CLUSTER, _OPERATIONS)})
 
     async def _follow(self, wishes: dict[bytes, tuple[str, str | None]]) -> None:
@@ -98,13 +95,12 @@ class RedisBroker:
             raise Unavailable("Redis has not confirmed the subscription yet; it is carried out on reconnection") from error
 
     async def unwatch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
-        """See the port. Does not wait for Redis."""
+        """Does not wait for Redis."""
         gone = [channel for channel in _channels(sites, cameras) if self._wanted.pop(channel, None)]
         self._live.difference_update(gone)
         await self._send("UNSUBSCRIBE", gone)
 
     async def echo(self, name: str, body: bytes) -> None:
-        """See the port."""
         channel = keys.canary_channel(name).encode()
         if channel not in self._wanted:
             self._wanted[channel] = (name, _CANARY)
@@ -112,18 +108,15 @@ class RedisBroker:
         await run(self._link, [("PUBLISH", channel, keys.encode_canary(name, body))], writing=True)
 
     async def tell(self, name: str, body: bytes) -> bool:
-        """See the port."""
         [heard] = await run(self._link, [("PUBLISH", keys.canary_channel(name), keys.encode_canary(name, body))], writing=True)
         return int(heard) > 0
 
     async def operations(self) -> bytes:
-        """See the port."""
         payload = (await run(self._link, [("GET", keys.OPERATIONS)], writing=False))[0]
         found = self._decode([payload] if payload else [])
         return found[0].body if found else b""
 
     async def state(self, site: str, camera: str) -> LiveState | None:
-        """See the port."""
         payload = (await run(self._link, [("HGET", keys.states(site), camera)], writing=False))[0]
         publications = self._decode([payload] if payload else [])
         if not publications:
@@ -132,7 +125,6 @@ class RedisBroker:
         return LiveState(p.site, p.camera, p.generation, p.version, p.offset, p.body)
 
     async def summaries(self, site: str) -> list[LiveSummary]:
-        """See the port."""
         found = []
         for raw in (await run(self._link, [("HVALS", keys.summaries(site))], writing=False))[0]:
             try:
@@ -142,7 +134,7 @@ class RedisBroker:
         return sorted(found, key=lambda entry: entry.camera)
 
     async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
-        """See the port. A first event beyond `after + 1` tells that older ones are no longer kept."""
+        """A first event beyond `after + 1` tells that older ones are no longer kept."""
         call = call_of("history", [keys.position(site), keys.stream(site, camera)], [camera or "", after, limit])
         epoch, top, payloads = (await run(self._link, [call], writing=False))[0]
         return epoch.decode(), int(top), self._decode(payloads)

@@ -19,9 +19,7 @@ class RedisGrants:
         await self._link.close()
 
     async def note(self, names: Sequence[str], ttl_s: int) -> None:
-        """See the port."""
         await run(self._link, [("SET", keys.grant(name), b"", "EX", ttl_s) for name in names], writing=True)
 
     async def noted(self, name: str) -> bool:
-        """See the port."""
         return bool((await run(self._link, [("EXISTS", keys.grant(name))], writing=False))[0])

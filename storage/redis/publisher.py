@@ -34,7 +34,7 @@ class RedisPublisher:
         await self._link.close()
 
     async def raise_fences(self, entries: Sequence[tuple[str, str, int]]) -> None:
-        """See the port. Raises Fenced when a fence already is higher: this generation is history."""
+        """Raises Fenced when a fence already is higher: this generation is history."""
         calls = []
         self._budget.know(keys.stream(site, camera) for site, camera, _ in entries)
         for site, group in _by_site((site, (camera, generation)) for site, camera, generation in entries).items():
@@ -44,12 +44,10 @@ class RedisPublisher:
             raise Fenced(f"a newer generation publishes {', '.join(sorted(refused))}")
 
     async def show_operations(self, body: bytes) -> None:
-        """See the port."""
         payload = keys.encode_operations(body)
         await run(self._link, [("SET", keys.OPERATIONS, payload), ("PUBLISH", keys.OPERATIONS, payload)], writing=True)
 
     async def fences(self, cameras: Sequence[tuple[str, str]]) -> dict[str, int]:
-        """See the port."""
         found = await self._read_fields(cameras, keys.fences, lambda camera: camera)
         return {camera: int(value) for camera, value in found.items()}
 
@@ -57,7 +55,7 @@ class RedisPublisher:
         self, states: Sequence[LiveState], events: Sequence[LiveEvent], summaries: dict[str, list[LiveSummary]],
         heartbeats: dict[str, list[LiveSummary]],
     ) -> set[str]:  # fmt: skip
-        """See the port. Events go first, so that no state is seen before the events it folds in."""
+        """Events go first, so that no state is seen before the events it folds in."""
         calls: list[Command] = []
         event_calls = [(site, part) for site, group in _by_site((e.site, e) for e in events).items() for part in _chunks(group)]
         if event_calls:
@@ -85,7 +83,6 @@ class RedisPublisher:
         return refused
 
     async def published_marks(self, cameras: Sequence[tuple[str, str]]) -> dict[str, tuple[str, int]]:
-        """See the port."""
         found = await self._read_fields(cameras, keys.position, keys.mark_field)
         marks = {}
         for camera, value in found.items():
@@ -94,7 +91,7 @@ class RedisPublisher:
         return marks
 
     async def set_marks(self, marks: Sequence[tuple[str, str, int, str, int]]) -> None:
-        """See the port. Raises Fenced for a lower generation."""
+        """Raises Fenced for a lower generation."""
         await self._link.open()
         calls = []
         for site, group in _by_site((mark[0], mark[1:]) for mark in marks).items():

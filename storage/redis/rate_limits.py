@@ -21,6 +21,5 @@ class RedisBuckets:
         await self._link.close()
 
     async def take(self, asks: Sequence[Ask]) -> list[Grant]:
-        """See the port."""
         calls = [call_of("bucket", [keys.bucket(ask.name)], [repr(ask.rate), ask.burst, ask.want]) for ask in asks]
         return [Grant(int(given), int(wait_ms) / 1000) for given, wait_ms in await run(self._link, calls, writing=True)]

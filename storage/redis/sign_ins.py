@@ -17,10 +17,8 @@ class RedisSignIns:
         await self._link.close()
 
     async def put(self, name: str, sealed: bytes, ttl_s: int) -> None:
-        """See the port."""
         await run(self._link, [("SET", keys.sign_in(name), sealed, "EX", ttl_s)], writing=True)
 
     async def take(self, name: str) -> bytes | None:
-        """See the port."""
         found = (await run(self._link, [("GETDEL", keys.sign_in(name))], writing=True))[0]
         return None if found is None else bytes(found)

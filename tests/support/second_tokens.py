@@ -62,7 +62,6 @@ class SecondVerifier:
         self._keys = {kid: imported(keys, kid) for kid in keys.by_kid}
 
     def verify(self, text: object, *, typ: TokenType | tuple[TokenType, ...], now_s: float) -> Principal:
-        """See the port."""
         if not isinstance(text, str) or len(text) > MAX_TOKEN_BYTES:
             raise Unauthorized("no token")
         try:

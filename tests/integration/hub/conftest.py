@@ -10,5 +10,4 @@ __all__ = ["servers"]
 
 
 def pytest_asyncio_loop_factories(config: object, item: object) -> Mapping[str, Callable[[], uvloop.Loop]]:
-    """See pytest-asyncio."""
     return {"uvloop": uvloop.new_event_loop}

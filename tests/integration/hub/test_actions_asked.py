@@ -60,7 +60,6 @@ class Recorder:
         self.asked: Asked = {}
 
     async def decide(self, question: DecisionInput) -> Decision:
-        """See `policy.decision.model.Decider`."""
         await asyncio.sleep(0)
         scopes: Any = question.subject["scopes"]
         for scope in scopes:

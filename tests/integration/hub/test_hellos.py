@@ -25,7 +25,6 @@ class HeldPolicy:
         self.waiting = self.most = 0
 
     async def decide(self, question: DecisionInput) -> Decision:
-        """See `policy.decision.model.Decider`."""
         self.waiting += 1
         self.most = max(self.most, self.waiting)
         await self.let.wait()

@@ -166,7 +166,6 @@ class Slow(RedisChannels):
     goes_on: asyncio.Event
 
     async def history(self, channel: str, **options: Any) -> tuple[str, int, list[Kept]]:
-        """See RedisChannels."""
         found = await super().history(channel, **options)
         if channel == "busy" and not self.waits.is_set():
             self.waits.set()

@@ -28,7 +28,6 @@ class Held:
         self._go = asyncio.Event()
 
     async def decide(self, question: DecisionInput) -> Decision:
-        """See `policy.decision.model.Decider`."""
         if self.holds and question.resource.get("camera") == self._camera and question.subject.get("roles") == self._roles:
             self.waiting += 1
             await self._go.wait()

@@ -54,26 +54,21 @@ class LocalProcess:
         return {"node": self.node, "pid": 1}
 
     async def adopt(self, cameras: Sequence[str], timeout_s: float) -> dict[str, str]:
-        """See the port."""
         return await self._opened().adopt(cameras)
 
     async def release(self, cameras: Sequence[str], timeout_s: float) -> None:
-        """See the port."""
         async with asyncio.timeout(timeout_s):
             await self._opened().release(cameras)
         if self.crash_after_release:
             self.kill()
 
     async def pause(self, cameras: Sequence[str], timeout_s: float) -> None:
-        """See the port."""
         self._opened().pause(cameras)
 
     async def describe(self, timeout_s: float) -> dict[str, Any]:
-        """See the port."""
         return self._opened().describe()
 
     async def deliver(self, hub: str, items: bytes) -> bytes:
-        """See `actors.ports.ActorHandle`."""
         return await self._opened().deliver(hub, items)
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
@@ -126,17 +121,14 @@ class LocalMachine(FakeMachine):
         self.of_nodes = [NodeView("here", cores=2, head=True)]
 
     def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
-        """See the port."""
         made = self.local[name] = LocalProcess(name, self._settings, cameras, node or "here")
         return made
 
     async def find_cameras(self, name: str) -> CameraProcess | None:
-        """See the port."""
         found = self.local.get(name)
         return None if found is None or found._dead.is_set() else found
 
     async def start_hub(self, index: int, node: str = "") -> Process:
-        """See the port."""
         return self._start(f"hub-{index}", node)
 
     async def close(self) -> None:
@@ -155,17 +147,14 @@ class LocalDirectory:
         self._doubted: dict[str, None] = {}
 
     async def locate(self, cameras: Sequence[str]) -> dict[str, ActorHandle]:
-        """See the port."""
         doubted, self._doubted = list(self._doubted), {}
         placed = await self.supervisor.ensure(cameras, doubted)
         return {camera: self._machine.local[name] for camera, name in placed.items()}
 
     async def living(self, name: str) -> ActorHandle | None:
-        """See the port."""
         return self._machine.local.get(name)
 
     def forget(self, name: str) -> None:
-        """See the port."""
         self._doubted[name] = None
 
 

@@ -61,11 +61,9 @@ class LocalActor:
         """It does not go away."""
 
     async def deliver(self, hub: str, items: bytes) -> bytes:
-        """See the port."""
         return await self.actor.deliver(hub, items)
 
     async def reset_counts(self, camera: str, lines: Sequence[str] | None, reason: str | None) -> str:
-        """See the port."""
         return await self.actor.registry.reset_counts(camera, lines, reason)
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:

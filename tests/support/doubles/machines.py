@@ -139,15 +139,12 @@ class FakeMachine:
         return found
 
     def cores(self) -> int:
-        """See the port."""
         return self._cores
 
     async def nodes(self) -> list[NodeView]:
-        """See the port."""
         return list(self.of_nodes)
 
     async def services(self) -> list[str]:
-        """See the port."""
         return [name for name, process in self.processes.items() if name.startswith(("hub-", "policy-")) and not process.dead.is_set()]
 
     async def request_resources(self, cameras: int) -> None:
@@ -159,22 +156,18 @@ class FakeMachine:
         self.let_go.append(node)
 
     def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
-        """See the port."""
         process = self._start(name, node)
         process.capacity = cameras
         return process
 
     async def find_cameras(self, name: str) -> CameraProcess | None:
-        """See the port."""
         found = self.processes.get(name)
         return None if found is None or found.dead.is_set() else found
 
     async def start_hub(self, index: int, node: str = "") -> Process:
-        """See the port."""
         return self._start(f"hub-{index}", node)
 
     async def start_policy(self, index: int, node: str = "") -> Process:
-        """See the port."""
         return self._start(f"policy-{index}", node)
 
     def of_cameras(self) -> list[FakeProcess]:

@@ -17,7 +17,6 @@ class MemoryBuckets:
         self._buckets: dict[str, Bucket] = {}
 
     async def take(self, asks: Sequence[Ask]) -> list[Grant]:
-        """See the port."""
         self.asked += asks
         return await self.faults.run("take", lambda: [self._one(ask) for ask in asks])
 

@@ -41,7 +41,6 @@ class MemoryClusterStore:
         self._clock = itertools.count(1)
 
     async def orders(self) -> Orders:
-        """See the port."""
         self._check()
         return Orders(
             self.wanted,
@@ -51,7 +50,6 @@ class MemoryClusterStore:
         )
 
     async def want(self, wanted: WantedShape, *, expected: int, who: str, audit: Audit | None = None) -> int | None:
-        """See the port."""
         self._check()
         version = 0 if self.wanted is None else self.wanted.version
         if version != expected:
@@ -61,7 +59,6 @@ class MemoryClusterStore:
         return version + 1
 
     async def cordon(self, node: str, *, reason: str, who: str, audit: Audit | None = None) -> bool:
-        """See the port."""
         self._check()
         if node in self.cordoned:
             return False
@@ -70,7 +67,6 @@ class MemoryClusterStore:
         return True
 
     async def uncordon(self, node: str, *, audit: Audit | None = None) -> bool:
-        """See the port."""
         self._check()
         if node not in self.cordoned:
             return False
@@ -82,7 +78,6 @@ class MemoryClusterStore:
         self, kind: OrderKind, id: str, *, paused: bool | None = None, alone: bool | None = None, node: str | None = None,
         reason: str = "", who: str, audit: Audit | None = None,
     ) -> Order:  # fmt: skip
-        """See the port."""
         self._check()
         await _record(audit)
         before = self.ordered.get((kind, id), Order(kind, id))
@@ -97,7 +92,6 @@ class MemoryClusterStore:
         return after
 
     async def quarantine(self, camera: str, *, reason: str, who: str, audit: Audit | None = None) -> bool:
-        """See the port."""
         self._check()
         if not self.known(camera):
             return False
@@ -107,7 +101,6 @@ class MemoryClusterStore:
         return True
 
     async def release(self, camera: str, *, audit: Audit | None = None) -> bool:
-        """See the port."""
         self._check()
         before = self.troubles.get(camera)
         if before is None or not (before.quarantined or before.alone or before.failures):
@@ -117,7 +110,6 @@ class MemoryClusterStore:
         return True
 
     async def note_troubles(self, troubles: Sequence[TroubleRecord]) -> None:
-        """See the port."""
         self._check()
         for trouble in troubles:
             before = self.troubles.get(trouble.camera, TroubleRecord(trouble.camera))
@@ -127,7 +119,6 @@ class MemoryClusterStore:
                 )
 
     async def ask(self, operation: RequestedOperation, *, audit: Audit | None = None) -> tuple[Operation, bool]:
-        """See the port."""
         self._check()
         key = (operation.who, operation.key)
         if operation.key and key in self.keys:
@@ -147,40 +138,32 @@ class MemoryClusterStore:
         return found, True
 
     async def remembers(self, who: str, key: str) -> bool:
-        """See the port."""
         self._check()
         return (who, key) in self.keys
 
     async def operation(self, id: str) -> Operation | None:
-        """See the port."""
         self._check()
         return self.asked.get(id)
 
     async def operations(self, *, before: int = 2**62, limit: int = 100, state: str = "") -> list[Operation]:
-        """See the port."""
         self._check()
         found = sorted(self.asked.values(), key=lambda operation: -operation.number)
         return [o for o in found if o.number < before and state in ("", o.state)][:limit]
 
     async def open_operations(self, *, limit: int = 100) -> list[Operation]:
-        """See the port."""
         self._check()
         return [o for o in sorted(self.asked.values(), key=lambda operation: operation.number) if not o.over][:limit]
 
     async def begin(self, id: str, *, total: int, detail: str = "") -> bool:
-        """See the port."""
         return self._update(id, ("waiting",), state="running", total=total, detail=detail[:MAX_TEXT])
 
     async def progress(self, id: str, *, done: int, total: int, detail: str = "", figures: dict[str, float] | None = None) -> bool:
-        """See the port."""
         return self._update(id, ("running",), figures, done=done, total=total, detail=detail[:MAX_TEXT])
 
     async def finish(self, id: str, state: OperationState, *, detail: str = "", figures: dict[str, float] | None = None) -> bool:
-        """See the port."""
         return self._update(id, ("waiting", "running"), figures, state=state, detail=detail[:MAX_TEXT], finished_us=next(self._clock))
 
     async def cancel(self, id: str, *, who: str, audit: Audit | None = None) -> bool:
-        """See the port."""
         found = self.asked.get(id)
         if found is None or found.over:
             return False
@@ -188,7 +171,6 @@ class MemoryClusterStore:
         return await self.finish(id, "cancelled", detail=f"cancelled by {who}")
 
     async def decided(self, decisions: Sequence[ClusterDecision]) -> None:
-        """See the port."""
         self._check()
         self.log += [
             ClusterDecision(d.subject[:MAX_TEXT], d.what[:MAX_TEXT], d.why[:MAX_TEXT], next(self._numbers), next(self._clock))
@@ -196,12 +178,10 @@ class MemoryClusterStore:
         ]
 
     async def decisions(self, *, subject: str = "", before: int = 2**62, limit: int = 100) -> list[ClusterDecision]:
-        """See the port."""
         self._check()
         return [d for d in reversed(self.log) if d.number < before and subject in ("", d.subject)][:limit]
 
     async def forget(self, *, keep_operations: int = 10_000, keep_decisions: int = 20_000, limit: int = 1000) -> int:
-        """See the port."""
         self._check()
         newest = max((operation.number for operation in self.asked.values()), default=0)
         old = [o.id for o in self.asked.values() if o.over and o.number <= newest - keep_operations][:limit]

@@ -68,7 +68,6 @@ class MemoryCameraStore:
         self.faults = database.faults
 
     async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
-        """See the port."""
 
         def act() -> bool:
             row = self.database.rows.get(camera)
@@ -80,7 +79,6 @@ class MemoryCameraStore:
         return await self.faults.run("assign", act)
 
     async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
-        """See the port."""
 
         def act() -> list[Activation]:
             found = []
@@ -98,7 +96,6 @@ class MemoryCameraStore:
         return await self.faults.run("activate", act)
 
     async def open_session(self, camera: str, owner: str, generation: int, session: str) -> str:
-        """See the port."""
 
         def act() -> str:
             row = self.database.rows.get(camera)
@@ -114,7 +111,6 @@ class MemoryCameraStore:
         return await self.faults.run("open_session", act)
 
     async def commit(self, rows: Sequence[CommitRow]) -> set[str]:
-        """See the port."""
         if len({row.camera for row in rows}) != len(rows):
             raise BadInput("a commit holds one row for each camera")
         if (poison := find_poison(rows)) is not None:
@@ -142,7 +138,6 @@ class MemoryCameraStore:
         return True
 
     async def ownership(self, cameras: Sequence[str]) -> dict[str, Ownership]:
-        """See the port."""
 
         def act() -> dict[str, Ownership]:
             rows = {camera: self.database.rows[camera] for camera in cameras if camera in self.database.rows}
@@ -151,12 +146,10 @@ class MemoryCameraStore:
         return await self.faults.run("ownership", act)
 
     async def owners(self) -> dict[str, str | None]:
-        """See the port."""
         rows, cameras = self.database.rows, self.database.cameras
         return await self.faults.run("owners", lambda: {camera: row.owner for camera, row in rows.items() if camera in cameras})
 
     async def homes(self) -> dict[str, str]:
-        """See the port."""
         cameras = self.database.cameras
         return await self.faults.run("homes", lambda: {camera: record.site for camera, record in cameras.items()})
 
@@ -187,7 +180,6 @@ class MemoryEventStore:
         return sorted(found, key=lambda row: (row.epoch, row.offset))
 
     async def after(self, camera: str, epoch: str, offset: int, limit: int) -> list[EventRow]:
-        """See the port."""
 
         def act() -> list[EventRow]:
             return [row for row in self._of(camera) if row.epoch == epoch and row.offset > offset][:limit]
@@ -195,15 +187,14 @@ class MemoryEventStore:
         return await self.faults.run("after", act)
 
     async def homeless(self) -> int:
-        """See the port; `database.homeless` sets it."""
+        """`database.homeless` sets it."""
         return await self.faults.run("homeless", lambda: self.database.homeless)
 
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
-        """See the port."""
         return await self.faults.run("latest", lambda: self._of(camera)[-limit:])
 
     async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
-        """See the port. Operation: page."""
+        """Operation: page."""
 
         def act() -> EventPage:
             found = sorted(
@@ -216,11 +207,10 @@ class MemoryEventStore:
         return await self.faults.run("page", act)
 
     async def oldest_snapshot_s(self) -> float:
-        """See the port; `database.oldest_snapshot_s` sets it."""
+        """`database.oldest_snapshot_s` sets it."""
         return await self.faults.run("oldest_snapshot_s", lambda: self.database.oldest_snapshot_s)
 
     async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
-        """See the port."""
 
         def act() -> Iterator[EventRow]:
             found = (stored.row for stored in self.database.events if cameras is None or stored.row.camera in cameras)
@@ -238,7 +228,6 @@ class MemoryDeadLetterStore:
         self.faults = database.faults
 
     async def add_many(self, letters: Sequence[NewLetter]) -> list[int]:
-        """See the port."""
 
         def act() -> list[int]:
             return [_bury(self.database, one.camera, one.session, 0, one.code, one.detail, one.raw, one.received_us) for one in letters]
@@ -246,11 +235,9 @@ class MemoryDeadLetterStore:
         return await self.faults.run("add_many", act)
 
     async def add(self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int) -> int:
-        """See the port."""
         return await self.faults.run("add", lambda: _bury(self.database, camera, session, 0, code, detail, raw, received_us))
 
     async def list(self, *, camera: str | None = None, status: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetterRow]:
-        """See the port."""
 
         def fits(letter: DeadLetterRow) -> bool:
             return camera in (None, letter.camera) and status in (None, letter.status) and letter.id > after
@@ -258,11 +245,9 @@ class MemoryDeadLetterStore:
         return await self.faults.run("list", lambda: [letter for letter in self.database.dead_letters if fits(letter)][:limit])
 
     async def get(self, letter: int) -> DeadLetterRow | None:
-        """See the port."""
         return await self.faults.run("get", lambda: next((one for one in self.database.dead_letters if one.id == letter), None))
 
     async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "", audit: Audit | None = None) -> int:
-        """See the port."""
 
         def act() -> int:
             if status not in ("new", "replayed", "discarded"):

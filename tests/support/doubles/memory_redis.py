@@ -69,7 +69,6 @@ class MemoryPublisher:
         self.faults = server.faults
 
     async def raise_fences(self, entries: Sequence[tuple[str, str, int]]) -> None:
-        """See the port."""
 
         def act() -> None:
             refused = [camera for site, camera, generation in entries if not self.server.passes(site, camera, generation)]
@@ -79,7 +78,6 @@ class MemoryPublisher:
         await self.faults.run("raise_fences", act)
 
     async def show_operations(self, body: bytes) -> None:
-        """See the port."""
 
         def act() -> None:
             self.server.operations = body
@@ -89,7 +87,6 @@ class MemoryPublisher:
         await self.faults.run("show_operations", act)
 
     async def fences(self, cameras: Sequence[tuple[str, str]]) -> dict[str, int]:
-        """See the port."""
 
         def act() -> dict[str, int]:
             known = self.server.sites
@@ -101,7 +98,6 @@ class MemoryPublisher:
         self, states: Sequence[LiveState], events: Sequence[LiveEvent], summaries: dict[str, list[LiveSummary]],
         heartbeats: dict[str, list[LiveSummary]],
     ) -> set[str]:  # fmt: skip
-        """See the port."""
 
         def act() -> set[str]:
             refused: set[str] = set()
@@ -161,7 +157,6 @@ class MemoryPublisher:
         return {entry.camera for entry in entries} - {entry.camera for entry in passed}
 
     async def published_marks(self, cameras: Sequence[tuple[str, str]]) -> dict[str, tuple[str, int]]:
-        """See the port."""
 
         def act() -> dict[str, tuple[str, int]]:
             known = self.server.sites
@@ -170,7 +165,6 @@ class MemoryPublisher:
         return await self.faults.run("published_marks", act)
 
     async def set_marks(self, marks: Sequence[tuple[str, str, int, str, int]]) -> None:
-        """See the port."""
 
         def act() -> None:
             refused = []
@@ -231,12 +225,10 @@ class MemoryBroker:
         self.inbox.tell(RESUBSCRIBED)
 
     async def run(self) -> AsyncIterator[BrokerMessage]:
-        """See the port."""
         while True:
             yield await self.inbox.get()
 
     async def watch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
-        """See the port."""
         self.sites.update(sites)
         self.cameras.update(cameras)
         if not self.connected:
@@ -244,25 +236,21 @@ class MemoryBroker:
         await self.faults.run("watch", lambda: None)
 
     async def watch_operations(self) -> None:
-        """See the port."""
         self.operating = True
         if not self.connected:
             raise Unavailable("not connected")
         await self.faults.run("watch", lambda: None)
 
     async def operations(self) -> bytes:
-        """See the port."""
         return await self.faults.run("operations", lambda: self.server.operations)
 
     async def unwatch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
-        """See the port."""
         self.sites.difference_update(sites)
         self.cameras.difference_update(cameras)
         with contextlib.suppress(Unavailable):
             await self.faults.run("unwatch", lambda: None)
 
     async def echo(self, name: str, body: bytes) -> None:
-        """See the port."""
 
         def act() -> None:
             if self.connected:
@@ -272,7 +260,6 @@ class MemoryBroker:
         await self.faults.run("echo", act)
 
     async def tell(self, name: str, body: bytes) -> bool:
-        """See the port."""
         there = [broker for broker in self.server.brokers if broker.name == name and broker.connected]
 
         def act() -> None:
@@ -283,15 +270,12 @@ class MemoryBroker:
         return bool(there)
 
     async def state(self, site: str, camera: str) -> LiveState | None:
-        """See the port."""
         return await self.faults.run("state", lambda: self.server.site(site).states.get(camera))
 
     async def summaries(self, site: str) -> list[LiveSummary]:
-        """See the port."""
         return await self.faults.run("summaries", lambda: [entry for _, entry in sorted(self.server.site(site).summaries.items())])
 
     async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
-        """See the port."""
 
         def act() -> tuple[str, int, list[BrokerMessage]]:
             held = self.server.site(site)

@@ -36,7 +36,6 @@ class MemoryRegistry:
         audit: Audit | None = None,
         bound: RegistrationBound | None = None,
     ) -> bool:
-        """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
 
@@ -55,7 +54,6 @@ class MemoryRegistry:
         return await self._change("register", act, audit)
 
     async def camera(self, camera: str, *, deleted: bool = False) -> CameraRecord | None:
-        """See the port."""
 
         def act() -> CameraRecord | None:
             found = self._all(deleted=deleted).get(camera)
@@ -67,7 +65,6 @@ class MemoryRegistry:
         return msgspec.structs.replace(record, seen=bool(self.database.rows[record.camera].sessions))
 
     async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
-        """See the port."""
 
         def act() -> list[CameraRecord]:
             found = [self._read(record) for _, record in sorted(self._all(deleted=deleted).items()) if site is None or record.site == site]
@@ -76,7 +73,6 @@ class MemoryRegistry:
         return await self.faults.run("cameras", act)
 
     async def set_scene(self, camera: str, scene: bytes, *, expected_version: int | None = None, audit: Audit | None = None) -> int | None:
-        """See the port."""
 
         def act() -> int | None:
             record = self.database.cameras.get(camera)
@@ -95,7 +91,6 @@ class MemoryRegistry:
         self, camera: str, site: str, *, name: str = "", tags: Sequence[str] = (), scene: bytes = b"{}", restores: int | None = None,
         audit: Audit | None = None,
     ) -> bool:  # fmt: skip
-        """See the port."""
         require_id(camera, "camera")
         require_id(site, "site")
 
@@ -119,7 +114,6 @@ class MemoryRegistry:
     async def update_camera(
         self, camera: str, *, name: str, tags: Sequence[str], expected_version: int | None = None, audit: Audit | None = None
     ) -> int | None:
-        """See the port."""
 
         def act() -> int | None:
             record = _known(self.database.cameras, camera)
@@ -132,7 +126,6 @@ class MemoryRegistry:
         return await self._change("update_camera", act, audit)
 
     async def remove_camera(self, camera: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
-        """See the port."""
 
         def act() -> bool:
             record = _known(self.database.cameras, camera)
@@ -145,22 +138,18 @@ class MemoryRegistry:
         return await self._change("remove_camera", act, audit)
 
     async def sites(self, *, after: str = "", limit: int = 1000) -> list[SiteRecord]:
-        """See the port."""
         return await self.faults.run("sites", lambda: [s for _, s in sorted(self.database.sites.items()) if s.site > after][:limit])
 
     async def site(self, site: str) -> SiteRecord | None:
-        """See the port."""
         return await self.faults.run("site", lambda: self.database.sites.get(site))
 
     async def add_site(self, site: str, *, name: str = "", place: bytes = b"{}", audit: Audit | None = None) -> bool:
-        """See the port."""
         require_id(site, "site")
         return await self._change("add_site", lambda: self._add_site(SiteRecord(site, name, place)), audit)
 
     async def update_site(
         self, site: str, *, name: str, place: bytes, expected_version: int | None = None, audit: Audit | None = None
     ) -> int | None:
-        """See the port."""
 
         def act() -> int | None:
             record = _known(self.database.sites, site)
@@ -172,7 +161,6 @@ class MemoryRegistry:
         return await self._change("update_site", act, audit)
 
     async def remove_site(self, site: str, *, expected_version: int | None = None, audit: Audit | None = None) -> bool:
-        """See the port."""
 
         def act() -> bool:
             record = _known(self.database.sites, site)
@@ -187,7 +175,6 @@ class MemoryRegistry:
         return await self._change("remove_site", act, audit)
 
     async def changed_scenes(self, known: Mapping[str, int]) -> list[SceneChange]:
-        """See the port."""
 
         def act() -> list[SceneChange]:
             found = []

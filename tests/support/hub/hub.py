@@ -67,7 +67,6 @@ class Policy:
     broken: Exception | None = None
 
     async def decide(self, question: DecisionInput) -> Decision:
-        """See `policy.decision.model.Decider`."""
         self.asked.append(question)
         await asyncio.sleep(0)
         if self.broken is not None:

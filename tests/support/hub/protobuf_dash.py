@@ -15,11 +15,9 @@ class ProtobufDash(Dash):
     """The same client in the protocol's other encoding, by the stock Python client's codec; bytes are base64 in what it returns."""
 
     def encode(self, command: dict[str, Any]) -> str | bytes:
-        """See Dash."""
         return bytes(Protobuf.encode_commands([command]))
 
     def decode(self, frame: str | bytes) -> list[dict[str, Any]]:
-        """See Dash."""
         assert isinstance(frame, bytes)
         return list(Protobuf.decode_replies(frame))
 

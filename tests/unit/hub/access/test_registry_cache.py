@@ -30,11 +30,9 @@ class Counted:
         return found
 
     async def camera(self, camera: str) -> CameraRecord | None:
-        """See the port."""
         return await self.told(await self.registry.camera(camera))
 
     async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
-        """See the port."""
         self.lists += 1
         return await self.told(await self.registry.cameras(site, deleted=deleted))
 

@@ -20,7 +20,6 @@ class Slow(MemoryBroker):
     reading = 0
 
     async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
-        """See the port."""
         found = await super().history(site, camera, after, limit)
         if self.held is not None:
             self.reading += 1
