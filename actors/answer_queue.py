@@ -1,4 +1,5 @@
-"""Answers on their way to hubs: a long poll per hub, as `actors.core.messages.deliveries` describes it."""
+"""Answers on their way to hubs: a long poll per hub, as `actors.core.messages.deliveries` describes
+it."""
 
 import asyncio
 import time
@@ -6,7 +7,9 @@ from collections.abc import Callable
 
 from actors.core.messages.deliveries import PARK_S, Acked, Answer
 
-MAX_ANSWERS = 16_384  # answers held for one hub; a hub that is further behind is taken for dead, its edges attach again elsewhere
+# answers held for one hub; a hub that is further behind is taken for dead, its edges attach again
+# elsewhere
+MAX_ANSWERS = 16_384
 FORGET_S = 60.0  # a hub that has not called for this long is forgotten
 
 
@@ -22,9 +25,12 @@ class _Outbox:
 
 
 class HubAnswers:
-    """One outbox per hub. Acks are cumulative, so only the newest of a link is kept, after everything said before it."""
+    """One outbox per hub. Acks are cumulative, so only the newest of a link is kept, after
+    everything said before it."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic, park_s: float = PARK_S) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, park_s: float = PARK_S
+    ) -> None:
         self._clock = clock
         self._park_s = park_s
         self._hubs: dict[str, _Outbox] = {}
@@ -47,11 +53,14 @@ class HubAnswers:
         outbox.changed.set()
 
     def arrive(self, hub: str) -> int:
-        """A call of `hub` is here: an older one that is parked returns. The result names this call for :meth:`take`."""
+        """A call of `hub` is here: an older one that is parked returns. The result names this call
+        for :meth:`take`."""
         now = self._clock()
         outbox = self._hubs.get(hub)
         if outbox is None:
-            for name in [name for name, known in self._hubs.items() if now - known.called > FORGET_S]:
+            for name in [
+                name for name, known in self._hubs.items() if now - known.called > FORGET_S
+            ]:
                 del self._hubs[name]
             outbox = self._hubs[hub] = _Outbox()
         outbox.called = now
@@ -60,13 +69,18 @@ class HubAnswers:
         return outbox.newest
 
     async def take(self, hub: str, call: int) -> list[Answer]:
-        """What is due to `hub`; held until something is, a newer call arrives or `PARK_S` passes."""
+        """What is due to `hub`; held until something is, a newer call arrives or `PARK_S`
+        passes."""
         outbox = self._hubs.get(hub)
         if outbox is None:
             return []
         try:
             async with asyncio.timeout(self._park_s):
-                while not (outbox.answers or outbox.acks) and outbox.newest == call and not self._closed:
+                while (
+                    not (outbox.answers or outbox.acks)
+                    and outbox.newest == call
+                    and not self._closed
+                ):
                     outbox.changed.clear()
                     await outbox.changed.wait()
         except TimeoutError:

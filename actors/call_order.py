@@ -1,4 +1,5 @@
-"""Calls of a hub in the order they were sent: Ray promises none to an async actor, and two are in flight.
+"""Calls of a hub in the order they were sent: Ray promises none to an async actor, and two are in
+flight.
 
 Without it an overtaking call looks like a hole, and the edge sends everything from there again.
 """
@@ -28,7 +29,8 @@ class CallOrder:
         self._lines: OrderedDict[tuple[str, str], _Line] = OrderedDict()
 
     async def turn(self, hub: str, call: Numbered) -> None:
-        """Wait until it is this call's turn; at once when it is already, or when its turn has passed."""
+        """Wait until it is this call's turn; at once when it is already, or when its turn has
+        passed."""
         key = (hub, call.queue)
         line = self._lines.get(key)
         if line is None:

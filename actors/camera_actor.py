@@ -1,7 +1,9 @@
-"""The actor of one or more cameras, without Ray: it carries out what the camera core decides (design sections 3 and 6).
+"""The actor of one or more cameras, without Ray: it carries out what the camera core decides
+(design sections 3 and 6).
 
-One loop commits, opens sessions, renews activations and beats; a second one publishes (`actors.publish_loop`). `deliver` steps at once, so
-the mailbox is the credits that the core gave. Queries, health and stop never wait for data.
+One loop commits, opens sessions, renews activations and beats; a second one publishes
+(`actors.publish_loop`). `deliver` steps at once, so the mailbox is the credits that the core gave.
+Queries, health and stop never wait for data.
 """
 
 import asyncio
@@ -45,13 +47,19 @@ def _age_s(hosted: Hosted, now: float) -> float:
 
 
 class CameraActor:
-    """One process of at most `capacity` cameras. `name` is its incarnation, the owner in PostgreSQL; `written_off` is called when it must
-    end itself."""
+    """One process of at most `capacity` cameras. `name` is its incarnation, the owner in
+    PostgreSQL; `written_off` is called when it must end itself."""
 
     def __init__(
-        self, name: str, stores: ActorStores, settings: CameraSettings, *, capacity: int = 1, clock: WallClock | None = None,
+        self,
+        name: str,
+        stores: ActorStores,
+        settings: CameraSettings,
+        *,
+        capacity: int = 1,
+        clock: WallClock | None = None,
         written_off: Callable[[str], None] = lambda reason: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name = name
         self._stores = stores
         self._settings = settings
@@ -63,11 +71,26 @@ class CameraActor:
         self._answers = HubAnswers()
         self._order = CallOrder()
         self._live = Live(
-            stores.publisher, stores.events, settings, self._cameras.values, lambda h: self._commits.doubt(h), now_us=self._now_us,
-            trouble=lambda now: self._commits.trouble(now), guard=self.guarded,
-        )  # fmt: skip
+            stores.publisher,
+            stores.events,
+            settings,
+            self._cameras.values,
+            lambda h: self._commits.doubt(h),
+            now_us=self._now_us,
+            trouble=lambda now: self._commits.trouble(now),
+            guard=self.guarded,
+        )
         self._turns = CameraScheduler(self.step, self._ask_again)
-        self._commits = CommitLoop(name, stores, settings, self._cameras, self._live, self, capacity=capacity, now_us=self._now_us)
+        self._commits = CommitLoop(
+            name,
+            stores,
+            settings,
+            self._cameras,
+            self._live,
+            self,
+            capacity=capacity,
+            now_us=self._now_us,
+        )
         self.registry = RegistrySync(stores, self._cameras, self, now_us=self._now_us)
         self._stopping = False
         self._paused: frozenset[str] = frozenset()
@@ -77,17 +100,23 @@ class CameraActor:
         """Begin to commit and publish. Needs a running loop."""
         loop = asyncio.get_running_loop()
         loops = (
-            ("commit-loop", self._commits.run()), ("live-loop", self._live.run()), ("turns-loop", self._turns.run()),
-            ("catch-up-loop", self._live.run_catch_up()), ("registry-loop", self.registry.run()),
-        )  # fmt: skip
+            ("commit-loop", self._commits.run()),
+            ("live-loop", self._live.run()),
+            ("turns-loop", self._turns.run()),
+            ("catch-up-loop", self._live.run_catch_up()),
+            ("registry-loop", self.registry.run()),
+        )
         self._tasks = [loop.create_task(work, name=name) for name, work in loops]
         for task in self._tasks:
             task.add_done_callback(self._loop_ended)
 
     async def adopt(self, cameras: Sequence[str]) -> dict[str, str]:
-        """Activate `cameras` here. Camera → why not, of those that are not hosted afterwards. Raises Unavailable when storage is away."""
+        """Activate `cameras` here. Camera → why not, of those that are not hosted afterwards.
+        Raises Unavailable when storage is away."""
         wanted = [camera for camera in cameras if camera not in self._cameras]
-        found = {a.camera: a for a in await activate(self._stores, self.name, wanted)} if wanted else {}
+        found = (
+            {a.camera: a for a in await activate(self._stores, self.name, wanted)} if wanted else {}
+        )
         for camera in wanted:
             activation = found.get(camera)
             if activation is None:
@@ -97,7 +126,13 @@ class CameraActor:
             if core is not None:
                 position = activation.position
                 hosted = Hosted(
-                    camera, activation.site, activation.generation, core, position.epoch, position.last_offset, Mailbox(self._settings)
+                    camera,
+                    activation.site,
+                    activation.generation,
+                    core,
+                    position.epoch,
+                    position.last_offset,
+                    Mailbox(self._settings),
                 )
                 self._cameras[camera] = hosted
                 self.given_up.pop(camera, None)
@@ -108,7 +143,8 @@ class CameraActor:
         return {camera: self.given_up[camera] for camera in wanted if camera in self.given_up}
 
     def pause(self, cameras: Sequence[str]) -> None:
-        """Exactly these cameras of the process take nothing new in, now and when they come here; the others go on."""
+        """Exactly these cameras of the process take nothing new in, now and when they come here;
+        the others go on."""
         self._paused = frozenset(cameras)
         for hosted in self._cameras.values():
             if hosted.paused != (hosted.camera in self._paused):
@@ -117,13 +153,20 @@ class CameraActor:
     def _pause(self, hosted: Hosted, paused: bool) -> None:
         hosted.paused = paused
         if hosted.phase == "active":
-            self.carry_out(hosted, camera_core.pause(hosted.core, paused, self._commits.window_items, self._now_us()))
+            self.carry_out(
+                hosted,
+                camera_core.pause(hosted.core, paused, self._commits.window_items, self._now_us()),
+            )
             log.info("camera %s %s", hosted.camera, "is paused" if paused else "goes on")
 
-    async def release(self, cameras: Sequence[str], reason: str = "released", *, code: int = deliveries.NOT_OWNER) -> None:
-        """Commit what is stepped, then stop hosting `cameras`; their hubs look them up again, or end the links for another `code`.
+    async def release(
+        self, cameras: Sequence[str], reason: str = "released", *, code: int = deliveries.NOT_OWNER
+    ) -> None:
+        """Commit what is stepped, then stop hosting `cameras`; their hubs look them up again, or
+        end the links for another `code`.
 
-        Cancelled while the last commit is late it leaves them all the same: their edges keep what is not acked.
+        Cancelled while the last commit is late it leaves them all the same: their edges keep what
+        is not acked.
         """
         for hosted in [self._cameras[camera] for camera in cameras if camera in self._cameras]:
             hosted.leaving = True
@@ -136,7 +179,8 @@ class CameraActor:
                     self.leave(left, reason, code=code)
 
     async def deliver(self, hub: str, items: bytes) -> bytes:
-        """One call of a hub (`actors.core.messages.deliveries`). Raises BadInput when `items` does not decode."""
+        """One call of a hub (`actors.core.messages.deliveries`). Raises BadInput when `items` does
+        not decode."""
         try:
             numbered, batch = deliveries.open_call(items)
         except msgspec.MsgspecError as error:
@@ -155,29 +199,52 @@ class CameraActor:
         """How the loop that does the work fares; safe to read from another thread."""
         now, work = time.monotonic(), self._commits
         return {
-            "name": self.name, "loop_age_s": now - work.turn, "loop_lag_s": work.loop_lag_s, "commit_s": work.commit_latency_s,
-            "capacity": work.capacity, "cpu": cpu_load.cpu(),
+            "name": self.name,
+            "loop_age_s": now - work.turn,
+            "loop_lag_s": work.loop_lag_s,
+            "commit_s": work.commit_latency_s,
+            "capacity": work.capacity,
+            "cpu": cpu_load.cpu(),
             "commit_age_s": now - work.committed_at if work.in_flight else 0.0,
-            "cameras": len(self._cameras), "waiting": self._turns.held,
+            "cameras": len(self._cameras),
+            "waiting": self._turns.held,
             "failed": next((str(t.get_name()) for t in self._tasks if t.done()), ""),
-        }  # fmt: skip
+        }
 
     def describe(self) -> dict[str, Any]:
         """What it hosts, for people."""
         now = time.monotonic()
         cameras = {
             h.camera: {
-                "site": h.site, "generation": h.generation, "epoch": h.epoch, "offset": h.offset, "version": h.version, "phase": h.phase,
-                "links": len(h.links), "behind": h.behind, "waiting": h.mailbox.items, "refused": h.mailbox.refused_items,
-                "lag_s": _age_s(h, now), "cpu": h.cost.share(now), "paused": h.paused, "status": h.core.status,
+                "site": h.site,
+                "generation": h.generation,
+                "epoch": h.epoch,
+                "offset": h.offset,
+                "version": h.version,
+                "phase": h.phase,
+                "links": len(h.links),
+                "behind": h.behind,
+                "waiting": h.mailbox.items,
+                "refused": h.mailbox.refused_items,
+                "lag_s": _age_s(h, now),
+                "cpu": h.cost.share(now),
+                "paused": h.paused,
+                "status": h.core.status,
             }
             for h in list(self._cameras.values())
-        }  # fmt: skip
+        }
         counts, faults = dict(self._commits.counts), dict(self._commits.object_faults)
-        return {**self.health(), "hosted": cameras, "given_up": dict(self.given_up), "counts": counts, "object_faults": faults}
+        return {
+            **self.health(),
+            "hosted": cameras,
+            "given_up": dict(self.given_up),
+            "counts": counts,
+            "object_faults": faults,
+        }
 
     async def stop(self, grace_s: float = 5.0) -> bool:
-        """Take no more data, commit and show what is stepped, close. False when the last commit did not succeed in `grace_s`."""
+        """Take no more data, commit and show what is stepped, close. False when the last commit did
+        not succeed in `grace_s`."""
         self._stopping = True
         self._answers.close()
         done = True
@@ -186,7 +253,9 @@ class CameraActor:
                 await self._settle(list(self._cameras))
         except TimeoutError:
             done = False
-            log.error("actor %s stops with uncommitted observations; their edges keep them", self.name)
+            log.error(
+                "actor %s stops with uncommitted observations; their edges keep them", self.name
+            )
         await self._end_loops()
         if done:
             for hosted in self._cameras.values():
@@ -230,10 +299,15 @@ class CameraActor:
             self._refuse(camera, self._turns.put(hosted, items))
 
     def _refuse(self, camera: str, items: list[Item]) -> None:
-        """Hellos that found no room come again; data is asked for once there is room (:meth:`_ask_again`)."""
+        """Hellos that found no room come again; data is asked for once there is room
+        (:meth:`_ask_again`)."""
         for item in items:
             if isinstance(item, Attach):
-                self._answers.post(Dismissed(camera, item.link, deliveries.NOT_OWNER, "its mailbox is full of hellos"))
+                self._answers.post(
+                    Dismissed(
+                        camera, item.link, deliveries.NOT_OWNER, "its mailbox is full of hellos"
+                    )
+                )
 
     def _ask_again(self, hosted: Hosted) -> None:
         """There is room for what was refused."""
@@ -256,13 +330,16 @@ class CameraActor:
     def step(self, hosted: Hosted, items: Sequence[Item | Configure | ResetCounts | Tick]) -> None:
         """Step a camera and carry the effects out; an error in it is the camera's alone."""
         began = time.perf_counter()
-        effects = self.guarded(hosted, "its steps fail", lambda: camera_core.step(hosted.core, items, self._now_us()))
+        effects = self.guarded(
+            hosted, "its steps fail", lambda: camera_core.step(hosted.core, items, self._now_us())
+        )
         hosted.cost.spent(time.perf_counter() - began, time.monotonic())
         if effects is not None:
             self.carry_out(hosted, effects)
 
     def guarded(self, hosted: Hosted, what: str, work: Callable[[], T]) -> T | None:
-        """`work` of one camera's core, or None where it fails: it starts again from its last commit, its neighbours go on.
+        """`work` of one camera's core, or None where it fails: it starts again from its last
+        commit, its neighbours go on.
 
         While it runs the camera's name is noted: work that ends the process is told by it.
         """
@@ -270,7 +347,9 @@ class CameraActor:
         try:
             return work()
         except Exception:
-            log.exception("camera %s: %s, it starts again from its last commit", hosted.camera, what)
+            log.exception(
+                "camera %s: %s, it starts again from its last commit", hosted.camera, what
+            )
             self._commits.fault(hosted, what)
             return None
         finally:
@@ -295,7 +374,9 @@ class CameraActor:
             activation = msgspec.structs.replace(activation, snapshot=None)
         self.note.set(activation.camera)
         try:
-            core = camera_core.restore(activation, owner=self.name, settings=self._settings, now_us=self._now_us())
+            core = camera_core.restore(
+                activation, owner=self.name, settings=self._settings, now_us=self._now_us()
+            )
         except (BadInput, ArithmeticError, LookupError, TypeError, ValueError) as error:
             self.given_up[activation.camera] = f"its snapshot or scene cannot be read: {error}"
             log.error("camera %s: %s", activation.camera, self.given_up[activation.camera])
@@ -305,7 +386,9 @@ class CameraActor:
         paused = activation.camera in self._paused
         camera_core.set_window(core, self._commits.window_items)
         if paused:
-            camera_core.pause(core, True, 0, self._now_us())  # what follows is carried out with its first tick
+            camera_core.pause(
+                core, True, 0, self._now_us()
+            )  # what follows is carried out with its first tick
         return core
 
     def leave(self, hosted: Hosted, reason: str, *, code: int = deliveries.NOT_OWNER) -> None:
@@ -324,14 +407,21 @@ class CameraActor:
         wanted = set(cameras)
         while True:
             self._commits.hurry()
-            if not (any(map(self._turns.waits, wanted)) or wanted & self._commits.open_work() & self._cameras.keys()):
+            if not (
+                any(map(self._turns.waits, wanted))
+                or wanted & self._commits.open_work() & self._cameras.keys()
+            ):
                 return
             await asyncio.sleep(0.005)
 
     def _now_us(self) -> int:
         now_us, stepped_us = self._clock.look()
         if stepped_us:
-            log.warning("the clock of this machine was set by %+.1f s: timers of %d cameras go on", stepped_us / 1e6, len(self._cameras))
+            log.warning(
+                "the clock of this machine was set by %+.1f s: timers of %d cameras go on",
+                stepped_us / 1e6,
+                len(self._cameras),
+            )
             for hosted in self._cameras.values():
                 camera_core.clock_stepped(hosted.core, stepped_us)
         return now_us

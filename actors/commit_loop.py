@@ -1,4 +1,5 @@
-"""The loop of an actor process that does the work: commits, opens sessions, renews activations, beats (design section 6)."""
+"""The loop of an actor process that does the work: commits, opens sessions, renews activations,
+beats (design section 6)."""
 
 import asyncio
 import logging
@@ -13,7 +14,15 @@ from actors.activation import ActorStores, activate
 from actors.core.camera import core as camera_core
 from actors.core.camera.core import CameraCore, Effects, Tick
 from actors.core.camera.credits import window
-from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, PoisonRow, Unavailable, UnknownOutcome
+from actors.core.errors import (
+    BadInput,
+    ConfigError,
+    Conflict,
+    EyrieError,
+    PoisonRow,
+    Unavailable,
+    UnknownOutcome,
+)
 from actors.core.messages.commits import Activation, CommitRow
 from actors.core.messages.deliveries import Answer, Item
 from actors.core.messages.object_faults import Faults, add
@@ -43,7 +52,8 @@ class CommitHost(Protocol):
         """Step a camera and carry the effects out."""
 
     def guarded(self, hosted: Hosted, what: str, work: Callable[[], T]) -> T | None:
-        """`work` of one camera's core; None where it fails, which is a fault of that camera alone."""
+        """`work` of one camera's core; None where it fails, which is a fault of that camera
+        alone."""
 
     def carry_out(self, hosted: Hosted, effects: Effects) -> None:
         """Carry effects out."""
@@ -74,9 +84,17 @@ class CommitLoop:
     """`cameras` is shared with the actor, which steps; `live` is told what is committed."""
 
     def __init__(
-        self, name: str, stores: ActorStores, settings: CameraSettings, cameras: dict[str, Hosted], live: Live, desk: CommitHost,
-        *, capacity: int, now_us: Callable[[], int],
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        stores: ActorStores,
+        settings: CameraSettings,
+        cameras: dict[str, Hosted],
+        live: Live,
+        desk: CommitHost,
+        *,
+        capacity: int,
+        now_us: Callable[[], int],
+    ) -> None:
         self.name = name
         self._stores = stores
         self._settings = settings
@@ -97,12 +115,23 @@ class CommitLoop:
         self._wake = asyncio.Event()
         self._ended = False
         self._away = False  # an outage of PostgreSQL is told once, and so is its end
-        self._troubles: dict[What, str] = {}  # what waits for PostgreSQL, and the reason that dashboards are told
-        self.counts = {"commits": 0, "rows": 0, "observations": 0, "events": 0, "not_moved": 0, "unknown": 0, "renewals": 0}
+        self._troubles: dict[
+            What, str
+        ] = {}  # what waits for PostgreSQL, and the reason that dashboards are told
+        self.counts = {
+            "commits": 0,
+            "rows": 0,
+            "observations": 0,
+            "events": 0,
+            "not_moved": 0,
+            "unknown": 0,
+            "renewals": 0,
+        }
         self.object_faults: Faults = {}
 
     def stepped(self, hosted: Hosted, *, urgent: bool) -> None:
-        """Something of `hosted` may wait for its commit; `urgent`: now, else when the interval is over (which an idle loop must notice)."""
+        """Something of `hosted` may wait for its commit; `urgent`: now, else when the interval is
+        over (which an idle loop must notice)."""
         if not self._dirty:
             self._wake.set()
         self._dirty[hosted.camera] = None
@@ -159,7 +188,11 @@ class CommitLoop:
         if self.in_flight or self._renew or (self._urgent and self._dirty):
             return 0.0
         due = min(now + IDLE_S, self._beat_at, self._commit_at if self._dirty else now + IDLE_S)
-        deadlines = [d for h in self._cameras.values() if h.phase == "active" and (d := camera_core.next_deadline_us(h.core)) is not None]
+        deadlines = [
+            d
+            for h in self._cameras.values()
+            if h.phase == "active" and (d := camera_core.next_deadline_us(h.core)) is not None
+        ]
         if deadlines:
             due = min(due, now + max(0.0, (min(deadlines) - self._now_us()) / 1e6))
         return max(0.001, due - now)
@@ -173,7 +206,8 @@ class CommitLoop:
                     self._desk.step(hosted, [Tick()])
 
     async def _commit(self) -> None:
-        """One statement for every camera with something to write; rows whose outcome is not known lead to a new activation."""
+        """One statement for every camera with something to write; rows whose outcome is not known
+        lead to a new activation."""
         self._commit_at = time.monotonic() + self._settings.commit_interval_s
         self._urgent = False
         dirty, self._dirty = self._dirty, {}
@@ -198,7 +232,11 @@ class CommitLoop:
             moved = await self._stores.cameras.commit(rows)
         except UnknownOutcome as error:
             self.counts["unknown"] += 1
-            log.warning("the outcome of a commit of %d cameras is unknown, they are activated again: %s", len(rows), error)
+            log.warning(
+                "the outcome of a commit of %d cameras is unknown, they are activated again: %s",
+                len(rows),
+                error,
+            )
             self._troubles["activation"] = STORE_LOST  # until it is known again what is committed
             for hosted, row in self.in_flight:
                 self.doubt(hosted, row)
@@ -208,7 +246,10 @@ class CommitLoop:
             self._poisoned(error)
         except (BadInput, Conflict) as error:
             self._refused(batch, error)
-        except (Unavailable, ConfigError) as error:  # tables that are missing, while a dump is read back
+        except (
+            Unavailable,
+            ConfigError,
+        ) as error:  # tables that are missing, while a dump is read back
             self._waits("commit", f"a commit of {len(rows)} cameras waits for PostgreSQL", error)
         else:
             self._answered("commit")
@@ -225,7 +266,11 @@ class CommitLoop:
                 continue
             if row.camera not in moved:
                 self.counts["not_moved"] += 1
-                log.warning("camera %s: its row did not move, it is activated again or left to its new owner", row.camera)
+                log.warning(
+                    "camera %s: its row did not move, it is activated again or left to its new "
+                    "owner",
+                    row.camera,
+                )
                 self.doubt(hosted)
                 continue
             hosted.failures = 0
@@ -233,7 +278,9 @@ class CommitLoop:
             self.counts["events"] += len(row.events)
             add(self.object_faults, row.faults)
             answers = self._desk.guarded(
-                hosted, "its commit cannot be noted", partial(camera_core.committed, hosted.core, row, self._now_us())
+                hosted,
+                "its commit cannot be noted",
+                partial(camera_core.committed, hosted.core, row, self._now_us()),
             )
             if answers is None:
                 continue
@@ -244,14 +291,17 @@ class CommitLoop:
 
     def _row_of(self, hosted: Hosted) -> CommitRow | None:
         """What a camera has to write; an error in it is the camera's alone, as one in a step is."""
-        return self._desk.guarded(hosted, "its row cannot be made", partial(camera_core.pending_commit, hosted.core))
+        return self._desk.guarded(
+            hosted, "its row cannot be made", partial(camera_core.pending_commit, hosted.core)
+        )
 
     def _take_out(self, batch: list[tuple[Hosted, CommitRow]]) -> None:
         self.in_flight = self.in_flight[len(batch) :]  # a batch is where it begins
         self._alone = self._alone and bool(self.in_flight)
 
     def _refused(self, batch: list[tuple[Hosted, CommitRow]], error: EyrieError) -> None:
-        """PostgreSQL refuses a batch and names no row: they go one by one, and the one that is refused alone is at fault."""
+        """PostgreSQL refuses a batch and names no row: they go one by one, and the one that is
+        refused alone is at fault."""
         if len(batch) > 1:
             self._alone = True
             return
@@ -268,7 +318,9 @@ class CommitLoop:
             self.fault(hosted, f"a value can never be stored: {error}")
 
     async def _open_sessions(self) -> None:
-        for hosted in [h for h in self._cameras.values() if h.opens is not None and h.phase == "active"]:
+        for hosted in [
+            h for h in self._cameras.values() if h.opens is not None and h.phase == "active"
+        ]:
             if any(h is hosted for h, _row in self.in_flight) or hosted.opens is None:
                 continue
             row = self._row_of(hosted)
@@ -279,9 +331,18 @@ class CommitLoop:
                 continue
             session, generation = hosted.opens, hosted.generation
             try:
-                outcome = await self._stores.cameras.open_session(hosted.camera, self.name, generation, session)
-            except (Unavailable, ConfigError) as error:  # an unknown outcome too: the call may be repeated
-                self._waits("session", f"camera {hosted.camera}: session {session} waits for PostgreSQL", error)
+                outcome = await self._stores.cameras.open_session(
+                    hosted.camera, self.name, generation, session
+                )
+            except (
+                Unavailable,
+                ConfigError,
+            ) as error:  # an unknown outcome too: the call may be repeated
+                self._waits(
+                    "session",
+                    f"camera {hosted.camera}: session {session} waits for PostgreSQL",
+                    error,
+                )
                 self._urgent = True
                 return
             self._answered("session")
@@ -291,13 +352,16 @@ class CommitLoop:
                 self.doubt(hosted)
                 continue
             hosted.opens = None
-            opened = partial(camera_core.session_opened, hosted.core, session, outcome, self._now_us())
+            opened = partial(
+                camera_core.session_opened, hosted.core, session, outcome, self._now_us()
+            )
             effects = self._desk.guarded(hosted, "its session cannot be opened", opened)
             if effects is not None:
                 self._desk.carry_out(hosted, effects)
 
     async def _renew_activations(self) -> None:
-        """Activate again under the own name, after an unknown outcome or a row that did not move; who is not owner leaves."""
+        """Activate again under the own name, after an unknown outcome or a row that did not move;
+        who is not owner leaves."""
         cameras = [camera for camera in self._renew if camera in self._cameras]
         self._renew.clear()
         if not cameras:
@@ -322,7 +386,14 @@ class CommitLoop:
                 continue
             hosted.replace(activation, core)
             now_us = self._now_us()
-            self._desk.step(hosted, [msgspec.structs.replace(attach, received_us=now_us) for attach in hosted.links.values()] or [Tick()])
+            self._desk.step(
+                hosted,
+                [
+                    msgspec.structs.replace(attach, received_us=now_us)
+                    for attach in hosted.links.values()
+                ]
+                or [Tick()],
+            )
         self.set_windows()
         self._live.changed()
 
@@ -340,10 +411,13 @@ class CommitLoop:
             self._desk.write_off("its record is gone")
 
     def trouble(self, now: float) -> str:
-        """Why nothing can be committed now, a reason of `actors.core.reasons`; empty when all is well. `now`: monotonic seconds."""
+        """Why nothing can be committed now, a reason of `actors.core.reasons`; empty when all is
+        well. `now`: monotonic seconds."""
         if self._troubles:
             return next(iter(self._troubles.values()))
-        return STORE_LOST if now - self.turn > SLOW_S else ""  # the loop waits for PostgreSQL, whatever for
+        return (
+            STORE_LOST if now - self.turn > SLOW_S else ""
+        )  # the loop waits for PostgreSQL, whatever for
 
     def _waits(self, what: What, text: str, error: EyrieError) -> None:
         self._tell(what, text, error)
@@ -356,7 +430,9 @@ class CommitLoop:
 
     def _answered(self, what: What) -> None:
         self._troubles.pop(what, None)
-        self._troubles.pop("beat", None)  # the smallest write there is: where another works, the next one of these does
+        self._troubles.pop(
+            "beat", None
+        )  # the smallest write there is: where another works, the next one of these does
         if self._away and not self._troubles:
             self._away = False
             log.warning("PostgreSQL answers again")
@@ -370,7 +446,8 @@ class CommitLoop:
             self._wake.set()
 
     def fault(self, hosted: Hosted, reason: str) -> None:
-        """Note an error of one camera alone: it starts again from its last commit, or is given up."""
+        """Note an error of one camera alone: it starts again from its last commit, or is given
+        up."""
         hosted.failures += 1
         if hosted.failures >= MAX_FAILURES:
             self._desk.given_up[hosted.camera] = reason
@@ -380,15 +457,23 @@ class CommitLoop:
         self.doubt(hosted)
 
     def _current(self, hosted: Hosted, row: CommitRow) -> bool:
-        return hosted.phase == "active" and hosted.generation == row.generation and self._cameras.get(hosted.camera) is hosted
+        return (
+            hosted.phase == "active"
+            and hosted.generation == row.generation
+            and self._cameras.get(hosted.camera) is hosted
+        )
 
     def set_windows(self) -> None:
-        """The credits of all cameras together stay within `process_items`, and shrink while commits or the loop are slow."""
+        """The credits of all cameras together stay within `process_items`, and shrink while commits
+        or the loop are slow."""
         self._windows_at = time.monotonic() + WINDOWS_S
         among = max(self.capacity, len(self._cameras))
         self.window_items = window(
-            self._settings, among, commit_latency_s=self.commit_latency_s, loop_lag_s=self.loop_lag_s
-        )  # fmt: skip
+            self._settings,
+            among,
+            commit_latency_s=self.commit_latency_s,
+            loop_lag_s=self.loop_lag_s,
+        )
         for hosted in self._cameras.values():
             if hosted.phase == "active":
                 camera_core.set_window(hosted.core, 0 if hosted.paused else self.window_items)

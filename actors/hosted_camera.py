@@ -1,4 +1,5 @@
-"""One camera as its actor process holds it: the core, its links, and where its stream stands in PostgreSQL and Redis."""
+"""One camera as its actor process holds it: the core, its links, and where its stream stands in
+PostgreSQL and Redis."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,7 +13,8 @@ from actors.core.messages.deliveries import Attach
 
 @dataclass(slots=True, eq=False)
 class Hosted:
-    """A camera of this process. `renewing`: the core is thrown away and an activation under the own name is due."""
+    """A camera of this process. `renewing`: the core is thrown away and an activation under the own
+    name is due."""
 
     camera: str
     site: str
@@ -42,7 +44,8 @@ class Hosted:
         return (self.site, self.camera)
 
     def replace(self, activation: Activation, core: CameraCore) -> None:
-        """A new activation of the same camera: a new generation, version and comparison with Redis."""
+        """A new activation of the same camera: a new generation, version and comparison with
+        Redis."""
         self.site, self.generation, self.core = activation.site, activation.generation, core
         self.epoch, self.offset = activation.position.epoch, activation.position.last_offset
         self.phase, self.opens, self.version = "active", None, 0

@@ -21,7 +21,10 @@ ABOUT = {
     "unknown": "Commits whose outcome had to be read back.",
     "renewals": "Generations renewed after an unknown outcome.",
 }
-FAULTS = "Objects that were left out of their frame, clipped or changed; docs/protocols.md tells the reasons."
+FAULTS = (
+    "Objects that were left out of their frame, clipped or changed; docs/protocols.md tells "
+    "the reasons."
+)
 
 
 class Described(Protocol):
@@ -34,9 +37,12 @@ def collect(actor: Described) -> list[Metric]:
     """As it is now."""
     told = actor.describe()
     gauges = {
-        "processes": 1.0, "cameras": told["cameras"], "waiting": told["waiting"], "loop_age_seconds": told["loop_age_s"],
+        "processes": 1.0,
+        "cameras": told["cameras"],
+        "waiting": told["waiting"],
+        "loop_age_seconds": told["loop_age_s"],
         "commit_age_seconds": told["commit_age_s"],
-    }  # fmt: skip
+    }
     counters = {name: count for name, count in told["counts"].items() if name in ABOUT}
     faults = CounterMetricFamily("eyrie_actor_object_faults", FAULTS, labels=["reason"])
     for reason in sorted(LEFT_OUT | MENDED):

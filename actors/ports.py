@@ -16,26 +16,34 @@ class ActorHandle(Protocol):
         """
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
-        """The registry changed these cameras: read it now. Camera → the scene version in force, of those hosted there.
+        """The registry changed these cameras: read it now. Camera → the scene version in force, of
+        those hosted there.
 
         Raises Unavailable. The process looks by itself every few seconds too.
         """
 
-    async def reset_counts(self, camera: str, lines: Sequence[str] | None, reason: str | None) -> str:
-        """Let lines (None: all) of a camera hosted there count from zero; the id of the committed event. Raises NotFound, Unavailable."""
+    async def reset_counts(
+        self, camera: str, lines: Sequence[str] | None, reason: str | None
+    ) -> str:
+        """Let lines (None: all) of a camera hosted there count from zero; the id of the committed
+        event. Raises NotFound, Unavailable."""
 
     async def replay(self, letter: int, by: str) -> str:
-        """Replay a dead letter of a camera hosted there; the id of its committed event. Raises NotFound, Conflict, Unavailable."""
+        """Replay a dead letter of a camera hosted there; the id of its committed event. Raises
+        NotFound, Conflict, Unavailable."""
 
 
 class Directory(Protocol):
-    """Finds (and has started) the actor of a camera. A subscription never activates a camera; a hello does."""
+    """Finds (and has started) the actor of a camera. A subscription never activates a camera; a
+    hello does."""
 
     async def locate(self, cameras: Sequence[str]) -> dict[str, ActorHandle]:
-        """Camera → handle of its owner, starting actors where none is. Missing: could not be had in time, with the reason in the log."""
+        """Camera → handle of its owner, starting actors where none is. Missing: could not be had in
+        time, with the reason in the log."""
 
     async def living(self, name: str) -> ActorHandle | None:
-        """The process `name` (an owner in PostgreSQL) if it lives; starts nothing. Raises Unavailable when nobody can say."""
+        """The process `name` (an owner in PostgreSQL) if it lives; starts nothing. Raises
+        Unavailable when nobody can say."""
 
     def forget(self, name: str) -> None:
         """The actor `name` failed or answered `NOT_OWNER`: look its cameras up afresh next time."""

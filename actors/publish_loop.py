@@ -1,8 +1,10 @@
-"""What an actor process shows: events after their commit, states at `live_hz`, summaries at `wall_hz`, a heartbeat (design section 6).
+"""What an actor process shows: events after their commit, states at `live_hz`, summaries at
+`wall_hz`, a heartbeat (design section 6).
 
-Two loops: what is due, and what has to be caught up, which reads PostgreSQL and so may take its time without holding a heartbeat.
-Nothing queues while Redis is away. A camera that is `behind` shows nothing until its fence is raised, its mark compared with the row and
-what was committed and not published is read back from PostgreSQL and published.
+Two loops: what is due, and what has to be caught up, which reads PostgreSQL and so may take its
+time without holding a heartbeat. Nothing queues while Redis is away. A camera that is `behind`
+shows nothing until its fence is raised, its mark compared with the row and what was committed and
+not published is read back from PostgreSQL and published.
 """
 
 import asyncio
@@ -22,7 +24,9 @@ from actors.hosted_camera import Hosted
 from storage.ports.events import EventStore
 from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publisher
 
-SPACING_S = 0.02  # seconds between two publications that carry no event: what comes meanwhile goes along
+SPACING_S = (
+    0.02  # seconds between two publications that carry no event: what comes meanwhile goes along
+)
 IDLE_S = 0.5  # seconds between looks for cameras that are behind, where nobody told of one
 RETRY_S = 0.5  # seconds between attempts while Redis or the catch-up fails
 MAX_EVENTS = 2_000  # committed events held for publication; beyond it they are read back instead
@@ -32,15 +36,23 @@ log = logging.getLogger("eyrie.actors.live")
 
 
 class Live:
-    """The publishing side of one actor process. `doubted` gets the cameras that Redis refused or that it is ahead of."""
+    """The publishing side of one actor process. `doubted` gets the cameras that Redis refused or
+    that it is ahead of."""
 
     def __init__(
-        self, publisher: Publisher, events: EventStore, settings: CameraSettings, cameras: Callable[[], Collection[Hosted]],
-        doubted: Callable[[Hosted], None], *, now_us: Callable[[], int], trouble: Callable[[float], str] = lambda now: "",
+        self,
+        publisher: Publisher,
+        events: EventStore,
+        settings: CameraSettings,
+        cameras: Callable[[], Collection[Hosted]],
+        doubted: Callable[[Hosted], None],
+        *,
+        now_us: Callable[[], int],
+        trouble: Callable[[float], str] = lambda now: "",
         guard: Callable[[Hosted, str, Callable[[], Any]], Any],
-    ) -> None:  # fmt: skip
-        """`guard`: :meth:`actors.camera_actor.CameraActor.guarded`. `trouble`: why nothing can be committed
-        (`actors.commit_loop.CommitLoop.trouble`); heartbeats tell it."""
+    ) -> None:
+        """`guard`: :meth:`actors.camera_actor.CameraActor.guarded`. `trouble`: why nothing can be
+        committed (`actors.commit_loop.CommitLoop.trouble`); heartbeats tell it."""
         self._trouble = trouble
         self._guard = guard
         self._publisher = publisher
@@ -55,7 +67,9 @@ class Live:
         self._sent = self._retry_at = self._read_at = 0.0
         self._wall_at = self._heartbeat_at = 0.0
         self._away = False
-        self._refused = ""  # why Redis takes no state: heartbeats say so, and none says that all is well, until one was written
+        # why Redis takes no state: heartbeats say so, and none says that all is well, until one was
+        # written
+        self._refused = ""
         self._ended = False
 
     def committed(self, hosted: Hosted, row: CommitRow) -> None:
@@ -67,7 +81,9 @@ class Live:
         if not hosted.behind:
             for stored in row.events:
                 event, body = stored.event, published(stored.body, stored.hash)
-                live = LiveEvent(hosted.site, hosted.camera, hosted.generation, event.epoch, event.offset, body)
+                live = LiveEvent(
+                    hosted.site, hosted.camera, hosted.generation, event.epoch, event.offset, body
+                )
                 self._events.append((hosted, live))
         self._wake.set()
 
@@ -94,7 +110,9 @@ class Live:
         """Catch up what is behind until :meth:`end`, or cancelled."""
         while not self._ended:
             self._some_behind.clear()
-            pause = max(self._retry_at, self._read_at) - time.monotonic() if self._behind() else IDLE_S
+            pause = (
+                max(self._retry_at, self._read_at) - time.monotonic() if self._behind() else IDLE_S
+            )
             if pause <= 0:
                 await self._attempt(self._catch_up)
                 self._wake.set()
@@ -106,19 +124,22 @@ class Live:
                 continue
 
     def end(self) -> None:
-        """The loop ends at its next turn. Cancelling alone is not enough: `asyncio.wait_for` of Python 3.11, which redis-py calls,
-        may swallow a cancellation that comes with its result (python/cpython#86296)."""
+        """The loop ends at its next turn. Cancelling alone is not enough: `asyncio.wait_for` of
+        Python 3.11, which redis-py calls, may swallow a cancellation that comes with its result
+        (python/cpython#86296)."""
         self._ended = True
         self._wake.set()
         self._some_behind.set()
 
     async def publish(self) -> None:
-        """Catch up and publish once what is due. Failures are noted and tried again by the next call; nothing escapes."""
+        """Catch up and publish once what is due. Failures are noted and tried again by the next
+        call; nothing escapes."""
         if await self._attempt(self._catch_up):
             await self._attempt(self._publish_due)
 
     async def _attempt(self, work: Callable[[], Awaitable[bool]]) -> bool:
-        """Do what talks to Redis; whether nothing failed. `work` says whether Redis took something new."""
+        """Do what talks to Redis; whether nothing failed. `work` says whether Redis took something
+        new."""
         try:
             taken = await work()
         except Fenced as error:
@@ -128,7 +149,10 @@ class Live:
             return False
         except EyrieError as error:
             if not self._away:
-                log.warning("Redis is away, dashboards see old states until it is back; commits go on: %s", error)
+                log.warning(
+                    "Redis is away, dashboards see old states until it is back; commits go on: %s",
+                    error,
+                )
             self._away = True
             self._retry_at = time.monotonic() + RETRY_S
             self._events.clear()
@@ -136,7 +160,9 @@ class Live:
                 hosted.behind = True
             refused = of_redis(error)
             if refused and refused != self._refused:
-                self._heartbeat_at = 0.0  # at once: those of the refused batch may have said that all is well
+                self._heartbeat_at = (
+                    0.0  # at once: those of the refused batch may have said that all is well
+                )
             self._refused = refused
             return False
         if self._away and taken:
@@ -145,11 +171,14 @@ class Live:
         return True
 
     def _heartbeats(self, trouble: str) -> dict[str, list[LiveSummary]]:
-        """By site. A camera in trouble is told of before it has shown anything, and while it is activated again."""
+        """By site. A camera in trouble is told of before it has shown anything, and while it is
+        activated again."""
         sites: dict[str, list[LiveSummary]] = {}
         for h in self._cameras():
             if trouble or (h.version and h.phase == "active" and not h.behind):
-                entry = LiveSummary(h.camera, h.generation, h.version or -1, h.shown_offset, trouble.encode())
+                entry = LiveSummary(
+                    h.camera, h.generation, h.version or -1, h.shown_offset, trouble.encode()
+                )
                 sites.setdefault(h.site, []).append(entry)
         return sites
 
@@ -160,14 +189,21 @@ class Live:
         if self._events:
             return 0.0
         due = min(self._heartbeat_at, self._wall_at)
-        due = min((h.live_due for h in self._cameras() if h.live_changed and h.phase == "active"), default=due)
+        due = min(
+            (h.live_due for h in self._cameras() if h.live_changed and h.phase == "active"),
+            default=due,
+        )
         return max(min(due, self._heartbeat_at, self._wall_at), self._sent + SPACING_S) - now
 
     async def _publish_due(self) -> bool:
         """Whether Redis took a state or an event."""
         now = time.monotonic()
         active = [h for h in self._cameras() if h.phase == "active" and not h.behind]
-        events = [event for hosted, event in self._events if not hosted.behind and hosted.generation == event.generation]
+        events = [
+            event
+            for hosted, event in self._events
+            if not hosted.behind and hosted.generation == event.generation
+        ]
         self._events.clear()
         states = self._states(active, now)
         summaries: dict[str, list[LiveSummary]] = {}
@@ -177,7 +213,9 @@ class Live:
             summaries = _summaries(active)
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + self._settings.heartbeat_s
-            heartbeats = self._heartbeats(self._trouble(now) or self._refused)  # they are no write, and take no memory
+            heartbeats = self._heartbeats(
+                self._trouble(now) or self._refused
+            )  # they are no write, and take no memory
         self._sent = now
         if not (states or events or summaries or heartbeats):
             return False
@@ -192,7 +230,11 @@ class Live:
                     hosted.wall_changed = False
         for hosted in active:
             if hosted.camera in refused and hosted.phase == "active":
-                log.warning("camera %s: Redis refuses generation %d or a hole in its events", hosted.camera, hosted.generation)
+                log.warning(
+                    "camera %s: Redis refuses generation %d or a hole in its events",
+                    hosted.camera,
+                    hosted.generation,
+                )
                 hosted.behind = True
                 self._retry_at = now + RETRY_S
                 self._doubted(hosted)
@@ -205,27 +247,44 @@ class Live:
                 continue
             hosted.live_due = now + 1.0 / self._settings.live_hz
             hosted.live_changed = False
-            render = partial(camera_core.live_state, hosted.core, hosted.version + 1, self._now_us())
+            render = partial(
+                camera_core.live_state, hosted.core, hosted.version + 1, self._now_us()
+            )
             shown = self._guard(hosted, "its state cannot be made", render)
             if shown is None:
                 continue
             state, hosted.summary, hosted.shown_offset = shown
             hosted.version += 1
             hosted.wall_changed = True
-            states.append(LiveState(hosted.site, hosted.camera, hosted.generation, hosted.version, hosted.shown_offset, state))
+            states.append(
+                LiveState(
+                    hosted.site,
+                    hosted.camera,
+                    hosted.generation,
+                    hosted.version,
+                    hosted.shown_offset,
+                    state,
+                )
+            )
         return states
 
     def _behind(self) -> list[Hosted]:
         return [h for h in self._cameras() if h.behind and h.phase == "active"]
 
     async def _catch_up(self) -> bool:
-        """Raise fences, compare marks, publish what a predecessor (or a Redis that was away) has left."""
+        """Raise fences, compare marks, publish what a predecessor (or a Redis that was away) has
+        left."""
         behind = self._behind()
         if not behind:
             return False
         fences = await self._publisher.fences([h.key for h in behind])
         for hosted in [h for h in behind if fences.get(h.camera, 0) > h.generation]:
-            log.warning("camera %s: Redis knows generation %d, this is %d", hosted.camera, fences[hosted.camera], hosted.generation)
+            log.warning(
+                "camera %s: Redis knows generation %d, this is %d",
+                hosted.camera,
+                fences[hosted.camera],
+                hosted.generation,
+            )
             behind.remove(hosted)
             self._doubted(hosted)
         await self._publisher.raise_fences([(h.site, h.camera, h.generation) for h in behind])
@@ -233,7 +292,9 @@ class Live:
         lost = [h for h in behind if marks.get(h.camera, ("", 0))[0] != h.epoch]
         at = {h.camera: (h.epoch, h.offset) for h in lost}
         if lost:
-            await self._publisher.set_marks([(h.site, h.camera, h.generation, *at[h.camera]) for h in lost])
+            await self._publisher.set_marks(
+                [(h.site, h.camera, h.generation, *at[h.camera]) for h in lost]
+            )
             marks.update(at)
         for hosted in behind:
             if not await self._publish_missing(hosted, marks[hosted.camera][1]):
@@ -244,7 +305,9 @@ class Live:
         """False: PostgreSQL does not say what is missing, which is no trouble of Redis."""
         generation = hosted.generation
         if mark > hosted.offset:
-            log.warning("camera %s: Redis is at event %d, the row at %d", hosted.camera, mark, hosted.offset)
+            log.warning(
+                "camera %s: Redis is at event %d, the row at %d", hosted.camera, mark, hosted.offset
+            )
             self._read_at = time.monotonic() + RETRY_S
             self._doubted(hosted)
             return True
@@ -252,15 +315,31 @@ class Live:
             try:
                 rows = await self._store.after(hosted.camera, hosted.epoch, mark, CATCH_UP_PAGE)
             except EyrieError as error:
-                log.warning("what camera %s has not shown yet waits for PostgreSQL: %s", hosted.camera, error)
+                log.warning(
+                    "what camera %s has not shown yet waits for PostgreSQL: %s",
+                    hosted.camera,
+                    error,
+                )
                 self._read_at = time.monotonic() + RETRY_S
                 return False
             if not rows:
-                log.error("camera %s: the row says event %d, stored are %d", hosted.camera, hosted.offset, mark)
-                await self._publisher.set_marks([(hosted.site, hosted.camera, generation, hosted.epoch, hosted.offset)])
+                log.error(
+                    "camera %s: the row says event %d, stored are %d",
+                    hosted.camera,
+                    hosted.offset,
+                    mark,
+                )
+                await self._publisher.set_marks(
+                    [(hosted.site, hosted.camera, generation, hosted.epoch, hosted.offset)]
+                )
                 mark = hosted.offset
                 break
-            events = [LiveEvent(hosted.site, r.camera, generation, r.epoch, r.offset, published(r.body, r.hash)) for r in rows]
+            events = [
+                LiveEvent(
+                    hosted.site, r.camera, generation, r.epoch, r.offset, published(r.body, r.hash)
+                )
+                for r in rows
+            ]
             if await self._publisher.publish([], events, {}, {}):
                 self._read_at = time.monotonic() + RETRY_S
                 self._doubted(hosted)

@@ -11,7 +11,8 @@ from actors.core.errors import EyrieError, Unavailable
 
 
 async def answer(reference: Any, timeout_s: float, who: str) -> Any:
-    """The result of a call. Raises Unavailable when `who` is gone or does not answer in `timeout_s`, else the family's own errors."""
+    """The result of a call. Raises Unavailable when `who` is gone or does not answer in
+    `timeout_s`, else the family's own errors."""
     try:
         async with asyncio.timeout(timeout_s):
             return await reference
@@ -26,7 +27,8 @@ async def answer(reference: Any, timeout_s: float, who: str) -> Any:
 
 
 async def find(name: str, namespace: str) -> Any | None:
-    """The handle of a living named actor, or None. Asks the Ray head, in a thread because Ray's call blocks."""
+    """The handle of a living named actor, or None. Asks the Ray head, in a thread because Ray's
+    call blocks."""
     try:
         return await asyncio.to_thread(ray.get_actor, name, namespace)
     except ValueError:

@@ -1,7 +1,9 @@
-"""The Ray actor of cameras (design section 10): async, detached, never restarted by Ray, a unique name per incarnation.
+"""The Ray actor of cameras (design section 10): async, detached, never restarted by Ray, a unique
+name per incarnation.
 
-The constructor does no I/O, because one that raises is final. The group ``control`` has a thread and a loop of its own: health, describe
-and stop answer even when the loop that does the work is stuck (Ray documentation, concurrency groups).
+The constructor does no I/O, because one that raises is final. The group ``control`` has a thread
+and a loop of its own: health, describe and stop answer even when the loop that does the work is
+stuck (Ray documentation, concurrency groups).
 """
 
 import asyncio
@@ -44,18 +46,27 @@ class RayCamera:
         self._copying: asyncio.Task[None] | None = None
 
     async def open(self) -> dict[str, Any]:
-        """Open the stores and begin to work; where it runs, and under ``died`` which processes died on this node with which camera
-        (`actors.step_notes`). Again is harmless. Raises Unavailable, ConfigError."""
+        """Open the stores and begin to work; where it runs, and under ``died`` which processes died
+        on this node with which camera (`actors.step_notes`). Again is harmless. Raises Unavailable,
+        ConfigError."""
         settings = node_settings(self._settings_path)
         if self._actor is None:
             log_to_file(settings, self._name)
             stores = await open_stores(settings, name=self._name)
             self._loop = asyncio.get_running_loop()
-            actor = CameraActor(self._name, stores, settings.camera, capacity=self._capacity, written_off=self._written_off)
+            actor = CameraActor(
+                self._name,
+                stores,
+                settings.camera,
+                capacity=self._capacity,
+                written_off=self._written_off,
+            )
             actor.note.open(of(settings), self._name)
             actor.start()
             self._actor = actor
-            self._copying = asyncio.create_task(ProcessMetrics(of(settings), lambda: collect(actor)).run(), name="process-metrics")
+            self._copying = asyncio.create_task(
+                ProcessMetrics(of(settings), lambda: collect(actor)).run(), name="process-metrics"
+            )
         return {**whereabouts(), "died": left_behind(of(settings))}
 
     async def adopt(self, cameras: list[str]) -> dict[str, str]:
@@ -87,7 +98,8 @@ class RayCamera:
         return await self._opened().registry.replay(letter, by)
 
     async def lifetime(self) -> None:
-        """Never returns while the process lives: whoever waits for it learns of its death without asking again."""
+        """Never returns while the process lives: whoever waits for it learns of its death without
+        asking again."""
         self._over = self._over or asyncio.Event()
         await self._over.wait()
 
@@ -112,7 +124,9 @@ class RayCamera:
         actor, loop = self._actor, self._loop
         if actor is None or loop is None:
             return True
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(actor.stop(grace_s), loop))
+        return await asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(actor.stop(grace_s), loop)
+        )
 
     def _opened(self) -> CameraActor:
         if self._actor is None:
@@ -126,7 +140,8 @@ class RayCamera:
 
 
 class RayCameraProcess:
-    """The handle: `actors.ports.ActorHandle` for hubs, and what the supervisor needs. Every call has a deadline in seconds."""
+    """The handle: `actors.ports.ActorHandle` for hubs, and what the supervisor needs. Every call
+    has a deadline in seconds."""
 
     def __init__(self, name: str, handle: Any, *, call_timeout_s: float = 5.0) -> None:
         self.name = name
@@ -140,11 +155,19 @@ class RayCameraProcess:
         return reply
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
-        return dict(await answer(self._handle.look.remote(list(cameras)), self._timeout_s, self.name))
+        return dict(
+            await answer(self._handle.look.remote(list(cameras)), self._timeout_s, self.name)
+        )
 
-    async def reset_counts(self, camera: str, lines: Sequence[str] | None, reason: str | None) -> str:
+    async def reset_counts(
+        self, camera: str, lines: Sequence[str] | None, reason: str | None
+    ) -> str:
         wanted = None if lines is None else list(lines)
-        return str(await answer(self._handle.reset_counts.remote(camera, wanted, reason), self._timeout_s, self.name))
+        return str(
+            await answer(
+                self._handle.reset_counts.remote(camera, wanted, reason), self._timeout_s, self.name
+            )
+        )
 
     async def replay(self, letter: int, by: str) -> str:
         return str(await answer(self._handle.replay.remote(letter, by), self._timeout_s, self.name))
@@ -171,7 +194,11 @@ class RayCameraProcess:
         try:
             await self._handle.lifetime.remote()
         except ray.exceptions.RayError as error:
-            return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            return (
+                str(error).strip().splitlines()[0][:200]
+                if str(error).strip()
+                else type(error).__name__
+            )
         return "it ended"
 
     async def health(self, timeout_s: float) -> dict[str, Any]:
@@ -196,18 +223,31 @@ class RayCameraProcess:
 
 
 def start(
-    settings_path: str, name: str, *, namespace: str, slots: int, placed: Mapping[str, Any] | None = None, call_timeout_s: float = 5.0,
+    settings_path: str,
+    name: str,
+    *,
+    namespace: str,
+    slots: int,
+    placed: Mapping[str, Any] | None = None,
+    call_timeout_s: float = 5.0,
     capacity: int = 1,
-) -> RayCameraProcess:  # fmt: skip
+) -> RayCameraProcess:
     """Create the process `name` for `capacity` cameras; `open` it next.
 
-    `slots` camera slots are taken where the cluster has such a resource (0: none). `placed` are Ray options that say where.
+    `slots` camera slots are taken where the cluster has such a resource (0: none). `placed` are Ray
+    options that say where.
     """
     options: dict[str, Any] = {
-        "name": name, "namespace": namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": 0, "max_task_retries": 0,
-        "max_concurrency": MAX_CALLS, "enable_task_events": False,
+        "name": name,
+        "namespace": namespace,
+        "lifetime": "detached",
+        "num_cpus": 0,
+        "max_restarts": 0,
+        "max_task_retries": 0,
+        "max_concurrency": MAX_CALLS,
+        "enable_task_events": False,
         **(placed or {}),
-    }  # fmt: skip
+    }
     if slots:
         options["resources"] = {CAMERA_SLOT: slots}
     try:
@@ -220,7 +260,9 @@ def start(
     return RayCameraProcess(name, handle, call_timeout_s=call_timeout_s)
 
 
-async def attach(name: str, *, namespace: str, call_timeout_s: float = 5.0) -> RayCameraProcess | None:
+async def attach(
+    name: str, *, namespace: str, call_timeout_s: float = 5.0
+) -> RayCameraProcess | None:
     """The living process `name`, or None."""
     handle = await find(name, namespace)
     return None if handle is None else RayCameraProcess(name, handle, call_timeout_s=call_timeout_s)

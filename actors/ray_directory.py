@@ -1,4 +1,5 @@
-"""Where cameras live, as a hub knows it: a bounded cache in front of the supervisor (`actors.ports.Directory`)."""
+"""Where cameras live, as a hub knows it: a bounded cache in front of the supervisor
+(`actors.ports.Directory`)."""
 
 import logging
 from collections import OrderedDict
@@ -18,7 +19,8 @@ log = logging.getLogger("eyrie.actors.directory")
 
 
 class RayDirectory:
-    """`timeout_s` bounds the question to the supervisor, `call_timeout_s` every call to an actor."""
+    """`timeout_s` bounds the question to the supervisor, `call_timeout_s` every call to an
+    actor."""
 
     def __init__(self, *, namespace: str, timeout_s: float, call_timeout_s: float) -> None:
         self._namespace = namespace
@@ -46,7 +48,9 @@ class RayDirectory:
         return found
 
     async def living(self, name: str) -> ActorHandle | None:
-        return self._processes.get(name) or await attach(name, namespace=self._namespace, call_timeout_s=self._call_timeout_s)
+        return self._processes.get(name) or await attach(
+            name, namespace=self._namespace, call_timeout_s=self._call_timeout_s
+        )
 
     def forget(self, name: str) -> None:
         self._processes.pop(name, None)
@@ -59,7 +63,9 @@ class RayDirectory:
     async def _process(self, name: str) -> RayCameraProcess | None:
         process = self._processes.get(name)
         if process is None:
-            process = await attach(name, namespace=self._namespace, call_timeout_s=self._call_timeout_s)
+            process = await attach(
+                name, namespace=self._namespace, call_timeout_s=self._call_timeout_s
+            )
             if process is None:
                 log.warning("actor %s is gone", name)
                 self.forget(name)
@@ -73,7 +79,11 @@ class RayDirectory:
         if supervisor is None:
             raise Unavailable("the supervisor does not run")
         try:
-            placed = dict(await answer(supervisor.ensure.remote(cameras, doubted), self._timeout_s, SUPERVISOR))
+            placed = dict(
+                await answer(
+                    supervisor.ensure.remote(cameras, doubted), self._timeout_s, SUPERVISOR
+                )
+            )
         except Unavailable:
             self._supervisor = None
             raise

@@ -1,7 +1,9 @@
-"""What the registry and people ask of an actor process: new scenes, deleted cameras, dead letters to replay.
+"""What the registry and people ask of an actor process: new scenes, deleted cameras, dead letters
+to replay.
 
-A hub that has changed the registry asks the actor to look; the actor looks by itself every `LOOK_S` too, so a call that was missed heals.
-The registry is read here again, whoever asked: what was said in between does not matter.
+A hub that has changed the registry asks the actor to look; the actor looks by itself every `LOOK_S`
+too, so a call that was missed heals. The registry is read here again, whoever asked: what was said
+in between does not matter.
 """
 
 import asyncio
@@ -43,7 +45,14 @@ class RegistrySyncHost(Protocol):
 class RegistrySync:
     """Over the cameras of one process. `now_us` is our clock, microseconds since 1970."""
 
-    def __init__(self, stores: ActorStores, cameras: dict[str, Hosted], office: RegistrySyncHost, *, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        stores: ActorStores,
+        cameras: dict[str, Hosted],
+        office: RegistrySyncHost,
+        *,
+        now_us: Callable[[], int],
+    ) -> None:
         self._stores = stores
         self._cameras = cameras
         self._office = office
@@ -67,21 +76,34 @@ class RegistrySync:
         self._ended = True
 
     async def look(self, cameras: Iterable[str] | None = None) -> dict[str, int]:
-        """Compare `cameras` (by default all) with the registry and follow it; camera → the scene version in force, of those hosted here.
+        """Compare `cameras` (by default all) with the registry and follow it; camera → the scene
+        version in force, of those hosted here.
 
         Raises Unavailable when the registry cannot be read.
         """
-        wanted = [camera for camera in (self._cameras if cameras is None else cameras) if (h := self._cameras.get(camera)) and _active(h)]
-        known = {camera: self._unreadable.get(camera, self._cameras[camera].core.scene_version) for camera in wanted}
+        wanted = [
+            camera
+            for camera in (self._cameras if cameras is None else cameras)
+            if (h := self._cameras.get(camera)) and _active(h)
+        ]
+        known = {
+            camera: self._unreadable.get(camera, self._cameras[camera].core.scene_version)
+            for camera in wanted
+        }
         if known:
             for change in await self._stores.registry.changed_scenes(known):
                 await self._follow(change)
-        return {camera: self._cameras[camera].core.scene_version for camera in wanted if camera in self._cameras}
+        return {
+            camera: self._cameras[camera].core.scene_version
+            for camera in wanted
+            if camera in self._cameras
+        }
 
     async def replay(self, letter: int, by: str) -> str:
         """Replay a dead letter of a camera hosted here; the id of its event, committed.
 
-        Raises NotFound, Conflict (handled already, or still refused), Unavailable (not hosted here now, or the commit is late: ask again).
+        Raises NotFound, Conflict (handled already, or still refused), Unavailable (not hosted here
+        now, or the commit is late: ask again).
         """
         if letter in self._replaying:
             raise Conflict(f"dead letter {letter} is being replayed")
@@ -91,10 +113,14 @@ class RegistrySync:
         finally:
             del self._replaying[letter]
 
-    async def reset_counts(self, camera: str, lines: Sequence[str] | None, reason: str | None) -> str:
-        """Let lines (None: all) of a camera hosted here count from zero; the id of its event, committed.
+    async def reset_counts(
+        self, camera: str, lines: Sequence[str] | None, reason: str | None
+    ) -> str:
+        """Let lines (None: all) of a camera hosted here count from zero; the id of its event,
+        committed.
 
-        Raises NotFound when it has none of these lines, Unavailable (not hosted here now, a session opens, or the commit is late).
+        Raises NotFound when it has none of these lines, Unavailable (not hosted here now, a session
+        opens, or the commit is late).
         """
         hosted = self._cameras.get(camera)
         if hosted is None or not _active(hosted) or hosted.core.order.opening:
@@ -103,7 +129,9 @@ class RegistrySync:
         self._office.step(hosted, [ResetCounts(None if lines is None else list(lines), reason)])
         journal = hosted.core.journal
         if journal.offset == before or journal.last is None:
-            raise NotFound(f"camera {camera} has no such line", hint="GET its scene; it lists the lines.")
+            raise NotFound(
+                f"camera {camera} has no such line", hint="GET its scene; it lists the lines."
+            )
         event, key = journal.last.id, (camera, journal.epoch, journal.offset)
         moved = self._resetting.setdefault(key, asyncio.Event())
         self._office.commit_soon(hosted)
@@ -111,7 +139,10 @@ class RegistrySync:
             async with asyncio.timeout(REPLAY_S):
                 await moved.wait()
         except TimeoutError:
-            raise Unavailable(f"the reset of {camera} is not committed after {REPLAY_S:g} s", hint="Read its state before again.") from None
+            raise Unavailable(
+                f"the reset of {camera} is not committed after {REPLAY_S:g} s",
+                hint="Read its state before again.",
+            ) from None
         finally:
             self._resetting.pop(key, None)
         return event
@@ -133,10 +164,17 @@ class RegistrySync:
         if letter.status != "new":
             raise Conflict(f"dead letter {number} was {letter.status} already")
         hosted = self._cameras.get(letter.camera)
-        # Read under another generation the letter may be marked by a commit whose outcome was not known then.
-        if hosted is None or not _active(hosted) or hosted.generation != generations.get(letter.camera):
+        # Read under another generation the letter may be marked by a commit whose outcome was not
+        # known then.
+        if (
+            hosted is None
+            or not _active(hosted)
+            or hosted.generation != generations.get(letter.camera)
+        ):
             raise Unavailable(f"camera {letter.camera} is not hosted here now")
-        known = dead_letters.ReplayedLetter(number, letter.session, letter.seq, letter.code, letter.raw, by)
+        known = dead_letters.ReplayedLetter(
+            number, letter.session, letter.seq, letter.code, letter.raw, by
+        )
         event = dead_letters.replay(hosted.core, known, self._now_us())
         self._office.commit_soon(hosted)
         try:
@@ -144,9 +182,12 @@ class RegistrySync:
                 await moved.wait()
         except TimeoutError:
             raise Unavailable(
-                f"the replay of dead letter {number} is not committed after {REPLAY_S:g} s", hint="Read its status before anything else."
+                f"the replay of dead letter {number} is not committed after {REPLAY_S:g} s",
+                hint="Read its status before anything else.",
             ) from None
-        log.info("dead letter %d of camera %s was replayed by %s as %s", number, letter.camera, by, event)
+        log.info(
+            "dead letter %d of camera %s was replayed by %s as %s", number, letter.camera, by, event
+        )
         return event
 
     async def _follow(self, change: SceneChange) -> None:
@@ -157,7 +198,9 @@ class RegistrySync:
             log.info("camera %s was deleted", change.camera)
             try:
                 async with asyncio.timeout(SETTLE_S):
-                    await self._office.release([change.camera], "the camera was deleted", code=NotFound.close_code)
+                    await self._office.release(
+                        [change.camera], "the camera was deleted", code=NotFound.close_code
+                    )
             except TimeoutError:
                 log.warning("the last commit of deleted camera %s is late", change.camera)
             return
@@ -165,7 +208,11 @@ class RegistrySync:
             scene = read_scene(change.scene)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.error(
-                "camera %s goes on under scene %d: %d cannot be read: %s", hosted.camera, hosted.core.scene_version, change.version, error
+                "camera %s goes on under scene %d: %d cannot be read: %s",
+                hosted.camera,
+                hosted.core.scene_version,
+                change.version,
+                error,
             )
             self._unreadable[change.camera] = change.version
             return

@@ -1,4 +1,5 @@
-"""Whose turn it is in an actor process: bounded work per camera and round, so that one camera's flood is not its neighbours' wait."""
+"""Whose turn it is in an actor process: bounded work per camera and round, so that one camera's
+flood is not its neighbours' wait."""
 
 import asyncio
 import time
@@ -13,9 +14,12 @@ ROUND_S = 0.01  # seconds after which other work of the loop gets its chance
 
 
 class CameraScheduler:
-    """The cameras whose mailbox is not empty. `step` carries items out at once; `asks` is told when refused data may come."""
+    """The cameras whose mailbox is not empty. `step` carries items out at once; `asks` is told when
+    refused data may come."""
 
-    def __init__(self, step: Callable[[Hosted, list[Item]], None], asks: Callable[[Hosted], None]) -> None:
+    def __init__(
+        self, step: Callable[[Hosted, list[Item]], None], asks: Callable[[Hosted], None]
+    ) -> None:
         self._step = step
         self._asks = asks
         self._waiting: dict[str, Hosted] = {}
@@ -25,15 +29,20 @@ class CameraScheduler:
     @property
     def held(self) -> int:
         """Observations that wait, of all cameras."""
-        return sum(hosted.mailbox.items for hosted in list(self._waiting.values()))  # health asks from another thread
+        return sum(
+            hosted.mailbox.items for hosted in list(self._waiting.values())
+        )  # health asks from another thread
 
     def waits(self, camera: str) -> bool:
         """Whether something of `camera` waits."""
         return camera in self._waiting
 
     def put(self, hosted: Hosted, items: list[Item]) -> list[Item]:
-        """Take items of one camera; those that found no room. A short delivery to a camera that does not wait is stepped at once."""
-        short = sum(len(item.items) if isinstance(item, Data) else 1 for item in items) <= TURN_ITEMS
+        """Take items of one camera; those that found no room. A short delivery to a camera that
+        does not wait is stepped at once."""
+        short = (
+            sum(len(item.items) if isinstance(item, Data) else 1 for item in items) <= TURN_ITEMS
+        )
         if short and hosted.camera not in self._waiting:
             self._step(hosted, items)
             return []

@@ -1,8 +1,11 @@
-"""Which camera a process was busy with when it died, as the processes of its node can read it afterwards.
+"""Which camera a process was busy with when it died, as the processes of its node can read it
+afterwards.
 
-Data that ends the process (a fault in a library, memory, a core without end) leaves no exception behind. So the camera's name stands in a
-file while anything is done for it, and outlives the process (not the machine: nothing is synced); who holds the file's lock is alive. A
-note costs one write of 64 bytes into the page cache. A mapped file would cost less, and end the process where the disk is full (SIGBUS).
+Data that ends the process (a fault in a library, memory, a core without end) leaves no exception
+behind. So the camera's name stands in a file while anything is done for it, and outlives the
+process (not the machine: nothing is synced); who holds the file's lock is alive. A note costs one
+write of 64 bytes into the page cache. A mapped file would cost less, and end the process where the
+disk is full (SIGBUS).
 """
 
 import contextlib
@@ -47,7 +50,9 @@ class StepNote:
             return
         try:
             os.pwrite(self._file, camera.encode("ascii").ljust(SIZE_BYTES, b"\0"), 0)
-        except OSError as error:  # a full disk: what this process may end with is not known any more
+        except (
+            OSError
+        ) as error:  # a full disk: what this process may end with is not known any more
             log.warning("with which camera this process may end is not noted any more: %s", error)
             self.close()
 

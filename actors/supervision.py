@@ -1,7 +1,8 @@
 """Keeping the supervisor at work, and knowing whether it is (independent of Ray).
 
-Ray restarts a supervisor that died, as an empty process: it supervises once it is opened. So everybody who lives on asks for its turn again
-and again, which opens it: the driver and every hub. What they hear, or do not hear, is what health and metrics say of it.
+Ray restarts a supervisor that died, as an empty process: it supervises once it is opened. So
+everybody who lives on asks for its turn again and again, which opens it: the driver and every hub.
+What they hear, or do not hear, is what health and metrics say of it.
 """
 
 import asyncio
@@ -16,14 +17,15 @@ from actors.core.errors import EyrieError
 
 LOOK_S = 2.0  # seconds between two questions
 LOST_S = 6.0  # seconds without a good answer after which it does not work
-IDLE_S = 8.0  # seconds since it last compared what should run with what runs, after which it does not work either
+# seconds since it last compared what should run with what runs, after which it does not work either
+IDLE_S = 8.0
 
 log = logging.getLogger("eyrie.supervision")
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What the supervisor answers. `age_s`: seconds since its last comparison; `node`, `pid`, `started`: where it runs, and since when
-    (clock ticks since boot: a pid is given out again)."""
+    """What the supervisor answers. `age_s`: seconds since its last comparison; `node`, `pid`,
+    `started`: where it runs, and since when (clock ticks since boot: a pid is given out again)."""
 
     age_s: float
     node: str = ""
@@ -39,12 +41,16 @@ class Watched(Protocol):
 
 
 class SupervisorWatch:
-    """`run` for ever. `mend(turn, silent_s)` is called at every look that finds it not working, with what it said last."""
+    """`run` for ever. `mend(turn, silent_s)` is called at every look that finds it not working,
+    with what it said last."""
 
     def __init__(
-        self, supervisor: Watched, *, mend: Callable[[Turn | None, float], Awaitable[None]] | None = None,
+        self,
+        supervisor: Watched,
+        *,
+        mend: Callable[[Turn | None, float], Awaitable[None]] | None = None,
         now: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._supervisor = supervisor
         self._mend = mend
         self._now = now
@@ -58,7 +64,10 @@ class SupervisorWatch:
         silent_s = self._now() - self._worked_at
         if silent_s < LOST_S:
             return None
-        return f"the supervisor has not worked for {silent_s:.0f} s, nothing that fails is replaced: {self._why or 'it does not answer'}"
+        return (
+            f"the supervisor has not worked for {silent_s:.0f} s, nothing that fails is "
+            f"replaced: {self._why or 'it does not answer'}"
+        )
 
     async def run(self) -> None:
         """Look again and again."""

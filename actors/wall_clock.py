@@ -1,9 +1,12 @@
-"""The wall clock of an actor process, and how far it was stepped: what is shown and stored has its time, timers must not follow it."""
+"""The wall clock of an actor process, and how far it was stepped: what is shown and stored has its
+time, timers must not follow it."""
 
 import time
 from collections.abc import Callable
 
-STEP_US = 200_000  # a smaller difference to the monotonic clock is drift, which adds up until it is one
+STEP_US = (
+    200_000  # a smaller difference to the monotonic clock is drift, which adds up until it is one
+)
 
 
 def wall_us() -> int:
@@ -17,15 +20,19 @@ def steady_us() -> int:
 
 
 class WallClock:
-    """Compares the two with every look. A process that was stopped between its two readings is told a step, and its opposite next time."""
+    """Compares the two with every look. A process that was stopped between its two readings is told
+    a step, and its opposite next time."""
 
-    def __init__(self, wall: Callable[[], int] = wall_us, steady: Callable[[], int] = steady_us) -> None:
+    def __init__(
+        self, wall: Callable[[], int] = wall_us, steady: Callable[[], int] = steady_us
+    ) -> None:
         self._wall = wall
         self._steady = steady
         self._ahead = wall() - steady()
 
     def look(self) -> tuple[int, int]:
-        """Now, and by how much the clock was stepped since the last look (negative: back); both in microseconds."""
+        """Now, and by how much the clock was stepped since the last look (negative: back); both in
+        microseconds."""
         now = self._wall()
         stepped = now - self._steady() - self._ahead
         if abs(stepped) < STEP_US:

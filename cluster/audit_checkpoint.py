@@ -1,6 +1,8 @@
-"""The checkpoint of the audit log that `eyrie up` keeps in its data directory, outside the database.
+"""The checkpoint of the audit log that `eyrie up` keeps in its data directory, outside the
+database.
 
-It follows the log as that grows, and stays where it is when the log no longer contains it: somebody cut that off, or put back an older one.
+It follows the log as that grows, and stays where it is when the log no longer contains it: somebody
+cut that off, or put back an older one.
 """
 
 import asyncio
@@ -31,7 +33,9 @@ def read(path: Path) -> Checkpoint:
         with path.open("rb") as file:
             return msgspec.json.decode(file.read(MAX_BYTES), type=Checkpoint)
     except (OSError, msgspec.MsgspecError) as error:
-        raise BadInput(f"{path} is no checkpoint: {error}", hint="`eyrie audit log checkpoint` prints one.") from error
+        raise BadInput(
+            f"{path} is no checkpoint: {error}", hint="`eyrie audit log checkpoint` prints one."
+        ) from error
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
@@ -40,7 +44,8 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def look(settings: Settings) -> None:
-    """Bring the checkpoint up to date. Raises Conflict for a log that no longer contains it, BadInput, ConfigError, Unavailable."""
+    """Bring the checkpoint up to date. Raises Conflict for a log that no longer contains it,
+    BadInput, ConfigError, Unavailable."""
     path, key = of(settings).audit_checkpoint, read_secret(Path(settings.policy.key_file))
     found = asyncio.run(_newer(settings, key, read(path) if path.exists() else None))
     if found is not None:
@@ -48,7 +53,8 @@ def look(settings: Settings) -> None:
 
 
 class CheckpointWriter:
-    """A thread that follows the log until it is stopped. `report` is told once of each problem, and when it is over."""
+    """A thread that follows the log until it is stopped. `report` is told once of each problem, and
+    when it is over."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
@@ -58,7 +64,9 @@ class CheckpointWriter:
 
     def start(self, settings: Settings) -> None:
         """Begin, with the settings as they were resolved."""
-        self._thread = threading.Thread(target=self._run, args=(settings,), name="audit-checkpoint", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(settings,), name="audit-checkpoint", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -80,7 +88,9 @@ class CheckpointWriter:
 
     def _tell(self, problem: str) -> None:
         if problem != self._problem:
-            self._report(f"audit log: {problem}" if problem else "audit log: its checkpoint is kept again")
+            self._report(
+                f"audit log: {problem}" if problem else "audit log: its checkpoint is kept again"
+            )
         self._problem = problem
 
 

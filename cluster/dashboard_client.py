@@ -1,7 +1,8 @@
-"""A small dashboard: the Centrifuge client protocol in JSON over a websocket, for the command line (design section 7).
+"""A small dashboard: the Centrifuge client protocol in JSON over a websocket, for the command line
+(design section 7).
 
-One text frame carries one or more messages, one a line; an empty object is a ping and is answered with one
-(https://centrifugal.dev/docs/transports/client_protocol).
+One text frame carries one or more messages, one a line; an empty object is a ping and is answered
+with one (https://centrifugal.dev/docs/transports/client_protocol).
 """
 
 import ssl
@@ -12,16 +13,31 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from actors.core.errors import BadInput, Expired, EyrieError, Forbidden, NotFound, Unauthorized, Unavailable
+from actors.core.errors import (
+    BadInput,
+    Expired,
+    EyrieError,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+)
 
 OPEN_TIMEOUT_S = 10.0
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 
-_ERRORS: dict[int, type[EyrieError]] = {101: Unauthorized, 102: NotFound, 103: Forbidden, 107: BadInput, 109: Expired}
+_ERRORS: dict[int, type[EyrieError]] = {
+    101: Unauthorized,
+    102: NotFound,
+    103: Forbidden,
+    107: BadInput,
+    109: Expired,
+}
 
 
 class ReceivedPublication(msgspec.Struct, frozen=True):
-    """One publication; `initial` when it came with the subscribe reply. `data` is the decoded JSON."""
+    """One publication; `initial` when it came with the subscribe reply. `data` is the decoded
+    JSON."""
 
     channel: str
     data: Any
@@ -32,9 +48,11 @@ class ReceivedPublication(msgspec.Struct, frozen=True):
 async def publications(
     url: str, token: str, channels: Sequence[str], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[ReceivedPublication]:
-    """Connect, subscribe to `channels`, and yield what is published until the hub closes. `tls`: whom to trust (None: as the system does).
+    """Connect, subscribe to `channels`, and yield what is published until the hub closes. `tls`:
+    whom to trust (None: as the system does).
 
-    Raises the error of the family that the hub's answer means; Unavailable when the connection cannot be had or breaks.
+    Raises the error of the family that the hub's answer means; Unavailable when the connection
+    cannot be had or breaks.
     """
     try:
         async with connect(
@@ -52,15 +70,21 @@ async def publications(
     except InvalidURI as error:
         raise BadInput(f"{url} is no websocket address") from error
     except (OSError, InvalidHandshake, TimeoutError) as error:
-        raise Unavailable(f"no connection to {url}: {error}", hint="Is it running? `eyrie status` tells.") from error
+        raise Unavailable(
+            f"no connection to {url}: {error}", hint="Is it running? `eyrie status` tells."
+        ) from error
     except ConnectionClosed as error:
-        code, reason = (error.rcvd.code, error.rcvd.reason) if error.rcvd is not None else (1006, "")
+        code, reason = (
+            (error.rcvd.code, error.rcvd.reason) if error.rcvd is not None else (1006, "")
+        )
         if 3500 <= code <= 3999 or 4500 <= code <= 4999:
             raise Unauthorized(f"the hub closed: {code} {reason}") from error
         raise Unavailable(f"the hub closed: {code} {reason}") from error
 
 
-async def _converse(socket: ClientConnection, token: str, channels: Sequence[str]) -> AsyncIterator[ReceivedPublication]:
+async def _converse(
+    socket: ClientConnection, token: str, channels: Sequence[str]
+) -> AsyncIterator[ReceivedPublication]:
     await _send(socket, {"id": 1, "connect": {"token": token, "name": "eyrie-tail"}})
     async for frame in socket:
         for line in str(frame if isinstance(frame, str) else frame.decode()).split("\n"):
@@ -77,14 +101,22 @@ async def _converse(socket: ClientConnection, token: str, channels: Sequence[str
                     await _send(socket, {"id": at + 2, "subscribe": {"channel": channel}})
             elif "subscribe" in reply:
                 for item in reply["subscribe"].get("publications") or []:
-                    yield ReceivedPublication(channels[number - 2], item.get("data"), item.get("offset", 0), True)
+                    yield ReceivedPublication(
+                        channels[number - 2], item.get("data"), item.get("offset", 0), True
+                    )
             elif "push" in reply:
                 push = reply["push"]
                 if "pub" in push:
-                    yield ReceivedPublication(push.get("channel", ""), push["pub"].get("data"), push["pub"].get("offset", 0))
+                    yield ReceivedPublication(
+                        push.get("channel", ""),
+                        push["pub"].get("data"),
+                        push["pub"].get("offset", 0),
+                    )
                 elif "unsubscribe" in push:
                     reason = push["unsubscribe"].get("reason", "")
-                    raise Forbidden(f"the hub ended the subscription of {push.get('channel', '')}: {reason}")
+                    raise Forbidden(
+                        f"the hub ended the subscription of {push.get('channel', '')}: {reason}"
+                    )
 
 
 def _raise(error: dict[str, Any], what: str) -> None:

@@ -1,4 +1,5 @@
-"""Where an audit reads from: a data directory (running or not), a PostgreSQL address, or an export file."""
+"""Where an audit reads from: a data directory (running or not), a PostgreSQL address, or an export
+file."""
 
 import asyncio
 import contextlib
@@ -26,7 +27,11 @@ async def records(source: str | PostgresSettings) -> AsyncIterator[Record]:
 
     Raises NotFound for a source that is none of the three, Unavailable.
     """
-    path = None if isinstance(source, PostgresSettings) else await asyncio.to_thread(lambda: Path(source).expanduser().absolute())
+    path = (
+        None
+        if isinstance(source, PostgresSettings)
+        else await asyncio.to_thread(lambda: Path(source).expanduser().absolute())
+    )
     if path is not None and path.is_file():
         with path.open("rb") as lines:
             for record in read_export(lines):
@@ -39,7 +44,8 @@ async def records(source: str | PostgresSettings) -> AsyncIterator[Record]:
 
 @contextlib.contextmanager
 def database_of(source: str | PostgresSettings) -> Iterator[PostgresSettings]:
-    """The database that `source` names: an address, or the one of a data directory. Raises NotFound."""
+    """The database that `source` names: an address, or the one of a data directory. Raises
+    NotFound."""
     if isinstance(source, PostgresSettings):
         yield source
         return
@@ -48,7 +54,9 @@ def database_of(source: str | PostgresSettings) -> Iterator[PostgresSettings]:
         return
     path = Path(source).expanduser().absolute()
     if not (path / "postgres").is_dir():
-        raise NotFound(f"{source} is neither a data directory, nor an export file, nor a postgresql:// address")
+        raise NotFound(
+            f"{source} is neither a data directory, nor an export file, nor a postgresql:// address"
+        )
     with _database_of(DataDir(path)) as settings:
         yield settings
 
@@ -57,7 +65,9 @@ async def _of_database(settings: PostgresSettings) -> AsyncIterator[Record]:
     async for row in read_archive(settings):
         match row:
             case EventRow():
-                yield AuditEvent(row.camera, row.epoch, row.offset, row.body.decode(), row.hash.hex())
+                yield AuditEvent(
+                    row.camera, row.epoch, row.offset, row.body.decode(), row.hash.hex()
+                )
             case Horizon():
                 yield RetentionMark(row.camera, row.epoch, row.offset, row.hash.hex())
             case _:
@@ -66,7 +76,16 @@ async def _of_database(settings: PostgresSettings) -> AsyncIterator[Record]:
 
 def _totals(row: Activation) -> CameraTotals:
     found, at = totals(row.snapshot), row.position
-    return CameraTotals(row.camera, at.session, at.last_seq, at.epoch, at.last_offset, at.chain.hex(), found.counts, found.occupancy)
+    return CameraTotals(
+        row.camera,
+        at.session,
+        at.last_seq,
+        at.epoch,
+        at.last_offset,
+        at.chain.hex(),
+        found.counts,
+        found.occupancy,
+    )
 
 
 @contextlib.contextmanager

@@ -1,8 +1,10 @@
-"""Proofs over what is stored, as pure functions: the hash chain holds, and two runs derived the same.
+"""Proofs over what is stored, as pure functions: the hash chain holds, and two runs derived the
+same.
 
-*Derived* is everything that follows from observations: events other than ``camera.*`` and ``stream.*`` (by type, track, zone or line,
-session, seq and capture time), line counts and occupancy. Offsets, hashes, receive times and ``camera.*``/``stream.*`` events may differ
-between two runs over the same observations, since crashes and reconnections are part of what those tell.
+*Derived* is everything that follows from observations: events other than ``camera.*`` and
+``stream.*`` (by type, track, zone or line, session, seq and capture time), line counts and
+occupancy. Offsets, hashes, receive times and ``camera.*``/``stream.*`` events may differ between
+two runs over the same observations, since crashes and reconnections are part of what those tell.
 """
 
 import hashlib
@@ -41,7 +43,8 @@ class AuditEvent(msgspec.Struct, frozen=True, tag="event", tag_field="kind"):
 
 
 class RetentionMark(msgspec.Struct, frozen=True, tag="dropped", tag_field="kind"):
-    """The last event of a camera and epoch that retention dropped; the next one is chained to its `hash` (hex)."""
+    """The last event of a camera and epoch that retention dropped; the next one is chained to its
+    `hash` (hex)."""
 
     camera: str
     epoch: str
@@ -81,10 +84,12 @@ class Verdict(msgspec.Struct):
 
 
 class ChainVerifier:
-    """Checks every camera's chain: offsets 1, 2, 3, … per epoch, each hash over the one before it, the row at the last event.
+    """Checks every camera's chain: offsets 1, 2, 3, … per epoch, each hash over the one before it,
+    the row at the last event.
 
-    Takes records one at a time: what retention dropped, then the events of each camera in (epoch, offset) order, then the rows, as they
-    are exported. Holds a head per camera and epoch, never the events.
+    Takes records one at a time: what retention dropped, then the events of each camera in (epoch,
+    offset) order, then the rows, as they are exported. Holds a head per camera and epoch, never the
+    events.
     """
 
     def __init__(self) -> None:
@@ -111,14 +116,18 @@ class ChainVerifier:
         key = (event.camera, event.epoch)
         offset, previous = self._heads.get(key, _START)
         if event.offset <= self._marks.get(key, 0):
-            return  # older than what retention dropped: a hub's clock was ahead when it was received, it goes with its own day
+            # older than what retention dropped: a hub's clock was ahead when it was received, it
+            # goes with its own day
+            return
         if event.offset != offset + 1:
             kind = "duplicate or reorder" if event.offset <= offset else "gap"
             self.verdict.add(event.camera, kind, f"event {event.offset} follows event {offset}")
         body = event.body.encode()
         digest = hashlib.sha256(previous + body).digest()
         if digest.hex() != event.hash:
-            self.verdict.add(event.camera, "hash", f"event {event.offset} does not chain to the one before it")
+            self.verdict.add(
+                event.camera, "hash", f"event {event.offset} does not chain to the one before it"
+            )
         self._body(event, body)
         self._heads[key] = (event.offset, _digest(event.hash))
 
@@ -128,14 +137,24 @@ class ChainVerifier:
         except msgspec.DecodeError as error:
             self.verdict.add(event.camera, "body", f"event {event.offset} is no event: {error}")
             return
-        if fields.offset != event.offset or fields.camera != event.camera or fields.epoch != event.epoch:
-            self.verdict.add(event.camera, "body", f"event {event.offset} carries another position in its body")
+        if (
+            fields.offset != event.offset
+            or fields.camera != event.camera
+            or fields.epoch != event.epoch
+        ):
+            self.verdict.add(
+                event.camera, "body", f"event {event.offset} carries another position in its body"
+            )
         if (event.camera, event.epoch) != self._stream:
             self._stream = (event.camera, event.epoch)
             self._seen_seq = {}
         last = self._seen_seq.get(fields.session, 0)
         if fields.seq < last:
-            self.verdict.add(event.camera, "order", f"event {event.offset} is of seq {fields.seq}, after one of seq {last}")
+            self.verdict.add(
+                event.camera,
+                "order",
+                f"event {event.offset} is of seq {fields.seq}, after one of seq {last}",
+            )
         else:
             self._seen_seq[fields.session] = fields.seq
 
@@ -143,9 +162,15 @@ class ChainVerifier:
         self.verdict.cameras += 1
         offset, chain = self._heads.get((row.camera, row.epoch), _START)
         if offset != row.last_offset:
-            self.verdict.add(row.camera, "row", f"the row says offset {row.last_offset}, the last event of its epoch is {offset}")
+            self.verdict.add(
+                row.camera,
+                "row",
+                f"the row says offset {row.last_offset}, the last event of its epoch is {offset}",
+            )
         elif chain.hex() != row.chain and offset:
-            self.verdict.add(row.camera, "row", f"the row's chain hash is not that of event {offset}")
+            self.verdict.add(
+                row.camera, "row", f"the row's chain hash is not that of event {offset}"
+            )
 
 
 _START = (0, CHAIN_START)
@@ -180,7 +205,8 @@ def verify(records: Iterable[Record]) -> Verdict:
 
 
 class Derived:
-    """What a run derived from observations: events as a multiset (cameras run independently) and the rows. Takes records one at a time."""
+    """What a run derived from observations: events as a multiset (cameras run independently) and
+    the rows. Takes records one at a time."""
 
     def __init__(self) -> None:
         self.events: Counter[tuple[Any, ...]] = Counter()
@@ -212,7 +238,10 @@ def compare(first: Derived, second: Derived) -> Verdict:
         verdict.cameras += 1
         _diff_totals(verdict, camera, first.totals.get(camera), second.totals.get(camera))
     verdict.events = first.events.total()
-    for which, missing in (("only in A", first.events - second.events), ("only in B", second.events - first.events)):
+    for which, missing in (
+        ("only in A", first.events - second.events),
+        ("only in B", second.events - first.events),
+    ):
         for key, times in sorted(missing.items(), key=repr):
             verdict.add(str(key[0]), which, f"{times}× {_describe(key)}")
     return verdict
@@ -220,16 +249,24 @@ def compare(first: Derived, second: Derived) -> Verdict:
 
 def _key(fields: dict[str, Any]) -> tuple[Any, ...]:
     names = ("camera", "type", "track", "zone", "line", "label", "session", "seq", "time")
-    return (*(fields.get(name) for name in names), msgspec.json.encode(fields.get("data"), order="sorted"))
+    return (
+        *(fields.get(name) for name in names),
+        msgspec.json.encode(fields.get("data"), order="sorted"),
+    )
 
 
 def _describe(key: tuple[Any, ...]) -> str:
     _camera, kind, track, zone, line, label, session, seq, time, _data = key
     place = zone or line or "-"
-    return f"{kind} track={track or '-'} at={place} label={label or '-'} session={session} seq={seq} time={time}"
+    return (
+        f"{kind} track={track or '-'} at={place} label={label or '-'} session={session} "
+        f"seq={seq} time={time}"
+    )
 
 
-def _diff_totals(verdict: Verdict, camera: str, a: CameraTotals | None, b: CameraTotals | None) -> None:
+def _diff_totals(
+    verdict: Verdict, camera: str, a: CameraTotals | None, b: CameraTotals | None
+) -> None:
     if a is None or b is None:
         verdict.add(camera, "camera", f"only in {'B' if a is None else 'A'}")
         return
@@ -243,7 +280,8 @@ _records: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 def read_export(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Records of an export file, one JSON object a line. Raises msgspec.DecodeError for a line that is none."""
+    """Records of an export file, one JSON object a line. Raises msgspec.DecodeError for a line that
+    is none."""
     for line in lines:
         if line.strip():
             yield _records.decode(line)

@@ -1,4 +1,5 @@
-"""The registry as a TOML file: sites and cameras with their scenes, in the shapes of REST. Pure: text in, steps out.
+"""The registry as a TOML file: sites and cameras with their scenes, in the shapes of REST. Pure:
+text in, steps out.
 
     [sites.north]
     name = "North gate"
@@ -10,7 +11,8 @@
     [cameras.gate-1.scene.zones.door]
     points = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.9]]
 
-What the file names is brought about; what it leaves out stays as it is. Nothing is ever deleted by a file.
+What the file names is brought about; what it leaves out stays as it is. Nothing is ever deleted by
+a file.
 """
 
 import tomllib
@@ -125,7 +127,8 @@ class RegistryChange(msgspec.Struct, frozen=True):
 
 
 def parse(text: bytes) -> RegistryFile:
-    """The file. Raises BadInput that says where it is wrong, or which zone or line makes no sense."""
+    """The file. Raises BadInput that says where it is wrong, or which zone or line makes no
+    sense."""
     if len(text) > MAX_BYTES:
         raise BadInput(f"a registry file has at most {MAX_BYTES} bytes")
     try:
@@ -144,18 +147,25 @@ def parse(text: bytes) -> RegistryFile:
 
 
 def plan(file: RegistryFile, known: RegisteredState) -> list[RegistryChange]:
-    """The steps from what is `known` to what the file wants, sites first; none when nothing differs.
+    """The steps from what is `known` to what the file wants, sites first; none when nothing
+    differs.
 
-    Raises BadInput for a camera in a site that is neither registered nor declared by the file, as a slip of the keys makes one, and for one
-    that is registered in another site: a camera's site never changes.
+    Raises BadInput for a camera in a site that is neither registered nor declared by the file, as a
+    slip of the keys makes one, and for one that is registered in another site: a camera's site
+    never changes.
     """
     steps: list[RegistryChange] = []
     for name, camera in sorted(file.cameras.items()):
-        if name not in known.cameras and camera.site not in file.sites and camera.site not in known.sites:
+        if (
+            name not in known.cameras
+            and camera.site not in file.sites
+            and camera.site not in known.sites
+        ):
             like = get_close_matches(camera.site, [*file.sites, *known.sites], 1)
             raise BadInput(
                 f"camera {name} is to be in site {camera.site}, which is not registered",
-                hint=f"{f'Is it {like[0]}? ' if like else ''}A new site has to be declared in the file: [sites.{_key(camera.site)}].",
+                hint=f"{f'Is it {like[0]}? ' if like else ''}A new site has to be declared in "
+                f"the file: [sites.{_key(camera.site)}].",
             )
     for name, site in sorted(file.sites.items()):
         steps += _site_steps(name, site, known.sites.get(name))
@@ -168,34 +178,57 @@ def _site_steps(name: str, site: FileSite, known: KnownSite | None) -> list[Regi
     if known is None:
         new = NewSite(site=name, name=_or(site.name, ""), place=_or(site.place, None))
         return [RegistryChange(f"site {name}", ["+ new"], AddSite(new))]
-    fields = SiteFields(name=_or(site.name, known.fields.name), place=_or(site.place, known.fields.place))
+    fields = SiteFields(
+        name=_or(site.name, known.fields.name), place=_or(site.place, known.fields.place)
+    )
     lines = differences(msgspec.to_builtins(known.fields), msgspec.to_builtins(fields))
-    return [RegistryChange(f"site {name}", lines, ChangeSite(name, fields, known.tag))] if lines else []
+    return (
+        [RegistryChange(f"site {name}", lines, ChangeSite(name, fields, known.tag))]
+        if lines
+        else []
+    )
 
 
 def _camera_steps(name: str, camera: FileCamera, known: KnownCamera | None) -> list[RegistryChange]:
     what = f"camera {name}"
     if known is None:
         scene = _or(camera.scene, Scene())
-        new = NewCamera(camera=name, site=camera.site, name=_or(camera.name, ""), tags=_or(camera.tags, []), scene=scene)
-        lines = [f"+ new in site {camera.site}", *differences(msgspec.to_builtins(Scene()), msgspec.to_builtins(scene))]
+        new = NewCamera(
+            camera=name,
+            site=camera.site,
+            name=_or(camera.name, ""),
+            tags=_or(camera.tags, []),
+            scene=scene,
+        )
+        lines = [
+            f"+ new in site {camera.site}",
+            *differences(msgspec.to_builtins(Scene()), msgspec.to_builtins(scene)),
+        ]
         return [RegistryChange(what, lines, AddCamera(new))]
     if known.site != camera.site:
         raise BadInput(
             f"camera {name} is registered in site {known.site}, the file says {camera.site}",
-            hint="A camera's site never changes: give the other place another camera id, or mend the file.",
+            hint="A camera's site never changes: give the other place another camera id, or mend "
+            "the file.",
         )
     steps = []
-    fields = CameraFields(name=_or(camera.name, known.fields.name), tags=_or(camera.tags, known.fields.tags))
+    fields = CameraFields(
+        name=_or(camera.name, known.fields.name), tags=_or(camera.tags, known.fields.tags)
+    )
     if lines := differences(msgspec.to_builtins(known.fields), msgspec.to_builtins(fields)):
         steps.append(RegistryChange(what, lines, ChangeCamera(name, fields, known.tag)))
-    if camera.scene is not UNSET and (lines := differences(msgspec.to_builtins(known.scene), msgspec.to_builtins(camera.scene))):
-        steps.append(RegistryChange(f"{what}: scene", lines, SetScene(name, camera.scene, known.scene_tag)))
+    if camera.scene is not UNSET and (
+        lines := differences(msgspec.to_builtins(known.scene), msgspec.to_builtins(camera.scene))
+    ):
+        steps.append(
+            RegistryChange(f"{what}: scene", lines, SetScene(name, camera.scene, known.scene_tag))
+        )
     return steps
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """What differs, a line each: ``+ zones.door``, ``- lines.gate``, ``~ min_hits: 3 -> 2``. Two levels deep, as zones and lines are."""
+    """What differs, a line each: ``+ zones.door``, ``- lines.gate``, ``~ min_hits: 3 -> 2``. Two
+    levels deep, as zones and lines are."""
     lines = []
     for key in sorted(old.keys() | new.keys()):
         name = f"{path}{key}"
@@ -209,7 +242,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") 
         elif after is None or key not in new:
             lines.append(f"- {name}")
         else:
-            lines.append(f"~ {name}" if isinstance(after, dict) else f"~ {name}: {_short(before)} -> {_short(after)}")
+            lines.append(
+                f"~ {name}"
+                if isinstance(after, dict)
+                else f"~ {name}: {_short(before)} -> {_short(after)}"
+            )
     return lines
 
 
@@ -230,22 +267,40 @@ def _table(name: str, values: Mapping[str, Any]) -> list[str]:
     tables = []
     for key, value in values.items():
         if isinstance(value, dict) and key in ("zones", "lines"):
-            tables += [line for shape, fields in value.items() for line in _table(f"{name}.{_key(key)}.{_key(shape)}", fields)]
+            tables += [
+                line
+                for shape, fields in value.items()
+                for line in _table(f"{name}.{_key(key)}.{_key(shape)}", fields)
+            ]
         elif value is not None:
             lines.append(f"{_key(key)} = {_value(value)}")
     return lines + tables
 
 
 def _key(name: str) -> str:
-    return name if all(character.isascii() and (character.isalnum() or character in "_-") for character in name) and name else _value(name)
+    return (
+        name
+        if all(
+            character.isascii() and (character.isalnum() or character in "_-") for character in name
+        )
+        and name
+        else _value(name)
+    )
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items() if item is not None) + " }"
+        return (
+            "{ "
+            + ", ".join(
+                f"{_key(key)} = {_value(item)}" for key, item in value.items() if item is not None
+            )
+            + " }"
+        )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
-    # Strings, numbers and booleans of JSON are those of TOML, but for DEL, which TOML wants escaped.
+    # Strings, numbers and booleans of JSON are those of TOML, but for DEL, which TOML wants
+    # escaped.
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
 
 

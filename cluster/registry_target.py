@@ -1,4 +1,5 @@
-"""Where a registry file is applied: through a hub's REST, or straight to the store before anything runs (`eyrie up`)."""
+"""Where a registry file is applied: through a hub's REST, or straight to the store before anything
+runs (`eyrie up`)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -64,7 +65,8 @@ async def compare(file: RegistryFile, target: Target) -> list[RegistryChange]:
 
 
 async def carry_out(steps: Sequence[RegistryChange], target: Target) -> None:
-    """Make the changes in order. What raises leaves those before it made; applying the file again goes on from there."""
+    """Make the changes in order. What raises leaves those before it made; applying the file again
+    goes on from there."""
     for step in steps:
         await target.carry_out(step)
 
@@ -77,7 +79,13 @@ class StoreTarget:
 
     async def site(self, site: str) -> KnownSite | None:
         found = await self._registry.site(site)
-        return None if found is None else KnownSite(SiteFields(name=found.name, place=read_place(found.place)), str(found.version))
+        return (
+            None
+            if found is None
+            else KnownSite(
+                SiteFields(name=found.name, place=read_place(found.place)), str(found.version)
+            )
+        )
 
     async def camera(self, camera: str) -> KnownCamera | None:
         found = await self._registry.camera(camera)
@@ -86,7 +94,10 @@ class StoreTarget:
         try:
             scene = read_scene(found.scene)
         except msgspec.MsgspecError as error:
-            raise BadInput(f"the stored scene of camera {camera} cannot be read: {error}", hint="Another release wrote it.") from error
+            raise BadInput(
+                f"the stored scene of camera {camera} cannot be read: {error}",
+                hint="Another release wrote it.",
+            ) from error
         fields = CameraFields(name=found.name, tags=found.tags)
         return KnownCamera(found.site, fields, scene, str(found.version), str(found.scene_version))
 
@@ -94,22 +105,36 @@ class StoreTarget:
         done: object
         match step.action:
             case AddSite(new):
-                done = await self._registry.add_site(new.site, name=new.name, place=place_json(new.place))
+                done = await self._registry.add_site(
+                    new.site, name=new.name, place=place_json(new.place)
+                )
             case ChangeSite(site, site_fields, tag):
                 place = place_json(site_fields.place)
-                done = await self._registry.update_site(site, name=site_fields.name, place=place, expected_version=int(tag))
+                done = await self._registry.update_site(
+                    site, name=site_fields.name, place=place, expected_version=int(tag)
+                )
             case AddCamera(new_camera):
                 done = await self._registry.add_camera(
-                    new_camera.camera, new_camera.site, name=new_camera.name, tags=new_camera.tags, scene=scene_json(new_camera.scene)
+                    new_camera.camera,
+                    new_camera.site,
+                    name=new_camera.name,
+                    tags=new_camera.tags,
+                    scene=scene_json(new_camera.scene),
                 )
                 if not done and await self._registry.camera(new_camera.camera) is None:
                     raise taken(new_camera.camera)
             case ChangeCamera(camera, fields, tag):
-                done = await self._registry.update_camera(camera, name=fields.name, tags=fields.tags, expected_version=int(tag))
+                done = await self._registry.update_camera(
+                    camera, name=fields.name, tags=fields.tags, expected_version=int(tag)
+                )
             case SetScene(camera, scene, tag):
-                done = await self._registry.set_scene(camera, scene_json(scene), expected_version=int(tag))
+                done = await self._registry.set_scene(
+                    camera, scene_json(scene), expected_version=int(tag)
+                )
         if not done:
-            raise StaleTag(f"{step.what} was changed by somebody else meanwhile", hint="Apply the file again.")
+            raise StaleTag(
+                f"{step.what} was changed by somebody else meanwhile", hint="Apply the file again."
+            )
 
 
 class _Site(msgspec.Struct):
@@ -171,5 +196,11 @@ class HubTarget:
         except msgspec.MsgspecError as error:
             raise Conflict(f"the hub's answer for {path} is of another release: {error}") from error
 
-    async def _send(self, method: str, path: str, body: SiteFields | CameraFields | NewSite | NewCamera | Scene, tag: str = "") -> None:
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: SiteFields | CameraFields | NewSite | NewCamera | Scene,
+        tag: str = "",
+    ) -> None:
         await asyncio.to_thread(self._hub.send, method, path, body, etag=tag)

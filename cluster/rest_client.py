@@ -1,4 +1,5 @@
-"""REST of a hub or of the cluster for commands: blocking, one connection per request, errors of the family out of problem details."""
+"""REST of a hub or of the cluster for commands: blocking, one connection per request, errors of the
+family out of problem details."""
 
 import http.client
 import ssl
@@ -17,16 +18,23 @@ from actors.core.errors import (
     TooMany,
     Unauthorized,
     Unavailable,
-)  # fmt: skip
+)
 
 TIMEOUT_S = 15.0
 HUB = "the hub"
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 _ERRORS: dict[int, type[EyrieError]] = {
-    400: BadInput, 401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 412: StaleTag,
-    422: KeyReused, 429: TooMany, 503: Unavailable,
-}  # fmt: skip
+    400: BadInput,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    412: StaleTag,
+    422: KeyReused,
+    429: TooMany,
+    503: Unavailable,
+}
 
 
 class HubAnswer(msgspec.Struct, frozen=True):
@@ -42,16 +50,21 @@ class _Problem(msgspec.Struct):
 
 
 class HubRest:
-    """`url` is ``http://host:port`` (or https); `token` a user's; `tls` says whom to trust (None: as the system does).
+    """`url` is ``http://host:port`` (or https); `token` a user's; `tls` says whom to trust (None:
+    as the system does).
 
     `who` is what messages call the other side.
     """
 
-    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None, *, who: str = HUB) -> None:
+    def __init__(
+        self, url: str, token: str, tls: ssl.SSLContext | None = None, *, who: str = HUB
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             port = 8000 if who == HUB else 8001
-            raise BadInput(f"{url} is no address of {who}", hint=f"Write it like http://127.0.0.1:{port}.")
+            raise BadInput(
+                f"{url} is no address of {who}", hint=f"Write it like http://127.0.0.1:{port}."
+            )
         self._parts = parts
         self._token = token
         self._tls = tls
@@ -65,8 +78,15 @@ class HubRest:
             return None
 
     def send(
-        self, method: str, path: str, body: object = None, *, etag: str = "", key: str = "", timeout_s: float = TIMEOUT_S
-    ) -> HubAnswer:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        etag: str = "",
+        key: str = "",
+        timeout_s: float = TIMEOUT_S,
+    ) -> HubAnswer:
         """One request; `body` is sent as JSON, `etag` as If-Match, `key` as Idempotency-Key.
 
         Raises the family's errors, Unavailable when there is no answer.
@@ -92,7 +112,8 @@ class HubRest:
             found = response.read(MAX_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(
-                f"{self._who} at {self._parts.netloc} does not answer: {error}", hint="Does it run? `eyrie status` tells."
+                f"{self._who} at {self._parts.netloc} does not answer: {error}",
+                hint="Does it run? `eyrie status` tells.",
             ) from error
         finally:
             connection.close()

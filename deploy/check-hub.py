@@ -1,4 +1,5 @@
-# Exits with 0 when the hub of this container takes clients: what the compose file asks for the health of a container with a hub.
+# Exits with 0 when the hub of this container takes clients: what the compose file asks for the
+# health of a container with a hub.
 import sys
 import urllib.request
 

@@ -54,16 +54,35 @@ class BlockingEdgeClient:
     """See :class:`edge.client.EdgeClient`; the options are the same."""
 
     def __init__(
-        self, url: str, token: str | Callable[[], str] | None = None, *, spool: Path | None = None, form: messages.Format = "msgpack",
-        producer: str | None = None, capacity: int = CAPACITY_BYTES, on_full: OnFull = "shed", tls: ssl.SSLContext | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        token: str | Callable[[], str] | None = None,
+        *,
+        spool: Path | None = None,
+        form: messages.Format = "msgpack",
+        producer: str | None = None,
+        capacity: int = CAPACITY_BYTES,
+        on_full: OnFull = "shed",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
 
         def make() -> EdgeClient:
-            return EdgeClient(url, token, spool=spool, form=form, producer=producer, capacity=capacity, on_full=on_full, tls=tls)
+            return EdgeClient(
+                url,
+                token,
+                spool=spool,
+                form=form,
+                producer=producer,
+                capacity=capacity,
+                on_full=on_full,
+                tls=tls,
+            )
 
         self._make = make
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="eyrie-edge", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="eyrie-edge", daemon=True
+        )
         self._client: EdgeClient | None = None
 
     def __enter__(self) -> "BlockingEdgeClient":
@@ -71,13 +90,22 @@ class BlockingEdgeClient:
         self._client = self.call(self._open())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
-    def open(self, camera: str, *, session: str | None = None, frame_size: tuple[int, int] | None = None) -> BlockingStream:
+    def open(
+        self, camera: str, *, session: str | None = None, frame_size: tuple[int, int] | None = None
+    ) -> BlockingStream:
         """The stream of a camera (see :meth:`edge.client.EdgeClient.open`)."""
         assert self._client is not None, "use it as a context manager"
-        return BlockingStream(self, self.call(self._client.open(camera, session=session, frame_size=frame_size)))
+        return BlockingStream(
+            self, self.call(self._client.open(camera, session=session, frame_size=frame_size))
+        )
 
     def close(self) -> None:
         """Say bye and end the thread. What is not acked stays in the spool."""

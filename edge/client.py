@@ -5,8 +5,9 @@
         await camera.send(Observation(time, [Object("person", (0.1, 0.2, 0.2, 0.6), id="7")]))
         await camera.drain()
 
-It numbers, stays within the credits, resends from where the hub asks, forgets what is acked, sheds what does not fit and declares it,
-answers pings, and comes back with full jitter after every loss but the terminal ones. It imports no Ray and no server.
+It numbers, stays within the credits, resends from where the hub asks, forgets what is acked, sheds
+what does not fit and declares it, answers pings, and comes back with full jitter after every loss
+but the terminal ones. It imports no Ray and no server.
 """
 
 import asyncio
@@ -47,20 +48,32 @@ log = logging.getLogger("eyrie.edge")
 
 
 class EdgeClient:
-    """One socket to a hub. `token`: the edge token, or a function that makes a fresh one (asked at every
-    connection, and when one that was good ran out).
+    """One socket to a hub. `token`: the edge token, or a function that makes a fresh one (asked at
+    every connection, and when one that was good ran out).
 
-    `spool` is the folder of the disk spools; None keeps everything in memory. `give_up_s`: without any connection for that long, every
-    stream fails with :class:`Unavailable`; None tries for ever, as a device must. `tls`: whom to trust with a ``wss://`` address, and the
-    device's certificate; None trusts what the system does.
+    `spool` is the folder of the disk spools; None keeps everything in memory. `give_up_s`: without
+    any connection for that long, every stream fails with :class:`Unavailable`; None tries for ever,
+    as a device must. `tls`: whom to trust with a ``wss://`` address, and the device's certificate;
+    None trusts what the system does.
     """
 
     def __init__(
-        self, url: str, token: str | Callable[[], str] | None = None, *, spool: Path | None = None, form: messages.Format = "msgpack",
-        producer: str | None = None, capacity: int = CAPACITY_BYTES, on_full: OnFull = "shed", heartbeat_s: float = HEARTBEAT_S,
-        give_up_s: float | None = None, backoff: Backoff | None = None, proxy: str | None = None,
-        chance: Callable[[], float] = random.random, tls: ssl.SSLContext | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        token: str | Callable[[], str] | None = None,
+        *,
+        spool: Path | None = None,
+        form: messages.Format = "msgpack",
+        producer: str | None = None,
+        capacity: int = CAPACITY_BYTES,
+        on_full: OnFull = "shed",
+        heartbeat_s: float = HEARTBEAT_S,
+        give_up_s: float | None = None,
+        backoff: Backoff | None = None,
+        proxy: str | None = None,
+        chance: Callable[[], float] = random.random,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.url = url
         self.connections = 0  # how often the socket was opened
         self._token = token
@@ -90,26 +103,47 @@ class EdgeClient:
         self._task.add_done_callback(self._ended)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.close()
 
     async def open(
-        self, camera: str, *, session: str | None = None, frame_size: tuple[int, int] | None = None, numbered_elsewhere: bool = False
+        self,
+        camera: str,
+        *,
+        session: str | None = None,
+        frame_size: tuple[int, int] | None = None,
+        numbered_elsewhere: bool = False,
     ) -> Stream:
-        """The stream of a camera. Without a `session` the one in the spool goes on, or a fresh random one begins.
+        """The stream of a camera. Without a `session` the one in the spool goes on, or a fresh
+        random one begins.
 
-        `numbered_elsewhere`: the source numbers the same way every time (a replay), so what the hub has already is skipped.
-        Raises :class:`InvalidId`, :class:`Conflict` when the camera is open already, ConfigError for a spool that cannot be used.
+        `numbered_elsewhere`: the source numbers the same way every time (a replay), so what the hub
+        has already is skipped. Raises :class:`InvalidId`, :class:`Conflict` when the camera is open
+        already, ConfigError for a spool that cannot be used.
         """
         require_id(camera, "camera")
         if camera in self._streams:
-            raise Conflict(f"camera {camera} is open already", hint="Use the stream that `open` returned.")
+            raise Conflict(
+                f"camera {camera} is open already", hint="Use the stream that `open` returned."
+            )
         sessions, fresh = self._sessions(camera, session)
         stream = Stream(
-            camera, sessions, wake=self._wake, on_full=self._on_full, numbered_elsewhere=numbered_elsewhere,
-            fresh=fresh if session is None else None, chance=self._chance, producer=self._producer, frame_size=frame_size,
+            camera,
+            sessions,
+            wake=self._wake,
+            on_full=self._on_full,
+            numbered_elsewhere=numbered_elsewhere,
+            fresh=fresh if session is None else None,
+            chance=self._chance,
+            producer=self._producer,
+            frame_size=frame_size,
             renew=self._token if callable(self._token) else None,
-        )  # fmt: skip
+        )
         if self._error is not None:
             stream.fail(self._error)
         self._streams[camera] = stream
@@ -125,13 +159,15 @@ class EdgeClient:
         return total
 
     async def drain(self, timeout_s: float | None = None) -> None:
-        """Return when everything taken from every camera is durable. Raises the first terminal error, or TimeoutError."""
+        """Return when everything taken from every camera is durable. Raises the first terminal
+        error, or TimeoutError."""
         async with asyncio.timeout(timeout_s):
             for stream in list(self._streams.values()):
                 await stream.drain()
 
     async def close(self) -> None:
-        """Say bye for every camera, wait for the hub to close (at most `BYE_TIMEOUT_S`), and close the spools. What is not acked stays."""
+        """Say bye for every camera, wait for the hub to close (at most `BYE_TIMEOUT_S`), and close
+        the spools. What is not acked stays."""
         self._leaving = True
         self._wake(True)
         if self._task is not None:
@@ -147,19 +183,25 @@ class EdgeClient:
         for folder in self._folders:
             folder.close()
 
-    def _sessions(self, camera: str, session: str | None) -> tuple[list[Session], Callable[[], Session]]:
+    def _sessions(
+        self, camera: str, session: str | None
+    ) -> tuple[list[Session], Callable[[], Session]]:
         """The sessions to send, oldest first, and how to begin a fresh one."""
         if self._root is None:
 
             def fresh_in_memory() -> Session:
-                return Session(session or secrets.token_hex(8), Window(self._capacity), MemorySpool())
+                return Session(
+                    session or secrets.token_hex(8), Window(self._capacity), MemorySpool()
+                )
 
             return [fresh_in_memory()], fresh_in_memory
         folder = CameraFolder(self._root, camera)
         self._folders.append(folder)
 
         def fresh_on_disk() -> Session:
-            return _open_session(folder.place(name := secrets.token_hex(8)), name, self._capacity)[0]
+            return _open_session(folder.place(name := secrets.token_hex(8)), name, self._capacity)[
+                0
+            ]
 
         found = []
         resumable = False
@@ -198,7 +240,9 @@ class EdgeClient:
             except InvalidStatus as refused:
                 text = (refused.response.body or b"").decode("utf-8", "replace")[:200].strip()
                 error = terminal_status(refused.response.status_code, text)
-                log.warning("%s answered %d to the handshake", self.url, refused.response.status_code)
+                log.warning(
+                    "%s answered %d to the handshake", self.url, refused.response.status_code
+                )
             except (InvalidURI, ValueError) as invalid:
                 error = BadInput(f"{self.url} is no websocket address: {invalid}")
             except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError, EOFError) as away:
@@ -207,8 +251,15 @@ class EdgeClient:
                 error = own
             for stream in self._streams.values():
                 stream.disconnected()
-            if error is None and self._give_up_s is not None and time.monotonic() - last_open > self._give_up_s:
-                error = Unavailable(f"no connection to {self.url} for {self._give_up_s:g} s", hint="Is it running? `eyrie status` tells.")
+            if (
+                error is None
+                and self._give_up_s is not None
+                and time.monotonic() - last_open > self._give_up_s
+            ):
+                error = Unavailable(
+                    f"no connection to {self.url} for {self._give_up_s:g} s",
+                    hint="Is it running? `eyrie status` tells.",
+                )
             if error is not None:
                 self._fail(error)
                 return
@@ -216,7 +267,8 @@ class EdgeClient:
                 await self._pause(self._backoff.wait_s(self._chance()))
 
     async def _someone(self, last_open: float) -> float:
-        """Wait for a stream that wants a socket: a hub closes one that says nothing. When the socket was last open, or not wanted."""
+        """Wait for a stream that wants a socket: a hub closes one that says nothing. When the
+        socket was last open, or not wanted."""
         while not self._leaving and all(stream.error for stream in self._streams.values()):
             self._wanted.clear()
             await self._wanted.wait()
@@ -229,17 +281,29 @@ class EdgeClient:
             self.url,
             subprotocols=[messages.SUBPROTOCOLS[self._form]],  # type: ignore[list-item]
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
-            compression=None, proxy=self._proxy, open_timeout=OPEN_TIMEOUT_S, ping_interval=None, close_timeout=2.0,
-            max_size=4 * MAX_MESSAGE_BYTES, ssl=self._tls,
-        )  # fmt: skip
+            compression=None,
+            proxy=self._proxy,
+            open_timeout=OPEN_TIMEOUT_S,
+            ping_interval=None,
+            close_timeout=2.0,
+            max_size=4 * MAX_MESSAGE_BYTES,
+            ssl=self._tls,
+        )
 
     async def _converse(self, socket: ClientConnection) -> EyrieError | None:
         """Send and receive until the socket ends; the terminal error, if it ended with one."""
         if socket.subprotocol != messages.SUBPROTOCOLS[self._form]:
-            return BadInput(f"{self.url} does not speak {messages.SUBPROTOCOLS[self._form]}", hint="The address ends in /v1/edge.")
+            return BadInput(
+                f"{self.url} does not speak {messages.SUBPROTOCOLS[self._form]}",
+                hint="The address ends in /v1/edge.",
+            )
         self._heard = time.monotonic()
         self._refusals.clear()
-        workers = [asyncio.create_task(self._pump(socket)), asyncio.create_task(self._heartbeat(socket)), asyncio.create_task(self._sync())]
+        workers = [
+            asyncio.create_task(self._pump(socket)),
+            asyncio.create_task(self._heartbeat(socket)),
+            asyncio.create_task(self._sync()),
+        ]
         reader = asyncio.create_task(self._read(socket))
         try:
             await asyncio.wait([reader, *workers], return_when=asyncio.FIRST_COMPLETED)
@@ -250,13 +314,20 @@ class EdgeClient:
         for outcome in ended:
             if isinstance(outcome, EyrieError):
                 return outcome
-            if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed | OSError):
+            if isinstance(outcome, Exception) and not isinstance(
+                outcome, ConnectionClosed | OSError
+            ):
                 raise outcome
         await socket.close()
         code, reason = socket.close_code or 1006, socket.close_reason or ""
         log.info("connection to %s closed: %d %s", self.url, code, reason)
-        if any(stream.error is None for stream in self._streams.values()) and code in self._refusals:
-            return None  # the hub ended the only camera it had from us by then; the others try on a socket of their own
+        if (
+            any(stream.error is None for stream in self._streams.values())
+            and code in self._refusals
+        ):
+            # the hub ended the only camera it had from us by then; the others try on a socket of
+            # their own
+            return None
         return terminal_close(code, reason)
 
     async def _read(self, socket: ClientConnection) -> None:
@@ -280,8 +351,13 @@ class EdgeClient:
 
     async def _pump(self, socket: ClientConnection) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):  # a stream that is not open has a hello due some time
-                await asyncio.wait_for(self._wanted.wait(), None if all(s.open for s in self._streams.values()) else GREET_S)
+            with contextlib.suppress(
+                TimeoutError
+            ):  # a stream that is not open has a hello due some time
+                await asyncio.wait_for(
+                    self._wanted.wait(),
+                    None if all(s.open for s in self._streams.values()) else GREET_S,
+                )
             if not self._hurry.is_set() and not self._leaving:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), LINGER_S)
@@ -294,7 +370,8 @@ class EdgeClient:
                 return
 
     async def _round(self, socket: ClientConnection) -> bool:
-        """One frame of every camera that has one, those with an alarm first; whether there was any."""
+        """One frame of every camera that has one, those with an alarm first; whether there was
+        any."""
         any_sent = False
         now = time.monotonic()
         greeting = sum(stream.greeting for stream in self._streams.values())
@@ -351,7 +428,12 @@ class EdgeClient:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A mistake of ours must not leave anybody waiting; `close` raises it."""
         if not task.cancelled() and (mistake := task.exception()) is not None:
-            self._fail(Unavailable(f"the edge client failed: {mistake!r}", hint="Report it; what is spooled is kept."))
+            self._fail(
+                Unavailable(
+                    f"the edge client failed: {mistake!r}",
+                    hint="Report it; what is spooled is kept.",
+                )
+            )
 
     def _fail(self, error: EyrieError) -> None:
         self._error = error

@@ -1,4 +1,5 @@
-"""Messages of ``/v1/edge`` as the edge encodes and decodes them. Bodies are spooled as MessagePack, whatever the socket speaks."""
+"""Messages of ``/v1/edge`` as the edge encodes and decodes them. Bodies are spooled as MessagePack,
+whatever the socket speaks."""
 
 from datetime import datetime
 from math import isfinite
@@ -15,7 +16,10 @@ from actors.core.messages.observations import MAX_OBJECTS, Backlog, Observation
 
 Format = Literal["msgpack", "json"]
 
-SUBPROTOCOLS: dict[Format, str] = {"msgpack": edge_protocol.SUBPROTOCOL_MSGPACK, "json": edge_protocol.SUBPROTOCOL_JSON}
+SUBPROTOCOLS: dict[Format, str] = {
+    "msgpack": edge_protocol.SUBPROTOCOL_MSGPACK,
+    "json": edge_protocol.SUBPROTOCOL_JSON,
+}
 
 _body = msgspec.msgpack.Encoder()
 _json = msgspec.json.Encoder()
@@ -31,7 +35,9 @@ def encode_body(observation: Observation) -> tuple[bytes, Faults]:
     objects = observation.objects
     if objects is not None and len(objects) > MAX_OBJECTS:
         faults = {**(observation.faults or {}), TOO_MANY: len(objects) - MAX_OBJECTS}
-        observation = msgspec.structs.replace(observation, objects=objects[:MAX_OBJECTS], faults=faults)
+        observation = msgspec.structs.replace(
+            observation, objects=objects[:MAX_OBJECTS], faults=faults
+        )
     try:
         body = _body.encode(observation)
         seen, faults = decoding.decode(body, "msgpack")
@@ -42,12 +48,21 @@ def encode_body(observation: Observation) -> tuple[bytes, Faults]:
     return body, faults
 
 
-def encode_observe(form: Format, camera: str, first_seq: int, bodies: list[bytes], sent: datetime, backlog: Backlog | None = None) -> bytes:
+def encode_observe(
+    form: Format,
+    camera: str,
+    first_seq: int,
+    bodies: list[bytes],
+    sent: datetime,
+    backlog: Backlog | None = None,
+) -> bytes:
     """One `observe` of encoded observations; `backlog` is what the device holds then."""
     if form == "msgpack":
         raws = [msgspec.Raw(body) for body in bodies]
     else:
-        raws = [msgspec.Raw(_json.encode(_spelled(msgspec.msgpack.decode(body)))) for body in bodies]
+        raws = [
+            msgspec.Raw(_json.encode(_spelled(msgspec.msgpack.decode(body)))) for body in bodies
+        ]
     return encode(form, ObserveRaw(camera, first_seq, raws, sent, backlog))
 
 

@@ -1,15 +1,24 @@
-"""When to come back, as pure decisions: close codes, HTTP answers, full jitter (design section 7, own close codes)."""
+"""When to come back, as pure decisions: close codes, HTTP answers, full jitter (design section 7,
+own close codes)."""
 
 from dataclasses import dataclass
 
-from actors.core.errors import BadInput, Conflict, EyrieError, Forbidden, NotFound, TooMany, Unauthorized
+from actors.core.errors import (
+    BadInput,
+    Conflict,
+    EyrieError,
+    Forbidden,
+    NotFound,
+    TooMany,
+    Unauthorized,
+)
 
 BASE_S = 0.5  # the first wait lies between 0 and this
 CAP_S = 30.0  # no wait is longer
 
 _BY_CLOSE_CODE: dict[int, type[EyrieError]] = {
     error.close_code: error for error in (BadInput, Unauthorized, Forbidden, NotFound, Conflict)
-}  # fmt: skip
+}
 _BY_STATUS: dict[int, type[EyrieError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
 
 
@@ -40,7 +49,8 @@ def terminal_close(code: int, reason: str) -> EyrieError | None:
 
 
 def terminal_status(status: int, text: str) -> EyrieError | None:
-    """The error of a refused handshake that would be refused again, else None (429 and 5xx are for coming back)."""
+    """The error of a refused handshake that would be refused again, else None (429 and 5xx are for
+    coming back)."""
     if status in (408, TooMany.status) or status >= 500:
         return None
     return _BY_STATUS.get(status, BadInput)(text or f"the hub answered {status} to the handshake")

@@ -1,6 +1,8 @@
-"""The records of a spool's segments: a header with checksums of its own and of the payload, so that damage costs one record.
+"""The records of a spool's segments: a header with checksums of its own and of the payload, so that
+damage costs one record.
 
-Header: magic, kind, payload length, seq, CRC-32 of the payload, CRC-32 of the header before it; little endian.
+Header: magic, kind, payload length, seq, CRC-32 of the payload, CRC-32 of the header before it;
+little endian.
 """
 
 import struct

@@ -1,7 +1,9 @@
-"""Streams a recording through the edge socket as one device per camera, and accounts for every message.
+"""Streams a recording through the edge socket as one device per camera, and accounts for every
+message.
 
-Each camera has a session of its own on one shared socket (a site gateway). Its name is made of the recording's SHA-256, the options that
-shape what is sent, and the camera: so a second replay, also after a crash, resumes where the hub says, and what it skips are duplicates.
+Each camera has a session of its own on one shared socket (a site gateway). Its name is made of the
+recording's SHA-256, the options that shape what is sent, and the camera: so a second replay, also
+after a crash, resumes where the hub says, and what it skips are duplicates.
 """
 
 import asyncio
@@ -19,7 +21,14 @@ from actors.core.errors import BadInput, EyrieError, TooMany, Unavailable
 from actors.core.messages.object_faults import MENDED, Faults, add, of
 from actors.core.times import to_us
 from edge.adapters.formats import adapter
-from edge.adapters.readings import MAX_LINE_BYTES, AdapterOptions, Reading, ReadMessage, Rejection, camera_id
+from edge.adapters.readings import (
+    MAX_LINE_BYTES,
+    AdapterOptions,
+    Reading,
+    ReadMessage,
+    Rejection,
+    camera_id,
+)
 from edge.client import EdgeClient
 from edge.replay_account import ReplayAccount, ReplayProgress, Tally, frames, told
 from edge.sorting import PAUSE_US, WATERMARK_S, Sorted, Sorter
@@ -33,7 +42,8 @@ SHAPE = "3"  # raise it when an adapter or the sorter sends something else for t
 
 
 class ReplayOptions(msgspec.Struct, frozen=True):
-    """What to replay and how. `speed` None is as fast as the hub takes it; else multiples of capture time. `again` makes new sessions."""
+    """What to replay and how. `speed` None is as fast as the hub takes it; else multiples of
+    capture time. `again` makes new sessions."""
 
     path: Path
     format: str
@@ -48,22 +58,32 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     stall_s: float = 60.0
     labels: dict[str, str] = {}
     pass_unknown_fields: bool = False
-    only: frozenset[str] | None = None  # cameras that may be sent, None for all: the rest is rejected as `unregistered`
+    only: frozenset[str] | None = (
+        None  # cameras that may be sent, None for all: the rest is rejected as `unregistered`
+    )
 
 
 def adapter_options(options: ReplayOptions) -> AdapterOptions:
     """What the adapter of a recording is told."""
     return AdapterOptions(
-        options.frame_size, options.fps, options.camera or camera_id(options.path.stem), labels=options.labels,
+        options.frame_size,
+        options.fps,
+        options.camera or camera_id(options.path.stem),
+        labels=options.labels,
         pass_unknown_fields=options.pass_unknown_fields,
-    )  # fmt: skip
+    )
 
 
 class Replay:
-    """One replay. :meth:`run` raises the error that ended it; `account` says where things stand, also then."""
+    """One replay. :meth:`run` raises the error that ended it; `account` says where things stand,
+    also then."""
 
     def __init__(
-        self, options: ReplayOptions, *, on_reject: Callable[[Rejection], None] | None = None, tls: ssl.SSLContext | None = None
+        self,
+        options: ReplayOptions,
+        *,
+        on_reject: Callable[[Rejection], None] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.options = options
         self._tls = tls
@@ -78,16 +98,23 @@ class Replay:
         self._read_bytes = 0
         self._total_bytes = 0
         self._digest = ""
-        self._paced: dict[str, tuple[int, int]] = {}  # camera → its last capture time, and what makes up for the steps of its clock
+        self._paced: dict[
+            str, tuple[int, int]
+        ] = {}  # camera → its last capture time, and what makes up for the steps of its clock
         self._began: tuple[int, float] | None = None
 
     async def run(self, report: Callable[[ReplayProgress], None] | None = None) -> ReplayAccount:
         """Replay everything, wait until it is settled, say bye, and return the account."""
         self._digest = await asyncio.to_thread(self._hash)
         client = EdgeClient(
-            self.options.url, self.options.token, on_full="wait", capacity=CAPACITY_BYTES, give_up_s=self.options.stall_s,
-            producer="eyrie-replay", tls=self._tls,
-        )  # fmt: skip
+            self.options.url,
+            self.options.token,
+            on_full="wait",
+            capacity=CAPACITY_BYTES,
+            give_up_s=self.options.stall_s,
+            producer="eyrie-replay",
+            tls=self._tls,
+        )
         watch = asyncio.create_task(self._watch(report))
         try:
             async with client:
@@ -112,9 +139,17 @@ class Replay:
         """The session of a camera of this recording."""
         options = self.options
         shape = [
-            SHAPE, self._digest, options.format, options.fps, options.frame_size, options.lateness_s, camera, options.again,
-            sorted(options.labels.items()), options.pass_unknown_fields,
-        ]  # fmt: skip
+            SHAPE,
+            self._digest,
+            options.format,
+            options.fps,
+            options.frame_size,
+            options.lateness_s,
+            camera,
+            options.again,
+            sorted(options.labels.items()),
+            options.pass_unknown_fields,
+        ]
         return "replay-" + hashlib.sha256(msgspec.json.encode(shape)).hexdigest()[:24]
 
     async def _stream(self, client: EdgeClient) -> None:
@@ -125,7 +160,9 @@ class Replay:
         waiting = []
         for camera, sorter in self._sorters.items():
             rest = self._sorted(camera, sorter.flush())
-            waiting.append([(_time_us(seen), camera, seen, messages) for seen, messages in frames(rest)])
+            waiting.append(
+                [(_time_us(seen), camera, seen, messages) for seen, messages in frames(rest)]
+            )
         for _, camera, seen, messages in heapq.merge(*waiting, key=_by_time):
             await self._send(camera, seen, messages)
         for camera, stream in self._streams.items():
@@ -146,30 +183,53 @@ class Replay:
             self.account.other_cameras += 1
             return
         if self.options.only is not None and camera not in self.options.only:
-            self._reject(_back(reading, "unregistered", f"camera {camera} is not registered, and no site was named for it"))
+            self._reject(
+                _back(
+                    reading,
+                    "unregistered",
+                    f"camera {camera} is not registered, and no site was named for it",
+                )
+            )
             return
         if self._sources.get(camera, reading.source) != reading.source:
-            self._reject(_back(reading, "camera_clash", f"cameras {self._sources[camera]!r} and {reading.source!r} are both {camera}"))
+            self._reject(
+                _back(
+                    reading,
+                    "camera_clash",
+                    f"cameras {self._sources[camera]!r} and {reading.source!r} are both {camera}",
+                )
+            )
             return
         self._tally.read(reading)
         sorter = self._sorters.get(camera)
         if sorter is None:
             if len(self._sorters) >= MAX_CAMERAS:
-                self._reject(_back(reading, TooMany.code, f"more than {MAX_CAMERAS} cameras in one recording"))
+                self._reject(
+                    _back(
+                        reading, TooMany.code, f"more than {MAX_CAMERAS} cameras in one recording"
+                    )
+                )
                 return
             self._sources[camera] = reading.source
             sorter = self._sorters[camera] = Sorter(self.options.lateness_s)
             self._streams[camera] = stream = await client.open(
-                camera, session=self.session(camera), frame_size=self.options.frame_size, numbered_elsewhere=True
+                camera,
+                session=self.session(camera),
+                frame_size=self.options.frame_size,
+                numbered_elsewhere=True,
             )
-            stream.on_reject = lambda _seq, code, _detail: self._tally.rejected.update([f"hub:{code}"])
+            stream.on_reject = lambda _seq, code, _detail: self._tally.rejected.update(
+                [f"hub:{code}"]
+            )
         for seen, messages in frames(self._sorted(camera, sorter.push(_time_us(reading), reading))):
             await self._send(camera, seen, messages)
 
     def _sorted(self, camera: str, found: Sorted[ReadMessage]) -> list[ReadMessage]:
         """What is in order; the rest of it is told."""
         for seen in found.late:
-            self._reject(_back(seen, "late", f"more than {self.options.lateness_s:g} s behind its camera"))
+            self._reject(
+                _back(seen, "late", f"more than {self.options.lateness_s:g} s behind its camera")
+            )
         for before_us, after_us in found.steps:
             self._tally.stepped(camera, before_us, after_us)
         return found.ready
@@ -224,7 +284,9 @@ class Replay:
             progress = self._progress()
             if report is not None:
                 report(progress)
-            pending = sum(stream.pending for stream in self._streams.values() if stream.error is None)
+            pending = sum(
+                stream.pending for stream in self._streams.values() if stream.error is None
+            )
             if progress.settled != last or not (pending or self._unwelcome()):
                 moved, last = loop.time(), progress.settled
             elif loop.time() - moved > self.options.stall_s:
@@ -234,7 +296,9 @@ class Replay:
                 )
 
     def _unwelcome(self) -> bool:
-        return any(not stream.welcomed and stream.error is None for stream in self._streams.values())
+        return any(
+            not stream.welcomed and stream.error is None for stream in self._streams.values()
+        )
 
     def _progress(self) -> ReplayProgress:
         settled = sum(self._tally.rejected.values()) + self.account.other_cameras
@@ -253,11 +317,18 @@ class Replay:
             counts = stream.account
             settled = counts.duplicate + counts.committed
             again = tally.further(camera, counts.duplicate)  # what the hub has already comes first
-            account.committed += counts.committed - counts.rejected + tally.further(camera, settled) - again
+            account.committed += (
+                counts.committed - counts.rejected + tally.further(camera, settled) - again
+            )
             account.duplicate += counts.duplicate + again
             account.resent += counts.resent
             add(faults, counts.object_faults)
-            left = counts.offered - settled + tally.further(camera, counts.offered) - tally.further(camera, settled)
+            left = (
+                counts.offered
+                - settled
+                + tally.further(camera, counts.offered)
+                - tally.further(camera, settled)
+            )
             error = self._refused.get(camera)
             if error is not None:
                 account.refused_cameras[camera] = f"{error.code}: {error.detail}"
@@ -281,7 +352,9 @@ class Replay:
                     digest.update(chunk)
                     self._total_bytes += len(chunk)
         except OSError as error:
-            raise BadInput(f"{self.options.path} cannot be read: {error.strerror}", hint="Check the path.") from error
+            raise BadInput(
+                f"{self.options.path} cannot be read: {error.strerror}", hint="Check the path."
+            ) from error
         return digest.hexdigest()
 
     def _lines(self) -> Iterator[bytes]:

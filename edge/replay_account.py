@@ -16,7 +16,8 @@ _BEYOND = DroppedObject(TOO_MANY, f"more than {MAX_OBJECTS} objects in the messa
 
 
 class ClockStep(msgspec.Struct, frozen=True):
-    """A camera's capture time went on elsewhere: set back, or more than a day ahead; one wrong stamp is a step there and a step back."""
+    """A camera's capture time went on elsewhere: set back, or more than a day ahead; one wrong
+    stamp is a step there and a step back."""
 
     camera: str
     before: str
@@ -27,10 +28,11 @@ class ClockStep(msgspec.Struct, frozen=True):
 class ReplayAccount(msgspec.Struct):
     """Where every message went.
 
-    `rejected` is by reason, and so are `dropped_objects` and `mended_objects` (clipped, or sent without what was wrong); `remarks` and
-    `unknown_fields` are by what they name. `other_cameras` were left out by `--camera`. `objects` were sent. Several messages of one
-    frame (DeepStream's full schema) each count, `frames` counts them once.
-    `clock_steps` are the first `MAX_STEPS` of `clocks_stepped`, none of which lost a message.
+    `rejected` is by reason, and so are `dropped_objects` and `mended_objects` (clipped, or sent
+    without what was wrong); `remarks` and `unknown_fields` are by what they name. `other_cameras`
+    were left out by `--camera`. `objects` were sent. Several messages of one frame (DeepStream's
+    full schema) each count, `frames` counts them once. `clock_steps` are the first `MAX_STEPS` of
+    `clocks_stepped`, none of which lost a message.
     """
 
     messages: int = 0
@@ -60,14 +62,16 @@ class ReplayAccount(msgspec.Struct):
 
     @property
     def useless(self) -> bool:
-        """Nothing of the recording could be used: no message, or no object where there were some."""
+        """Nothing of the recording could be used: no message, or no object where there were
+        some."""
         used = self.committed + self.duplicate + self.other_cameras
         lost = sum(count for code, count in self.dropped_objects.items() if code != "ignored")
         return not used or (not self.objects and lost > 0 and not self.other_cameras)
 
 
 class ReplayProgress(msgspec.Struct, frozen=True):
-    """How far it is: bytes of the recording read, messages read, and messages settled (acked or rejected)."""
+    """How far it is: bytes of the recording read, messages read, and messages settled (acked or
+    rejected)."""
 
     read_bytes: int
     total_bytes: int
@@ -76,7 +80,8 @@ class ReplayProgress(msgspec.Struct, frozen=True):
 
 
 class Tally:
-    """Counts what the adapter and the sorter said, and which observations stand for several messages."""
+    """Counts what the adapter and the sorter said, and which observations stand for several
+    messages."""
 
     def __init__(self) -> None:
         self.rejected: Counter[str] = Counter()
@@ -103,13 +108,22 @@ class Tally:
         """A camera's clock went from one time to another."""
         self.stepped_count += 1
         if len(self.steps) < MAX_STEPS:
-            self.steps.append(ClockStep(camera, rfc3339(before_us), rfc3339(after_us), (after_us - before_us) / 1_000_000))
+            self.steps.append(
+                ClockStep(
+                    camera,
+                    rfc3339(before_us),
+                    rfc3339(after_us),
+                    (after_us - before_us) / 1_000_000,
+                )
+            )
 
     def sent(self, camera: str, ordinal: int, seen: ReadMessage, messages: int) -> None:
         """The observation number `ordinal` of a camera's stream stands for so many messages."""
         self.frames += 1
         self.objects += len(seen.observation.objects or [])
-        self.dropped.update(dropped.code for dropped in seen.dropped if dropped is _BEYOND)  # nobody counted these yet
+        self.dropped.update(
+            dropped.code for dropped in seen.dropped if dropped is _BEYOND
+        )  # nobody counted these yet
         if messages > 1:
             self._further.setdefault(camera, []).append((ordinal, messages - 1))
 
@@ -124,21 +138,38 @@ class Tally:
 
 
 def told(seen: ReadMessage) -> Observation:
-    """The observation to send: it says what the adapter left out of it or changed, for the camera's `health`."""
-    faults = Counter(dropped.code for dropped in seen.dropped if dropped.code in LEFT_OUT or dropped.code in MENDED)
-    return msgspec.structs.replace(seen.observation, faults=dict(faults)) if faults else seen.observation
+    """The observation to send: it says what the adapter left out of it or changed, for the camera's
+    `health`."""
+    faults = Counter(
+        dropped.code
+        for dropped in seen.dropped
+        if dropped.code in LEFT_OUT or dropped.code in MENDED
+    )
+    return (
+        msgspec.structs.replace(seen.observation, faults=dict(faults))
+        if faults
+        else seen.observation
+    )
 
 
 def frames(ready: list[ReadMessage]) -> list[tuple[ReadMessage, int]]:
-    """Sorted messages of one camera as frames, each with the number of its messages: neighbours of one time that are parts are joined."""
+    """Sorted messages of one camera as frames, each with the number of its messages: neighbours of
+    one time that are parts are joined."""
     joined: list[tuple[ReadMessage, int]] = []
     for seen in ready:
         before = joined[-1][0] if joined else seen
         objects = [*(before.observation.objects or []), *(seen.observation.objects or [])]
-        if joined and before.part and seen.part and before.observation.time == seen.observation.time:
+        if (
+            joined
+            and before.part
+            and seen.part
+            and before.observation.time == seen.observation.time
+        ):
             beyond = [_BEYOND] * max(len(objects) - MAX_OBJECTS, 0)
             observation = msgspec.structs.replace(before.observation, objects=objects[:MAX_OBJECTS])
-            whole = msgspec.structs.replace(before, observation=observation, dropped=[*before.dropped, *seen.dropped, *beyond])
+            whole = msgspec.structs.replace(
+                before, observation=observation, dropped=[*before.dropped, *seen.dropped, *beyond]
+            )
             joined[-1] = (whole, joined[-1][1] + 1)
         else:
             joined.append((seen, 1))

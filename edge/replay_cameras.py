@@ -20,13 +20,16 @@ class NamedCameras(msgspec.Struct, frozen=True):
 
 
 def named_cameras(options: ReplayOptions) -> NamedCameras:
-    """Those of the recording that a replay with these options would send. Raises BadInput for a file that cannot be read."""
+    """Those of the recording that a replay with these options would send. Raises BadInput for a
+    file that cannot be read."""
     found: set[str] = set()
     count = 0
     try:
         with open(options.path, "rb") as file:
             lines = iter(lambda: file.readline(MAX_LINE_BYTES + 2), b"")
-            for reading in islice(adapter(options.format)(lines, adapter_options(options)), MOST_READINGS):
+            for reading in islice(
+                adapter(options.format)(lines, adapter_options(options)), MOST_READINGS
+            ):
                 count += 1
                 if isinstance(reading, Rejection):
                     continue
@@ -36,5 +39,7 @@ def named_cameras(options: ReplayOptions) -> NamedCameras:
                     if len(found) >= MAX_CAMERAS:
                         break
     except OSError as error:
-        raise BadInput(f"{options.path} cannot be read: {error.strerror}", hint="Check the path.") from error
+        raise BadInput(
+            f"{options.path} cannot be read: {error.strerror}", hint="Check the path."
+        ) from error
     return NamedCameras(frozenset(found), count < MOST_READINGS and len(found) < MAX_CAMERAS)

@@ -1,11 +1,15 @@
-"""Order for sources without numbers: per camera by capture time, released behind a watermark (design section 8).
+"""Order for sources without numbers: per camera by capture time, released behind a watermark
+(design section 8).
 
-The watermark of a camera is its newest capture time less `lateness_s`. What comes earlier than something already released is late: it
-cannot be put in order any more and is handed back, so that it can be accounted for. NVIDIA's garage recording needs 1.0 s.
+The watermark of a camera is its newest capture time less `lateness_s`. What comes earlier than
+something already released is late: it cannot be put in order any more and is handed back, so that
+it can be accounted for. NVIDIA's garage recording needs 1.0 s.
 
-A watermark forgets: what comes away from the present run of capture times (before what was released, or `AWAY_S` ahead of the newest)
-waits until it is known what it is. `RUN` different times there in a row are a clock that was set, or a pause: what waits is released and a
-new run begins. A lone stamp more than `AWAY_S` off is a wrong clock, not lateness: its item is released in the place where it came.
+A watermark forgets: what comes away from the present run of capture times (before what was
+released, or `AWAY_S` ahead of the newest) waits until it is known what it is. `RUN` different times
+there in a row are a clock that was set, or a pause: what waits is released and a new run begins. A
+lone stamp more than `AWAY_S` off is a wrong clock, not lateness: its item is released in the place
+where it came.
 """
 
 from collections.abc import Iterator
@@ -17,14 +21,19 @@ T = TypeVar("T")
 
 WATERMARK_S = 1.2  # seconds of capture time
 MAX_WAITING = 4096  # items of one camera; the oldest is released early beyond it
-AWAY_S = 10.0  # seconds of capture time (twice the lateness, if that is more) beyond which nothing is late: the clock was another
+# seconds of capture time (twice the lateness, if that is more) beyond which nothing is late: the
+# clock was another
+AWAY_S = 10.0
 RUN = 3  # different times away from the run that make a new one
-PAUSE_US = 86_400_000_000  # a run that begins up to a day later is a pause, not a clock that was set
+PAUSE_US = (
+    86_400_000_000  # a run that begins up to a day later is a pause, not a clock that was set
+)
 
 
 @dataclass(slots=True)
 class Sorted(Generic[T]):
-    """What one push brought: items in order, items that are too late, and the steps of the clock (from, to; microseconds)."""
+    """What one push brought: items in order, items that are too late, and the steps of the clock
+    (from, to; microseconds)."""
 
     ready: list[T] = field(default_factory=list)
     late: list[T] = field(default_factory=list)
@@ -33,21 +42,26 @@ class Sorted(Generic[T]):
 
 @dataclass(slots=True)
 class Sorter(Generic[T]):
-    """Puts items of one camera in order. Items of the same capture time keep the order in which they came."""
+    """Puts items of one camera in order. Items of the same capture time keep the order in which
+    they came."""
 
     lateness_s: float = WATERMARK_S
     _waiting: list[tuple[int, int, T]] = field(default_factory=list)
     _count: int = 0
     _newest_us: int | None = None
     _released_us: int | None = None
-    _away: list[tuple[int, T]] = field(default_factory=list)  # neighbours in time, away from the run
+    _away: list[tuple[int, T]] = field(
+        default_factory=list
+    )  # neighbours in time, away from the run
 
     def push(self, time_us: int, item: T) -> Sorted[T]:
         """The items that are in order now, oldest first, and those that came too late."""
         out: Sorted[T] = Sorted()
         newest = self._newest_us
         released = self._released_us
-        if newest is None or ((released is None or time_us >= released) and time_us <= newest + self._away_us):
+        if newest is None or (
+            (released is None or time_us >= released) and time_us <= newest + self._away_us
+        ):
             self._strays(out)
             self._add(time_us, time_us, item)
         else:
@@ -82,7 +96,9 @@ class Sorter(Generic[T]):
         if self._newest_us is None:
             return
         watermark = self._newest_us - _us(self.lateness_s)
-        while self._waiting and (self._waiting[0][0] <= watermark or len(self._waiting) > MAX_WAITING):
+        while self._waiting and (
+            self._waiting[0][0] <= watermark or len(self._waiting) > MAX_WAITING
+        ):
             out.ready.append(self._release())
 
     def _begin_run(self, out: Sorted[T]) -> None:
@@ -99,7 +115,8 @@ class Sorter(Generic[T]):
             self._add(moment, moment, item)
 
     def _strays(self, out: Sorted[T]) -> None:
-        """What was away stayed alone: too late, or stamped by a clock that was wrong for a moment."""
+        """What was away stayed alone: too late, or stamped by a clock that was wrong for a
+        moment."""
         newest, away = self._newest_us, self._away
         if not away or newest is None:
             return

@@ -1,16 +1,18 @@
-"""Where an edge keeps what is not acked: in memory, or on disk so that it survives a crash of the process and of the machine.
+"""Where an edge keeps what is not acked: in memory, or on disk so that it survives a crash of the
+process and of the machine.
 
-On disk, one folder per session holds append-only segments of records. A record is a header (magic, kind, length, seq, CRC-32 of the
-payload, CRC-32 of the header) and its payload, so a damaged record costs itself and no neighbour: reading goes on at the next header
-that is whole.
+On disk, one folder per session holds append-only segments of records. A record is a header (magic,
+kind, length, seq, CRC-32 of the payload, CRC-32 of the header) and its payload, so a damaged record
+costs itself and no neighbour: reading goes on at the next header that is whole.
 
-*Durability.* `put` returns after one `write`: killing the process loses nothing. `sync` is one `fsync`; the client calls it every second
-and right after an alarm, so a power failure costs at most about a second of live observations. *Counters.* After a power failure (another
-boot, no mark of a clean end) or with a damaged end the last number used is not known for sure: such a session is delivered as it is and
-not continued (`Recovered.resumable`), the device goes on in a fresh one.
+*Durability.* `put` returns after one `write`: killing the process loses nothing. `sync` is one
+`fsync`; the client calls it every second and right after an alarm, so a power failure costs at most
+about a second of live observations. *Counters.* After a power failure (another boot, no mark of a
+clean end) or with a damaged end the last number used is not known for sure: such a session is
+delivered as it is and not continued (`Recovered.resumable`), the device goes on in a fresh one.
 
-*Bound.* Segments go when nothing in them is held any more. When alarms or gaps pin them, the oldest are copied forward, so the folder
-stays near twice its capacity of payload and one segment.
+*Bound.* Segments go when nothing in them is held any more. When alarms or gaps pin them, the oldest
+are copied forward, so the folder stays near twice its capacity of payload and one segment.
 """
 
 import os
@@ -22,14 +24,25 @@ from pathlib import Path
 from typing import Protocol
 
 from actors.core.errors import ConfigError, Unavailable
-from edge.records import ACKED, ALARM, CLOSED, GAP, HEADER_BYTES, LIVE, SpoolRecord, encode_record, read_records
+from edge.records import (
+    ACKED,
+    ALARM,
+    CLOSED,
+    GAP,
+    HEADER_BYTES,
+    LIVE,
+    SpoolRecord,
+    encode_record,
+    read_records,
+)
 
 SEGMENT_BYTES = 1_048_576
 _LAST = struct.Struct("<Q")
 
 
 class Spool(Protocol):
-    """What :class:`edge.stream.Stream` asks of a spool. Raises Unavailable when the disk refuses."""
+    """What :class:`edge.stream.Stream` asks of a spool. Raises Unavailable when the disk
+    refuses."""
 
     def put(self, seq: int, body: bytes, *, alarm: bool) -> None:
         """Keep an encoded observation."""
@@ -95,7 +108,8 @@ class MemorySpool:
 
 @dataclass(slots=True)
 class Recovered:
-    """What a folder held when it was opened. `held` is (seq, payload bytes, alarm), ascending; `damaged` bytes were passed over."""
+    """What a folder held when it was opened. `held` is (seq, payload bytes, alarm), ascending;
+    `damaged` bytes were passed over."""
 
     acked: int = 0
     next_seq: int = 1
@@ -122,7 +136,8 @@ class _Place:
 
 
 class DiskSpool:
-    """One session on disk. Opening it recovers what is there into `recovered`. Not shared between processes (see `edge.spool_folder`)."""
+    """One session on disk. Opening it recovers what is there into `recovered`. Not shared between
+    processes (see `edge.spool_folder`)."""
 
     def __init__(self, folder: Path, *, capacity: int, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.folder = folder
@@ -141,10 +156,14 @@ class DiskSpool:
             self._begin_segment()
             _write_text(folder / "boot", boot_id())
         except OSError as error:
-            raise ConfigError(f"the spool folder {folder} cannot be used: {error.strerror}", hint="Name a folder of your own.") from error
+            raise ConfigError(
+                f"the spool folder {folder} cannot be used: {error.strerror}",
+                hint="Name a folder of your own.",
+            ) from error
 
     def put(self, seq: int, body: bytes, *, alarm: bool) -> None:
-        """Append an observation. Raises Unavailable when the disk refuses; nothing is kept of it then."""
+        """Append an observation. Raises Unavailable when the disk refuses; nothing is kept of it
+        then."""
         offset = self._append(ALARM if alarm else LIVE, seq, body)
         segment = self._segments[-1]
         self._places[seq] = _Place(segment, offset, len(body), alarm)
@@ -179,14 +198,19 @@ class DiskSpool:
         self._acked = max(self._acked, acked)
         self._append(ACKED, acked, b"")
         if self._gaps and self._gaps[0][0] <= acked:
-            self._gaps = [(max(first, acked + 1), last, reason) for first, last, reason in self._gaps if last > acked]
+            self._gaps = [
+                (max(first, acked + 1), last, reason)
+                for first, last, reason in self._gaps
+                if last > acked
+            ]
         for segment in self._segments:
             if segment.gaps:
                 segment.gaps = [last for last in segment.gaps if last > acked]
         self._release(seqs)
 
     def rewind(self, acked: int, lost_to: int, reason: str) -> None:
-        """Record the lower ack and the gap. Losing these records costs nothing: the next welcome says it again."""
+        """Record the lower ack and the gap. Losing these records costs nothing: the next welcome
+        says it again."""
         self._acked = acked
         self._append(ACKED, acked, b"")
         self._append(GAP, acked + 1, _LAST.pack(lost_to) + reason.encode())
@@ -201,7 +225,9 @@ class DiskSpool:
             try:
                 os.fsync(descriptor)
             except OSError as error:
-                raise Unavailable(f"the spool {self.folder} cannot be synced: {error.strerror}") from error
+                raise Unavailable(
+                    f"the spool {self.folder} cannot be synced: {error.strerror}"
+                ) from error
             finally:
                 os.close(descriptor)
 
@@ -234,7 +260,9 @@ class DiskSpool:
                 raise OSError(28, "no space left on device")
         except OSError as error:
             os.ftruncate(self._descriptor, segment.size)
-            raise Unavailable(f"the spool {self.folder} cannot be written: {error.strerror}") from error
+            raise Unavailable(
+                f"the spool {self.folder} cannot be written: {error.strerror}"
+            ) from error
         offset = segment.size
         segment.size += len(record)
         return offset
@@ -248,7 +276,9 @@ class DiskSpool:
     def _begin_segment(self) -> None:
         number = int(self._segments[-1].path.stem) + 1 if self._segments else 1
         path = self.folder / f"{number:08d}.seg"
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
         self._segments.append(_Segment(path))
         # the first record carries what deleted segments knew
         self._append(ACKED, self._acked, _LAST.pack(self._next_seq()))
@@ -268,9 +298,13 @@ class DiskSpool:
             segment.path.unlink(missing_ok=True)
 
     def _bound(self) -> None:
-        """Copy the oldest segments forward when what they pin takes too much room; each at most once."""
+        """Copy the oldest segments forward when what they pin takes too much room; each at most
+        once."""
         for _ in range(len(self._segments) - 2):
-            if sum(segment.size for segment in self._segments) <= 2 * self._capacity + self._segment_bytes:
+            if (
+                sum(segment.size for segment in self._segments)
+                <= 2 * self._capacity + self._segment_bytes
+            ):
                 return
             oldest = self._segments[0]
             if oldest.gaps:
@@ -287,7 +321,8 @@ class DiskSpool:
             oldest.path.unlink(missing_ok=True)
 
     def _rewrite_gaps(self) -> None:
-        """Record all gaps anew, joined, in the segment in use: no older one is needed for them then."""
+        """Record all gaps anew, joined, in the segment in use: no older one is needed for them
+        then."""
         for segment in self._segments:
             segment.gaps = []
         for first, last, reason in self._gaps:
@@ -311,11 +346,15 @@ class DiskSpool:
                     top = max(top, record.seq)
                 elif record.kind == GAP:
                     last = _LAST.unpack_from(record.payload)[0]
-                    found.gaps.append((record.seq, last, record.payload[_LAST.size :].decode("utf-8", "replace")))
+                    found.gaps.append(
+                        (record.seq, last, record.payload[_LAST.size :].decode("utf-8", "replace"))
+                    )
                     segment.gaps.append(last)
                     top = max(top, last)
                 elif record.kind == ACKED:
-                    self._acked = record.seq  # the last one holds: a restored hub knows less than it did
+                    self._acked = (
+                        record.seq
+                    )  # the last one holds: a restored hub knows less than it did
                     if record.payload:
                         top = max(top, _LAST.unpack_from(record.payload)[0] - 1)
             found.damaged += len(data) - end
@@ -323,10 +362,24 @@ class DiskSpool:
             self._segments.append(segment)
         found.acked = self._acked
         found.next_seq = max(top, self._acked) + 1
-        given_up = [seq for seq in self._places if seq <= self._acked or any(first <= seq <= last for first, last, _ in found.gaps)]
-        found.gaps = _joined([(max(first, self._acked + 1), last, reason) for first, last, reason in found.gaps if last > self._acked])
+        given_up = [
+            seq
+            for seq in self._places
+            if seq <= self._acked or any(first <= seq <= last for first, last, _ in found.gaps)
+        ]
+        found.gaps = _joined(
+            [
+                (max(first, self._acked + 1), last, reason)
+                for first, last, reason in found.gaps
+                if last > self._acked
+            ]
+        )
         self._gaps = list(found.gaps)
-        found.held = [(seq, place.length, place.alarm) for seq, place in sorted(self._places.items()) if seq not in set(given_up)]
+        found.held = [
+            (seq, place.length, place.alarm)
+            for seq, place in sorted(self._places.items())
+            if seq not in set(given_up)
+        ]
         same_boot = _read_text(self.folder / "boot") == boot_id() != ""
         found.resumable = not self._segments or ((closed or same_boot) and not damaged_end)
         for segment in self._segments:
@@ -338,7 +391,9 @@ class DiskSpool:
         old = self._places.get(record.seq)
         if old is not None:
             old.segment.held.discard(record.seq)
-        self._places[record.seq] = _Place(segment, record.offset, len(record.payload), record.kind == ALARM)
+        self._places[record.seq] = _Place(
+            segment, record.offset, len(record.payload), record.kind == ALARM
+        )
         segment.held.add(record.seq)
 
     def _release_recovered(self, seqs: list[int]) -> None:

@@ -1,4 +1,5 @@
-"""The spool folder of a device: ``<root>/<camera>/<number>@<session>/``, one process at a time per camera."""
+"""The spool folder of a device: ``<root>/<camera>/<number>@<session>/``, one process at a time per
+camera."""
 
 import fcntl
 import os
@@ -21,7 +22,10 @@ class CameraFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise Conflict(f"another process uses the spool {self.path}", hint="End it, or give this one another spool folder.") from error
+            raise Conflict(
+                f"another process uses the spool {self.path}",
+                hint="End it, or give this one another spool folder.",
+            ) from error
 
     def sessions(self) -> list[tuple[str, Path]]:
         """(session, folder), oldest first."""

@@ -1,7 +1,8 @@
-"""One camera's stream: its sessions, each a window with a spool, and what they have to say. Knows no socket and no clock.
+"""One camera's stream: its sessions, each a window with a spool, and what they have to say. Knows
+no socket and no clock.
 
-The first session is the one that is sent; offers go to the last. There are two only while a session that cannot be continued (a lost
-counter) is delivered before its successor.
+The first session is the one that is sent; offers go to the last. There are two only while a session
+that cannot be continued (a lost counter) is delivered before its successor.
 """
 
 import asyncio
@@ -44,13 +45,23 @@ class Session:
 
 
 class Stream:
-    """A camera's stream. Made by :meth:`edge.client.EdgeClient.open`; `wake(urgent)` tells the client that there is something to send."""
+    """A camera's stream. Made by :meth:`edge.client.EdgeClient.open`; `wake(urgent)` tells the
+    client that there is something to send."""
 
     def __init__(
-        self, camera: str, sessions: list[Session], *, wake: Callable[[bool], None], on_full: OnFull, numbered_elsewhere: bool,
-        fresh: Callable[[], Session] | None, chance: Callable[[], float], producer: str | None, frame_size: tuple[int, int] | None,
+        self,
+        camera: str,
+        sessions: list[Session],
+        *,
+        wake: Callable[[bool], None],
+        on_full: OnFull,
+        numbered_elsewhere: bool,
+        fresh: Callable[[], Session] | None,
+        chance: Callable[[], float],
+        producer: str | None,
+        frame_size: tuple[int, int] | None,
         renew: Callable[[], str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.camera = camera
         self.error: EyrieError | None = None
         self.on_reject: Callable[[int, str, str], None] | None = None
@@ -93,15 +104,21 @@ class Stream:
         return total
 
     async def send(self, observation: Observation) -> int:
-        """Take an observation and return its seq; an alarm is on the disk then. Durability at the hub comes later (:meth:`drain`).
+        """Take an observation and return its seq; an alarm is on the disk then. Durability at the
+        hub comes later (:meth:`drain`).
 
-        Full spool: waits for acks (`on_full` ``wait``), or sheds the oldest live observation, never an alarm (``shed``). A bad object
-        costs itself; the account tells. Raises :class:`BadInput` for what is no observation or is too large, :class:`TooMany` for an alarm
-        when alarms fill the spool, :class:`Unavailable` when an alarm cannot be spooled, and the stream's terminal error once it has one.
+        Full spool: waits for acks (`on_full` ``wait``), or sheds the oldest live observation, never
+        an alarm (``shed``). A bad object costs itself; the account tells. Raises :class:`BadInput`
+        for what is no observation or is too large, :class:`TooMany` for an alarm when alarms fill
+        the spool, :class:`Unavailable` when an alarm cannot be spooled, and the stream's terminal
+        error once it has one.
         """
         body, faults = messages.encode_body(observation)
         if len(body) > MAX_ITEM_BYTES:
-            raise BadInput(f"this observation has {len(body)} bytes, more than {MAX_ITEM_BYTES}", hint="Send fewer objects or attributes.")
+            raise BadInput(
+                f"this observation has {len(body)} bytes, more than {MAX_ITEM_BYTES}",
+                hint="Send fewer objects or attributes.",
+            )
         while self._on_full == "wait" and self.error is None and not self._roomy(len(body)):
             await self.changed()
         seq = self._take(body, faults, alarm=observation.alarm is not None)
@@ -110,16 +127,21 @@ class Stream:
         return seq
 
     def send_nowait(self, observation: Observation) -> int:
-        """:meth:`send` for a stream that sheds. With ``wait`` it raises :class:`TooMany` instead of waiting."""
+        """:meth:`send` for a stream that sheds. With ``wait`` it raises :class:`TooMany` instead of
+        waiting."""
         body, faults = messages.encode_body(observation)
         if len(body) > MAX_ITEM_BYTES:
-            raise BadInput(f"this observation has {len(body)} bytes, more than {MAX_ITEM_BYTES}", hint="Send fewer objects or attributes.")
+            raise BadInput(
+                f"this observation has {len(body)} bytes, more than {MAX_ITEM_BYTES}",
+                hint="Send fewer objects or attributes.",
+            )
         if self._on_full == "wait" and not self._roomy(len(body)):
             raise TooMany("the spool is full", hint="Wait for acks.")
         return self._take(body, faults, alarm=observation.alarm is not None)
 
     async def drain(self, timeout_s: float | None = None) -> None:
-        """Return when everything taken is durable. Raises the stream's terminal error, or TimeoutError."""
+        """Return when everything taken is durable. Raises the stream's terminal error, or
+        TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not (self.welcomed and self.pending == 0):
                 if self.error is not None:
@@ -173,7 +195,8 @@ class Stream:
         return self._phase == "greeting"
 
     def outgoing(self, form: messages.Format, now: float, sent: datetime) -> bytes | None:
-        """The next frame to write, or None. `now` is the client's monotonic clock in seconds, `sent` its wall clock."""
+        """The next frame to write, or None. `now` is the client's monotonic clock in seconds,
+        `sent` its wall clock."""
         session = self._sessions[0]
         if self._phase in ("closed", "greeting"):
             if now < self._due:
@@ -181,7 +204,17 @@ class Stream:
             self._phase = "greeting"
             self._due = now + GREETING_S
             token = self._renew() if self._renew is not None and self._renewing else None
-            return messages.encode(form, Hello(self.camera, session.name, session.window.next_seq, self._producer, self._frame_size, token))
+            return messages.encode(
+                form,
+                Hello(
+                    self.camera,
+                    session.name,
+                    session.window.next_seq,
+                    self._producer,
+                    self._frame_size,
+                    token,
+                ),
+            )
         if self._phase != "open":
             return None
         match session.window.next():
@@ -241,11 +274,17 @@ class Stream:
         for session in self._sessions:
             session.spool.close()
 
-    def _observe(self, form: messages.Format, session: Session, first: int, last: int, sent: datetime) -> bytes | None:
+    def _observe(
+        self, form: messages.Format, session: Session, first: int, last: int, sent: datetime
+    ) -> bytes | None:
         bodies = []
         for seq in range(first, last + 1):
             body = session.spool.get(seq)
-            if body is None:  # damaged on disk: it becomes a declared gap, and what was passed over is walked again
+            if (
+                body is None
+                # damaged on disk: it becomes a declared gap, and what was passed over is walked
+                # again
+            ):
                 session.window.lose(seq, UNREADABLE)
                 session.window.resync(first)
                 self._wake(False)
@@ -259,7 +298,9 @@ class Stream:
             return
         acked = session.window.acked
         try:
-            gone = session.window.connected(message.resume_from, message.credits, numbered_elsewhere=self._numbered_elsewhere)
+            gone = session.window.connected(
+                message.resume_from, message.credits, numbered_elsewhere=self._numbered_elsewhere
+            )
         except Conflict as error:
             if self._fresh is None:
                 self.fail(error)
@@ -277,7 +318,10 @@ class Stream:
     def _bye(self, message: Bye, now: float) -> None:
         error = terminal_close(message.code, message.reason)
         if isinstance(error, Unauthorized) and self._renew is not None and self._proved:
-            self._renewing, self._proved = True, False  # the token was good until now: a new one may be again
+            self._renewing, self._proved = (
+                True,
+                False,
+            )  # the token was good until now: a new one may be again
         elif error is not None:
             self.fail(error)
             return
@@ -298,11 +342,16 @@ class Stream:
         session.spool.forget(seqs, session.window.acked)
 
     def _rewound(self, session: Session, acked: int) -> None:
-        """The hub knows less than the `acked` it had confirmed: a restart of this device must know it too."""
+        """The hub knows less than the `acked` it had confirmed: a restart of this device must know
+        it too."""
         now = session.window.acked
         if now < acked:
             log.warning(
-                "camera %s: the hub lost seq %d to %d of session %s, they are declared a gap", self.camera, now + 1, acked, session.name
+                "camera %s: the hub lost seq %d to %d of session %s, they are declared a gap",
+                self.camera,
+                now + 1,
+                acked,
+                session.name,
             )
             session.spool.rewind(now, acked, FORGOTTEN)
 

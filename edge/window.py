@@ -1,7 +1,9 @@
-"""One session of one camera at the edge, as pure decisions: numbering, credits, shedding, gaps. Payloads live in a spool, not here.
+"""One session of one camera at the edge, as pure decisions: numbering, credits, shedding, gaps.
+Payloads live in a spool, not here.
 
-What is not acked and not held is a gap: the window declares it in place of the missing seqs, so a hole never stays silent. Seqs are
-held in order; what credits do not admit yet waits; after a new connection or a resync everything not acked is sent again.
+What is not acked and not held is a gap: the window declares it in place of the missing seqs, so a
+hole never stays silent. Seqs are held in order; what credits do not admit yet waits; after a new
+connection or a resync everything not acked is sent again.
 """
 
 from bisect import bisect_right, insort
@@ -11,7 +13,9 @@ from actors.core.errors import Conflict, TooMany
 from actors.core.messages.edge_protocol import MAX_OBSERVATIONS
 from actors.core.messages.object_faults import Faults, add
 
-MAX_BATCH_BYTES = 60_000  # payload of one `observe`; with its envelope it stays below MAX_MESSAGE_BYTES
+MAX_BATCH_BYTES = (
+    60_000  # payload of one `observe`; with its envelope it stays below MAX_MESSAGE_BYTES
+)
 MAX_ITEM_BYTES = MAX_BATCH_BYTES - 1_000  # one encoded observation
 SHED = "spool full: oldest live observations dropped"
 UNREADABLE = "spool damaged: observations lost"
@@ -37,7 +41,8 @@ class Missing:
 
 @dataclass(slots=True, frozen=True)
 class Taken:
-    """The answer to an offer: its seq, the seqs shed to make room, and whether the hub has it already (nothing to spool)."""
+    """The answer to an offer: its seq, the seqs shed to make room, and whether the hub has it
+    already (nothing to spool)."""
 
     seq: int
     shed: list[int]
@@ -46,9 +51,10 @@ class Taken:
 
 @dataclass(slots=True)
 class Account:
-    """Counts of observations. `committed` were sent by this process and acked; `duplicate` were durable without being sent;
-    `forgotten` were acked, and the hub has them no more (they are declared as gaps).
-    `object_faults`: objects by what was wrong with them (`actors.core.messages.object_faults`)."""
+    """Counts of observations. `committed` were sent by this process and acked; `duplicate` were
+    durable without being sent; `forgotten` were acked, and the hub has them no more (they are
+    declared as gaps). `object_faults`: objects by what was wrong with them
+    (`actors.core.messages.object_faults`)."""
 
     offered: int = 0
     committed: int = 0
@@ -73,7 +79,8 @@ class Account:
 
 @dataclass(slots=True)
 class Window:
-    """The state of a session. `capacity` bounds the held payload in bytes. `acked` = 0 and `next_seq` = 1 for a fresh one."""
+    """The state of a session. `capacity` bounds the held payload in bytes. `acked` = 0 and
+    `next_seq` = 1 for a fresh one."""
 
     capacity: int
     acked: int = 0
@@ -95,9 +102,11 @@ class Window:
         return not self._sizes or self.held_bytes + size <= self.capacity
 
     def offer(self, size: int, *, alarm: bool) -> Taken:
-        """Number an observation of `size` bytes and shed what must go. `seq` in `shed` means that it is itself what was dropped.
+        """Number an observation of `size` bytes and shed what must go. `seq` in `shed` means that
+        it is itself what was dropped.
 
-        Raises :class:`TooMany` for an alarm when alarms alone fill the spool: nothing was numbered then.
+        Raises :class:`TooMany` for an alarm when alarms alone fill the spool: nothing was numbered
+        then.
         """
         seq = self.next_seq
         if seq <= self.acked:
@@ -124,13 +133,15 @@ class Window:
         self.next_seq = max(self.next_seq, seq + 1)
 
     def lose(self, seq: int, reason: str) -> None:
-        """This seq cannot be had any more (its record is damaged or was never written): declare it."""
+        """This seq cannot be had any more (its record is damaged or was never written): declare
+        it."""
         if seq > self.acked:
             self._drop(seq)
             self._lose(seq, reason)
 
     def restore_holes(self) -> None:
-        """After `restore` of everything that was recovered: what is neither acked, held nor a known gap was lost, and is declared."""
+        """After `restore` of everything that was recovered: what is neither acked, held nor a known
+        gap was lost, and is declared."""
         seq = self.acked + 1
         for held in sorted(self._sizes):
             self._fill(seq, held - 1, UNREADABLE)
@@ -151,16 +162,20 @@ class Window:
     def connected(self, resume_from: int, credits: int, *, numbered_elsewhere: bool) -> list[int]:
         """A welcome: returns the held seqs that are durable and can be forgotten.
 
-        `numbered_elsewhere`: the same numbers come again from the same source (a replay), so the hub may know more than this window.
-        Otherwise that means a lost counter, and raises :class:`Conflict`: the device must start a new session.
+        `numbered_elsewhere`: the same numbers come again from the same source (a replay), so the
+        hub may know more than this window. Otherwise that means a lost counter, and raises
+        :class:`Conflict`: the device must start a new session.
         """
         if resume_from > self.next_seq and not numbered_elsewhere:
             raise Conflict(
-                f"the hub has this session up to {resume_from - 1}, this device only up to {self.next_seq - 1}",
+                f"the hub has this session up to {resume_from - 1}, this device only up to "
+                f"{self.next_seq - 1}",
                 hint="The counter of this session was lost: start a new session.",
             )
         self.rewind(resume_from)
-        self.limit = resume_from - 1 + credits  # of this connection: its hub knows no credits of others
+        self.limit = (
+            resume_from - 1 + credits
+        )  # of this connection: its hub knows no credits of others
         gone = self._settle(resume_from - 1)
         self.cursor = self.acked + 1
         return gone
@@ -170,7 +185,8 @@ class Window:
         self.cursor = None
 
     def ack(self, seq: int, credits: int) -> list[int]:
-        """All up to `seq` is durable: returns the held seqs to forget. An ack of what was never numbered is ignored beyond `next_seq`."""
+        """All up to `seq` is durable: returns the held seqs to forget. An ack of what was never
+        numbered is ignored beyond `next_seq`."""
         self.limit = max(self.limit, seq + credits)
         return self._settle(min(seq, max(self.next_seq - 1, self.acked)))
 
@@ -181,7 +197,8 @@ class Window:
             self.cursor = min(self.cursor, max(resume_from, self.acked + 1))
 
     def rewind(self, resume_from: int) -> None:
-        """The hub asks for what it acked before: its database was restored to an earlier state. What is not held any more is a gap."""
+        """The hub asks for what it acked before: its database was restored to an earlier state.
+        What is not held any more is a gap."""
         if not 1 <= resume_from <= self.acked:
             return
         forgotten = (resume_from, self.acked)
@@ -202,7 +219,8 @@ class Window:
     # what to send
 
     def next(self) -> Batch | Missing | None:
-        """What to send now, or None: not connected, nothing left, or no credit. Gaps are within the credits like everything else."""
+        """What to send now, or None: not connected, nothing left, or no credit. Gaps are within the
+        credits like everything else."""
         if self.cursor is None:
             return None
         first = self.cursor
@@ -268,14 +286,18 @@ class Window:
         return gone
 
     def _make_room(self, size: int, *, alarm: bool) -> list[int] | None:
-        """The seqs shed so that `size` fits; None when the offered live observation itself must go."""
+        """The seqs shed so that `size` fits; None when the offered live observation itself must
+        go."""
         shed: list[int] = []
         while self._sizes and self.held_bytes + size > self.capacity:
             victim = self._oldest_live(self.cursor or 0) or self._oldest_live(0)
             if victim is None:
                 if not alarm:
                     return None
-                raise TooMany(f"the spool of {self.capacity} bytes is full of alarms", hint="Give the spool more room, or wait for acks.")
+                raise TooMany(
+                    f"the spool of {self.capacity} bytes is full of alarms",
+                    hint="Give the spool more room, or wait for acks.",
+                )
             self._drop(victim)
             self._lose(victim, SHED)
             self.account.shed += 1
@@ -283,7 +305,8 @@ class Window:
         return shed
 
     def _oldest_live(self, start: int) -> int | None:
-        """The oldest held live seq from `start`: what is on its way to the hub is not taken back while something else can be."""
+        """The oldest held live seq from `start`: what is on its way to the hub is not taken back
+        while something else can be."""
         seq = max(start, self.acked + 1)
         while seq < self.next_seq:
             gap = self._gap_at(seq)

@@ -1,6 +1,7 @@
 """The hub's HTTP side: REST, ingest and the edge socket, health, metrics, the console.
 
-The dashboard socket is not a route here: `hub.server.websocket_protocol` takes it before any ASGI application runs.
+The dashboard socket is not a route here: `hub.server.websocket_protocol` takes it before any ASGI
+application runs.
 """
 
 import asyncio
@@ -33,12 +34,22 @@ from hub.web.security_headers import SecurityHeaders
 
 
 def create_app(
-    node: Node, *, health: HealthCheck, metrics: Metrics, node_metrics: Callable[[], bytes], private_port: Callable[[], int],
-    hosts: Hosts, handlers: Mapping[str, Handler], edge: EdgeRoutes, sign_ins: SignIns,
-    static: Path = static_files.FOLDER, release: str = "development",
-) -> SecurityHeaders:  # fmt: skip
-    """The app of one hub. `handlers`: those of REST for users, by their ids. Metrics are shown on the private port alone: they tell what a
-    deployment does, and ask nobody for a token. `hosts`: the names this hub goes by."""
+    node: Node,
+    *,
+    health: HealthCheck,
+    metrics: Metrics,
+    node_metrics: Callable[[], bytes],
+    private_port: Callable[[], int],
+    hosts: Hosts,
+    handlers: Mapping[str, Handler],
+    edge: EdgeRoutes,
+    sign_ins: SignIns,
+    static: Path = static_files.FOLDER,
+    release: str = "development",
+) -> SecurityHeaders:
+    """The app of one hub. `handlers`: those of REST for users, by their ids. Metrics are shown on
+    the private port alone: they tell what a deployment does, and ask nobody for a token. `hosts`:
+    the names this hub goes by."""
 
     async def live(_request: Request) -> Response:
         return _answer(health.live())
@@ -49,7 +60,10 @@ def create_app(
     def scrape(read: Callable[[], bytes]) -> OpenHandler:
         async def answer(request: Request) -> Response:
             if request.scope["server"][1] != private_port():
-                raise NotFound("metrics are not shown here", hint="Scrape the hub's private port; `eyrie status` names it.")
+                raise NotFound(
+                    "metrics are not shown here",
+                    hint="Scrape the hub's private port; `eyrie status` names it.",
+                )
             return Response(await asyncio.to_thread(read), media_type=CONTENT_TYPE)
 
         return answer
@@ -57,7 +71,10 @@ def create_app(
     async def unknown(request: Request) -> Response:
         if endpoint.methods_of(request):
             return await endpoint.wrong_method(request, HTTPException(405))
-        raise NotFound(f"there is nothing at {request.url.path[:200]}", hint="REST lives under /v1; see the documentation.")
+        raise NotFound(
+            f"there is nothing at {request.url.path[:200]}",
+            hint="REST lives under /v1; see the documentation.",
+        )
 
     others: dict[str, OpenHandler] = {
         "metrics": scrape(metrics.text),
@@ -77,16 +94,31 @@ def create_app(
                 node.access,
                 table.ENDPOINTS,
                 handlers,
-                {"live": live, "ready": ready, "postObservations": edge.observations, "signIn": sign_ins.exchange},
+                {
+                    "live": live,
+                    "ready": ready,
+                    "postObservations": edge.observations,
+                    "signIn": sign_ins.exchange,
+                },
             ),
             *routes.special(specials, others, {"edge": edge.socket}, static_files.routes(static)),
         ],
         exception_handlers={405: endpoint.wrong_method},
     )
-    return SecurityHeaders(app, hosts, node.settings.hub.allowed_origins, client_address.networks(node.settings.hub.trusted_proxies))
+    return SecurityHeaders(
+        app,
+        hosts,
+        node.settings.hub.allowed_origins,
+        client_address.networks(node.settings.hub.trusted_proxies),
+    )
 
 
 def _answer(health: Health) -> Response:
     headers = {"cache-control": "no-store"}
     status = 200 if health.ready else 503
-    return Response(msgspec.json.encode(health), status_code=status, media_type="application/json", headers=headers)
+    return Response(
+        msgspec.json.encode(health),
+        status_code=status,
+        media_type="application/json",
+        headers=headers,
+    )

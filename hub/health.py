@@ -1,4 +1,5 @@
-"""Is this hub alive, and is it ready to take clients? Liveness fails slowly (the loop turns), readiness fails fast and says why."""
+"""Is this hub alive, and is it ready to take clients? Liveness fails slowly (the loop turns),
+readiness fails fast and says why."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,10 +8,15 @@ from hub.web.health import SERVICE, Health
 
 
 class HealthCheck:
-    """`checks` and `notes` are further questions: each returns a reason not to be ready, or a note, or None."""
+    """`checks` and `notes` are further questions: each returns a reason not to be ready, or a note,
+    or None."""
 
     def __init__(
-        self, node: Node, instance: str, checks: list[Callable[[], str | None]], notes: Sequence[Callable[[], str | None]] = ()
+        self,
+        node: Node,
+        instance: str,
+        checks: list[Callable[[], str | None]],
+        notes: Sequence[Callable[[], str | None]] = (),
     ) -> None:
         self._node = node
         self._instance = instance

@@ -1,4 +1,5 @@
-"""One hub, put together: node, edge node, app, listeners, server. Independent of Ray and of which stores it gets."""
+"""One hub, put together: node, edge node, app, listeners, server. Independent of Ray and of which
+stores it gets."""
 
 import asyncio
 import logging
@@ -64,28 +65,52 @@ class HubStatus(msgspec.Struct, frozen=True):
 
 
 class Hub:
-    """Starts and stops in order. `instance` is the deployment's mark; `policy_current` says whether decisions may be given now."""
+    """Starts and stops in order. `instance` is the deployment's mark; `policy_current` says whether
+    decisions may be given now."""
 
     def __init__(
-        self, context: HubContext, broker: Broker, *, instance: str, policy_current: Callable[[], str | None] = lambda: None,
-        plain: PlainChannels | None = None, unsupervised: Callable[[], str | None] = lambda: None,
-    ) -> None:  # fmt: skip
+        self,
+        context: HubContext,
+        broker: Broker,
+        *,
+        instance: str,
+        policy_current: Callable[[], str | None] = lambda: None,
+        plain: PlainChannels | None = None,
+        unsupervised: Callable[[], str | None] = lambda: None,
+    ) -> None:
         """`unsupervised`: what is wrong with the supervisor, or None."""
         self.context = context
         stores, settings = context.stores, context.settings
         redaction.show_also(settings.policy.shown_attributes)
         self.cameras = CameraCache(stores.registry)
-        self.access = Access(context.verifier, context.decider, self.cameras, context.limiter, context.now_s, context.grants)
+        self.access = Access(
+            context.verifier,
+            context.decider,
+            self.cameras,
+            context.limiter,
+            context.now_s,
+            context.grants,
+        )
         self.node = Node(
-            settings, name=context.hub_name, access=self.access, cameras=self.cameras, broker=broker, events=stores.events,
-            codecs=(JSON, PROTOBUF, SSE, JSON_STREAM, PROTOBUF_STREAM), version=f"Eyrie {_version()}", plain=plain,
-        )  # fmt: skip
+            settings,
+            name=context.hub_name,
+            access=self.access,
+            cameras=self.cameras,
+            broker=broker,
+            events=stores.events,
+            codecs=(JSON, PROTOBUF, SSE, JSON_STREAM, PROTOBUF_STREAM),
+            version=f"Eyrie {_version()}",
+            plain=plain,
+        )
         context.revoked = lambda principal: not self.access.revocations.holds(principal)
         self.edge = EdgeNode(context)
         self.partitions = PartitionAlarm(stores.events)
         self.canary = Canary(self.node, broker, context.hub_name)
         self.health = HealthCheck(
-            self.node, instance, [policy_current, self.canary.late], [self.partitions.note, self.edge.frames.note, unsupervised]
+            self.node,
+            instance,
+            [policy_current, self.canary.late],
+            [self.partitions.note, self.edge.frames.note, unsupervised],
         )
         self._unsupervised = unsupervised
         self.metrics = Metrics(self.node, self._gauges, self._counts)
@@ -111,7 +136,9 @@ class Hub:
         self._instance = instance
         self._tls = server_context(settings.hub)
         headers = AnswerHeaders(lambda: self.node.origins)
-        self._server = HubServer(self.app, self.node, settings.hub, headers=headers, hosts=hosts, tls=self._tls)
+        self._server = HubServer(
+            self.app, self.node, settings.hub, headers=headers, hosts=hosts, tls=self._tls
+        )
         self._beat: asyncio.Task[None] | None = None
         self._singing: asyncio.Task[None] | None = None
         self.policy_behind: Callable[[], bool] = lambda: False
@@ -133,9 +160,16 @@ class Hub:
         }
 
     def _counts(self) -> list[Labelled]:
-        lost = Labelled("edge_undecodable_frames_lost", "Undecodable frames that were not kept.", "reason", self.edge.frames.lost)
+        lost = Labelled(
+            "edge_undecodable_frames_lost",
+            "Undecodable frames that were not kept.",
+            "reason",
+            self.edge.frames.lost,
+        )
         counts = self.edge.access.registrations_refused
-        refused = Labelled("edge_registrations_refused", "Cameras not registered for their number.", "how", counts)
+        refused = Labelled(
+            "edge_registrations_refused", "Cameras not registered for their number.", "how", counts
+        )
         return [lost, refused]
 
     def revoked(self, revocations: Revocations) -> None:
@@ -159,18 +193,33 @@ class Hub:
         await self._record()  # whoever hears that the hub is ready finds its address
         self._beat = asyncio.create_task(self._keep_recorded(), name="hub-record")
         self._singing = asyncio.create_task(self.canary.run(self.private_port), name="canary")
-        log.info("hub %s listens on %s:%d (private port %d)", self.context.hub_name, hub.host, self.port, self.private_port)
+        log.info(
+            "hub %s listens on %s:%d (private port %d)",
+            self.context.hub_name,
+            hub.host,
+            self.port,
+            self.private_port,
+        )
 
     def status(self) -> HubStatus:
         """Now."""
         health = self.health.ready()
         return HubStatus(
-            self.context.hub_name, self.context.settings.hub.host, self.port, self.private_port, os.getpid(), len(self.node.dashboards),
-            self.edge.links, health.ready, health.reasons, cpu_load.cpu(),
-        )  # fmt: skip
+            self.context.hub_name,
+            self.context.settings.hub.host,
+            self.port,
+            self.private_port,
+            os.getpid(),
+            len(self.node.dashboards),
+            self.edge.links,
+            health.ready,
+            health.reasons,
+            cpu_load.cpu(),
+        )
 
     async def stop(self, grace_s: float) -> None:
-        """Readiness off, edges told and their items carried, dashboards closed with 3001, the server last."""
+        """Readiness off, edges told and their items carried, dashboards closed with 3001, the
+        server last."""
         self.node.draining = True
         await asyncio.sleep(min(PAUSE_BEFORE_CLOSE_S, grace_s))
         self._server.stop_listening(self.port)
@@ -190,7 +239,13 @@ class Hub:
             log.info("the record of hub %s stays: %s", self.context.hub_name, error)
 
     async def _record(self) -> None:
-        record = HubRecord(self.context.hub_name, self.context.settings.hub.host, self.port, self.private_port, os.getpid())
+        record = HubRecord(
+            self.context.hub_name,
+            self.context.settings.hub.host,
+            self.port,
+            self.private_port,
+            os.getpid(),
+        )
         try:
             await self.context.stores.hubs.put(record)
         except EyrieError as error:

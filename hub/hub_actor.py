@@ -1,4 +1,5 @@
-"""A hub in a process of its own: real stores, the policy gate and its watch, then `hub.hub.Hub`. No Ray here."""
+"""A hub in a process of its own: real stores, the policy gate and its watch, then `hub.hub.Hub`. No
+Ray here."""
 
 import asyncio
 import hashlib
@@ -36,13 +37,23 @@ CONNECTIONS = 4  # to PostgreSQL, at most
 
 
 class HubActor:
-    """Opens everything, serves, and closes in order. `settings_path` names the deployment: hubs of one share a port."""
+    """Opens everything, serves, and closes in order. `settings_path` names the deployment: hubs of
+    one share a port."""
 
     def __init__(
-        self, settings: Settings, settings_path: str, index: int, *, directory: Directory, policy: Call, supervision: SupervisorWatch
+        self,
+        settings: Settings,
+        settings_path: str,
+        index: int,
+        *,
+        directory: Directory,
+        policy: Call,
+        supervision: SupervisorWatch,
     ) -> None:
         self._settings = settings
-        self._instance = hashlib.sha256(str(Path(settings_path).resolve()).encode()).hexdigest()[:16]
+        self._instance = hashlib.sha256(str(Path(settings_path).resolve()).encode()).hexdigest()[
+            :16
+        ]
         self._directory = directory
         self._policy = policy
         self._supervision = supervision
@@ -64,7 +75,8 @@ class HubActor:
         self._copying: asyncio.Task[None] | None = None
 
     async def open(self) -> HubStatus:
-        """Serve. Raises Unavailable, ConfigError, StartError; what was opened until then is closed again."""
+        """Serve. Raises Unavailable, ConfigError, StartError; what was opened until then is closed
+        again."""
         try:
             return await self._open()
         except BaseException:
@@ -122,7 +134,8 @@ class HubActor:
         return hub.status()
 
     async def _open_plain(self) -> PlainChannels | None:
-        """Plain channels, where the settings name a compatibility profile. Raises ConfigError, Unavailable."""
+        """Plain channels, where the settings name a compatibility profile. Raises ConfigError,
+        Unavailable."""
         profile = compatibility.load(self._settings.hub)
         if profile is None:
             return None
@@ -132,7 +145,8 @@ class HubActor:
         return desk
 
     async def broken(self) -> str:
-        """Wait until something of the hub has failed for good; what. Its process is then to be replaced."""
+        """Wait until something of the hub has failed for good; what. Its process is then to be
+        replaced."""
         if self._hub is None:
             return "it does not serve"
         node = self._hub.node
@@ -159,7 +173,14 @@ class HubActor:
         if self._gate is not None:
             await self._gate.close()
         await self._granted.close()
-        for opened in (self._buckets, self._grants, self._sign_ins, self._channels, self._broker, self._stores):
+        for opened in (
+            self._buckets,
+            self._grants,
+            self._sign_ins,
+            self._channels,
+            self._broker,
+            self._stores,
+        ):
             try:
                 if opened is not None:
                     await opened.close()
@@ -167,9 +188,15 @@ class HubActor:
                 log.warning("hub %s could not close a store: %s", self.name, error)
                 tidy = False
         self._sign_ins = None
-        self._hub = self._buckets = self._grants = self._keys = self._watching = self._gate = self._broker = self._stores = None
+        self._hub = self._buckets = self._grants = self._keys = self._watching = self._gate = (
+            self._broker
+        ) = self._stores = None
         return tidy
 
     def _policy_current(self) -> str | None:
         age = time.monotonic() - self._policy_read_at
-        return None if age <= self._settings.policy.max_age_s else "policy and revocations cannot be read"
+        return (
+            None
+            if age <= self._settings.policy.max_age_s
+            else "policy and revocations cannot be read"
+        )

@@ -1,4 +1,5 @@
-"""Looks whether events pile up outside their days' partitions, and whether an old transaction keeps dead rows alive; and says so.
+"""Looks whether events pile up outside their days' partitions, and whether an old transaction keeps
+dead rows alive; and says so.
 
 Each is a metric, a note of readiness, and an error in the log.
 """
@@ -27,7 +28,8 @@ class PartitionAlarm:
         self.snapshot_s = 0.0
 
     async def look(self, now: float) -> None:
-        """Look, at most every `EVERY_S`. `now` is monotonic seconds. What was known stays while PostgreSQL is away."""
+        """Look, at most every `EVERY_S`. `now` is monotonic seconds. What was known stays while
+        PostgreSQL is away."""
         if now < self._due:
             return
         self._due = now + EVERY_S
@@ -55,9 +57,15 @@ class PartitionAlarm:
 
 def told(rows: int) -> str:
     """What people read."""
-    return f"{rows}{' or more' if rows >= 1000 else ''} events lie in the default partition: a clock is days off, or no partitions are made"
+    return (
+        f"{rows}{' or more' if rows >= 1000 else ''} events lie in the default partition: a "
+        "clock is days off, or no partitions are made"
+    )
 
 
 def told_old(snapshot_s: float) -> str:
     """What people read."""
-    return f"a transaction in PostgreSQL is {snapshot_s:.0f} s old: while it lives, the rows of cameras grow and commits become slow"
+    return (
+        f"a transaction in PostgreSQL is {snapshot_s:.0f} s old: while it lives, the rows of "
+        "cameras grow and commits become slow"
+    )

@@ -1,7 +1,9 @@
-"""The Ray actor of a hub: detached, no CPU reserved, never restarted by Ray; the supervisor starts, watches and replaces it.
+"""The Ray actor of a hub: detached, no CPU reserved, never restarted by Ray; the supervisor starts,
+watches and replaces it.
 
-uvicorn runs inside the actor's own event loop. The group ``control`` has a thread of its own: status and stop answer even when that loop is
-busy. SIGTERM drains the hub and ends its process; the supervisor sees it gone and starts another.
+uvicorn runs inside the actor's own event loop. The group ``control`` has a thread of its own:
+status and stop answer even when that loop is busy. SIGTERM drains the hub and ends its process; the
+supervisor sees it gone and starts another.
 """
 
 import asyncio
@@ -29,13 +31,17 @@ from storage.process.settings_files import node_settings
 log = logging.getLogger(__name__)
 
 MAX_CALLS = 100
-GRACE_S = 5.0  # seconds a hub that was told SIGTERM has for its last items, beyond the spread of its dashboards' closes
+# seconds a hub that was told SIGTERM has for its last items, beyond the spread of its dashboards'
+# closes
+GRACE_S = 5.0
 CLOSE_S = 10.0  # seconds beyond both, after which its process ends whatever hangs
-LOCATE_S = 10.0  # seconds the supervisor may take to start a camera's actor, or to say that it is not there yet
+# seconds the supervisor may take to start a camera's actor, or to say that it is not there yet
+LOCATE_S = 10.0
 
 
 class RayHub:
-    """The actor class. The constructor does no I/O (one that raises is final in Ray); `open` does."""
+    """The actor class. The constructor does no I/O (one that raises is final in Ray); `open`
+    does."""
 
     def __init__(self, settings_path: str, index: int) -> None:
         self._settings_path = settings_path
@@ -44,19 +50,35 @@ class RayHub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Task[bool] | None = None
         self._termination = Termination()
-        self._termination.arm()  # in place of Ray's own handler (`_private/worker.py`, `main_loop`), which ends the process at once
+        # in place of Ray's own handler (`_private/worker.py`, `main_loop`), which ends the process
+        # at once
+        self._termination.arm()
 
     async def open(self) -> dict[str, Any]:
-        """Serve; the status, with node and pid. Again is harmless. Raises Unavailable, ConfigError, StartError."""
+        """Serve; the status, with node and pid. Again is harmless. Raises Unavailable, ConfigError,
+        StartError."""
         if self._hub is None:
             settings = node_settings(self._settings_path)
             log_to_file(settings, f"hub-{self._index}")
             self._loop = asyncio.get_running_loop()
             namespace, timeout_s = settings.ray.namespace, settings.hub.call_timeout_s
-            directory = RayDirectory(namespace=namespace, timeout_s=LOCATE_S, call_timeout_s=timeout_s)
-            policy = PolicyCaller(settings.policy.replicas, namespace=namespace, timeout_s=settings.policy.decide_timeout_s)
+            directory = RayDirectory(
+                namespace=namespace, timeout_s=LOCATE_S, call_timeout_s=timeout_s
+            )
+            policy = PolicyCaller(
+                settings.policy.replicas,
+                namespace=namespace,
+                timeout_s=settings.policy.decide_timeout_s,
+            )
             watch = SupervisorWatch(RaySupervision(namespace))
-            hub = HubActor(settings, self._settings_path, self._index, directory=directory, policy=policy, supervision=watch)
+            hub = HubActor(
+                settings,
+                self._settings_path,
+                self._index,
+                directory=directory,
+                policy=policy,
+                supervision=watch,
+            )
             await hub.open()
             self._hub = hub
             grace_s = settings.hub.drain_s + GRACE_S
@@ -64,7 +86,8 @@ class RayHub:
         return _as_dict(self._hub.status()) | whereabouts()
 
     async def lifetime(self) -> str:
-        """Returns only when the hub is beyond repair, with the reason: whoever waits learns of that, or of its death, unasked."""
+        """Returns only when the hub is beyond repair, with the reason: whoever waits learns of
+        that, or of its death, unasked."""
         return "it does not serve" if self._hub is None else await self._hub.broken()
 
     @ray.method(concurrency_group="control")
@@ -83,7 +106,9 @@ class RayHub:
         hub, loop = self._hub, self._loop
         if hub is None or loop is None:
             return True
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(hub, grace_s), loop))
+        return await asyncio.wrap_future(
+            asyncio.run_coroutine_threadsafe(self._end(hub, grace_s), loop)
+        )
 
     async def _end(self, hub: HubActor, grace_s: float) -> bool:
         """Stop once, whoever asks, and however often."""
@@ -93,7 +118,8 @@ class RayHub:
 
 
 class HubHandle:
-    """One hub, as the supervisor sees it. Every call has a deadline in seconds; failures are Unavailable."""
+    """One hub, as the supervisor sees it. Every call has a deadline in seconds; failures are
+    Unavailable."""
 
     def __init__(self, name: str, handle: Any) -> None:
         self.name = name
@@ -123,7 +149,11 @@ class HubHandle:
         try:
             return str(await self._handle.lifetime.remote())
         except ray.exceptions.RayError as error:
-            return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            return (
+                str(error).strip().splitlines()[0][:200]
+                if str(error).strip()
+                else type(error).__name__
+            )
 
     async def stop(self, grace_s: float) -> bool:
         """Drain within `grace_s`, then close."""
@@ -139,16 +169,29 @@ def name_of(index: int) -> str:
     return f"hub-{index}"
 
 
-def start(settings_path: str, index: int, *, namespace: str | None = None, placed: Mapping[str, Any] | None = None) -> HubHandle:
-    """Create hub `index` (by default in the namespace of who asks); `open` it next. `placed` are Ray options that say where.
+def start(
+    settings_path: str,
+    index: int,
+    *,
+    namespace: str | None = None,
+    placed: Mapping[str, Any] | None = None,
+) -> HubHandle:
+    """Create hub `index` (by default in the namespace of who asks); `open` it next. `placed` are
+    Ray options that say where.
 
     Raises Conflict when an actor of that name still lives, Unavailable when Ray is away.
     """
     options: dict[str, Any] = {
-        "name": name_of(index), "namespace": namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": 0, "max_task_retries": 0,
-        "max_concurrency": MAX_CALLS, "enable_task_events": False,
+        "name": name_of(index),
+        "namespace": namespace,
+        "lifetime": "detached",
+        "num_cpus": 0,
+        "max_restarts": 0,
+        "max_task_retries": 0,
+        "max_concurrency": MAX_CALLS,
+        "enable_task_events": False,
         **(placed or {}),
-    }  # fmt: skip
+    }
     try:
         actor = ray.remote(concurrency_groups={"control": 4})(RayHub)  # type: ignore[call-overload]
         handle = actor.options(**options).remote(settings_path, index)

@@ -16,7 +16,7 @@ _NOT_BUILT = """<!doctype html>
 a released wheel carries them.</p>
 <p>Everything else works: the dashboard socket at <code>/connection/websocket</code>, REST under <code>/v1</code>
 and <code>/health/ready</code>.</p></html>
-"""
+"""  # noqa: E501
 
 
 def routes(folder: Path = FOLDER) -> list[BaseRoute]:

@@ -18,21 +18,24 @@ _kept: list[object] = []  # what C calls must not be collected; one for each `ar
 
 
 class Termination:
-    """`arm` in the main thread, where signals are handled; `serve` in the loop of what is to be drained, in whatever thread it runs."""
+    """`arm` in the main thread, where signals are handled; `serve` in the loop of what is to be
+    drained, in whatever thread it runs."""
 
     def __init__(self) -> None:
         self._before: object = None
         self._heard: Callable[[], None] | None = None
 
     def arm(self) -> None:
-        """Take SIGTERM over, from any thread. Until :meth:`serve` the handler that was there before hears it."""
+        """Take SIGTERM over, from any thread. Until :meth:`serve` the handler that was there before
+        hears it."""
         in_main_thread(self._take_over)
 
     def _take_over(self) -> None:
         self._before = signal.signal(signal.SIGTERM, self._told)
 
     def serve(self, name: str, drain: Callable[[], Awaitable[bool]], bound_s: float) -> None:
-        """From now on SIGTERM runs `drain` (True: all ended in order), once, and ends the process with 0, or with 1 after `bound_s`."""
+        """From now on SIGTERM runs `drain` (True: all ended in order), once, and ends the process
+        with 0, or with 1 after `bound_s`."""
         loop, tasks = asyncio.get_running_loop(), list[asyncio.Task[None]]()
 
         def begin() -> None:
@@ -54,8 +57,9 @@ class Termination:
 
 
 def in_main_thread(function: Callable[[], None]) -> None:
-    """Call it there, soon: as a pending call of the interpreter where this is another thread, which the main one carries out with its next
-    byte code (C API, `Py_AddPendingCall`). Ray runs constructors of async actors in the thread of their loop, and the main one waits."""
+    """Call it there, soon: as a pending call of the interpreter where this is another thread, which
+    the main one carries out with its next byte code (C API, `Py_AddPendingCall`). Ray runs
+    constructors of async actors in the thread of their loop, and the main one waits."""
     if threading.current_thread() is threading.main_thread():
         function()
         return
@@ -71,7 +75,9 @@ def in_main_thread(function: Callable[[], None]) -> None:
 
 
 async def _leave(name: str, drain: Callable[[], Awaitable[bool]], bound_s: float) -> None:
-    log.warning("%s was told SIGTERM: it sends its clients elsewhere and ends within %g s", name, bound_s)
+    log.warning(
+        "%s was told SIGTERM: it sends its clients elsewhere and ends within %g s", name, bound_s
+    )
     tidy = False
     try:
         async with asyncio.timeout(bound_s):
@@ -80,4 +86,6 @@ async def _leave(name: str, drain: Callable[[], Awaitable[bool]], bound_s: float
         log.error("%s did not close within %g s", name, bound_s)
     finally:
         logging.shutdown()
-        os._exit(0 if tidy else 1)  # an orderly exit waits for threads and for calls that nobody answers any more
+        os._exit(
+            0 if tidy else 1
+        )  # an orderly exit waits for threads and for calls that nobody answers any more

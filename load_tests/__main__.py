@@ -15,20 +15,29 @@ from load_tests.harness.results import BenchResult, Measured
 from load_tests.tables import show
 
 BENCHES = {
-    "actors": "100 cameras at density 1, 16 and 64: cold start, memory, throughput, acks, beside empty Ray actors",
+    "actors": "100 cameras at density 1, 16 and 64: cold start, memory, throughput, acks, beside "
+    "empty Ray actors",
     "step": "one step of the camera core, by objects, zones and lines, as a multiple of decoding",
-    "codec": "encoding and decoding observations, events, states and frames, next to msgspec alone on the same bytes",
+    "codec": "encoding and decoding observations, events, states and frames, next to msgspec "
+    "alone on the same bytes",
     "commit": "camera advances per second of the fenced commit, next to a plain UPDATE",
     "ingest": "observations committed end to end through edge sockets, next to a plain process",
-    "flood": "what one camera's flood does to the ack latency of its neighbours in one actor process",
-    "fanout": "deliveries per second to dashboards, next to bare sockets and a plain Starlette loop",
-    "peers": "the same fan-out by python-socketio, Django Channels, Centrifugo and NATS, where they are installed",
+    "flood": "what one camera's flood does to the ack latency of its neighbours in one actor "
+    "process",
+    "fanout": "deliveries per second to dashboards, next to bare sockets and a plain Starlette "
+    "loop",
+    "peers": "the same fan-out by python-socketio, Django Channels, Centrifugo and NATS, where "
+    "they are installed",
     "check": "how long the checker of a run takes for a million operations",
-    "policy": "decisions per second, cached, embedded and by OPA; how fast open sockets follow a revocation and an activation",
+    "policy": "decisions per second, cached, embedded and by OPA; how fast open sockets follow a "
+    "revocation and an activation",
     "reads": "reads of events with 8, 90 and 400 days kept",
 }
 
-FANOUT = ("fanout", "peers")  # of `load_tests.benches.fanout`; the others are of `load_tests.benches`
+FANOUT = (
+    "fanout",
+    "peers",
+)  # of `load_tests.benches.fanout`; the others are of `load_tests.benches`
 
 EXAMPLES = """examples:
   python -m load_tests run steady --seed 7 --duration 30 --out results
@@ -45,25 +54,43 @@ BENCH_EXAMPLES = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when it measured, 1 when it could not, 2 for wrong usage, 130 when interrupted."""
+    """Run the command; 0 when it measured, 1 when it could not, 2 for wrong usage, 130 when
+    interrupted."""
     parser = argparse.ArgumentParser(
-        prog="python -m load_tests", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m load_tests",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     bench = commands.add_parser(
-        "bench", help="measure one part next to its floor", formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join([*(f"{name:8} {what}" for name, what in BENCHES.items()), "", BENCH_EXAMPLES]),
-    )  # fmt: skip
-    bench.add_argument("name", choices=[*sorted(BENCHES), "all"], metavar="NAME", help="one of those below, or all of them in turn")
+        "bench",
+        help="measure one part next to its floor",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(
+            [*(f"{name:8} {what}" for name, what in BENCHES.items()), "", BENCH_EXAMPLES]
+        ),
+    )
+    bench.add_argument(
+        "name",
+        choices=[*sorted(BENCHES), "all"],
+        metavar="NAME",
+        help="one of those below, or all of them in turn",
+    )
     bench.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
-    bench.add_argument("--json", action="store_true", help="print one JSON object, a line for each bench")
+    bench.add_argument(
+        "--json", action="store_true", help="print one JSON object, a line for each bench"
+    )
     run_command.add_to(commands)
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     if arguments.command != "bench":
         return run_command.main(arguments)
     try:
-        return max(_bench(name, arguments) for name in (sorted(BENCHES) if arguments.name == "all" else [arguments.name]))
+        return max(
+            _bench(name, arguments)
+            for name in (sorted(BENCHES) if arguments.name == "all" else [arguments.name])
+        )
     except KeyboardInterrupt:
         return 130
 
@@ -79,7 +106,9 @@ def _bench(name: str, arguments: argparse.Namespace) -> int:
     except EyrieError as error:
         sys.stderr.write(f"bench {name}: {error.detail}\n{error.next_step}\n")
         return 1
-    result = BenchResult(name, arguments.seed, this_machine(), measured.figures, measured.floor, measured.ratios)
+    result = BenchResult(
+        name, arguments.seed, this_machine(), measured.figures, measured.floor, measured.ratios
+    )
     if arguments.json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
         sys.stdout.flush()

@@ -34,24 +34,61 @@ COMPARE_EXAMPLES = """examples:
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """The two commands."""
     run = commands.add_parser(
-        "run", help="drive a scenario, check that nothing was lost, write a report; exit status 0 only when nothing is red",
-        epilog="\n".join([*(f"{one.name:16} {one.what}" for one in scenarios.READY_MADE.values()), ONLY_SOME, "", RUN_EXAMPLES]),
+        "run",
+        help="drive a scenario, check that nothing was lost, write a report; exit status 0 only "
+        "when nothing is red",
+        epilog="\n".join(
+            [
+                *(f"{one.name:16} {one.what}" for one in scenarios.READY_MADE.values()),
+                ONLY_SOME,
+                "",
+                RUN_EXAMPLES,
+            ]
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     run.add_argument("name", help="a ready-made scenario, or a .toml file")
-    run.add_argument("--seed", type=int, default=1, help="seed of what the devices send (default 1)")
+    run.add_argument(
+        "--seed", type=int, default=1, help="seed of what the devices send (default 1)"
+    )
     run.add_argument("--duration", type=float, help="seconds (default: the scenario's)")
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the scenario (TOML)")
-    run.add_argument("--out", type=Path, default=Path("load-results"), help="folder of the report (default load-results)")
-    told = commands.add_parser("faults-table", help="what a run's faults did, as the table of docs/correctness.md (Markdown)")
-    told.add_argument("report", type=Path, nargs="+", help="the JSON of a run of `faults`; of several the last counts")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value of the scenario (TOML)",
+    )
+    run.add_argument(
+        "--out",
+        type=Path,
+        default=Path("load-results"),
+        help="folder of the report (default load-results)",
+    )
+    told = commands.add_parser(
+        "faults-table",
+        help="what a run's faults did, as the table of docs/correctness.md (Markdown)",
+    )
+    told.add_argument(
+        "report",
+        type=Path,
+        nargs="+",
+        help="the JSON of a run of `faults`; of several the last counts",
+    )
     comparing = commands.add_parser(
-        "compare", help="ratios of two runs; exit status 1 when the second is worse beyond noise and bound", epilog=COMPARE_EXAMPLES,
+        "compare",
+        help="ratios of two runs; exit status 1 when the second is worse beyond noise and bound",
+        epilog=COMPARE_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     comparing.add_argument("old", type=Path)
     comparing.add_argument("new", type=Path)
-    comparing.add_argument("--bound", type=float, default=0.2, help="share by which a figure may be worse (default 0.2)")
+    comparing.add_argument(
+        "--bound",
+        type=float,
+        default=0.2,
+        help="share by which a figure may be worse (default 0.2)",
+    )
     comparing.add_argument("--json", action="store_true", help="print one JSON object")
     limit_command.add_to(commands)
     model_command.add_to(commands)
@@ -60,9 +97,13 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 def main(arguments: argparse.Namespace) -> int:
     """0 green or not worse, 1 red or worse or failed, 130 interrupted."""
     try:
-        return {"run": _run, "compare": _compare, "faults-table": _table, "find-limit": limit_command.main, "model": model_command.main}[
-            arguments.command
-        ](arguments)
+        return {
+            "run": _run,
+            "compare": _compare,
+            "faults-table": _table,
+            "find-limit": limit_command.main,
+            "model": model_command.main,
+        }[arguments.command](arguments)
     except EyrieError as error:
         sys.stderr.write(f"{arguments.command}: {error.detail}\n{error.next_step}\n")
         return 1
@@ -83,12 +124,18 @@ def _run(arguments: argparse.Namespace) -> int:
     p50_ms, p99_ms = (latency.percentile(share) * 1e3 for share in (0.5, 0.99))
     say(f"sent {result.sent}, acked {result.acked}; ack p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms")
     for line in result.verdict:
-        say(f"{line.invariant:6} {line.status:12} {line.means}" + (f": {line.first}" if line.first else ""))
+        say(
+            f"{line.invariant:6} {line.status:12} {line.means}"
+            + (f": {line.first}" if line.first else "")
+        )
         for shown in line.excerpt:
             say(f"       | {shown}")
     for note in result.notes:
         say(f"note: {note}")
-    say(f"seed {result.seed}: {'green' if green(result.verdict) else 'RED'}; {path.with_suffix('.html')}")
+    say(
+        f"seed {result.seed}: {'green' if green(result.verdict) else 'RED'}; "
+        f"{path.with_suffix('.html')}"
+    )
     return 0 if green(result.verdict) else 1
 
 
@@ -103,7 +150,12 @@ def _compare(arguments: argparse.Namespace) -> int:
     found = compare(old, new, arguments.bound)
     fell = green(old.verdict) and not green(new.verdict)
     if arguments.json:
-        sys.stdout.write(msgspec.json.encode({"differences": differences(old, new), "ratios": found, "verdict_fell": fell}).decode() + "\n")
+        sys.stdout.write(
+            msgspec.json.encode(
+                {"differences": differences(old, new), "ratios": found, "verdict_fell": fell}
+            ).decode()
+            + "\n"
+        )
     else:
         show_ratios(found, arguments.bound, differences(old, new))
         if fell:

@@ -23,7 +23,11 @@ def show(result: BenchResult) -> None:
     table.add_column("name", overflow="fold")
     table.add_column("value", justify="right")
     table.add_column("spread", justify="right", style="dim")
-    for what, values in (("figure", result.figures), ("floor", result.floor), ("ratio", result.ratios)):
+    for what, values in (
+        ("figure", result.figures),
+        ("floor", result.floor),
+        ("ratio", result.ratios),
+    ):
         for name, value, around in _flat(dict(values)):
             table.add_row(what, name, value, around)
     console.print(table)
@@ -31,16 +35,24 @@ def show(result: BenchResult) -> None:
 
 
 def show_ratios(ratios: Sequence[Ratio], bound: float, differences: Sequence[str]) -> None:
-    """Print two runs beside each other, worst figures marked; first what makes them no fair pair."""
+    """Print two runs beside each other, worst figures marked; first what makes them no fair
+    pair."""
     console = Console()
     for line in differences:
         console.print(f"[yellow]careful[/yellow]: {escape(line)}", soft_wrap=True)
-    table = Table(title=f"new over old; worse is beyond ±noise and {bound:.0%}", title_justify="left")
+    table = Table(
+        title=f"new over old; worse is beyond ±noise and {bound:.0%}", title_justify="left"
+    )
     for name in ("figure", "old", "new", "ratio", "±noise", ""):
         table.add_column(name, justify="left" if name in ("figure", "") else "right")
     for ratio in ratios:
         verdict = "[bold red]WORSE[/bold red]" if ratio.worse else ""
-        numbers = (f"{ratio.old:,.4g}", f"{ratio.new:,.4g}", f"×{ratio.ratio:.3f}", f"{ratio.noise:.3f}")
+        numbers = (
+            f"{ratio.old:,.4g}",
+            f"{ratio.new:,.4g}",
+            f"×{ratio.ratio:.3f}",
+            f"{ratio.noise:.3f}",
+        )
         table.add_row(ratio.name, *numbers, verdict)
     console.print(table)
 
@@ -49,23 +61,44 @@ def show_costs(costs: Sequence[UnitCosts]) -> None:
     """Print unit costs with what measured them."""
     console = Console()
     for cost in costs:
-        table = Table(title=f"unit costs, at most {cost.per_actor} cameras in an actor process", title_justify="left")
-        for name in ("part", "base, cores", "camera, µs/s", "observation, µs", "delivery, µs", "base, MiB"):
+        table = Table(
+            title=f"unit costs, at most {cost.per_actor} cameras in an actor process",
+            title_justify="left",
+        )
+        for name in (
+            "part",
+            "base, cores",
+            "camera, µs/s",
+            "observation, µs",
+            "delivery, µs",
+            "base, MiB",
+        ):
             table.add_column(name, justify="left" if name == "part" else "right")
         for part, cpu in cost.cpu.items():
             table.add_row(
-                part, f"{cpu.base_us / 1e6:.3f}", f"{cpu.camera_us:,.0f}", f"{cpu.observation_us:.1f}", f"{cpu.delivery_us:.2f}",
+                part,
+                f"{cpu.base_us / 1e6:.3f}",
+                f"{cpu.camera_us:,.0f}",
+                f"{cpu.observation_us:.1f}",
+                f"{cpu.delivery_us:.2f}",
                 f"{cost.base_bytes.get(part, 0) / 2**20:,.0f}",
-            )  # fmt: skip
+            )
         console.print(table)
         console.print(
-            f"actor process {cost.actor_bytes / 2**20:,.1f} MiB, camera {cost.camera_bytes / 1024:,.0f} KiB, dashboard "
-            f"{cost.dashboard_bytes / 1024:,.1f} KiB; a row {row_us(cost):,.0f} µs of PostgreSQL and {cost.row_wal_bytes:,} bytes of "
-            f"write-ahead log, {cost.rows_per_camera_s:.2f} a second and camera; a Redis message {redis_message_us(cost):,.1f} µs; "
+            f"actor process {cost.actor_bytes / 2**20:,.1f} MiB, camera "
+            f"{cost.camera_bytes / 1024:,.0f} KiB, dashboard "
+            f"{cost.dashboard_bytes / 1024:,.1f} KiB; a row {row_us(cost):,.0f} µs of PostgreSQL "
+            f"and {cost.row_wal_bytes:,} bytes of "
+            f"write-ahead log, {cost.rows_per_camera_s:.2f} a second and camera; a Redis message "
+            f"{redis_message_us(cost):,.1f} µs; "
             f"an event {cost.event_bytes:,} bytes on disk",
             soft_wrap=True,
         )
-        console.print(f"measured {cost.measured} by `{cost.source}`, Eyrie {cost.version}, on {described(cost.machine)}\n", soft_wrap=True)
+        console.print(
+            f"measured {cost.measured} by `{cost.source}`, Eyrie {cost.version}, on "
+            f"{described(cost.machine)}\n",
+            soft_wrap=True,
+        )
 
 
 def show_needs(needs: Sequence[Need]) -> None:
@@ -74,19 +107,27 @@ def show_needs(needs: Sequence[Need]) -> None:
     table = Table(title="what a fleet needs", title_justify="left")
     table.add_column("", no_wrap=True)
     for need in needs:
-        table.add_column(f"{need.fleet.cameras:,} cameras\n{need.per_actor} per actor", justify="right")
+        table.add_column(
+            f"{need.fleet.cameras:,} cameras\n{need.per_actor} per actor", justify="right"
+        )
     for name, texts in _rows(needs):
         table.add_row(name, *texts)
     console.print(table)
     fleet = needs[0].fleet
     console.print(
-        f"Assumed: {fleet.fps:g} observations a second and camera, {fleet.cameras_per_site} cameras a site, {fleet.events_per_camera_h:g} "
-        f"events a camera and hour, kept {fleet.keep_days} days; nodes of {fleet.node_cores} cores and {fleet.node_gib:g} GiB, "
-        f"{fleet.full:.0%} of them used, for hubs, actors and Ray; each dashboard on one site's wall and events.",
+        f"Assumed: {fleet.fps:g} observations a second and camera, {fleet.cameras_per_site} "
+        f"cameras a site, {fleet.events_per_camera_h:g} "
+        f"events a camera and hour, kept {fleet.keep_days} days; nodes of {fleet.node_cores} "
+        f"cores and {fleet.node_gib:g} GiB, "
+        f"{fleet.full:.0%} of them used, for hubs, actors and Ray; each dashboard on one site's "
+        "wall and events.",
         soft_wrap=True,
     )
     for need in needs:
-        console.print(f"\n[bold]{need.fleet.cameras:,} cameras, {need.per_actor} per actor[/bold] - what breaks, the worst first:")
+        console.print(
+            f"\n[bold]{need.fleet.cameras:,} cameras, {need.per_actor} per actor[/bold] - what "
+            "breaks, the worst first:"
+        )
         for line in in_words(need.breaks):
             console.print(f"  {line}", soft_wrap=True, markup=False)
 
@@ -122,7 +163,13 @@ def _flat(values: dict[str, object], prefix: str = "") -> list[tuple[str, str, s
     for name, value in values.items():
         plain = msgspec.to_builtins(value)
         if isinstance(plain, dict) and set(plain) == {"median", *_NUMBERS}:
-            rows.append((prefix + name, _number(plain["median"]), f"{_number(plain['least'])} to {_number(plain['greatest'])}"))
+            rows.append(
+                (
+                    prefix + name,
+                    _number(plain["median"]),
+                    f"{_number(plain['least'])} to {_number(plain['greatest'])}",
+                )
+            )
         elif isinstance(plain, dict):
             rows += _flat(plain, f"{prefix}{name}.")
         elif isinstance(plain, list | tuple) and len(plain) == 2:

@@ -1,4 +1,5 @@
-"""Log files of a bounded size, written by any number of processes: whoever finds the file full puts it aside, and the others follow.
+"""Log files of a bounded size, written by any number of processes: whoever finds the file full puts
+it aside, and the others follow.
 
 A line is one write of an append-only file, so lines of several processes never mix.
 """
@@ -13,7 +14,8 @@ CHUNK = 65_536
 
 
 class BoundedLog:
-    """`path` has at most `max_bytes` (and one line); `files` older ones are kept as ``path.1`` (the newest), ``path.2``, …"""
+    """`path` has at most `max_bytes` (and one line); `files` older ones are kept as ``path.1`` (the
+    newest), ``path.2``, …"""
 
     def __init__(self, path: Path, *, max_bytes: int, files: int) -> None:
         """Raises OSError where it cannot be opened."""
@@ -37,7 +39,8 @@ class BoundedLog:
         return False
 
     def append(self, data: bytes) -> None:
-        """Write, and put the file aside before where it is full. Raises OSError (a full disk, say)."""
+        """Write, and put the file aside before where it is full. Raises OSError (a full disk,
+        say)."""
         try:
             now = os.stat(self._path)
         except FileNotFoundError:
@@ -63,7 +66,11 @@ class BoundedLog:
 
     def _rotate(self) -> None:
         """One process at a time; who comes second finds another file there, and writes to that."""
-        lock = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(
+            self._path.with_name(f".{self._path.name}.lock"),
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+            0o600,
+        )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with contextlib.suppress(FileNotFoundError):
@@ -81,8 +88,8 @@ class BoundedLog:
 
 
 def pump(source: int, log: BoundedLog, name: str) -> threading.Thread:
-    """Write what comes out of the descriptor `source` (a child's output) to `log` until it ends. What the disk does not take is lost: no
-    child waits for it."""
+    """Write what comes out of the descriptor `source` (a child's output) to `log` until it ends.
+    What the disk does not take is lost: no child waits for it."""
 
     def run() -> None:
         try:

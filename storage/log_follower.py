@@ -1,4 +1,5 @@
-"""Reads on in a log file that is put aside when it is full (`storage.bounded_log`), however often that was since the last look."""
+"""Reads on in a log file that is put aside when it is full (`storage.bounded_log`), however often
+that was since the last look."""
 
 import contextlib
 import os
@@ -17,7 +18,8 @@ class LogFollower:
         self._file.seek(0, os.SEEK_END)
 
     def lines(self) -> tuple[list[str], bool]:
-        """(lines since the last look, in order; whether some among them are lost, as more files were filled than are kept)."""
+        """(lines since the last look, in order; whether some among them are lost, as more files
+        were filled than are kept)."""
         newer: list[TextIO] = []
         lost = True
         for path in self._newest_first():
@@ -31,7 +33,9 @@ class LogFollower:
                     file.close()  # it was put aside since it was seen
                 else:
                     newer.append(file)
-        found = self._file.readlines()  # now: whoever had not found the newer file yet has written here
+        found = (
+            self._file.readlines()
+        )  # now: whoever had not found the newer file yet has written here
         for file in reversed(newer):
             self._file.close()
             self._file = file
@@ -46,7 +50,13 @@ class LogFollower:
         """From the newest on: what is put aside meanwhile is met again, and never missed."""
         found = self._path.parent.glob(f"{self._path.name}.[0-9]*")
         numbers = [int(path.suffix[1:]) for path in found if path.suffix[1:].isdecimal()]
-        return [self._path, *(self._path.with_name(f"{self._path.name}.{number}") for number in range(1, max(numbers, default=0) + 2))]
+        return [
+            self._path,
+            *(
+                self._path.with_name(f"{self._path.name}.{number}")
+                for number in range(1, max(numbers, default=0) + 2)
+            ),
+        ]
 
 
 def _open(path: Path) -> TextIO:

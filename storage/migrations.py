@@ -1,7 +1,9 @@
-"""Versioned migrations: ``storage/sql/migrations/NNNN_name.sql``, each applied once, in order, in a transaction of its own.
+"""Versioned migrations: ``storage/sql/migrations/NNNN_name.sql``, each applied once, in order, in a
+transaction of its own.
 
-One migrator at a time (advisory lock). An applied file never changes: its checksum is compared at every start. A statement that waits
-for a lock queues everyone behind it, so it waits ``LOCK_TIMEOUT_S`` and the migration is tried again.
+One migrator at a time (advisory lock). An applied file never changes: its checksum is compared at
+every start. A statement that waits for a lock queues everyone behind it, so it waits
+``LOCK_TIMEOUT_S`` and the migration is tried again.
 """
 
 import asyncio
@@ -48,36 +50,47 @@ class Migration(msgspec.Struct, frozen=True):
 def known() -> list[Migration]:
     """The migrations of this release, in order."""
     folder = files("storage").joinpath("sql", "migrations")
-    found = [Migration(f.name.removesuffix(".sql"), f.read_text("utf-8")) for f in folder.iterdir() if f.name.endswith(".sql")]
+    found = [
+        Migration(f.name.removesuffix(".sql"), f.read_text("utf-8"))
+        for f in folder.iterdir()
+        if f.name.endswith(".sql")
+    ]
     return sorted(found, key=lambda migration: migration.name)
 
 
 def pending(migrations: list[Migration], applied: dict[str, str]) -> list[Migration]:
     """What is left to do. Raises ConfigError when an applied file has changed.
 
-    Migrations that only the database knows belong to a newer release; they are additive within one release step, so they are left alone.
+    Migrations that only the database knows belong to a newer release; they are additive within one
+    release step, so they are left alone.
     """
     for migration in migrations:
         if applied.get(migration.name, migration.checksum) != migration.checksum:
             raise ConfigError(
                 f"migration {migration.name} was applied with other contents than this release has",
-                hint="The database was made by a build that was never released: restore a backup or start with a new data directory.",
+                hint="The database was made by a build that was never released: restore a backup "
+                "or start with a new data directory.",
             )
     return [migration for migration in migrations if migration.name not in applied]
 
 
 async def migrate(settings: Settings, *, migrations: list[Migration] | None = None) -> list[str]:
-    """Bring the database up to this release and make the partitions ahead. Returns the names applied now.
+    """Bring the database up to this release and make the partitions ahead. Returns the names
+    applied now.
 
     Safe to call from many processes at once.
     """
     with connecting():
         connection = await asyncpg.connect(
-            **(connect_arguments(settings.postgres, "eyrie:migrate") | {"command_timeout": STATEMENT_S}),
+            **(
+                connect_arguments(settings.postgres, "eyrie:migrate")
+                | {"command_timeout": STATEMENT_S}
+            ),
         )
     try:
         await connection.execute(
-            f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET statement_timeout = '{STATEMENT_S}s'; SET transaction_timeout = 0"
+            f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'; SET statement_timeout = '{STATEMENT_S}s'; "
+            "SET transaction_timeout = 0"
         )
         await _take_lock(connection)
         done = await _apply(connection, known() if migrations is None else migrations)
@@ -95,13 +108,18 @@ async def _take_lock(connection: Any) -> None:
     deadline = asyncio.get_running_loop().time() + WAIT_FOR_OTHERS_S
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
         if asyncio.get_running_loop().time() > deadline:
-            raise Unavailable(f"another process has been migrating this database for {WAIT_FOR_OTHERS_S:.0f} s")
+            raise Unavailable(
+                f"another process has been migrating this database for {WAIT_FOR_OTHERS_S:.0f} s"
+            )
         await asyncio.sleep(random.uniform(0.1, 0.3))
 
 
 async def _apply(connection: Any, migrations: list[Migration]) -> list[str]:
     await connection.execute(_LEDGER)
-    applied = {row["name"]: row["checksum"] for row in await connection.fetch("SELECT name, checksum FROM schema_migrations")}
+    applied = {
+        row["name"]: row["checksum"]
+        for row in await connection.fetch("SELECT name, checksum FROM schema_migrations")
+    }
     done: list[str] = []
     for migration in pending(migrations, applied):
         await _apply_one(connection, migration)
@@ -115,10 +133,14 @@ async def _apply_one(connection: Any, migration: Migration) -> None:
             async with connection.transaction():
                 await connection.execute(migration.sql)
                 await connection.execute(
-                    "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", migration.name, migration.checksum
+                    "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)",
+                    migration.name,
+                    migration.checksum,
                 )
             return
         except asyncpg.LockNotAvailableError as error:
             if attempt == LOCK_TRIES:
-                raise Unavailable(f"migration {migration.name} could not get its locks in {LOCK_TRIES} tries") from error
+                raise Unavailable(
+                    f"migration {migration.name} could not get its locks in {LOCK_TRIES} tries"
+                ) from error
             await asyncio.sleep(random.uniform(0.1, 0.5) * attempt)

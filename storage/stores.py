@@ -1,4 +1,5 @@
-"""Everything a process asks of storage, opened together: one PostgreSQL and one Redis connection for an actor process, more for a hub."""
+"""Everything a process asks of storage, opened together: one PostgreSQL and one Redis connection
+for an actor process, more for a hub."""
 
 import logging
 import os
@@ -33,7 +34,8 @@ log = logging.getLogger("eyrie.storage")
 
 @dataclass(frozen=True)
 class Stores:
-    """The ports of one process. `database` and `redis` are for closing, and for `storage.events.partitions`."""
+    """The ports of one process. `database` and `redis` are for closing, and for
+    `storage.events.partitions`."""
 
     cameras: CameraStore
     events: EventStore
@@ -60,11 +62,15 @@ class Stores:
             await self.database.close()
 
 
-async def open_stores(settings: Settings, *, name: str = "", connections: int = 1, redis_needed: bool = False) -> Stores:
-    """Connect to both servers. `name` tells the process apart in them; `connections`: to PostgreSQL, at most.
+async def open_stores(
+    settings: Settings, *, name: str = "", connections: int = 1, redis_needed: bool = False
+) -> Stores:
+    """Connect to both servers. `name` tells the process apart in them; `connections`: to
+    PostgreSQL, at most.
 
-    A commit needs PostgreSQL alone, so whoever starts while Redis is away begins without it; every later call connects by itself. Raises
-    Unavailable when PostgreSQL (with `redis_needed` Redis as well) cannot be reached, ConfigError when one refuses us.
+    A commit needs PostgreSQL alone, so whoever starts while Redis is away begins without it; every
+    later call connects by itself. Raises Unavailable when PostgreSQL (with `redis_needed` Redis as
+    well) cannot be reached, ConfigError when one refuses us.
     """
     name = name or f"eyrie:{os.getpid()}"
     database = await Database.open(settings.postgres, name=name, size=connections)

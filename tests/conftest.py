@@ -1,4 +1,5 @@
-"""What every test run shares: which tests run beside each other, and skips that must not pass unseen in continuous integration."""
+"""What every test run shares: which tests run beside each other, and skips that must not pass
+unseen in continuous integration."""
 
 import os
 import random
@@ -11,18 +12,30 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 if find_spec("sniffio") is None:
-    # httpcore tries to import it for every connection, lock and request, each time through all of the path and pytest's own finder.
+    # httpcore tries to import it for every connection, lock and request, each time through all of
+    # the path and pytest's own finder.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
-hypothesis.settings.register_profile("any machine", deadline=None)  # how long an example takes says what else the machine does
+hypothesis.settings.register_profile(
+    "any machine", deadline=None
+)  # how long an example takes says what else the machine does
 hypothesis.settings.load_profile("any machine")
 
-WHOLE_MACHINE = ("tests/acceptance/", "tests/integration/cluster/")  # they start whole stacks: one after the other
+WHOLE_MACHINE = (
+    "tests/acceptance/",
+    "tests/integration/cluster/",
+)  # they start whole stacks: one after the other
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--random-order SEED``: files in an order that the seed decides, and the tests within each."""
-    parser.addoption("--random-order", type=int, metavar="SEED", help="run files, and the tests within each, in an order of this seed")
+    """``--random-order SEED``: files in an order that the seed decides, and the tests within
+    each."""
+    parser.addoption(
+        "--random-order",
+        type=int,
+        metavar="SEED",
+        help="run files, and the tests within each, in an order of this seed",
+    )
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -32,7 +45,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that drive a browser or start Ray get more time than the common limit, unless they name their own."""
+    """Tests that drive a browser or start Ray get more time than the common limit, unless they name
+    their own."""
     if (seed := config.getoption("random_order")) is not None:
         dice = random.Random(seed)
         dice.shuffle(items)
@@ -47,20 +61,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class ByMachineAndFile(LoadScopeScheduling):  # type: ignore[misc]
-    """What several test processes share out: each file as a whole, so that its fixtures start once, and all whole stacks to one of them."""
+    """What several test processes share out: each file as a whole, so that its fixtures start once,
+    and all whole stacks to one of them."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "whole machine" if nodeid.startswith(WHOLE_MACHINE) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """See pytest-xdist. Its own groups do nothing with pytest 9.2, whose ids of tests cannot be written to."""
+    """See pytest-xdist. Its own groups do nothing with pytest 9.2, whose ids of tests cannot be
+    written to."""
     return ByMachineAndFile(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With ``NO_SKIPS=1`` a skipped test fails the run: there, everything that tests need has been installed."""
+    """With ``NO_SKIPS=1`` a skipped test fails the run: there, everything that tests need has been
+    installed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return

@@ -12,6 +12,58 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("actors", "storage", "policy", "hub", "cluster", "edge", "load_tests")
 MAX_LINES = 400
+# Longer since lines have 100 columns, each with its ceiling: it may shrink, and goes when it fits.
+LONGER = {
+    "actors/camera_actor.py": 432,
+    "actors/commit_loop.py": 479,
+    "actors/core/camera/tracks.py": 512,
+    "actors/core/settings.py": 410,
+    "cluster/supervisor/dry_run.py": 426,
+    "cluster/supervisor/hosting.py": 464,
+    "cluster/supervisor/supervisor.py": 410,
+    "edge/client.py": 461,
+    "edge/spool.py": 442,
+    "hub/compat/plain_channels.py": 505,
+    "hub/dashboards/connection_state.py": 424,
+    "hub/dashboards/node.py": 496,
+    "hub/dashboards/subscribe.py": 561,
+    "hub/fanout/feed.py": 424,
+    "hub/ingest/link.py": 550,
+    "hub/rest/table.py": 632,
+    "load_tests/benches/fanout/servers.py": 483,
+    "load_tests/capacity/model.py": 420,
+    "load_tests/drivers/dashboard_fleet.py": 419,
+    "load_tests/harness/stack.py": 424,
+    "load_tests/runs/run.py": 431,
+    "tests/integration/actors/test_camera_actor.py": 424,
+    "tests/integration/hub/test_bad_input.py": 433,
+    "tests/integration/hub/test_edge.py": 435,
+    "tests/integration/hub/test_known_inputs.py": 451,
+    "tests/integration/hub/test_socket_limits.py": 422,
+    "tests/integration/hub/test_tls.py": 454,
+    "tests/integration/security/test_matrix.py": 404,
+    "tests/integration/storage/test_embedded.py": 404,
+    "tests/support/doubles/memory_postgres.py": 415,
+    "tests/support/hub/hub.py": 438,
+    "tests/unit/cluster/supervisor/test_operations.py": 449,
+    "tests/unit/deploy/test_deploy.py": 453,
+    "tests/unit/edge/adapters/test_formats_in_the_wild.py": 498,
+    "tests/unit/hub/ingest/test_link.py": 483,
+    "tests/unit/policy/engine/test_rego_engine.py": 406,
+    "tests/unit/policy/identity/test_tokens.py": 470,
+    "tests/unit/policy/identity/test_tokens_differential.py": 507,
+}
+# Classes of the product with one name: parts of two published documents (OpenAPI of hub and
+# cluster, AsyncAPI), which say the same thing there.
+NAMED_TWICE = {
+    "CameraPage",
+    "CameraShown",
+    "CountsReset",
+    "DecisionPage",
+    "DecisionShown",
+    "Gap",
+    "Health",
+}
 LONGEST_PAUSE_S = 0.2
 
 # Where each third-party border lies: the only files that may import the library.
@@ -52,9 +104,19 @@ BORDERS = {
 }
 
 # Bottom to top. `actors` alone is its shell; the core is `actors.core`.
-LAYERS = {"actors.core": 0, "storage": 1, "edge": 1, "policy": 2, "actors": 3, "hub": 4, "cluster": 5, "load_tests": 6}
+LAYERS = {
+    "actors.core": 0,
+    "storage": 1,
+    "edge": 1,
+    "policy": 2,
+    "actors": 3,
+    "hub": 4,
+    "cluster": 5,
+    "load_tests": 6,
+}
 
-# Neither of these belongs in any file of the repository: registries by name, and places of one machine.
+# Neither of these belongs in any file of the repository: registries by name, and places of one
+# machine.
 FORBIDDEN_WORDS = (
     "pypi" + ".org",
     "python" + "hosted",
@@ -74,7 +136,11 @@ def sources() -> list[Path]:
 def committed() -> list[Path]:
     """Every file that git would commit."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=30
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=30,
     ).stdout.decode()
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
 
@@ -103,7 +169,11 @@ def test_every_package_file_holds_only_a_docstring() -> None:
     for path in [*sources(), *(ROOT / "tests").rglob("__init__.py")]:
         if path.name == "__init__.py":
             body = ast.parse(path.read_text(encoding="utf-8")).body
-            if not (len(body) == 1 and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)):
+            if not (
+                len(body) == 1
+                and isinstance(body[0], ast.Expr)
+                and isinstance(body[0].value, ast.Constant)
+            ):
                 wrong.append(name_of(path))
     assert wrong == []
 
@@ -113,7 +183,8 @@ def test_third_party_libraries_stay_at_their_borders() -> None:
         f"{name_of(path)}:{line} imports {dotted}"
         for path in sources()
         for line, dotted in imports(path)
-        if (allowed := BORDERS.get(dotted.split(".")[0])) and not any(fnmatch(name_of(path), pattern) for pattern in allowed)
+        if (allowed := BORDERS.get(dotted.split(".")[0]))
+        and not any(fnmatch(name_of(path), pattern) for pattern in allowed)
     ]
     assert wrong == []
 
@@ -133,9 +204,25 @@ def test_files_stay_small() -> None:
     wrong = [
         f"{name_of(path)}: {count} lines"
         for path in committed()
-        if path.suffix in {".py", ".ts", ".css", ".sql", ".lua", ".rego"} and (count := path.read_bytes().count(b"\n")) > MAX_LINES
+        if path.suffix in {".py", ".ts", ".css", ".sql", ".lua", ".rego"}
+        and (count := path.read_bytes().count(b"\n")) > LONGER.get(name_of(path), MAX_LINES)
     ]
     assert wrong == []
+
+
+def test_what_may_be_longer_still_is() -> None:
+    counts = {name: (ROOT / name).read_bytes().count(b"\n") for name in LONGER}
+    assert [name for name, count in counts.items() if count <= MAX_LINES] == []
+
+
+def test_no_public_class_name_has_two_meanings() -> None:
+    found: dict[str, set[str]] = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    found.setdefault(node.name, set()).add(name_of(path))
+    assert {name for name, paths in found.items() if len(paths) > 1} == NAMED_TWICE
 
 
 def test_no_registry_and_no_machine_is_named() -> None:
@@ -151,21 +238,31 @@ def test_no_test_sleeps_until_something_happens() -> None:
         f"{name_of(path)}:{node.lineno}"
         for path in (ROOT / "tests").rglob("test_*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sleep" and not is_short(node)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "sleep"
+        and not is_short(node)
     ]
     assert wrong == []
 
 
 def is_short(call: ast.Call) -> bool:
-    """A literal moment: ``sleep(0)`` lets other tasks run, and only a pause can show that nothing happens. Never to wait for something."""
+    """A literal moment: ``sleep(0)`` lets other tasks run, and only a pause can show that nothing
+    happens. Never to wait for something."""
     argument = call.args[0] if len(call.args) == 1 else None
-    return isinstance(argument, ast.Constant) and isinstance(argument.value, (int, float)) and argument.value <= LONGEST_PAUSE_S
+    return (
+        isinstance(argument, ast.Constant)
+        and isinstance(argument.value, (int, float))
+        and argument.value <= LONGEST_PAUSE_S
+    )
 
 
 @pytest.mark.parametrize("lock", ["run", "dev", "node", "lock", "peers"])
 def test_locks_carry_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8")
-    pinned = [line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")]
+    pinned = [
+        line for line in text.splitlines() if "==" in line and not line.lstrip().startswith("#")
+    ]
     assert pinned
     assert text.count("--hash=sha256:") >= len(pinned)
     assert "://" not in text

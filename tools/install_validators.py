@@ -1,5 +1,5 @@
-"""Install the locked packages of JavaScript that tests run, where their lock changed: validators, and the stock client. Run by ``make
-validators``."""
+"""Install the locked packages of JavaScript that tests run, where their lock changed: validators,
+and the stock client. Run by ``make validators``."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""Lists the Pythons of this machine that Eyrie runs on, one a line, one of each line (3.11, 3.12, …), the newest first.
+"""Lists the Pythons of this machine that Eyrie runs on, one a line, one of each line (3.11, 3.12,
+…), the newest first.
 
-`--other` names the newest that is of another line than the one running this. Looks on the PATH and where pyenv keeps its own. Standard
-library only. Run by `.ci/run` and by the tests.
+`--other` names the newest that is of another line than the one running this. Looks on the PATH and
+where pyenv keeps its own. Standard library only. Run by `.ci/run` and by the tests.
 """
 
 import argparse
@@ -13,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TELL = "import ensurepip, sys, venv; print(sys.version_info[1])"  # also: can it make a virtual environment?
+# also: can it make a virtual environment?
+TELL = "import ensurepip, sys, venv; print(sys.version_info[1])"
 TELL_S = 30.0
 
 
@@ -36,11 +38,14 @@ def candidates() -> Iterator[Path]:
 
 
 def found() -> dict[int, Path]:
-    """Python by minor version. A name on the PATH may be a stand-in that runs nothing: each is asked."""
+    """Python by minor version. A name on the PATH may be a stand-in that runs nothing: each is
+    asked."""
     pythons: dict[int, Path] = {}
     for path in candidates():
         if os.access(path, os.X_OK):
-            told = subprocess.run([path, "-c", TELL], capture_output=True, text=True, timeout=TELL_S, check=False).stdout.strip()
+            told = subprocess.run(
+                [path, "-c", TELL], capture_output=True, text=True, timeout=TELL_S, check=False
+            ).stdout.strip()
             if told.isdigit() and int(told) in supported():
                 pythons.setdefault(int(told), path)
     return dict(sorted(pythons.items(), reverse=True))
@@ -48,8 +53,12 @@ def found() -> dict[int, Path]:
 
 def main() -> int:
     """Exit code 1 when there is none."""
-    parser = argparse.ArgumentParser(description="List the Pythons of this machine that Eyrie runs on.")
-    parser.add_argument("--other", action="store_true", help="only the newest of another line than this one's")
+    parser = argparse.ArgumentParser(
+        description="List the Pythons of this machine that Eyrie runs on."
+    )
+    parser.add_argument(
+        "--other", action="store_true", help="only the newest of another line than this one's"
+    )
     other = parser.parse_args().other
     pythons = [path for minor, path in found().items() if not other or minor != sys.version_info[1]]
     for path in pythons[:1] if other else pythons:

@@ -1,4 +1,5 @@
-"""Write `docs/routes.md` from the tables that routes are made from. Run by ``make docs``; a test says when the page is out of date."""
+"""Write `docs/routes.md` from the tables that routes are made from. Run by ``make docs``; a test
+says when the page is out of date."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ HEAD = """# Every way in
 Made by `make docs` from `hub/rest/table.py`, `hub/special_table.py` and `cluster/api/endpoints.py`, from which the servers make their
 routes and OpenAPI documents too; do not edit. *Asked* is the action that policy decides about, *or* names what it may be asked besides; a
 test calls every way and compares. Parameters, bodies and answers are in `/openapi.json` and `/docs` of each server.
-"""
+"""  # noqa: E501
 HEADER = "\n| request | does | asked | token |\n|---|---|---|---|\n"
 
 
@@ -27,15 +28,27 @@ def page() -> str:
     ):
         parts.append(f"\n## {title}\n")
         for tag in tags:
-            parts += [f"\n### {tag}\n", HEADER, *rest_rows(one for one in endpoints if one.tag == tag)]
-    parts += ["\n## Everything else of a hub\n", HEADER.replace("token", "who"), *map(special_row, SPECIALS)]
+            parts += [
+                f"\n### {tag}\n",
+                HEADER,
+                *rest_rows(one for one in endpoints if one.tag == tag),
+            ]
+    parts += [
+        "\n## Everything else of a hub\n",
+        HEADER.replace("token", "who"),
+        *map(special_row, SPECIALS),
+    ]
     return "".join(parts)
 
 
 def rest_rows(endpoints: Iterable[Endpoint]) -> Iterator[str]:
     """The lines of some endpoints."""
     for one in endpoints:
-        whose = {"user": "a user's", "edge": "an edge's token, key or certificate"}[one.token] if one.action else "none"
+        whose = (
+            {"user": "a user's", "edge": "an edge's token, key or certificate"}[one.token]
+            if one.action
+            else "none"
+        )
         yield f"| `{one.method} {one.path}` | {one.summary} | {asked(one.actions)} | {whose} |\n"
 
 

@@ -1,4 +1,5 @@
-"""Names of attributes that no list of a deployment knows, counted over what edges said (pure). Values are not kept."""
+"""Names of attributes that no list of a deployment knows, counted over what edges said (pure).
+Values are not kept."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,8 +11,13 @@ from actors.core.redaction import DEEPEST, OWN, UNKNOWN, WORDS, Redactor
 MAX_NAMES = 500
 MAX_NAME = 100  # characters of a name that are shown
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (bool, "truth value"), ((int, float), "number"), (str, "text"), (list, "list"), (dict, "object"), (type(None), "null"),
-)  # fmt: skip
+    (bool, "truth value"),
+    ((int, float), "number"),
+    (str, "text"),
+    (list, "list"),
+    (dict, "object"),
+    (type(None), "null"),
+)
 
 
 class SeenName(msgspec.Struct):
@@ -23,7 +29,8 @@ class SeenName(msgspec.Struct):
 
 
 class NameSurvey:
-    """`found`: name → what is known of it, at most `MAX_NAMES`; `more`: there were more. `shown`: the deployment's own list."""
+    """`found`: name → what is known of it, at most `MAX_NAMES`; `more`: there were more. `shown`:
+    the deployment's own list."""
 
     def __init__(self, shown: Iterable[str] = ()) -> None:
         self.found: dict[str, SeenName] = {}
@@ -43,7 +50,11 @@ class NameSurvey:
         elif isinstance(value, dict):
             for name, child in value.items():
                 inner = name == "data" and isinstance(child, dict)
-                if not inner and name not in OWN and self._redactor.class_of(name, (*WORDS,)) == UNKNOWN:
+                if (
+                    not inner
+                    and name not in OWN
+                    and self._redactor.class_of(name, (*WORDS,)) == UNKNOWN
+                ):
                     self._note(name[:MAX_NAME], child, where)
                 self._look(child, where, depth + 1)
 
@@ -52,6 +63,8 @@ class NameSurvey:
         if seen is not None:
             seen.count += 1
         elif len(self.found) < MAX_NAMES:
-            self.found[name] = SeenName(1, next((word for kind, word in _KINDS if isinstance(value, kind)), "value"), where)
+            self.found[name] = SeenName(
+                1, next((word for kind, word in _KINDS if isinstance(value, kind)), "value"), where
+            )
         else:
             self.more = True

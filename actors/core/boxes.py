@@ -1,7 +1,9 @@
-"""The one rule for boxes, at every entrance: ``(x1, y1, x2, y2)``, 0..1 of the picture, origin top left, and what may stick out of it.
+"""The one rule for boxes, at every entrance: ``(x1, y1, x2, y2)``, 0..1 of the picture, origin top
+left, and what may stick out of it.
 
-A box that leaves the picture is kept as it is: zones and lines test its true anchor, and only what is shown is clipped. A box that shows
-nothing of the picture is left out. Both are counted, and neither costs its neighbours.
+A box that leaves the picture is kept as it is: zones and lines test its true anchor, and only what
+is shown is clipped. A box that shows nothing of the picture is left out. Both are counted, and
+neither costs its neighbours.
 """
 
 from math import isfinite
@@ -9,7 +11,9 @@ from typing import Final
 
 Box = tuple[float, float, float, float]
 
-REACH = 10.0  # picture sizes that a side may lie outside; beyond it a box is in another unit (pixels)
+REACH = (
+    10.0  # picture sizes that a side may lie outside; beyond it a box is in another unit (pixels)
+)
 
 CLIPPED: Final = "clipped"
 BOX_OUTSIDE: Final = "box_outside"
@@ -18,7 +22,8 @@ BOX_NOT_FINITE: Final = "box_not_finite"
 
 
 def fault(box: Box) -> str | None:
-    """None for a box within the picture, `CLIPPED` for one that leaves it, else why it is left out."""
+    """None for a box within the picture, `CLIPPED` for one that leaves it, else why it is left
+    out."""
     x1, y1, x2, y2 = box
     if 0.0 <= x1 < x2 <= 1.0 and 0.0 <= y1 < y2 <= 1.0:
         return None
@@ -26,7 +31,14 @@ def fault(box: Box) -> str | None:
         return BOX_NOT_FINITE
     if not (x1 < x2 and y1 < y2):
         return BOX_WITHOUT_AREA
-    if x2 <= 0.0 or y2 <= 0.0 or x1 >= 1.0 or y1 >= 1.0 or min(box) < -REACH or max(box) > 1.0 + REACH:
+    if (
+        x2 <= 0.0
+        or y2 <= 0.0
+        or x1 >= 1.0
+        or y1 >= 1.0
+        or min(box) < -REACH
+        or max(box) > 1.0 + REACH
+    ):
         return BOX_OUTSIDE
     return CLIPPED
 

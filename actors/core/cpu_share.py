@@ -1,4 +1,5 @@
-"""What a camera costs its process, measured where it is stepped: the share of a core that its steps take, smoothed (pure)."""
+"""What a camera costs its process, measured where it is stepped: the share of a core that its steps
+take, smoothed (pure)."""
 
 import math
 

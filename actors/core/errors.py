@@ -1,46 +1,45 @@
 """The error family. Every error a user can meet is one of these.
 
-    EyrieError            code, status, close_code, hint
-    ├── BadInput          400  malformed or out of range; do not resend unchanged
-    │   ├── InvalidId     400
-    │   ├── NoPrecondition 428 a change that does not say what it changes (If-Match)
-    │   ├── WrongMethod   405  a path that is there, a method that it does not take
-    │   ├── KeyReused     422  an idempotency key that came before with another request
-    │   └── PoisonRow     400  one camera's values can never be stored; names the camera
-    ├── Unauthorized      401  no identity, or one that no longer holds
-    │   └── Expired       401  a genuine token whose time is over: renew it
-    ├── Forbidden         403  identity known, decision was deny
-    │   └── Withdrawn     403  it was allowed before: policy has changed, and may be mended
-    ├── NotFound          404
-    │   └── Vanished      404  it was there before, for them, and may be again
-    ├── Conflict          409  expected state differs (wrong seq, ETag, superseded session)
-    │   ├── StaleTag      412  the ETag given is not the current one
-    │   └── Fenced        409  another owner or generation; this actor must stop
-    ├── TooMany           429  over a limit; retry after `retry_after_s`
-    │   └── TooManyCameras 429 no more are registered for this device or site until somebody sees to it
-    ├── ConfigError       500  the settings cannot be used; names key and remedy
-    ├── Unavailable       503  a part is away for now; retry with back-off
-    │   ├── Full          503  a store has no room left, on disk or in memory; nothing was stored
-    │   ├── ReadOnly      503  a store answers and takes no writes; nothing was stored
-    │   └── UnknownOutcome 503 a write may or may not have happened; re-read before anything else
-    └── StartError        500  a server of ours did not start; says what to do
+    EyrieError            code, status, close_code, hint ├── BadInput          400  malformed or out
+    of range; do not resend unchanged │   ├── InvalidId     400 │   ├── NoPrecondition 428 a change
+    that does not say what it changes (If-Match) │   ├── WrongMethod   405  a path that is there, a
+    method that it does not take │   ├── KeyReused     422  an idempotency key that came before with
+    another request │   └── PoisonRow     400  one camera's values can never be stored; names the
+    camera ├── Unauthorized      401  no identity, or one that no longer holds │   └── Expired
+    401  a genuine token whose time is over: renew it ├── Forbidden         403  identity known,
+    decision was deny │   └── Withdrawn     403  it was allowed before: policy has changed, and may
+    be mended ├── NotFound          404 │   └── Vanished      404  it was there before, for them,
+    and may be again ├── Conflict          409  expected state differs (wrong seq, ETag, superseded
+    session) │   ├── StaleTag      412  the ETag given is not the current one │   └── Fenced
+    409  another owner or generation; this actor must stop ├── TooMany           429  over a limit;
+    retry after `retry_after_s` │   └── TooManyCameras 429 no more are registered for this device or
+    site until somebody sees to it ├── ConfigError       500  the settings cannot be used; names key
+    and remedy ├── Unavailable       503  a part is away for now; retry with back-off │   ├── Full
+    503  a store has no room left, on disk or in memory; nothing was stored │   ├── ReadOnly
+    503  a store answers and takes no writes; nothing was stored │   └── UnknownOutcome 503 a write
+    may or may not have happened; re-read before anything else └── StartError        500  a server
+    of ours did not start; says what to do
         └── NeverStarts   500  and no waiting mends that
 
-`close_code` is the websocket close code of the same error: 4000-4499 the client reconnects, 4500-4999 it does not.
+`close_code` is the websocket close code of the same error: 4000-4499 the client reconnects,
+4500-4999 it does not.
 """
 
 from typing import ClassVar
 
 
 class EyrieError(Exception):
-    """Base of the family. `detail` is for the person who sent the input; `hint` says what to do next."""
+    """Base of the family. `detail` is for the person who sent the input; `hint` says what to do
+    next."""
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     close_code: ClassVar[int] = 4000
     hint: ClassVar[str] = "Try again; if it stays, look at the logs of the hub."
 
-    def __init__(self, detail: str, *, hint: str | None = None, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, detail: str, *, hint: str | None = None, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.next_step = hint if hint is not None else self.hint
@@ -80,7 +79,8 @@ class WrongMethod(BadInput):
 
 
 class KeyReused(BadInput):
-    """The same idempotency key came with another request (draft-ietf-httpapi-idempotency-key-header, 2.7)."""
+    """The same idempotency key came with another request
+    (draft-ietf-httpapi-idempotency-key-header, 2.7)."""
 
     code = "key_reused"
     status = 422
@@ -88,7 +88,8 @@ class KeyReused(BadInput):
 
 
 class PoisonRow(BadInput):
-    """Values of `camera` can never be stored (NUL in text, a lone surrogate, a number too large). Nothing of the call was stored."""
+    """Values of `camera` can never be stored (NUL in text, a lone surrogate, a number too large).
+    Nothing of the call was stored."""
 
     code = "poison"
 
@@ -107,7 +108,8 @@ class Unauthorized(EyrieError):
 
 
 class Expired(Unauthorized):
-    """A genuine token whose time is over (a dashboard is told 109, so that its SDK asks for a new one)."""
+    """A genuine token whose time is over (a dashboard is told 109, so that its SDK asks for a new
+    one)."""
 
     code = "token_expired"
     hint = "Get a new token; this one was genuine, but its time is over."
@@ -127,7 +129,10 @@ class Withdrawn(Forbidden):
 
     code = "withdrawn"
     close_code = 4403
-    hint = "Come back with back-off: policy has changed and may be mended. If it stays, ask whoever keeps the policy of this site."
+    hint = (
+        "Come back with back-off: policy has changed and may be mended. If it stays, ask "
+        "whoever keeps the policy of this site."
+    )
 
 
 class NotFound(EyrieError):
@@ -182,7 +187,10 @@ class TooManyCameras(TooMany):
     """A device has registered as many cameras as it may, or its site is full."""
 
     code = "too_many_cameras"
-    hint = "Whoever keeps the registry can add the camera, or raise registry.max_per_device or registry.max_per_site."
+    hint = (
+        "Whoever keeps the registry can add the camera, or raise registry.max_per_device or "
+        "registry.max_per_site."
+    )
 
 
 class ConfigError(EyrieError):
@@ -202,17 +210,22 @@ class Unavailable(EyrieError):
 
 
 class Full(Unavailable):
-    """A store has no room left: nothing was stored, and nothing will be until somebody makes room."""
+    """A store has no room left: nothing was stored, and nothing will be until somebody makes
+    room."""
 
     code = "full"
     hint = "Make room: on the disk of PostgreSQL, or for Redis (maxmemory)."
 
 
 class ReadOnly(Unavailable):
-    """A store answers and takes no writes: a replica, or told to only read. Nothing was stored, and nothing will be until that is over."""
+    """A store answers and takes no writes: a replica, or told to only read. Nothing was stored, and
+    nothing will be until that is over."""
 
     code = "read_only"
-    hint = "Look where the address leads (a replica, after a failover?), and whether the server is told to take no writes."
+    hint = (
+        "Look where the address leads (a replica, after a failover?), and whether the server "
+        "is told to take no writes."
+    )
 
 
 class UnknownOutcome(Unavailable):
@@ -223,14 +236,16 @@ class UnknownOutcome(Unavailable):
 
 
 class StartError(EyrieError):
-    """A server of ours did not start. Where a log says more, the hint names a file that is there."""
+    """A server of ours did not start. Where a log says more, the hint names a file that is
+    there."""
 
     code = "start_failed"
     hint = "Mend what it says, then start again."
 
 
 class NeverStarts(StartError):
-    """A server of ours did not start, and will not until a person does something: nobody tries again by himself."""
+    """A server of ours did not start, and will not until a person does something: nobody tries
+    again by himself."""
 
 
 class WrongSeq(Conflict):
@@ -239,5 +254,8 @@ class WrongSeq(Conflict):
     code = "wrong_seq"
 
     def __init__(self, expected_seq: int) -> None:
-        super().__init__(f"this session goes on with seq {expected_seq}", hint=f"Send again from seq {expected_seq}.")
+        super().__init__(
+            f"this session goes on with seq {expected_seq}",
+            hint=f"Send again from seq {expected_seq}.",
+        )
         self.expected_seq = expected_seq

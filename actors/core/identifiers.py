@@ -1,6 +1,7 @@
 """Identifiers and channel names: the only place that knows their alphabet.
 
-Site and camera ids match ``[a-z0-9][a-z0-9_-]{0,63}``. ``\\Z`` and not ``$``: the latter accepts a trailing newline.
+Site and camera ids match ``[a-z0-9][a-z0-9_-]{0,63}``. ``\\Z`` and not ``$``: the latter accepts a
+trailing newline.
 """
 
 import re
@@ -16,9 +17,18 @@ LABEL_PATTERN = r"\A[^\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]{1,64}\Z"
 
 CameraId = Annotated[str, msgspec.Meta(pattern=ID_PATTERN, description="camera id")]
 SiteId = Annotated[str, msgspec.Meta(pattern=ID_PATTERN, description="site id")]
-SessionId = Annotated[str, msgspec.Meta(pattern=SESSION_PATTERN, description="edge session, named by the device")]
-Label = Annotated[str, msgspec.Meta(pattern=LABEL_PATTERN, description="label, 1..64 printable characters")]
-Seq = Annotated[int, msgspec.Meta(ge=1, le=2**53, description="position of an observation in its session: 1, 2, 3, …")]
+SessionId = Annotated[
+    str, msgspec.Meta(pattern=SESSION_PATTERN, description="edge session, named by the device")
+]
+Label = Annotated[
+    str, msgspec.Meta(pattern=LABEL_PATTERN, description="label, 1..64 printable characters")
+]
+Seq = Annotated[
+    int,
+    msgspec.Meta(
+        ge=1, le=2**53, description="position of an observation in its session: 1, 2, 3, …"
+    ),
+]
 
 _ID = re.compile(ID_PATTERN)
 

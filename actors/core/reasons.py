@@ -1,4 +1,5 @@
-"""Why a camera is not `online`: the one list of reasons of states and summaries (`docs/protocols.md` tells what each means).
+"""Why a camera is not `online`: the one list of reasons of states and summaries
+(`docs/protocols.md` tells what each means).
 
 A goodbye of the edge may bring a reason of its own; all others are of this list.
 """
@@ -20,7 +21,9 @@ STORE_LOST: Final = "store_lost"  # PostgreSQL does not answer: nothing is commi
 STORE_FULL: Final = "store_full"  # PostgreSQL has no room: nothing is committed
 STORE_READ_ONLY: Final = "store_read_only"  # PostgreSQL takes no writes: nothing is committed
 
-TOLD_BY_ACTORS: Final = frozenset({REDIS_FULL, REDIS_READ_ONLY, STORE_LOST, STORE_FULL, STORE_READ_ONLY})  # with their heartbeats
+TOLD_BY_ACTORS: Final = frozenset(
+    {REDIS_FULL, REDIS_READ_ONLY, STORE_LOST, STORE_FULL, STORE_READ_ONLY}
+)  # with their heartbeats
 
 
 def of_store(error: EyrieError) -> str:
@@ -31,7 +34,8 @@ def of_store(error: EyrieError) -> str:
 
 
 def of_redis(error: EyrieError) -> str:
-    """What dashboards are told when Redis refuses a write with `error`; empty where it cannot carry a word of it."""
+    """What dashboards are told when Redis refuses a write with `error`; empty where it cannot carry
+    a word of it."""
     if isinstance(error, Full):
         return REDIS_FULL
     return REDIS_READ_ONLY if isinstance(error, ReadOnly) else ""

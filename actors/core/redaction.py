@@ -1,8 +1,10 @@
-"""What a class hides inside one event or state (pure). Unknown means hidden: what an edge says under a name of its own is shown to who may
-not see every class only when the name is on the list of this deployment (`policy.shown_attributes`, beside :data:`HARMLESS`).
+"""What a class hides inside one event or state (pure). Unknown means hidden: what an edge says
+under a name of its own is shown to who may not see every class only when the name is on the list of
+this deployment (`policy.shown_attributes`, beside :data:`HARMLESS`).
 
-A value that was hidden is hidden wherever the same document says it again: in another case, with other separators, as a number, as a label,
-as a name of a key. Names that are not on the list are not shown either, since they may be the value.
+A value that was hidden is hidden wherever the same document says it again: in another case, with
+other separators, as a number, as a label, as a name of a key. Names that are not on the list are
+not shown either, since they may be the value.
 """
 
 import re
@@ -13,8 +15,32 @@ from typing import Any
 
 WORDS = {
     "faces": frozenset({"face", "faces", "facial", "faceid"}),
-    "names": frozenset({"name", "names", "firstname", "lastname", "fullname", "surname", "identity", "personname", "personid"}),
-    "plates": frozenset({"plate", "plates", "license", "licence", "lpr", "numberplate", "licenseplate", "licenceplate", "platenumber"}),
+    "names": frozenset(
+        {
+            "name",
+            "names",
+            "firstname",
+            "lastname",
+            "fullname",
+            "surname",
+            "identity",
+            "personname",
+            "personid",
+        }
+    ),
+    "plates": frozenset(
+        {
+            "plate",
+            "plates",
+            "license",
+            "licence",
+            "lpr",
+            "numberplate",
+            "licenseplate",
+            "licenceplate",
+            "platenumber",
+        }
+    ),
 }
 UNKNOWN = "unknown"  # the class of what no list names
 _HARMLESS = """
@@ -23,10 +49,12 @@ direction distance distance_m duration duration_s dwell_s end_s found fps frame 
 length level lower_color lower_colour make mask model moving n objects occupied ppe score severity size speed speed_kmh speed_mph
 speed_mps start_s state stationary status temperature type upper_color upper_colour vehicle_class vehicle_color vehicle_colour
 vehicle_type version vest visibility weather weight width zone zones
-"""
+"""  # noqa: E501
 HARMLESS = frozenset(_HARMLESS.split())
 OWN = frozenset({"text"})  # a name of ours, whatever is under it
-SHORTEST_ECHO = 3  # characters; shorter ones are in everything, and hide only what is the same as a whole
+SHORTEST_ECHO = (
+    3  # characters; shorter ones are in everything, and hide only what is the same as a whole
+)
 DEEPEST = 32
 
 Hidden = dict[str, str]  # what was hidden, in its normal form → class
@@ -46,7 +74,8 @@ class Redactor:
         self._shown = frozenset(normal(name) for name in (*HARMLESS, *shown))
 
     def class_of(self, key: str, redact: tuple[str, ...], *, known: bool = False) -> str | None:
-        """The class under which a value called `key` is hidden from who may not see the classes `redact`, None when it may be seen.
+        """The class under which a value called `key` is hidden from who may not see the classes
+        `redact`, None when it may be seen.
 
         `known`: the names are the product's own, so none is hidden for being on no list.
         """
@@ -60,13 +89,24 @@ class Redactor:
             return next((name for name in classes if name in redact), None)
         return None if known or normal(key) in self._shown else UNKNOWN
 
-    def hide(self, fields: dict[str, Any], redact: tuple[str, ...], *, known: bool = False, depth: int = 0) -> Hidden:
+    def hide(
+        self,
+        fields: dict[str, Any],
+        redact: tuple[str, ...],
+        *,
+        known: bool = False,
+        depth: int = 0,
+    ) -> Hidden:
         """Hide in `fields` and below what has no shown name. Raises TooDeep."""
         if depth > DEEPEST:
             raise TooDeep
         hidden: Hidden = {}
         for key, value in list(fields.items()):
-            found = None if key == "data" and isinstance(value, dict) else self.class_of(key, redact, known=known)
+            found = (
+                None
+                if key == "data" and isinstance(value, dict)
+                else self.class_of(key, redact, known=known)
+            )
             if found is not None and value is not None:
                 del fields[key]
                 hidden |= dict.fromkeys(_said(value), found)
@@ -90,10 +130,14 @@ class Redactor:
         return hidden
 
 
-def hide_echoes(value: Any, hidden: Hidden, keep: frozenset[str] = frozenset(), *, numbers: bool = True) -> None:
-    """Hide whatever below `value` says again what was hidden, names of keys included; the values called as in `keep` are left alone.
+def hide_echoes(
+    value: Any, hidden: Hidden, keep: frozenset[str] = frozenset(), *, numbers: bool = True
+) -> None:
+    """Hide whatever below `value` says again what was hidden, names of keys included; the values
+    called as in `keep` are left alone.
 
-    `numbers`: those that only measure may say it by chance; they are looked at where an edge chose them.
+    `numbers`: those that only measure may say it by chance; they are looked at where an edge chose
+    them.
     """
     if isinstance(value, dict):
         for key, child in list(value.items()):
@@ -122,7 +166,10 @@ def echoed(value: Any, hidden: Hidden) -> str | None:
         return found if isinstance(value, str) or len(said) >= SHORTEST_ECHO else None
     if not isinstance(value, str) or len(said) < SHORTEST_ECHO:
         return None
-    return next((found for text, found in hidden.items() if len(text) >= SHORTEST_ECHO and text in said), None)
+    return next(
+        (found for text, found in hidden.items() if len(text) >= SHORTEST_ECHO and text in said),
+        None,
+    )
 
 
 def normal(text: str) -> str:
@@ -141,12 +188,15 @@ def _said(value: Any) -> Iterator[str]:
             yield normal(str(int(value)))
     else:
         yield ""
-        for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        for child in (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        ):
             yield from _said(child)
 
 
 def repeats(texts: Iterable[str], *fields: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Text → the names in `fields` (and above them) under which an edge says it too, of texts that a redaction may have to hide.
+    """Text → the names in `fields` (and above them) under which an edge says it too, of texts that
+    a redaction may have to hide.
 
     What stands under a harmless name alone is left out: no deployment hides it.
     """
@@ -159,8 +209,11 @@ def repeats(texts: Iterable[str], *fields: Mapping[str, Any]) -> dict[str, tuple
     return {text: tuple(named) for text, named in found.items()}
 
 
-def _private(value: Any, above: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    """(names above, what is said there, in its normal form) of all but what harms nobody; names count as said."""
+def _private(
+    value: Any, above: tuple[str, ...], depth: int
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(names above, what is said there, in its normal form) of all but what harms nobody; names
+    count as said."""
     if isinstance(value, dict) and depth <= DEEPEST:
         for key, child in value.items():
             below = (*above, key)

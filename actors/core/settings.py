@@ -1,7 +1,9 @@
-"""The one settings tree: ``eyrie.toml`` sections, ``EYRIE_<SECTION>_<KEY>`` environment variables, the same names everywhere.
+"""The one settings tree: ``eyrie.toml`` sections, ``EYRIE_<SECTION>_<KEY>`` environment variables,
+the same names everywhere.
 
-Pure: a mapping in, a tree out. `storage.process.settings_files` reads files and environment. Secrets are never values here, only paths of
-files that hold them; durations are seconds and end in ``_s``.
+Pure: a mapping in, a tree out. `storage.process.settings_files` reads files and environment.
+Secrets are never values here, only paths of files that hold them; durations are seconds and end in
+``_s``.
 """
 
 import difflib
@@ -24,7 +26,8 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class DataSettings(_Section, frozen=True):
-    """Where embedded servers keep their data; empty means ``~/.local/share/eyrie``, as root ``/var/lib/eyrie``."""
+    """Where embedded servers keep their data; empty means ``~/.local/share/eyrie``, as root
+    ``/var/lib/eyrie``."""
 
     dir: str = ""
 
@@ -42,8 +45,9 @@ class PostgresSettings(_Section, frozen=True):
 class RedisSettings(_Section, frozen=True):
     """Empty `url`: an embedded Redis on a Unix socket in the data directory.
 
-    `events_kept`: of each camera and site, for dashboards that come back; `events_mb`: MiB that all of them may take together (the embedded
-    server has 512). What is beyond either is read from PostgreSQL.
+    `events_kept`: of each camera and site, for dashboards that come back; `events_mb`: MiB that all
+    of them may take together (the embedded server has 512). What is beyond either is read from
+    PostgreSQL.
     """
 
     url: str = ""
@@ -54,11 +58,13 @@ class RedisSettings(_Section, frozen=True):
 
 
 class RaySettings(_Section, frozen=True):
-    """Empty `address`: a private Ray head, started and stopped by `eyrie up`; else the cluster that `eyrie up` runs in.
+    """Empty `address`: a private Ray head, started and stopped by `eyrie up`; else the cluster that
+    `eyrie up` runs in.
 
-    `host`: the address by which other machines reach this one; empty: nobody can join. Ray listens on all interfaces whatever it is.
-    `port`: of the head (0: a free one of the range). All other ports of Ray lie from `port_min` to `port_max`; the first 64 are for Ray
-    itself, the rest for one worker each.
+    `host`: the address by which other machines reach this one; empty: nobody can join. Ray listens
+    on all interfaces whatever it is. `port`: of the head (0: a free one of the range). All other
+    ports of Ray lie from `port_min` to `port_max`; the first 64 are for Ray itself, the rest for
+    one worker each.
     """
 
     address: str = ""
@@ -73,8 +79,9 @@ class RaySettings(_Section, frozen=True):
 class OpaSettings(_Section, frozen=True):
     """Empty `url`: the embedded Rego engine.
 
-    `push`: the revision in force is written to the server by its policy API; without, whoever runs the server has to. Either way an
-    answer counts only when it names the revision in force (`eyrie.authz.revision`).
+    `push`: the revision in force is written to the server by its policy API; without, whoever runs
+    the server has to. Either way an answer counts only when it names the revision in force
+    (`eyrie.authz.revision`).
     """
 
     url: str = ""
@@ -86,11 +93,13 @@ class OpaSettings(_Section, frozen=True):
 class AuthSettings(_Section, frozen=True):
     """Tokens. Empty `hs256_secret_file`: one is made in the data directory (embedded default).
 
-    `jwks_file` (looked at every second) or `jwks_url` (read every `jwks_refresh_s`, and after an unknown `kid` at most every
-    `jwks_unknown_kid_s`) holds the public keys of the issuer. While neither can be read the last good keys hold for `jwks_keep_s`, then
-    every token is refused. `signing_key_file`: a private key of `eyrie keys`, for those who also make tokens here.
-    `device_certificates`: with ``accept`` a device's certificate must name the subject of its token, or takes its place; with ``require``
-    nobody sends observations without one. `device_keys_file`: keys of `eyrie keys device`, by which HTTP ingest may be signed.
+    `jwks_file` (looked at every second) or `jwks_url` (read every `jwks_refresh_s`, and after an
+    unknown `kid` at most every `jwks_unknown_kid_s`) holds the public keys of the issuer. While
+    neither can be read the last good keys hold for `jwks_keep_s`, then every token is refused.
+    `signing_key_file`: a private key of `eyrie keys`, for those who also make tokens here.
+    `device_certificates`: with ``accept`` a device's certificate must name the subject of its
+    token, or takes its place; with ``require`` nobody sends observations without one.
+    `device_keys_file`: keys of `eyrie keys device`, by which HTTP ingest may be signed.
     """
 
     issuer: str = "eyrie"
@@ -111,11 +120,13 @@ class AuthSettings(_Section, frozen=True):
 
 
 class PolicySettings(_Section, frozen=True):
-    """The policy actor and its engine. Empty `rego_dir`: the policies of the package; they are in force until somebody activates others.
+    """The policy actor and its engine. Empty `rego_dir`: the policies of the package; they are in
+    force until somebody activates others.
 
-    `key_file`: the secret that signs revisions, the same on every machine; empty: one is made in the data directory. The log of decisions
-    keeps the newest `log_rows`, none older than `log_days`. `shown_attributes`: names of attributes that everybody may see, beside those
-    that harm nobody (`actors.core.redaction`); any other is hidden from who may not see every class.
+    `key_file`: the secret that signs revisions, the same on every machine; empty: one is made in
+    the data directory. The log of decisions keeps the newest `log_rows`, none older than
+    `log_days`. `shown_attributes`: names of attributes that everybody may see, beside those that
+    harm nobody (`actors.core.redaction`); any other is hidden from who may not see every class.
     """
 
     rego_dir: str = ""
@@ -133,8 +144,9 @@ class PolicySettings(_Section, frozen=True):
 class RegistrySettings(_Section, frozen=True):
     """`auto_register`: an unknown camera that passed policy is added to `default_site`.
 
-    So are at most `max_per_device` cameras by one device (a token's subject; those that were deleted since count too), and none to a site
-    that has `max_per_site`. People are not bound by either.
+    So are at most `max_per_device` cameras by one device (a token's subject; those that were
+    deleted since count too), and none to a site that has `max_per_site`. People are not bound by
+    either.
     """
 
     auto_register: bool = True
@@ -161,16 +173,19 @@ class CameraSettings(_Section, frozen=True):
 
 
 class EventsSettings(_Section, frozen=True):
-    """Stored events. `keep_days` whole days (UTC, by the day of receiving) are kept, older ones dropped; 0 keeps all."""
+    """Stored events. `keep_days` whole days (UTC, by the day of receiving) are kept, older ones
+    dropped; 0 keeps all."""
 
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
 
 
 class DeadLettersSettings(_Section, frozen=True):
-    """What was refused. Kept for `keep_days`, and the newest `keep_mb` MiB of it; 0 days: by size alone.
+    """What was refused. Kept for `keep_days`, and the newest `keep_mb` MiB of it; 0 days: by size
+    alone.
 
-    Frames that nobody could decode are kept at `device_per_s` of one device (a token's subject) on a hub, `device_burst` at once, and at
-    `hub_per_s` and `hub_burst` of all; of bytes, 16 KiB for each of those frames. What is beyond is counted and not kept.
+    Frames that nobody could decode are kept at `device_per_s` of one device (a token's subject) on
+    a hub, `device_burst` at once, and at `hub_per_s` and `hub_burst` of all; of bytes, 16 KiB for
+    each of those frames. What is beyond is counted and not kept.
     """
 
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30
@@ -182,8 +197,9 @@ class DeadLettersSettings(_Section, frozen=True):
 
 
 class SessionsSettings(_Section, frozen=True):
-    """Edge sessions that are over: remembered for `keep_days` after the next one began, and the newest `keep_per_camera` of each camera, so
-    that an old one is recognised when it comes back. One that was forgotten is taken for new: its observations would count twice."""
+    """Edge sessions that are over: remembered for `keep_days` after the next one began, and the
+    newest `keep_per_camera` of each camera, so that an old one is recognised when it comes back.
+    One that was forgotten is taken for new: its observations would count twice."""
 
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
     keep_per_camera: Count = 10_000
@@ -192,17 +208,21 @@ class SessionsSettings(_Section, frozen=True):
 class HubSettings(_Section, frozen=True):
     """Listening and limits of a hub. `port` 0 lets the system choose.
 
-    Beyond `max_connections`, those per address, or the rate of new ones, a dashboard gets 503 with Retry-After; beyond those per user it
-    is closed with 3504. Beyond `max_edge_sockets`, or those per address, an edge is closed with 4008: come back later. Beyond
-    `max_waiting_per_address` connections that have not ended their TLS handshake or sent a whole header, or body, within a second,
-    further ones are closed (408), and likewise, without a word, beyond so many that idle for a second after an answer.
-    `drain_s`: over how long a stopping hub spreads the closes of its dashboards. `tls_cert_file` and `tls_key_file` (PEM): the public port
-    speaks TLS; without them a `host` that is not loopback is refused, unless `insecure` says that a proxy in front ends TLS.
-    `tls_client_ca_file`: who signs certificates of devices (`auth.device_certificates`). `trusted_proxies`: addresses and networks whose
-    X-Forwarded-For and Client-Cert (RFC 9440) are believed. `allowed_origins`: other web pages that may open sockets and read answers of
-    REST (CORS), like ``https://wall.example``. `allowed_hosts`: the names by which the hubs and the cluster API are reached (``Host``),
-    without scheme and port, ``*.example.org`` for all below; those of loopback and the address that a connection came to are allowed as
-    they are. `compatibility_file`: a profile for test suites made for Centrifugo, on loopback only.
+    Beyond `max_connections`, those per address, or the rate of new ones, a dashboard gets 503 with
+    Retry-After; beyond those per user it is closed with 3504. Beyond `max_edge_sockets`, or those
+    per address, an edge is closed with 4008: come back later. Beyond `max_waiting_per_address`
+    connections that have not ended their TLS handshake or sent a whole header, or body, within a
+    second, further ones are closed (408), and likewise, without a word, beyond so many that idle
+    for a second after an answer. `drain_s`: over how long a stopping hub spreads the closes of its
+    dashboards. `tls_cert_file` and `tls_key_file` (PEM): the public port speaks TLS; without them a
+    `host` that is not loopback is refused, unless `insecure` says that a proxy in front ends TLS.
+    `tls_client_ca_file`: who signs certificates of devices (`auth.device_certificates`).
+    `trusted_proxies`: addresses and networks whose X-Forwarded-For and Client-Cert (RFC 9440) are
+    believed. `allowed_origins`: other web pages that may open sockets and read answers of REST
+    (CORS), like ``https://wall.example``. `allowed_hosts`: the names by which the hubs and the
+    cluster API are reached (``Host``), without scheme and port, ``*.example.org`` for all below;
+    those of loopback and the address that a connection came to are allowed as they are.
+    `compatibility_file`: a profile for test suites made for Centrifugo, on loopback only.
     """
 
     host: str = "127.0.0.1"
@@ -237,13 +257,16 @@ class HubSettings(_Section, frozen=True):
 
 
 class LimitsSettings(_Section, frozen=True):
-    """How often a user, a device (an edge token's subject) or an address may do something, over all hubs together.
+    """How often a user, a device (an edge token's subject) or an address may do something, over all
+    hubs together.
 
-    `…_per_s`, and `…_burst` at once. Beyond it: 429 with Retry-After, for a hello close code 4008, for a dashboard close code 3013, for its
-    commands (each hub counts them for itself) error 111. `failures` are tokens that are not good, and sessions of
-    ``/emulation`` that nobody holds; only further ones are refused for them. `expired` are genuine tokens whose time is over. `passed` are
-    commands on ``/emulation`` for other hubs, of an address over all hubs and of one session on each.
-    The buckets are in Redis; while it does not answer within `timeout_s` each of `hub.replicas` hubs goes on with its share.
+    `…_per_s`, and `…_burst` at once. Beyond it: 429 with Retry-After, for a hello close code 4008,
+    for a dashboard close code 3013, for its commands (each hub counts them for itself) error 111.
+    `failures` are tokens that are not good, and sessions of ``/emulation`` that nobody holds; only
+    further ones are refused for them. `expired` are genuine tokens whose time is over. `passed` are
+    commands on ``/emulation`` for other hubs, of an address over all hubs and of one session on
+    each. The buckets are in Redis; while it does not answer within `timeout_s` each of
+    `hub.replicas` hubs goes on with its share.
     """
 
     user_connects_per_s: PerSecond = 100.0
@@ -272,9 +295,11 @@ class LimitsSettings(_Section, frozen=True):
 
 
 class ChannelsSettings(_Section, frozen=True):
-    """What dashboards may do in each kind of channel: `camera`, `site`, `fleet`, `events:camera`, `events:site`, `events:fleet`.
+    """What dashboards may do in each kind of channel: `camera`, `site`, `fleet`, `events:camera`,
+    `events:site`, `events:fleet`.
 
-    `closed`: nobody can subscribe. `without_history`: the history command is refused. `without_recovery`: who comes back starts from now.
+    `closed`: nobody can subscribe. `without_history`: the history command is refused.
+    `without_recovery`: who comes back starts from now.
     """
 
     closed: list[ChannelKind] = []
@@ -285,9 +310,10 @@ class ChannelsSettings(_Section, frozen=True):
 class ClusterSettings(_Section, frozen=True):
     """The supervisor. `cameras_per_actor` = 1 is literal: one Ray actor per camera.
 
-    A camera that is offline and without a link for `passivate_after_s` leaves its actor until its edge comes again; 0: never.
-    `api_host`, `api_port`: where the cluster API listens, on the supervisor's machine; port 0 lets the system choose, `eyrie cluster` finds
-    it either way. Anywhere but on loopback it needs the hub's certificate (`hub.tls_cert_file`).
+    A camera that is offline and without a link for `passivate_after_s` leaves its actor until its
+    edge comes again; 0: never. `api_host`, `api_port`: where the cluster API listens, on the
+    supervisor's machine; port 0 lets the system choose, `eyrie cluster` finds it either way.
+    Anywhere but on loopback it needs the hub's certificate (`hub.tls_cert_file`).
     """
 
     api_host: str = "127.0.0.1"
@@ -309,7 +335,8 @@ class SimulateSettings(_Section, frozen=True):
 
 
 class MetricsSettings(_Section, frozen=True):
-    """Where a node's launcher serves the merged metrics of its processes. `port` 0: any free one; it is told at the start."""
+    """Where a node's launcher serves the merged metrics of its processes. `port` 0: any free one;
+    it is told at the start."""
 
     host: str = "127.0.0.1"
     port: Port = 0
@@ -318,8 +345,9 @@ class MetricsSettings(_Section, frozen=True):
 class LogSettings(_Section, frozen=True):
     """`format` ``text`` for people, ``json`` for collectors: one line each either way.
 
-    A log file has at most `max_mb` MiB; then it is put aside, and so many `files` that were put aside are kept: of the common log of
-    all processes. Each server that is started here has a log of at most 16 MiB and three older ones.
+    A log file has at most `max_mb` MiB; then it is put aside, and so many `files` that were put
+    aside are kept: of the common log of all processes. Each server that is started here has a log
+    of at most 16 MiB and three older ones.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -358,7 +386,8 @@ def sections() -> dict[str, type[msgspec.Struct]]:
 
 
 def build(tree: Mapping[str, Any]) -> Settings:
-    """The settings of a parsed mapping of sections. Raises :class:`ConfigError` with the key and, where it is unknown, the nearest name."""
+    """The settings of a parsed mapping of sections. Raises :class:`ConfigError` with the key and,
+    where it is unknown, the nearest name."""
     known = sections()
     for section, values in tree.items():
         if section not in known:

@@ -7,7 +7,9 @@ Severity = Literal["info", "notice", "warning", "critical"]
 
 
 ORDER: dict[str, int] = {"info": 0, "notice": 1, "warning": 2, "critical": 3}
-ALERT_HOLD_US = 30_000_000  # stream time for which an alert colours the state after its last event (video reference 2.2, "cutoff_s")
+# stream time for which an alert colours the state after its last event (video reference 2.2,
+# "cutoff_s")
+ALERT_HOLD_US = 30_000_000
 
 DEFAULTS: dict[str, Severity] = {
     "camera.stale": "notice",

@@ -9,7 +9,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-Rfc3339 = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]  # a time as text, as :func:`rfc3339` writes it
+Rfc3339 = Annotated[
+    str, msgspec.Meta(extra_json_schema={"format": "date-time"})
+]  # a time as text, as :func:`rfc3339` writes it
 
 
 def to_us(moment: datetime) -> int:

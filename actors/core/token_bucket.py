@@ -1,8 +1,10 @@
-"""The token bucket, pure: the same rule as `storage/lua/bucket.lua`, for limits that one process keeps by itself."""
+"""The token bucket, pure: the same rule as `storage/lua/bucket.lua`, for limits that one process
+keeps by itself."""
 
 
 class Bucket:
-    """`rate` tokens a second, at most `burst` at once. `now` is monotonic seconds; a clock that goes backwards gives nothing."""
+    """`rate` tokens a second, at most `burst` at once. `now` is monotonic seconds; a clock that
+    goes backwards gives nothing."""
 
     __slots__ = ("_at", "_tokens", "burst", "rate")
 

@@ -1,4 +1,5 @@
-"""The cluster API as an application: routes made from the table, each asking token, policy and limits before its handler runs."""
+"""The cluster API as an application: routes made from the table, each asking token, policy and
+limits before its handler runs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +32,10 @@ PROFILE_S = 45.0  # the same for a profile, which takes up to 30
 MAX_REQUESTS = 32  # under way at once: the supervisor's loop has better things to do
 
 Handler = Callable[[Request, Principal], Awaitable[Response]]
-ACTIONS: dict[str, SystemAction] = {"cluster.read": "cluster.read", "cluster.operate": "cluster.operate"}
+ACTIONS: dict[str, SystemAction] = {
+    "cluster.read": "cluster.read",
+    "cluster.operate": "cluster.operate",
+}
 
 
 def create_app(
@@ -44,8 +48,8 @@ def create_app(
     proxies: Sequence[Network] = (),
     deadline_s: float = REQUEST_S,
 ) -> SecurityHeaders:
-    """The app. `access` verifies and asks policy; `hosts`, `origins`, `proxies`: see `hub.web.security_headers`; `deadline_s`: of a
-    request."""
+    """The app. `access` verifies and asks policy; `hosts`, `origins`, `proxies`: see
+    `hub.web.security_headers`; `deadline_s`: of a request."""
     handlers = handlers_of(desk)
     turn = _Turn()
     by_path: dict[str, dict[str, Endpoint]] = {}
@@ -56,12 +60,22 @@ def create_app(
         async def serve(request: Request) -> Response:
             endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
             try:
-                principal = await access.identify_request(bearer(request.headers.get("authorization")), address_of(request))
-                async with turn, asyncio.timeout(PROFILE_S if endpoint.id == "profile" else deadline_s):
+                principal = await access.identify_request(
+                    bearer(request.headers.get("authorization")), address_of(request)
+                )
+                async with (
+                    turn,
+                    asyncio.timeout(PROFILE_S if endpoint.id == "profile" else deadline_s),
+                ):
                     await access.require_system(ACTIONS[endpoint.action], principal)
                     return await handlers[endpoint.id](request, principal)
             except TimeoutError:
-                return problem(Unavailable(f"no answer within {deadline_s:g} s", hint="Look at what is there before trying again."))
+                return problem(
+                    Unavailable(
+                        f"no answer within {deadline_s:g} s",
+                        hint="Look at what is there before trying again.",
+                    )
+                )
             except EyrieError as error:
                 return problem(error)
 
@@ -75,7 +89,11 @@ def create_app(
 
     routes: list[BaseRoute] = [route(path, endpoints) for path, endpoints in by_path.items()]
     app = Starlette(
-        routes=[Route("/health/live", live), *openapi_routes.routes(table.openapi(release)), *routes],
+        routes=[
+            Route("/health/live", live),
+            *openapi_routes.routes(table.openapi(release)),
+            *routes,
+        ],
         exception_handlers={404: unknown, 405: web.wrong_method},
     )
     return SecurityHeaders(app, hosts, origins, proxies)
@@ -83,18 +101,49 @@ def create_app(
 
 def handlers_of(desk: ApiContext) -> dict[str, Handler]:
     """Handler by the id of its endpoint."""
-    reads, orders, operations, processes = ClusterReadHandlers(desk), OrderHandlers(desk), OperationHandlers(desk), Processes(desk)
+    reads, orders, operations, processes = (
+        ClusterReadHandlers(desk),
+        OrderHandlers(desk),
+        OperationHandlers(desk),
+        Processes(desk),
+    )
     return {
-        "overview": reads.overview, "listNodes": reads.nodes, "readNode": reads.node, "listActors": reads.actors, "readActor": reads.actor,
-        "listHubs": reads.hubs, "readHub": reads.hub, "listPolicies": reads.policies, "readPolicyReplica": reads.policy,
-        "listCameras": reads.cameras, "readCamera": reads.camera, "listDecisions": reads.decisions, "listProcesses": reads.processes,
-        "cordon": orders.cordon, "uncordon": orders.uncordon, "beginQuarantine": orders.quarantine, "endQuarantine": orders.release,
-        "pauseCamera": orders.pause_camera, "resumeCamera": orders.resume_camera, "pauseSite": orders.pause_site,
-        "resumeSite": orders.resume_site, "readPlacement": orders.placement, "placeCamera": orders.place, "makeRoom": orders.make_room,
-        "readShape": orders.shape, "changeShape": orders.change_shape, "listOperations": operations.list, "askOperation": operations.ask,
-        "readOperation": operations.read, "cancelOperation": operations.cancel, "plan": operations.plan, "readLogLevel": processes.level,
-        "setLogLevel": processes.set_level, "resetLogLevel": processes.reset_level, "profile": processes.profile,
-    }  # fmt: skip
+        "overview": reads.overview,
+        "listNodes": reads.nodes,
+        "readNode": reads.node,
+        "listActors": reads.actors,
+        "readActor": reads.actor,
+        "listHubs": reads.hubs,
+        "readHub": reads.hub,
+        "listPolicies": reads.policies,
+        "readPolicyReplica": reads.policy,
+        "listCameras": reads.cameras,
+        "readCamera": reads.camera,
+        "listDecisions": reads.decisions,
+        "listProcesses": reads.processes,
+        "cordon": orders.cordon,
+        "uncordon": orders.uncordon,
+        "beginQuarantine": orders.quarantine,
+        "endQuarantine": orders.release,
+        "pauseCamera": orders.pause_camera,
+        "resumeCamera": orders.resume_camera,
+        "pauseSite": orders.pause_site,
+        "resumeSite": orders.resume_site,
+        "readPlacement": orders.placement,
+        "placeCamera": orders.place,
+        "makeRoom": orders.make_room,
+        "readShape": orders.shape,
+        "changeShape": orders.change_shape,
+        "listOperations": operations.list,
+        "askOperation": operations.ask,
+        "readOperation": operations.read,
+        "cancelOperation": operations.cancel,
+        "plan": operations.plan,
+        "readLogLevel": processes.level,
+        "setLogLevel": processes.set_level,
+        "resetLogLevel": processes.reset_level,
+        "profile": processes.profile,
+    }
 
 
 class _Turn:

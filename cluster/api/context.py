@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 
 class Inspector(Protocol):
-    """Looks into processes of ours. Every method raises Unavailable when the process is gone or too slow, NotFound for none of ours."""
+    """Looks into processes of ours. Every method raises Unavailable when the process is gone or too
+    slow, NotFound for none of ours."""
 
     async def log_level(self, process: str) -> dict[str, Any]:
         """``{level, base, left_s}``."""
@@ -45,7 +46,13 @@ class ApiContext:
     """One per API. `answers` remembers idempotency keys of what is not stored."""
 
     def __init__(
-        self, store: ClusterStore, overseer: SupervisorPort, auditor: Auditor, registry: Registry, inspector: Inspector, room: RoomMaker
+        self,
+        store: ClusterStore,
+        overseer: SupervisorPort,
+        auditor: Auditor,
+        registry: Registry,
+        inspector: Inspector,
+        room: RoomMaker,
     ) -> None:
         self.store = store
         self.overseer = overseer
@@ -60,11 +67,16 @@ class ApiContext:
         return self.auditor.record(principal, f"cluster.{what}", target, detail)
 
 
-def page(request: Request, items: Iterable[T], key: Callable[[T], str]) -> tuple[list[T], str | None]:
+def page(
+    request: Request, items: Iterable[T], key: Callable[[T], str]
+) -> tuple[list[T], str | None]:
     """A page of `items` by `key`: ``?after=&limit=``, and the cursor of the next."""
     after, limit = request.query_params.get("after", ""), endpoint.limit_of(request)
     if len(after) > MAX_CURSOR:
-        raise BadInput(f"after has at most {MAX_CURSOR} characters", hint="It is the `next` of a page; leave it out to begin.")
+        raise BadInput(
+            f"after has at most {MAX_CURSOR} characters",
+            hint="It is the `next` of a page; leave it out to begin.",
+        )
     left = sorted((item for item in items if key(item) > after), key=key)
     return left[:limit], key(left[limit - 1]) if len(left) > limit else None
 
@@ -74,7 +86,17 @@ def find(items: Iterable[T], name: str, key: Callable[[T], str], what: str) -> T
     for item in items:
         if key(item) == name:
             return item
-    raise NotFound(f"there is no {what} {name[:80]}", hint=f"`eyrie cluster {_LISTS.get(what, 'status')}` lists what there is.")
+    raise NotFound(
+        f"there is no {what} {name[:80]}",
+        hint=f"`eyrie cluster {_LISTS.get(what, 'status')}` lists what there is.",
+    )
 
 
-_LISTS = {"node": "nodes", "actor": "actors", "hub": "hubs", "policy replica": "policies", "camera": "cameras", "operation": "operations"}
+_LISTS = {
+    "node": "nodes",
+    "actor": "actors",
+    "hub": "hubs",
+    "policy replica": "policies",
+    "camera": "cameras",
+    "operation": "operations",
+}

@@ -1,7 +1,8 @@
-"""`Idempotency-Key` for what leaves nothing behind in PostgreSQL (draft-ietf-httpapi-idempotency-key-header): answers kept in memory.
+"""`Idempotency-Key` for what leaves nothing behind in PostgreSQL
+(draft-ietf-httpapi-idempotency-key-header): answers kept in memory.
 
-Operations keep their keys in PostgreSQL, in the transaction that stores them; here are plans, cancellations and profiles, of which a
-repetition after a restart of the supervisor harms nobody.
+Operations keep their keys in PostgreSQL, in the transaction that stores them; here are plans,
+cancellations and profiles, of which a repetition after a restart of the supervisor harms nobody.
 """
 
 import time
@@ -38,10 +39,14 @@ class Answers:
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._bytes = 0
 
-    async def once(self, who: str, key: str, request: bytes, work: Callable[[], Awaitable[Response]]) -> Response:
-        """The answer kept for this key, or that of `work`, which is then kept; without a key nothing is.
+    async def once(
+        self, who: str, key: str, request: bytes, work: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """The answer kept for this key, or that of `work`, which is then kept; without a key
+        nothing is.
 
-        Raises KeyReused when the key came with another `request`, Conflict while the first one is under way.
+        Raises KeyReused when the key came with another `request`, Conflict while the first one is
+        under way.
         """
         if not key:
             return await work()
@@ -51,7 +56,10 @@ class Answers:
             if kept.request != request:
                 raise KeyReused("this idempotency key came with another request")
             if kept.answer is None:
-                raise Conflict("the first request with this idempotency key is under way", hint="Send it again when it has been answered.")
+                raise Conflict(
+                    "the first request with this idempotency key is under way",
+                    hint="Send it again when it has been answered.",
+                )
             return kept.answer
         kept = self._kept[who, key] = _Kept(request, self._now() + KEY_LIFE_S)
         try:
@@ -66,7 +74,11 @@ class Answers:
     def _forget(self) -> None:
         while self._kept:
             first = next(iter(self._kept.values()))
-            if first.until > self._now() and len(self._kept) < MAX_ANSWERS and self._bytes <= MAX_BYTES:
+            if (
+                first.until > self._now()
+                and len(self._kept) < MAX_ANSWERS
+                and self._bytes <= MAX_BYTES
+            ):
                 return
             _, gone = self._kept.popitem(last=False)
             self._bytes -= 0 if gone.answer is None else len(gone.answer.body)

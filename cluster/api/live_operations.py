@@ -1,4 +1,5 @@
-"""The cluster's operations as they go, shown to hubs by Redis: what runs, and what ended lately. The latest message holds everything."""
+"""The cluster's operations as they go, shown to hubs by Redis: what runs, and what ended lately.
+The latest message holds everything."""
 
 import asyncio
 import logging
@@ -26,7 +27,8 @@ class SnapshotSource(Protocol):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What the channel `cluster:operations` carries: open operations first, oldest first, then ended ones, newest first."""
+    """What the channel `cluster:operations` carries: open operations first, oldest first, then
+    ended ones, newest first."""
 
     operations: list[models.OperationShown]
 
@@ -45,7 +47,8 @@ class ProgressPublisher:
         self._hurry.set()
 
     async def run(self) -> None:
-        """Until cancelled. While a store is away nothing is shown, and nothing is lost: the next look shows what is."""
+        """Until cancelled. While a store is away nothing is shown, and nothing is lost: the next
+        look shows what is."""
         open_ones = True
         while True:
             self._hurry.clear()

@@ -1,4 +1,5 @@
-"""What the cluster API reads and answers: structs out of which its OpenAPI document is generated."""
+"""What the cluster API reads and answers: structs out of which its OpenAPI document is
+generated."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,15 +7,37 @@ import msgspec
 
 from actors.core.identifiers import CameraId
 from actors.core.times import Rfc3339, rfc3339
-from cluster.supervisor.models import ActorState, CameraState, ClusterSnapshot, NodeState, ServiceState
+from cluster.supervisor.models import (
+    ActorState,
+    CameraState,
+    ClusterSnapshot,
+    NodeState,
+    ServiceState,
+)
 from storage.ports.cluster import ClusterDecision, Density, Operation, OperationState, Scale
 
-NodeId = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9_.-]{0,127}\Z", description="Ray's id of a node")]
-Target = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[a-z0-9][a-zA-Z0-9_.:-]*\Z")]
+NodeId = Annotated[
+    str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9_.-]{0,127}\Z", description="Ray's id of a node")
+]
+Target = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[a-z0-9][a-zA-Z0-9_.:-]*\Z")
+]
 Reason = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f\ud800-\udfff]*\Z")]
 OperationKind = Literal["move", "drain", "rebalance", "restart", "settle"]
 PlanKind = Literal[
-    "move", "drain", "rebalance", "restart", "settle", "scale", "density", "quarantine", "release", "pause", "resume", "cordon", "uncordon"
+    "move",
+    "drain",
+    "rebalance",
+    "restart",
+    "settle",
+    "scale",
+    "density",
+    "quarantine",
+    "release",
+    "pause",
+    "resume",
+    "cordon",
+    "uncordon",
 ]
 Level = Literal["debug", "info", "warning", "error"]
 ForS = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -31,7 +54,8 @@ class Why(Input, frozen=True):
 
 
 class Placement(Input, frozen=True):
-    """Where a camera shall be: `alone` in a process of its own, on `node`; neither: wherever there is room."""
+    """Where a camera shall be: `alone` in a process of its own, on `node`; neither: wherever there
+    is room."""
 
     alone: bool = False
     node: Annotated[str, msgspec.Meta(pattern=r"\A([a-z0-9][a-z0-9_.-]{0,127})?\Z")] = ""
@@ -41,8 +65,8 @@ class Placement(Input, frozen=True):
 class Params(Input, frozen=True, omit_defaults=True):
     """The particulars of an operation or a plan.
 
-    `actor`, `node`: where to (move). `moves`: at most so many (rebalance). `count`: how many (plan of scale). `density`: cameras per
-    process (plan of density).
+    `actor`, `node`: where to (move). `moves`: at most so many (rebalance). `count`: how many (plan
+    of scale). `density`: cameras per process (plan of density).
     """
 
     actor: Target | None = None
@@ -68,7 +92,8 @@ class NewOperation(Input, frozen=True):
 
 
 class NewPlan(Input, frozen=True):
-    """What to try dry: an operation, or an order. `target` of pause and resume is ``camera:<id>`` or ``site:<id>``."""
+    """What to try dry: an operation, or an order. `target` of pause and resume is ``camera:<id>``
+    or ``site:<id>``."""
 
     kind: PlanKind
     target: Target
@@ -76,7 +101,8 @@ class NewPlan(Input, frozen=True):
 
 
 class NewShape(Input, frozen=True):
-    """What should run: hubs, policy replicas, cameras per actor process. What is left out stays as it is."""
+    """What should run: hubs, policy replicas, cameras per actor process. What is left out stays as
+    it is."""
 
     hubs: Scale | None = None
     policies: Scale | None = None
@@ -98,7 +124,8 @@ class NewProfile(Input, frozen=True):
 
 
 class Room(Input, frozen=True):
-    """Room for so many cameras, asked of whoever can make the cluster grow (Ray's autoscaler). A floor: the next request replaces it."""
+    """Room for so many cameras, asked of whoever can make the cluster grow (Ray's autoscaler). A
+    floor: the next request replaces it."""
 
     cameras: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
@@ -212,7 +239,8 @@ class ShapeShown(msgspec.Struct, frozen=True):
 
 
 class OperationShown(msgspec.Struct, frozen=True):
-    """A long-running change: `done` of `total` steps; `figures` are measured (``interruption_p99_s``)."""
+    """A long-running change: `done` of `total` steps; `figures` are measured
+    (``interruption_p99_s``)."""
 
     id: str
     number: int
@@ -238,7 +266,8 @@ class OperationPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """The cluster in a few numbers. `troubles`: cameras that are held or quarantined; `refused`: that find no process."""
+    """The cluster in a few numbers. `troubles`: cameras that are held or quarantined; `refused`:
+    that find no process."""
 
     nodes: int
     nodes_away: int
@@ -272,7 +301,8 @@ class ProcessPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LevelShown(msgspec.Struct, frozen=True):
-    """The log level of a process; `left_s`: seconds until `base` is in force again, None when it is."""
+    """The log level of a process; `left_s`: seconds until `base` is in force again, None when it
+    is."""
 
     process: str
     level: Level
@@ -281,7 +311,8 @@ class LevelShown(msgspec.Struct, frozen=True):
 
 
 class ProfileShown(msgspec.Struct, frozen=True):
-    """A profile: `stacks` are collapsed stacks, one a line with its count, as flame graph tools read them. `cut`: there were more."""
+    """A profile: `stacks` are collapsed stacks, one a line with its count, as flame graph tools
+    read them. `cut`: there were more."""
 
     process: str
     for_s: float
@@ -299,11 +330,25 @@ def decisions(found: list[ClusterDecision]) -> list[DecisionShown]:
 def operation(found: Operation) -> OperationShown:
     """As it is shown."""
     return OperationShown(
-        found.id, found.number, found.kind, found.target, found.params, found.state, found.done, found.total, found.detail, found.figures,
-        found.who, rfc3339(found.started_us), rfc3339(found.updated_us), None if found.finished_us is None else rfc3339(found.finished_us),
-    )  # fmt: skip
+        found.id,
+        found.number,
+        found.kind,
+        found.target,
+        found.params,
+        found.state,
+        found.done,
+        found.total,
+        found.detail,
+        found.figures,
+        found.who,
+        rfc3339(found.started_us),
+        rfc3339(found.updated_us),
+        None if found.finished_us is None else rfc3339(found.finished_us),
+    )
 
 
 def shape(snapshot: ClusterSnapshot) -> ShapeShown:
     """The wanted shape of a snapshot."""
-    return ShapeShown(snapshot.version, snapshot.wanted.hubs, snapshot.wanted.policies, snapshot.wanted.density)
+    return ShapeShown(
+        snapshot.version, snapshot.wanted.hubs, snapshot.wanted.policies, snapshot.wanted.density
+    )

@@ -1,5 +1,6 @@
-"""What is changed at once: each handler writes one order to the store, with its audit record in the same transaction, and wakes the
-supervisor. Repeating any of them is harmless, so they need no idempotency key.
+"""What is changed at once: each handler writes one order to the store, with its audit record in the
+same transaction, and wakes the supervisor. Repeating any of them is harmless, so they need no
+idempotency key.
 """
 
 from starlette.requests import Request
@@ -26,7 +27,12 @@ class OrderHandlers:
 
     async def cordon(self, request: Request, principal: Principal) -> Response:
         """Give a node nothing new; what is there stays."""
-        node = find(self._desk.overseer.snapshot().nodes, request.path_params["node"], lambda node: node.id, "node")
+        node = find(
+            self._desk.overseer.snapshot().nodes,
+            request.path_params["node"],
+            lambda node: node.id,
+            "node",
+        )
         why = await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES)
         audit = self._desk.record(principal, "cordon", node.id, why.reason)
         await self._desk.store.cordon(node.id, reason=why.reason, who=principal.sub, audit=audit)
@@ -38,7 +44,9 @@ class OrderHandlers:
         known = {view.id for view in self._desk.overseer.snapshot().nodes}
         cordoned = {cordon.node for cordon in (await self._desk.store.orders()).cordons}
         if node not in known | cordoned:
-            raise NotFound(f"there is no node {node[:80]}", hint="`eyrie cluster nodes` lists what there is.")
+            raise NotFound(
+                f"there is no node {node[:80]}", hint="`eyrie cluster nodes` lists what there is."
+            )
         await self._desk.store.uncordon(node, audit=self._desk.record(principal, "uncordon", node))
         return self._woken(models.CordonShown(node, False))
 
@@ -49,23 +57,31 @@ class OrderHandlers:
         camera = await self._camera(request)
         why = await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES)
         audit = self._desk.record(principal, "quarantine", camera, why.reason)
-        if not await self._desk.store.quarantine(camera, reason=why.reason, who=principal.sub, audit=audit):
+        if not await self._desk.store.quarantine(
+            camera, reason=why.reason, who=principal.sub, audit=audit
+        ):
             raise NotFound(f"there is no camera {camera}")
         return self._woken(models.QuarantineShown(camera, True))
 
     async def release(self, request: Request, principal: Principal) -> Response:
         """End a quarantine, whoever made it, and forget the failures."""
         camera = await self._camera(request)
-        await self._desk.store.release(camera, audit=self._desk.record(principal, "release", camera))
+        await self._desk.store.release(
+            camera, audit=self._desk.record(principal, "release", camera)
+        )
         return self._woken(models.QuarantineShown(camera, False))
 
     async def pause_camera(self, request: Request, principal: Principal) -> Response:
         """Take nothing in of a camera; its edge keeps what it sees."""
-        return await self._pause(request, principal, "camera", await self._camera(request), paused=True)
+        return await self._pause(
+            request, principal, "camera", await self._camera(request), paused=True
+        )
 
     async def resume_camera(self, request: Request, principal: Principal) -> Response:
         """Take in again."""
-        return await self._pause(request, principal, "camera", await self._camera(request), paused=False)
+        return await self._pause(
+            request, principal, "camera", await self._camera(request), paused=False
+        )
 
     async def pause_site(self, request: Request, principal: Principal) -> Response:
         """The same for all cameras of a site."""
@@ -73,7 +89,9 @@ class OrderHandlers:
 
     async def resume_site(self, request: Request, principal: Principal) -> Response:
         """Take in again; a camera paused by itself stays so."""
-        return await self._pause(request, principal, "site", await self._site(request), paused=False)
+        return await self._pause(
+            request, principal, "site", await self._site(request), paused=False
+        )
 
     async def place(self, request: Request, principal: Principal) -> Response:
         """Say where a camera shall be."""
@@ -83,15 +101,22 @@ class OrderHandlers:
             find(self._desk.overseer.snapshot().nodes, asked.node, lambda node: node.id, "node")
         detail = f"alone {asked.alone}, node {asked.node or 'any'}"
         order = await self._desk.store.order(
-            "camera", camera, alone=asked.alone, node=asked.node, reason=asked.reason, who=principal.sub,
+            "camera",
+            camera,
+            alone=asked.alone,
+            node=asked.node,
+            reason=asked.reason,
+            who=principal.sub,
             audit=self._desk.record(principal, "place", camera, detail),
-        )  # fmt: skip
+        )
         return self._woken(_order(order))
 
     async def placement(self, request: Request, principal: Principal) -> Response:
         """What is ordered for a camera."""
         camera = await self._camera(request)
-        ordered = {(order.kind, order.id): order for order in (await self._desk.store.orders()).orders}
+        ordered = {
+            (order.kind, order.id): order for order in (await self._desk.store.orders()).orders
+        }
         return endpoint.answer(_order(ordered.get(("camera", camera), Order("camera", camera))))
 
     # the shape
@@ -106,13 +131,21 @@ class OrderHandlers:
         now = await self._shape()
         expected = endpoint.require_match(request, now.version)
         asked = await endpoint.body(request, models.NewShape, limit=MAX_BODY_BYTES)
-        wanted = WantedShape(asked.hubs or now.hubs, asked.policies or now.policies, asked.density or now.density)
+        wanted = WantedShape(
+            asked.hubs or now.hubs, asked.policies or now.policies, asked.density or now.density
+        )
         _require_sound(wanted)
-        detail = f"hubs {_scale(wanted.hubs)}, policies {_scale(wanted.policies)}, density {_density(wanted.density)}"
+        detail = (
+            f"hubs {_scale(wanted.hubs)}, policies {_scale(wanted.policies)}, density "
+            f"{_density(wanted.density)}"
+        )
         audit = self._desk.record(principal, "shape", "cluster", detail)
         version = await self._desk.store.want(
-            wanted, expected=now.version if expected is None else expected, who=principal.sub, audit=audit
-        )  # fmt: skip
+            wanted,
+            expected=now.version if expected is None else expected,
+            who=principal.sub,
+            audit=audit,
+        )
         if version is None:
             raise endpoint.stale("the shape")
         self._desk.overseer.wake()
@@ -122,7 +155,9 @@ class OrderHandlers:
     async def make_room(self, request: Request, principal: Principal) -> Response:
         """Ask for a larger cluster."""
         asked = await endpoint.body(request, models.Room, limit=MAX_BODY_BYTES)
-        await self._desk.auditor.announce(principal, "cluster.room", "cluster", f"{asked.cameras} cameras")
+        await self._desk.auditor.announce(
+            principal, "cluster.room", "cluster", f"{asked.cameras} cameras"
+        )
         await self._desk.room.request_resources(asked.cameras)
         return endpoint.answer(asked)
 
@@ -131,18 +166,32 @@ class OrderHandlers:
         if stored is None:  # the settings', as the supervisor reads them
             now = self._desk.overseer.snapshot().wanted
             return models.ShapeShown(0, now.hubs, now.policies, now.density)
-        return models.ShapeShown(stored.version, stored.wanted.hubs, stored.wanted.policies, stored.wanted.density)
+        return models.ShapeShown(
+            stored.version, stored.wanted.hubs, stored.wanted.policies, stored.wanted.density
+        )
 
-    async def _pause(self, request: Request, principal: Principal, kind: OrderKind, name: str, *, paused: bool) -> Response:
-        why = await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES) if paused else models.Why()
-        audit = self._desk.record(principal, "pause" if paused else "resume", f"{kind}:{name}", why.reason)
-        order = await self._desk.store.order(kind, name, paused=paused, reason=why.reason, who=principal.sub, audit=audit)
+    async def _pause(
+        self, request: Request, principal: Principal, kind: OrderKind, name: str, *, paused: bool
+    ) -> Response:
+        why = (
+            await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES)
+            if paused
+            else models.Why()
+        )
+        audit = self._desk.record(
+            principal, "pause" if paused else "resume", f"{kind}:{name}", why.reason
+        )
+        order = await self._desk.store.order(
+            kind, name, paused=paused, reason=why.reason, who=principal.sub, audit=audit
+        )
         return self._woken(_order(order))
 
     async def _camera(self, request: Request) -> str:
         camera = require_id(request.path_params["camera"], "camera")
         if await self._desk.registry.camera(camera) is None:
-            raise NotFound(f"there is no camera {camera}", hint="`eyrie cluster cameras` lists those that run.")
+            raise NotFound(
+                f"there is no camera {camera}", hint="`eyrie cluster cameras` lists those that run."
+            )
         return camera
 
     async def _site(self, request: Request) -> str:
@@ -157,14 +206,20 @@ class OrderHandlers:
 
 
 def _require_sound(wanted: WantedShape) -> None:
-    """Raises BadInput for a shape that nothing can have, Conflict for one that locks everybody out."""
+    """Raises BadInput for a shape that nothing can have, Conflict for one that locks everybody
+    out."""
     for name, scale in (("hubs", wanted.hubs), ("policies", wanted.policies)):
         if not scale.min <= scale.max:
             raise BadInput(f"{name}: min {scale.min} is more than max {scale.max}")
         if scale.auto and not scale.min <= scale.count <= scale.max:
-            raise BadInput(f"{name}: count {scale.count} is not between min {scale.min} and max {scale.max}")
+            raise BadInput(
+                f"{name}: count {scale.count} is not between min {scale.min} and max {scale.max}"
+            )
         if scale.count < 1 or (scale.auto and scale.min < 1):
-            raise Conflict(f"without {name} nobody can ask for anything any more", hint="At least one of each must run.")
+            raise Conflict(
+                f"without {name} nobody can ask for anything any more",
+                hint="At least one of each must run.",
+            )
     if len(wanted.density.sites) > MAX_DENSITIES:
         raise BadInput(f"at most {MAX_DENSITIES} sites have a density of their own")
     for site in wanted.density.sites:
@@ -173,7 +228,9 @@ def _require_sound(wanted: WantedShape) -> None:
 
 
 def _order(order: Order) -> models.OrderShown:
-    return models.OrderShown(order.kind, order.id, order.paused, order.alone, order.node, order.reason, order.who)
+    return models.OrderShown(
+        order.kind, order.id, order.paused, order.alone, order.node, order.reason, order.who
+    )
 
 
 def _scale(scale: Scale) -> str:

@@ -1,4 +1,5 @@
-"""Processes while they run: another log level for a while, and a profile, both undone by themselves."""
+"""Processes while they run: another log level for a while, and a profile, both undone by
+themselves."""
 
 import msgspec
 from starlette.requests import Request
@@ -30,13 +31,19 @@ class Processes:
         """Another one for a while."""
         process = self._process(request)
         asked = await endpoint.body(request, models.NewLevel, limit=MAX_BODY_BYTES)
-        await self._desk.auditor.announce(principal, "cluster.log_level", process, f"{asked.level} for {asked.for_s:g} s")
-        return self._shown(process, await self._desk.inspector.set_log_level(process, asked.level, asked.for_s))
+        await self._desk.auditor.announce(
+            principal, "cluster.log_level", process, f"{asked.level} for {asked.for_s:g} s"
+        )
+        return self._shown(
+            process, await self._desk.inspector.set_log_level(process, asked.level, asked.for_s)
+        )
 
     async def reset_level(self, request: Request, principal: Principal) -> Response:
         """That of the settings again."""
         process = self._process(request)
-        await self._desk.auditor.announce(principal, "cluster.log_level", process, "as the settings say")
+        await self._desk.auditor.announce(
+            principal, "cluster.log_level", process, "as the settings say"
+        )
         return self._shown(process, await self._desk.inspector.set_log_level(process, "", 0.0))
 
     async def profile(self, request: Request, principal: Principal) -> Response:
@@ -47,22 +54,34 @@ class Processes:
 
         async def work() -> Response:
             if self._profiles >= MAX_PROFILES:
-                raise TooMany(f"{MAX_PROFILES} profiles are taken at once", retry_after_s=asked.for_s)
+                raise TooMany(
+                    f"{MAX_PROFILES} profiles are taken at once", retry_after_s=asked.for_s
+                )
             self._profiles += 1
             try:
-                await self._desk.auditor.announce(principal, "cluster.profile", process, f"{asked.for_s:g} s")
+                await self._desk.auditor.announce(
+                    principal, "cluster.profile", process, f"{asked.for_s:g} s"
+                )
                 found = await self._desk.inspector.profile(process, asked.for_s, asked.hz)
             finally:
                 self._profiles -= 1
-            shown = msgspec.convert({"process": process, "for_s": asked.for_s, **found}, models.ProfileShown)
+            shown = msgspec.convert(
+                {"process": process, "for_s": asked.for_s, **found}, models.ProfileShown
+            )
             return endpoint.answer(shown)
 
-        return await self._desk.answers.once(principal.sub, key, f"profile {process} ".encode() + msgspec.json.encode(asked), work)
+        return await self._desk.answers.once(
+            principal.sub, key, f"profile {process} ".encode() + msgspec.json.encode(asked), work
+        )
 
     def _process(self, request: Request) -> str:
         name = str(request.path_params["process"])
         now = self._desk.overseer.snapshot()
-        names = {"supervisor", *(actor.name for actor in now.actors), *(service.name for service in now.services)}
+        names = {
+            "supervisor",
+            *(actor.name for actor in now.actors),
+            *(service.name for service in now.services),
+        }
         return find(names, name, str, "process")
 
     @staticmethod

@@ -1,4 +1,5 @@
-"""The cluster as it is: nodes, actors, hubs, policy replicas, cameras, each with *why here* and what was decided about it last."""
+"""The cluster as it is: nodes, actors, hubs, policy replicas, cameras, each with *why here* and
+what was decided about it last."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,20 +44,38 @@ class ClusterReadHandlers:
 
     async def nodes(self, request: Request, principal: Principal) -> Response:
         """All, a page at a time."""
-        return endpoint.answer(models.NodePage(*page(request, self._desk.overseer.snapshot().nodes, lambda node: node.id)))
+        return endpoint.answer(
+            models.NodePage(
+                *page(request, self._desk.overseer.snapshot().nodes, lambda node: node.id)
+            )
+        )
 
     async def node(self, request: Request, principal: Principal) -> Response:
         """One."""
-        found = find(self._desk.overseer.snapshot().nodes, request.path_params["node"], lambda node: node.id, "node")
+        found = find(
+            self._desk.overseer.snapshot().nodes,
+            request.path_params["node"],
+            lambda node: node.id,
+            "node",
+        )
         return endpoint.answer(models.NodeShown(found, await self._last(f"node:{found.id}")))
 
     async def actors(self, request: Request, principal: Principal) -> Response:
         """All, a page at a time."""
-        return endpoint.answer(models.ActorPage(*page(request, self._desk.overseer.snapshot().actors, lambda actor: actor.name)))
+        return endpoint.answer(
+            models.ActorPage(
+                *page(request, self._desk.overseer.snapshot().actors, lambda actor: actor.name)
+            )
+        )
 
     async def actor(self, request: Request, principal: Principal) -> Response:
         """One."""
-        found = find(self._desk.overseer.snapshot().actors, request.path_params["actor"], lambda actor: actor.name, "actor")
+        found = find(
+            self._desk.overseer.snapshot().actors,
+            request.path_params["actor"],
+            lambda actor: actor.name,
+            "actor",
+        )
         return endpoint.answer(models.ActorShown(found, await self._last(f"actor:{found.name}")))
 
     async def hubs(self, request: Request, principal: Principal) -> Response:
@@ -85,7 +104,9 @@ class ClusterReadHandlers:
             for camera in self._desk.overseer.snapshot().cameras
             if (site is None or camera.site == site) and (phase is None or camera.phase == phase)
         ]
-        return endpoint.answer(models.CameraPage(*page(request, found, lambda camera: camera.camera)))
+        return endpoint.answer(
+            models.CameraPage(*page(request, found, lambda camera: camera.camera))
+        )
 
     async def camera(self, request: Request, principal: Principal) -> Response:
         """One; a registered one that nobody wanted yet is ``idle``."""
@@ -102,30 +123,54 @@ class ClusterReadHandlers:
         """What was decided, newest first: ``?subject=&before=&limit=``."""
         limit, subject = endpoint.limit_of(request), request.query_params.get("subject", "")
         before = endpoint.number(request, "before", NEWEST)
-        found = await self._desk.store.decisions(subject=_subject(subject), before=before, limit=limit)
-        return endpoint.answer(models.DecisionPage(models.decisions(found), found[-1].number if len(found) == limit else None))
+        found = await self._desk.store.decisions(
+            subject=_subject(subject), before=before, limit=limit
+        )
+        return endpoint.answer(
+            models.DecisionPage(
+                models.decisions(found), found[-1].number if len(found) == limit else None
+            )
+        )
 
     async def processes(self, request: Request, principal: Principal) -> Response:
         """Every process of ours, a page at a time."""
         now = self._desk.overseer.snapshot()
         found = [
-            *(models.ProcessLine(actor.name, "actor", actor.node, actor.pid) for actor in now.actors),
-            *(models.ProcessLine(service.name, service.kind, service.node, service.pid) for service in now.services),
+            *(
+                models.ProcessLine(actor.name, "actor", actor.node, actor.pid)
+                for actor in now.actors
+            ),
+            *(
+                models.ProcessLine(service.name, service.kind, service.node, service.pid)
+                for service in now.services
+            ),
             models.ProcessLine("supervisor", "supervisor", "", 0),
         ]
-        return endpoint.answer(models.ProcessPage(*page(request, found, lambda process: process.name)))
+        return endpoint.answer(
+            models.ProcessPage(*page(request, found, lambda process: process.name))
+        )
 
     def _services(self, request: Request, kind: ServiceKind) -> Response:
-        found = [service for service in self._desk.overseer.snapshot().services if service.kind == kind]
-        return endpoint.answer(models.ServicePage(*page(request, found, lambda service: service.name)))
+        found = [
+            service for service in self._desk.overseer.snapshot().services if service.kind == kind
+        ]
+        return endpoint.answer(
+            models.ServicePage(*page(request, found, lambda service: service.name))
+        )
 
     async def _service(self, kind: ServiceKind, name: str, what: str) -> Response:
-        services: list[ServiceState] = [service for service in self._desk.overseer.snapshot().services if service.kind == kind]
+        services: list[ServiceState] = [
+            service for service in self._desk.overseer.snapshot().services if service.kind == kind
+        ]
         found = find(services, name, lambda service: service.name, what)
-        return endpoint.answer(models.ServiceShown(found, await self._last(f"{kind}:{found.index}")))
+        return endpoint.answer(
+            models.ServiceShown(found, await self._last(f"{kind}:{found.index}"))
+        )
 
     async def _last(self, subject: str) -> list[models.DecisionShown]:
-        return models.decisions(await self._desk.store.decisions(subject=subject, limit=LAST_DECISIONS))
+        return models.decisions(
+            await self._desk.store.decisions(subject=subject, limit=LAST_DECISIONS)
+        )
 
 
 def _subject(text: str) -> str:

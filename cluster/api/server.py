@@ -1,4 +1,5 @@
-"""The cluster API on its own port, under the same bounded protocols as a hub. No websocket is taken here."""
+"""The cluster API on its own port, under the same bounded protocols as a hub. No websocket is taken
+here."""
 
 import ssl
 from collections.abc import Sequence
@@ -27,7 +28,9 @@ class _Shut:
         """Nobody."""
         return Refusal(404, "There are no websockets here; hubs have them.\n")
 
-    def open(self, link: HubWebSocket, codec: str, address: str, origins: Sequence[str]) -> Dashboard:
+    def open(
+        self, link: HubWebSocket, codec: str, address: str, origins: Sequence[str]
+    ) -> Dashboard:
         """Never called."""
         raise NotImplementedError
 
@@ -35,22 +38,43 @@ class _Shut:
 class ApiServer:
     """`port` is what was bound once it has started."""
 
-    def __init__(self, settings: Settings, desk: ApiContext, access: Access, *, deadline_s: float | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        desk: ApiContext,
+        access: Access,
+        *,
+        deadline_s: float | None = None,
+    ) -> None:
         """Raises ConfigError where others could listen to plain text."""
         self.desk = desk
         self._cluster = settings.cluster
         options = {} if deadline_s is None else {"deadline_s": deadline_s}
         hosts = Hosts(settings.cluster.api_host, settings.hub.allowed_hosts)
         self.app = create_app(
-            desk, access, release=release(), hosts=hosts, origins=settings.hub.allowed_origins,
-            proxies=client_address.networks(settings.hub.trusted_proxies), **options,
-        )  # fmt: skip
-        self._server = HubServer(self.app, _Shut(), settings.hub, headers=AnswerHeaders(), hosts=hosts, tls=tls_of(settings))
+            desk,
+            access,
+            release=release(),
+            hosts=hosts,
+            origins=settings.hub.allowed_origins,
+            proxies=client_address.networks(settings.hub.trusted_proxies),
+            **options,
+        )
+        self._server = HubServer(
+            self.app,
+            _Shut(),
+            settings.hub,
+            headers=AnswerHeaders(),
+            hosts=hosts,
+            tls=tls_of(settings),
+        )
         self.port = 0
 
     async def start(self) -> None:
         """Listen and serve. Raises StartError when the port cannot be had."""
-        sock = open_alone(self._cluster.api_host, self._cluster.api_port, setting="cluster.api_port")
+        sock = open_alone(
+            self._cluster.api_host, self._cluster.api_port, setting="cluster.api_port"
+        )
         self.port = int(sock.getsockname()[1])
         await self._server.start([sock])
 
@@ -60,14 +84,17 @@ class ApiServer:
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext | None:
-    """The hub's certificate serves the API too where it is not on loopback. Raises ConfigError where there is none."""
+    """The hub's certificate serves the API too where it is not on loopback. Raises ConfigError
+    where there is none."""
     host = settings.cluster.api_host
     if is_loopback(host) or settings.hub.insecure:
         return None
     if not settings.hub.tls_cert_file:
         raise ConfigError(
-            f"cluster.api_host {host or 'everywhere'} is open to others, and nothing there is encrypted",
-            hint="Keep it on 127.0.0.1, or set hub.tls_cert_file and hub.tls_key_file: the API uses them too.",
+            f"cluster.api_host {host or 'everywhere'} is open to others, and nothing there is "
+            "encrypted",
+            hint="Keep it on 127.0.0.1, or set hub.tls_cert_file and hub.tls_key_file: the API "
+            "uses them too.",
         )
     return server_context(settings.hub)
 

@@ -1,4 +1,5 @@
-"""The cluster API inside the supervisor's process: policy and keys are watched as a hub watches them, the port is had in the end."""
+"""The cluster API inside the supervisor's process: policy and keys are watched as a hub watches
+them, the port is had in the end."""
 
 import asyncio
 import contextlib
@@ -29,7 +30,9 @@ from storage.ports.processes import ApiRecord, ApiStore
 from storage.ports.registry import Registry
 
 RETRY_S = 3.0  # seconds before a port that was taken is tried again
-RECORD_S = 2.0  # seconds between two records that the supervisor works, and of where its API listens
+RECORD_S = (
+    2.0  # seconds between two records that the supervisor works, and of where its API listens
+)
 
 log = logging.getLogger("eyrie.cluster.api")
 
@@ -83,13 +86,22 @@ class _Waking:
 
 
 class ApiHost:
-    """`start` never fails for a port that is taken: the supervisor has better things to do than to end for it."""
+    """`start` never fails for a port that is taken: the supervisor has better things to do than to
+    end for it."""
 
     def __init__(
-        self, settings: Settings, stores: HostStores, overseer: SupervisorPort, *, policy: Call, inspector: Inspector, room: RoomMaker,
+        self,
+        settings: Settings,
+        stores: HostStores,
+        overseer: SupervisorPort,
+        *,
+        policy: Call,
+        inspector: Inspector,
+        room: RoomMaker,
         working: Callable[[], bool] = lambda: True,
-    ) -> None:  # fmt: skip
-        """`working`: whether the supervisor does its work now; only then is it recorded as heard."""
+    ) -> None:
+        """`working`: whether the supervisor does its work now; only then is it recorded as
+        heard."""
         self._working = working
         self._settings = settings
         self._stores = stores
@@ -97,7 +109,14 @@ class ApiHost:
         self._watch = PolicyPoller(stores.policy.marks, self._gate, settings.policy)
         self.progress = ProgressPublisher(stores.cluster, stores.publisher)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
-        self._desk = ApiContext(stores.cluster, _Waking(overseer, self.progress.hurry), auditor, stores.registry, inspector, room)
+        self._desk = ApiContext(
+            stores.cluster,
+            _Waking(overseer, self.progress.hurry),
+            auditor,
+            stores.registry,
+            inspector,
+            room,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._keys: KeyRefresher | None = None
         self.server: ApiServer | None = None
@@ -129,11 +148,18 @@ class ApiHost:
         await self._gate.close()
 
     async def _serve(self) -> None:
-        verifier = await self._insist(lambda: asyncio.to_thread(JwtVerifier, self._settings.auth))  # its keys may come by HTTP
+        verifier = await self._insist(
+            lambda: asyncio.to_thread(JwtVerifier, self._settings.auth)
+        )  # its keys may come by HTTP
         self._keys = KeyRefresher(verifier, self._settings.auth)
         self._keys.start()
         # One API per deployment: its limits are kept here, without Redis.
-        access = Access(verifier, self._gate, CameraCache(self._stores.registry), Limiter(self._settings.limits, 1, None))
+        access = Access(
+            verifier,
+            self._gate,
+            CameraCache(self._stores.registry),
+            Limiter(self._settings.limits, 1, None),
+        )
         access.revocations = self._watch.revocations
         self._watch.on_revocations(lambda revocations: setattr(access, "revocations", revocations))
 
@@ -144,15 +170,20 @@ class ApiHost:
 
         self.server = await self._insist(listen)
         self._listening.set()
-        log.info("the cluster API listens on %s:%d", self._settings.cluster.api_host, self.server.port)
+        log.info(
+            "the cluster API listens on %s:%d", self._settings.cluster.api_host, self.server.port
+        )
 
     async def _record(self) -> None:
-        """`eyrie status` reads from it whether the supervisor works, whether its API listens or not."""
+        """`eyrie status` reads from it whether the supervisor works, whether its API listens or
+        not."""
         while True:
             if self._working():
                 port = 0 if self.server is None else self.server.port
                 with contextlib.suppress(EyrieError):
-                    await self._stores.api.put(ApiRecord(self._settings.cluster.api_host, port, os.getpid()))
+                    await self._stores.api.put(
+                        ApiRecord(self._settings.cluster.api_host, port, os.getpid())
+                    )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RECORD_S):
                     await self._listening.wait()
@@ -167,7 +198,9 @@ class ApiHost:
                 self.problem = error.detail
                 if error.detail != told:
                     told = error.detail
-                    log.error("the cluster API does not listen: %s (%s)", error.detail, error.next_step)
+                    log.error(
+                        "the cluster API does not listen: %s (%s)", error.detail, error.next_step
+                    )
             await asyncio.sleep(RETRY_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -1,6 +1,8 @@
-"""The one place that writes to the terminal: results on standard output, progress and errors on standard error.
+"""The one place that writes to the terminal: results on standard output, progress and errors on
+standard error.
 
-Colours and bars appear on a terminal only (and not with ``NO_COLOR``); with ``--json`` standard output carries nothing but JSON.
+Colours and bars appear on a terminal only (and not with ``NO_COLOR``); with ``--json`` standard
+output carries nothing but JSON.
 """
 
 import contextlib
@@ -10,7 +12,14 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -24,11 +33,14 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit codes
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Rich would end the process with exit code 1; whoever wrote `| head` has got what was asked for (see `cluster.cli.main`)."""
+        """Rich would end the process with exit code 1; whoever wrote `| head` has got what was
+        asked for (see `cluster.cli.main`)."""
         raise BrokenPipeError
 
 
-_out = _Console(width=None if sys.stdout.isatty() else WIDE, soft_wrap=True, highlight=False, markup=False)
+_out = _Console(
+    width=None if sys.stdout.isatty() else WIDE, soft_wrap=True, highlight=False, markup=False
+)
 _err = _Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -85,11 +97,18 @@ def fail(error: EyrieError) -> None:
 
 
 def progress() -> Progress:
-    """A progress bar on standard error; silent where that is no terminal. Use as a context manager."""
+    """A progress bar on standard error; silent where that is no terminal. Use as a context
+    manager."""
     return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=_err,
-        disable=not _err.is_terminal, transient=True,
-    )  # fmt: skip
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=_err,
+        disable=not _err.is_terminal,
+        transient=True,
+    )
 
 
 @contextlib.contextmanager

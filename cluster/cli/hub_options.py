@@ -27,14 +27,26 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
 def add_hub_options(parser: argparse.ArgumentParser) -> None:
     """``--url``, ``--token-file`` and the options that find the running instance."""
     add_link_options(parser)
-    parser.add_argument("--token-file", default="", metavar="FILE", help="file with the token (default: one is made for the running Eyrie)")
+    parser.add_argument(
+        "--token-file",
+        default="",
+        metavar="FILE",
+        help="file with the token (default: one is made for the running Eyrie)",
+    )
 
 
 def add_link_options(parser: argparse.ArgumentParser) -> None:
     """The same without a token to show."""
-    parser.add_argument("--url", default="", metavar="URL", help="the hub, for example http://127.0.0.1:8000 (default: the running Eyrie)")
+    parser.add_argument(
+        "--url",
+        default="",
+        metavar="URL",
+        help="the hub, for example http://127.0.0.1:8000 (default: the running Eyrie)",
+    )
     add_settings_options(parser)
-    parser.add_argument("--settings", default="", help=argparse.SUPPRESS)  # how `eyrie up` tells its children
+    parser.add_argument(
+        "--settings", default="", help=argparse.SUPPRESS
+    )  # how `eyrie up` tells its children
 
 
 def settings(arguments: argparse.Namespace) -> Settings:
@@ -43,22 +55,27 @@ def settings(arguments: argparse.Namespace) -> Settings:
 
 
 def websocket_url(arguments: argparse.Namespace, path: str) -> str:
-    """The address of `path` at the hub. Raises BadInput for an address that is none, ConfigError when no instance is found."""
+    """The address of `path` at the hub. Raises BadInput for an address that is none, ConfigError
+    when no instance is found."""
     if arguments.url:
         return complete(arguments.url, path)
     hub = settings(arguments).hub
-    return f"{'wss' if hub.tls_cert_file else 'ws'}://{EVERYWHERE.get(hub.host, hub.host)}:{hub.port}{path}"
+    return f"{'wss' if hub.tls_cert_file else 'ws'}://{EVERYWHERE.get(hub.host, hub.host)}:{hub.port}{path}"  # noqa: E501
 
 
 def http_url(arguments: argparse.Namespace) -> str:
-    """The address of the hub's REST. Raises BadInput for an address that is none, ConfigError when no instance is found."""
+    """The address of the hub's REST. Raises BadInput for an address that is none, ConfigError when
+    no instance is found."""
     parts = urlsplit(websocket_url(arguments, "/"))
     return urlunsplit(("https" if parts.scheme == "wss" else "http", parts.netloc, "", "", ""))
 
 
 def rest(arguments: argparse.Namespace, *, subject: str) -> HubRest:
-    """The hub's REST under `--token-file`, or a fresh administrator's token of the running instance."""
-    token = token_source(arguments, subject=subject, typ="user", roles=["admin"], scopes=["restricted:read"])
+    """The hub's REST under `--token-file`, or a fresh administrator's token of the running
+    instance."""
+    token = token_source(
+        arguments, subject=subject, typ="user", roles=["admin"], scopes=["restricted:read"]
+    )
     return HubRest(http_url(arguments), token(), tls_context(arguments))
 
 
@@ -75,20 +92,26 @@ def rows(hub: HubRest, path: str, name: str) -> Iterator[dict[str, Any]]:
 
 
 def tls_context(arguments: argparse.Namespace) -> ssl.SSLContext | None:
-    """For the running instance: its own certificate is trusted and no other. None elsewhere: what the system trusts (or SSL_CERT_FILE)."""
+    """For the running instance: its own certificate is trusted and no other. None elsewhere: what
+    the system trusts (or SSL_CERT_FILE)."""
     try:
         hub = settings(arguments).hub
     except ConfigError:
         return None
     if arguments.url:
         parts = urlsplit(complete(arguments.url, "/"))
-        if parts.scheme != "wss" or parts.port != hub.port or parts.hostname not in _own_names(hub.host):
+        if (
+            parts.scheme != "wss"
+            or parts.port != hub.port
+            or parts.hostname not in _own_names(hub.host)
+        ):
             return None
     return pinned(hub.tls_cert_file)
 
 
 def pinned(certificate_file: str) -> ssl.SSLContext | None:
-    """Trusts the certificate in the file itself, whatever name it has and whoever signed it; None for no file."""
+    """Trusts the certificate in the file itself, whatever name it has and whoever signed it; None
+    for no file."""
     if not certificate_file:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -108,14 +131,22 @@ def complete(url: str, path: str) -> str:
     scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
     if scheme is None or not parts.hostname:
         raise BadInput(f"{url} is no address of a hub", hint="Write it like http://127.0.0.1:8000.")
-    return urlunsplit((scheme, parts.netloc, parts.path if parts.path.strip("/") else path, parts.query, ""))
+    return urlunsplit(
+        (scheme, parts.netloc, parts.path if parts.path.strip("/") else path, parts.query, "")
+    )
 
 
 def token_source(
-    arguments: argparse.Namespace, *, subject: str, typ: TokenType, roles: Sequence[str] = (), sites: Sequence[str] = ("*",),
+    arguments: argparse.Namespace,
+    *,
+    subject: str,
+    typ: TokenType,
+    roles: Sequence[str] = (),
+    sites: Sequence[str] = ("*",),
     scopes: Sequence[str] = (),
-) -> Callable[[], str]:  # fmt: skip
-    """A function that gives the token to show now: read from `--token-file`, or freshly issued for the running instance.
+) -> Callable[[], str]:
+    """A function that gives the token to show now: read from `--token-file`, or freshly issued for
+    the running instance.
 
     Raises ConfigError when neither can be had.
     """
@@ -126,7 +157,16 @@ def token_source(
     auth = settings(arguments).auth
 
     def fresh() -> str:
-        return issue(auth, sub=subject, typ=typ, jti=secrets.token_hex(12), now_s=time.time(), roles=roles, sites=sites, scopes=scopes)
+        return issue(
+            auth,
+            sub=subject,
+            typ=typ,
+            jti=secrets.token_hex(12),
+            now_s=time.time(),
+            roles=roles,
+            sites=sites,
+            scopes=scopes,
+        )
 
     fresh()
     return fresh
@@ -137,7 +177,12 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigError(f"the token file {path} cannot be read: {reason}", hint="Name a file that holds one token.") from error
+        raise ConfigError(
+            f"the token file {path} cannot be read: {reason}",
+            hint="Name a file that holds one token.",
+        ) from error
     if not text or len(text) > 8192 or any(character.isspace() for character in text):
-        raise ConfigError(f"the token file {path} does not hold one token", hint="Write the token into it, alone.")
+        raise ConfigError(
+            f"the token file {path} does not hold one token", hint="Write the token into it, alone."
+        )
     return text

@@ -12,7 +12,8 @@ from typing import Any
 from actors.core.errors import BadInput, ConfigError, EyrieError
 from cluster.cli import console
 
-# Sub-commands in the order of the help; each is a module of `cluster.cli.commands`, with an underscore for its hyphen, or in `ELSEWHERE`.
+# Sub-commands in the order of the help; each is a module of `cluster.cli.commands`, with an
+# underscore for its hyphen, or in `ELSEWHERE`.
 COMMANDS = (
     "up",
     "doctor",
@@ -62,13 +63,16 @@ EXAMPLES = """examples:
   eyrie audit verify                          prove that stored events are complete and in order
 
 exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted
-"""
+"""  # noqa: E501
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     parser = argparse.ArgumentParser(
-        prog="eyrie", description="A realtime hub for camera fleets.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="eyrie",
+        description="A realtime hub for camera fleets.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"eyrie {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -81,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `eyrie` with `argv`; the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal or pipe that is not UTF-8 must not end a command
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a terminal or pipe that is not UTF-8 must not end a command
     arguments = make_parser().parse_args(argv)
     try:
         return int(_module(arguments.command).run(arguments))
@@ -94,7 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return console.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone (`eyrie … | head`): nothing is left to say, not even at interpreter exit.
+        # Whoever read our output has gone (`eyrie … | head`): nothing is left to say, not even at
+        # interpreter exit.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(nowhere, stream.fileno())
@@ -109,7 +116,9 @@ def _version() -> str:
 
 
 def _module(command: str) -> Any:
-    return importlib.import_module(ELSEWHERE.get(command) or f"cluster.cli.commands.{command.replace('-', '_')}")
+    return importlib.import_module(
+        ELSEWHERE.get(command) or f"cluster.cli.commands.{command.replace('-', '_')}"
+    )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,18 @@ UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
     """``--config`` and ``--data-dir``."""
-    parser.add_argument("--config", default="", metavar="FILE", help="settings file (default: $EYRIE_CONFIG, else ./eyrie.toml if there)")
-    parser.add_argument("--data-dir", default="", metavar="DIR", help="data directory of the embedded servers (default: $EYRIE_DATA_DIR)")
+    parser.add_argument(
+        "--config",
+        default="",
+        metavar="FILE",
+        help="settings file (default: $EYRIE_CONFIG, else ./eyrie.toml if there)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        default="",
+        metavar="DIR",
+        help="data directory of the embedded servers (default: $EYRIE_DATA_DIR)",
+    )
 
 
 def whole(text: str) -> int:
@@ -35,7 +45,8 @@ def decimal(text: str) -> float:
 
 
 def duration(text: str) -> float:
-    """A time of an option, such as ``30s``, ``10m``, ``2h`` or ``7d``, in seconds; a number alone is seconds."""
+    """A time of an option, such as ``30s``, ``10m``, ``2h`` or ``7d``, in seconds; a number alone
+    is seconds."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smhd]?)", text, re.ASCII)
     if match is None or float(match[1]) <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time like 30s, 10m, 2h or 7d")
@@ -46,7 +57,9 @@ def loaded(arguments: argparse.Namespace) -> Loaded:
     """Settings by file, environment and options. Raises ConfigError."""
     found = load(arguments.config)
     if arguments.data_dir:
-        settings = msgspec.structs.replace(found.settings, data=DataSettings(dir=arguments.data_dir))
+        settings = msgspec.structs.replace(
+            found.settings, data=DataSettings(dir=arguments.data_dir)
+        )
         return Loaded(settings, {**found.origins, "data.dir": "--data-dir"})
     return found
 
@@ -57,5 +70,6 @@ def data_dir(arguments: argparse.Namespace) -> DataDir:
 
 
 def running(arguments: argparse.Namespace) -> Settings:
-    """The resolved settings of the instance that runs on that data directory. Raises ConfigError when none has run there."""
+    """The resolved settings of the instance that runs on that data directory. Raises ConfigError
+    when none has run there."""
     return read_resolved(data_dir(arguments).settings_file)

@@ -1,8 +1,10 @@
-"""The Ray driver of `eyrie up`: starts the supervisor, tells the launcher how it went, and stops all of it in order.
+"""The Ray driver of `eyrie up`: starts the supervisor, tells the launcher how it went, and stops
+all of it in order.
 
-Run as ``python -m cluster.launcher.driver SETTINGS``. On standard output one JSON object a line: ``{"ready": …}``, ``{"error": …, "hint":
-…}``, ``{"stopped": true, "durable": …}``. It stops on SIGTERM. It owns no server: a driver dies with the Ray head. When the launcher
-was killed the system sends the SIGTERM; its servers end at the same moment, so little is waited for.
+Run as ``python -m cluster.launcher.driver SETTINGS``. On standard output one JSON object a line:
+``{"ready": …}``, ``{"error": …, "hint": …}``, ``{"stopped": true, "durable": …}``. It stops on
+SIGTERM. It owns no server: a driver dies with the Ray head. When the launcher was killed the system
+sends the SIGTERM; its servers end at the same moment, so little is waited for.
 """
 
 import asyncio
@@ -30,14 +32,17 @@ from storage.stores import open_stores
 
 READY_S = 90.0  # seconds policy and hub may take to answer
 STOP_S = 20.0  # seconds for the last commits
-ALONE_S = 3.0  # seconds that a driver whose launcher was killed has for the last commits, whatever hangs
+ALONE_S = (
+    3.0  # seconds that a driver whose launcher was killed has for the last commits, whatever hangs
+)
 LOOK_S = 0.2  # seconds between two looks whether the launcher lives, while the driver stops
 
 log = logging.getLogger("eyrie.cluster.driver")
 
 
 def own_output() -> TextIO:
-    """Standard output for the launcher alone: whatever Ray prints there goes to standard error from now on."""
+    """Standard output for the launcher alone: whatever Ray prints there goes to standard error from
+    now on."""
     own = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     return own
@@ -73,11 +78,16 @@ class Parent:
         self.over.set()
 
     def _look(self) -> None:
-        """While this process stops. The system sends its signal when the thread that started us dies, and the rest of the launcher a moment
-        later: until then nothing tells this SIGTERM from one that the launcher sent."""
+        """While this process stops. The system sends its signal when the thread that started us
+        dies, and the rest of the launcher a moment later: until then nothing tells this SIGTERM
+        from one that the launcher sent."""
         while not self.gone():
             time.sleep(LOOK_S)
-        log.error("the launcher (process %d) was killed: all of Eyrie ends here. What was acked is on disk; start it again.", self._pid)
+        log.error(
+            "the launcher (process %d) was killed: all of Eyrie ends here. What was acked is on "
+            "disk; start it again.",
+            self._pid,
+        )
         time.sleep(ALONE_S)
         logging.shutdown()
         os._exit(1)  # Ray's calls may hang without its head, and an orderly exit waits for them
@@ -120,7 +130,13 @@ async def drive(settings_path: str) -> int:
             hubs = living(await stores.hubs.all())
         finally:
             await stores.close()
-        tell(out, ready={"hubs": [{"name": hub.name, "host": hub.host, "port": hub.port} for hub in hubs], **status})
+        tell(
+            out,
+            ready={
+                "hubs": [{"name": hub.name, "host": hub.host, "port": hub.port} for hub in hubs],
+                **status,
+            },
+        )
         await _watch(settings_path, settings, parent.over)
         durable = await supervisor.stop(STOP_S)
         tell(out, stopped=True, durable=durable)

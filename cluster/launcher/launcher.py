@@ -1,7 +1,9 @@
-"""The launcher behind `eyrie up`: starts the servers, the driver and the simulated site, keeps them running, stops them in order.
+"""The launcher behind `eyrie up`: starts the servers, the driver and the simulated site, keeps them
+running, stops them in order.
 
-Order up: PostgreSQL, Redis, Ray head (its start overlaps theirs), migrations, driver (supervisor, policy, hubs), simulated site.
-Order down: simulated site, driver (edges told, last commits), Ray, Redis, PostgreSQL. What runs as a child of ours dies with us.
+Order up: PostgreSQL, Redis, Ray head (its start overlaps theirs), migrations, driver (supervisor,
+policy, hubs), simulated site. Order down: simulated site, driver (edges told, last commits), Ray,
+Redis, PostgreSQL. What runs as a child of ours dies with us.
 """
 
 import contextlib
@@ -55,9 +57,12 @@ class Reporter(Protocol):
 
 
 class Launcher:
-    """`start`, then `watch` until told to stop, then `stop`. `settings` as loaded; `resolved` is what processes get."""
+    """`start`, then `watch` until told to stop, then `stop`. `settings` as loaded; `resolved` is
+    what processes get."""
 
-    def __init__(self, settings: Settings, reporter: Reporter, *, simulate: bool, slots: int = CAMERA_SLOTS) -> None:
+    def __init__(
+        self, settings: Settings, reporter: Reporter, *, simulate: bool, slots: int = CAMERA_SLOTS
+    ) -> None:
         self._settings = settings
         self._report = reporter
         self._slots = slots
@@ -76,23 +81,32 @@ class Launcher:
         self._restarts = Restarts(self.data, reporter.note)
 
     def start(self) -> None:
-        """Bring everything up; `ready` has the hubs then. Call with the data directory locked. Raises StartError, Unavailable."""
+        """Bring everything up; `ready` has the hubs then. Call with the data directory locked.
+        Raises StartError, Unavailable."""
         settings, data = self._settings, self.data
         left = data.end_leftovers()
         if left:
             names = ", ".join(record.name for record in left)
-            self._report.note(f"ended {counted(len(left), 'process', 'processes')} that an earlier Eyrie had left: {names}")
-        # In a cluster that others run, hubs outlive a launcher: they probe the port themselves (`hub.server.listeners`).
+            self._report.note(
+                f"ended {counted(len(left), 'process', 'processes')} that an earlier Eyrie had "
+                f"left: {names}"
+            )
+        # In a cluster that others run, hubs outlive a launcher: they probe the port themselves
+        # (`hub.server.listeners`).
         outlived = settings.ray.address and settings.hub.port
         port = settings.hub.port if outlived else free_port(settings.hub.host, settings.hub.port)
-        settings = self._settings = msgspec.structs.replace(settings, hub=msgspec.structs.replace(settings.hub, port=port))
+        settings = self._settings = msgspec.structs.replace(
+            settings, hub=msgspec.structs.replace(settings.hub, port=port)
+        )
         self.metrics.start()
         if not settings.ray.address:
             self._ray = RayHead(data, cameras=self._slots, settings=settings.ray)
             self._ray.spawn()
         if not settings.postgres.dsn:
             with self._report.step("PostgreSQL"):
-                self._postgres = EmbeddedPostgres(data, max_connections=settings.postgres.max_connections)
+                self._postgres = EmbeddedPostgres(
+                    data, max_connections=settings.postgres.max_connections
+                )
                 self._postgres.start()
         if not settings.redis.url:
             with self._report.step("Redis"):
@@ -107,7 +121,9 @@ class Launcher:
         if self.resolved.registry.scenes_file:
             with self._report.step("registry file"):
                 changes = apply_registry_file(self.resolved)
-            self._report.note(f"{counted(len(changes), 'change')} from {self.resolved.registry.scenes_file}")
+            self._report.note(
+                f"{counted(len(changes), 'change')} from {self.resolved.registry.scenes_file}"
+            )
         if self._ray is not None:
             with self._report.step("Ray"):
                 self._ray.wait()
@@ -144,7 +160,8 @@ class Launcher:
         return str(hubs[0]["host"]), int(hubs[0]["port"])
 
     def watch(self, stopped: Callable[[], bool]) -> None:
-        """Keep the children running until `stopped`; one that does not start is waited for. Raises ConfigError, NeverStarts."""
+        """Keep the children running until `stopped`; one that does not start is waited for. Raises
+        ConfigError, NeverStarts."""
         while not stopped():
             time.sleep(CHECK_S)
             if self._postgres is not None and not self._postgres.alive():
@@ -169,7 +186,11 @@ class Launcher:
                 self._driver.stop(signal.SIGTERM, DRIVER_STOP_S)
                 durable = any(line.get("durable") is True for line in self._drained())
         self._checkpoint.stop()
-        for name, server in (("Ray", self._ray), ("Redis", self._redis), ("PostgreSQL", self._postgres)):
+        for name, server in (
+            ("Ray", self._ray),
+            ("Redis", self._redis),
+            ("PostgreSQL", self._postgres),
+        ):
             if server is not None:
                 with self._report.step(f"stopping {name}"):
                     server.stop()
@@ -180,9 +201,13 @@ class Launcher:
 
     def _write_settings(self, *, address: str) -> None:
         self.resolved = resolve(
-            self._settings, self.data, dsn=self._postgres.dsn if self._postgres else "", url=self._redis.url if self._redis else "",
-            address=address, ray_token=str(self._ray.token_file) if self._ray else "",
-        )  # fmt: skip
+            self._settings,
+            self.data,
+            dsn=self._postgres.dsn if self._postgres else "",
+            url=self._redis.url if self._redis else "",
+            address=address,
+            ray_token=str(self._ray.token_file) if self._ray else "",
+        )
         write_resolved(self.data.settings_file, self.resolved)
 
     def _environment(self) -> dict[str, str]:
@@ -196,19 +221,28 @@ class Launcher:
             stdout=subprocess.PIPE,
         )
         self._driver_lines = queue.Queue()
-        threading.Thread(target=_read_lines, args=(process, self._driver_lines), name="driver-lines", daemon=True).start()
+        threading.Thread(
+            target=_read_lines, args=(process, self._driver_lines), name="driver-lines", daemon=True
+        ).start()
         deadline = time.monotonic() + DRIVER_READY_S
         while True:
             try:
                 line = self._driver_lines.get(timeout=CHECK_S)
             except queue.Empty as error:
                 if not self._driver.alive():
-                    raise StartError(f"the driver ended:\n{self._driver.log_tail()}", hint=self.data.look_into()) from error
+                    raise StartError(
+                        f"the driver ended:\n{self._driver.log_tail()}", hint=self.data.look_into()
+                    ) from error
                 if time.monotonic() > deadline:
-                    raise StartError("supervisor, policy actor and hub were not ready in time", hint=self.data.look_into()) from error
+                    raise StartError(
+                        "supervisor, policy actor and hub were not ready in time",
+                        hint=self.data.look_into(),
+                    ) from error
                 continue
             if "error" in line:
-                raise StartError(str(line["error"]), hint=str(line.get("hint") or self.data.look_into()))
+                raise StartError(
+                    str(line["error"]), hint=str(line.get("hint") or self.data.look_into())
+                )
             if "ready" in line:
                 self.ready = line["ready"]
                 if self._ray is not None:
@@ -233,9 +267,11 @@ class Launcher:
 
 
 def free_port(host: str, port: int) -> int:
-    """`port`, or for 0 one that is free (all hubs of a node share it). Raises StartError when another program has it.
+    """`port`, or for 0 one that is free (all hubs of a node share it). Raises StartError when
+    another program has it.
 
-    The one for 0 lies outside the system's ephemeral range and Ray's worker range, or another process could take it before a hub does.
+    The one for 0 lies outside the system's ephemeral range and Ray's worker range, or another
+    process could take it before a hub does.
     """
     tries = [port] if port else random.sample(FREE_PORTS, MAX_TRIES)
     for number in tries:
@@ -248,7 +284,8 @@ def free_port(host: str, port: int) -> int:
                     continue
                 raise StartError(
                     f"{host}:{number} cannot be listened on: {error.strerror}",
-                    hint="Another program has the port: end it, or choose another port with --port or EYRIE_HUB_PORT.",
+                    hint="Another program has the port: end it, or choose another port with "
+                    "--port or EYRIE_HUB_PORT.",
                 ) from error
             return number
     raise StartError(f"no free port was found on {host}")

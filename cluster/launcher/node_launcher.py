@@ -1,7 +1,9 @@
-"""The launcher behind `eyrie up --address`: this machine as a node of a cluster whose head runs elsewhere.
+"""The launcher behind `eyrie up --address`: this machine as a node of a cluster whose head runs
+elsewhere.
 
-It reads the cluster's settings from the head, writes them for the processes that Ray will start here, joins, and joins again when the head
-was away. Stopping drains the node first: what runs here is moved, in the order that every drain has.
+It reads the cluster's settings from the head, writes them for the processes that Ray will start
+here, joins, and joins again when the head was away. Stopping drains the node first: what runs here
+is moved, in the order that every drain has.
 """
 
 import asyncio
@@ -32,20 +34,33 @@ from storage.stores import open_stores
 
 REACH_S = 5.0  # seconds that a connection to the head may take
 FETCH_S = 30.0  # seconds the head may take to tell its settings
-BETWEEN_TRIES_S = (1.0, 2.0, 4.0, 8.0)  # seconds between two tries to join, the last one again and again
+BETWEEN_TRIES_S = (
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+)  # seconds between two tries to join, the last one again and again
 DRAIN_S = 60.0  # seconds that moving everything away may take
 RAY = "Ray"
 LOOK_S = 0.2  # seconds between two looks at how far a drain is
 
 
 class NodeLauncher:
-    """`start`, then `watch` until told to stop, then `stop`. `settings` as loaded here: only its data directory and `[ray]` count."""
+    """`start`, then `watch` until told to stop, then `stop`. `settings` as loaded here: only its
+    data directory and `[ray]` count."""
 
     def __init__(
-        self, settings: Settings, reporter: Reporter, *, address: str, host: str | None = None, port: int | None = None,
+        self,
+        settings: Settings,
+        reporter: Reporter,
+        *,
+        address: str,
+        host: str | None = None,
+        port: int | None = None,
         slots: int = CAMERA_SLOTS,
-    ) -> None:  # fmt: skip
-        """`address`: of the head. `host`, `port`: where hubs of this node listen, if not as the cluster's settings say."""
+    ) -> None:
+        """`address`: of the head. `host`, `port`: where hubs of this node listen, if not as the
+        cluster's settings say."""
         self._report = reporter
         self._address = address
         self._hub = {"host": host, "port": port}
@@ -68,7 +83,10 @@ class NodeLauncher:
         left = self.data.end_leftovers()
         if left:
             names = ", ".join(record.name for record in left)
-            self._report.note(f"ended {counted(len(left), 'process', 'processes')} that an earlier Eyrie had left: {names}")
+            self._report.note(
+                f"ended {counted(len(left), 'process', 'processes')} that an earlier Eyrie had "
+                f"left: {names}"
+            )
         if not Path(self._ray.token_file).exists():
             raise StartError(
                 f"the cluster's token is not at {self._ray.token_file}",
@@ -94,7 +112,8 @@ class NodeLauncher:
         return True
 
     def stop(self, *, drain: bool = True) -> bool:
-        """Leave, after everything of this node was moved away (`drain`). True when nothing was left on it."""
+        """Leave, after everything of this node was moved away (`drain`). True when nothing was left
+        on it."""
         empty = False
         if self._node is not None and drain and self._node.alive() and self.node_id:
             with self._report.step("moving what runs here to other nodes"):
@@ -111,44 +130,68 @@ class NodeLauncher:
         reach(self._address)
         try:
             asked = subprocess.run(
-                [sys.executable, "-m", "cluster.ray.settings", self._address], env=environment(Path(self._ray.token_file)),
-                capture_output=True, timeout=FETCH_S, check=False,
-            )  # fmt: skip
+                [sys.executable, "-m", "cluster.ray.settings", self._address],
+                env=environment(Path(self._ray.token_file)),
+                capture_output=True,
+                timeout=FETCH_S,
+                check=False,
+            )
         except subprocess.TimeoutExpired as error:
             raise StartError(
-                f"the Ray head at {self._address} did not tell the cluster's settings within {FETCH_S:g} s", hint="Is it a Ray head?"
+                f"the Ray head at {self._address} did not tell the cluster's settings within "
+                f"{FETCH_S:g} s",
+                hint="Is it a Ray head?",
             ) from error
         if asked.returncode:
             lines = asked.stderr.decode(errors="replace").strip().splitlines()
             raise StartError(
-                f"the Ray head at {self._address} does not tell the cluster's settings: {' '.join(lines[-2:])[:500]}",
+                f"the Ray head at {self._address} does not tell the cluster's settings: "
+                f"{' '.join(lines[-2:])[:500]}",
                 hint="Is the address the one that `eyrie up` printed there, and keys/ the head's?",
             )
         told = msgspec.json.decode(asked.stdout, type=Settings)
-        here = joining.localized(told, str(self.data.path), address=self._address, host=self._hub["host"], port=self._hub["port"])  # type: ignore[arg-type]
+        here = joining.localized(
+            told,
+            str(self.data.path),
+            address=self._address,
+            host=self._hub["host"],  # type: ignore[arg-type]
+            port=self._hub["port"],  # type: ignore[arg-type]
+        )
         ray = msgspec.structs.replace(
-            here.ray, token_file=self._ray.token_file, host=self._ray.host, port_min=self._ray.port_min, port_max=self._ray.port_max
+            here.ray,
+            token_file=self._ray.token_file,
+            host=self._ray.host,
+            port_min=self._ray.port_min,
+            port_max=self._ray.port_max,
         )
         self.resolved = msgspec.structs.replace(here, ray=ray)
         joining.check(self.resolved, lambda path: Path(path).exists())
-        server_context(self.resolved.hub)  # the head says whether plain text is meant; what no hub would start with is told now
+        server_context(
+            self.resolved.hub
+        )  # the head says whether plain text is meant; what no hub would start with is told now
         write_resolved(self.data.settings_file, self.resolved)
 
     def _join(self) -> None:
         self._node = RayNode(
-            self.data, address=self._address, settings=self.resolved.ray, cameras=self._slots, settings_file=self.data.settings_file
+            self.data,
+            address=self._address,
+            settings=self.resolved.ray,
+            cameras=self._slots,
+            settings_file=self.data.settings_file,
         )
         self._node.spawn()
         self._node.wait()
 
     def _rejoin(self, stopped: Callable[[], bool]) -> None:
-        """Until it works: a head that is away is waited for, and a Ray that ends here again and again gets pauses that grow."""
+        """Until it works: a head that is away is waited for, and a Ray that ends here again and
+        again gets pauses that grow."""
         began, tries = time.monotonic(), 0
         assert self._node is not None
         self._node.stop()
         if pause := self._pauses.ended(RAY, began):
             self._report.note(
-                f"this node's Ray ended {self._pauses.ends(RAY)} times in a row, it waits {pause:g} s. {self.data.look_into()}"
+                f"this node's Ray ended {self._pauses.ends(RAY)} times in a row, it waits "
+                f"{pause:g} s. {self.data.look_into()}"
             )
             self._pause(pause, stopped)
         while not stopped():
@@ -173,7 +216,8 @@ class NodeLauncher:
             time.sleep(CHECK_S)
 
     def _cordoned(self) -> bool:
-        """Whether somebody ordered this node to be left: a raylet ends in order also when its head was replaced."""
+        """Whether somebody ordered this node to be left: a raylet ends in order also when its head
+        was replaced."""
         try:
             return asyncio.run(cordoned(self.resolved, self.node_id))
         except EyrieError as error:
@@ -184,7 +228,10 @@ class NodeLauncher:
         try:
             ended = asyncio.run(drain(self.resolved, node))
         except (EyrieError, TimeoutError) as error:
-            self._report.note(f"it was not drained: {error or 'it took too long'}; its cameras start elsewhere without their last second")
+            self._report.note(
+                f"it was not drained: {error or 'it took too long'}; its cameras start elsewhere "
+                "without their last second"
+            )
             return False
         if ended.state != "done":
             self._report.note(f"it was not drained: {ended.detail or ended.state}")
@@ -192,13 +239,15 @@ class NodeLauncher:
 
 
 def reach(address: str) -> None:
-    """Raises StartError when nobody listens at `address` (``host:port``): Ray itself would try for a minute."""
+    """Raises StartError when nobody listens at `address` (``host:port``): Ray itself would try for
+    a minute."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
     except (OSError, ValueError) as error:
         raise StartError(
-            f"nobody answers at {address}: {error}", hint="Give the address that `eyrie up` printed on the head, as HOST:PORT."
+            f"nobody answers at {address}: {error}",
+            hint="Give the address that `eyrie up` printed on the head, as HOST:PORT.",
         ) from error
 
 
@@ -215,7 +264,14 @@ async def drain(settings: Settings, node: str) -> Operation:
     """Ask for a drain of `node` and wait for its end. Raises Unavailable, TimeoutError."""
     stores = await open_stores(settings, name="node")
     try:
-        asked = RequestedOperation(f"leave-{node[:16]}", "drain", node, {}, who=f"node:{node[:16]}", key=f"leave-{node[:16]}")
+        asked = RequestedOperation(
+            f"leave-{node[:16]}",
+            "drain",
+            node,
+            {},
+            who=f"node:{node[:16]}",
+            key=f"leave-{node[:16]}",
+        )
         operation, _ = await stores.cluster.ask(asked)
         async with asyncio.timeout(DRAIN_S):
             while not operation.over:

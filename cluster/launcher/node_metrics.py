@@ -1,4 +1,5 @@
-"""The node's `/metrics`: all processes of this machine merged, served by the launcher as long as the node lives."""
+"""The node's `/metrics`: all processes of this machine merged, served by the launcher as long as
+the node lives."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ from storage.process.metrics import NodeMetrics, clear
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_HEADERS = [(name.decode("ascii"), value.decode("ascii")) for name, value in AnswerHeaders().of(tls=False)]
+_HEADERS = [
+    (name.decode("ascii"), value.decode("ascii")) for name, value in AnswerHeaders().of(tls=False)
+]
 
 
 class MetricsServer:
@@ -38,7 +41,10 @@ class MetricsServer:
         try:
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
-            raise StartError(f"metrics cannot be served on {host}:{port}: {error.strerror}", hint="Set metrics.port (0: any).") from error
+            raise StartError(
+                f"metrics cannot be served on {host}:{port}: {error.strerror}",
+                hint="Set metrics.port (0: any).",
+            ) from error
         self._server.RequestHandlerClass = _Handler
         self._server.set_app(_guarded(make_wsgi_app(registry), self._hosts))
         self.url = f"http://{host}:{self._server.server_port}/metrics"
@@ -73,9 +79,15 @@ def _guarded(app: "WSGIApplication", hosts: Hosts) -> "WSGIApplication":
         refused = hosts.problem([] if named is None else [named.encode("latin-1")], "")
         if refused is not None:
             start_response(
-                "421 Misdirected Request" if refused[0] == 421 else "400 Bad Request", [("content-type", "text/plain"), *_HEADERS]
+                "421 Misdirected Request" if refused[0] == 421 else "400 Bad Request",
+                [("content-type", "text/plain"), *_HEADERS],
             )
             return [refused[1].encode()]
-        return app(environ, lambda status, headers, exc_info=None: start_response(status, [*headers, *_HEADERS], exc_info))
+        return app(
+            environ,
+            lambda status, headers, exc_info=None: start_response(
+                status, [*headers, *_HEADERS], exc_info
+            ),
+        )
 
     return serve

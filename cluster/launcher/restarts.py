@@ -1,8 +1,9 @@
 """When a child of a launcher that ended is started again, and what is said of it meanwhile.
 
-The first time at once, then after a pause that grows while it ends again and again. Nobody is given up for ending often: a full disk,
-a lack of memory or a port that another program has is over some time, and then it must heal by itself. What no waiting mends ends the
-launcher: settings that cannot be used, and what is raised as `NeverStarts`.
+The first time at once, then after a pause that grows while it ends again and again. Nobody is given
+up for ending often: a full disk, a lack of memory or a port that another program has is over some
+time, and then it must heal by itself. What no waiting mends ends the launcher: settings that cannot
+be used, and what is raised as `NeverStarts`.
 """
 
 import time
@@ -61,19 +62,29 @@ class Pauses:
 class Restarts:
     """Starts children of the data directory `data` that ended. `note` tells a person one line."""
 
-    def __init__(self, data: DataDir, note: Callable[[str], None], *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        data: DataDir,
+        note: Callable[[str], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._data = data
         self._note = note
         self._now = now
         self._pauses = Pauses()
 
     def again(self, name: str, start: Callable[[], None]) -> None:
-        """`name` was found ended: start it, now or when it is due. Raises ConfigError and NeverStarts: waiting does not help."""
+        """`name` was found ended: start it, now or when it is due. Raises ConfigError and
+        NeverStarts: waiting does not help."""
         pauses = self._pauses
         if not pauses.down(name):
             pause = pauses.ended(name, self._now())
             if pause:
-                self._note(f"{name} ended, for the {_th(pauses.ends(name))} time in a row; {self._waits(pause)}")
+                self._note(
+                    f"{name} ended, for the {_th(pauses.ends(name))} time in a row; "
+                    f"{self._waits(pause)}"
+                )
             else:
                 self._note(f"{name} ended; starting it again")
         if not pauses.due(name, began := self._now()):
@@ -84,15 +95,22 @@ class Restarts:
             raise
         except (EyrieError, OSError) as error:
             lines = error.detail.splitlines() if isinstance(error, EyrieError) else [str(error)]
-            said = " ".join(dict.fromkeys((lines[0], lines[-1].strip())))  # the last one is the end of its log
-            self._note(f"{name} did not start: {said}; {self._waits(pauses.ended(name, self._now()))}")
+            said = " ".join(
+                dict.fromkeys((lines[0], lines[-1].strip()))
+            )  # the last one is the end of its log
+            self._note(
+                f"{name} did not start: {said}; {self._waits(pauses.ended(name, self._now()))}"
+            )
             return
         pauses.started(name, self._now())
         self._note(f"{name} is back after {self._now() - began:.1f} s")
 
     def _waits(self, pause_s: float) -> str:
         """When it goes on, and what a person can do about it."""
-        return f"next try in {pause_s:g} s. {disk_room.make_room(self._data.path) or self._data.look_into()}"
+        return (
+            f"next try in {pause_s:g} s. "
+            f"{disk_room.make_room(self._data.path) or self._data.look_into()}"
+        )
 
 
 def _th(number: int) -> str:

@@ -1,23 +1,31 @@
-"""What should run against what runs, as a pure function: views in, actions out (design section 5, cluster).
+"""What should run against what runs, as a pure function: views in, actions out (design section 5,
+cluster).
 
-Level-triggered, like a Kubernetes controller: every call compares the whole, and nothing remembers that it was asked before.
+Level-triggered, like a Kubernetes controller: every call compares the whole, and nothing remembers
+that it was asked before.
 """
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-BACKOFF_FIRST_S = 1.0  # a camera whose actor failed once is tried again after this; doubles, with jitter
+BACKOFF_FIRST_S = (
+    1.0  # a camera whose actor failed once is tried again after this; doubles, with jitter
+)
 BACKOFF_MAX_S = 120.0
-FORGIVE_S = 60.0  # a camera that was hosted this long without a failure starts again with no back-off
+FORGIVE_S = (
+    60.0  # a camera that was hosted this long without a failure starts again with no back-off
+)
 MAX_FAILURES = 8  # failures in a row before a camera is quarantined
 SPARE_FOR_MOVES = 2  # processes beyond `max_actors` that may start so that others can end
 ALONE_AFTER = 2  # times that a camera ended its process before it gets one of its own
-QUARANTINE_S = 900.0  # a quarantined camera is tried again after this, once; whoever mends it by hand need do no more
+# a quarantined camera is tried again after this, once; whoever mends it by hand need do no more
+QUARANTINE_S = 900.0
 
 
 class WantedCamera(msgspec.Struct, frozen=True):
-    """A camera that is to be hosted, in a process of `density` cameras, on `node` unless it is empty.
+    """A camera that is to be hosted, in a process of `density` cameras, on `node` unless it is
+    empty.
 
     `avoid` names a process where it is not to stay, `into` one where it is to be.
     """
@@ -30,10 +38,12 @@ class WantedCamera(msgspec.Struct, frozen=True):
 
 
 class ActorView(msgspec.Struct, frozen=True):
-    """An actor process as observed. `phase`: ``starting``, ``ready`` or ``stopping``; `cameras`: assigned, hosted or about to be.
+    """An actor process as observed. `phase`: ``starting``, ``ready`` or ``stopping``; `cameras`:
+    assigned, hosted or about to be.
 
-    `incoming` are hosted elsewhere still and move here; `density` is how many it was made for. Not `keeps`: its cameras are to leave it
-    (its node is drained, or somebody wants the process restarted). Not `takes`: it gets nothing new (its node is cordoned).
+    `incoming` are hosted elsewhere still and move here; `density` is how many it was made for. Not
+    `keeps`: its cameras are to leave it (its node is drained, or somebody wants the process
+    restarted). Not `takes`: it gets nothing new (its node is cordoned).
     """
 
     name: str
@@ -47,7 +57,8 @@ class ActorView(msgspec.Struct, frozen=True):
 
 
 class ReconcileLimits(msgspec.Struct, frozen=True):
-    """`max_starting` processes start at once; `max_actors` is what PostgreSQL has connections for; `max_moving` cameras move at once."""
+    """`max_starting` processes start at once; `max_actors` is what PostgreSQL has connections for;
+    `max_moving` cameras move at once."""
 
     max_starting: int
     max_actors: int
@@ -55,7 +66,8 @@ class ReconcileLimits(msgspec.Struct, frozen=True):
 
 
 class StartActor(msgspec.Struct, frozen=True):
-    """Start a process for these cameras; those of `incoming` move to it from where they are, once it is ready."""
+    """Start a process for these cameras; those of `incoming` move to it from where they are, once
+    it is ready."""
 
     cameras: tuple[str, ...]
     density: int = 1
@@ -94,8 +106,8 @@ Action = StartActor | GiveCameras | MoveCameras | ReleaseCameras | StopActor
 
 
 class ReconcilePlan(msgspec.Struct, frozen=True):
-    """The actions of one comparison, and the cameras that no process can be started for (`max_actors`). `moving`: how many are still to
-    leave where they are, these actions included."""
+    """The actions of one comparison, and the cameras that no process can be started for
+    (`max_actors`). `moving`: how many are still to leave where they are, these actions included."""
 
     actions: list[Action]
     refused: list[str]
@@ -103,17 +115,25 @@ class ReconcilePlan(msgspec.Struct, frozen=True):
 
 
 def compare(
-    wishes: Sequence[WantedCamera], actors: Sequence[ActorView], held: Mapping[str, float], now: float, limits: ReconcileLimits
+    wishes: Sequence[WantedCamera],
+    actors: Sequence[ActorView],
+    held: Mapping[str, float],
+    now: float,
+    limits: ReconcileLimits,
 ) -> ReconcilePlan:
-    """The next actions. `wishes` are in the order of urgency; `held` says until when (monotonic) a camera is left alone.
+    """The next actions. `wishes` are in the order of urgency; `held` says until when (monotonic) a
+    camera is left alone.
 
-    A camera whose process does not fit its wish moves to one that does: the target is ready before the source is asked for it.
+    A camera whose process does not fit its wish moves to one that does: the target is ready before
+    the source is asked for it.
     """
     return _Comparison(wishes, actors, limits).plan(held, now)
 
 
 class _Comparison:
-    def __init__(self, wishes: Sequence[WantedCamera], actors: Sequence[ActorView], limits: ReconcileLimits) -> None:
+    def __init__(
+        self, wishes: Sequence[WantedCamera], actors: Sequence[ActorView], limits: ReconcileLimits
+    ) -> None:
         self._wishes: dict[str, WantedCamera] = {}
         for wish in wishes:
             self._wishes.setdefault(wish.camera, wish)
@@ -122,7 +142,10 @@ class _Comparison:
         self._limits = limits
         self._placed = {camera: actor for actor in self._living for camera in actor.cameras}
         self._coming = {camera for actor in self._living for camera in actor.incoming}
-        self._room = {actor.name: actor.density - len(actor.cameras) - len(actor.incoming) for actor in self._living}
+        self._room = {
+            actor.name: actor.density - len(actor.cameras) - len(actor.incoming)
+            for actor in self._living
+        }
         self._open: dict[int, list[ActorView]] = {}  # by density: the processes with room
         for actor in self._living:
             if actor.keeps and actor.takes and self._room[actor.name] > 0:
@@ -136,7 +159,9 @@ class _Comparison:
         missing = [
             wish
             for camera, wish in self._wishes.items()
-            if camera not in self._placed and camera not in self._coming and held.get(camera, 0.0) <= now
+            if camera not in self._placed
+            and camera not in self._coming
+            and held.get(camera, 0.0) <= now
         ]
         leaving = [
             wish
@@ -155,7 +180,12 @@ class _Comparison:
         actions += [GiveCameras(name, tuple(cameras)) for name, cameras in self._gives.items()]
         actions += [MoveCameras(name, tuple(cameras)) for name, cameras in self._moves.items()]
         for actor in self._living:
-            idle = actor.phase == "ready" and not actor.cameras and not actor.incoming and actor.name not in self._needed
+            idle = (
+                actor.phase == "ready"
+                and not actor.cameras
+                and not actor.incoming
+                and actor.name not in self._needed
+            )
             if idle and not any(wish.density == actor.density for wish in waiting if actor.keeps):
                 actions.append(StopActor(actor.name))
         return ReconcilePlan([*actions, *starts], refused, len(leaving) + len(self._coming))
@@ -169,7 +199,8 @@ class _Comparison:
         return [ReleaseCameras(name, cameras) for name, cameras in unwanted.items() if cameras]
 
     def _find_room(self, wish: WantedCamera, given: dict[str, list[str]]) -> bool:
-        """Give it to a process with room, or let it wait for one that starts; False when there is none."""
+        """Give it to a process with room, or let it wait for one that starts; False when there is
+        none."""
         for actor in self._open.get(wish.density, ()):
             if self._room[actor.name] > 0 and _fits(actor, wish):
                 self._room[actor.name] -= 1
@@ -179,7 +210,9 @@ class _Comparison:
                 return True
         return False
 
-    def _starts(self, waiting: Sequence[WantedCamera], movers: Sequence[WantedCamera]) -> tuple[list[Action], list[str]]:
+    def _starts(
+        self, waiting: Sequence[WantedCamera], movers: Sequence[WantedCamera]
+    ) -> tuple[list[Action], list[str]]:
         starting = sum(actor.phase == "starting" for actor in self._actors)
         alive = len(self._actors)
         groups: dict[tuple[bool, int, str], list[str]] = {}
@@ -197,13 +230,18 @@ class _Comparison:
                 if alive >= most:
                     refused += [] if moves else group
                 elif starting < self._limits.max_starting:
-                    actions.append(StartActor((), density, group, node) if moves else StartActor(group, density, (), node))
+                    actions.append(
+                        StartActor((), density, group, node)
+                        if moves
+                        else StartActor(group, density, (), node)
+                    )
                     starting += 1
                     alive += 1
         return actions, refused
 
     def _pack(self, budget: int) -> None:
-        """Everything is where it should be: the emptiest process of a density gives its cameras to others that have the room.
+        """Everything is where it should be: the emptiest process of a density gives its cameras to
+        others that have the room.
 
         At most half full, so that what comes and goes does not move cameras to and fro.
         """
@@ -215,7 +253,9 @@ class _Comparison:
             others = [actor for actor in hosts if actor is not giver and actor.node == giver.node]
             others.sort(key=lambda actor: (self._room[actor.name], actor.name))
             wishes = [self._wishes[camera] for camera in giver.cameras if camera in self._wishes]
-            if len(giver.cameras) > min(density // 2, budget) or sum(self._room[actor.name] for actor in others) < len(wishes):
+            if len(giver.cameras) > min(density // 2, budget) or sum(
+                self._room[actor.name] for actor in others
+            ) < len(wishes):
                 continue
             for wish in wishes:
                 for actor in others:
@@ -238,9 +278,11 @@ def _fits(actor: ActorView, wish: WantedCamera) -> bool:
 
 
 class Trouble(msgspec.Struct):
-    """The failures of one camera: how many in a row, until when it is held, and why it was quarantined.
+    """The failures of one camera: how many in a row, until when it is held, and why it was
+    quarantined.
 
-    `deaths`: processes that ended while they were busy with it; `alone`: for that it has one of its own, until it is released.
+    `deaths`: processes that ended while they were busy with it; `alone`: for that it has one of its
+    own, until it is released.
     """
 
     failures: int = 0
@@ -252,9 +294,11 @@ class Trouble(msgspec.Struct):
 
 
 def failed(trouble: Trouble, reason: str, *, hosted_s: float, now: float, jitter: float) -> None:
-    """Note one more failure of a camera that had been hosted for `hosted_s`; `jitter` is random in 0..1.
+    """Note one more failure of a camera that had been hosted for `hosted_s`; `jitter` is random in
+    0..1.
 
-    The first failure is answered at once: a crash of a healthy camera costs only the start of its successor.
+    The first failure is answered at once: a crash of a healthy camera costs only the start of its
+    successor.
     """
     trouble.failures = 1 if hosted_s >= FORGIVE_S else trouble.failures + 1
     trouble.reason = reason
@@ -269,7 +313,8 @@ def failed(trouble: Trouble, reason: str, *, hosted_s: float, now: float, jitter
 
 
 def ended_its_process(trouble: Trouble) -> bool:
-    """Note that a process ended while it was busy with the camera; whether the camera is alone from now on.
+    """Note that a process ended while it was busy with the camera; whether the camera is alone from
+    now on.
 
     That is evidence of this camera, which time does not weaken: only a release forgets it.
     """

@@ -1,4 +1,5 @@
-"""A private Ray head in our care. On loopback, unless `ray.host` names an address by which other machines may join."""
+"""A private Ray head in our care. On loopback, unless `ray.host` names an address by which other
+machines may join."""
 
 import os
 import secrets
@@ -9,11 +10,13 @@ from cluster.ray.process import OWN_PORTS, RayProcesses, environment, free_ports
 from policy.identity.keys import read_secret
 from storage.embedded.data_dir import DataDir
 
-NODE = "127.0.0.2"  # a loopback address that Ray does not turn into the machine's public one, as it does 127.0.0.1
+# a loopback address that Ray does not turn into the machine's public one, as it does 127.0.0.1
+NODE = "127.0.0.2"
 
 
 class RayHead(RayProcesses):
-    """`spawn`, `wait`, then use :attr:`address`. A head that starts again keeps its port: joined nodes come back by themselves."""
+    """`spawn`, `wait`, then use :attr:`address`. A head that starts again keeps its port: joined
+    nodes come back by themselves."""
 
     def __init__(self, data: DataDir, *, cameras: int, settings: RaySettings | None = None) -> None:
         ray = settings or RaySettings()
@@ -24,7 +27,8 @@ class RayHead(RayProcesses):
         self.address = ""
 
     def spawn(self) -> None:
-        """Start the head; it takes a few seconds: :meth:`wait` for it. Raises StartError, ConfigError for a bad token file."""
+        """Start the head; it takes a few seconds: :meth:`wait` for it. Raises StartError,
+        ConfigError for a bad token file."""
         if self.token_file == self._own_token:
             ensure_token(self.token_file)
         read_secret(self.token_file)
@@ -32,8 +36,9 @@ class RayHead(RayProcesses):
         self._port = self._port or free_ports(range(first, first + OWN_PORTS), 1)[0]
         self.start(
             ["--head", f"--port={self._port}", "--include-dashboard=false", "--no-monitor"],
-            environment(self.token_file), taken=self._port,
-        )  # fmt: skip
+            environment(self.token_file),
+            taken=self._port,
+        )
 
     def wait(self) -> None:
         """Wait until the head can be joined. Raises StartError."""
@@ -45,5 +50,7 @@ def ensure_token(path: Path) -> None:
     """A random token in `path` (0600), made when there is none."""
     if path.exists():
         return
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
+    ) as file:
         file.write(secrets.token_hex(32))

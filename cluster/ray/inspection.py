@@ -1,4 +1,5 @@
-"""Levels and profiles of processes over Ray: `cluster.api.context.Inspector`. The supervisor's own process answers by itself."""
+"""Levels and profiles of processes over Ray: `cluster.api.context.Inspector`. The supervisor's own
+process answers by itself."""
 
 import asyncio
 from typing import Any
@@ -26,10 +27,14 @@ class RayInspector:
     async def profile(self, process: str, for_s: float, hz: int) -> dict[str, Any]:
         return await self._ask(process, "profile", {"for_s": for_s, "hz": hz}, for_s + ASK_S)
 
-    async def _ask(self, process: str, what: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    async def _ask(
+        self, process: str, what: str, arguments: dict[str, Any], timeout_s: float
+    ) -> dict[str, Any]:
         if process == SUPERVISOR:
             return await asyncio.to_thread(inspect, what, arguments)
         handle = await find(process, self._namespace)
         if handle is None:
-            raise NotFound(f"{process} does not run", hint="`eyrie cluster status` shows what does.")
+            raise NotFound(
+                f"{process} does not run", hint="`eyrie cluster status` shows what does."
+            )
         return dict(await answer(handle.inspect.remote(what, arguments), timeout_s, process))

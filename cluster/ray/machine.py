@@ -1,4 +1,5 @@
-"""`cluster.supervisor.ports.Machine` over Ray: how the supervisor starts and finds camera actors, hubs and policy replicas."""
+"""`cluster.supervisor.ports.Machine` over Ray: how the supervisor starts and finds camera actors,
+hubs and policy replicas."""
 
 import asyncio
 import os
@@ -25,7 +26,11 @@ class RayMachine:
         self._slots = session.has_resource(ray_camera.CAMERA_SLOT)
 
     def cores(self) -> int:
-        return min(session.cores(), os.cpu_count() or 1) if self._settings.ray.address == "" else session.cores()
+        return (
+            min(session.cores(), os.cpu_count() or 1)
+            if self._settings.ray.address == ""
+            else session.cores()
+        )
 
     async def nodes(self) -> list[NodeView]:
         return await ray_nodes.nodes()
@@ -53,11 +58,15 @@ class RayMachine:
         )
 
     async def find_cameras(self, name: str) -> RayCameraProcess | None:
-        return await ray_camera.attach(name, namespace=self._namespace, call_timeout_s=self._settings.hub.call_timeout_s)
+        return await ray_camera.attach(
+            name, namespace=self._namespace, call_timeout_s=self._settings.hub.call_timeout_s
+        )
 
     async def start_hub(self, index: int, node: str = "") -> Process:
         try:
-            return ray_hub.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node))
+            return ray_hub.start(
+                self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node)
+            )
         except Conflict:
             living = await ray_hub.attach(index, namespace=self._namespace)
             if living is None:
@@ -66,7 +75,9 @@ class RayMachine:
 
     async def start_policy(self, index: int, node: str = "") -> Process:
         try:
-            return ray_policy.start(self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node))
+            return ray_policy.start(
+                self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node)
+            )
         except Conflict:
             living = await asyncio.to_thread(ray_policy.find, index, namespace=self._namespace)
             if living is None:

@@ -1,8 +1,9 @@
-"""What Ray knows of its nodes, and giving one back. Ray keeps much of this out of its public interface, so all of it is in this module,
-and a test says which version it was tried with.
+"""What Ray knows of its nodes, and giving one back. Ray keeps much of this out of its public
+interface, so all of it is in this module, and a test says which version it was tried with.
 
-Verified with Ray 2.60: `drain_node` takes the id in hex (bytes are accepted and drain nothing), a node that drains starts nothing and ends
-as soon as nothing runs there, an actor may be bound to a node by the label ``ray.io/node-id`` that every node carries.
+Verified with Ray 2.60: `drain_node` takes the id in hex (bytes are accepted and drain nothing), a
+node that drains starts nothing and ends as soon as nothing runs there, an actor may be bound to a
+node by the label ``ray.io/node-id`` that every node carries.
 """
 
 import asyncio
@@ -25,25 +26,34 @@ ANSWER_S = 2.0  # seconds a raylet may take to greet
 ASK_S = 10.0  # seconds the Ray head may take
 HEAD = "node:__internal_head__"  # resource of the head node
 PREEMPTION = "DRAIN_NODE_REASON_PREEMPTION"  # the reason that a node may not refuse
-# RFC 9113 section 3.4: a client's first bytes, here with an empty SETTINGS frame; the server answers by its own SETTINGS frame.
+# RFC 9113 section 3.4: a client's first bytes, here with an empty SETTINGS frame; the server
+# answers by its own SETTINGS frame.
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SETTINGS_FRAME = 4
 
 T = TypeVar("T")
 
-_raylet: Any = import_module("ray._raylet")  # compiled, without types, as are the generated messages
+_raylet: Any = import_module(
+    "ray._raylet"
+)  # compiled, without types, as are the generated messages
 _messages: Any = import_module("ray.core.generated.autoscaler_pb2")
 
 
 async def nodes() -> list[NodeView]:
-    """The nodes that Ray counts among the living, the head first, then by id; `alive` when the raylet greeted just now. Raises Unavailable.
+    """The nodes that Ray counts among the living, the head first, then by id; `alive` when the
+    raylet greeted just now. Raises Unavailable.
 
     Ray takes half a minute to give up a frozen node; its raylet's silence is seen at once.
     """
     known, draining = await _asked("its nodes", lambda: (ray.nodes(), _draining()))  # type: ignore[no-untyped-call]
     living = [node for node in known if node["Alive"]]
-    heard = await asyncio.gather(*(greets(node["NodeManagerAddress"], node["NodeManagerPort"]) for node in living))
-    views = [view(node, alive=greeted, draining=node["NodeID"] in draining) for node, greeted in zip(living, heard, strict=True)]
+    heard = await asyncio.gather(
+        *(greets(node["NodeManagerAddress"], node["NodeManagerPort"]) for node in living)
+    )
+    views = [
+        view(node, alive=greeted, draining=node["NodeID"] in draining)
+        for node, greeted in zip(living, heard, strict=True)
+    ]
     return sorted(views, key=lambda found: (not found.head, found.id))
 
 
@@ -51,13 +61,20 @@ def view(node: Mapping[str, Any], *, alive: bool, draining: bool) -> NodeView:
     """One entry of `ray.nodes` in our words."""
     has: dict[str, float] = node["Resources"]
     return NodeView(
-        node["NodeID"], node["NodeManagerAddress"], cores=has.get("CPU", 0.0), memory_bytes=int(has.get("memory", 0)),
-        slots=int(has.get(CAMERA_SLOT, 0)), alive=alive, draining=draining, head=HEAD in has,
-    )  # fmt: skip
+        node["NodeID"],
+        node["NodeManagerAddress"],
+        cores=has.get("CPU", 0.0),
+        memory_bytes=int(has.get("memory", 0)),
+        slots=int(has.get(CAMERA_SLOT, 0)),
+        alive=alive,
+        draining=draining,
+        head=HEAD in has,
+    )
 
 
 async def greets(host: str, port: int, within_s: float = ANSWER_S) -> bool:
-    """Whether a gRPC server answers there: it sends its HTTP/2 settings unasked. The kernel takes connections for a frozen process too."""
+    """Whether a gRPC server answers there: it sends its HTTP/2 settings unasked. The kernel takes
+    connections for a frozen process too."""
     try:
         async with asyncio.timeout(within_s):
             reader, writer = await asyncio.open_connection(host, port)
@@ -71,13 +88,16 @@ async def greets(host: str, port: int, within_s: float = ANSWER_S) -> bool:
 
 
 async def release(node: str, deadline_s: float) -> None:
-    """See `cluster.supervisor.ports.Machine.release_node`. Nothing happens when it is gone already."""
+    """See `cluster.supervisor.ports.Machine.release_node`. Nothing happens when it is gone
+    already."""
     if not any(found.id == node for found in await nodes()):
         return
     deadline_ms = int((time.time() + deadline_s) * 1000)  # Ray takes a moment of the wall clock
     number = _messages.DrainNodeReason.Value(PREEMPTION)
     gcs = _raylet.GcsClient(address=ray.get_runtime_context().gcs_address)
-    taken, why = await _asked("for a drain", lambda: gcs.drain_node(node, number, "drained by Eyrie", deadline_ms))
+    taken, why = await _asked(
+        "for a drain", lambda: gcs.drain_node(node, number, "drained by Eyrie", deadline_ms)
+    )
     if not taken:
         raise Unavailable(f"Ray does not let node {node} go: {why}")
 

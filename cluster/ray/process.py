@@ -1,10 +1,12 @@
-"""A part of Ray as our child, the head or a node: ``ray start --block`` with a token, in a short folder of its own.
+"""A part of Ray as our child, the head or a node: ``ray start --block`` with a token, in a short
+folder of its own.
 
-Ray makes its folder writable for everybody, without a sticky bit, whatever it was before (`_private/utils.py`,
-`try_to_create_directory`): a stranger could replace what is in it, sockets and scripts included. So it lies below a folder that only we
-may enter, and nothing in it is believed: it says that Ray is up, not where.
-Ray binds all interfaces for its workers whatever the node address is; the token is what keeps strangers out, so it is always on. Its own
-process tree outlives a `kill -9` of ``ray start``: every process of it is written down in the run folder too.
+Ray makes its folder writable for everybody, without a sticky bit, whatever it was before
+(`_private/utils.py`, `try_to_create_directory`): a stranger could replace what is in it, sockets
+and scripts included. So it lies below a folder that only we may enter, and nothing in it is
+believed: it says that Ray is up, not where. Ray binds all interfaces for its workers whatever the
+node address is; the token is what keeps strangers out, so it is always on. Its own process tree
+outlives a `kill -9` of ``ray start``: every process of it is written down in the run folder too.
 """
 
 import contextlib
@@ -29,14 +31,19 @@ from storage.embedded.server import ServerProcess
 GONE_S = 10.0  # seconds the processes may take to end after ``ray start``
 START_S = 60.0  # seconds it may take on a busy machine
 OBJECT_STORE_BYTES = 80 * 1024 * 1024  # the least Ray takes; nothing of ours goes through it
-MAX_TEMP_PATH = 43  # bytes; the longest socket of Ray, /session_<time>_<pid>/sockets/plasma_store, takes 64 more, the kernel 107
+# bytes; the longest socket of Ray, /session_<time>_<pid>/sockets/plasma_store, takes 64 more, the
+# kernel 107
+MAX_TEMP_PATH = 43
 RAY_FOLDER = "ray"
 OWN_PORTS = 64  # the first ports of the range are for Ray itself, the rest for workers
 WORKER_PORTS = 4_608  # workers' ports taken of the range, at most: one per camera slot, and some
-SETTINGS_VARIABLE = "EYRIE_SETTINGS_FILE"  # what processes on a joined node read their settings from (`storage.process.settings_files`)
+# what processes on a joined node read their settings from (`storage.process.settings_files`)
+SETTINGS_VARIABLE = "EYRIE_SETTINGS_FILE"
 
-# Knobs of Ray that cut start-up time, threads and noise (Ray 2.60; src/ray/common/ray_config_def.h). The head gives a node that does not
-# answer up after about 30 s (by default of Ray after 65 s); a raylet whose head is gone ends after 20 s, so that it can join the next one.
+# Knobs of Ray that cut start-up time, threads and noise (Ray 2.60;
+# src/ray/common/ray_config_def.h). The head gives a node that does not answer up after about 30 s
+# (by default of Ray after 65 s); a raylet whose head is gone ends after 20 s, so that it can join
+# the next one.
 KNOBS = {
     "RAY_AUTH_MODE": "token",
     "RAY_DISABLE_IMPORT_WARNING": "1",
@@ -59,16 +66,24 @@ KNOBS = {
 
 
 def environment(token_file: Path, settings_file: Path | None = None) -> dict[str, str]:
-    """The environment of Ray and of everything that speaks to it. `settings_file`: what processes read that Ray starts on this node."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") and name != SETTINGS_VARIABLE}
+    """The environment of Ray and of everything that speaks to it. `settings_file`: what processes
+    read that Ray starts on this node."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("RAY_") and name != SETTINGS_VARIABLE
+    }
     named = {SETTINGS_VARIABLE: str(settings_file)} if settings_file is not None else {}
     return {**kept, **KNOBS, "RAY_AUTH_TOKEN_PATH": str(token_file), **named}
 
 
 class RayProcesses:
-    """``ray start`` and what it starts. `name` is that of the child, `host` the address by which other nodes reach this one."""
+    """``ray start`` and what it starts. `name` is that of the child, `host` the address by which
+    other nodes reach this one."""
 
-    def __init__(self, data: DataDir, name: str, *, settings: RaySettings, host: str, cameras: int) -> None:
+    def __init__(
+        self, data: DataDir, name: str, *, settings: RaySettings, host: str, cameras: int
+    ) -> None:
         self._data = data
         self._child = ServerProcess(name, data)
         self._settings = settings
@@ -84,23 +99,39 @@ class RayProcesses:
         """True while ``ray start`` runs; it ends when any part of it dies."""
         return self._child.alive()
 
-    def start(self, arguments: Sequence[str], variables: Mapping[str, str], *, taken: int = 0) -> None:
-        """Run ``ray start`` with `arguments` beside those that head and nodes share. Raises StartError when the range has no free port.
+    def start(
+        self, arguments: Sequence[str], variables: Mapping[str, str], *, taken: int = 0
+    ) -> None:
+        """Run ``ray start`` with `arguments` beside those that head and nodes share. Raises
+        StartError when the range has no free port.
 
         `taken`: a port of the range that is spoken for.
         """
-        os.chmod(private_folder(self._closed), 0o700)  # first: from here on nobody else can put anything in it
+        os.chmod(
+            private_folder(self._closed), 0o700
+        )  # first: from here on nobody else can put anything in it
         shutil.rmtree(self._temp, ignore_errors=True)
         ports = Ports.chosen(self._settings.port_min, self._settings.port_max, taken=taken)
         self._child.spawn(
             [
-                sys.executable, "-m", "ray.scripts.scripts", "start", *arguments, "--block", f"--node-ip-address={self.host}",
-                *ports.arguments(), "--include-log-monitor=false", "--disable-usage-stats", f"--temp-dir={self._temp}",
-                f"--object-store-memory={OBJECT_STORE_BYTES}", f"--resources={json.dumps({'camera_slot': self._cameras})}",
-                "--log-style=record", "--log-color=false",
+                sys.executable,
+                "-m",
+                "ray.scripts.scripts",
+                "start",
+                *arguments,
+                "--block",
+                f"--node-ip-address={self.host}",
+                *ports.arguments(),
+                "--include-log-monitor=false",
+                "--disable-usage-stats",
+                f"--temp-dir={self._temp}",
+                f"--object-store-memory={OBJECT_STORE_BYTES}",
+                f"--resources={json.dumps({'camera_slot': self._cameras})}",
+                "--log-style=record",
+                "--log-color=false",
             ],
             environment=variables,
-        )  # fmt: skip
+        )
 
     def wait_joined(self) -> None:
         """Wait until the start is complete. Raises StartError."""
@@ -109,13 +140,18 @@ class RayProcesses:
         self.note_processes()
 
     def note_processes(self) -> None:
-        """Write down the processes, so that the next start can end them should all of us be killed."""
+        """Write down the processes, so that the next start can end them should all of us be
+        killed."""
         for pid in descendants(self._child.pid):
             self._data.note(f"ray-{pid}", pid)
 
     def stop(self) -> None:
         """End all of it."""
-        family = {pid: start_time(pid) for pid in descendants(self._child.pid)} if self._child.alive() else {}
+        family = (
+            {pid: start_time(pid) for pid in descendants(self._child.pid)}
+            if self._child.alive()
+            else {}
+        )
         self._child.stop()
         wait_gone(family, GONE_S)
         self._data.forget_all("ray-")
@@ -123,7 +159,8 @@ class RayProcesses:
 
 
 class Ports:
-    """Where one node's Ray listens: `fixed` by the option of ``ray start``, workers from `low` to `high`."""
+    """Where one node's Ray listens: `fixed` by the option of ``ray start``, workers from `low` to
+    `high`."""
 
     def __init__(self, fixed: Mapping[str, int], low: int, high: int) -> None:
         self.fixed = fixed
@@ -132,12 +169,24 @@ class Ports:
 
     @classmethod
     def chosen(cls, first: int, last: int, *, taken: int = 0) -> "Ports":
-        """Free ones of the range `first` to `last` but `taken`. Workers start at a random place: several nodes may share a machine."""
+        """Free ones of the range `first` to `last` but `taken`. Workers start at a random place:
+        several nodes may share a machine."""
         names = ("node-manager-port", "object-manager-port", "runtime-env-agent-port")
-        fixed = dict(zip(names, free_ports([port for port in range(first, first + OWN_PORTS) if port != taken], len(names)), strict=True))
+        fixed = dict(
+            zip(
+                names,
+                free_ports(
+                    [port for port in range(first, first + OWN_PORTS) if port != taken], len(names)
+                ),
+                strict=True,
+            )
+        )
         size = min(WORKER_PORTS, last - first - OWN_PORTS + 1)
         if size < 1:
-            raise StartError(f"ray.port_min {first} and ray.port_max {last} leave no port for workers", hint="Make the range wider.")
+            raise StartError(
+                f"ray.port_min {first} and ray.port_max {last} leave no port for workers",
+                hint="Make the range wider.",
+            )
         low = random.randint(first + OWN_PORTS, last - size + 1)
         return cls(fixed, low, low + size - 1)
 
@@ -151,7 +200,8 @@ class Ports:
 
 
 def free_ports(among: Sequence[int], count: int) -> list[int]:
-    """`count` ports of `among` that nobody listens on, on any interface, in random order. Raises StartError."""
+    """`count` ports of `among` that nobody listens on, on any interface, in random order. Raises
+    StartError."""
     found: list[int] = []
     for port in random.sample(among, len(among)):
         if len(found) == count:
@@ -161,7 +211,8 @@ def free_ports(among: Sequence[int], count: int) -> list[int]:
             found.append(port)
     if len(found) < count:
         raise StartError(
-            f"Ray needs {count} free ports from {among[0]} to {among[-1]} and there are {len(found)}",
+            f"Ray needs {count} free ports from {among[0]} to {among[-1]} and there are "
+            f"{len(found)}",
             hint="Set ray.port_min and ray.port_max to another range.",
         )
     return found
@@ -174,7 +225,12 @@ def descendants(pid: int) -> list[int]:
         if not entry.name.isdigit():
             continue
         try:
-            fields = (entry / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+            fields = (
+                (entry / "stat")
+                .read_text(encoding="ascii", errors="replace")
+                .rpartition(")")[2]
+                .split()
+            )
         except OSError:
             continue
         children.setdefault(int(fields[1]), []).append(int(entry.name))
@@ -187,9 +243,12 @@ def descendants(pid: int) -> list[int]:
 
 
 def wait_gone(family: Mapping[int, int | None], timeout_s: float) -> None:
-    """Wait until no process of `family` (pid → start time) is left; those that are then, are killed."""
+    """Wait until no process of `family` (pid → start time) is left; those that are then, are
+    killed."""
     deadline = time.monotonic() + timeout_s
-    while left := [pid for pid, started in family.items() if started is not None and start_time(pid) == started]:
+    while left := [
+        pid for pid, started in family.items() if started is not None and start_time(pid) == started
+    ]:
         if time.monotonic() > deadline:
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,5 @@
-"""Connecting this process to the Ray cluster. Ray's token authentication is always on (`reference`: Ray's own security page)."""
+"""Connecting this process to the Ray cluster. Ray's token authentication is always on (`reference`:
+Ray's own security page)."""
 
 import logging
 import os
@@ -12,19 +13,26 @@ from actors.core.settings import RaySettings
 
 
 def connect(settings: RaySettings) -> None:
-    """Become a driver of the cluster at `settings.address` (empty: the one of this machine). Raises Unavailable, ConfigError."""
+    """Become a driver of the cluster at `settings.address` (empty: the one of this machine). Raises
+    Unavailable, ConfigError."""
     os.environ["RAY_AUTH_MODE"] = "token"
     if settings.token_file:
         os.environ["RAY_AUTH_TOKEN_PATH"] = settings.token_file
     try:
         ray.init(
-            address=settings.address or "auto", namespace=settings.namespace, log_to_driver=False, configure_logging=False,
+            address=settings.address or "auto",
+            namespace=settings.namespace,
+            log_to_driver=False,
+            configure_logging=False,
             logging_level=logging.WARNING,
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise ConfigError(f"ray.address {settings.address!r} cannot be used: {error}") from error
     except (ConnectionError, ray.exceptions.RayError, RuntimeError) as error:
-        raise Unavailable(f"the Ray cluster cannot be reached: {error}", hint="Is it running, and is ray.address right?") from error
+        raise Unavailable(
+            f"the Ray cluster cannot be reached: {error}",
+            hint="Is it running, and is ray.address right?",
+        ) from error
 
 
 def disconnect() -> None:

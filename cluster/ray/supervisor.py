@@ -1,7 +1,9 @@
-"""The supervisor as a detached Ray actor, and the handle that the launcher's driver and the hubs use.
+"""The supervisor as a detached Ray actor, and the handle that the launcher's driver and the hubs
+use.
 
-It alone is restarted by Ray (as Ray Serve does with its controller), as a process that does nothing yet. Its state is in PostgreSQL, and
-every method opens it first; the driver and every hub ask for its turn every few seconds (`actors.supervision`), so a restarted one goes on.
+It alone is restarted by Ray (as Ray Serve does with its controller), as a process that does nothing
+yet. Its state is in PostgreSQL, and every method opens it first; the driver and every hub ask for
+its turn every few seconds (`actors.supervision`), so a restarted one goes on.
 """
 
 import asyncio
@@ -38,7 +40,9 @@ from storage.stores import open_stores
 
 CONNECTIONS = 4  # to PostgreSQL
 OPEN_S = 30.0
-REPLACE_S = 15.0  # seconds without work after which the supervisor's process is killed: it stands still
+REPLACE_S = (
+    15.0  # seconds without work after which the supervisor's process is killed: it stands still
+)
 API_STOP_S = 1.0  # seconds that the cluster API may take to end
 
 log = logging.getLogger("eyrie.cluster.supervisor")
@@ -79,7 +83,11 @@ class RaySupervisor:
 
     async def turn(self) -> dict[str, Any]:
         """`actors.supervision.Turn` as a dictionary, after it was opened."""
-        return {"age_s": (await self._opened()).turn_age_s(), "started": start_time(os.getpid()) or 0, **whereabouts()}
+        return {
+            "age_s": (await self._opened()).turn_age_s(),
+            "started": start_time(os.getpid()) or 0,
+            **whereabouts(),
+        }
 
     async def ensure(self, cameras: list[str], doubted: list[str]) -> dict[str, str]:
         """:meth:`Supervisor.ensure`."""
@@ -87,9 +95,13 @@ class RaySupervisor:
 
     async def stop(self, grace_s: float) -> bool:
         """:meth:`Supervisor.stop`."""
-        supervisor = await self._opened()  # one that Ray has just restarted has everything still to stop
+        supervisor = (
+            await self._opened()
+        )  # one that Ray has just restarted has everything still to stop
         if self._api is not None:
-            with contextlib.suppress(TimeoutError):  # a request that hangs must not take the time of the last commits
+            with contextlib.suppress(
+                TimeoutError
+            ):  # a request that hangs must not take the time of the last commits
                 async with asyncio.timeout(API_STOP_S):
                     await self._api.stop()
         if self._partitions is not None:
@@ -118,17 +130,32 @@ class RaySupervisor:
             await stores.close()  # every question tries again, with connections of its own
             raise
         self._supervisor = supervisor
-        self._partitions = PartitionMaintenance(PostgresPartitions(stores.database), settings.events)
+        self._partitions = PartitionMaintenance(
+            PostgresPartitions(stores.database), settings.events
+        )
         self._partitions.start()
-        self._rows = RowRetention(lambda: forget(stores.database, settings.dead_letters, settings.sessions))
+        self._rows = RowRetention(
+            lambda: forget(stores.database, settings.dead_letters, settings.sessions)
+        )
         self._rows.start()
-        caller = PolicyCaller(settings.policy.replicas, namespace=settings.ray.namespace, timeout_s=settings.policy.decide_timeout_s)
+        caller = PolicyCaller(
+            settings.policy.replicas,
+            namespace=settings.ray.namespace,
+            timeout_s=settings.policy.decide_timeout_s,
+        )
         self._api = ApiHost(
-            settings, stores, supervisor, policy=caller, inspector=RayInspector(settings.ray.namespace), room=machine,
+            settings,
+            stores,
+            supervisor,
+            policy=caller,
+            inspector=RayInspector(settings.ray.namespace),
+            room=machine,
             working=lambda: supervisor.turn_age_s() < IDLE_S,
-        )  # fmt: skip
+        )
         self._api.start()
-        metrics = ProcessMetrics(of(settings), lambda: cluster_metrics.collect(supervisor.snapshot()))
+        metrics = ProcessMetrics(
+            of(settings), lambda: cluster_metrics.collect(supervisor.snapshot())
+        )
         self._copying = asyncio.create_task(metrics.run(), name="process-metrics")
         log.info("the supervisor is at work")
         return supervisor
@@ -140,7 +167,8 @@ def _end_process(reason: str) -> None:
 
 
 class SupervisorHandle:
-    """The running supervisor. Every call has a deadline in seconds and raises Unavailable when it is gone or too slow."""
+    """The running supervisor. Every call has a deadline in seconds and raises Unavailable when it
+    is gone or too slow."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -157,12 +185,19 @@ class SupervisorHandle:
         """What runs."""
         return dict(await answer(self._handle.status.remote(), timeout_s, SUPERVISOR))
 
-    async def ensure(self, cameras: Sequence[str], doubted: Sequence[str] = (), timeout_s: float = 5.0) -> dict[str, str]:
+    async def ensure(
+        self, cameras: Sequence[str], doubted: Sequence[str] = (), timeout_s: float = 5.0
+    ) -> dict[str, str]:
         """Camera → actor name."""
-        return dict(await answer(self._handle.ensure.remote(list(cameras), list(doubted)), timeout_s, SUPERVISOR))
+        return dict(
+            await answer(
+                self._handle.ensure.remote(list(cameras), list(doubted)), timeout_s, SUPERVISOR
+            )
+        )
 
     async def stop(self, grace_s: float) -> bool:
-        """Stop everything in order, the supervisor last. True when all that was stepped is durable."""
+        """Stop everything in order, the supervisor last. True when all that was stepped is
+        durable."""
         try:
             return bool(await answer(self._handle.stop.remote(grace_s), grace_s + 5.0, SUPERVISOR))
         finally:
@@ -170,17 +205,31 @@ class SupervisorHandle:
 
 
 async def start(settings_path: str) -> SupervisorHandle:
-    """Start the supervisor, or take over the running one. Joins the Ray cluster of the settings unless this process has joined one."""
+    """Start the supervisor, or take over the running one. Joins the Ray cluster of the settings
+    unless this process has joined one."""
     settings = read_resolved(settings_path)
     if not ray.is_initialized():
         session.connect(settings.ray)
     options: dict[str, Any] = {
-        "name": SUPERVISOR, "namespace": settings.ray.namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1,
-        "max_task_retries": 0, "max_concurrency": 1000, "get_if_exists": True, "enable_task_events": False,
-        "resources": {HEAD: 0.001},  # beside the driver: its API listens on loopback there, and without the head there is no cluster anyway
-    }  # fmt: skip
+        "name": SUPERVISOR,
+        "namespace": settings.ray.namespace,
+        "lifetime": "detached",
+        "num_cpus": 0,
+        "max_restarts": -1,
+        "max_task_retries": 0,
+        "max_concurrency": 1000,
+        "get_if_exists": True,
+        "enable_task_events": False,
+        "resources": {
+            HEAD: 0.001
+            # beside the driver: its API listens on loopback there, and without the head there is no
+            # cluster anyway
+        },
+    }
     try:
-        handle = SupervisorHandle(ray.remote(RaySupervisor).options(**options).remote(settings_path))
+        handle = SupervisorHandle(
+            ray.remote(RaySupervisor).options(**options).remote(settings_path)
+        )
     except ray.exceptions.RayError as error:
         raise Unavailable(f"the supervisor was not started: {type(error).__name__}") from error
     await handle.open()
@@ -188,7 +237,8 @@ async def start(settings_path: str) -> SupervisorHandle:
 
 
 async def mend(settings_path: str, namespace: str, turn: Turn | None, silent_s: float) -> None:
-    """Start a supervisor where there is none; end one that has not worked for :data:`REPLACE_S`, for Ray to start it again.
+    """Start a supervisor where there is none; end one that has not worked for :data:`REPLACE_S`,
+    for Ray to start it again.
 
     Ray never ends a process that stands still. `turn` is what it said last. Raises Unavailable.
     """
@@ -196,14 +246,21 @@ async def mend(settings_path: str, namespace: str, turn: Turn | None, silent_s: 
         log.error("there is no supervisor; one is started")
         await start(settings_path)
         return
-    if turn is not None and stands_still(turn, silent_s, node=str(whereabouts()["node"]), started=start_time(turn.pid)):
-        log.error("the supervisor (pid %d) is killed after %.0f s, for Ray to start it again", turn.pid, silent_s)
+    if turn is not None and stands_still(
+        turn, silent_s, node=str(whereabouts()["node"]), started=start_time(turn.pid)
+    ):
+        log.error(
+            "the supervisor (pid %d) is killed after %.0f s, for Ray to start it again",
+            turn.pid,
+            silent_s,
+        )
         os.kill(turn.pid, signal.SIGKILL)
 
 
 def stands_still(turn: Turn, silent_s: float, *, node: str, started: int | None) -> bool:
-    """Whether the process that said `turn` is to be ended, seen from `node`, where the process of that pid has `started` (None: there is
-    none). Neither a process of another node nor one that was given the pid since is meant."""
+    """Whether the process that said `turn` is to be ended, seen from `node`, where the process of
+    that pid has `started` (None: there is none). Neither a process of another node nor one that was
+    given the pid since is meant."""
     return silent_s >= REPLACE_S and turn.node == node and turn.started == started
 
 

@@ -1,5 +1,5 @@
-"""Asks hubs and policy replicas for their load, changes the wanted shape as `cluster.planning.scaling` decides, and asks for room. Without
-Ray."""
+"""Asks hubs and policy replicas for their load, changes the wanted shape as
+`cluster.planning.scaling` decides, and asks for room. Without Ray."""
 
 import asyncio
 import logging
@@ -25,7 +25,9 @@ log = logging.getLogger("eyrie.cluster.autoscaler")
 class Autoscaler:
     """Does nothing to counts that nobody made `auto`."""
 
-    def __init__(self, fleet: FleetMemory, services: Services, store: ClusterStore, machine: Machine) -> None:
+    def __init__(
+        self, fleet: FleetMemory, services: Services, store: ClusterStore, machine: Machine
+    ) -> None:
         self._fleet = fleet
         self._services = services
         self._store = store
@@ -56,10 +58,14 @@ class Autoscaler:
         if not scale.auto:
             return scale
         loads = []
-        for service in [s for s in self._services.services.values() if s.kind == kind and s.state == "ready"]:
+        for service in [
+            s for s in self._services.services.values() if s.kind == kind and s.state == "ready"
+        ]:
             if service.process is not None:
                 loads.append(min(1.0, await service.process.load(ASK_S)))
-        count, why = wanted_count(scale, len(loads), sum(loads) / max(1, len(loads)), self._pressures[kind], now)
+        count, why = wanted_count(
+            scale, len(loads), sum(loads) / max(1, len(loads)), self._pressures[kind], now
+        )
         if why:
             log.info("%d of %s are wanted: %s", count, kind, why)
             self._fleet.decide("cluster", f"{count} of {kind} wanted", why)
@@ -71,10 +77,15 @@ class Autoscaler:
             self._fleet.wake.set()
 
     async def _request(self) -> None:
-        """Where nodes count slots and they do not suffice, ask for a larger cluster; where they do again, for no more than is needed."""
+        """Where nodes count slots and they do not suffice, ask for a larger cluster; where they do
+        again, for no more than is needed."""
         slots = sum(node.slots for node in self._fleet.nodes if node.alive)
         needed = len(self._fleet.wanted)
         if slots and needed != self._requested and (needed > slots or self._requested > slots):
             await self._machine.request_resources(needed)
             self._requested = needed
-            self._fleet.decide("cluster", f"room for {counted(needed, 'camera')} is asked for", f"the nodes have {counted(slots, 'slot')}")
+            self._fleet.decide(
+                "cluster",
+                f"room for {counted(needed, 'camera')} is asked for",
+                f"the nodes have {counted(slots, 'slot')}",
+            )

@@ -1,7 +1,9 @@
-"""Dry runs: what a change would do, what it interrupts and for how long, without doing it. Pure, over what the supervisor remembers.
+"""Dry runs: what a change would do, what it interrupts and for how long, without doing it. Pure,
+over what the supervisor remembers.
 
-Moves and starts are found by the same comparison that will decide them (`cluster.planning.reconcile`), carried out in the mind until
-nothing is left. Durations are what starts and moves have taken here lately (`cluster.supervisor.fleet.Meter`).
+Moves and starts are found by the same comparison that will decide them
+(`cluster.planning.reconcile`), carried out in the mind until nothing is left. Durations are what
+starts and moves have taken here lately (`cluster.supervisor.fleet.Meter`).
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +32,9 @@ from storage.ports.cluster import Density
 
 MAX_STEPS = 200  # steps that are told; the others are counted
 MAX_ROUNDS = 5_000
-HUB_RESTART_S = 3.0  # seconds from a hub's end to its successor's first answer, beyond the time of a start
+HUB_RESTART_S = (
+    3.0  # seconds from a hub's end to its successor's first answer, beyond the time of a start
+)
 
 
 class Planner:
@@ -45,14 +49,26 @@ class Planner:
         if kind not in PLAN_KINDS:
             raise BadInput(f"{kind!r} cannot be planned", hint=f"One of {', '.join(PLAN_KINDS)}.")
         plans: dict[str, Callable[[str, Mapping[str, Any]], PlanReport]] = {
-            "move": self._move, "drain": self._drain, "rebalance": self._rebalance, "restart": self._restart, "settle": self._settle,
-            "scale": self._scale, "density": self._density, "quarantine": self._quarantine, "release": self._release,
-            "pause": self._pause, "resume": self._pause,
-        }  # fmt: skip
+            "move": self._move,
+            "drain": self._drain,
+            "rebalance": self._rebalance,
+            "restart": self._restart,
+            "settle": self._settle,
+            "scale": self._scale,
+            "density": self._density,
+            "quarantine": self._quarantine,
+            "release": self._release,
+            "pause": self._pause,
+            "resume": self._pause,
+        }
         make = plans.get(kind)
         if make is None:  # cordon and uncordon
             self._node(target)
-            note = "nothing new starts there; what runs there stays" if kind == "cordon" else "it may get something new again"
+            note = (
+                "nothing new starts there; what runs there stays"
+                if kind == "cordon"
+                else "it may get something new again"
+            )
             return _report(kind, target, [], notes=(note,))
         report = make(target, params)
         return msgspec.structs.replace(report, kind=kind, target=target)
@@ -66,39 +82,74 @@ class Planner:
             actor = self._fleet.actors.get(into)
             if actor is None:
                 raise NotFound(f"no process {into} runs")
-            if actor.density != self._fleet.density_of(camera) or (actor is not host and len(actor.cameras) >= actor.density):
+            if actor.density != self._fleet.density_of(camera) or (
+                actor is not host and len(actor.cameras) >= actor.density
+            ):
                 return _report("move", camera, [], problem=f"{into} has no room for it")
         if node:
             self._node(node)
         change = {"into": into, "node": node, "avoid": "" if into or node else host.name}
-        return self._simulated(lambda wish: msgspec.structs.replace(wish, **change) if wish.camera == camera else wish)
+        return self._simulated(
+            lambda wish: msgspec.structs.replace(wish, **change) if wish.camera == camera else wish
+        )
 
     def _drain(self, node: str, _params: Mapping[str, Any]) -> PlanReport:
         self._node(node)
         others = usable(self._fleet.nodes, self._fleet.cordoned | {node})
         if not others:
-            return _report("drain", node, [], problem="there is no other node that could take over what runs there")
-        report = self._simulated(lambda wish: wish, lambda view: msgspec.structs.replace(view, keeps=view.keeps and view.node != node))
+            return _report(
+                "drain",
+                node,
+                [],
+                problem="there is no other node that could take over what runs there",
+            )
+        report = self._simulated(
+            lambda wish: wish,
+            lambda view: msgspec.structs.replace(view, keeps=view.keeps and view.node != node),
+        )
         services = [service for service in self._services.services.values() if service.node == node]
-        steps = [self._service_step(f"start {service.name} elsewhere", service.name) for service in services]
+        steps = [
+            self._service_step(f"start {service.name} elsewhere", service.name)
+            for service in services
+        ]
         return _with_services(report, steps)
 
     def _rebalance(self, _target: str, params: Mapping[str, Any]) -> PlanReport:
         hosted = [
             Placed(camera, actor.node, float("inf"))
-            for actor in self._fleet.actors.values() for camera, since in actor.cameras.items() if since
-        ]  # fmt: skip
-        onto = rebalance(usable(self._fleet.nodes, self._fleet.cordoned), hosted, most=int(params.get("moves", 100)), residence_s=0.0)
+            for actor in self._fleet.actors.values()
+            for camera, since in actor.cameras.items()
+            if since
+        ]
+        onto = rebalance(
+            usable(self._fleet.nodes, self._fleet.cordoned),
+            hosted,
+            most=int(params.get("moves", 100)),
+            residence_s=0.0,
+        )
         if not onto:
-            return _report("rebalance", "", [], notes=("nothing improves: the nodes have as many cameras per core as they can",))
-        return self._simulated(lambda wish: msgspec.structs.replace(wish, node=onto.get(wish.camera, wish.node)))
+            return _report(
+                "rebalance",
+                "",
+                [],
+                notes=("nothing improves: the nodes have as many cameras per core as they can",),
+            )
+        return self._simulated(
+            lambda wish: msgspec.structs.replace(wish, node=onto.get(wish.camera, wish.node))
+        )
 
     def _restart(self, target: str, _params: Mapping[str, Any]) -> PlanReport:
         if target in self._services.services:
-            return _with_services(_report("restart", target, []), [self._service_step(f"stop {target} in order, start it again", target)])
+            return _with_services(
+                _report("restart", target, []),
+                [self._service_step(f"stop {target} in order, start it again", target)],
+            )
         if target not in self._fleet.actors:
             raise NotFound(f"no process {target} runs")
-        return self._simulated(lambda wish: wish, lambda view: msgspec.structs.replace(view, keeps=view.keeps and view.name != target))
+        return self._simulated(
+            lambda wish: wish,
+            lambda view: msgspec.structs.replace(view, keeps=view.keeps and view.name != target),
+        )
 
     def _settle(self, target: str, _params: Mapping[str, Any]) -> PlanReport:
         if target not in ("hubs", "policies", "density"):
@@ -112,9 +163,13 @@ class Planner:
         if not isinstance(count, int) or not 0 <= count <= 1024:
             raise BadInput("count must be a number from 0 to 1024")
         kind = "hub" if target == "hubs" else "policy"
-        there = {service.index for service in self._services.services.values() if service.kind == kind}
+        there = {
+            service.index for service in self._services.services.values() if service.kind == kind
+        }
         steps = [
-            PlanStep(f"start {kind}-{index}", f"{kind}-{index}", self._fleet.meter.start_s) for index in range(count) if index not in there
+            PlanStep(f"start {kind}-{index}", f"{kind}-{index}", self._fleet.meter.start_s)
+            for index in range(count)
+            if index not in there
         ]
         drain_s = self._fleet.settings.hub.drain_s if kind == "hub" else 0.0
         steps += [
@@ -122,10 +177,21 @@ class Planner:
             for index in sorted(there, reverse=True)
             if index >= count
         ]
-        notes = ("dashboards of the stopped hubs reconnect to the others, spread over the drain; edges resend what was not acked",)
+        notes = (
+            "dashboards of the stopped hubs reconnect to the others, spread over the drain; "
+            "edges resend what was not acked",
+        )
         report = _with_services(_report("scale", target, []), steps)
-        problem = "no hub would serve" if count == 0 and kind == "hub" else "every decision would be a refusal" if count == 0 else ""
-        return msgspec.structs.replace(report, notes=notes if kind == "hub" else (), problem=problem)
+        problem = (
+            "no hub would serve"
+            if count == 0 and kind == "hub"
+            else "every decision would be a refusal"
+            if count == 0
+            else ""
+        )
+        return msgspec.structs.replace(
+            report, notes=notes if kind == "hub" else (), problem=problem
+        )
 
     def _density(self, target: str, params: Mapping[str, Any]) -> PlanReport:
         density = params.get("density")
@@ -134,7 +200,9 @@ class Planner:
         before = self._fleet.shape.density
         sites = set(self._fleet.sites.values())
         if target not in ("cluster", *sites):
-            raise NotFound(f"no site {target} has cameras", hint="a site, or cluster for the default")
+            raise NotFound(
+                f"no site {target} has cameras", hint="a site, or cluster for the default"
+            )
         after = (
             msgspec.structs.replace(before, default=density)
             if target == "cluster"
@@ -143,22 +211,41 @@ class Planner:
 
         def change(wish: WantedCamera) -> WantedCamera:
             site = self._fleet.sites.get(wish.camera, "")
-            return msgspec.structs.replace(wish, density=after.of(site)) if wish.density == before.of(site) else wish
+            return (
+                msgspec.structs.replace(wish, density=after.of(site))
+                if wish.density == before.of(site)
+                else wish
+            )
 
         return self._simulated(change)
 
     def _quarantine(self, camera: str, _params: Mapping[str, Any]) -> PlanReport:
         hosted = self._fleet.host_of(self._known(camera)) is not None
         steps = (
-            [PlanStep("commit and give it up; it stays away until it is released", camera, self._fleet.meter.move_s, (camera,))]
+            [
+                PlanStep(
+                    "commit and give it up; it stays away until it is released",
+                    camera,
+                    self._fleet.meter.move_s,
+                    (camera,),
+                )
+            ]
             if hosted
             else []
         )
-        return _report("quarantine", camera, steps, cameras=int(hosted), notes=("its edges keep what they see until it is released",))
+        return _report(
+            "quarantine",
+            camera,
+            steps,
+            cameras=int(hosted),
+            notes=("its edges keep what they see until it is released",),
+        )
 
     def _release(self, camera: str, _params: Mapping[str, Any]) -> PlanReport:
         self._known(camera)
-        return _report("release", camera, [PlanStep("start it again", camera, self._fleet.meter.start_s)])
+        return _report(
+            "release", camera, [PlanStep("start it again", camera, self._fleet.meter.start_s)]
+        )
 
     def _pause(self, target: str, _params: Mapping[str, Any]) -> PlanReport:
         kind, _, id = target.partition(":")
@@ -171,10 +258,25 @@ class Planner:
         else:
             raise BadInput(f"{target!r} is no target", hint="camera:<id> or site:<id>")
         steps = [
-            PlanStep("tell its edge how far it may send", camera, self._fleet.settings.cluster.reconcile_s) for camera in sorted(cameras)
+            PlanStep(
+                "tell its edge how far it may send",
+                camera,
+                self._fleet.settings.cluster.reconcile_s,
+            )
+            for camera in sorted(cameras)
         ]
-        note = "while paused edges keep what they see, as far as their spool reaches; dashboards see stale, with the reason paused"
-        return _report("pause", target, steps, cameras=len(cameras), duration_s=self._fleet.settings.cluster.reconcile_s, notes=(note,))
+        note = (
+            "while paused edges keep what they see, as far as their spool reaches; dashboards "
+            "see stale, with the reason paused"
+        )
+        return _report(
+            "pause",
+            target,
+            steps,
+            cameras=len(cameras),
+            duration_s=self._fleet.settings.cluster.reconcile_s,
+            notes=(note,),
+        )
 
     def _known(self, camera: str) -> str:
         if camera not in self._fleet.owners:
@@ -186,51 +288,92 @@ class Planner:
             raise NotFound(f"no node {node} is known")
 
     def _service_step(self, what: str, name: str) -> PlanStep:
-        seconds = self._fleet.meter.start_s + HUB_RESTART_S + (self._fleet.settings.hub.drain_s if name.startswith("hub-") else 0.0)
+        seconds = (
+            self._fleet.meter.start_s
+            + HUB_RESTART_S
+            + (self._fleet.settings.hub.drain_s if name.startswith("hub-") else 0.0)
+        )
         return PlanStep(what, name, seconds)
 
     def _simulated(
-        self, wish: Callable[[WantedCamera], WantedCamera], view: Callable[[ActorView], ActorView] = lambda view: view
+        self,
+        wish: Callable[[WantedCamera], WantedCamera],
+        view: Callable[[ActorView], ActorView] = lambda view: view,
     ) -> PlanReport:
         wishes = [wish(made) for made in self._fleet.wishes()]
         views = {made.name: view(made) for made in self._fleet.views() if made.phase != "stopping"}
-        steps, duration_s, problem = carry_out(wishes, views, self._limits, self._fleet.meter.start_s, self._fleet.meter.move_s)
+        steps, duration_s, problem = carry_out(
+            wishes, views, self._limits, self._fleet.meter.start_s, self._fleet.meter.move_s
+        )
         moved = {camera for step in steps for camera in step.interrupts}
-        return _report("", "", steps, len(moved), self._fleet.meter.move_s if moved else 0.0, duration_s, problem)
+        return _report(
+            "",
+            "",
+            steps,
+            len(moved),
+            self._fleet.meter.move_s if moved else 0.0,
+            duration_s,
+            problem,
+        )
 
 
 def carry_out(
-    wishes: list[WantedCamera], views: dict[str, ActorView], limits: ReconcileLimits, start_s: float, move_s: float
+    wishes: list[WantedCamera],
+    views: dict[str, ActorView],
+    limits: ReconcileLimits,
+    start_s: float,
+    move_s: float,
 ) -> tuple[list[PlanStep], float, str]:
-    """The comparison's actions done in the mind, round by round: (steps, seconds, problem). Starts of a round go on at once."""
+    """The comparison's actions done in the mind, round by round: (steps, seconds, problem). Starts
+    of a round go on at once."""
     steps: list[PlanStep] = []
     duration_s = 0.0
     for round in range(MAX_ROUNDS):
         plan = compare(wishes, list(views.values()), {}, 0.0, limits)
         if not plan.actions:
-            return steps, duration_s, f"{counted(len(plan.refused), 'camera finds', 'cameras find')} no process" if plan.refused else ""
+            return (
+                steps,
+                duration_s,
+                f"{counted(len(plan.refused), 'camera finds', 'cameras find')} no process"
+                if plan.refused
+                else "",
+            )
         starts = moves = False
         for number, action in enumerate(plan.actions):
             match action:
                 case StartActor(cameras, density, incoming, node):
                     name = f"new-{round}-{number}"
-                    what = f"start a process for {counted(density, 'camera')}" + (f" on {node}" if node else "")
+                    what = f"start a process for {counted(density, 'camera')}" + (
+                        f" on {node}" if node else ""
+                    )
                     steps.append(PlanStep(what, name, start_s))
                     if incoming:
                         steps.append(_moving(incoming, name, move_s))
                     _take(views, {*cameras, *incoming})
-                    views[name] = ActorView(name, "ready", (*cameras, *incoming), density, node=node)
+                    views[name] = ActorView(
+                        name, "ready", (*cameras, *incoming), density, node=node
+                    )
                     starts, moves = True, moves or bool(incoming)
                 case GiveCameras(name, cameras):
-                    steps.append(PlanStep(f"activate {counted(len(cameras), 'camera')}", name, move_s))
-                    views[name] = msgspec.structs.replace(views[name], cameras=(*views[name].cameras, *cameras))
+                    steps.append(
+                        PlanStep(f"activate {counted(len(cameras), 'camera')}", name, move_s)
+                    )
+                    views[name] = msgspec.structs.replace(
+                        views[name], cameras=(*views[name].cameras, *cameras)
+                    )
                 case MoveCameras(name, cameras):
                     steps.append(_moving(cameras, name, move_s))
                     _take(views, set(cameras))
-                    views[name] = msgspec.structs.replace(views[name], cameras=(*views[name].cameras, *cameras))
+                    views[name] = msgspec.structs.replace(
+                        views[name], cameras=(*views[name].cameras, *cameras)
+                    )
                     moves = True
                 case ReleaseCameras(name, cameras):
-                    steps.append(PlanStep(f"give up {counted(len(cameras), 'camera')}", name, move_s, cameras))
+                    steps.append(
+                        PlanStep(
+                            f"give up {counted(len(cameras), 'camera')}", name, move_s, cameras
+                        )
+                    )
                     _take(views, set(cameras))
                 case StopActor(name):
                     steps.append(PlanStep("stop the empty process", name))
@@ -242,7 +385,9 @@ def carry_out(
 def _take(views: dict[str, ActorView], cameras: set[str]) -> None:
     for name, view in views.items():
         if not cameras.isdisjoint(view.cameras):
-            views[name] = msgspec.structs.replace(view, cameras=tuple(camera for camera in view.cameras if camera not in cameras))
+            views[name] = msgspec.structs.replace(
+                view, cameras=tuple(camera for camera in view.cameras if camera not in cameras)
+            )
 
 
 def _moving(cameras: tuple[str, ...], name: str, move_s: float) -> PlanStep:
@@ -251,15 +396,31 @@ def _moving(cameras: tuple[str, ...], name: str, move_s: float) -> PlanStep:
 
 def _with_services(report: PlanReport, steps: list[PlanStep]) -> PlanReport:
     return msgspec.structs.replace(
-        report, steps=(*report.steps, *steps)[:MAX_STEPS], total=report.total + len(steps),
+        report,
+        steps=(*report.steps, *steps)[:MAX_STEPS],
+        total=report.total + len(steps),
         duration_s=round(report.duration_s + sum(step.seconds for step in steps), 3),
-    )  # fmt: skip
+    )
 
 
 def _report(
-    kind: str, target: str, steps: list[PlanStep], cameras: int = 0, interruption_s: float = 0.0, duration_s: float = 0.0,
-    problem: str = "", notes: tuple[str, ...] = (),
-) -> PlanReport:  # fmt: skip
+    kind: str,
+    target: str,
+    steps: list[PlanStep],
+    cameras: int = 0,
+    interruption_s: float = 0.0,
+    duration_s: float = 0.0,
+    problem: str = "",
+    notes: tuple[str, ...] = (),
+) -> PlanReport:
     return PlanReport(
-        kind, target, tuple(steps[:MAX_STEPS]), len(steps), cameras, round(interruption_s, 3), round(duration_s, 3), problem, notes
+        kind,
+        target,
+        tuple(steps[:MAX_STEPS]),
+        len(steps),
+        cameras,
+        round(interruption_s, 3),
+        round(duration_s, 3),
+        problem,
+        notes,
     )

@@ -1,7 +1,8 @@
-"""Which actor processes are silent, by how long their heartbeat in PostgreSQL has not moved as seen from here (pure).
+"""Which actor processes are silent, by how long their heartbeat in PostgreSQL has not moved as seen
+from here (pure).
 
-Marks of one process are compared with each other alone, and time is the looker's monotonic clock: a database whose clock is set makes
-nobody silent, and hides nobody's silence.
+Marks of one process are compared with each other alone, and time is the looker's monotonic clock: a
+database whose clock is set makes nobody silent, and hides nobody's silence.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,8 @@ class Beats:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def silent_s(self, records: Iterable[ActorRecord], now: float) -> dict[str, float]:
-        """Seconds that each process has been silent for, at least; 0 for one that is new. `now`: monotonic seconds."""
+        """Seconds that each process has been silent for, at least; 0 for one that is new. `now`:
+        monotonic seconds."""
         seen: dict[str, tuple[tuple[int, int], float]] = {}
         for record in records:
             mark = (record.started_us, record.beat_us)

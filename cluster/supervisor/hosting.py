@@ -1,7 +1,9 @@
-"""The life of actor processes and of cameras in them: started, given, moved, released, written off (design section 6).
+"""The life of actor processes and of cameras in them: started, given, moved, released, written off
+(design section 6).
 
-A move: the target is ready first; then the source commits and gives up, the owner changes by compare-and-swap, the target activates. What
-the source says is never needed: the generation fences it. Hubs hear from it that it is not the owner and ask where the camera is.
+A move: the target is ready first; then the source commits and gives up, the owner changes by
+compare-and-swap, the target activates. What the source says is never needed: the generation fences
+it. Hubs hear from it that it is not the owner and ask where the camera is.
 """
 
 import asyncio
@@ -26,7 +28,9 @@ RELEASE_S = 3.0  # seconds a source may take for its last commit; then it is fen
 RETRY_S = 1.0  # seconds before a process is asked again what it hosts
 MOVES_WAIT_S = 30.0  # seconds, at most, that moves wait after a target that did not start
 MAX_DIED = 256  # processes that are remembered until their node tells what they ended with
-NOBODY = "-"  # no process has this name: renewing its heartbeat changes nothing, and shows whether PostgreSQL takes writes
+# no process has this name: renewing its heartbeat changes nothing, and shows whether PostgreSQL
+# takes writes
+NOBODY = "-"
 AWAY_S = 3.0  # seconds that a camera waits which could not start because PostgreSQL was away
 
 log = logging.getLogger("eyrie.cluster.hosting")
@@ -35,7 +39,9 @@ log = logging.getLogger("eyrie.cluster.hosting")
 class Hosting:
     """Acts on the `fleet`; decides nothing (`cluster.planning.reconcile` does)."""
 
-    def __init__(self, fleet: FleetMemory, stores: SupervisorStores, machine: Machine, tasks: Tasks) -> None:
+    def __init__(
+        self, fleet: FleetMemory, stores: SupervisorStores, machine: Machine, tasks: Tasks
+    ) -> None:
         self._fleet = fleet
         self._stores = stores
         self._machine = machine
@@ -48,7 +54,8 @@ class Hosting:
         self._fleet.sites = await self._stores.cameras.homes()
 
     async def look_back(self) -> None:
-        """Cameras that had an owner are wanted again; processes that still live are kept. Raises Unavailable."""
+        """Cameras that had an owner are wanted again; processes that still live are kept. Raises
+        Unavailable."""
         fleet = self._fleet
         await self.refresh()
         found: list[Actor] = []
@@ -60,19 +67,34 @@ class Hosting:
             log.info("found the living actor %s", record.name)
             owned = {c: 0.0 for c, owner in fleet.owners.items() if owner == record.name}
             found.append(
-                Actor(record.name, process, "ready", owned, max(1, len(owned)), node=record.node, pid=record.pid, reason=record.reason)
+                Actor(
+                    record.name,
+                    process,
+                    "ready",
+                    owned,
+                    max(1, len(owned)),
+                    node=record.node,
+                    pid=record.pid,
+                    reason=record.reason,
+                )
             )
         for actor in found:  # nothing fails from here on
             fleet.actors[actor.name] = actor
             self._tasks.spawn(self._watch(actor))
             self._tasks.spawn(self._learn(actor, list(actor.cameras)))
-        fleet.wanted = dict.fromkeys(camera for camera, owner in fleet.owners.items() if owner is not None)
+        fleet.wanted = dict.fromkeys(
+            camera for camera, owner in fleet.owners.items() if owner is not None
+        )
         for trouble in fleet.orders.troubles:
             if trouble.alone:
-                fleet.trouble[trouble.camera] = Trouble(trouble.failures, 0.0, trouble.reason, alone=True)
+                fleet.trouble[trouble.camera] = Trouble(
+                    trouble.failures, 0.0, trouble.reason, alone=True
+                )
             if trouble.quarantined and not trouble.who:
                 until = time.monotonic() + max(0.0, QUARANTINE_S - trouble.age_s)
-                fleet.trouble[trouble.camera] = Trouble(trouble.failures, until, trouble.reason, True, alone=trouble.alone)
+                fleet.trouble[trouble.camera] = Trouble(
+                    trouble.failures, until, trouble.reason, True, alone=trouble.alone
+                )
 
     def begin(self, action: StartActor) -> None:
         """Start a process; where it goes is decided now."""
@@ -87,9 +109,21 @@ class Hosting:
             self.note_failure(dict.fromkeys(action.cameras, 0.0), str(error))
             return
         actor = fleet.actors[name] = Actor(
-            name, process, "starting", dict.fromkeys(action.cameras, 0.0), action.density, dict.fromkeys(action.incoming), node, reason=why
+            name,
+            process,
+            "starting",
+            dict.fromkeys(action.cameras, 0.0),
+            action.density,
+            dict.fromkeys(action.incoming),
+            node,
+            reason=why,
         )
-        fleet.decide(f"actor:{name}", f"started for {len(cameras)} of {counted(action.density, 'camera')} on {node or 'any node'}", why)
+        fleet.decide(
+            f"actor:{name}",
+            f"started for {len(cameras)} of {counted(action.density, 'camera')} on "
+            f"{node or 'any node'}",
+            why,
+        )
         self._tasks.spawn(self._bring_up(actor))
 
     def _place(self, action: StartActor, cameras: Sequence[str]) -> tuple[str, str]:
@@ -98,7 +132,11 @@ class Hosting:
             return action.node, "ordered to be on this node"
         site = fleet.sites.get(cameras[0], "") if cameras else ""
         choice = choose(usable(fleet.nodes, fleet.cordoned), fleet.loads(site))
-        return ("", "no node is known to have room: Ray chooses") if choice is None else (choice.node, choice.why)
+        return (
+            ("", "no node is known to have room: Ray chooses")
+            if choice is None
+            else (choice.node, choice.why)
+        )
 
     async def _bring_up(self, actor: Actor) -> None:
         began = time.monotonic()
@@ -107,14 +145,21 @@ class Hosting:
             where = await actor.process.open(self._start_timeout_s)
             if isinstance(where, dict):
                 actor.node, actor.pid = str(where.get("node", actor.node)), int(where.get("pid", 0))
-                await self._stores.actors.put(ActorRecord(actor.name, actor.node, actor.pid, "ready", actor.reason))
+                await self._stores.actors.put(
+                    ActorRecord(actor.name, actor.node, actor.pid, "ready", actor.reason)
+                )
         except EyrieError as error:
             await self.lose(actor, f"it did not start: {error}")
             return
         if isinstance(where, dict):
             self._learn_deaths(where.get("died", {}))
-            for cameras in (actor.cameras, actor.incoming):  # those that are alone from now on are placed by themselves
-                for camera in [camera for camera in cameras if self._fleet.density_of(camera) < actor.density]:
+            for cameras in (
+                actor.cameras,
+                actor.incoming,
+            ):  # those that are alone from now on are placed by themselves
+                for camera in [
+                    camera for camera in cameras if self._fleet.density_of(camera) < actor.density
+                ]:
                     del cameras[camera]
         actor.phase = "ready"
         self._fleet.meter.started(time.monotonic() - began)
@@ -125,7 +170,8 @@ class Hosting:
             await self.move(actor, tuple(actor.incoming))
 
     def _learn_deaths(self, died: dict[str, str]) -> None:
-        """`died`: processes of a node that ended, each with the camera that it was busy with then (`actors.step_notes`)."""
+        """`died`: processes of a node that ended, each with the camera that it was busy with then
+        (`actors.step_notes`)."""
         fleet = self._fleet
         for name, camera in died.items():
             if camera not in fleet.died.pop(name, ()):
@@ -134,29 +180,45 @@ class Hosting:
             fleet.unsaved.add(camera)
             log.warning("actor %s ended while it was busy with camera %s", name, camera)
             if ended_its_process(trouble):
-                log.error("camera %s gets a process of its own until it is released: it ended two", camera)
-                fleet.decide(f"camera:{camera}", "gets a process of its own until it is released", f"{trouble.deaths} ended with it")
+                log.error(
+                    "camera %s gets a process of its own until it is released: it ended two", camera
+                )
+                fleet.decide(
+                    f"camera:{camera}",
+                    "gets a process of its own until it is released",
+                    f"{trouble.deaths} ended with it",
+                )
 
     async def give(self, actor: Actor, cameras: Sequence[str]) -> bool:
-        """Assign cameras to a ready process and activate them there; whether that was done for all."""
+        """Assign cameras to a ready process and activate them there; whether that was done for
+        all."""
         fleet = self._fleet
         mine: list[str] = []
         actor.cameras.update({camera: 0.0 for camera in cameras if camera not in actor.cameras})
         try:
             await self.tell_pauses(actor)
             for camera in cameras:
-                if await self._stores.cameras.assign(camera, actor.name, previous=fleet.owners.get(camera)):
+                if await self._stores.cameras.assign(
+                    camera, actor.name, previous=fleet.owners.get(camera)
+                ):
                     fleet.owners[camera] = actor.name
                     mine.append(camera)
                 else:
-                    log.warning("camera %s has another owner than was known, it is looked at again", camera)
+                    log.warning(
+                        "camera %s has another owner than was known, it is looked at again", camera
+                    )
                     actor.cameras.pop(camera, None)
             if len(mine) < len(cameras):
                 await self.refresh()
             refused = await actor.process.adopt(mine, self._start_timeout_s) if mine else {}
         except EyrieError as error:
             if actor.phase == "ready":
-                await self._not_given(actor, cameras, f"it did not activate its cameras: {error}", full=isinstance(error, Full))
+                await self._not_given(
+                    actor,
+                    cameras,
+                    f"it did not activate its cameras: {error}",
+                    full=isinstance(error, Full),
+                )
             return False
         now = time.monotonic()
         for camera in mine:
@@ -172,8 +234,11 @@ class Hosting:
         fleet.wake.set()
         return len(mine) == len(cameras) and not refused
 
-    async def _not_given(self, actor: Actor, cameras: Sequence[str], reason: str, *, full: bool) -> None:
-        """`cameras` did not come to life in `actor`: they are placed again. A process that hosts others goes on with them.
+    async def _not_given(
+        self, actor: Actor, cameras: Sequence[str], reason: str, *, full: bool
+    ) -> None:
+        """`cameras` did not come to life in `actor`: they are placed again. A process that hosts
+        others goes on with them.
 
         `full`: PostgreSQL has no room, which is nobody's failure.
         """
@@ -181,11 +246,16 @@ class Hosting:
             await self.lose(actor, reason, full=full)
             return
         log.warning("%d cameras are placed again, %s: %s", len(cameras), actor.name, reason)
-        await self._blame({camera: 0.0 for camera in cameras if actor.cameras.pop(camera, None) is not None}, reason, full=full)
+        await self._blame(
+            {camera: 0.0 for camera in cameras if actor.cameras.pop(camera, None) is not None},
+            reason,
+            full=full,
+        )
         self._fleet.wake.set()
 
     async def move(self, target: Actor, cameras: Iterable[str]) -> None:
-        """Take cameras from where they are hosted and give them to `target`, which is ready; those without a host are just given."""
+        """Take cameras from where they are hosted and give them to `target`, which is ready; those
+        without a host are just given."""
         fleet = self._fleet
         groups: dict[str, list[str]] = {}
         for camera in list(cameras):
@@ -196,7 +266,12 @@ class Hosting:
             if source is not None and not source.cameras.get(camera):
                 continue  # it is just being given to that one: it moves from there when it lives
             groups.setdefault("" if source is None else source.name, []).append(camera)
-        await asyncio.gather(*(self._hand_over(fleet.actors.get(source), target, group) for source, group in groups.items()))
+        await asyncio.gather(
+            *(
+                self._hand_over(fleet.actors.get(source), target, group)
+                for source, group in groups.items()
+            )
+        )
 
     async def _hand_over(self, source: Actor | None, target: Actor, cameras: Sequence[str]) -> None:
         began = time.monotonic()
@@ -207,7 +282,12 @@ class Hosting:
             try:
                 await source.process.release(cameras, RELEASE_S)
             except EyrieError as error:
-                log.warning("%s did not release %d cameras, their new generation fences it: %s", source.name, len(cameras), error)
+                log.warning(
+                    "%s did not release %d cameras, their new generation fences it: %s",
+                    source.name,
+                    len(cameras),
+                    error,
+                )
         given = await self.give(target, cameras)
         ended = time.monotonic()
         if given:
@@ -215,7 +295,9 @@ class Hosting:
         if source is not None and given:
             for camera in cameras:
                 self._fleet.meter.moved(camera, ended - began, ended)
-                self._fleet.decide(f"camera:{camera}", f"moved from {source.name} to {target.name}", target.reason)
+                self._fleet.decide(
+                    f"camera:{camera}", f"moved from {source.name} to {target.name}", target.reason
+                )
 
     async def release(self, actor: Actor, cameras: Sequence[str]) -> None:
         """Commit and give up cameras that nobody wants to run."""
@@ -251,7 +333,8 @@ class Hosting:
             await self.lose(actor, f"it died: {reason}")
 
     async def lose(self, actor: Actor, reason: str, *, full: bool = False) -> None:
-        """Write a process off: its cameras go to a successor at once, fenced by their generation, not by its death."""
+        """Write a process off: its cameras go to a successor at once, fenced by their generation,
+        not by its death."""
         if self._fleet.actors.pop(actor.name, None) is None:
             return
         actor.phase = "stopping"
@@ -272,7 +355,9 @@ class Hosting:
     async def end(self, actor: Actor) -> None:
         """End a process without cameras."""
         actor.phase = "stopping"
-        await stop_all([actor.process], time.monotonic() + self._fleet.settings.cluster.actor_dead_after_s)
+        await stop_all(
+            [actor.process], time.monotonic() + self._fleet.settings.cluster.actor_dead_after_s
+        )
         self._fleet.actors.pop(actor.name, None)
         await self._forget_record(actor.name)
         self._fleet.wake.set()
@@ -289,7 +374,8 @@ class Hosting:
             log.warning("the record of %s stays until the next start: %s", name, error)
 
     async def _blame(self, cameras: dict[str, float], reason: str, *, full: bool) -> None:
-        """Note a failure of `cameras`; while PostgreSQL is away, full or only reads it is not theirs, and they only wait a little."""
+        """Note a failure of `cameras`; while PostgreSQL is away, full or only reads it is not
+        theirs, and they only wait a little."""
         until = time.monotonic() + AWAY_S
         for camera in cameras:
             trouble = self._fleet.trouble.setdefault(camera, Trouble())
@@ -307,15 +393,29 @@ class Hosting:
         fleet, now = self._fleet, time.monotonic()
         for camera, since in cameras.items():
             trouble = fleet.trouble.setdefault(camera, Trouble())
-            failed(trouble, reason, hosted_s=now - since if since else 0.0, now=now, jitter=random.random())
+            failed(
+                trouble,
+                reason,
+                hosted_s=now - since if since else 0.0,
+                now=now,
+                jitter=random.random(),
+            )
             fleet.restarts[camera] = fleet.restarts.get(camera, 0) + 1
             fleet.unsaved.add(camera)
             if trouble.quarantined:
-                log.error("camera %s is quarantined after %d failures: %s", camera, trouble.failures, reason)
-                fleet.decide(f"camera:{camera}", "quarantined", f"{trouble.failures} failures: {reason}")
+                log.error(
+                    "camera %s is quarantined after %d failures: %s",
+                    camera,
+                    trouble.failures,
+                    reason,
+                )
+                fleet.decide(
+                    f"camera:{camera}", "quarantined", f"{trouble.failures} failures: {reason}"
+                )
 
     async def _learn(self, actor: Actor, owned: Sequence[str]) -> None:
-        """Ask a process that was found alive what it hosts; those of `owned` that it was assigned and never activated are placed again."""
+        """Ask a process that was found alive what it hosts; those of `owned` that it was assigned
+        and never activated are placed again."""
         deadline = time.monotonic() + self._start_timeout_s
         while actor.phase == "ready":
             try:
@@ -341,7 +441,9 @@ class Hosting:
         actor = self._fleet.actors.get(name)
         if actor is None or actor.phase != "ready":
             return
-        given = dict(actor.cameras)  # what is given or moved while it answers is not judged by the answer
+        given = dict(
+            actor.cameras
+        )  # what is given or moved while it answers is not judged by the answer
         try:
             told = await actor.process.describe(ENSURE_S)
         except EyrieError as error:
@@ -354,7 +456,9 @@ class Hosting:
                 continue
             if since and camera not in hosted:
                 del actor.cameras[camera]
-                self.note_failure({camera: since}, str(told.get("given_up", {}).get(camera, "no longer hosted")))
+                self.note_failure(
+                    {camera: since}, str(told.get("given_up", {}).get(camera, "no longer hosted"))
+                )
             elif camera in hosted and not since:
                 actor.cameras[camera] = time.monotonic()
         self._fleet.wake.set()

@@ -1,16 +1,17 @@
-"""What the supervisor tells of the cluster: frozen values for the API, the command line and tests, and the port that they are asked by.
+"""What the supervisor tells of the cluster: frozen values for the API, the command line and tests,
+and the port that they are asked by.
 
 Operations (`storage.ports.cluster.RequestedOperation`) that the supervisor carries out, by `kind`:
 
-| kind | target | params | over when |
-|---|---|---|---|
-| ``move`` | a camera | ``actor`` (a process) or ``node``, both optional | it is hosted elsewhere, or there |
-| ``drain`` | a node | | nothing of ours is left on it; it stays cordoned |
-| ``rebalance`` | ``cluster`` | ``moves`` (at most so many, 100) | nothing more improves |
-| ``restart`` | an actor process, ``hub-0`` or ``policy-0`` | | its successor is ready |
-| ``settle`` | ``hubs``, ``policies`` or ``density`` | | what runs is what is wanted: how to follow a changed shape |
+| kind | target | params | over when | |---|---|---|---| | ``move`` | a camera | ``actor`` (a
+process) or ``node``, both optional | it is hosted elsewhere, or there | | ``drain`` | a node | |
+nothing of ours is left on it; it stays cordoned | | ``rebalance`` | ``cluster`` | ``moves`` (at
+most so many, 100) | nothing more improves | | ``restart`` | an actor process, ``hub-0`` or
+``policy-0`` | | its successor is ready | | ``settle`` | ``hubs``, ``policies`` or ``density`` | |
+what runs is what is wanted: how to follow a changed shape |
 
-Everything else is an order in the store (`want`, `cordon`, `order`, `quarantine`, `release`), obeyed after :meth:`SupervisorPort.wake`.
+Everything else is an order in the store (`want`, `cordon`, `order`, `quarantine`, `release`),
+obeyed after :meth:`SupervisorPort.wake`.
 """
 
 from typing import Any, Literal, Protocol
@@ -20,14 +21,24 @@ import msgspec
 from storage.ports.cluster import WantedShape
 
 OPERATION_KINDS = ("move", "drain", "rebalance", "restart", "settle")
-PLAN_KINDS = (*OPERATION_KINDS, "scale", "density", "quarantine", "release", "pause", "resume", "cordon", "uncordon")
+PLAN_KINDS = (
+    *OPERATION_KINDS,
+    "scale",
+    "density",
+    "quarantine",
+    "release",
+    "pause",
+    "resume",
+    "cordon",
+    "uncordon",
+)
 
 ServiceKind = Literal["hub", "policy"]
 
 
 class NodeState(msgspec.Struct, frozen=True):
-    """A node as Ray sees it (`cluster.planning.placement.NodeView`), and what of ours runs there. Memory in bytes; `slots` 0: not counted
-    there."""
+    """A node as Ray sees it (`cluster.planning.placement.NodeView`), and what of ours runs there.
+    Memory in bytes; `slots` 0: not counted there."""
 
     id: str
     address: str
@@ -45,7 +56,8 @@ class NodeState(msgspec.Struct, frozen=True):
 
 
 class ActorState(msgspec.Struct, frozen=True):
-    """An actor process. `phase`: starting, ready, stopping. `cpu`: cores it uses, smoothed. `reason`: why here. Ages in seconds."""
+    """An actor process. `phase`: starting, ready, stopping. `cpu`: cores it uses, smoothed.
+    `reason`: why here. Ages in seconds."""
 
     name: str
     node: str
@@ -61,7 +73,8 @@ class ActorState(msgspec.Struct, frozen=True):
 
 
 class ServiceState(msgspec.Struct, frozen=True):
-    """A hub or policy replica (``hub-0``). `state`: starting, ready, draining. `last_error`: why the last one ended or did not start."""
+    """A hub or policy replica (``hub-0``). `state`: starting, ready, draining. `last_error`: why
+    the last one ended or did not start."""
 
     name: str
     kind: ServiceKind
@@ -75,10 +88,12 @@ class ServiceState(msgspec.Struct, frozen=True):
 
 
 class CameraState(msgspec.Struct, frozen=True):
-    """A camera that is wanted, hosted or ordered about. `phase`: hosted, moving, placing, held, quarantined or idle (passivated).
+    """A camera that is wanted, hosted or ordered about. `phase`: hosted, moving, placing, held,
+    quarantined or idle (passivated).
 
-    `lag_s`: age of the oldest item that waits. `mailbox`: observations that wait. `cpu`: share of a core that its steps take. Figures are
-    those of the last survey, a few seconds old; 0 before the first. `generation`: None until it is activated for the first time.
+    `lag_s`: age of the oldest item that waits. `mailbox`: observations that wait. `cpu`: share of a
+    core that its steps take. Figures are those of the last survey, a few seconds old; 0 before the
+    first. `generation`: None until it is activated for the first time.
     """
 
     camera: str
@@ -103,7 +118,8 @@ class CameraState(msgspec.Struct, frozen=True):
 
 
 class ClusterSnapshot(msgspec.Struct, frozen=True):
-    """The cluster now. `version` 0: the shape is the settings'. `refused`: cameras that PostgreSQL has no connections for."""
+    """The cluster now. `version` 0: the shape is the settings'. `refused`: cameras that PostgreSQL
+    has no connections for."""
 
     nodes: tuple[NodeState, ...]
     actors: tuple[ActorState, ...]
@@ -115,7 +131,8 @@ class ClusterSnapshot(msgspec.Struct, frozen=True):
 
 
 class PlanStep(msgspec.Struct, frozen=True):
-    """One thing that would be done: `what` in words, to `subject`. `seconds` it takes; `interrupts` cameras for `interruption_s` each."""
+    """One thing that would be done: `what` in words, to `subject`. `seconds` it takes; `interrupts`
+    cameras for `interruption_s` each."""
 
     what: str
     subject: str
@@ -125,7 +142,8 @@ class PlanStep(msgspec.Struct, frozen=True):
 
 
 class PlanReport(msgspec.Struct, frozen=True):
-    """A dry run. `steps` are the first ones of `total`. `problem`: why it cannot be done, empty when it can. Durations are estimates."""
+    """A dry run. `steps` are the first ones of `total`. `problem`: why it cannot be done, empty
+    when it can. Durations are estimates."""
 
     kind: str
     target: str
@@ -148,8 +166,10 @@ class SupervisorPort(Protocol):
         """The cluster now, of memory."""
 
     def plan(self, kind: str, target: str, params: dict[str, Any]) -> PlanReport:
-        """A dry run of one of `PLAN_KINDS`. Raises NotFound for an unknown target, BadInput for a kind or params that mean nothing.
+        """A dry run of one of `PLAN_KINDS`. Raises NotFound for an unknown target, BadInput for a
+        kind or params that mean nothing.
 
-        ``scale``: target ``hubs`` or ``policies``, params ``count``. ``density``: target ``cluster`` or a site, params ``density``.
-        ``pause`` and ``resume``: target ``camera:<id>`` or ``site:<id>``.
+        ``scale``: target ``hubs`` or ``policies``, params ``count``. ``density``: target
+        ``cluster`` or a site, params ``density``. ``pause`` and ``resume``: target ``camera:<id>``
+        or ``site:<id>``.
         """

@@ -1,8 +1,9 @@
-"""Long operations, carried out level-triggered: each says what must become so, `cluster.planning.reconcile` makes it so, and it is over
-when it is.
+"""Long operations, carried out level-triggered: each says what must become so,
+`cluster.planning.reconcile` makes it so, and it is over when it is.
 
-What an operation adds is an errand (`cluster.supervisor.fleet.Errands`), built anew at every look from the store and what runs. So a
-supervisor that was started again goes on where the last one was, and a cancelled operation just stops adding.
+What an operation adds is an errand (`cluster.supervisor.fleet.Errands`), built anew at every look
+from the store and what runs. So a supervisor that was started again goes on where the last one was,
+and a cancelled operation just stops adding.
 """
 
 import logging
@@ -52,7 +53,9 @@ class _Work:
 class Operations:
     """`tick` looks at what is open."""
 
-    def __init__(self, fleet: FleetMemory, services: Services, store: ClusterStore, machine: Machine) -> None:
+    def __init__(
+        self, fleet: FleetMemory, services: Services, store: ClusterStore, machine: Machine
+    ) -> None:
         self._fleet = fleet
         self._services = services
         self._store = store
@@ -60,8 +63,12 @@ class Operations:
         self._works: dict[str, _Work] = {}
 
     async def tick(self) -> None:
-        """Begin what waits, look how far the rest is, finish what is over. Raises what the store raises."""
-        opened = {operation.id: operation for operation in await self._store.open_operations(limit=MAX_OPEN)}
+        """Begin what waits, look how far the rest is, finish what is over. Raises what the store
+        raises."""
+        opened = {
+            operation.id: operation
+            for operation in await self._store.open_operations(limit=MAX_OPEN)
+        }
         for id in self._works.keys() - opened.keys():
             log.info("operation %s is no longer open", id)
             del self._works[id]
@@ -82,10 +89,16 @@ class Operations:
         except Failed as reason:
             await self._finish(work, "failed", str(reason))
             return
-        if operation.state == "waiting" and not await self._store.begin(operation.id, total=work.total):
+        if operation.state == "waiting" and not await self._store.begin(
+            operation.id, total=work.total
+        ):
             return  # cancelled just now
         self._works[operation.id] = work
-        self._fleet.decide("cluster", f"{operation.kind} {operation.target} begins", f"asked for by {operation.who}")
+        self._fleet.decide(
+            "cluster",
+            f"{operation.kind} {operation.target} begins",
+            f"asked for by {operation.who}",
+        )
 
     async def _prepare(self, work: _Work) -> None:
         fleet, operation = self._fleet, work.operation
@@ -119,7 +132,11 @@ class Operations:
         fleet, camera, params = self._fleet, work.operation.target, work.operation.params
         host = fleet.host_of(camera)
         if host is None:
-            raise Failed(f"camera {camera} is not registered" if camera not in fleet.owners else f"camera {camera} does not run")
+            raise Failed(
+                f"camera {camera} is not registered"
+                if camera not in fleet.owners
+                else f"camera {camera} does not run"
+            )
         work.cameras, work.total, work.source = [camera], 1, host.name
         target = fleet.actors.get(str(params.get("actor", "")))
         if params.get("actor"):
@@ -127,11 +144,14 @@ class Operations:
                 raise Failed(f"no process {params['actor']} is ready")
             if target.density != fleet.density_of(camera):
                 raise Failed(
-                    f"{target.name} is for {counted(target.density, 'camera')}, {camera} is to be in one for {fleet.density_of(camera)}"
+                    f"{target.name} is for {counted(target.density, 'camera')}, {camera} is to "
+                    f"be in one for {fleet.density_of(camera)}"
                 )
             if target is not host and len(target.cameras) + len(target.incoming) >= target.density:
                 raise Failed(f"{target.name} has no room")
-        if params.get("node") and params["node"] not in {node.id for node in usable(fleet.nodes, fleet.cordoned)}:
+        if params.get("node") and params["node"] not in {
+            node.id for node in usable(fleet.nodes, fleet.cordoned)
+        }:
             raise Failed(f"no node {params['node']} can be used")
 
     async def _advance(self, work: _Work, errands: Errands) -> None:
@@ -148,7 +168,13 @@ class Operations:
         if told != work.told:
             work.told = told
             figures = self._figures(work)
-            if not await self._store.progress(work.operation.id, done=work.done, total=work.total, detail=work.detail, figures=figures):
+            if not await self._store.progress(
+                work.operation.id,
+                done=work.done,
+                total=work.total,
+                detail=work.detail,
+                figures=figures,
+            ):
                 self._works.pop(work.operation.id, None)
 
     async def _look(self, work: _Work, errands: Errands) -> bool:
@@ -184,11 +210,17 @@ class Operations:
             errands.onto[camera] = node
         else:
             errands.avoid[camera] = work.source
-        there = host is not None and (host.name == actor if actor else host.node == node if node else host.name != work.source)
+        there = host is not None and (
+            host.name == actor if actor else host.node == node if node else host.name != work.source
+        )
         if actor and actor not in self._fleet.actors:
             raise Failed(f"{actor} has ended")
         work.done = int(lives and there)
-        work.detail = f"in {host.name}" if host is not None and work.done else "waits for a process that is ready"
+        work.detail = (
+            f"in {host.name}"
+            if host is not None and work.done
+            else "waits for a process that is ready"
+        )
         return bool(work.done)
 
     async def _look_at_drain(self, work: _Work, errands: Errands) -> bool:
@@ -196,7 +228,9 @@ class Operations:
         errands.leaving.add(node)
         if not usable(fleet.nodes, fleet.cordoned | {node}):
             raise Failed("there is no other node any more")
-        left = sum(max(1, len(actor.cameras)) for actor in fleet.actors.values() if actor.node == node)
+        left = sum(
+            max(1, len(actor.cameras)) for actor in fleet.actors.values() if actor.node == node
+        )
         services = [service for service in self._services.services.values() if service.node == node]
         work.total = max(work.total, left + len(services))
         work.done = work.total - left - len(services)
@@ -218,19 +252,33 @@ class Operations:
         now = time.monotonic()
         hosted = [
             Placed(camera, actor.node, now - since)
-            for actor in fleet.actors.values() if actor.phase == "ready" for camera, since in actor.cameras.items() if since
-        ]  # fmt: skip
+            for actor in fleet.actors.values()
+            if actor.phase == "ready"
+            for camera, since in actor.cameras.items()
+            if since
+        ]
         where = {placed.camera: placed.node for placed in hosted}
         known = {node.id for node in usable(fleet.nodes, fleet.cordoned)}
-        left = {camera: node for camera, node in work.onto.items() if where.get(camera, node) != node and node in known}
+        left = {
+            camera: node
+            for camera, node in work.onto.items()
+            if where.get(camera, node) != node and node in known
+        }
         work.done += len(work.onto) - len(left)
         work.onto = left
         if not left:
             most = int(work.operation.params.get("moves", REBALANCE_MOVES)) - work.done
-            work.onto = rebalance(usable(fleet.nodes, fleet.cordoned), hosted, most=max(0, most), residence_s=RESIDENCE_S)
+            work.onto = rebalance(
+                usable(fleet.nodes, fleet.cordoned),
+                hosted,
+                most=max(0, most),
+                residence_s=RESIDENCE_S,
+            )
         work.total = work.done + len(work.onto)
         errands.onto |= work.onto
-        work.detail = f"{counted(work.done, 'camera')} moved" + ("" if work.onto else "; nothing more improves")
+        work.detail = f"{counted(work.done, 'camera')} moved" + (
+            "" if work.onto else "; nothing more improves"
+        )
         return not work.onto
 
     def _look_at_restart(self, work: _Work, errands: Errands) -> bool:
@@ -255,11 +303,19 @@ class Operations:
     def _look_at_shape(self, work: _Work) -> bool:
         fleet, target = self._fleet, work.operation.target
         if target == "density":
-            left = fleet.moving  # cameras in trouble are placed by the new density whenever they are placed
+            left = (
+                fleet.moving
+            )  # cameras in trouble are placed by the new density whenever they are placed
         elif target in ("hubs", "policies"):
-            kind, scale = ("hub", fleet.shape.hubs) if target == "hubs" else ("policy", fleet.shape.policies)
-            there = [service for service in self._services.services.values() if service.kind == kind]
-            ready = sum(service.state == "ready" and service.index < scale.count for service in there)
+            kind, scale = (
+                ("hub", fleet.shape.hubs) if target == "hubs" else ("policy", fleet.shape.policies)
+            )
+            there = [
+                service for service in self._services.services.values() if service.kind == kind
+            ]
+            ready = sum(
+                service.state == "ready" and service.index < scale.count for service in there
+            )
             left = (scale.count - ready) + sum(service.index >= scale.count for service in there)
         else:
             raise Failed(f"there is no shape {target!r} to settle")
@@ -282,10 +338,20 @@ class Operations:
         self._works.pop(work.operation.id, None)
         figures = {**self._figures(work), "seconds": round(time.monotonic() - work.began, 3)}
         if state == "done":
-            await self._store.progress(work.operation.id, done=work.total, total=work.total, detail=detail)
+            await self._store.progress(
+                work.operation.id, done=work.total, total=work.total, detail=detail
+            )
         try:
             await self._store.finish(work.operation.id, state, detail=detail, figures=figures)
         finally:
             why = f"{detail} (asked for by {work.operation.who})"
-            self._fleet.decide("cluster", f"{work.operation.kind} {work.operation.target} is {state}", why)
-        log.log(logging.INFO if state == "done" else logging.WARNING, "operation %s: %s, %s", work.operation.id, state, detail)
+            self._fleet.decide(
+                "cluster", f"{work.operation.kind} {work.operation.target} is {state}", why
+            )
+        log.log(
+            logging.INFO if state == "done" else logging.WARNING,
+            "operation %s: %s, %s",
+            work.operation.id,
+            state,
+            detail,
+        )

@@ -1,6 +1,8 @@
-"""Keeps the day partitions of events: made ahead, old ones dropped, once a day at a random moment. The supervisor runs one.
+"""Keeps the day partitions of events: made ahead, old ones dropped, once a day at a random moment.
+The supervisor runs one.
 
-Two at once (a supervisor that was replaced and does not know it) harm nobody: the store lets one at a time through.
+Two at once (a supervisor that was replaced and does not know it) harm nobody: the store lets one at
+a time through.
 """
 
 import asyncio
@@ -21,7 +23,8 @@ log = logging.getLogger("eyrie.cluster.partitions")
 
 
 class Partitions(Protocol):
-    """The table of events as its maintenance sees it. Raises Unavailable and the rest of storage's family."""
+    """The table of events as its maintenance sees it. Raises Unavailable and the rest of storage's
+    family."""
 
     async def make(self) -> PartitionReport:
         """Make what is missing."""
@@ -46,7 +49,13 @@ class PostgresPartitions:
 class PartitionMaintenance:
     """Runs as a task of the loop that started it. `chance` gives 0..1."""
 
-    def __init__(self, partitions: Partitions, settings: EventsSettings, *, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        partitions: Partitions,
+        settings: EventsSettings,
+        *,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._partitions = partitions
         self._settings = settings
         self._chance = chance
@@ -67,8 +76,14 @@ class PartitionMaintenance:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def status(self) -> dict[str, Any]:
-        """What the last round did: partitions made, events dropped by partition, events without a partition, and its trouble."""
-        return {"made": self._made, "dropped": self._dropped, "default_rows": self._default_rows, "trouble": self._trouble}
+        """What the last round did: partitions made, events dropped by partition, events without a
+        partition, and its trouble."""
+        return {
+            "made": self._made,
+            "dropped": self._dropped,
+            "default_rows": self._default_rows,
+            "trouble": self._trouble,
+        }
 
     async def round(self) -> float:
         """Make, drop, tell; seconds until the next."""
@@ -81,7 +96,9 @@ class PartitionMaintenance:
             self._trouble = f"{error.code}: {error.detail}"
             log.warning("the partitions of events are not looked after now: %s", error)
             return RETRY_S * (0.5 + 0.5 * self._chance())
-        self._trouble = "; ".join(f"{name} cannot be made: {why}" for name, why in report.failed.items())
+        self._trouble = "; ".join(
+            f"{name} cannot be made: {why}" for name, why in report.failed.items()
+        )
         if self._trouble:
             log.error("%s", self._trouble)
             return RETRY_S * (0.5 + 0.5 * self._chance())
@@ -93,7 +110,11 @@ class PartitionMaintenance:
 
     def _alarm(self, default_rows: int) -> None:
         if default_rows:
-            log.error("%d events lie in the default partition: a clock is days off, or no partitions were made in time", default_rows)
+            log.error(
+                "%d events lie in the default partition: a clock is days off, or no partitions "
+                "were made in time",
+                default_rows,
+            )
         elif self._default_rows:
             log.info("the default partition of events is empty again")
         self._default_rows = default_rows
@@ -101,6 +122,12 @@ class PartitionMaintenance:
     def _receipt(self, report: RetentionReport) -> None:
         self._dropped = {one.partition: one.events for one in report.dropped}
         for one in report.dropped:
-            log.info("retention dropped %s: %d events, %d bytes", one.partition, one.events, one.bytes)
+            log.info(
+                "retention dropped %s: %d events, %d bytes", one.partition, one.events, one.bytes
+            )
         if report.dropped:
-            log.info("retention: %d events received before %s are gone", report.events, report.before.date().isoformat())
+            log.info(
+                "retention: %d events received before %s are gone",
+                report.events,
+                report.before.date().isoformat(),
+            )

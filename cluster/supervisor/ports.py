@@ -1,4 +1,5 @@
-"""What the supervisor asks of the processes it runs, whatever carries the calls. `timeout_s` and `grace_s` are seconds.
+"""What the supervisor asks of the processes it runs, whatever carries the calls. `timeout_s` and
+`grace_s` are seconds.
 
 Every method raises :class:`~actors.core.errors.Unavailable` when the process is gone or too slow.
 """
@@ -46,7 +47,8 @@ class CameraProcess(Process, Protocol):
         """Exactly these cameras there take nothing new in, now and when they come."""
 
     async def describe(self, timeout_s: float) -> dict[str, Any]:
-        """What it hosts: ``hosted`` (camera → its figures), ``given_up`` (camera → reason), ``capacity`` and how its loop fares."""
+        """What it hosts: ``hosted`` (camera → its figures), ``given_up`` (camera → reason),
+        ``capacity`` and how its loop fares."""
 
 
 class Machine(Protocol):
@@ -59,28 +61,34 @@ class Machine(Protocol):
         """The nodes, living ones at least. Raises Unavailable when nobody can say."""
 
     async def services(self) -> list[str]:
-        """The names of living hubs and policy replicas (``hub-0``, ``policy-1``). Raises Unavailable when nobody can say."""
+        """The names of living hubs and policy replicas (``hub-0``, ``policy-1``). Raises
+        Unavailable when nobody can say."""
 
     async def request_resources(self, cameras: int) -> None:
-        """Ask for a cluster with room for so many cameras, whoever can make it grow (Ray's autoscaler). A floor: the next call replaces it.
+        """Ask for a cluster with room for so many cameras, whoever can make it grow (Ray's
+        autoscaler). A floor: the next call replaces it.
 
         Harmless where nobody can. Raises Unavailable.
         """
 
     async def release_node(self, node: str, deadline_s: float) -> None:
-        """Nothing of ours is left there: let Ray take the node out of use within so many seconds. Raises Unavailable."""
+        """Nothing of ours is left there: let Ray take the node out of use within so many seconds.
+        Raises Unavailable."""
 
     def start_cameras(self, name: str, cameras: int, node: str = "") -> CameraProcess:
-        """A new process for `cameras` cameras, on `node` unless it is empty. Raises Unavailable, Conflict."""
+        """A new process for `cameras` cameras, on `node` unless it is empty. Raises Unavailable,
+        Conflict."""
 
     async def find_cameras(self, name: str) -> CameraProcess | None:
         """The living process `name`, or None."""
 
     async def start_hub(self, index: int, node: str = "") -> Process:
-        """Hub `index`, or the living one of that index (wherever it is); a new one on `node` unless that is empty."""
+        """Hub `index`, or the living one of that index (wherever it is); a new one on `node` unless
+        that is empty."""
 
     async def start_policy(self, index: int, node: str = "") -> Process:
-        """Policy replica `index`, or the living one of that index (wherever it is); a new one on `node` unless that is empty."""
+        """Policy replica `index`, or the living one of that index (wherever it is); a new one on
+        `node` unless that is empty."""
 
 
 class SupervisorStores(Protocol):

@@ -1,4 +1,5 @@
-"""Keeps dead letters and the sessions that are over within their bounds, every few minutes. The supervisor runs one; two do no harm."""
+"""Keeps dead letters and the sessions that are over within their bounds, every few minutes. The
+supervisor runs one; two do no harm."""
 
 import asyncio
 import logging
@@ -18,7 +19,12 @@ log = logging.getLogger("eyrie.cluster.rows")
 class RowRetention:
     """Runs as a task of the loop that started it. `forget` makes one round; `chance` gives 0..1."""
 
-    def __init__(self, forget: Callable[[], Awaitable[Forgotten]], *, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        forget: Callable[[], Awaitable[Forgotten]],
+        *,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._forget = forget
         self._chance = chance
         self._task: asyncio.Task[None] | None = None
@@ -53,9 +59,12 @@ class RowRetention:
         gone = self._last
         if gone.old_letters or gone.large_letters or gone.sessions:
             log.info(
-                "retention: %d dead letters for their age, %d for their size, and %d sessions that are over are gone",
-                gone.old_letters, gone.large_letters, gone.sessions,
-            )  # fmt: skip
+                "retention: %d dead letters for their age, %d for their size, and %d sessions "
+                "that are over are gone",
+                gone.old_letters,
+                gone.large_letters,
+                gone.sessions,
+            )
         return ROUND_S * (0.75 + 0.25 * self._chance())
 
     async def _run(self) -> None:

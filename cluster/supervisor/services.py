@@ -1,7 +1,8 @@
-"""The hubs and policy replicas of a supervisor: so many of each are kept running, and what is late can say why. Without Ray.
+"""The hubs and policy replicas of a supervisor: so many of each are kept running, and what is late
+can say why. Without Ray.
 
-Fewer are wanted: the highest index stops in order (a hub turns its readiness off, carries what it took, and spreads its dashboards'
-closes), then it ends.
+Fewer are wanted: the highest index stops in order (a hub turns its readiness off, carries what it
+took, and spreads its dashboards' closes), then it ends.
 """
 
 import asyncio
@@ -41,9 +42,12 @@ class Service:
 
 
 class Services:
-    """`start` starts one of a kind by index, or finds the living one. `grace_s` is what a stop may take."""
+    """`start` starts one of a kind by index, or finds the living one. `grace_s` is what a stop may
+    take."""
 
-    def __init__(self, starts: Mapping[str, Start], tasks: Tasks, *, start_timeout_s: float, grace_s: float) -> None:
+    def __init__(
+        self, starts: Mapping[str, Start], tasks: Tasks, *, start_timeout_s: float, grace_s: float
+    ) -> None:
         self.services: dict[str, Service] = {}
         self._starts = starts
         self._tasks = tasks
@@ -53,7 +57,8 @@ class Services:
         self._wanted: dict[str, int] = {}
 
     def want(self, kind: str, count: int, more: int = 0) -> list[str]:
-        """Exactly `count` of a kind should run, and `more` for a while: what that begins, in words. To be called again and again."""
+        """Exactly `count` of a kind should run, and `more` for a while: what that begins, in words.
+        To be called again and again."""
         self._wanted[kind] = count
         count += more
         done = []
@@ -62,8 +67,15 @@ class Services:
             if name not in self.services:
                 done.append(f"start {name}")
                 self._keep(Service(name, kind, index))
-        surplus = [s for s in self.services.values() if s.kind == kind and s.index >= count and s.state != "draining"]
-        busy = any(s.kind == kind and s.state == "draining" and s.index >= count for s in self.services.values())
+        surplus = [
+            s
+            for s in self.services.values()
+            if s.kind == kind and s.index >= count and s.state != "draining"
+        ]
+        busy = any(
+            s.kind == kind and s.state == "draining" and s.index >= count
+            for s in self.services.values()
+        )
         if surplus and not busy:  # one after the other, so that dashboards find room elsewhere
             last = max(surplus, key=lambda s: s.index)
             if last.state == "ready" or last.process is None:
@@ -75,7 +87,8 @@ class Services:
     def leave(self, nodes: Collection[str]) -> dict[str, int]:
         """Nothing is to stay on `nodes`: one of a kind after the other is restarted elsewhere.
 
-        Kind → how many more should run meanwhile: the only hub gets a second one first, so that somebody serves all the time.
+        Kind → how many more should run meanwhile: the only hub gets a second one first, so that
+        somebody serves all the time.
         """
         more: dict[str, int] = {}
         for kind in self._starts:
@@ -84,14 +97,17 @@ class Services:
             if not staying:
                 continue
             settled = all(s.state == "ready" for s in of_kind)
-            if len(of_kind) - len(staying) == 0 or (len(of_kind) > self._wanted.get(kind, 0) and self._wanted.get(kind, 0) == 1):
+            if len(of_kind) - len(staying) == 0 or (
+                len(of_kind) > self._wanted.get(kind, 0) and self._wanted.get(kind, 0) == 1
+            ):
                 more[kind] = 1
             if settled and len(of_kind) > 1:
                 self.restart_soon(staying[0].name)
         return more
 
     def found(self, name: str) -> None:
-        """One lives from before: it is taken over, wanted or not, so that it can be stopped in order."""
+        """One lives from before: it is taken over, wanted or not, so that it can be stopped in
+        order."""
         kind, _, index = name.rpartition("-")
         if kind in self._starts and index.isdigit() and name not in self.services:
             self._keep(Service(name, kind, int(index)))
@@ -108,14 +124,18 @@ class Services:
                 process = service.process = await self._starts[service.kind](service.index)
                 where = await process.open(self._start_timeout_s)
                 if isinstance(where, dict):
-                    service.node, service.pid = str(where.get("node", service.node)), int(where.get("pid", 0))
+                    service.node, service.pid = (
+                        str(where.get("node", service.node)),
+                        int(where.get("pid", 0)),
+                    )
                 service.state, service.since = "ready", time.monotonic()
                 log.info("%s is ready", service.name)
                 self._changed.set()
                 reason = await process.died()
                 log.warning("%s is replaced: %s", service.name, reason)
                 service.last_error = reason
-                process.kill()  # it may live and be of no more use: the next start would find it again
+                # it may live and be of no more use: the next start would find it again
+                process.kill()
             except EyrieError as error:
                 log.warning("%s did not start: %s", service.name, error)
                 service.last_error = str(error)
@@ -134,7 +154,8 @@ class Services:
         self._changed.set()
 
     def restart_soon(self, name: str) -> None:
-        """Stop one in order; it is started again, where that is best now. Nothing happens when it is not ready."""
+        """Stop one in order; it is started again, where that is best now. Nothing happens when it
+        is not ready."""
         service = self.services.get(name)
         if service is None or service.state != "ready" or service.process is None:
             return
@@ -151,7 +172,9 @@ class Services:
         self._tasks.drop(service.keeper)
         if service.process is not None:
             service.process.kill()
-        self._keep(Service(name, service.kind, service.index, last_error=reason, restarts=service.restarts))
+        self._keep(
+            Service(name, service.kind, service.index, last_error=reason, restarts=service.restarts)
+        )
 
     async def _stop(self, process: Process) -> None:
         await stop_all([process], time.monotonic() + self._grace_s)
@@ -164,17 +187,26 @@ class Services:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as error:
-            late = ", ".join(f"{s.name} ({s.last_error or s.state})" for s in self.services.values() if s.state != "ready")
+            late = ", ".join(
+                f"{s.name} ({s.last_error or s.state})"
+                for s in self.services.values()
+                if s.state != "ready"
+            )
             raise Unavailable(f"not ready within {timeout_s:g} s: {late}") from error
 
     @property
     def states(self) -> dict[str, str]:
         """Name → state, policy first."""
-        return {s.name: s.state for s in sorted(self.services.values(), key=lambda s: (s.kind != "policy", s.index))}
+        return {
+            s.name: s.state
+            for s in sorted(self.services.values(), key=lambda s: (s.kind != "policy", s.index))
+        }
 
     def of(self, kind: str) -> list[Process]:
         """The processes of a kind."""
-        return [s.process for s in self.services.values() if s.kind == kind and s.process is not None]
+        return [
+            s.process for s in self.services.values() if s.kind == kind and s.process is not None
+        ]
 
     def on_nodes(self, kind: str = "") -> dict[str, int]:
         """Node → how many (of a kind) are there."""

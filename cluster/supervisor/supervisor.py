@@ -1,7 +1,9 @@
-"""The supervisor without Ray: starts policy replicas, hubs and camera actors, notices who died, replaces them (design section 5, 6).
+"""The supervisor without Ray: starts policy replicas, hubs and camera actors, notices who died,
+replaces them (design section 5, 6).
 
-Its state is in PostgreSQL; what it remembers (`cluster.supervisor.fleet`) can be lost. Every assignment is a compare-and-swap, so running
-twice harms nobody. This room holds its loops and what it is asked; `cluster.supervisor.hosting` acts, `cluster.planning.reconcile` decides.
+Its state is in PostgreSQL; what it remembers (`cluster.supervisor.fleet`) can be lost. Every
+assignment is a compare-and-swap, so running twice harms nobody. This room holds its loops and what
+it is asked; `cluster.supervisor.hosting` acts, `cluster.planning.reconcile` decides.
 """
 
 import asyncio
@@ -15,7 +17,15 @@ import msgspec
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
 from cluster.planning.placement import choose, usable
-from cluster.planning.reconcile import GiveCameras, MoveCameras, ReconcileLimits, ReleaseCameras, StartActor, StopActor, compare
+from cluster.planning.reconcile import (
+    GiveCameras,
+    MoveCameras,
+    ReconcileLimits,
+    ReleaseCameras,
+    StartActor,
+    StopActor,
+    compare,
+)
 from cluster.supervisor import snapshots
 from cluster.supervisor.autoscaler import Autoscaler
 from cluster.supervisor.dry_run import Planner
@@ -34,20 +44,31 @@ ENSURE_S = 1.0  # seconds an `ensure` waits at most; the caller asks again
 SPARE_CONNECTIONS = 24  # PostgreSQL connections kept for hubs, the supervisor and people
 RETIRE_S = 5.0  # seconds between two looks for cameras that were deleted
 NODES_S = 1.0  # seconds between two looks at the nodes
-SILENT_LOOKS = 2  # looks in a row at a node that does not answer after which its processes are replaced
+SILENT_LOOKS = (
+    2  # looks in a row at a node that does not answer after which its processes are replaced
+)
 FORGET_S = 600.0  # seconds between two looks for old operations and decisions
-STOP_GRACE_S = 5.0  # seconds a service may take to stop, beyond the spread of its dashboards' closes
+STOP_GRACE_S = (
+    5.0  # seconds a service may take to stop, beyond the spread of its dashboards' closes
+)
 
 log = logging.getLogger("eyrie.cluster.supervisor")
 
 
 class Supervisor:
-    """One per cluster. `start` begins, `ready` tells when hubs and policy answer, `ensure` is what hubs ask."""
+    """One per cluster. `start` begins, `ready` tells when hubs and policy answer, `ensure` is what
+    hubs ask."""
 
     def __init__(
-        self, settings: Settings, stores: SupervisorStores, machine: Machine, *, broken: Callable[[str], None] = lambda reason: None
-    ) -> None:  # fmt: skip
-        """`broken` is called when one of its loops ended by a mistake: what it remembers can be lost, so it had better start again."""
+        self,
+        settings: Settings,
+        stores: SupervisorStores,
+        machine: Machine,
+        *,
+        broken: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        """`broken` is called when one of its loops ended by a mistake: what it remembers can be
+        lost, so it had better start again."""
         self._settings = settings
         self._stores = stores
         self._machine = machine
@@ -56,7 +77,9 @@ class Supervisor:
         self._hosting = Hosting(self.fleet, stores, machine, self._tasks)
         starts = {"policy": self._start_policy, "hub": self._start_hub}
         grace_s = settings.hub.drain_s + STOP_GRACE_S
-        self._services = Services(starts, self._tasks, start_timeout_s=settings.cluster.start_timeout_s, grace_s=grace_s)
+        self._services = Services(
+            starts, self._tasks, start_timeout_s=settings.cluster.start_timeout_s, grace_s=grace_s
+        )
         self._operations = Operations(self.fleet, self._services, stores.cluster, machine)
         self._survey = Survey(self.fleet, self._hosting, settings.cluster)
         self._autoscaler = Autoscaler(self.fleet, self._services, stores.cluster, machine)
@@ -66,7 +89,8 @@ class Supervisor:
         self._turned_at = time.monotonic()
 
     async def start(self) -> None:
-        """Read what was, start services and the loops. Raises Unavailable when PostgreSQL is away."""
+        """Read what was, start services and the loops. Raises Unavailable when PostgreSQL is
+        away."""
         self.fleet.obey(await self._stores.cluster.orders())
         self.fleet.nodes = await self._machine.nodes()
         await self._hosting.look_back()
@@ -74,20 +98,29 @@ class Supervisor:
         for name in await self._machine.services():
             self._services.found(name)
         loops = (
-            self._reconcile_loop(), self._beats_loop(), self._retire_loop(), self._nodes_loop(), self._survey.run(), self._autoscaler.run(),
-        )  # fmt: skip
+            self._reconcile_loop(),
+            self._beats_loop(),
+            self._retire_loop(),
+            self._nodes_loop(),
+            self._survey.run(),
+            self._autoscaler.run(),
+        )
         for loop in loops:
             self._tasks.spawn(loop, loop=True)
 
     async def ensure(self, cameras: Sequence[str], doubted: Sequence[str] = ()) -> dict[str, str]:
-        """Camera → actor process that hosts it, starting what is needed; waits at most `ENSURE_S`. Missing: not yet, ask again.
+        """Camera → actor process that hosts it, starting what is needed; waits at most `ENSURE_S`.
+        Missing: not yet, ask again.
 
-        `doubted` names processes that failed the caller: what they host is compared first, where one of `cameras` should be there.
+        `doubted` names processes that failed the caller: what they host is compared first, where
+        one of `cameras` should be there.
         """
         fleet = self.fleet
         placed = fleet.placed()
         for name in doubted:
-            if any(placed.get(camera) == name for camera in cameras):  # a camera that has moved need not wait for what its source says
+            if any(
+                placed.get(camera) == name for camera in cameras
+            ):  # a camera that has moved need not wait for what its source says
                 await self._hosting.compare_hosted(name)
         placed = fleet.placed()
         for camera in cameras:
@@ -110,7 +143,8 @@ class Supervisor:
         return {camera: placed[camera] for camera in cameras if camera in placed}
 
     async def ready(self, timeout_s: float) -> dict[str, Any]:
-        """Wait until every policy replica and hub is up; the status. Raises Unavailable naming what is not."""
+        """Wait until every policy replica and hub is up; the status. Raises Unavailable naming what
+        is not."""
         await self._services.ready(timeout_s)
         return self.status()
 
@@ -133,7 +167,8 @@ class Supervisor:
         self.fleet.wake.set()
 
     async def stop(self, grace_s: float) -> bool:
-        """Hubs stop taking edges, then every camera commits, then policy ends. True when all that was stepped is durable."""
+        """Hubs stop taking edges, then every camera commits, then policy ends. True when all that
+        was stepped is durable."""
         self._stopping = True
         await self._tasks.cancel()
         deadline = time.monotonic() + grace_s
@@ -161,16 +196,24 @@ class Supervisor:
 
     def _node_for(self, kind: str, index: int) -> str:
         choice = choose(
-            usable(self.fleet.nodes, self.fleet.cordoned), self.fleet.loads(services=self._services.on_nodes(kind)), services=True
+            usable(self.fleet.nodes, self.fleet.cordoned),
+            self.fleet.loads(services=self._services.on_nodes(kind)),
+            services=True,
         )
         if choice is None:
             return ""
         service = self._services.services[f"{kind}-{index}"]
-        service.reason, service.node = choice.why, choice.node  # counted from now on: others may start at the same time
+        service.reason, service.node = (
+            choice.why,
+            choice.node,
+        )  # counted from now on: others may start at the same time
         return choice.node
 
     def _limits(self) -> ReconcileLimits:
-        limits = ReconcileLimits(self._machine.cores(), max(1, self._settings.postgres.max_connections - SPARE_CONNECTIONS))
+        limits = ReconcileLimits(
+            self._machine.cores(),
+            max(1, self._settings.postgres.max_connections - SPARE_CONNECTIONS),
+        )
         held = time.monotonic() < self.fleet.move_trouble.held_until
         return msgspec.structs.replace(limits, max_moving=0) if held else limits
 
@@ -234,7 +277,16 @@ class Supervisor:
         for camera in unsaved:
             trouble = fleet.trouble[camera]
             restarts = fleet.restarts.get(camera, 0)
-            records.append(TroubleRecord(camera, trouble.failures, restarts, trouble.quarantined, trouble.reason, alone=trouble.alone))
+            records.append(
+                TroubleRecord(
+                    camera,
+                    trouble.failures,
+                    restarts,
+                    trouble.quarantined,
+                    trouble.reason,
+                    alone=trouble.alone,
+                )
+            )
         await self._stores.cluster.note_troubles(records)
         fleet.unsaved -= unsaved
 
@@ -251,7 +303,11 @@ class Supervisor:
         limits = self._limits()
         plan = compare(fleet.wishes(), fleet.views(), held, time.monotonic(), limits)
         if plan.refused and plan.refused != fleet.refused:
-            log.error("%d cameras find no process: %d is all that PostgreSQL has connections for", len(plan.refused), limits.max_actors)
+            log.error(
+                "%d cameras find no process: %d is all that PostgreSQL has connections for",
+                len(plan.refused),
+                limits.max_actors,
+            )
         fleet.refused, fleet.moving = plan.refused, plan.moving
         for action in plan.actions:
             match action:
@@ -297,7 +353,8 @@ class Supervisor:
                     await self._hosting.lose(actor, f"no heartbeat for {silent_s:.1f} s")
 
     async def _nodes_loop(self) -> None:
-        """Which nodes there are. What is on one that does not answer is replaced: Ray takes half a minute to give up a frozen node."""
+        """Which nodes there are. What is on one that does not answer is replaced: Ray takes half a
+        minute to give up a frozen node."""
         silent: dict[str, int] = {}
         while True:
             await asyncio.sleep(NODES_S)
@@ -306,7 +363,9 @@ class Supervisor:
             except EyrieError as error:
                 log.info("nodes are not told now: %s", error)
                 continue
-            silent = {node.id: silent.get(node.id, 0) + 1 for node in self.fleet.nodes if not node.alive}
+            silent = {
+                node.id: silent.get(node.id, 0) + 1 for node in self.fleet.nodes if not node.alive
+            }
             for actor in list(self.fleet.actors.values()):
                 if silent.get(actor.node, 0) >= SILENT_LOOKS:
                     await self._hosting.lose(actor, "its node does not answer")
@@ -327,13 +386,24 @@ class Supervisor:
                 log.info("deleted cameras cannot be looked for now: %s", error)
 
     async def _retire_deleted(self) -> None:
-        """Cameras that are no longer registered are wanted no more (their actors leave them by themselves); an empty process ends."""
+        """Cameras that are no longer registered are wanted no more (their actors leave them by
+        themselves); an empty process ends."""
         fleet = self.fleet
-        known = {*fleet.wanted, *(camera for actor in fleet.actors.values() for camera in actor.cameras)}
+        known = {
+            *fleet.wanted,
+            *(camera for actor in fleet.actors.values() for camera in actor.cameras),
+        }
         await self._hosting.refresh()
         for camera in known - fleet.owners.keys():
             log.info("camera %s was deleted", camera)
-            for memory in (fleet.wanted, fleet.urgent, fleet.trouble, fleet.idle, fleet.split, fleet.restarts):
+            for memory in (
+                fleet.wanted,
+                fleet.urgent,
+                fleet.trouble,
+                fleet.idle,
+                fleet.split,
+                fleet.restarts,
+            ):
                 memory.pop(camera, None)
             for actor in fleet.actors.values():
                 actor.cameras.pop(camera, None)

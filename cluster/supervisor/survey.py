@@ -1,4 +1,5 @@
-"""What processes say of themselves, asked in turn: figures for people, for packing by cost and for passivation. Without Ray."""
+"""What processes say of themselves, asked in turn: figures for people, for packing by cost and for
+passivation. Without Ray."""
 
 import asyncio
 import time
@@ -35,7 +36,9 @@ class Survey:
 
             await asyncio.gather(*(ask(name) for name in names))
             self.conclude(time.monotonic())
-            await asyncio.sleep(max(0.1, began + max(SURVEY_S, len(names) / PER_S) - time.monotonic()))
+            await asyncio.sleep(
+                max(0.1, began + max(SURVEY_S, len(names) / PER_S) - time.monotonic())
+            )
 
     def conclude(self, now: float) -> None:
         """Passivate the idle; split out and pack by cost where that is wanted."""
@@ -47,12 +50,19 @@ class Survey:
                 fleet.wake.set()
             return
         costs = [
-            CameraCost(camera, float(told.get("cpu", 0.0)), fleet.shape.density.of(fleet.sites.get(camera, "")), fleet.split.get(camera))
+            CameraCost(
+                camera,
+                float(told.get("cpu", 0.0)),
+                fleet.shape.density.of(fleet.sites.get(camera, "")),
+                fleet.split.get(camera),
+            )
             for actor in fleet.actors.values()
             for camera, told in actor.figures.get("hosted", {}).items()
         ]
         for camera, alone, why in repack(costs, now):
-            fleet.decide(f"camera:{camera}", "gets a process of its own" if alone else "is packed again", why)
+            fleet.decide(
+                f"camera:{camera}", "gets a process of its own" if alone else "is packed again", why
+            )
             if alone:
                 fleet.split[camera] = now
             else:
@@ -67,12 +77,20 @@ class Survey:
         seen: set[str] = set()
         for actor in fleet.actors.values():
             for camera, told in actor.figures.get("hosted", {}).items():
-                if told.get("status") == "offline" and not told.get("links") and camera in actor.cameras:
+                if (
+                    told.get("status") == "offline"
+                    and not told.get("links")
+                    and camera in actor.cameras
+                ):
                     seen.add(camera)
                     since = self._quiet_since.setdefault(camera, now)
                     if now - since >= after_s and camera not in fleet.urgent:
                         fleet.idle[camera] = now
-                        fleet.decide(f"camera:{camera}", "passivated", f"offline and without a link for {now - since:.0f} s")
+                        fleet.decide(
+                            f"camera:{camera}",
+                            "passivated",
+                            f"offline and without a link for {now - since:.0f} s",
+                        )
                         fleet.wake.set()
         for camera in self._quiet_since.keys() - seen:
             del self._quiet_since[camera]

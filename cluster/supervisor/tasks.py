@@ -1,4 +1,5 @@
-"""Tasks that nobody awaits: kept by reference until they end, their errors logged, all of them cancelled together."""
+"""Tasks that nobody awaits: kept by reference until they end, their errors logged, all of them
+cancelled together."""
 
 import asyncio
 import logging

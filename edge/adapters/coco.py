@@ -1,7 +1,9 @@
-"""COCO results: one array of detections, ``{"image_id", "category_id", "bbox": [left, top, width, height], "score"}``, in pixels.
+"""COCO results: one array of detections, ``{"image_id", "category_id", "bbox": [left, top, width,
+height], "score"}``, in pixels.
 
-A detection may carry a ``track_id`` (as TAO's results do). Detections of one image are one frame, whatever their order; its number is
-the image's, or the order of first appearance where images have names. One message is one frame.
+A detection may carry a ``track_id`` (as TAO's results do). Detections of one image are one frame,
+whatever their order; its number is the image's, or the order of first appearance where images have
+names. One message is one frame.
 """
 
 from collections.abc import Iterable, Iterator
@@ -56,7 +58,9 @@ def read(lines: Iterable[bytes], options: AdapterOptions) -> Iterator[Reading]:
 
 def _image(value: dict[str, Any], images: dict[str, int]) -> int:
     if "annotations" in value and "images" in value:
-        raise RefusedInput("malformed", "this is a COCO ground-truth file; results are an array of detections")
+        raise RefusedInput(
+            "malformed", "this is a COCO ground-truth file; results are an array of detections"
+        )
     image = value.get("image_id")
     if isinstance(image, str) and image.isascii() and image.isdigit() and len(image) <= 10:
         image = int(image)
@@ -75,7 +79,9 @@ def _frame(index: int, rows: Iterable[bytes], options: AdapterOptions) -> ReadMe
     beyond = sum(1 for _ in rows)
     objects, dropped = gather(kept, lambda value: _object(value, size, options))
     dropped += [DroppedObject("too_many", f"more than {MAX_OBJECTS} objects in one frame")] * beyond
-    return ReadMessage(options.camera, Observation(frame_time(index, options, FPS), objects), dropped)
+    return ReadMessage(
+        options.camera, Observation(frame_time(index, options, FPS), objects), dropped
+    )
 
 
 def _object(value: dict[str, Any], size: tuple[int, int], options: AdapterOptions) -> Object:

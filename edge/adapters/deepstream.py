@@ -1,13 +1,18 @@
-"""DeepStream messages: the full schema (one object a message) and the minimal one (one frame a message); one JSON a line, or indented.
+"""DeepStream messages: the full schema (one object a message) and the minimal one (one frame a
+message); one JSON a line, or indented.
 
-Messages of the full schema with one sensor and one timestamp are one frame: `edge.replay` puts them together after sorting. Its class is
-the key of a sub-object: six fixed names in the old API, the detector's own label in the new one (`dsmeta_payload.cpp`).
+Messages of the full schema with one sensor and one timestamp are one frame: `edge.replay` puts them
+together after sorting. Its class is the key of a sub-object: six fixed names in the old API, the
+detector's own label in the new one (`dsmeta_payload.cpp`).
 
-Facts from video reference 1.1 and `nv-schema.json`: boxes are in pixels of the stream multiplexer, and the message carries neither width
-nor height, so the frame size must be given. The default is that of NVIDIA's garage recording, the dewarped 960x752 of its 360-degree
-cameras (its boxes end at x 960 and y 751). The minimal schema is positional: ``id|left|top|right|bottom|label|#|…|confidence``; without
-secondary classifiers there is no ``#`` and no confidence, and some builds append ``pose2D|…``. What its further columns mean depends on a
-kind of object that the message does not name: they are not read, but named in the account and counted, also in the camera's `health`.
+Facts from video reference 1.1 and `nv-schema.json`: boxes are in pixels of the stream multiplexer,
+and the message carries neither width nor height, so the frame size must be given. The default is
+that of NVIDIA's garage recording, the dewarped 960x752 of its 360-degree cameras (its boxes end at
+x 960 and y 751). The minimal schema is positional:
+``id|left|top|right|bottom|label|#|…|confidence``; without secondary classifiers there is no ``#``
+and no confidence, and some builds append ``pose2D|…``. What its further columns mean depends on a
+kind of object that the message does not name: they are not read, but named in the account and
+counted, also in the camera's `health`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,9 +36,26 @@ from edge.adapters.readings import (
 )
 
 FRAME_SIZE = (960, 752)
-KINDS = ("vehicle", "person", "face", "bag", "bicycle", "roadsign")  # class sub-objects of the full schema
+KINDS = (
+    "vehicle",
+    "person",
+    "face",
+    "bag",
+    "bicycle",
+    "roadsign",
+)  # class sub-objects of the full schema
 SIDES = ("topleftx", "toplefty", "bottomrightx", "bottomrighty")
-NOT_CLASSES = {"bbox", "location", "coordinate", "pose", "embedding", "maskoutline", "signature", "segmentation", "trajectory"}
+NOT_CLASSES = {
+    "bbox",
+    "location",
+    "coordinate",
+    "pose",
+    "embedding",
+    "maskoutline",
+    "signature",
+    "segmentation",
+    "trajectory",
+}
 UNKNOWN = {"", "UNKNOWN", "unknown"}
 POSE = "pose2D"
 
@@ -56,13 +78,18 @@ def message(value: Any, size: tuple[int, int]) -> ReadMessage:
         if unread:
             dropped.append(DroppedObject(UNKNOWN_FIELD, ", ".join(sorted(set(unread)))))
         return ReadMessage(
-            source, Observation(moment, objects), dropped, [f"{name} of the minimal schema were not read" for name in unread]
+            source,
+            Observation(moment, objects),
+            dropped,
+            [f"{name} of the minimal schema were not read" for name in unread],
         )
     sensor = value.get("sensor")
     source = _name(sensor.get("id") if isinstance(sensor, dict) else None, "sensor.id")
     event = value.get("event")
     if isinstance(event, dict) and event.get("type") in ("empty", "reset"):
-        return ReadMessage(source, Observation(moment, []), part=True)  # the place is empty: nothing is seen there
+        return ReadMessage(
+            source, Observation(moment, []), part=True
+        )  # the place is empty: nothing is seen there
     objects, dropped = gather([value.get("object")], lambda found: _object(found, size))
     if dropped and dropped[0].code == "malformed":
         raise RefusedInput(dropped[0].code, dropped[0].detail)
@@ -80,26 +107,44 @@ def _object(value: Any, size: tuple[int, int]) -> Object:
     sub = details.get("type")
     attributes: dict[str, str | int | float | bool] = {
         ours: text
-        for theirs, ours in (("make", "make"), ("model", "model"), ("color", "color"), ("license", "license_plate"))
-        if isinstance(text := details.get(theirs), str) and text not in UNKNOWN and len(text) <= 256 and "\x00" not in text
+        for theirs, ours in (
+            ("make", "make"),
+            ("model", "model"),
+            ("color", "color"),
+            ("license", "license_plate"),
+        )
+        if isinstance(text := details.get(theirs), str)
+        and text not in UNKNOWN
+        and len(text) <= 256
+        and "\x00" not in text
     }
     return Object(
-        label(kind or "object", "the class"), box, _confidence(details), value.get("id"),
-        sub if isinstance(sub, str) and sub not in UNKNOWN else None, attributes or None,
-    )  # fmt: skip
+        label(kind or "object", "the class"),
+        box,
+        _confidence(details),
+        value.get("id"),
+        sub if isinstance(sub, str) and sub not in UNKNOWN else None,
+        attributes or None,
+    )
 
 
 def _kind(value: dict[str, Any]) -> str | None:
-    """The key of the object's class: a known one, else one whose value has a confidence, else any that is nothing else."""
+    """The key of the object's class: a known one, else one whose value has a confidence, else any
+    that is nothing else."""
     known = next((kind for kind in KINDS if isinstance(value.get(kind), dict)), None)
     if known is not None:
         return known
-    others = [key for key, found in value.items() if isinstance(found, dict) and key not in NOT_CLASSES]
-    return next((key for key in others if "confidence" in value[key]), others[0] if others else None)
+    others = [
+        key for key, found in value.items() if isinstance(found, dict) and key not in NOT_CLASSES
+    ]
+    return next(
+        (key for key in others if "confidence" in value[key]), others[0] if others else None
+    )
 
 
 def _confidence(details: dict[str, Any]) -> float | None:
-    """The score; the recording writes 0.0 with every class unknown, which says that no classifier ran."""
+    """The score; the recording writes 0.0 with every class unknown, which says that no classifier
+    ran."""
     found = score(details.get("confidence"))
     return None if found == 0.0 and details.get("type") in UNKNOWN else found
 
@@ -110,13 +155,20 @@ def _positional(text: Any, size: tuple[int, int], unread: list[str]) -> Object:
         raise RefusedInput("malformed", "an object of the minimal schema is a text")
     fields = text.split("|")
     if len(fields) < 6:
-        raise RefusedInput("malformed", f"{len(fields)} fields, id|left|top|right|bottom|label are needed")
+        raise RefusedInput(
+            "malformed", f"{len(fields)} fields, id|left|top|right|bottom|label are needed"
+        )
     try:
         left, top, right, bottom = (float(field) for field in fields[1:5])
     except ValueError as error:
         raise RefusedInput("malformed", f"a side of the box is no number: {text[:80]!r}") from error
     confidence, more = _further(fields[6:])
-    found = Object(label(fields[5], "the label"), pixel_box(left, top, right, bottom, size), confidence, fields[0])
+    found = Object(
+        label(fields[5], "the label"),
+        pixel_box(left, top, right, bottom, size),
+        confidence,
+        fields[0],
+    )
     unread += more
     return found
 

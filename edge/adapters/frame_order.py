@@ -1,6 +1,8 @@
-"""Rows by frame number in bounded memory: sorted runs of `held_rows` rows, all but the last on disk, merged when they are read.
+"""Rows by frame number in bounded memory: sorted runs of `held_rows` rows, all but the last on
+disk, merged when they are read.
 
-Ground truth comes sorted by track, so no frame is whole before the last row. Runs lie in unnamed temporary files.
+Ground truth comes sorted by track, so no frame is whole before the last row. Runs lie in unnamed
+temporary files.
 """
 
 import heapq
@@ -17,7 +19,8 @@ Row = tuple[int, bytes]
 
 
 class FrameOrder:
-    """Collects rows, then gives them back frame by frame; rows of one frame keep the order in which they came."""
+    """Collects rows, then gives them back frame by frame; rows of one frame keep the order in which
+    they came."""
 
     def __init__(self, held_rows: int = HELD_ROWS) -> None:
         self._held_rows = held_rows
@@ -34,7 +37,8 @@ class FrameOrder:
             self._spill()
 
     def frames(self) -> Iterator[tuple[int, Iterable[bytes]]]:
-        """Each frame with its rows, in order of frames. Use a frame's rows before taking the next frame."""
+        """Each frame with its rows, in order of frames. Use a frame's rows before taking the next
+        frame."""
         self._held.sort(key=_frame)
         try:
             runs = [*(_rows(run) for run in self._runs), iter(self._held)]
@@ -47,7 +51,8 @@ class FrameOrder:
 
     def _spill(self) -> None:
         self._held.sort(key=_frame)
-        run = self._open.enter_context(tempfile.TemporaryFile(prefix="eyrie-rows-"))  # noqa: SIM115 (the stack closes it)
+        # the stack closes it
+        run = self._open.enter_context(tempfile.TemporaryFile(prefix="eyrie-rows-"))  # noqa: SIM115
         run.writelines(b"%d %b\n" % row for row in self._held)
         run.seek(0)
         self._runs.append(run)

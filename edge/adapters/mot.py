@@ -1,13 +1,16 @@
-"""MOT Challenge text: ``frame,id,left,top,width,height,…``, frames and pixels counted from 1, rows of one frame anywhere in the file.
+"""MOT Challenge text: ``frame,id,left,top,width,height,…``, frames and pixels counted from 1, rows
+of one frame anywhere in the file.
 
 Commas or spaces. What follows the box depends on who wrote it, and is decided by the whole file:
 
-- ground truth (MOT16, 17, 20): nine columns, a flag 0 or 1 (0: not to be counted), a class 1 to 13, a visibility 0 to 1, in every row;
-- results and detections: a score, then a class (boxmot: counted from 0, as its detector does) or -1, then -1. ByteTrack and MOT15 write
-  ten columns, boxmot nine; some write six or seven.
+- ground truth (MOT16, 17, 20): nine columns, a flag 0 or 1 (0: not to be counted), a class 1 to 13,
+  a visibility 0 to 1, in every row;
+- results and detections: a score, then a class (boxmot: counted from 0, as its detector does) or
+  -1, then -1. ByteTrack and MOT15 write ten columns, boxmot nine; some write six or seven.
 
-Scores are 0..1 or percent; a file whose scores are all whole numbers and some of them 0 cut its fractions off: it has no scores.
-Without `AdapterOptions.labels` every object of a result is a person, which is what the benchmark tracks. One message is one frame.
+Scores are 0..1 or percent; a file whose scores are all whole numbers and some of them 0 cut its
+fractions off: it has no scores. Without `AdapterOptions.labels` every object of a result is a
+person, which is what the benchmark tracks. One message is one frame.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,9 +39,20 @@ FRAME_SIZE = (1920, 1080)
 FPS = 30.0
 COLUMNS = 10  # columns beyond are not read, and counted
 CLASSES = {
-    1: "person", 2: "person", 3: "car", 4: "bicycle", 5: "motorcycle", 6: "vehicle", 7: "person", 8: "distractor", 9: "occluder",
-    10: "occluder", 11: "occluder", 12: "reflection", 13: "crowd",
-}  # fmt: skip
+    1: "person",
+    2: "person",
+    3: "car",
+    4: "bicycle",
+    5: "motorcycle",
+    6: "vehicle",
+    7: "person",
+    8: "distractor",
+    9: "occluder",
+    10: "occluder",
+    11: "occluder",
+    12: "reflection",
+    13: "crowd",
+}
 IGNORED = {"distractor", "occluder", "reflection", "crowd"}
 SCORE, CLASS, VISIBILITY = 6, 7, 8  # columns, from 0
 
@@ -93,14 +107,18 @@ def read(lines: Iterable[bytes], options: AdapterOptions) -> Iterator[Reading]:
             yield Rejection(refused.code, refused.detail, str(index).encode())
 
 
-def _frame(index: int, lines: Iterable[bytes], dialect: Dialect, options: AdapterOptions) -> ReadMessage:
+def _frame(
+    index: int, lines: Iterable[bytes], dialect: Dialect, options: AdapterOptions
+) -> ReadMessage:
     rows = [_row(line) for line in islice(lines, MAX_OBJECTS)]
     beyond = sum(1 for _ in lines)
     size = options.frame_size or FRAME_SIZE
     objects, dropped = gather(rows, lambda row: _object(row, dialect, size, options))
     dropped += [DroppedObject("too_many", f"more than {MAX_OBJECTS} objects in one frame")] * beyond
     remarks = [remark for row in rows for remark in _remarks(row, dialect, options)]
-    return ReadMessage(options.camera, Observation(frame_time(index - 1, options, FPS), objects), dropped, remarks)
+    return ReadMessage(
+        options.camera, Observation(frame_time(index - 1, options, FPS), objects), dropped, remarks
+    )
 
 
 def _row(line: bytes) -> Row:
@@ -109,12 +127,19 @@ def _row(line: bytes) -> Row:
     except (ValueError, UnicodeDecodeError) as error:
         raise RefusedInput("malformed", "a row holds numbers only") from error
     if len(row) < 6 or not 1 <= row[0] <= 2**31 or row[0] != int(row[0]):
-        raise RefusedInput("malformed", "a row begins with frame (from 1), id, left, top, width, height")
+        raise RefusedInput(
+            "malformed", "a row begins with frame (from 1), id, left, top, width, height"
+        )
     return row
 
 
 def _is_truth(row: Row) -> bool:
-    return len(row) == 9 and row[SCORE] in (0, 1) and row[CLASS] in CLASSES and 0 <= row[VISIBILITY] <= 1
+    return (
+        len(row) == 9
+        and row[SCORE] in (0, 1)
+        and row[CLASS] in CLASSES
+        and 0 <= row[VISIBILITY] <= 1
+    )
 
 
 def _object(row: Row, dialect: Dialect, size: tuple[int, int], options: AdapterOptions) -> Object:
@@ -133,11 +158,19 @@ def _object(row: Row, dialect: Dialect, size: tuple[int, int], options: AdapterO
 
 def _class(row: Row) -> str | None:
     """The class column of a result, None when it holds none."""
-    return f"{row[CLASS]:.0f}" if len(row) > CLASS and row[CLASS] >= 0 and row[CLASS].is_integer() else None
+    return (
+        f"{row[CLASS]:.0f}"
+        if len(row) > CLASS and row[CLASS] >= 0 and row[CLASS].is_integer()
+        else None
+    )
 
 
 def _remarks(row: Row, dialect: Dialect, options: AdapterOptions) -> Iterator[str]:
     if len(row) > COLUMNS:
         yield f"columns after {COLUMNS} were not read"
-    if not dialect.truth and (number := _class(row)) is not None and object_label(options, number, "") == "":
+    if (
+        not dialect.truth
+        and (number := _class(row)) is not None
+        and object_label(options, number, "") == ""
+    ):
         yield f"class {number} was taken for a person (--label {number}=NAME, or --classes coco)"

@@ -1,9 +1,11 @@
-"""OpenDataCam: frames of raw detections, ``{"frame": n, "detections": [{x, y, w, h, prob, name}]}``, and exports of its tracker,
-``{"frameId": n, "timestamp": "…", "objects": [{id, x, y, w, h, bearing, confidence, name, areas}]}``; as lines or as one array.
+"""OpenDataCam: frames of raw detections, ``{"frame": n, "detections": [{x, y, w, h, prob,
+name}]}``, and exports of its tracker, ``{"frameId": n, "timestamp": "…", "objects": [{id, x, y, w,
+h, bearing, confidence, name, areas}]}``; as lines or as one array.
 
-`x` and `y` are the *centre* of the box in pixels; `prob` and `confidence` are in percent. Measured on the project's own recording of
-52,980 boxes: read as centres every box lies in a 1920x1080 picture (give or take 2 %), read as corners 3,795 stand out of it by more
-than 5 %. Raw detections carry neither times nor ids; an export has both.
+`x` and `y` are the *centre* of the box in pixels; `prob` and `confidence` are in percent. Measured
+on the project's own recording of 52,980 boxes: read as centres every box lies in a 1920x1080
+picture (give or take 2 %), read as corners 3,795 stand out of it by more than 5 %. Raw detections
+carry neither times nor ids; an export has both.
 """
 
 from collections.abc import Iterable, Iterator
@@ -48,12 +50,15 @@ def frame(value: Any, options: AdapterOptions) -> ReadMessage:
     size = options.frame_size or FRAME_SIZE
     objects, dropped = gather(detections[:MAX_DETECTIONS], lambda item: _object(item, size))
     beyond = max(len(detections) - MAX_DETECTIONS, 0)
-    dropped += [DroppedObject("too_many", f"more than {MAX_DETECTIONS} detections in one frame")] * beyond
+    dropped += [
+        DroppedObject("too_many", f"more than {MAX_DETECTIONS} detections in one frame")
+    ] * beyond
     return ReadMessage(options.camera, Observation(moment, objects), dropped)
 
 
 def _moment(value: dict[str, Any], options: AdapterOptions) -> datetime:
-    """The frame's own time where it has one, else that of its number. MongoDB's exports wrap a time in ``$date``."""
+    """The frame's own time where it has one, else that of its number. MongoDB's exports wrap a time
+    in ``$date``."""
     own = value.get("timestamp")
     if isinstance(own, dict):
         own = own.get("$date")

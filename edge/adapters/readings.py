@@ -1,7 +1,8 @@
 """What adapters yield, and the conversions that all of them need (video reference 1.4).
 
-An adapter is a function ``read(lines, options) -> Iterator[Reading]``: every message of the source becomes one :class:`ReadMessage` or one
-:class:`Rejection`, so that all of them can be accounted for. One bad object of a frame is left out and reported with its frame.
+An adapter is a function ``read(lines, options) -> Iterator[Reading]``: every message of the source
+becomes one :class:`ReadMessage` or one :class:`Rejection`, so that all of them can be accounted
+for. One bad object of a frame is left out and reported with its frame.
 """
 
 import hashlib
@@ -20,13 +21,16 @@ from actors.core.messages.observations import MAX_OBJECTS, Object, Observation
 from actors.core.times import from_us
 
 MAX_LINE_BYTES = 1_048_576  # a longer line is rejected unread
-DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)  # of recordings that carry no time: fixed, so that a second replay says the same
+DEFAULT_START = datetime(
+    2026, 1, 1, tzinfo=UTC
+)  # of recordings that carry no time: fixed, so that a second replay says the same
 
 _label = re.compile(LABEL_PATTERN)
 
 
 class AdapterOptions(msgspec.Struct, frozen=True):
-    """How to read. `frame_size` (width, height in pixels) and `fps` are the adapter's defaults when None; `start` is frame 0's time."""
+    """How to read. `frame_size` (width, height in pixels) and `fps` are the adapter's defaults when
+    None; `start` is frame 0's time."""
 
     frame_size: tuple[int, int] | None = None
     fps: float | None = None
@@ -37,15 +41,16 @@ class AdapterOptions(msgspec.Struct, frozen=True):
 
 
 class DroppedObject(msgspec.Struct, frozen=True):
-    """One object left out of its frame, or changed: `code` is of `actors.core.messages.object_faults`, or ``ignored`` (nothing was
-    wrong)."""
+    """One object left out of its frame, or changed: `code` is of
+    `actors.core.messages.object_faults`, or ``ignored`` (nothing was wrong)."""
 
     code: str
     detail: str
 
 
 class ReadMessage(msgspec.Struct, frozen=True):
-    """One message. `source` is the camera as the source names it; `remarks` are worth telling and cost nothing.
+    """One message. `source` is the camera as the source names it; `remarks` are worth telling and
+    cost nothing.
 
     A `part` is one of several messages of a frame: those of one camera and time belong together.
     """
@@ -82,10 +87,11 @@ class RefusedInput(Exception):
 
 
 def camera_id(source: str) -> str:
-    """A valid camera id for a name of the source: itself when it is one, else its letters and eight hex digits of its SHA-256.
+    """A valid camera id for a name of the source: itself when it is one, else its letters and eight
+    hex digits of its SHA-256.
 
-    Deterministic, and an id stays itself. Two names of one recording that still meet (one spelled like the other's id) are told apart by
-    `edge.replay`, which refuses the second.
+    Deterministic, and an id stays itself. Two names of one recording that still meet (one spelled
+    like the other's id) are told apart by `edge.replay`, which refuses the second.
     """
     if is_id(source):
         return source
@@ -95,12 +101,17 @@ def camera_id(source: str) -> str:
 
 
 def pixel_box(x1: float, y1: float, x2: float, y2: float, size: tuple[int, int]) -> Box:
-    """Pixels to 0..1. What sticks out of the picture stays; raises :class:`RefusedInput` for a box that shows nothing of it."""
+    """Pixels to 0..1. What sticks out of the picture stays; raises :class:`RefusedInput` for a box
+    that shows nothing of it."""
     width, height = size
     box = (x1 / width, y1 / height, x2 / width, y2 / height)
     reason = fault(box)
     if reason is not None and reason != CLIPPED:
-        raise RefusedInput(reason, f"the box {_show(box)} shows nothing of a frame of {width}x{height}; is --frame-size right?")
+        raise RefusedInput(
+            reason,
+            f"the box {_show(box)} shows nothing of a frame of {width}x{height}; is --frame-size "
+            "right?",
+        )
     return box
 
 
@@ -129,7 +140,8 @@ def object_label(options: AdapterOptions, number: str | None, default: str) -> s
 
 
 def score(value: Any) -> float | None:
-    """A score, or None for what says that there is none: nothing, text, or a negative number. `gather` takes others out of 0..1 away."""
+    """A score, or None for what says that there is none: nothing, text, or a negative number.
+    `gather` takes others out of 0..1 away."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0.0:
         return nan if value in NO_NUMBERS else None
     return float(value)
@@ -145,11 +157,14 @@ def parse_time(value: object) -> datetime:
             raise ValueError("no offset")
         return moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise RefusedInput("bad_time", f"{value[:64]!r} is no RFC 3339 time with an offset") from error
+        raise RefusedInput(
+            "bad_time", f"{value[:64]!r} is no RFC 3339 time with an offset"
+        ) from error
 
 
 def frame_time(index: float, options: AdapterOptions, default_fps: float) -> datetime:
-    """The time of frame `index` (from 0) of a recording that carries none. Raises :class:`RefusedInput` beyond the calendar."""
+    """The time of frame `index` (from 0) of a recording that carries none. Raises
+    :class:`RefusedInput` beyond the calendar."""
     fps = options.fps if options.fps is not None else default_fps
     try:
         offset_us = round(index * 1_000_000 / fps)
@@ -158,10 +173,14 @@ def frame_time(index: float, options: AdapterOptions, default_fps: float) -> dat
         raise RefusedInput("bad_time", f"frame {index} has no time") from error
 
 
-def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple[list[Object], list[DroppedObject]]:
-    """The objects of a frame, and what was wrong. `build` returns None for what is no object at all.
+def gather(
+    items: Iterable[Any], build: Callable[[Any], Object | None]
+) -> tuple[list[Object], list[DroppedObject]]:
+    """The objects of a frame, and what was wrong. `build` returns None for what is no object at
+    all.
 
-    It may put the source's own id and score into an object: what is none of ours is taken away here, by the rule for every entrance.
+    It may put the source's own id and score into an object: what is none of ours is taken away
+    here, by the rule for every entrance.
     """
     objects: list[Object] = []
     dropped: list[DroppedObject] = []
@@ -182,7 +201,8 @@ def gather(items: Iterable[Any], build: Callable[[Any], Object | None]) -> tuple
 
 
 def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes | Rejection]:
-    """The lines that are not blank, stripped; a rejection for each that is too long, which comes in several pieces."""
+    """The lines that are not blank, stripped; a rejection for each that is too long, which comes in
+    several pieces."""
     inside = False
     for piece in pieces:
         continued, inside = inside, len(piece) > MAX_LINE_BYTES and not piece.endswith(b"\n")
@@ -203,7 +223,9 @@ def each(pieces: Iterable[bytes], build: Callable[[bytes], ReadMessage]) -> Iter
         try:
             yield build(line)
         except RefusedInput as refused:
-            yield Rejection(refused.code, refused.detail, line[:MAX_LINE_BYTES], fields=refused.fields)
+            yield Rejection(
+                refused.code, refused.detail, line[:MAX_LINE_BYTES], fields=refused.fields
+            )
 
 
 def _show(box: Box) -> str:

@@ -1,9 +1,11 @@
-"""A camera vendor's first program: a detector's boxes go to Eyrie, survive a bad link, and an alarm goes out at once.
+"""A camera vendor's first program: a detector's boxes go to Eyrie, survive a bad link, and an alarm
+goes out at once.
 
     EYRIE_TOKEN=… python -m edge.examples.vendor_camera ws://127.0.0.1:8000/v1/edge gate-1
 
-Replace `detect` by your detector. Boxes are 0..1 from the top left; ids are those of your tracker, the same object over frames. The
-spool folder keeps what the hub has not acked: start the program again, also after a power failure, and it goes on from there.
+Replace `detect` by your detector. Boxes are 0..1 from the top left; ids are those of your tracker,
+the same object over frames. The spool folder keeps what the hub has not acked: start the program
+again, also after a power failure, and it goes on from there.
 """
 
 import math
@@ -32,16 +34,24 @@ def observations(frames: int | None) -> Iterator[Observation]:
     frame = 0
     while frames is None or frame < frames:
         started = time.monotonic()
-        alarm = Alarm("button", severity="critical", text="The emergency button was pressed") if frame == 50 else None
+        alarm = (
+            Alarm("button", severity="critical", text="The emergency button was pressed")
+            if frame == 50
+            else None
+        )
         yield Observation(datetime.now(UTC), detect(frame), alarm)
         frame += 1
         time.sleep(max(0.0, 1 / FPS - (time.monotonic() - started)))
 
 
-def main(url: str, camera: str, frames: int | None = None, spool: Path = Path("eyrie-spool")) -> int:
+def main(
+    url: str, camera: str, frames: int | None = None, spool: Path = Path("eyrie-spool")
+) -> int:
     """Stream until interrupted, or `frames` frames; the exit code."""
     try:
-        with BlockingEdgeClient(url, os.environ.get("EYRIE_TOKEN"), spool=spool, producer="vendor-camera") as client:
+        with BlockingEdgeClient(
+            url, os.environ.get("EYRIE_TOKEN"), spool=spool, producer="vendor-camera"
+        ) as client:
             stream = client.open(camera, frame_size=(1920, 1080))
             for observation in observations(frames):
                 stream.send(observation)

@@ -1,1 +1,2 @@
-"""A simulated site: seeded worlds of people and vehicles, seen by imperfect detectors, with the truth beside. Holds no import by rule."""
+"""A simulated site: seeded worlds of people and vehicles, seen by imperfect detectors, with the
+truth beside. Holds no import by rule."""

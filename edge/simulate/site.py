@@ -1,4 +1,5 @@
-"""A simulated site in real time: its cameras, their scenes, and the streaming of their frames through an edge client."""
+"""A simulated site in real time: its cameras, their scenes, and the streaming of their frames
+through an edge client."""
 
 import asyncio
 import logging
@@ -24,7 +25,10 @@ def cameras(site: str, count: int) -> list[str]:
 
 def names(cameras: Sequence[str]) -> dict[str, str]:
     """camera → a name for people."""
-    return {camera: f"{layout(index).name.capitalize()} {index + 1}" for index, camera in enumerate(cameras)}
+    return {
+        camera: f"{layout(index).name.capitalize()} {index + 1}"
+        for index, camera in enumerate(cameras)
+    }
 
 
 def scenes(seed: int, cameras: Sequence[str]) -> dict[str, Scene]:
@@ -33,11 +37,20 @@ def scenes(seed: int, cameras: Sequence[str]) -> dict[str, Scene]:
 
 
 async def stream(
-    client: EdgeClient, cameras: Sequence[str], *, seed: int, fps: float, session: str, stop: asyncio.Event, seconds: float | None = None
+    client: EdgeClient,
+    cameras: Sequence[str],
+    *,
+    seed: int,
+    fps: float,
+    session: str,
+    stop: asyncio.Event,
+    seconds: float | None = None,
 ) -> int:
-    """Stream every camera at `fps` until `stop` is set, a stream has ended for good, or `seconds` have passed.
+    """Stream every camera at `fps` until `stop` is set, a stream has ended for good, or `seconds`
+    have passed.
 
-    Returns the number of frames sent. Raises the terminal error of a stream. `session` must be new at every start.
+    Returns the number of frames sent. Raises the terminal error of a stream. `session` must be new
+    at every start.
     """
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -45,7 +58,11 @@ async def stream(
             for index, camera in enumerate(cameras):
                 world = SimulatedCamera(seed, index, fps=fps)
                 phase_s = index / len(cameras) / fps  # not all cameras at the same moment
-                running.append(tasks.create_task(_camera(client, camera, world, phase_s, fps, session, stop, seconds)))
+                running.append(
+                    tasks.create_task(
+                        _camera(client, camera, world, phase_s, fps, session, stop, seconds)
+                    )
+                )
     except ExceptionGroup as group:
         raise _first(group) from group
     return sum(task.result() for task in running)
@@ -59,9 +76,15 @@ def _first(group: BaseException) -> BaseException:
 
 
 async def _camera(
-    client: EdgeClient, camera: str, world: SimulatedCamera, phase_s: float, fps: float, session: str, stop: asyncio.Event,
+    client: EdgeClient,
+    camera: str,
+    world: SimulatedCamera,
+    phase_s: float,
+    fps: float,
+    session: str,
+    stop: asyncio.Event,
     seconds: float | None,
-) -> int:  # fmt: skip
+) -> int:
     """One camera. One that was deleted from the registry ends alone: its neighbours go on."""
     sent = [0]
     try:
@@ -74,9 +97,16 @@ async def _camera(
 
 
 async def _send_frames(
-    client: EdgeClient, camera: str, world: SimulatedCamera, phase_s: float, fps: float, session: str, stop: asyncio.Event,
-    seconds: float | None, sent: list[int],
-) -> None:  # fmt: skip
+    client: EdgeClient,
+    camera: str,
+    world: SimulatedCamera,
+    phase_s: float,
+    fps: float,
+    session: str,
+    stop: asyncio.Event,
+    seconds: float | None,
+    sent: list[int],
+) -> None:
     loop = asyncio.get_running_loop()
     sending = await client.open(camera, session=session, frame_size=(1920, 1080))
     began = due = loop.time() + phase_s

@@ -1,4 +1,5 @@
-"""What really happened in a simulated world: crossings and entries of true positions. Shares no code with the camera core on purpose."""
+"""What really happened in a simulated world: crossings and entries of true positions. Shares no
+code with the camera core on purpose."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -10,7 +11,8 @@ Point = tuple[float, float]
 
 @dataclass
 class Truth:
-    """Counts since the start. `lines`: line → [in, out]; `zones`: zone → label → entries; `log` as (second, kind, place, track, way)."""
+    """Counts since the start. `lines`: line → [in, out]; `zones`: zone → label → entries; `log` as
+    (second, kind, place, track, way)."""
 
     scene: Scene
     keep_log: bool = False
@@ -33,7 +35,11 @@ class Truth:
                 self.lines[name][0 if way > 0 else 1] += 1
                 self._note(second, "line.crossed", name, track, "in" if way > 0 else "out")
         for name, zone in self.scene.zones.items():
-            if (zone.labels is None or label in zone.labels) and _inside(zone.points, now) and not _inside(zone.points, before):
+            if (
+                (zone.labels is None or label in zone.labels)
+                and _inside(zone.points, now)
+                and not _inside(zone.points, before)
+            ):
                 self.zones[name][label] = self.zones[name].get(label, 0) + 1
                 self._note(second, "zone.entered", name, track, "")
 
@@ -48,7 +54,8 @@ def _side(a: Point, b: Point, p: Point) -> bool:
 
 
 def _crossing(a: Point, b: Point, before: Point, now: Point) -> int:
-    """+1 when the step crosses a-b from left to right (in), -1 the other way, 0 when it does not."""
+    """+1 when the step crosses a-b from left to right (in), -1 the other way, 0 when it does
+    not."""
     was, is_now = _side(a, b, before), _side(a, b, now)
     if was == is_now or _side(before, now, a) == _side(before, now, b):
         return 0

@@ -1,7 +1,8 @@
-"""One simulated camera: a seeded world and the detector that looks at it. Pure: the same seed, index and rate give the same frames.
+"""One simulated camera: a seeded world and the detector that looks at it. Pure: the same seed,
+index and rate give the same frames.
 
-The detector jitters every side of a box by a few pixels, misses some, and does not see what something nearer hides, though never for so
-long that its tracker would lose it.
+The detector jitters every side of a box by a few pixels, misses some, and does not see what
+something nearer hides, though never for so long that its tracker would lose it.
 """
 
 import math
@@ -19,12 +20,20 @@ JITTER_PX = 1.5  # standard deviation of a side; never more than `JITTER_MAX_PX`
 JITTER_MAX_PX = 4.0
 MISSED = 0.04  # share of boxes that the detector misses
 HIDDEN = 0.65  # share of a box behind a nearer one from which on it is not seen
-HIDDEN_S = {"vehicle": 0.3, "person": 1.0}  # seconds after which the tracker guesses where a hidden one is
+HIDDEN_S = {
+    "vehicle": 0.3,
+    "person": 1.0,
+}  # seconds after which the tracker guesses where a hidden one is
 FOUND_S = 0.8  # seconds that one found again stays visible
 MAX_AGENTS = 24
 PLATED = 0.6  # share of vehicles whose plate is read
 ALARM_EVERY_S = 240.0  # mean seconds between two presses of the help point
-_VEHICLE = {"car": (1.55, 0.9), "truck": (2.1, 1.6), "bus": (2.9, 1.7), "motorcycle": (0.7, 0.8)}  # width, height in person heights
+_VEHICLE = {
+    "car": (1.55, 0.9),
+    "truck": (2.1, 1.6),
+    "bus": (2.9, 1.7),
+    "motorcycle": (0.7, 0.8),
+}  # width, height in person heights
 _WALKER = {"person": (0.38, 1.0), "bicycle": (0.7, 1.0), "dog": (0.45, 0.4)}
 _COLORS = ("white", "black", "silver", "blue", "red", "green")
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
@@ -32,7 +41,8 @@ _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 @dataclass
 class Agent:
-    """Something that moves. `travelled` along its way in picture widths, `waits` the halts still ahead as (where, seconds)."""
+    """Something that moves. `travelled` along its way in picture widths, `waits` the halts still
+    ahead as (where, seconds)."""
 
     id: str
     label: str
@@ -145,17 +155,27 @@ class SimulatedCamera:
             side = self._world.uniform(-lane.spread, lane.spread)
             self._enter(lane, speed, side)
             if self._world.random() < lane.pairs:
-                self._enter(lane, speed, side + self._world.uniform(0.025, 0.05) * (1.0 if side < 0 else -1.0))
+                self._enter(
+                    lane,
+                    speed,
+                    side + self._world.uniform(0.025, 0.05) * (1.0 if side < 0 else -1.0),
+                )
 
     def _enter(self, lane: Lane, speed: float, side: float) -> None:
         if len(self._agents) >= MAX_AGENTS:
             return
         self._names += 1
         world = self._world
-        label = world.choices([name for name, _ in lane.labels], [weight for _, weight in lane.labels])[0]
+        label = world.choices(
+            [name for name, _ in lane.labels], [weight for _, weight in lane.labels]
+        )[0]
         way = [_beside(lane.points, at, side) for at in range(len(lane.points))]
         length = sum(math.dist(a, b) for a, b in pairwise(way))
-        waits = [(stop.at * length, world.uniform(*stop.seconds)) for stop in lane.stops if world.random() < stop.chance]
+        waits = [
+            (stop.at * length, world.uniform(*stop.seconds))
+            for stop in lane.stops
+            if world.random() < stop.chance
+        ]
         if waits and world.random() < lane.turn_back:
             way = _there_and_back(way, waits[-1][0])
         attributes: dict[str, str | int | float | bool] | None = None
@@ -164,7 +184,9 @@ class SimulatedCamera:
             if world.random() < PLATED:
                 letters = "".join(world.choices(_LETTERS, k=3))
                 attributes["license_plate"] = f"{letters}-{world.randint(100, 999)}"
-        self._agents.append(Agent(str(self._names), label, way, speed, waits, attributes, world.uniform(0.62, 0.95)))
+        self._agents.append(
+            Agent(str(self._names), label, way, speed, waits, attributes, world.uniform(0.62, 0.95))
+        )
 
     def _look(self) -> list[Object]:
         """The detector: nearest first, so what hides is known before what is hidden."""
@@ -175,9 +197,19 @@ class SimulatedCamera:
             hidden = max((_covered(box, other) for other in nearer), default=0.0)
             nearer.append(box)
             missed = self._detector.random() < MISSED
-            noise = [max(-JITTER_MAX_PX, min(JITTER_MAX_PX, self._detector.gauss(0.0, JITTER_PX))) for _ in range(4)]
+            noise = [
+                max(-JITTER_MAX_PX, min(JITTER_MAX_PX, self._detector.gauss(0.0, JITTER_PX)))
+                for _ in range(4)
+            ]
             blur = self._detector.gauss(0.0, 0.03)
-            shown = _clip((box[0] + noise[0] / WIDTH, box[1] + noise[1] / HEIGHT, box[2] + noise[2] / WIDTH, box[3] + noise[3] / HEIGHT))
+            shown = _clip(
+                (
+                    box[0] + noise[0] / WIDTH,
+                    box[1] + noise[1] / HEIGHT,
+                    box[2] + noise[2] / WIDTH,
+                    box[3] + noise[3] / HEIGHT,
+                )
+            )
             if shown is None:
                 continue
             patience = HIDDEN_S["vehicle" if agent.label in _VEHICLE else "person"]
@@ -209,7 +241,10 @@ def _beside(points: tuple[Point, ...], at: int, side: float) -> Point:
     """The waypoint `at`, moved by `side` across the direction of its lane."""
     a, b = points[max(at - 1, 0)], points[min(at + 1, len(points) - 1)]
     length = math.dist(a, b)
-    return (points[at][0] - (b[1] - a[1]) / length * side, points[at][1] + (b[0] - a[0]) / length * side)
+    return (
+        points[at][0] - (b[1] - a[1]) / length * side,
+        points[at][1] + (b[0] - a[0]) / length * side,
+    )
 
 
 def _there_and_back(way: list[Point], turn: float) -> list[Point]:
@@ -219,7 +254,9 @@ def _there_and_back(way: list[Point], turn: float) -> list[Point]:
     for a, b in pairwise(way):
         length = math.dist(a, b)
         if left <= length:
-            there.append((a[0] + (b[0] - a[0]) * left / length, a[1] + (b[1] - a[1]) * left / length))
+            there.append(
+                (a[0] + (b[0] - a[0]) * left / length, a[1] + (b[1] - a[1]) * left / length)
+            )
             break
         there.append(b)
         left -= length
@@ -230,7 +267,11 @@ def _covered(box: Box, other: Box) -> float:
     """The share of `box` that `other` covers."""
     width = min(box[2], other[2]) - max(box[0], other[0])
     height = min(box[3], other[3]) - max(box[1], other[1])
-    return width * height / ((box[2] - box[0]) * (box[3] - box[1])) if width > 0.0 and height > 0.0 else 0.0
+    return (
+        width * height / ((box[2] - box[0]) * (box[3] - box[1]))
+        if width > 0.0 and height > 0.0
+        else 0.0
+    )
 
 
 def _clip(box: Box) -> Box | None:

@@ -1,4 +1,5 @@
-"""Who may see what on this hub: tokens, decisions, and the view a decision grants. Sockets and REST ask here alike."""
+"""Who may see what on this hub: tokens, decisions, and the view a decision grants. Sockets and REST
+ask here alike."""
 
 import logging
 import time
@@ -34,17 +35,24 @@ TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that as
 
 Redact = tuple[str, ...]  # classes, sorted
 LetterAction = Literal["deadletter.read", "deadletter.replay", "deadletter.discard"]
-SystemAction = Literal["cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read", "token.revoke"]
+SystemAction = Literal[
+    "cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read", "token.revoke"
+]
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
 # Action → the kind of thing it is done to.
 SYSTEM: dict[SystemAction, Literal["cluster", "policy", "audit"]] = {
-    "cluster.read": "cluster", "cluster.operate": "cluster", "policy.read": "policy", "policy.change": "policy", "audit.read": "audit",
+    "cluster.read": "cluster",
+    "cluster.operate": "cluster",
+    "policy.read": "policy",
+    "policy.change": "policy",
+    "audit.read": "audit",
     "token.revoke": "policy",
-}  # fmt: skip
+}
 
 
 def about_system(action: str) -> TypeGuard[SystemAction]:
-    """Whether an action is one that is done to the deployment itself, so that a route can ask for it before its handler runs."""
+    """Whether an action is one that is done to the deployment itself, so that a route can ask for
+    it before its handler runs."""
     return action in SYSTEM
 
 
@@ -52,9 +60,14 @@ class Access:
     """Tokens and decisions. `revocations` is replaced whole whenever they change."""
 
     def __init__(
-        self, verifier: TokenVerifier, decider: Decider, cameras: CameraCache, limiter: Limiter, now_s: Callable[[], float] = time.time,
+        self,
+        verifier: TokenVerifier,
+        decider: Decider,
+        cameras: CameraCache,
+        limiter: Limiter,
+        now_s: Callable[[], float] = time.time,
         grants: Grants | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.revocations = Revocations()
         self.limiter = limiter
         self.grants = grants if grants is not None else Grants()
@@ -71,7 +84,8 @@ class Access:
         return principal
 
     async def identify(self, token: object, address: str) -> Principal:
-        """The same, with failures of `address` counted. Raises also TooMany, for one too many of them."""
+        """The same, with failures of `address` counted. Raises also TooMany, for one too many of
+        them."""
         try:
             return self.verify(token)
         except Expired:
@@ -82,10 +96,13 @@ class Access:
             raise
 
     async def identify_request(self, token: object, address: str) -> Principal:
-        """The user behind a REST request of `address`, with the request counted. Raises also TooMany."""
+        """The user behind a REST request of `address`, with the request counted. Raises also
+        TooMany."""
         self.limiter.check("address_requests", place(address))
         principal = await self.identify(token, address)
-        await self.limiter.take(("user_requests", principal.sub), ("address_requests", place(address)))
+        await self.limiter.take(
+            ("user_requests", principal.sub), ("address_requests", place(address))
+        )
         return principal
 
     def ttl_s(self, principal: Principal) -> float:
@@ -100,24 +117,47 @@ class Access:
             raise await self.grants.denial(principal, "connect", "", denied) from denied
         self.grants.note(principal, "connect")
 
-    async def require(self, action: CameraAction, principal: Principal, camera: str, site: str, tags: Sequence[str] = ()) -> Redact:
-        """The same for an action on a camera, as it is or would become; the classes that are hidden from them."""
-        return (await self._require(inputs.on_camera(action, principal, camera, site=site, tags=tags))).redact
+    async def require(
+        self,
+        action: CameraAction,
+        principal: Principal,
+        camera: str,
+        site: str,
+        tags: Sequence[str] = (),
+    ) -> Redact:
+        """The same for an action on a camera, as it is or would become; the classes that are hidden
+        from them."""
+        return (
+            await self._require(inputs.on_camera(action, principal, camera, site=site, tags=tags))
+        ).redact
 
-    async def require_camera(self, action: CameraAction, principal: Principal, camera: str, record: CameraRecord | None) -> CameraRecord:
-        """`record` when `principal` may do `action` to it. Whoever may not gets the answer for a camera that is not there.
+    async def require_camera(
+        self, action: CameraAction, principal: Principal, camera: str, record: CameraRecord | None
+    ) -> CameraRecord:
+        """`record` when `principal` may do `action` to it. Whoever may not gets the answer for a
+        camera that is not there.
 
         Raises Forbidden, and NotFound to who might do it to a camera at any site.
         """
         if record is not None:
-            decision = await self._ask(inputs.on_camera(action, principal, camera, site=record.site, tags=record.tags))
+            decision = await self._ask(
+                inputs.on_camera(action, principal, camera, site=record.site, tags=record.tags)
+            )
             if decision.allow:
                 return record
-            log.info("%s of camera %s is denied to %s: %s", action, camera, principal.sub, decision.reason)
+            log.info(
+                "%s of camera %s is denied to %s: %s",
+                action,
+                camera,
+                principal.sub,
+                decision.reason,
+            )
         await self._require(inputs.on_camera(action, principal, camera, site=""))
         raise NotFound(NOT_THERE.format(camera))
 
-    async def require_site(self, action: Literal["registry.read", "registry.write"], principal: Principal, site: str) -> None:
+    async def require_site(
+        self, action: Literal["registry.read", "registry.write"], principal: Principal, site: str
+    ) -> None:
         """The same for a whole site."""
         await self._require(inputs.on_site(action, principal, site))
 
@@ -130,13 +170,20 @@ class Access:
         await self._require(inputs.on_system(action, principal, SYSTEM[action]))
 
     async def view(
-        self, use: Use, principal: Principal, channel: Channel, wish: SubscriptionOptions = subscription_options.NONE
+        self,
+        use: Use,
+        principal: Principal,
+        channel: Channel,
+        wish: SubscriptionOptions = subscription_options.NONE,
     ) -> tuple[View, float | None]:
-        """The view that `principal` gets of `channel`, and until when (seconds since 1970) it holds without asking again.
+        """The view that `principal` gets of `channel`, and until when (seconds since 1970) it holds
+        without asking again.
 
-        `wish` narrows it; which cameras carry the tags it names is looked up again after :data:`TAGS_HOLD_S`.
+        `wish` narrows it; which cameras carry the tags it names is looked up again after
+        :data:`TAGS_HOLD_S`.
 
-        Raises Forbidden (Withdrawn), Unavailable, and NotFound (Vanished) as :meth:`require_camera` does.
+        Raises Forbidden (Withdrawn), Unavailable, and NotFound (Vanished) as :meth:`require_camera`
+        does.
         """
         try:
             decision = await self._decision(use, principal, channel)
@@ -145,11 +192,20 @@ class Access:
         self.grants.note(principal, "see", channel.name)
         until, exclude, rules = decision.valid_until, frozenset[str](), NO_RULES
         if channel.scope in ("site", "fleet"):
-            # Deleted ones too: what is left of them is seen by nobody who might not see them before.
+            # Deleted ones too: what is left of them is seen by nobody who might not see them
+            # before.
             records = await self._cameras.ever(channel.target or None)
-            ruling = await self._single.ruling(use, principal, channel.target, decision, records, self.now_s())
+            ruling = await self._single.ruling(
+                use, principal, channel.target, decision, records, self.now_s()
+            )
             until, exclude, rules = ruling.until, ruling.exclude, ruling.rules
-        view = View(tuple(sorted(decision.redact)), exclude, decision.max_hz, limit_hz=decision.max_hz, rules=rules)
+        view = View(
+            tuple(sorted(decision.redact)),
+            exclude,
+            decision.max_hz,
+            limit_hz=decision.max_hz,
+            rules=rules,
+        )
         if wish == subscription_options.NONE:
             return view, until
         records = await self._cameras.ever(channel.target or None) if wish.tags else []
@@ -159,7 +215,8 @@ class Access:
         ) if wish.tags else until
 
     async def require_cameras(self, principal: Principal, site: str) -> None:
-        """Raises NotFound where `principal` sees no camera of a site on its wall: hidden ones are answered as none.
+        """Raises NotFound where `principal` sees no camera of a site on its wall: hidden ones are
+        answered as none.
 
         Raises also what :meth:`view` raises.
         """
@@ -169,9 +226,14 @@ class Access:
             raise NotFound(f"site {site} has no cameras, or none that is yours to see")
 
     async def told(
-        self, principal: Principal, channel: Channel, cameras: Collection[str], wish: SubscriptionOptions = subscription_options.NONE
+        self,
+        principal: Principal,
+        channel: Channel,
+        cameras: Collection[str],
+        wish: SubscriptionOptions = subscription_options.NONE,
     ) -> View:
-        """The view of what has happened on a channel, told by events of `cameras`. Those that never belonged to it are left out.
+        """The view of what has happened on a channel, told by events of `cameras`. Those that never
+        belonged to it are left out.
 
         Raises what :meth:`view` raises.
         """
@@ -179,10 +241,19 @@ class Access:
         if channel.scope in ("site", "fleet"):  # first: whoever is new is asked about then
             strangers = await self._cameras.strangers(channel.target or None, cameras)
         view, _ = await self.view("history", principal, channel, wish)
-        return msgspec.structs.replace(view, exclude=view.exclude | strangers) if strangers else view
+        return (
+            msgspec.structs.replace(view, exclude=view.exclude | strangers) if strangers else view
+        )
 
-    async def past(self, principal: Principal, channel: Channel, wish: SubscriptionOptions, cameras: Collection[str] = ()) -> View | None:
-        """:meth:`told`, None for who may only look on from now: a recovery asks what history asks."""
+    async def past(
+        self,
+        principal: Principal,
+        channel: Channel,
+        wish: SubscriptionOptions,
+        cameras: Collection[str] = (),
+    ) -> View | None:
+        """:meth:`told`, None for who may only look on from now: a recovery asks what history
+        asks."""
         try:
             return await self.told(principal, channel, cameras, wish)
         except (Forbidden, NotFound):
@@ -193,12 +264,22 @@ class Access:
             return await self._require(inputs.on_system("cluster.read", principal, "cluster"))
         record = await self._cameras.camera(channel.target) if channel.scope == "camera" else None
         if record is not None:
-            question = inputs.on_channel(use, principal, channel.scope, channel.target, site=record.site, tags=record.tags)
+            question = inputs.on_channel(
+                use, principal, channel.scope, channel.target, site=record.site, tags=record.tags
+            )
             decision = await self._ask(question)
             if decision.allow:
                 return decision
-            log.info("%s of camera %s is denied to %s: %s", use, channel.target, principal.sub, decision.reason)
-        decision = await self._require(inputs.on_channel(use, principal, channel.scope, channel.target))
+            log.info(
+                "%s of camera %s is denied to %s: %s",
+                use,
+                channel.target,
+                principal.sub,
+                decision.reason,
+            )
+        decision = await self._require(
+            inputs.on_channel(use, principal, channel.scope, channel.target)
+        )
         if channel.scope == "camera":
             raise NotFound(NOT_THERE.format(channel.target))
         return decision

@@ -1,6 +1,6 @@
-"""Who is at the other end (pure): its address and its certificate, by the connection itself or, where settings name the proxy that made
-it, by what that proxy says (X-Forwarded-For; Client-Cert, RFC 9440). What anybody else says of itself in those headers counts nothing and
-goes no further.
+"""Who is at the other end (pure): its address and its certificate, by the connection itself or,
+where settings name the proxy that made it, by what that proxy says (X-Forwarded-For; Client-Cert,
+RFC 9440). What anybody else says of itself in those headers counts nothing and goes no further.
 """
 
 import base64
@@ -12,7 +12,8 @@ from typing import Any
 
 from actors.core.errors import ConfigError
 
-CERTIFICATE = "eyrie.certificate"  # where a request finds the certificate (DER) its peer has shown, in the `state` of its scope
+# where a request finds the certificate (DER) its peer has shown, in the `state` of its scope
+CERTIFICATE = "eyrie.certificate"
 FORWARDED = b"x-forwarded-for"
 CLIENT_CERT = b"client-cert"
 CLAIMS = (CLIENT_CERT, b"client-cert-chain", FORWARDED)
@@ -27,7 +28,10 @@ def networks(proxies: Sequence[str]) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(proxy) for proxy in proxies)
     except ValueError as error:
-        raise ConfigError(f"hub.trusted_proxies: {error}", hint="Name addresses or networks, like 10.0.0.5 or 10.0.0.0/24.") from error
+        raise ConfigError(
+            f"hub.trusted_proxies: {error}",
+            hint="Name addresses or networks, like 10.0.0.5 or 10.0.0.0/24.",
+        ) from error
 
 
 def trusted(address: str, proxies: Sequence[Network]) -> bool:
@@ -43,7 +47,8 @@ def trusted(address: str, proxies: Sequence[Network]) -> bool:
 
 
 def address(peer: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
-    """The address of whoever our proxies took the request from: the last hop of X-Forwarded-For that is none of them."""
+    """The address of whoever our proxies took the request from: the last hop of X-Forwarded-For
+    that is none of them."""
     found = peer
     if not trusted(peer, proxies):
         return found
@@ -59,7 +64,8 @@ def address(peer: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> 
 
 
 def settle(scope: MutableMapping[str, Any], proxies: Sequence[Network]) -> None:
-    """Put the true address and certificate into an ASGI scope, and take the headers out that claim them."""
+    """Put the true address and certificate into an ASGI scope, and take the headers out that claim
+    them."""
     headers: Headers = scope["headers"]
     claims = [(name, value) for name, value in headers if name in CLAIMS]
     client = scope.get("client")
@@ -88,25 +94,34 @@ def _bytes(value: bytes) -> bytes:
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-_ORIGIN = re.compile(r"\A[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
+_ORIGIN = re.compile(
+    r"\A[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?\Z"
+)
 
 
 def named(settings: Sequence[str]) -> frozenset[str]:
-    """`hub.allowed_origins` as browsers send them. Raises ConfigError for what is no origin: ``*`` and ``null`` are those of any page."""
+    """`hub.allowed_origins` as browsers send them. Raises ConfigError for what is no origin: ``*``
+    and ``null`` are those of any page."""
     found = [origin.lower() for origin in settings]
     for origin in found:
         if not _ORIGIN.match(origin):
             raise ConfigError(
-                f"hub.allowed_origins: {origin[:80]!r} is no origin", hint="Write scheme, host and maybe a port: https://wall.example."
+                f"hub.allowed_origins: {origin[:80]!r} is no origin",
+                hint="Write scheme, host and maybe a port: https://wall.example.",
             )
     return frozenset(
-        origin.removesuffix(":443") if origin.startswith("https:") else origin.removesuffix(":80") if origin.startswith("http:") else origin
+        origin.removesuffix(":443")
+        if origin.startswith("https:")
+        else origin.removesuffix(":80")
+        if origin.startswith("http:")
+        else origin
         for origin in found
     )
 
 
 def default_origins(host: str, port: int, *, tls: bool = False) -> frozenset[str]:
-    """The origins of the console itself: the listener's own address, on loopback under each of its names."""
+    """The origins of the console itself: the listener's own address, on loopback under each of its
+    names."""
     scheme, usual = ("https", ":443") if tls else ("http", ":80")
     literal = f"[{host}]" if ":" in host else host
     names = LOOPBACK if literal in LOOPBACK else (literal,)
@@ -114,7 +129,8 @@ def default_origins(host: str, port: int, *, tls: bool = False) -> frozenset[str
 
 
 def allowed(origins: Sequence[str], known: frozenset[str]) -> bool:
-    """Whether a request with these `Origin` headers may go on: scheme, host and port match exactly, ``null`` and a second header never."""
+    """Whether a request with these `Origin` headers may go on: scheme, host and port match exactly,
+    ``null`` and a second header never."""
     if not origins:
         return True
     return len(origins) == 1 and origins[0].lower() in known

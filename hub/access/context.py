@@ -78,8 +78,8 @@ def _none_revoked(_principal: Principal) -> bool:
 
 @dataclass(slots=True)
 class HubContext:
-    """`hub_name` is unique per incarnation of a hub. `revoked` answers from the revocations polled last. Without `buckets` the hub keeps
-    the limits by itself."""
+    """`hub_name` is unique per incarnation of a hub. `revoked` answers from the revocations polled
+    last. Without `buckets` the hub keeps the limits by itself."""
 
     settings: Settings
     stores: HubStores

@@ -1,5 +1,5 @@
-"""What a request or socket shows of whoever opened it. Whether it is good is for `hub.access.authorization` and `hub.ingest.authorization`
-to say."""
+"""What a request or socket shows of whoever opened it. Whether it is good is for
+`hub.access.authorization` and `hub.ingest.authorization` to say."""
 
 import msgspec
 from starlette.requests import HTTPConnection
@@ -9,7 +9,8 @@ from policy.identity.principal import Principal
 
 
 class ShownCredentials(msgspec.Struct, frozen=True):
-    """What a device shows of itself: its token, its certificate (DER; the chain was verified when the connection was made), its address.
+    """What a device shows of itself: its token, its certificate (DER; the chain was verified when
+    the connection was made), its address.
 
     `signer`: whose signature of the request held; then the token is not looked at.
     """
@@ -23,7 +24,9 @@ class ShownCredentials(msgspec.Struct, frozen=True):
 def shown_by(connection: HTTPConnection) -> ShownCredentials:
     """All of it."""
     certificate = connection.scope.get("state", {}).get(CERTIFICATE)
-    return ShownCredentials(bearer(connection.headers.get("authorization")), certificate, address_of(connection))
+    return ShownCredentials(
+        bearer(connection.headers.get("authorization")), certificate, address_of(connection)
+    )
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -1,7 +1,9 @@
-"""Who was allowed what lately, on any hub: so that a denial can be told as the end of something or as a plain no.
+"""Who was allowed what lately, on any hub: so that a denial can be told as the end of something or
+as a plain no.
 
-What was allowed before and is denied now may be a mistake of policy that somebody mends in seconds: its code makes devices and dashboards
-come back, slowly. What was never allowed is final. No access rests on it: it decides nothing but the code of a denial.
+What was allowed before and is denied now may be a mistake of policy that somebody mends in seconds:
+its code makes devices and dashboards come back, slowly. What was never allowed is final. No access
+rests on it: it decides nothing but the code of a denial.
 """
 
 import asyncio
@@ -30,7 +32,9 @@ log = logging.getLogger(__name__)
 class Grants:
     """Without a `store` this hub remembers for itself. `now` is monotonic seconds."""
 
-    def __init__(self, store: GrantStore | None = None, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: GrantStore | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._now = now
         self._known: OrderedDict[str, float] = OrderedDict()
@@ -50,10 +54,15 @@ class Grants:
             return
         self._waiting[name] = None
         if self._telling is None:
-            self._telling = asyncio.get_running_loop().create_task(self._tell(self._store), name="grants")
+            self._telling = asyncio.get_running_loop().create_task(
+                self._tell(self._store), name="grants"
+            )
 
-    async def denial(self, principal: Principal, action: str, target: str, denied: Forbidden | NotFound) -> EyrieError:
-        """`denied`, or Withdrawn (Vanished) in its place when it was allowed before. Who cannot be asked about may come back too."""
+    async def denial(
+        self, principal: Principal, action: str, target: str, denied: Forbidden | NotFound
+    ) -> EyrieError:
+        """`denied`, or Withdrawn (Vanished) in its place when it was allowed before. Who cannot be
+        asked about may come back too."""
         name = _name(principal, action, target)
         known = self._now() - self._known.get(name, float("-inf")) < KEPT_S
         if not known and self._store is not None:
@@ -61,11 +70,16 @@ class Grants:
                 async with asyncio.timeout(ASK_S):
                     known = await self._store.noted(name)
             except (EyrieError, TimeoutError) as error:
-                log.info("whether it was allowed before cannot be read now: %s", error or "no answer in time")
+                log.info(
+                    "whether it was allowed before cannot be read now: %s",
+                    error or "no answer in time",
+                )
                 known = True
         if not known:
             return denied
-        return Withdrawn(denied.detail) if isinstance(denied, Forbidden) else Vanished(denied.detail)
+        return (
+            Withdrawn(denied.detail) if isinstance(denied, Forbidden) else Vanished(denied.detail)
+        )
 
     async def close(self) -> None:
         """End what is in flight."""
@@ -76,16 +90,32 @@ class Grants:
     async def _tell(self, store: GrantStore) -> None:
         try:
             while self._waiting:
-                batch = [self._waiting.popitem(last=False)[0] for _ in range(min(BATCH, len(self._waiting)))]
+                batch = [
+                    self._waiting.popitem(last=False)[0]
+                    for _ in range(min(BATCH, len(self._waiting)))
+                ]
                 async with asyncio.timeout(ASK_S):
                     await store.note(batch, KEPT_S)
         except (EyrieError, TimeoutError) as error:
-            log.info("what is allowed is not told to the other hubs now: %s", error or "no answer in time")
+            log.info(
+                "what is allowed is not told to the other hubs now: %s",
+                error or "no answer in time",
+            )
         finally:
             self._telling = None
 
 
 def _name(principal: Principal, action: str, target: str) -> str:
-    """One grant: by the rights of the token, since one with fewer was never allowed what the other was."""
-    rights = (principal.typ, principal.sub, principal.roles, principal.sites, principal.cameras, principal.scopes, action, target)
+    """One grant: by the rights of the token, since one with fewer was never allowed what the other
+    was."""
+    rights = (
+        principal.typ,
+        principal.sub,
+        principal.roles,
+        principal.sites,
+        principal.cameras,
+        principal.scopes,
+        action,
+        target,
+    )
     return hashlib.sha256(msgspec.json.encode(rights)).hexdigest()[:32]

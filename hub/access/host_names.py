@@ -1,5 +1,6 @@
-"""Which names a server answers to (pure). A page whose own name was made to lead to this machine (DNS rebinding) shows by `Host` where it
-thinks it is; links, caches and the `@authority` of a signed request rest on it too.
+"""Which names a server answers to (pure). A page whose own name was made to lead to this machine
+(DNS rebinding) shows by `Host` where it thinks it is; links, caches and the `@authority` of a
+signed request rest on it too.
 """
 
 import ipaddress
@@ -16,19 +17,26 @@ MALFORMED = "The Host header is malformed.\n"
 
 
 class Hosts:
-    """The names of one server: those of loopback, what it listens on, the address a connection came to, and those that settings name."""
+    """The names of one server: those of loopback, what it listens on, the address a connection came
+    to, and those that settings name."""
 
     def __init__(self, listens_on: str, named: Sequence[str] = ()) -> None:
-        """`named`: ``hub.allowed_hosts``, names or addresses without a port; ``*.example.org`` is every name below it.
+        """`named`: ``hub.allowed_hosts``, names or addresses without a port; ``*.example.org`` is
+        every name below it.
 
         Raises ConfigError for what is neither.
         """
         wanted = [_named(name) for name in named]
-        self._known = {*LOOPBACK, *(name for name in wanted if name[:1] != "*"), _literal(listens_on)} - set(_EVERYWHERE)
+        self._known = {
+            *LOOPBACK,
+            *(name for name in wanted if name[:1] != "*"),
+            _literal(listens_on),
+        } - set(_EVERYWHERE)
         self._below = tuple(name[1:] for name in wanted if name[:1] == "*")
 
     def problem(self, found: Sequence[bytes], local: str) -> tuple[int, str] | None:
-        """Status and text for a request with these `Host` headers on a connection to the address `local`; None: it may go on.
+        """Status and text for a request with these `Host` headers on a connection to the address
+        `local`; None: it may go on.
 
         A request of HTTP/1.0 has none, and may (no browser sends it). 421: RFC 9110, 15.5.20.
         """
@@ -40,7 +48,11 @@ class Hosts:
         name = _literal(matched[1].decode("ascii").lower())
         if name in self._known or name == _literal(local) or name.endswith(self._below):
             return None
-        return 421, f"This server does not go by the name {name}; add it to hub.allowed_hosts (EYRIE_HUB_ALLOWED_HOSTS).\n"
+        return (
+            421,
+            f"This server does not go by the name {name}; add it to hub.allowed_hosts "
+            "(EYRIE_HUB_ALLOWED_HOSTS).\n",
+        )
 
 
 def _named(text: str) -> str:
@@ -57,7 +69,8 @@ def _named(text: str) -> str:
 
 
 def _literal(host: str) -> str:
-    """As `Host` writes it: an IPv6 address in brackets, in its shortest form; one that carries an IPv4 address as that."""
+    """As `Host` writes it: an IPv6 address in brackets, in its shortest form; one that carries an
+    IPv4 address as that."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:

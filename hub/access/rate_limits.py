@@ -1,8 +1,10 @@
-"""How often a user, a device or an address may do something, over all hubs together: token buckets in Redis, asked only at what is rare
-(a connect, a REST request, a hello, a failed token), many at a time, never for a frame.
+"""How often a user, a device or an address may do something, over all hubs together: token buckets
+in Redis, asked only at what is rare (a connect, a REST request, a hello, a failed token), many at a
+time, never for a frame.
 
-Redis away is no open door: each hub then goes on with its share of every limit, out of buckets that it has kept all along. Who was refused
-is not asked about again before a token can be there, so that a flood costs Redis nothing.
+Redis away is no open door: each hub then goes on with its share of every limit, out of buckets that
+it has kept all along. Who was refused is not asked about again before a token can be there, so that
+a flood costs Redis nothing.
 """
 
 import asyncio
@@ -23,30 +25,54 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Scope = Literal[
-    "user_connects", "user_commands", "user_requests", "address_requests", "device_hellos", "device_posts", "address_failures",
-    "subject_failures", "address_expired", "address_passed", "session_passed",
-]  # fmt: skip
-LEASED = {"device_hellos": 50, "device_posts": 50}  # tokens taken at once and spent here: a gateway says hello for each of its cameras
+    "user_connects",
+    "user_commands",
+    "user_requests",
+    "address_requests",
+    "device_hellos",
+    "device_posts",
+    "address_failures",
+    "subject_failures",
+    "address_expired",
+    "address_passed",
+    "session_passed",
+]
+LEASED = {
+    "device_hellos": 50,
+    "device_posts": 50,
+}  # tokens taken at once and spent here: a gateway says hello for each of its cameras
 LEASE_S = 1.0  # what is not spent by then is lost, never given twice
 MAX_NAMES = 20_000  # of each kind remembered; beyond that the one used longest ago is forgotten
 MAX_BATCH = 256  # buckets in one round trip
 MAX_WAITING = 10_000  # buckets asked for and not yet answered
-AWAY_S = 1.0  # Redis is left alone for so long after it has failed, and a refusal is remembered no longer
+# Redis is left alone for so long after it has failed, and a refusal is remembered no longer
+AWAY_S = 1.0
 _ONE = Grant(1, 0.0)
 _TEXTS: dict[str, str] = {
-    "user_connects": "connections of this user", "user_requests": "requests of this user", "address_requests": "requests of this address",
-    "device_hellos": "hellos of this device", "device_posts": "posts of this device", "address_failures": "failed tokens of this address",
-    "subject_failures": "failed tokens of this name", "address_expired": "expired tokens of this address",
-    "address_passed": "commands of this address for other hubs", "session_passed": "commands of this session for other hubs",
-}  # fmt: skip
+    "user_connects": "connections of this user",
+    "user_requests": "requests of this user",
+    "address_requests": "requests of this address",
+    "device_hellos": "hellos of this device",
+    "device_posts": "posts of this device",
+    "address_failures": "failed tokens of this address",
+    "subject_failures": "failed tokens of this name",
+    "address_expired": "expired tokens of this address",
+    "address_passed": "commands of this address for other hubs",
+    "session_passed": "commands of this session for other hubs",
+}
 
 
 class Limiter:
-    """The limits of one hub. `refused`: scope → how often; `alone`: answers given without Redis. Use it in one event loop only."""
+    """The limits of one hub. `refused`: scope → how often; `alone`: answers given without Redis.
+    Use it in one event loop only."""
 
     def __init__(
-        self, settings: LimitsSettings, hubs: int, buckets: Buckets | None, now: Callable[[], float] = time.monotonic
-    ) -> None:  # fmt: skip
+        self,
+        settings: LimitsSettings,
+        hubs: int,
+        buckets: Buckets | None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`hubs` share each limit while there is no Redis; without `buckets` there never is one."""
         self.refused: Counter[str] = Counter()
         self.alone = 0
@@ -62,7 +88,8 @@ class Limiter:
         self._away_until = float("-inf")
 
     async def take(self, *charges: tuple[Scope, str]) -> None:
-        """Charge one to each bucket. Raises TooMany with the seconds to wait where one is empty (the others are charged all the same)."""
+        """Charge one to each bucket. Raises TooMany with the seconds to wait where one is empty
+        (the others are charged all the same)."""
         for scope, name in charges:
             self.check(scope, name)
         for (scope, name), asked in [(charge, self._ask(*charge)) for charge in charges]:
@@ -80,21 +107,24 @@ class Limiter:
             del self._refusals[f"{scope}:{name}"]
 
     async def failed(self, address: str, subject: str) -> None:
-        """Somebody showed a token that is not good. Raises TooMany for one failure too many of this address, or of who it says it is.
+        """Somebody showed a token that is not good. Raises TooMany for one failure too many of this
+        address, or of who it says it is.
 
-        Only failures are counted and only failures are refused for it: nobody can lock out a neighbour, or a user, by failing for them.
+        Only failures are counted and only failures are refused for it: nobody can lock out a
+        neighbour, or a user, by failing for them.
         """
         await self.take(("address_failures", address))
         if subject:
             await self.take(("subject_failures", subject))
 
     async def expired(self, address: str) -> None:
-        """Somebody showed a genuine token whose time is over. Raises TooMany for one too many of this address: these have a bound of their
-        own, since a wall that slept shows them too."""
+        """Somebody showed a genuine token whose time is over. Raises TooMany for one too many of
+        this address: these have a bound of their own, since a wall that slept shows them too."""
         await self.take(("address_expired", address))
 
     def commands(self, user: str) -> Callable[[float], bool]:
-        """Whether a user may send one more command now (monotonic seconds). Of this hub alone: they come too often to ask anybody."""
+        """Whether a user may send one more command now (monotonic seconds). Of this hub alone: they
+        come too often to ask anybody."""
         bucket = self._own_bucket("user_commands", user, hubs=1)
 
         def may(now: float) -> bool:
@@ -125,7 +155,11 @@ class Limiter:
         answer: asyncio.Future[Grant] = loop.create_future()
         if self._spend((scope, name), [answer]):
             return answer
-        if self._buckets is None or self._now() < self._away_until or len(self._waiting) >= MAX_WAITING:
+        if (
+            self._buckets is None
+            or self._now() < self._away_until
+            or len(self._waiting) >= MAX_WAITING
+        ):
             self._settle((scope, name), [answer], self._by_itself(scope, name, 1))
         else:
             self._waiting.setdefault((scope, name), []).append(answer)
@@ -137,19 +171,34 @@ class Limiter:
         batch: list[tuple[tuple[Scope, str], list[asyncio.Future[Grant]]]] = []
         try:
             while self._waiting:
-                batch = [self._waiting.popitem(last=False) for _ in range(min(len(self._waiting), MAX_BATCH))]
-                batch = [(key, left) for key, answers in batch if (left := answers[self._spend(key, answers) :])]
+                batch = [
+                    self._waiting.popitem(last=False)
+                    for _ in range(min(len(self._waiting), MAX_BATCH))
+                ]
+                batch = [
+                    (key, left)
+                    for key, answers in batch
+                    if (left := answers[self._spend(key, answers) :])
+                ]
                 if not batch:
                     continue
-                asks = [self._request(scope, name, len(answers)) for (scope, name), answers in batch]
+                asks = [
+                    self._request(scope, name, len(answers)) for (scope, name), answers in batch
+                ]
                 try:
                     async with asyncio.timeout(self._settings.timeout_s):
                         grants = await buckets.take(asks)
                 except (EyrieError, TimeoutError) as error:
                     if self._away_until == float("-inf"):
-                        log.warning("limits are kept by this hub alone until Redis answers: %s", error or "no answer in time")
+                        log.warning(
+                            "limits are kept by this hub alone until Redis answers: %s",
+                            error or "no answer in time",
+                        )
                     self._away_until = self._now() + AWAY_S
-                    grants = [self._by_itself(scope, name, len(answers)) for (scope, name), answers in batch]
+                    grants = [
+                        self._by_itself(scope, name, len(answers))
+                        for (scope, name), answers in batch
+                    ]
                 else:
                     if self._away_until != float("-inf"):
                         log.info("limits are kept in Redis again")
@@ -182,7 +231,9 @@ class Limiter:
             _keep(self._leases, name, (left - len(answers), until))
         return min(left, len(answers))
 
-    def _settle(self, key: tuple[Scope, str], answers: list[asyncio.Future[Grant]], grant: Grant) -> None:
+    def _settle(
+        self, key: tuple[Scope, str], answers: list[asyncio.Future[Grant]], grant: Grant
+    ) -> None:
         """Who came first gets what there is; what is left over is spent later."""
         for position, answer in enumerate(answers):
             if not answer.done():
@@ -207,11 +258,14 @@ class Limiter:
 
     def _limit(self, scope: Scope) -> tuple[float, int]:
         """Tokens a second, and burst."""
-        return float(getattr(self._settings, f"{scope}_per_s")), int(getattr(self._settings, f"{scope}_burst"))
+        return float(getattr(self._settings, f"{scope}_per_s")), int(
+            getattr(self._settings, f"{scope}_burst")
+        )
 
 
 def place(address: str) -> str:
-    """What an address is counted as: an IPv6 host has a whole network of 2**64 to itself (RFC 4291, 2.5.4)."""
+    """What an address is counted as: an IPv6 host has a whole network of 2**64 to itself (RFC 4291,
+    2.5.4)."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,8 @@
 """Views: one rendering of a channel for a set of permissions (pure; design sections 2 and 7).
 
-The default view passes bytes through untouched. A redacting view replaces what belongs to a class (faces, names, plates), or to none that
-is known, by ``{"redacted": "<class>"}``, so that hidden is never mistaken for absent: `actors.core.redaction`.
+The default view passes bytes through untouched. A redacting view replaces what belongs to a class
+(faces, names, plates), or to none that is known, by ``{"redacted": "<class>"}``, so that hidden is
+never mistaken for absent: `actors.core.redaction`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,23 +15,40 @@ from actors.core.redaction import Hidden, Redactor, TooDeep, echoed, hide_echoes
 
 HIDDEN_TYPE = f"{ALARM}redacted"
 
-_ENVELOPE = frozenset({"camera", "site", "epoch", "hash", "id", "received", "severity", "time", "type", "v"})  # ours, but for the type
-_STATE = frozenset({"camera", "site", "severity", "status", "time", "received", "unknown_since", "place"})
-_BOXES = ("camera", "site", "generation", "version", "offset", "status", "reason", "time", "received", "unknown_since")
+_ENVELOPE = frozenset(
+    {"camera", "site", "epoch", "hash", "id", "received", "severity", "time", "type", "v"}
+)  # ours, but for the type
+_STATE = frozenset(
+    {"camera", "site", "severity", "status", "time", "received", "unknown_since", "place"}
+)
+_BOXES = (
+    "camera",
+    "site",
+    "generation",
+    "version",
+    "offset",
+    "status",
+    "reason",
+    "time",
+    "received",
+    "unknown_since",
+)
 _BOX = ("id", "label", "score", "box")
 ECHOES = b'"echoes"'  # in a state or summary that says what may have to be hidden
 _HINTS = (b'"attributes"', b'"sub_label"', ECHOES)
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """What binds one camera among others, all in all: classes to hide, sorted, and live messages a second."""
+    """What binds one camera among others, all in all: classes to hide, sorted, and live messages a
+    second."""
 
     redact: tuple[str, ...] = ()
     max_hz: float | None = None
 
 
 class CameraRules:
-    """Camera → rule, for the cameras that are bound otherwise than the rest of their channel. Hashed once: it is a part of views."""
+    """Camera → rule, for the cameras that are bound otherwise than the rest of their channel.
+    Hashed once: it is a part of views."""
 
     __slots__ = ("_hash", "_rules")
 
@@ -49,18 +67,23 @@ class CameraRules:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, CameraRules) and self._hash == other._hash and self._rules == other._rules)
+        return self is other or (
+            isinstance(other, CameraRules)
+            and self._hash == other._hash
+            and self._rules == other._rules
+        )
 
 
 NO_RULES = CameraRules({})
 
 
 class View(msgspec.Struct, frozen=True):
-    """`redact`: sorted classes. `exclude`: cameras a wall or a site's events leave out. `max_hz`: live messages a second.
+    """`redact`: sorted classes. `exclude`: cameras a wall or a site's events leave out. `max_hz`:
+    live messages a second.
 
-    `limit_hz` is the policy's part of that: nothing of a camera is seen more often, by whatever way (`hub.fanout.pacing`). `rules`: what
-    binds single cameras.
-    `projection` of a camera's state: ``full``, ``boxes`` (its tracks with id, label, score and box), ``summary`` (no tracks).
+    `limit_hz` is the policy's part of that: nothing of a camera is seen more often, by whatever way
+    (`hub.fanout.pacing`). `rules`: what binds single cameras. `projection` of a camera's state:
+    ``full``, ``boxes`` (its tracks with id, label, score and box), ``summary`` (no tracks).
     """
 
     redact: tuple[str, ...] = ()
@@ -88,13 +111,15 @@ _redactor = Redactor()
 
 
 def show_also(names: Iterable[str]) -> None:
-    """From now on this process shows attributes called so, beside those that harm nobody: one process serves one deployment."""
+    """From now on this process shows attributes called so, beside those that harm nobody: one
+    process serves one deployment."""
     global _redactor
     _redactor = Redactor(names)
 
 
 def class_of(key: str, redact: tuple[str, ...]) -> str | None:
-    """The class for which an attribute called `key` is hidden from who may not see the classes `redact`, None when it may be seen."""
+    """The class for which an attribute called `key` is hidden from who may not see the classes
+    `redact`, None when it may be seen."""
     return _redactor.class_of(key, redact)
 
 
@@ -130,7 +155,8 @@ def _hide_state(document: dict[str, Any], redact: tuple[str, ...]) -> bool:
 
 
 def summary(body: bytes, redact: tuple[str, ...]) -> bytes:
-    """A summary as who may not see the classes `redact` may see it. Most say nothing that is hidden: look for :data:`ECHOES` first."""
+    """A summary as who may not see the classes `redact` may see it. Most say nothing that is
+    hidden: look for :data:`ECHOES` first."""
     if not redact or ECHOES not in body:
         return body
     document = msgspec.json.decode(body)
@@ -143,7 +169,11 @@ def _told_twice(document: dict[str, Any], redact: tuple[str, ...]) -> Hidden:
     echoes = document.pop("echoes", None)
     hidden: Hidden = {}
     for text, names in echoes.items() if isinstance(echoes, dict) else ():
-        if (found := next((found for name in names if (found := class_of(name, redact)) is not None), None)) is not None:
+        if (
+            found := next(
+                (found for name in names if (found := class_of(name, redact)) is not None), None
+            )
+        ) is not None:
             hidden[normal(text)] = found
     return hidden
 
@@ -165,12 +195,15 @@ def _project(document: dict[str, Any], projection: str) -> dict[str, Any]:
     if projection == "summary":
         return {key: value for key, value in document.items() if key not in ("tracks", "place")}
     kept = {key: document[key] for key in _BOXES if key in document}
-    kept["tracks"] = [{key: track[key] for key in _BOX if key in track} for track in document.get("tracks", ())]
+    kept["tracks"] = [
+        {key: track[key] for key in _BOX if key in track} for track in document.get("tracks", ())
+    ]
     return kept
 
 
 def event(body: bytes, redact: tuple[str, ...]) -> bytes:
-    """An event without what these classes hide: what its `data` holds under a telling name, at any depth, and wherever else it is said.
+    """An event without what these classes hide: what its `data` holds under a telling name, at any
+    depth, and wherever else it is said.
 
     The hash goes too, in every event: who knows the rest of a chain can try plates until one fits.
     """

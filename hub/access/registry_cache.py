@@ -1,4 +1,5 @@
-"""The registry as a hub needs it: which site a camera belongs to, and what a site holds. Cached for a short while and bounded."""
+"""The registry as a hub needs it: which site a camera belongs to, and what a site holds. Cached for
+a short while and bounded."""
 
 import time
 from collections.abc import Callable, Collection
@@ -18,7 +19,9 @@ class Records(Protocol):
     async def camera(self, camera: str) -> CameraRecord | None:
         """One camera."""
 
-    async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
+    async def cameras(
+        self, site: str | None = None, *, deleted: bool = False
+    ) -> list[CameraRecord]:
         """All cameras, or those of one site, by id; with `deleted` also those that were deleted."""
 
 
@@ -33,14 +36,16 @@ class _Site(msgspec.Struct):
 
 
 class CameraCache:
-    """Reads through to the registry. Raises what the registry raises when it is away and nothing fresh is known."""
+    """Reads through to the registry. Raises what the registry raises when it is away and nothing
+    fresh is known."""
 
     def __init__(self, registry: Records, now: Callable[[], float] = time.monotonic) -> None:
         self._registry = registry
         self._now = now
         self._cameras: dict[str, tuple[float, CameraRecord | None]] = {}
         self._sites: dict[str | None, _Site] = {}
-        self._forgotten = 0  # times; what was read before the last may be older than what was changed, and is not kept
+        # times; what was read before the last may be older than what was changed, and is not kept
+        self._forgotten = 0
 
     async def camera(self, camera: str) -> CameraRecord | None:
         """One camera, None when it is not registered."""
@@ -60,11 +65,13 @@ class CameraCache:
         return (await self._site(site)).present
 
     async def ever(self, site: str | None = None) -> list[CameraRecord]:
-        """The cameras of a site, or all, and those that were deleted: what is stored of them goes by their site and tags still."""
+        """The cameras of a site, or all, and those that were deleted: what is stored of them goes
+        by their site and tags still."""
         return (await self._site(site)).ever
 
     async def strangers(self, site: str | None, cameras: Collection[str]) -> frozenset[str]:
-        """Those of `cameras` that never belonged to the site (None: to any). Who is unknown is looked for afresh, once."""
+        """Those of `cameras` that never belonged to the site (None: to any). Who is unknown is
+        looked for afresh, once."""
         known = await self._site(site)
         missing = frozenset(cameras) - known.names
         if missing - known.strangers:
@@ -75,7 +82,11 @@ class CameraCache:
 
     async def _site(self, site: str | None) -> _Site:
         found = self._sites.get(site)
-        return found if found is not None and self._now() - found.read < KEPT_S else await self._read(site)
+        return (
+            found
+            if found is not None and self._now() - found.read < KEPT_S
+            else await self._read(site)
+        )
 
     async def _read(self, site: str | None) -> _Site:
         before = self._forgotten
@@ -83,7 +94,9 @@ class CameraCache:
         present = [record for record in ever if not record.deleted]
         if len(self._sites) >= MAX_ENTRIES:
             self._sites.clear()
-        found = _Site(self._now(), ever, present, frozenset(record.camera for record in ever), set())
+        found = _Site(
+            self._now(), ever, present, frozenset(record.camera for record in ever), set()
+        )
         if before == self._forgotten:
             self._sites[site] = found
         return found

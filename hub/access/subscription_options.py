@@ -1,7 +1,9 @@
-"""Subscribers may ask for less (pure): a lower rate, a smaller projection, fewer cameras. Never for more than policy grants.
+"""Subscribers may ask for less (pure): a lower rate, a smaller projection, fewer cameras. Never for
+more than policy grants.
 
-A wish is the JSON in the `data` of a subscribe: ``{"max_hz": 2, "projection": "boxes", "tags": ["entrance"]}``. It becomes a part of
-the view, so equal wishes share one encoding. What a channel cannot do is refused, so that nobody believes it was granted.
+A wish is the JSON in the `data` of a subscribe: ``{"max_hz": 2, "projection": "boxes", "tags":
+["entrance"]}``. It becomes a part of the view, so equal wishes share one encoding. What a channel
+cannot do is refused, so that nobody believes it was granted.
 """
 
 from collections.abc import Iterable
@@ -21,20 +23,28 @@ Projection = Literal["full", "boxes", "summary"]
 
 
 class SubscriptionOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`max_hz`: live messages a second, at most. `projection`: of a camera's state. `tags`: cameras with all of them (walls, events)."""
+    """`max_hz`: live messages a second, at most. `projection`: of a camera's state. `tags`: cameras
+    with all of them (walls, events)."""
 
     max_hz: Annotated[float, msgspec.Meta(ge=0.01, le=60)] | None = None
     projection: Projection | None = None
-    tags: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=64)]], msgspec.Meta(max_length=MAX_TAGS)] = []
+    tags: Annotated[
+        list[Annotated[str, msgspec.Meta(min_length=1, max_length=64)]],
+        msgspec.Meta(max_length=MAX_TAGS),
+    ] = []
 
 
 NONE = SubscriptionOptions()
 _decoder = msgspec.json.Decoder(SubscriptionOptions)
-_PROJECTIONS: dict[str, tuple[Projection, ...]] = {"live": ("full", "boxes", "summary"), "wall": ("summary",)}
+_PROJECTIONS: dict[str, tuple[Projection, ...]] = {
+    "live": ("full", "boxes", "summary"),
+    "wall": ("summary",),
+}
 
 
 def parse(data: bytes, channel: Channel) -> SubscriptionOptions:
-    """The wish in a subscribe's `data`, :data:`NONE` without any. Raises BadInput for what is none, or what `channel` does not offer."""
+    """The wish in a subscribe's `data`, :data:`NONE` without any. Raises BadInput for what is none,
+    or what `channel` does not offer."""
     if not data or data == b"null":
         return NONE
     if len(data) > MAX_BYTES:
@@ -42,7 +52,9 @@ def parse(data: bytes, channel: Channel) -> SubscriptionOptions:
     try:
         wish = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"data of a subscribe asks for max_hz, projection or tags: {error}") from error
+        raise BadInput(
+            f"data of a subscribe asks for max_hz, projection or tags: {error}"
+        ) from error
     lane = channel.lane
     if wish.max_hz is not None and lane not in ("live", "wall"):
         raise BadInput("events come one by one; max_hz is for live channels and walls")
@@ -53,11 +65,24 @@ def parse(data: bytes, channel: Channel) -> SubscriptionOptions:
     return wish
 
 
-def narrowed(view: View, wish: SubscriptionOptions, channel: Channel, cameras: Iterable[CameraRecord]) -> View:
+def narrowed(
+    view: View, wish: SubscriptionOptions, channel: Channel, cameras: Iterable[CameraRecord]
+) -> View:
     """`view` as far as `wish` wants it; `cameras` are those of the channel."""
     rates = [rate for rate in (view.max_hz, wish.max_hz) if rate is not None]
-    unwanted = {record.camera for record in cameras if not set(wish.tags) <= set(record.tags)} if wish.tags else set()
-    projection = wish.projection if channel.lane == "live" and wish.projection is not None else view.projection
+    unwanted = (
+        {record.camera for record in cameras if not set(wish.tags) <= set(record.tags)}
+        if wish.tags
+        else set()
+    )
+    projection = (
+        wish.projection
+        if channel.lane == "live" and wish.projection is not None
+        else view.projection
+    )
     return msgspec.structs.replace(
-        view, exclude=view.exclude | unwanted if unwanted else view.exclude, max_hz=min(rates) if rates else None, projection=projection
+        view,
+        exclude=view.exclude | unwanted if unwanted else view.exclude,
+        max_hz=min(rates) if rates else None,
+        projection=projection,
     )

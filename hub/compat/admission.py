@@ -10,7 +10,9 @@ from hub.dashboards.connection_limits import Admission
 from hub.protocol import disconnects, errors
 
 
-async def admit(plain: PlainChannels, admission: Admission, dashboard: Dashboard, action: Authorize) -> list[Action] | None:
+async def admit(
+    plain: PlainChannels, admission: Admission, dashboard: Dashboard, action: Authorize
+) -> list[Action] | None:
     """What to answer; None when the token is none of the profile's. Raises Unavailable."""
     try:
         found = plain.principal(action.request.token)
@@ -36,7 +38,8 @@ async def admit(plain: PlainChannels, admission: Admission, dashboard: Dashboard
 
 
 def renew(plain: PlainChannels, dashboard: Dashboard, action: Renew) -> list[Action] | None:
-    """What to answer to a newer token of the same user; None when the connection is none of the profile's."""
+    """What to answer to a newer token of the same user; None when the connection is none of the
+    profile's."""
     if dashboard.principal is None or not plain.knows(dashboard):
         return None
     try:

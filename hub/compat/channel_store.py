@@ -8,11 +8,19 @@ from storage.redis.plain_channels import Kept
 class Channels(Protocol):
     """`storage.redis.plain_channels.RedisChannels`."""
 
-    async def publish(self, channel: str, envelope: bytes, *, size: int, ttl_s: int) -> tuple[str, int]:
+    async def publish(
+        self, channel: str, envelope: bytes, *, size: int, ttl_s: int
+    ) -> tuple[str, int]:
         """(epoch, offset)."""
 
     async def history(
-        self, channel: str, *, after: int = 0, before: int | None = None, limit: int, newest_first: bool = False
+        self,
+        channel: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int,
+        newest_first: bool = False,
     ) -> tuple[str, int, list[Kept]]:
         """(epoch, top, publications)."""
 

@@ -1,4 +1,5 @@
-"""What travels through Redis between the hubs for plain channels, packed with MessagePack (pure)."""
+"""What travels through Redis between the hubs for plain channels, packed with MessagePack
+(pure)."""
 
 from typing import Literal
 
@@ -11,8 +12,9 @@ ORDERS = "\0orders"  # the channel of orders; no client can name it (`hub.compat
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """One message of a channel, from or about `user` and `client`. `data` is JSON on one line unless it is `binary`: then no JSON client
-    can have it. `said` and `place`: what tokens say, as in :class:`Member`."""
+    """One message of a channel, from or about `user` and `client`. `data` is JSON on one line
+    unless it is `binary`: then no JSON client can have it. `said` and `place`: what tokens say, as
+    in :class:`Member`."""
 
     kind: Literal["pub", "join", "leave"]
     user: str = ""
@@ -25,7 +27,11 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     @property
     def info(self) -> ClientInfo | None:
         """Who is behind it, None for the server itself."""
-        return ClientInfo(self.user, self.client, _json(self.said), _json(self.place)) if self.client else None
+        return (
+            ClientInfo(self.user, self.client, _json(self.said), _json(self.place))
+            if self.client
+            else None
+        )
 
     def publication(self, offset: int) -> Publication:
         """As a client gets it."""
@@ -33,8 +39,9 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Member(msgspec.Struct):
-    """A connection as the channels see it: its user, and what tokens `said` of it and of its `places`, by channel (JSON on one line).
-    `given`: the channels that the server subscribed it to."""
+    """A connection as the channels see it: its user, and what tokens `said` of it and of its
+    `places`, by channel (JSON on one line). `given`: the channels that the server subscribed it
+    to."""
 
     user: str = ""
     said: bytes = b""
@@ -46,10 +53,18 @@ class Member(msgspec.Struct):
         return msgspec.msgpack.encode((self.user, self.said, self.places.get(channel, b"")))
 
     def envelope(
-        self, kind: Literal["pub", "join", "leave"], client: str, channel: str, data: bytes = b"", *, binary: bool = False
+        self,
+        kind: Literal["pub", "join", "leave"],
+        client: str,
+        channel: str,
+        data: bytes = b"",
+        *,
+        binary: bool = False,
     ) -> Envelope:
         """What it does on `channel`."""
-        return Envelope(kind, self.user, client, data, binary, self.said, self.places.get(channel, b""))
+        return Envelope(
+            kind, self.user, client, data, binary, self.said, self.places.get(channel, b"")
+        )
 
 
 def found(client: str, kept: bytes) -> ClientInfo:
@@ -80,12 +95,14 @@ class HistoryPage(msgspec.Struct, frozen=True):
     def result(self) -> HistoryResult:
         """As a client gets it."""
         pairs = zip(self.envelopes, self.offsets, strict=True)
-        return HistoryResult([envelope.publication(offset) for envelope, offset in pairs], self.epoch, self.top)
+        return HistoryResult(
+            [envelope.publication(offset) for envelope, offset in pairs], self.epoch, self.top
+        )
 
 
 class ConnectionOrder(msgspec.Struct, frozen=True, array_like=True):
-    """What every hub does to a user's connections (to one of them, where `client` is given): end its subscription to `channel`, or close it
-    with `code` and `reason`."""
+    """What every hub does to a user's connections (to one of them, where `client` is given): end
+    its subscription to `channel`, or close it with `code` and `reason`."""
 
     kind: Literal["unsubscribe", "disconnect"]
     user: str
@@ -95,7 +112,9 @@ class ConnectionOrder(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
 
 
-def publication_of(member: Member, client: str, channel: str, data: bytes, *, may_be_binary: bool) -> Envelope:
+def publication_of(
+    member: Member, client: str, channel: str, data: bytes, *, may_be_binary: bool
+) -> Envelope:
     """What a client publishes. Raises BadInput for what is not JSON, where it must be."""
     try:
         return member.envelope("pub", client, channel, on_one_line(data))

@@ -1,7 +1,9 @@
-"""Plain channels of one hub (`hub.compat.profile`): subscribe with recovery, publish, presence, joins and leaves.
+"""Plain channels of one hub (`hub.compat.profile`): subscribe with recovery, publish, presence,
+joins and leaves.
 
-The subscribe race is closed as everywhere here: buffer what comes, read history, merge, answer, release. What arrives out of its turn ends
-the subscriptions of the channel with 2500 (3010 for those the server made), and the clients recover.
+The subscribe race is closed as everywhere here: buffer what comes, read history, merge, answer,
+release. What arrives out of its turn ends the subscriptions of the channel with 2500 (3010 for
+those the server made), and the clients recover.
 """
 
 import asyncio
@@ -15,7 +17,17 @@ import msgspec
 from actors.core.errors import BadInput, Expired, EyrieError, NotFound, Unauthorized, Unavailable
 from hub.compat import envelopes
 from hub.compat.channel_store import Channels
-from hub.compat.envelopes import ORDERS, ConnectionOrder, Envelope, HistoryPage, Member, on_one_line, opened, order, publication_of
+from hub.compat.envelopes import (
+    ORDERS,
+    ConnectionOrder,
+    Envelope,
+    HistoryPage,
+    Member,
+    on_one_line,
+    opened,
+    order,
+    publication_of,
+)
 from hub.compat.profile import NamespaceOptions, Profile
 from hub.compat.tokens import LooseClaims, LooseVerifier, ServerSub
 from hub.dashboards.actions import Action, Fail, Join, Operate, ReadHistory, SendReply, Shut
@@ -47,7 +59,8 @@ NEVER = 2**40  # seconds since 1970
 
 
 class _Topic:
-    """One channel on this hub: its members and the offset each of them has, and the buffers of subscribes under way."""
+    """One channel on this hub: its members and the offset each of them has, and the buffers of
+    subscribes under way."""
 
     __slots__ = ("epoch", "joining", "members", "offset")
 
@@ -73,12 +86,16 @@ class PlainChannels:
     # connections
 
     def principal(self, token: str) -> tuple[Principal, LooseClaims, float] | None:
-        """Who a loose token names, as policy sees it, what it says, and for how many seconds; None when it is none. Raises Expired.
+        """Who a loose token names, as policy sees it, what it says, and for how many seconds; None
+        when it is none. Raises Expired.
 
-        Where the profile is insecure a token that was good at the connect is good for ever, as with Centrifugo.
+        Where the profile is insecure a token that was good at the connect is good for ever, as with
+        Centrifugo.
         """
         if not token:
-            return (_principal("", 0), LooseClaims(), float("inf")) if self.profile.insecure else None
+            return (
+                (_principal("", 0), LooseClaims(), float("inf")) if self.profile.insecure else None
+            )
         try:
             claims = self._verifier.verify(token, time.time())
         except Expired:
@@ -87,29 +104,40 @@ class PlainChannels:
             return None
         if claims.channel:
             return None
-        ttl_s = claims.exp - time.time() if claims.exp and not self.profile.insecure else float("inf")
+        ttl_s = (
+            claims.exp - time.time() if claims.exp and not self.profile.insecure else float("inf")
+        )
         return _principal(claims.sub, claims.exp), claims, ttl_s
 
-    async def entered(self, dashboard: Dashboard, claims: LooseClaims, asked: dict[str, SubscribeRequest]) -> dict[str, SubscribeResult]:
-        """A connection is authorized: its server-side subscriptions. Raises Unavailable; NotFound for one that is not plain."""
+    async def entered(
+        self, dashboard: Dashboard, claims: LooseClaims, asked: dict[str, SubscribeRequest]
+    ) -> dict[str, SubscribeResult]:
+        """A connection is authorized: its server-side subscriptions. Raises Unavailable; NotFound
+        for one that is not plain."""
         given = claims.given
         for name in given:
             if self.profile.parse(name).lane != "plain":
                 raise NotFound(f"{name[:80]!r} is no plain channel")
         if self.profile.personal and claims.sub:
             given = {f"#{claims.sub}": ServerSub()} | given
-        places = {name: on_one_line(bytes(sub.info)) for name, sub in given.items() if bytes(sub.info)}
+        places = {
+            name: on_one_line(bytes(sub.info)) for name, sub in given.items() if bytes(sub.info)
+        }
         said = on_one_line(bytes(claims.info)) if bytes(claims.info) else b""
         self._users[dashboard] = Member(claims.sub, said, places, frozenset(given))
         await self._store.watch(ORDERS)
-        started = {name: await self._start(dashboard, name, asked.get(name, SubscribeRequest())) for name in given}
+        started = {
+            name: await self._start(dashboard, name, asked.get(name, SubscribeRequest()))
+            for name in given
+        }
         for name, sub in given.items():
             if bytes(sub.data):
                 started[name].data = Raw(on_one_line(bytes(sub.data)))
         return started
 
     def knows(self, dashboard: Dashboard) -> bool:
-        """Whether the connection came in by a loose token: then the profile alone says what it may, and no policy."""
+        """Whether the connection came in by a loose token: then the profile alone says what it may,
+        and no policy."""
         return dashboard in self._users
 
     def left(self, dashboard: Dashboard) -> None:
@@ -123,7 +151,11 @@ class PlainChannels:
     async def join(self, dashboard: Dashboard, action: Join) -> list[Action]:
         """A subscription with its token. Raises Unavailable."""
         if self.profile.insecure and not action.request.token:
-            return dashboard.session.joined(action, await self._start(dashboard, action.channel.name, action.request), time.monotonic())
+            return dashboard.session.joined(
+                action,
+                await self._start(dashboard, action.channel.name, action.request),
+                time.monotonic(),
+            )
         claims = self._claims(action.request.token)
         if isinstance(claims, errors.ReplyError):
             return [Fail(action.id, claims)]
@@ -160,7 +192,13 @@ class PlainChannels:
         name, member = action.channel, self._users.get(dashboard, Member())
         if action.method == "publish":
             try:
-                await self.publish(name, bytes(action.data), member, dashboard.session.client, may_be_binary=dashboard.codec.binary)
+                await self.publish(
+                    name,
+                    bytes(action.data),
+                    member,
+                    dashboard.session.client,
+                    may_be_binary=dashboard.codec.binary,
+                )
             except BadInput as error:
                 return [Fail(action.id, errors.of(error))]
             return [SendReply(action.id, "publish", Empty())]
@@ -168,36 +206,66 @@ class PlainChannels:
             claims = self._claims(action.token) if action.token else errors.BAD_REQUEST
             if isinstance(claims, errors.ReplyError) and claims != errors.PERMISSION_DENIED:
                 return [Fail(action.id, claims)]
-            if isinstance(claims, errors.ReplyError) or claims.channel != name or claims.sub != member.user:
+            if (
+                isinstance(claims, errors.ReplyError)
+                or claims.channel != name
+                or claims.sub != member.user
+            ):
                 return [Shut(disconnects.INVALID_TOKEN)]
-            result = SubRefreshResult(bool(claims.exp), max(1, int(claims.exp - time.time())) if claims.exp else 0)
+            result = SubRefreshResult(
+                bool(claims.exp), max(1, int(claims.exp - time.time())) if claims.exp else 0
+            )
             return dashboard.session.sub_renewed(action.id, name, result, time.monotonic())
         present = await self.present(name)
-        return [SendReply(action.id, action.method, PresenceResult(present) if action.method == "presence" else stats(present))]
+        return [
+            SendReply(
+                action.id,
+                action.method,
+                PresenceResult(present) if action.method == "presence" else stats(present),
+            )
+        ]
 
     # what the server API asks as well
 
     async def publish(
-        self, name: str, data: bytes, member: Member | None = None, client: str = "", *, may_be_binary: bool = False
+        self,
+        name: str,
+        data: bytes,
+        member: Member | None = None,
+        client: str = "",
+        *,
+        may_be_binary: bool = False,
     ) -> tuple[str, int]:
-        """Publish JSON, or any bytes where they `may_be_binary`; (epoch, offset). Raises BadInput, Unavailable."""
+        """Publish JSON, or any bytes where they `may_be_binary`; (epoch, offset). Raises BadInput,
+        Unavailable."""
         options = self.profile.options(name)
-        envelope = msgspec.msgpack.encode(publication_of(member or Member(), client, name, data, may_be_binary=may_be_binary))
-        return await self._store.publish(name, envelope, size=options.history_size, ttl_s=options.history_ttl_s)
+        envelope = msgspec.msgpack.encode(
+            publication_of(member or Member(), client, name, data, may_be_binary=may_be_binary)
+        )
+        return await self._store.publish(
+            name, envelope, size=options.history_size, ttl_s=options.history_ttl_s
+        )
 
     async def read(self, name: str, asked: HistoryRequest) -> HistoryPage | None:
         """A page of history; None when `since` is of another epoch. Raises Unavailable."""
         limit = MAX_READ if asked.limit < 0 else min(asked.limit, MAX_READ)
         since = asked.since.offset if asked.since is not None else None
         after, before = (since or 0, None) if not asked.reverse else (0, since or None)
-        epoch, top, found = await self._store.history(name, after=after, before=before, limit=limit, newest_first=asked.reverse)
+        epoch, top, found = await self._store.history(
+            name, after=after, before=before, limit=limit, newest_first=asked.reverse
+        )
         if asked.since is not None and asked.since.epoch not in ("", epoch):
             return None
-        return HistoryPage(epoch, top, [kept.offset for kept in found], [opened(kept.envelope) for kept in found])
+        return HistoryPage(
+            epoch, top, [kept.offset for kept in found], [opened(kept.envelope) for kept in found]
+        )
 
     async def present(self, name: str) -> dict[str, ClientInfo]:
         """Who is on a channel, on any hub. Raises Unavailable."""
-        return {client: envelopes.found(client, kept) for client, kept in (await self._store.present(name)).items()}
+        return {
+            client: envelopes.found(client, kept)
+            for client, kept in (await self._store.present(name)).items()
+        }
 
     async def order(self, wanted: ConnectionOrder) -> None:
         """Have every hub obey. Raises Unavailable or UnknownOutcome."""
@@ -209,10 +277,16 @@ class PlainChannels:
 
     def count(self) -> tuple[int, int, int]:
         """(connections, users, channels) on this hub."""
-        return len(self._users), len({member.user for member in self._users.values()}), len(self.topics)
+        return (
+            len(self._users),
+            len({member.user for member in self._users.values()}),
+            len(self.topics),
+        )
 
     def _obey(self, wanted: ConnectionOrder) -> None:
-        for dashboard in [found for found, member in self._users.items() if member.user == wanted.user]:
+        for dashboard in [
+            found for found, member in self._users.items() if member.user == wanted.user
+        ]:
             if wanted.client not in ("", dashboard.session.client):
                 continue
             if wanted.kind == "unsubscribe":
@@ -222,7 +296,9 @@ class PlainChannels:
 
     # subscribing
 
-    async def _start(self, dashboard: Dashboard, name: str, asked: SubscribeRequest) -> SubscribeResult:
+    async def _start(
+        self, dashboard: Dashboard, name: str, asked: SubscribeRequest
+    ) -> SubscribeResult:
         options = self.profile.options(name)
         topic = self.topics.setdefault(name, _Topic())
         buffer: list[tuple[str, Item]] = []
@@ -231,9 +307,13 @@ class PlainChannels:
             await self._store.watch(name)
             start = await self._position(name, asked, options, buffer)
             if len(buffer) == MAX_BUFFER:
-                raise Unavailable(f"more than {MAX_BUFFER} publications came while the subscription was made")
+                raise Unavailable(
+                    f"more than {MAX_BUFFER} publications came while the subscription was made"
+                )
         finally:
-            topic.joining = [other for other in topic.joining if other is not buffer]  # equal ones are others'
+            topic.joining = [
+                other for other in topic.joining if other is not buffer
+            ]  # equal ones are others'
             self._forget_idle(name)
         topic = self.topics.setdefault(name, topic)
         if not dashboard.closing:
@@ -246,15 +326,27 @@ class PlainChannels:
         if _unfit(dashboard, came):
             dashboard.drop(disconnects.INAPPROPRIATE_PROTOCOL)
             came = []
-        shown = [envelope.publication(item.offset) for envelope, item in zip(came, start.publications, strict=False)]
+        shown = [
+            envelope.publication(item.offset)
+            for envelope, item in zip(came, start.publications, strict=False)
+        ]
         positioned = options.history_size > 0
         return SubscribeResult(
-            recoverable=positioned, positioned=positioned, epoch=start.epoch, offset=start.offset, publications=shown,
-            recovered=start.recovered, was_recovering=asked.recover,
-        )  # fmt: skip
+            recoverable=positioned,
+            positioned=positioned,
+            epoch=start.epoch,
+            offset=start.offset,
+            publications=shown,
+            recovered=start.recovered,
+            was_recovering=asked.recover,
+        )
 
     async def _position(
-        self, name: str, asked: SubscribeRequest, options: NamespaceOptions, buffer: list[tuple[str, Item]]
+        self,
+        name: str,
+        asked: SubscribeRequest,
+        options: NamespaceOptions,
+        buffer: list[tuple[str, Item]],
     ) -> recovery.Start:
         if not options.history_size:
             return recovery.Start(False, "", 0, 0)
@@ -264,7 +356,9 @@ class PlainChannels:
         top = max([top, *(item.offset for item in fresh)])
         if not asked.recover:
             return recovery.fresh(epoch, top)
-        merged = recovery.merge([Item(kept.offset, kept.envelope) for kept in found], fresh, asked.offset)
+        merged = recovery.merge(
+            [Item(kept.offset, kept.envelope) for kept in found], fresh, asked.offset
+        )
         return recovery.recover(asked.epoch, asked.offset, epoch, top, merged or [])
 
     async def _appeared(self, dashboard: Dashboard, name: str, options: NamespaceOptions) -> None:
@@ -284,7 +378,9 @@ class PlainChannels:
         if topic is None or topic.members.pop(dashboard, None) is None:
             return
         self._forget_idle(name)
-        self._later(self._vanished(self._users.get(dashboard, Member()), dashboard.session.client, name))
+        self._later(
+            self._vanished(self._users.get(dashboard, Member()), dashboard.session.client, name)
+        )
 
     async def _vanished(self, member: Member, client: str, name: str) -> None:
         options = self.profile.options(name)
@@ -319,7 +415,9 @@ class PlainChannels:
         for buffer in topic.joining:
             if len(buffer) < MAX_BUFFER:
                 buffer.append((epoch, Item(offset, body)))
-        if not topic.members or (epoch == topic.epoch and offset <= topic.offset and max(topic.members.values()) < offset):
+        if not topic.members or (
+            epoch == topic.epoch and offset <= topic.offset and max(topic.members.values()) < offset
+        ):
             return
         if epoch != topic.epoch or offset > topic.offset + 1:
             self._evict(name, topic)
@@ -341,7 +439,11 @@ class PlainChannels:
 
     def _pass_on(self, name: str, topic: _Topic, body: bytes, offset: int) -> None:
         envelope = opened(body)
-        message: msgspec.Struct = envelope.publication(offset) if envelope.kind == "pub" else InfoPush(envelope.info or ClientInfo("", ""))
+        message: msgspec.Struct = (
+            envelope.publication(offset)
+            if envelope.kind == "pub"
+            else InfoPush(envelope.info or ClientInfo("", ""))
+        )
         payloads: dict[str, bytes] = {}
         for dashboard, position in list(topic.members.items()):
             if offset and position >= offset:
@@ -365,7 +467,10 @@ class PlainChannels:
         self._renew_at = now + RENEW_S
         for name, topic in self.topics.items():
             if topic.members and self.profile.options(name).presence:
-                there = {known.session.client: self._users.get(known, Member()).present(name) for known in topic.members}
+                there = {
+                    known.session.client: self._users.get(known, Member()).present(name)
+                    for known in topic.members
+                }
                 self._later(self._store.appear(name, there))
 
     async def close(self) -> None:
@@ -385,7 +490,9 @@ class PlainChannels:
 
 
 def _principal(user: str, expires: float) -> Principal:
-    return Principal(user or "anonymous", "compatibility", "user", 0, int(expires or NEVER), (), (), None, ())
+    return Principal(
+        user or "anonymous", "compatibility", "user", 0, int(expires or NEVER), (), (), None, ()
+    )
 
 
 def _unfit(dashboard: Dashboard, envelopes: list[Envelope]) -> bool:

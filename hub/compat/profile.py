@@ -1,6 +1,8 @@
-"""The compatibility profile: plain channels, loose tokens and a server API, so that suites made for Centrifugo can run against a hub.
+"""The compatibility profile: plain channels, loose tokens and a server API, so that suites made for
+Centrifugo can run against a hub.
 
-It is read from the TOML file that `hub.compatibility_file` names, and refused unless the hub listens on loopback.
+It is read from the TOML file that `hub.compatibility_file` names, and refused unless the hub
+listens on loopback.
 """
 
 import ipaddress
@@ -22,7 +24,8 @@ INSECURE_COMMANDS_PER_S = 10_000.0
 
 
 class NamespaceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one namespace of plain channels allows its subscribers. `history_size` 0: no history, no recovery."""
+    """What one namespace of plain channels allows its subscribers. `history_size` 0: no history, no
+    recovery."""
 
     presence: bool = False
     join_leave: bool = False
@@ -33,7 +36,8 @@ class NamespaceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_history: bool = False
 
     def namespace(self, *, insecure: bool = False) -> Namespace:
-        """The same as the session sees it. `insecure`: who may what is not asked, only what there is."""
+        """The same as the session sees it. `insecure`: who may what is not asked, only what there
+        is."""
         return Namespace(
             "plain",
             "user",
@@ -57,22 +61,35 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Profile:
     """The profile in force. `personal`: every user is subscribed to ``#<user>`` by the server.
 
-    `insecure`, as Centrifugo's `client.insecure`: a connection without a token is one of the user "", plain channels need no token and
-    ask for no permission. A token that is given must still be genuine.
+    `insecure`, as Centrifugo's `client.insecure`: a connection without a token is one of the user
+    "", plain channels need no token and ask for no permission. A token that is given must still be
+    genuine.
     """
 
     def __init__(self, found: _File) -> None:
-        self.own: Callable[[str], Channel] = channels.parse  # of Eyrie's own channels; a hub puts that of its deployment here
+        self.own: Callable[[str], Channel] = (
+            channels.parse
+        )  # of Eyrie's own channels; a hub puts that of its deployment here
         self.secret = _read(found.secret_file)
         self.api_key = _read(found.api_key_file) if found.api_key_file else b""
         self.personal = found.personal
         self.insecure = found.insecure
         self._options = {"": found.without_namespace} | found.namespaces
-        self._namespaces = {name: options.namespace(insecure=found.insecure) for name, options in self._options.items()}
+        self._namespaces = {
+            name: options.namespace(insecure=found.insecure)
+            for name, options in self._options.items()
+        }
 
     def limits(self, usual: ConnectionLimits) -> ConnectionLimits:
-        """Bounds of a connection; `insecure` asks for no token and hardly counts commands: suites publish in loops."""
-        return msgspec.structs.replace(usual, token_needed=False, commands_per_s=INSECURE_COMMANDS_PER_S) if self.insecure else usual
+        """Bounds of a connection; `insecure` asks for no token and hardly counts commands: suites
+        publish in loops."""
+        return (
+            msgspec.structs.replace(
+                usual, token_needed=False, commands_per_s=INSECURE_COMMANDS_PER_S
+            )
+            if self.insecure
+            else usual
+        )
 
     def parse(self, name: str) -> Channel:
         """Eyrie's own channels first, then plain ones. Raises NotFound."""

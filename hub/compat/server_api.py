@@ -1,7 +1,9 @@
-"""Centrifugo's server API over HTTP, for suites and back ends made for it: ``POST /api/<method>``, JSON in and out (compatibility profile).
+"""Centrifugo's server API over HTTP, for suites and back ends made for it: ``POST /api/<method>``,
+JSON in and out (compatibility profile).
 
-Whoever calls proves it by the profile's key, in ``X-API-Key`` or as ``Authorization: apikey <key>``. An answer is ``{"result": …}`` or,
-with status 200 as well, ``{"error": {"code", "message"}}`` with the numbers of the client protocol.
+Whoever calls proves it by the profile's key, in ``X-API-Key`` or as ``Authorization: apikey
+<key>``. An answer is ``{"result": …}`` or, with status 200 as well, ``{"error": {"code",
+"message"}}`` with the numbers of the client protocol.
 """
 
 import os
@@ -66,10 +68,16 @@ class ServerApi:
         self._name = name
         self._release = release
         self._methods: dict[str, Callable[[_Ask], Awaitable[object]]] = {
-            "publish": self._publish, "broadcast": self._broadcast, "history": self._history, "history_remove": self._history_remove,
-            "presence": self._presence, "presence_stats": self._presence_stats, "unsubscribe": self._unsubscribe,
-            "disconnect": self._disconnect, "info": self._info,
-        }  # fmt: skip
+            "publish": self._publish,
+            "broadcast": self._broadcast,
+            "history": self._history,
+            "history_remove": self._history_remove,
+            "presence": self._presence,
+            "presence_stats": self._presence_stats,
+            "unsubscribe": self._unsubscribe,
+            "disconnect": self._disconnect,
+            "info": self._info,
+        }
 
     @property
     def exists(self) -> bool:
@@ -82,8 +90,18 @@ class ServerApi:
         method = request.path_params["method"]
         try:
             if method == "batch":
-                asked = [await self._call(*one) for one in _commands(await body(request, _Batch, any_type=True))]
-                return answer({"replies": [{"error": error} if error else {name: result} for name, error, result in asked]})
+                asked = [
+                    await self._call(*one)
+                    for one in _commands(await body(request, _Batch, any_type=True))
+                ]
+                return answer(
+                    {
+                        "replies": [
+                            {"error": error} if error else {name: result}
+                            for name, error, result in asked
+                        ]
+                    }
+                )
             if method not in self._methods:
                 return Response(status_code=404)
             return answer(_told(await self._call(method, await body(request, _Ask, any_type=True))))
@@ -91,7 +109,9 @@ class ServerApi:
             return Response(status_code=400)
 
     def _knows(self, request: Request) -> bool:
-        given = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("apikey ")
+        given = request.headers.get("x-api-key") or request.headers.get(
+            "authorization", ""
+        ).removeprefix("apikey ")
         return secrets.compare_digest(given.encode(), self._desk.profile.api_key)
 
     async def _call(self, method: str, ask: _Ask) -> Called:
@@ -117,14 +137,18 @@ class ServerApi:
     async def _broadcast(self, ask: _Ask) -> dict[str, object]:
         if not 1 <= len(ask.channels) <= MAX_CHANNELS:
             raise BadInput(f"a broadcast names 1 to {MAX_CHANNELS} channels")
-        asked = [msgspec.structs.replace(ask, channel=channel, channels=[]) for channel in ask.channels]
+        asked = [
+            msgspec.structs.replace(ask, channel=channel, channels=[]) for channel in ask.channels
+        ]
         return {"responses": [_told(await self._call("publish", one)) for one in asked]}
 
     async def _history(self, ask: _Ask) -> object:
         self._known(ask.channel, history=True)
         if ask.limit < -1:
             raise BadInput("limit is -1 or more")
-        found = await self._desk.read(ask.channel, HistoryRequest(ask.channel, ask.limit, ask.since, ask.reverse))
+        found = await self._desk.read(
+            ask.channel, HistoryRequest(ask.channel, ask.limit, ask.since, ask.reverse)
+        )
         if found is None:
             raise _Refused(errors.UNRECOVERABLE_POSITION)
         if any(envelope.binary for envelope in found.envelopes):
@@ -155,21 +179,32 @@ class ServerApi:
         kick = ask.disconnect
         if not 3000 <= kick.code < 5000 or len(kick.reason.encode()) > MAX_REASON:
             raise BadInput("a close code is 3000 to 4999, its reason short")
-        await self._desk.order(ConnectionOrder("disconnect", ask.user, ask.client, "", kick.code, kick.reason))
+        await self._desk.order(
+            ConnectionOrder("disconnect", ask.user, ask.client, "", kick.code, kick.reason)
+        )
         return {}
 
     async def _info(self, _ask: _Ask) -> dict[str, object]:
         """This hub alone: what the others do, their own metrics say."""
         clients, users, channels = self._desk.count()
-        node = {"uid": self._name, "name": self._name, "version": self._release, "num_clients": clients, "num_users": users}
+        node = {
+            "uid": self._name,
+            "name": self._name,
+            "version": self._release,
+            "num_clients": clients,
+            "num_users": users,
+        }
         return {"nodes": [node | {"num_channels": channels, "pid": os.getpid()}]}
 
     def _known(self, channel: str, *, history: bool = False, presence: bool = False) -> None:
-        """Raises BadInput without a channel, NotFound where none is one of the profile's, _Refused where it does not keep that."""
+        """Raises BadInput without a channel, NotFound where none is one of the profile's, _Refused
+        where it does not keep that."""
         if not channel:
             raise BadInput("there is no channel")
         if self._desk.profile.parse(channel).lane != "plain":
-            raise NotFound(f"{channel[:80]!r} is Eyrie's own channel; only its cameras publish there")
+            raise NotFound(
+                f"{channel[:80]!r} is Eyrie's own channel; only its cameras publish there"
+            )
         options = self._desk.profile.options(channel)
         if (history and not options.history_size) or (presence and not options.presence):
             raise _Refused(errors.NOT_AVAILABLE)

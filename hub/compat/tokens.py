@@ -1,4 +1,5 @@
-"""Tokens as Centrifugo's public test suites make them: HS256, any secret, hardly a claim. For the compatibility profile on loopback only.
+"""Tokens as Centrifugo's public test suites make them: HS256, any secret, hardly a claim. For the
+compatibility profile on loopback only.
 
 Eyrie's own tokens are `policy.identity.tokens`' business and stay as strict as they are.
 """
@@ -22,8 +23,9 @@ class ServerSub(msgspec.Struct, frozen=True):
 
 
 class LooseClaims(msgspec.Struct, frozen=True):
-    """`exp` in seconds since 1970, 0 for never. Only a subscription token carries a `channel`; its `info` (JSON) is of the
-    subscription, else of the connection. The server subscribes to `channels` and `subs`."""
+    """`exp` in seconds since 1970, 0 for never. Only a subscription token carries a `channel`; its
+    `info` (JSON) is of the subscription, else of the connection. The server subscribes to
+    `channels` and `subs`."""
 
     sub: str = ""
     exp: float = 0.0
@@ -54,8 +56,13 @@ class LooseVerifier:
         if len(parts) != 3 or len(token) > MAX_TOKEN_BYTES:
             raise Unauthorized("the token is not genuine")
         try:
-            header, payload, signature = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts)
-            genuine = hmac.compare_digest(hmac.digest(self._secret, f"{parts[0]}.{parts[1]}".encode(), hashlib.sha256), signature)
+            header, payload, signature = (
+                base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts
+            )
+            genuine = hmac.compare_digest(
+                hmac.digest(self._secret, f"{parts[0]}.{parts[1]}".encode(), hashlib.sha256),
+                signature,
+            )
             if not genuine or msgspec.json.decode(header, type=_Header).alg != "HS256":
                 raise Unauthorized("the token is not genuine")
             claims = msgspec.json.decode(payload, type=LooseClaims)

@@ -1,1 +1,2 @@
-"""Dashboard connections: their state machine, their subscriptions, their end. Holds no import by rule."""
+"""Dashboard connections: their state machine, their subscriptions, their end. Holds no import by
+rule."""

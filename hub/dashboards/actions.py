@@ -1,4 +1,5 @@
-"""What a session tells its shell to do (pure values): answers, endings, and inquiries that need waiting."""
+"""What a session tells its shell to do (pure values): answers, endings, and inquiries that need
+waiting."""
 
 import msgspec
 
@@ -40,7 +41,8 @@ class Leave(msgspec.Struct, frozen=True):
 
 
 class Authorize(msgspec.Struct, frozen=True):
-    """Verify the token and decide about the connection; then :meth:`Session.connected` or a :class:`Shut`/:class:`Fail`."""
+    """Verify the token and decide about the connection; then :meth:`Session.connected` or a
+    :class:`Shut`/:class:`Fail`."""
 
     id: int
     request: ConnectRequest
@@ -54,7 +56,8 @@ class Renew(msgspec.Struct, frozen=True):
 
 
 class Join(msgspec.Struct, frozen=True):
-    """Decide about a subscription and start it; then :meth:`Session.joined` or :meth:`Session.not_joined`."""
+    """Decide about a subscription and start it; then :meth:`Session.joined` or
+    :meth:`Session.not_joined`."""
 
     id: int
     channel: Channel
@@ -70,7 +73,8 @@ class ReadHistory(msgspec.Struct, frozen=True):
 
 
 class Operate(msgspec.Struct, frozen=True):
-    """Publish in a plain channel, ask who is there, or renew a subscription; `data` and `token` where the method has them."""
+    """Publish in a plain channel, ask who is there, or renew a subscription; `data` and `token`
+    where the method has them."""
 
     id: int
     method: str

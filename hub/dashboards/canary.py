@@ -1,5 +1,6 @@
-"""The canary proves delivery: once a second something is published through Redis and must come back over a websocket of this hub's private
-port. Its age is part of readiness, so a hub that looks well and delivers nothing is found out.
+"""The canary proves delivery: once a second something is published through Redis and must come back
+over a websocket of this hub's private port. Its age is part of readiness, so a hub that looks well
+and delivers nothing is found out.
 """
 
 import asyncio
@@ -53,7 +54,8 @@ _messages = msgspec.json.Decoder(_Message)
 
 
 class Canary:
-    """See the module. `age` is seconds since the newest song that came back was sent, `trip_s` how long it took."""
+    """See the module. `age` is seconds since the newest song that came back was sent, `trip_s` how
+    long it took."""
 
     def __init__(self, keeper: CanaryHost, broker: Broker, name: str) -> None:
         self.trip_s = 0.0
@@ -70,17 +72,31 @@ class Canary:
     def late(self) -> str | None:
         """Why this hub is not ready, None while the canary sings."""
         age = self.age
-        return None if age <= LATE_S else f"the canary is {age:.0f} s old: what Redis publishes does not reach this hub's sockets"
+        return (
+            None
+            if age <= LATE_S
+            else f"the canary is {age:.0f} s old: what Redis publishes does not reach this hub's "
+            "sockets"
+        )
 
     async def run(self, port: int) -> None:
         """Sing for ever, through the private port."""
         while True:
             try:
                 async with connect(
-                    f"ws://127.0.0.1:{port}{DASHBOARD_PATH}", origin=origin(self._keeper.canary_key), compression=None, proxy=None,
-                    open_timeout=ANSWER_S, ping_interval=None, close_timeout=ANSWER_S,
-                ) as socket:  # fmt: skip
-                    await socket.send(msgspec.json.encode({"id": 1, "connect": {"token": self._keeper.canary_key}}).decode())
+                    f"ws://127.0.0.1:{port}{DASHBOARD_PATH}",
+                    origin=origin(self._keeper.canary_key),
+                    compression=None,
+                    proxy=None,
+                    open_timeout=ANSWER_S,
+                    ping_interval=None,
+                    close_timeout=ANSWER_S,
+                ) as socket:
+                    await socket.send(
+                        msgspec.json.encode(
+                            {"id": 1, "connect": {"token": self._keeper.canary_key}}
+                        ).decode()
+                    )
                     async with asyncio.TaskGroup() as both:
                         both.create_task(self._listen(socket))
                         both.create_task(self._sing(socket))
@@ -94,7 +110,9 @@ class Canary:
     async def _sing(self, socket: ClientConnection) -> None:
         while True:
             try:
-                await self._broker.echo(self._name, msgspec.json.encode(CanaryMessage(time.monotonic())))
+                await self._broker.echo(
+                    self._name, msgspec.json.encode(CanaryMessage(time.monotonic()))
+                )
             except EyrieError as error:
                 log.info("the canary cannot sing: %s", error)
             await asyncio.sleep(PERIOD_S)

@@ -1,7 +1,8 @@
 """One dashboard connection: the shell that carries out what its session decides.
 
-There is no task per connection: commands that need no waiting are answered inside the call that received them, and one short-lived task
-exists only while an inquiry (a policy decision, a read from a store) is under way.
+There is no task per connection: commands that need no waiting are answered inside the call that
+received them, and one short-lived task exists only while an inquiry (a policy decision, a read from
+a store) is under way.
 """
 
 import asyncio
@@ -126,17 +127,31 @@ class Dashboard(Client):
     )
 
     def __init__(
-        self, desk: DashboardHost, link: ClientSocket, codec: Codec, session_id: str, limits: ConnectionLimits, *, queue_bytes: int, timeout_s: float, spread: float,
-        address: str = "", parse: Callable[[str], Channel] = channels.parse,
-    ) -> None:  # fmt: skip
+        self,
+        desk: DashboardHost,
+        link: ClientSocket,
+        codec: Codec,
+        session_id: str,
+        limits: ConnectionLimits,
+        *,
+        queue_bytes: int,
+        timeout_s: float,
+        spread: float,
+        address: str = "",
+        parse: Callable[[str], Channel] = channels.parse,
+    ) -> None:
         super().__init__(link.write, queue_bytes)
         self.desk = desk
         self.link = link
         self.codec = codec
-        self.session = ConnectionState(session_id, limits, time.monotonic(), spread=spread, parse=parse)
+        self.session = ConnectionState(
+            session_id, limits, time.monotonic(), spread=spread, parse=parse
+        )
         self.principal: Principal | None = None
         self.groups: dict[str, Group] = {}
-        self.wishes: dict[str, SubscriptionOptions] | None = None  # by channel, where a subscription asks for less than it may have
+        self.wishes: dict[str, SubscriptionOptions] | None = (
+            None  # by channel, where a subscription asks for less than it may have
+        )
         self.inbox: deque[Command] | None = None
         self.task: asyncio.Task[None] | None = None
         self.reading = True
@@ -161,7 +176,11 @@ class Dashboard(Client):
         try:
             commands = self.codec.decode(payload)
         except BadInput as error:
-            log.info("dashboard %s sent something undecodable: %s", self.session.client, error.detail[:200])
+            log.info(
+                "dashboard %s sent something undecodable: %s",
+                self.session.client,
+                error.detail[:200],
+            )
             self.drop(disconnects.BAD_REQUEST)
             return
         if self.task is None:
@@ -260,7 +279,8 @@ class Dashboard(Client):
             self._work(inbox)
 
     def _inquired(self, task: "asyncio.Task[None]") -> None:
-        """An error nobody foresaw: without an answer the client would wait for ever, so it is told to come again."""
+        """An error nobody foresaw: without an answer the client would wait for ever, so it is told
+        to come again."""
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("dashboard %s: an inquiry failed", self.session.client, exc_info=error)
             self.drop(disconnects.INTERNAL_ERROR)
@@ -277,7 +297,12 @@ class Dashboard(Client):
         return await self.desk.history(self, inquiry)
 
     def _refused(self, inquiry: Inquiry, error: EyrieError) -> list[Action]:
-        log.info("dashboard %s: %s refused: %s", self.session.client, type(inquiry).__name__.lower(), error.detail)
+        log.info(
+            "dashboard %s: %s refused: %s",
+            self.session.client,
+            type(inquiry).__name__.lower(),
+            error.detail,
+        )
         return [Fail(inquiry.id, errors.of(error))]
 
     def _perform(self, actions: list[Action]) -> None:

@@ -1,10 +1,12 @@
-"""How many dashboards a hub takes, and how fast (pure). Each limit has its own answer, so that whoever is refused knows what to do.
+"""How many dashboards a hub takes, and how fast (pure). Each limit has its own answer, so that
+whoever is refused knows what to do.
 
-Per hub, per address and the rate of new connections are checked at the handshake: 503 with Retry-After, which stock SDKs answer with their
-back-off. Per user is known only after the token: close 3504, which is terminal. `now` is monotonic seconds.
+Per hub, per address and the rate of new connections are checked at the handshake: 503 with
+Retry-After, which stock SDKs answer with their back-off. Per user is known only after the token:
+close 3504, which is terminal. `now` is monotonic seconds.
 
-The last quarter of the burst is for addresses that do not come often: nobody has shown a token yet, and one address that knocks without end
-would keep everybody out.
+The last quarter of the burst is for addresses that do not come often: nobody has shown a token yet,
+and one address that knocks without end would keep everybody out.
 """
 
 import math
@@ -26,8 +28,12 @@ USER_FULL = "user"
 DRAINING = "draining"
 MAX_RETRY_S = 30
 RESERVED = 4  # one of so many of the burst is kept
-OFTEN = 10  # an address comes often that takes more than one of so many, of the rate and of the burst
-MAX_ADDRESSES = 10_000  # whose rate is remembered; beyond that the one that came longest ago is forgotten
+OFTEN = (
+    10  # an address comes often that takes more than one of so many, of the rate and of the burst
+)
+MAX_ADDRESSES = (
+    10_000  # whose rate is remembered; beyond that the one that came longest ago is forgotten
+)
 
 
 class Denied(msgspec.Struct, frozen=True):
@@ -38,7 +44,8 @@ class Denied(msgspec.Struct, frozen=True):
 
 
 class Admission:
-    """The counts of one hub. `refused`: reason → how often. A connection that was admitted must be given back by `left`."""
+    """The counts of one hub. `refused`: reason → how often. A connection that was admitted must be
+    given back by `left`."""
 
     def __init__(self, settings: HubSettings, now: float) -> None:
         self._settings = settings
@@ -46,7 +53,9 @@ class Admission:
         self._addresses: Counter[str] = Counter()
         self._rates: OrderedDict[str, Bucket] = OrderedDict()
         self._users: Counter[str] = Counter()
-        self._waiting = 0.0  # connections refused for their rate and not yet back, as far as the rate tells
+        self._waiting = (
+            0.0  # connections refused for their rate and not yet back, as far as the rate tells
+        )
         self._waiting_at = now
         self.refused: Counter[str] = Counter()
 
@@ -59,7 +68,9 @@ class Admission:
             return self._deny(HUB_FULL, 5)
         if self._addresses[place(address)] >= settings.max_connections_per_address:
             return self._deny(ADDRESS_FULL, 10)
-        kept = settings.connections_burst // RESERVED if self._comes_often(place(address), now) else 0
+        kept = (
+            settings.connections_burst // RESERVED if self._comes_often(place(address), now) else 0
+        )
         if self._bucket.left(now) <= kept or not self._bucket.take(now):
             return self._deny(TOO_FAST, self._queue(now))
         return None
@@ -69,7 +80,8 @@ class Admission:
         self._addresses[place(address)] += 1
 
     def named(self, user: str) -> bool:
-        """A connection is `user`'s; False (nothing is counted then) when there are too many of them already."""
+        """A connection is `user`'s; False (nothing is counted then) when there are too many of them
+        already."""
         if self._users[user] >= self._settings.max_connections_per_user:
             self.refused[USER_FULL] += 1
             return False
@@ -86,7 +98,11 @@ class Admission:
         settings = self._settings
         bucket = self._rates.get(address)
         if bucket is None:
-            bucket = Bucket(settings.connections_per_s / OFTEN, max(1.0, settings.connections_burst / OFTEN), now)
+            bucket = Bucket(
+                settings.connections_per_s / OFTEN,
+                max(1.0, settings.connections_burst / OFTEN),
+                now,
+            )
             self._rates[address] = bucket
             if len(self._rates) > MAX_ADDRESSES:
                 self._rates.popitem(last=False)
@@ -94,7 +110,8 @@ class Admission:
         return not bucket.take(now)
 
     def _queue(self, now: float) -> int:
-        """Seconds after which the bucket can have served those refused before: the later the refusal, the later the return."""
+        """Seconds after which the bucket can have served those refused before: the later the
+        refusal, the later the return."""
         rate = self._settings.connections_per_s
         self._waiting = max(0.0, self._waiting - (now - self._waiting_at) * rate) + 1
         self._waiting_at = now
@@ -133,8 +150,12 @@ def batches(items: Sequence[T], window_s: float) -> Iterator[Sequence[T]]:
 
 
 def goodbye(share: float) -> CloseCode:
-    """3001 with the client's own delay in its reason; `share` in 0..1 is its place in :data:`RETURN_S`.
+    """3001 with the client's own delay in its reason; `share` in 0..1 is its place in
+    :data:`RETURN_S`.
 
-    Stock SDKs reconnect after 3001 with their own jittered back-off and show the reason; a client that reads it waits as long as it says.
+    Stock SDKs reconnect after 3001 with their own jittered back-off and show the reason; a client
+    that reads it waits as long as it says.
     """
-    return CloseCode(SHUTDOWN.code, f"{SHUTDOWN.reason}; reconnect_after_ms={round(share * RETURN_S * 1000)}")
+    return CloseCode(
+        SHUTDOWN.code, f"{SHUTDOWN.reason}; reconnect_after_ms={round(share * RETURN_S * 1000)}"
+    )

@@ -1,8 +1,9 @@
-"""The state machine of one dashboard connection: commands in, actions out (pure; hubs.md 2.4-2.7 names the rules' sources).
+"""The state machine of one dashboard connection: commands in, actions out (pure; hubs.md 2.4-2.7
+names the rules' sources).
 
-The shell (`hub.dashboards.connection`) carries the actions out and reports what became of the slow ones. It hands over one command at a
-time and waits for the outcome of an :data:`Inquiry` before the next, so answers leave in the order of the commands. `now` is monotonic
-seconds.
+The shell (`hub.dashboards.connection`) carries the actions out and reports what became of the slow
+ones. It hands over one command at a time and waits for the outcome of an :data:`Inquiry` before the
+next, so answers leave in the order of the commands. `now` is monotonic seconds.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,20 @@ from typing import Any, Literal
 import msgspec
 
 from actors.core.errors import NotFound
-from hub.dashboards.actions import Action, Authorize, Expel, Fail, Join, Leave, Operate, ReadHistory, Renew, SendPing, SendReply, Shut
+from hub.dashboards.actions import (
+    Action,
+    Authorize,
+    Expel,
+    Fail,
+    Join,
+    Leave,
+    Operate,
+    ReadHistory,
+    Renew,
+    SendPing,
+    SendReply,
+    Shut,
+)
 from hub.protocol import channels, disconnects, errors
 from hub.protocol.channels import Channel
 from hub.protocol.disconnects import CloseCode
@@ -37,7 +51,8 @@ REJECT_UNRECOVERED = 2  # SubscribeRequest.flag
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True):
-    """Bounds of one connection. Times are seconds; `commands_per_s` with a burst of `commands_burst`."""
+    """Bounds of one connection. Times are seconds; `commands_per_s` with a burst of
+    `commands_burst`."""
 
     first_message_s: float = 5.0
     ping_s: float = 25.0
@@ -61,7 +76,8 @@ class ConnectionPhase(Enum):
 
 
 class ConnectionState:
-    """One connection. `spread` in 0..1 places the first ping between half and a whole period, so a mass reconnect does not ping as one."""
+    """One connection. `spread` in 0..1 places the first ping between half and a whole period, so a
+    mass reconnect does not ping as one."""
 
     __slots__ = (
         "_bucket",
@@ -82,11 +98,18 @@ class ConnectionState:
     )
 
     def __init__(
-        self, client: str, limits: ConnectionLimits, now: float, *, spread: float = 0.0, parse: Callable[[str], Channel] = channels.parse
+        self,
+        client: str,
+        limits: ConnectionLimits,
+        now: float,
+        *,
+        spread: float = 0.0,
+        parse: Callable[[str], Channel] = channels.parse,
     ) -> None:
         self._parse = parse
         self.client = client
-        self.secret = client  # what the client proves itself by where its commands come on connections of their own
+        # what the client proves itself by where its commands come on connections of their own
+        self.secret = client
         self.limits = limits
         self.phase = ConnectionPhase.NEW
         self.channels: dict[str, Channel] = {}
@@ -95,10 +118,14 @@ class ConnectionState:
         self._ping_at = NEVER
         self._pong_by = NEVER
         self._expires_at = NEVER
-        self._sub_expiries: dict[str, float] | None = None  # channel → when its subscription ends, where one has an end
+        self._sub_expiries: dict[str, float] | None = (
+            None  # channel → when its subscription ends, where one has an end
+        )
         self._bucket = limits.commands_burst
         self._bucket_at = now
-        self.may_ask: Callable[[float], bool] = _may  # whether the user, on all connections of this hub, may send one more command
+        self.may_ask: Callable[[float], bool] = (
+            _may  # whether the user, on all connections of this hub, may send one more command
+        )
 
     # commands
 
@@ -116,7 +143,11 @@ class ConnectionState:
         if method == "connect":
             return self._shut(disconnects.BAD_REQUEST)
         if not self._admit(now):
-            return self._shut(disconnects.TOO_MANY_REQUESTS) if command.id == 0 else [Fail(command.id, errors.TOO_MANY_REQUESTS)]
+            return (
+                self._shut(disconnects.TOO_MANY_REQUESTS)
+                if command.id == 0
+                else [Fail(command.id, errors.TOO_MANY_REQUESTS)]
+            )
         if method == "send":
             return []  # nobody wants them (Centrifugo closes with 3508 where nobody does)
         handler = _HANDLERS[method]
@@ -124,7 +155,13 @@ class ConnectionState:
 
     def _admit(self, now: float) -> bool:
         limits = self.limits
-        self._bucket = min(limits.commands_burst, self._bucket + (now - self._bucket_at) * limits.commands_per_s) - 1
+        self._bucket = (
+            min(
+                limits.commands_burst,
+                self._bucket + (now - self._bucket_at) * limits.commands_per_s,
+            )
+            - 1
+        )
         self._bucket_at = now
         if self._bucket < 0:
             self._bucket = 0
@@ -157,7 +194,9 @@ class ConnectionState:
         if request.type != 0:
             return [Fail(command_id, errors.NOT_AVAILABLE)]
         if bytes(request.tf):
-            return [Fail(command_id, errors.BAD_REQUEST)]  # as Centrifugo where it is off: unfiltered is not what was asked for
+            return [
+                Fail(command_id, errors.BAD_REQUEST)
+            ]  # as Centrifugo where it is off: unfiltered is not what was asked for
         if request.channel in self.channels:
             return [Fail(command_id, errors.ALREADY_SUBSCRIBED)]
         if channel.lane == "personal" or request.channel.startswith("#"):
@@ -188,20 +227,31 @@ class ConnectionState:
         return refused or [Operate(command_id, "publish", request.channel, data=request.data)]
 
     def _presence(self, command_id: int, request: ChannelRequest) -> list[Action]:
-        return self._off(command_id, request.channel, "presence") or [Operate(command_id, "presence", request.channel)]
+        return self._off(command_id, request.channel, "presence") or [
+            Operate(command_id, "presence", request.channel)
+        ]
 
     def _presence_stats(self, command_id: int, request: ChannelRequest) -> list[Action]:
-        return self._off(command_id, request.channel, "presence") or [Operate(command_id, "presence_stats", request.channel)]
+        return self._off(command_id, request.channel, "presence") or [
+            Operate(command_id, "presence_stats", request.channel)
+        ]
 
-    def _off(self, command_id: int, name: str, feature: Literal["publish", "presence"]) -> list[Action]:
-        """The refusal where a namespace lets clients not do this, or the client is not subscribed."""
+    def _off(
+        self, command_id: int, name: str, feature: Literal["publish", "presence"]
+    ) -> list[Action]:
+        """The refusal where a namespace lets clients not do this, or the client is not
+        subscribed."""
         try:
             channel = self._parse(name)
         except NotFound:
             return [Fail(command_id, errors.UNKNOWN_CHANNEL)]
         if not getattr(channel.namespace, feature):
             return [Fail(command_id, errors.NOT_AVAILABLE)]
-        return [] if name in self.channels or channel.namespace.open else [Fail(command_id, errors.PERMISSION_DENIED)]
+        return (
+            []
+            if name in self.channels or channel.namespace.open
+            else [Fail(command_id, errors.PERMISSION_DENIED)]
+        )
 
     def _ping(self, command_id: int, _request: object) -> list[Action]:
         return [SendReply(command_id, "ping", Empty())]
@@ -210,17 +260,31 @@ class ConnectionState:
         return [Fail(command_id, errors.NOT_AVAILABLE)]  # as Centrifugo without an RPC proxy
 
     def _refresh(self, command_id: int, request: RefreshRequest) -> list[Action]:
-        return [Renew(command_id, request.token)] if request.token else self._shut(disconnects.BAD_REQUEST)
+        return (
+            [Renew(command_id, request.token)]
+            if request.token
+            else self._shut(disconnects.BAD_REQUEST)
+        )
 
     def _sub_refresh(self, command_id: int, request: SubRefreshRequest) -> list[Action]:
         known = self.channels.get(request.channel)
         if known is not None and known.lane == "plain":
             return [Operate(command_id, "sub_refresh", request.channel, token=request.token)]
-        return [Fail(command_id, errors.NOT_AVAILABLE if known is not None else errors.PERMISSION_DENIED)]
+        return [
+            Fail(
+                command_id, errors.NOT_AVAILABLE if known is not None else errors.PERMISSION_DENIED
+            )
+        ]
 
     # outcomes of inquiries
 
-    def connected(self, command_id: int, ttl_s: float, now: float, subs: dict[str, SubscribeResult] | None = None) -> list[Action]:
+    def connected(
+        self,
+        command_id: int,
+        ttl_s: float,
+        now: float,
+        subs: dict[str, SubscribeResult] | None = None,
+    ) -> list[Action]:
         """The token holds for `ttl_s` more seconds; `subs` are the server-side subscriptions."""
         if self.phase is not ConnectionPhase.CONNECTING:
             return []
@@ -231,9 +295,16 @@ class ConnectionState:
         for name in subs or {}:
             self.channels[name] = self._parse(name)
         result = ConnectResult(
-            client=self.client, version=self.limits.version, expires=ttl_s != NEVER, ttl=_whole(ttl_s), subs=subs or {},
-            ping=max(1, round(self.limits.ping_s)), pong=True, session=self.secret, node=self.limits.node,
-        )  # fmt: skip
+            client=self.client,
+            version=self.limits.version,
+            expires=ttl_s != NEVER,
+            ttl=_whole(ttl_s),
+            subs=subs or {},
+            ping=max(1, round(self.limits.ping_s)),
+            pong=True,
+            session=self.secret,
+            node=self.limits.node,
+        )
         return [SendReply(command_id, "connect", result)]
 
     def renewed(self, command_id: int, ttl_s: float, now: float) -> list[Action]:
@@ -242,20 +313,31 @@ class ConnectionState:
             return []
         self._expires_at = now + ttl_s + self.limits.expired_grace_s
         self._set_deadline()
-        result = RefreshResult(client=self.client, version=self.limits.version, expires=ttl_s != NEVER, ttl=_whole(ttl_s))
+        result = RefreshResult(
+            client=self.client,
+            version=self.limits.version,
+            expires=ttl_s != NEVER,
+            ttl=_whole(ttl_s),
+        )
         return [SendReply(command_id, "refresh", result)]
 
     def joined(self, join: Join, result: SubscribeResult, now: float) -> list[Action]:
         """The subscription stands, for `result.ttl` more seconds where `result.expires`."""
         if self.phase is not ConnectionPhase.LIVE:
             return [Leave(join.channel.name)]
-        if result.was_recovering and not result.recovered and join.request.flag & REJECT_UNRECOVERED:
+        if (
+            result.was_recovering
+            and not result.recovered
+            and join.request.flag & REJECT_UNRECOVERED
+        ):
             return [Leave(join.channel.name), Fail(join.id, errors.UNRECOVERABLE_POSITION)]
         self.channels[join.channel.name] = join.channel
         self._expires(join.channel.name, result.expires, result.ttl, now)
         return [SendReply(join.id, "subscribe", result)]
 
-    def sub_renewed(self, command_id: int, channel: str, result: SubRefreshResult, now: float) -> list[Action]:
+    def sub_renewed(
+        self, command_id: int, channel: str, result: SubRefreshResult, now: float
+    ) -> list[Action]:
         """A newer token of a subscription, which may have ended meanwhile."""
         if channel not in self.channels:
             return [Fail(command_id, errors.PERMISSION_DENIED)]
@@ -308,7 +390,9 @@ class ConnectionState:
         return left
 
     def _set_deadline(self) -> None:
-        self.deadline = min(self._ping_at, self._pong_by, self._expires_at, *(self._sub_expiries or {}).values())
+        self.deadline = min(
+            self._ping_at, self._pong_by, self._expires_at, *(self._sub_expiries or {}).values()
+        )
 
     def _shut(self, close: CloseCode) -> list[Action]:
         self.phase = ConnectionPhase.CLOSED

@@ -1,6 +1,8 @@
-"""Commands of dashboards whose stream is one-way (SSE, HTTP streaming): they come on requests of their own, maybe to another hub, and are
-passed on to the hub that holds the stream, through Redis. Who knows a session's secret is its client; secrets are 128 random bits, sealed
-for the name of their hub by a key that all hubs have, so that a guess is known as one before it costs Redis or an address anything.
+"""Commands of dashboards whose stream is one-way (SSE, HTTP streaming): they come on requests of
+their own, maybe to another hub, and are passed on to the hub that holds the stream, through Redis.
+Who knows a session's secret is its client; secrets are 128 random bits, sealed for the name of
+their hub by a key that all hubs have, so that a guess is known as one before it costs Redis or an
+address anything.
 """
 
 import hashlib
@@ -37,7 +39,8 @@ class Emulation:
     """The streams of one hub, by their secret. Bounded by the connections there are."""
 
     def __init__(self, name: str, broker: Broker, key_file: str) -> None:
-        """`key_file`: `policy.key_file`; without one no session of another hub is known here. Raises ConfigError."""
+        """`key_file`: `policy.key_file`; without one no session of another hub is known here.
+        Raises ConfigError."""
         self._name = name
         self._key = read_secret(Path(key_file)) if key_file else secrets.token_bytes(KEY_BYTES)
         self._broker = broker
@@ -63,14 +66,17 @@ class Emulation:
         return not self.own(node) and self._genuine(node, session)
 
     async def deliver(self, node: str, session: str, data: bytes) -> None:
-        """Commands of a session that the hub `node` holds. Raises NotFound where that is known not to be so, TooMany, Unavailable."""
+        """Commands of a session that the hub `node` holds. Raises NotFound where that is known not
+        to be so, TooMany, Unavailable."""
         if self.own(node):
             self._hand_over(session, data)
         elif not self._genuine(node, session):
             raise NotFound("no hub gave this session out", hint="Connect again.")
         elif not self._passed.take(time.monotonic()):
             raise TooMany("too many commands for other hubs", retry_after_s=1.0)
-        elif not await self._broker.tell(node, MARK + msgspec.msgpack.encode(_Passed(session, data))):
+        elif not await self._broker.tell(
+            node, MARK + msgspec.msgpack.encode(_Passed(session, data))
+        ):
             raise NotFound(f"no hub is called {node[:80]!r}", hint="Connect again.")
 
     def take(self, body: bytes) -> bool:

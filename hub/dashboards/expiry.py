@@ -14,11 +14,23 @@ log = logging.getLogger(__name__)
 
 
 async def tidy(
-    topics: dict[str, Topic], feed: Feed, joins: Joins, interest: Interest, cameras: CameraCache, polls: Polls, now: float
+    topics: dict[str, Topic],
+    feed: Feed,
+    joins: Joins,
+    interest: Interest,
+    cameras: CameraCache,
+    polls: Polls,
+    now: float,
 ) -> None:
-    """One look. `now` is monotonic, seconds; what is forgotten has been without a client for `LINGER_S`."""
+    """One look. `now` is monotonic, seconds; what is forgotten has been without a client for
+    `LINGER_S`."""
     for name, topic in list(topics.items()):
-        if topic.idle_since is not None and now - topic.idle_since > LINGER_S and not topic.groups and not topic.joining:
+        if (
+            topic.idle_since is not None
+            and now - topic.idle_since > LINGER_S
+            and not topic.groups
+            and not topic.joining
+        ):
             del topics[name]
             if topic.channel.scope == "camera" and topic.channel.lane == "live":
                 feed.live.forget_states(topic.channel.target)
@@ -32,7 +44,9 @@ async def tidy(
             log.info("the fleet's sites cannot be read now: %s", error)
             return
     watched = {
-        (topic.site, topic.channel.target) for topic in topics.values() if topic.channel.scope == "camera" and topic.channel.lane == "live"
+        (topic.site, topic.channel.target)
+        for topic in topics.values()
+        if topic.channel.scope == "camera" and topic.channel.lane == "live"
     }
     for site in await interest.keep(sites, watched):
         feed.forget_site(site)

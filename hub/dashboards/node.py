@@ -1,7 +1,7 @@
 """The hub's dashboard side in one place: connections, what they ask, what time brings.
 
-It owns two tasks however many clients there are: the reader of the broker and the clock. Whatever waits (a decision, a read) belongs to the
-connection that asked for it.
+It owns two tasks however many clients there are: the reader of the broker and the clock. Whatever
+waits (a decision, a read) belongs to the connection that asked for it.
 """
 
 import asyncio
@@ -21,7 +21,17 @@ from hub.access.registry_cache import CameraCache
 from hub.compat import admission
 from hub.compat.plain_channels import PlainChannels
 from hub.dashboards import canary, connection_limits, rejections
-from hub.dashboards.actions import Action, Authorize, Fail, Join, Operate, ReadHistory, Renew, SendReply, Shut
+from hub.dashboards.actions import (
+    Action,
+    Authorize,
+    Fail,
+    Join,
+    Operate,
+    ReadHistory,
+    Renew,
+    SendReply,
+    Shut,
+)
 from hub.dashboards.connection import ClientSocket, Dashboard, NodeStats
 from hub.dashboards.connection_limits import Admission
 from hub.dashboards.connection_state import ConnectionLimits
@@ -61,9 +71,18 @@ class Node:
     """See the module. `codecs` are the encodings on offer by name."""
 
     def __init__(
-        self, settings: Settings, *, name: str, access: Access, cameras: CameraCache, broker: Broker, events: EventStore,
-        codecs: Sequence[Codec] = (JSON,), version: str = "eyrie", plain: PlainChannels | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        settings: Settings,
+        *,
+        name: str,
+        access: Access,
+        cameras: CameraCache,
+        broker: Broker,
+        events: EventStore,
+        codecs: Sequence[Codec] = (JSON,),
+        version: str = "eyrie",
+        plain: PlainChannels | None = None,
+    ) -> None:
         hub = settings.hub
         self.name = name
         self.plain = plain
@@ -77,7 +96,9 @@ class Node:
         self.feed.evict = self._evict
         self.interest = Interest(broker)
         self.boot = secrets.token_hex(4)
-        self.joins = Joins(broker, events, cameras, self.feed, self.interest, self.topics, self.boot)
+        self.joins = Joins(
+            broker, events, cameras, self.feed, self.interest, self.topics, self.boot
+        )
         self.polls = Polls(self.joins, self.feed.live)
         self.membership = Membership(cameras, self.feed, self.fanout, self.topics)
         self.dashboards: dict[Dashboard, None] = {}
@@ -95,9 +116,14 @@ class Node:
         self._broker = broker
         self._codecs = {codec.name: codec for codec in codecs}
         self._limits = ConnectionLimits(
-            first_message_s=hub.first_message_s, ping_s=hub.ping_s, pong_s=hub.pong_s, expired_grace_s=hub.expired_grace_s,
-            max_subscriptions=hub.max_subscriptions, version=version, node=name,
-        )  # fmt: skip
+            first_message_s=hub.first_message_s,
+            ping_s=hub.ping_s,
+            pong_s=hub.pong_s,
+            expired_grace_s=hub.expired_grace_s,
+            max_subscriptions=hub.max_subscriptions,
+            version=version,
+            node=name,
+        )
         self._wheel: Wheel[Dashboard] = Wheel(time.monotonic())
         self.reviews = Reviews(access, self.topics, self.dashboards, self.fanout, self._spawn)
         self._parse: Callable[[str], channels.Channel] = channels.parser(settings.channels)
@@ -116,28 +142,49 @@ class Node:
             return None
         if not client_address.allowed(found, self.origins):
             self.stats.refused += 1
-            log.warning("a socket for %s from origin %.200r is refused: not in hub.allowed_origins", path[:100], ", ".join(found))
+            log.warning(
+                "a socket for %s from origin %.200r is refused: not in hub.allowed_origins",
+                path[:100],
+                ", ".join(found),
+            )
             return Refusal(403, "This origin may not connect; add it to hub.allowed_origins.\n")
         if path not in DASHBOARD_PATHS and not self.draining:
             return None  # edges have their own limits
-        denied = self.admission.check(address, len(self.dashboards), time.monotonic(), draining=self.draining)
+        denied = self.admission.check(
+            address, len(self.dashboards), time.monotonic(), draining=self.draining
+        )
         if denied is not None:
             self.stats.refused += 1
             retry_s = denied.retry_s + secrets.randbelow(3)
-            return Refusal(503, f"This hub takes no more connections ({denied.reason}).\n", {"Retry-After": str(retry_s)})
+            return Refusal(
+                503,
+                f"This hub takes no more connections ({denied.reason}).\n",
+                {"Retry-After": str(retry_s)},
+            )
         return None
 
     def _is_canary(self, found: Sequence[str]) -> bool:
-        return len(found) == 1 and secrets.compare_digest(found[0].encode(), canary.origin(self.canary_key).encode())
+        return len(found) == 1 and secrets.compare_digest(
+            found[0].encode(), canary.origin(self.canary_key).encode()
+        )
 
-    def open(self, link: ClientSocket, codec: str, address: str, found: Sequence[str] = ()) -> Dashboard:
+    def open(
+        self, link: ClientSocket, codec: str, address: str, found: Sequence[str] = ()
+    ) -> Dashboard:
         """A dashboard has connected, or the canary, which is counted as none."""
         hub = self.settings.hub
         dashboard = Dashboard(
-            self, link, self._codecs.get(codec, JSON), secrets.token_hex(8), self._limits, queue_bytes=hub.queue_bytes,
-            timeout_s=hub.call_timeout_s, spread=random.random(), address=address,
+            self,
+            link,
+            self._codecs.get(codec, JSON),
+            secrets.token_hex(8),
+            self._limits,
+            queue_bytes=hub.queue_bytes,
+            timeout_s=hub.call_timeout_s,
+            spread=random.random(),
+            address=address,
             parse=self._parse,
-        )  # fmt: skip
+        )
         if not self._is_canary(found):
             self.dashboards[dashboard] = None
             self.admission.entered(address)
@@ -150,7 +197,11 @@ class Node:
         if secrets.compare_digest(action.request.token.encode(), self.canary_key.encode()):
             self._canary = dashboard  # it may nothing, and gets what this hub sends to itself
             return dashboard.session.connected(action.id, CANARY_TTL_S, time.monotonic())
-        if self.plain is not None and (admitted := await admission.admit(self.plain, self.admission, dashboard, action)) is not None:
+        if (
+            self.plain is not None
+            and (admitted := await admission.admit(self.plain, self.admission, dashboard, action))
+            is not None
+        ):
             return admitted
         try:
             principal = await self.access.identify(action.request.token, dashboard.address)
@@ -164,19 +215,30 @@ class Node:
         if dashboard.closing or dashboard not in self.dashboards:
             return []
         if not self.admission.named(principal.sub):
-            log.info("dashboard %s: %s has too many connections", dashboard.session.client, principal.sub)
+            log.info(
+                "dashboard %s: %s has too many connections", dashboard.session.client, principal.sub
+            )
             return [Shut(disconnects.CONNECTION_LIMIT)]
         dashboard.principal = principal
         dashboard.session.may_ask = self.access.limiter.commands(principal.sub)
         self.reviews.if_older(dashboard, turn)
-        return dashboard.session.connected(action.id, self.access.ttl_s(principal), time.monotonic())
+        return dashboard.session.connected(
+            action.id, self.access.ttl_s(principal), time.monotonic()
+        )
 
     async def operate(self, dashboard: Dashboard, action: Operate) -> list[Action]:
-        return [Fail(action.id, errors.NOT_AVAILABLE)] if self.plain is None else await self.plain.operate(dashboard, action)
+        return (
+            [Fail(action.id, errors.NOT_AVAILABLE)]
+            if self.plain is None
+            else await self.plain.operate(dashboard, action)
+        )
 
     async def renew(self, dashboard: Dashboard, action: Renew) -> list[Action]:
         """See Desk. The subject may not change; what it may see is asked about again."""
-        if self.plain is not None and (renewed := admission.renew(self.plain, dashboard, action)) is not None:
+        if (
+            self.plain is not None
+            and (renewed := admission.renew(self.plain, dashboard, action)) is not None
+        ):
             return renewed
         try:
             principal = await self.access.identify(action.token, dashboard.address)
@@ -196,9 +258,16 @@ class Node:
         try:
             wish = subscription_options.parse(bytes(action.request.data), action.channel)
             subscribe = partial(self._subscribe, dashboard, dashboard.principal, action, wish)
-            result, until = await self.reviews.settled(subscribe, partial(self.leave, dashboard, action.channel.name))
+            result, until = await self.reviews.settled(
+                subscribe, partial(self.leave, dashboard, action.channel.name)
+            )
         except (Forbidden, NotFound) as error:
-            log.info("dashboard %s may not have %s: %s", dashboard.session.client, action.channel.name, error.detail)
+            log.info(
+                "dashboard %s may not have %s: %s",
+                dashboard.session.client,
+                action.channel.name,
+                error.detail,
+            )
             return [Fail(action.id, errors.of(error))]
         if wish != subscription_options.NONE:
             dashboard.wishes = (dashboard.wishes or {}) | {action.channel.name: wish}
@@ -209,8 +278,12 @@ class Node:
         return dashboard.session.joined(action, result, time.monotonic())
 
     async def _subscribe(
-        self, dashboard: Dashboard, principal: Principal, action: Join, wish: subscription_options.SubscriptionOptions
-    ) -> tuple[SubscribeResult, float | None]:  # fmt: skip
+        self,
+        dashboard: Dashboard,
+        principal: Principal,
+        action: Join,
+        wish: subscription_options.SubscriptionOptions,
+    ) -> tuple[SubscribeResult, float | None]:
         if action.channel.lane == "wall" and action.channel.scope == "site":
             await self.access.require_cameras(principal, action.channel.target)
         view, until = await self.access.view("subscribe", principal, action.channel, wish)
@@ -223,13 +296,22 @@ class Node:
             return [Shut(disconnects.BAD_REQUEST)]
         if self.plain is not None and action.channel.lane == "plain":
             return await self.plain.history(dashboard, action)
-        told = partial(self.access.told, dashboard.principal, action.channel, wish=dashboard.wish(action.channel.name))
+        told = partial(
+            self.access.told,
+            dashboard.principal,
+            action.channel,
+            wish=dashboard.wish(action.channel.name),
+        )
         view = await told(())
         topic = self.topics.get(action.channel.name)
         if topic is None:
             return [Fail(action.id, errors.PERMISSION_DENIED)]
         found = await self.joins.history(action.channel, topic.site, action.request, view, told)
-        return [Fail(action.id, errors.UNRECOVERABLE_POSITION) if found is None else SendReply(action.id, "history", found)]
+        return [
+            Fail(action.id, errors.UNRECOVERABLE_POSITION)
+            if found is None
+            else SendReply(action.id, "history", found)
+        ]
 
     def leave(self, dashboard: Dashboard, channel: str) -> None:
         if self.plain is not None:
@@ -252,7 +334,10 @@ class Node:
         self.fanout.forget(dashboard)
         self.emulation.forget(dashboard)
         if self.dashboards.pop(dashboard, self) is None:
-            self.admission.left(dashboard.address, dashboard.principal.sub if dashboard.principal is not None else None)
+            self.admission.left(
+                dashboard.address,
+                dashboard.principal.sub if dashboard.principal is not None else None,
+            )
 
     def schedule(self, dashboard: Dashboard) -> None:
         deadline = dashboard.session.deadline
@@ -291,7 +376,8 @@ class Node:
         self._spawn(self._housekeeping(), "housekeeping")
 
     async def drain(self, window_s: float = 0.0) -> None:
-        """Take no more connections and close the ones there are with 3001, in batches over `window_s` seconds at most."""
+        """Take no more connections and close the ones there are with 3001, in batches over
+        `window_s` seconds at most."""
         self.draining = True
         there = list(self.dashboards)
         random.shuffle(there)
@@ -320,18 +406,26 @@ class Node:
                 async for publication in self._broker.run():
                     taken += 1
                     if taken % BURST == 0:
-                        await asyncio.sleep(0)  # a full queue yields by itself never: let what is due be written
+                        await asyncio.sleep(
+                            0
+                        )  # a full queue yields by itself never: let what is due be written
                     self.broker_up = True
                     if publication.kind == "notice":
                         self._notice(publication.body)
                         continue
                     self.feed.live.redis_lost = False
                     if publication.kind == "canary":
-                        if not self.emulation.take(publication.body) and self._canary is not None and not self._canary.closing:
+                        if (
+                            not self.emulation.take(publication.body)
+                            and self._canary is not None
+                            and not self._canary.closing
+                        ):
                             self._canary.send(JSON.publication(canary.CHANNEL, publication.body))
                         continue
                     if publication.kind in LANES:
-                        self.latencies.sample(LANES[publication.kind], publication.body, time.time())
+                        self.latencies.sample(
+                            LANES[publication.kind], publication.body, time.time()
+                        )
                     self.feed.take(publication)
             except EyrieError as error:
                 log.warning("Redis cannot be read: %s", error)
@@ -363,10 +457,19 @@ class Node:
                 self.reviews.ask_due()
 
     async def _housekeeping(self) -> None:
-        """Apart from the clock: what it reads may hang, and pings and staleness must not wait for that."""
+        """Apart from the clock: what it reads may hang, and pings and staleness must not wait for
+        that."""
         while True:
             await asyncio.sleep(TIDY_S)
-            await tidy(self.topics, self.feed, self.joins, self.interest, self.cameras, self.polls, time.monotonic())
+            await tidy(
+                self.topics,
+                self.feed,
+                self.joins,
+                self.interest,
+                self.cameras,
+                self.polls,
+                time.monotonic(),
+            )
             if self.plain is not None:
                 self.plain.tidy(time.monotonic())
 

@@ -1,7 +1,9 @@
-"""Reads of those who poll by REST are never stale in silence: a polled site is watched as if somebody subscribed to it.
+"""Reads of those who poll by REST are never stale in silence: a polled site is watched as if
+somebody subscribed to it.
 
-The first read of a site waits until its actors have been heard (they tell of their cameras once a second); who stays silent is shown as
-stale. From then on the site stays watched between polls, and a read waits for nothing.
+The first read of a site waits until its actors have been heard (they tell of their cameras once a
+second); who stays silent is shown as stale. From then on the site stays watched between polls, and
+a read waits for nothing.
 """
 
 import asyncio
@@ -19,7 +21,9 @@ LOOK_S = 0.02  # between two looks whether they have come
 class Polls:
     """Which sites are polled. Bounded by the sites there are. Times are monotonic seconds."""
 
-    def __init__(self, joins: Joins, live: LiveStates, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, joins: Joins, live: LiveStates, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._joins = joins
         self._live = live
         self._now = now
@@ -27,12 +31,17 @@ class Polls:
         self._known: set[str] = set()
 
     async def settle(self, sites: Sequence[str]) -> None:
-        """Have what is needed to tell the living cameras of these sites from the lost ones. Raises Unavailable without Redis."""
+        """Have what is needed to tell the living cameras of these sites from the lost ones. Raises
+        Unavailable without Redis."""
         now = self._now()
         self._read.update(dict.fromkeys(sites, now))
         await self._joins.load_sites(list(sites))
         waiting = [site for site in sites if site not in self._known]
-        while waiting and self._now() - now < HEARD_WITHIN_S and any(self._live.unheard(site) for site in waiting):
+        while (
+            waiting
+            and self._now() - now < HEARD_WITHIN_S
+            and any(self._live.unheard(site) for site in waiting)
+        ):
             await asyncio.sleep(LOOK_S)
         self._known.update(waiting)
 

@@ -1,4 +1,5 @@
-"""Access is not asked once: a changed policy, a revoked token, changed tags or a decision whose time has come reaches open sockets."""
+"""Access is not asked once: a changed policy, a revoked token, changed tags or a decision whose
+time has come reaches open sockets."""
 
 import asyncio
 import logging
@@ -27,9 +28,17 @@ Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
 
 class Reviews:
-    """Asks again. `turn` grows with every policy: what was decided under an older one is asked again once it has led to something."""
+    """Asks again. `turn` grows with every policy: what was decided under an older one is asked
+    again once it has led to something."""
 
-    def __init__(self, access: Access, topics: dict[str, Topic], dashboards: dict[Dashboard, None], fanout: Fanout, spawn: Spawn) -> None:
+    def __init__(
+        self,
+        access: Access,
+        topics: dict[str, Topic],
+        dashboards: dict[Dashboard, None],
+        fanout: Fanout,
+        spawn: Spawn,
+    ) -> None:
         self.turn = 0
         self._access = access
         self._topics = topics
@@ -37,8 +46,12 @@ class Reviews:
         self._fanout = fanout
         self._spawn = spawn
         self._until: dict[tuple[Dashboard, str], float] = {}
-        self._last: dict[Dashboard, asyncio.Future[None]] = {}  # the newest review of each: what is asked last is also done last
-        self.exempt: Callable[[Dashboard], bool] = lambda _: False  # who is not the policy's business (`hub.compat.admission`)
+        self._last: dict[
+            Dashboard, asyncio.Future[None]
+        ] = {}  # the newest review of each: what is asked last is also done last
+        self.exempt: Callable[[Dashboard], bool] = lambda _: (
+            False
+        )  # who is not the policy's business (`hub.compat.admission`)
 
     def revoked(self, revocations: Revocations) -> None:
         """Close the sockets whose token no longer holds."""
@@ -50,13 +63,20 @@ class Reviews:
     def policy_changed(self, revision: str) -> None:
         """Another revision is in force: ask again about everybody."""
         self.turn += 1
-        self._spawn(self._each(list(self._dashboards), f"policy {revision[:12]}"), f"review of policy {revision[:12]}")
+        self._spawn(
+            self._each(list(self._dashboards), f"policy {revision[:12]}"),
+            f"review of policy {revision[:12]}",
+        )
 
     def cameras_changed(self, sites: set[str], cameras: set[str], then: Callable[[], None]) -> None:
-        """`cameras`, which belong to `sites`, are new, gone or changed: ask again about who watches them or a wall they are on, `then` go
-        on."""
+        """`cameras`, which belong to `sites`, are new, gone or changed: ask again about who watches
+        them or a wall they are on, `then` go on."""
         self.turn += 1
-        concerned = [d for d in self._dashboards if any(_shows(channel, sites, cameras) for channel in d.session.channels.values())]
+        concerned = [
+            d
+            for d in self._dashboards
+            if any(_shows(channel, sites, cameras) for channel in d.session.channels.values())
+        ]
 
         async def each() -> None:
             await self._each(concerned, f"{len(cameras)} changed cameras")
@@ -65,8 +85,8 @@ class Reviews:
         self._spawn(each(), "review of changed cameras")
 
     async def settled(self, work: Callable[[], Awaitable[T]], undo: Callable[[], None]) -> T:
-        """What `work` makes of decisions that are no older than the newest turn, so that nobody starts with a view that a review has left
-        behind. Raises Unavailable after `TRIES`."""
+        """What `work` makes of decisions that are no older than the newest turn, so that nobody
+        starts with a view that a review has left behind. Raises Unavailable after `TRIES`."""
         for _ in range(TRIES):
             turn = self.turn
             made = await work()
@@ -76,7 +96,8 @@ class Reviews:
         raise Unavailable("what may be seen changes faster than policy can be asked")
 
     def if_older(self, dashboard: Dashboard, turn: int) -> None:
-        """The policy may have changed while a decision was under way; the review of everybody has not seen what it led to."""
+        """The policy may have changed while a decision was under way; the review of everybody has
+        not seen what it led to."""
         if turn != self.turn:
             self._spawn(self.one(dashboard), "review of one dashboard")
 
@@ -92,13 +113,16 @@ class Reviews:
     def ask_due(self) -> None:
         """Ask again about whoever has a decision whose time is over."""
         now = self._access.now_s()
-        for dashboard in {dashboard for (dashboard, _), until in self._until.items() if now >= until}:
+        for dashboard in {
+            dashboard for (dashboard, _), until in self._until.items() if now >= until
+        }:
             for key in [key for key in self._until if key[0] is dashboard]:
                 del self._until[key]
             self._spawn(self.one(dashboard), "review of one dashboard")
 
     async def one(self, dashboard: Dashboard) -> None:
-        """What may it see now? Denied channels end, changed views change; without a decision there is no access."""
+        """What may it see now? Denied channels end, changed views change; without a decision there
+        is no access."""
         before, done = self._last.get(dashboard), asyncio.get_running_loop().create_future()
         self._last[dashboard] = done
         try:
@@ -106,7 +130,9 @@ class Reviews:
                 await asyncio.shield(before)
             await self._one(dashboard)
         except Exception:
-            log.exception("the review of dashboard %s has failed; it is closed", dashboard.session.client)
+            log.exception(
+                "the review of dashboard %s has failed; it is closed", dashboard.session.client
+            )
             dashboard.drop(disconnects.POLICY_UNAVAILABLE)
         finally:
             done.set_result(None)
@@ -124,7 +150,9 @@ class Reviews:
             return
         for name, channel in list(dashboard.session.channels.items()):
             try:
-                view, until = await self._access.view("subscribe", principal, channel, dashboard.wish(name))
+                view, until = await self._access.view(
+                    "subscribe", principal, channel, dashboard.wish(name)
+                )
             except EyrieError as error:
                 log.info("dashboard %s loses %s: %s", dashboard.session.client, name, error.detail)
                 dashboard.unsubscribe(name, disconnects.UNSUBSCRIBED_STATE_INVALIDATED)
@@ -134,7 +162,9 @@ class Reviews:
 
     async def _each(self, pending: list[Dashboard], why: str) -> None:
         for start in range(0, len(pending), SLICE):
-            await asyncio.gather(*(self.one(dashboard) for dashboard in pending[start : start + SLICE]))
+            await asyncio.gather(
+                *(self.one(dashboard) for dashboard in pending[start : start + SLICE])
+            )
         log.info("%s: %d dashboards asked about again", why, len(pending))
 
     def _change_view(self, dashboard: Dashboard, channel: str, view: View) -> None:
@@ -149,4 +179,6 @@ class Reviews:
 
 
 def _shows(channel: Channel, sites: set[str], cameras: set[str]) -> bool:
-    return channel.scope == "fleet" or channel.target in (cameras if channel.scope == "camera" else sites)
+    return channel.scope == "fleet" or channel.target in (
+        cameras if channel.scope == "camera" else sites
+    )

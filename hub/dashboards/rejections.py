@@ -1,6 +1,14 @@
 """What a dashboard is told that may not connect, or not go on with its new token (pure)."""
 
-from actors.core.errors import Expired, EyrieError, Forbidden, TooMany, Unauthorized, Unavailable, Withdrawn
+from actors.core.errors import (
+    Expired,
+    EyrieError,
+    Forbidden,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+    Withdrawn,
+)
 from hub.dashboards.actions import Action, Fail, Shut
 from hub.protocol import disconnects, errors
 from hub.protocol.disconnects import CloseCode
@@ -15,7 +23,8 @@ _CLOSES: tuple[tuple[type[EyrieError], CloseCode], ...] = (
 
 
 def refusal(id: int, error: EyrieError) -> Action:
-    """The answer to command `id`. An expired token is no reason to close: the SDK asks for a new one."""
+    """The answer to command `id`. An expired token is no reason to close: the SDK asks for a new
+    one."""
     if isinstance(error, Expired):
         return Fail(id, errors.TOKEN_EXPIRED)
     close = goodbye(error)

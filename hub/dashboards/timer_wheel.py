@@ -1,6 +1,7 @@
 """Coarse timers for many connections: one loop timer turns one wheel (pure).
 
-A loop timer per connection costs a heap entry and a handle each; here a connection costs one list entry per deadline.
+A loop timer per connection costs a heap entry and a handle each; here a connection costs one list
+entry per deadline.
 """
 
 import math
@@ -12,7 +13,8 @@ RESOLUTION_S = 0.25
 
 
 class Wheel(Generic[T]):
-    """Items by the slot of their deadline. An item that no longer wants it is simply handed out and ignored. Monotonic seconds."""
+    """Items by the slot of their deadline. An item that no longer wants it is simply handed out and
+    ignored. Monotonic seconds."""
 
     __slots__ = ("_at", "_slots")
 
@@ -21,7 +23,8 @@ class Wheel(Generic[T]):
         self._slots: dict[int, list[T]] = {}
 
     def add(self, deadline: float, item: T) -> None:
-        """Hand `item` out at the first :meth:`advance` at or after `deadline`. An infinite deadline is none."""
+        """Hand `item` out at the first :meth:`advance` at or after `deadline`. An infinite deadline
+        is none."""
         if deadline != math.inf:
             self._slots.setdefault(max(self._slot(deadline), self._at + 1), []).append(item)
 
@@ -29,7 +32,9 @@ class Wheel(Generic[T]):
         """The items whose deadline has passed."""
         due: list[T] = []
         last = int(now / RESOLUTION_S)
-        if last - self._at > len(self._slots) + 1:  # a long sleep: look at the slots there are, not at every number between
+        if (
+            last - self._at > len(self._slots) + 1
+        ):  # a long sleep: look at the slots there are, not at every number between
             for slot in sorted(slot for slot in self._slots if slot <= last):
                 due += self._slots.pop(slot)
         else:

@@ -1,4 +1,5 @@
-"""What this hub is subscribed to in Redis: only what its clients watch. Nothing is dropped at once, so a reload costs no resubscription."""
+"""What this hub is subscribed to in Redis: only what its clients watch. Nothing is dropped at once,
+so a reload costs no resubscription."""
 
 import asyncio
 import logging
@@ -50,7 +51,8 @@ class Interest:
                 self._cameras.add((site, camera))
 
     async def operations(self) -> None:
-        """Watch the cluster's operations, for as long as this hub lives: few messages, and none without a change. Raises Unavailable."""
+        """Watch the cluster's operations, for as long as this hub lives: few messages, and none
+        without a change. Raises Unavailable."""
         await self._broker.watch_operations()
 
     async def keep(self, sites: Iterable[str], cameras: Iterable[tuple[str, str]]) -> list[str]:
@@ -60,7 +62,9 @@ class Interest:
             idle_cameras = sorted(self._cameras - set(cameras))
             if not idle_sites and not idle_cameras:
                 return []
-            self._sites.difference_update(idle_sites)  # first: who wants one again meanwhile must wait and watch it anew
+            self._sites.difference_update(
+                idle_sites
+            )  # first: who wants one again meanwhile must wait and watch it anew
             self._cameras.difference_update(idle_cameras)
             try:
                 await self._broker.unwatch(idle_sites, idle_cameras)

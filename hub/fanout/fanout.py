@@ -1,8 +1,10 @@
-"""Fan-out: a frame is built once per group and written to every transport of it; all that is due to one client in one loop turn leaves in
-one write. There is no coroutine, task or queue per message per client.
+"""Fan-out: a frame is built once per group and written to every transport of it; all that is due to
+one client in one loop turn leaves in one write. There is no coroutine, task or queue per message
+per client.
 
-A :class:`Group` is one (channel, view, encoding). Live frames go to whoever can take them; who cannot is noted as behind and gets the
-newest frame when its socket drains. Frames of the other lanes are held in order within the bounds of `hub.fanout.outbox`.
+A :class:`Group` is one (channel, view, encoding). Live frames go to whoever can take them; who
+cannot is noted as behind and gets the newest frame when its socket drains. Frames of the other
+lanes are held in order within the bounds of `hub.fanout.outbox`.
 """
 
 import asyncio
@@ -20,7 +22,8 @@ NEVER = float("-inf")
 
 
 class FanoutStats(msgspec.Struct):
-    """Counts since the start, for metrics. `drops`: (lane, reason) → messages a client got no copy of."""
+    """Counts since the start, for metrics. `drops`: (lane, reason) → messages a client got no copy
+    of."""
 
     deliveries: int = 0
     writes: int = 0
@@ -36,13 +39,24 @@ class FanoutStats(msgspec.Struct):
 
 
 class Client:
-    """One receiver. `write` is the transport's way; `outbox` is there only while the transport takes no more.
+    """One receiver. `write` is the transport's way; `outbox` is there only while the transport
+    takes no more.
 
-    `fd` is the socket where the system call may be made directly, which is done unless `through` says that the transport may hold bytes
-    that must go first (then `write` looks, and clears `through` once it holds none). All that one delivery touches lies in this object.
+    `fd` is the socket where the system call may be made directly, which is done unless `through`
+    says that the transport may hold bytes that must go first (then `write` looks, and clears
+    `through` once it holds none). All that one delivery touches lies in this object.
     """
 
-    __slots__ = ("closing", "fd", "filled_at", "outbox", "pending", "queue_bytes", "through", "write")
+    __slots__ = (
+        "closing",
+        "fd",
+        "filled_at",
+        "outbox",
+        "pending",
+        "queue_bytes",
+        "through",
+        "write",
+    )
 
     def __init__(self, write: Callable[[bytes], None], queue_bytes: int) -> None:
         self.write = write
@@ -60,12 +74,15 @@ class Client:
 
 
 class Group:
-    """The clients that get the same bytes. `latest` makes the frame a client needs that has missed some, None where there is none; it gets
-    what was missed, None when nothing was. `kind` is the lane, for counts."""
+    """The clients that get the same bytes. `latest` makes the frame a client needs that has missed
+    some, None where there is none; it gets what was missed, None when nothing was. `kind` is the
+    lane, for counts."""
 
     __slots__ = ("key", "kind", "latest", "members")
 
-    def __init__(self, key: object, latest: Callable[[Missed | None], bytes | None], kind: str = "live") -> None:
+    def __init__(
+        self, key: object, latest: Callable[[Missed | None], bytes | None], kind: str = "live"
+    ) -> None:
         self.key = key
         self.kind = kind
         self.members: dict[Client, None] = {}
@@ -167,7 +184,8 @@ class Fanout:
         client.outbox.filled(now)
 
     def unblock(self, client: Client) -> None:
-        """The transport has drained: first what was held, then the newest frame of every group the client is behind on."""
+        """The transport has drained: first what was held, then the newest frame of every group the
+        client is behind on."""
         outbox = client.outbox
         if outbox is None or client.closing:
             self.forget(client)
@@ -182,21 +200,31 @@ class Fanout:
         self._catch_up(client, outbox)
 
     def serve(self) -> None:
-        """Give thinned clients what is due to them, and trust those again that have kept up; a few times a second."""
+        """Give thinned clients what is due to them, and trust those again that have kept up; a few
+        times a second."""
         now = self._now()
         for client in list(self.blocked):
             outbox = client.outbox
-            if outbox is not None and outbox.since is None and now >= min(outbox.turn, outbox.thin_until):
+            if (
+                outbox is not None
+                and outbox.since is None
+                and now >= min(outbox.turn, outbox.thin_until)
+            ):
                 outbox.turn = now + THIN_S
                 self._catch_up(client, outbox)
 
     def _catch_up(self, client: Client, outbox: Outbox) -> None:
-        """The newest frame of every group it is behind on; off the ladder when nothing holds it there."""
+        """The newest frame of every group it is behind on; off the ladder when nothing holds it
+        there."""
         for group in list(outbox.behind):
             if outbox.since is not None:  # full again by what was just written
                 return
             missed = outbox.behind.pop(group)
-            if isinstance(group, Group) and client in group.members and (frame := group.latest(missed)) is not None:
+            if (
+                isinstance(group, Group)
+                and client in group.members
+                and (frame := group.latest(missed)) is not None
+            ):
                 self._count(group, missed, missed.count - 1)
                 self.stats.deliveries += 1
                 client.write(frame)
@@ -222,7 +250,11 @@ class Fanout:
     def close_overdue(self) -> None:
         """Close who has not taken its oldest held message for too long."""
         now = self._now()
-        for client in [client for client in self.blocked if client.outbox is not None and client.outbox.overdue(now)]:
+        for client in [
+            client
+            for client in self.blocked
+            if client.outbox is not None and client.outbox.overdue(now)
+        ]:
             self._too_slow(client)
 
     def _too_slow(self, client: Client) -> None:

@@ -1,8 +1,9 @@
 """From Redis to the topics: what the broker delivers becomes states, walls and events on this hub.
 
-Events go through the site's stream first (its positions are contiguous), then through the camera's own; a hole in either is filled from the
-Redis stream, a camera's also from PostgreSQL, before anybody sees what lies beyond it. Where it cannot be filled, the subscribers of that
-stream are told 2500 and recover from their own offset.
+Events go through the site's stream first (its positions are contiguous), then through the camera's
+own; a hole in either is filled from the Redis stream, a camera's also from PostgreSQL, before
+anybody sees what lies beyond it. Where it cannot be filled, the subscribers of that stream are told
+2500 and recover from their own offset.
 """
 
 import asyncio
@@ -48,9 +49,12 @@ class FeedStats(msgspec.Struct):
 
 
 class Feed:
-    """Takes publications in. `topics` is shared with the node; `evict` ends the subscriptions of a topic that cannot go on."""
+    """Takes publications in. `topics` is shared with the node; `evict` ends the subscriptions of a
+    topic that cannot go on."""
 
-    def __init__(self, broker: Broker, events: EventStore, fanout: Fanout, topics: dict[str, Topic]) -> None:
+    def __init__(
+        self, broker: Broker, events: EventStore, fanout: Fanout, topics: dict[str, Topic]
+    ) -> None:
         self.live = LiveStates()
         self.stats = FeedStats()
         self.sites: dict[str, TopicPosition] = {}
@@ -59,9 +63,14 @@ class Feed:
         self._events = events
         self._fanout = fanout
         self._topics = topics
-        self.operations: tuple[bytes, int] = (NO_OPERATIONS, 0)  # of the cluster, and a number that grows with every change
+        self.operations: tuple[bytes, int] = (
+            NO_OPERATIONS,
+            0,
+        )  # of the cluster, and a number that grows with every change
         self._repairs: dict[str, asyncio.Task[None]] = {}
-        self._postponed: dict[str, None] = {}  # sites whose streams are read on when a repair has ended
+        self._postponed: dict[
+            str, None
+        ] = {}  # sites whose streams are read on when a repair has ended
         self.evict = _nobody
 
     # publications
@@ -137,7 +146,13 @@ class Feed:
         for name in (channels.site_events(site), FLEET_EVENTS):
             topic = self._topics.get(name)
             if topic is not None and self.newcomers.shown(site, source.camera):
-                topic.pass_on(self._fanout, item, redaction.event, camera=source.camera, numbered=name != FLEET_EVENTS)
+                topic.pass_on(
+                    self._fanout,
+                    item,
+                    redaction.event,
+                    camera=source.camera,
+                    numbered=name != FLEET_EVENTS,
+                )
         self._camera_event(source)
 
     def _waits(self, site: str, found: Sequence[BrokerMessage], epoch: str, offset: int) -> bool:
@@ -164,7 +179,11 @@ class Feed:
             return
         stream = self.site(site)
         stream.filling = True
-        self._repair(f"site:{site}", stream, self._fill_site(site, stream, MissingPublications(stream.offset)))
+        self._repair(
+            f"site:{site}",
+            stream,
+            self._fill_site(site, stream, MissingPublications(stream.offset)),
+        )
 
     def _camera_event(self, p: BrokerMessage) -> None:
         topic = self._topics.get(channels.camera_events(p.camera))
@@ -204,7 +223,8 @@ class Feed:
         self.live.forget_site(site)
 
     async def fill(self, topic: Topic, site: str) -> None:
-        """Read what a lane lacks although Redis has it already (its publication is still on the way)."""
+        """Read what a lane lacks although Redis has it already (its publication is still on the
+        way)."""
         if topic.channel.scope == "site":
             stream = self.site(site)
             await self._fill_site(site, stream, MissingPublications(stream.offset))
@@ -226,7 +246,11 @@ class Feed:
         if self._waits(site, found, stream.epoch, stream.offset):
             stream.filling = False
             return
-        items = stream.fill([Item(p.stream_offset, p.body, p) for p in found]) if epoch == stream.epoch else None
+        items = (
+            stream.fill([Item(p.stream_offset, p.body, p) for p in found])
+            if epoch == stream.epoch
+            else None
+        )
         if items is None:
             stream.start("", 0)
             self._reset_topic(self._topics.get(channels.site_events(site)))
@@ -240,9 +264,13 @@ class Feed:
     async def _fill_camera(self, topic: Topic, hole: MissingPublications) -> None:
         stream = topic.stream
         try:
-            found = await self.read_camera(topic.site, topic.channel.target, stream.epoch, hole.after, PAGE * MAX_PAGES)
+            found = await self.read_camera(
+                topic.site, topic.channel.target, stream.epoch, hole.after, PAGE * MAX_PAGES
+            )
         except EyrieError as error:
-            log.warning("events of camera %s cannot be read back now: %s", topic.channel.target, error)
+            log.warning(
+                "events of camera %s cannot be read back now: %s", topic.channel.target, error
+            )
             stream.filling = False
             return
         items = stream.fill(found)
@@ -252,8 +280,11 @@ class Feed:
         self.stats.filled += len(items)
         self._pass_camera(topic, items)
 
-    async def read_camera(self, site: str, camera: str, epoch: str, after: int, limit: int) -> list[Item]:
-        """The events of a camera after `after`, from Redis and, where that does not reach back far enough, from PostgreSQL."""
+    async def read_camera(
+        self, site: str, camera: str, epoch: str, after: int, limit: int
+    ) -> list[Item]:
+        """The events of a camera after `after`, from Redis and, where that does not reach back far
+        enough, from PostgreSQL."""
         found_epoch, top, found = await self._broker.history(site, camera, after, limit)
         items = [Item(p.offset, p.body) for p in found]
         if found_epoch == epoch and (top <= after or (items and items[0].offset == after + 1)):
@@ -327,14 +358,17 @@ class Feed:
         known = self.live.known(camera)
         if found is None or known is None:
             return
-        fresh = self.live.take_state(site, camera, found.generation, found.version, found.body, now, read=True)
+        fresh = self.live.take_state(
+            site, camera, found.generation, found.version, found.body, now, read=True
+        )
         if known.generation == found.generation and known.summary_version < found.version:
             known.summary = None  # made from the state when asked for
         if fresh or known.summary is None:
             self._condition_changed(camera)
 
     async def compare(self) -> None:
-        """After a notice: read the top of every watched site's stream and fill what is missing; heartbeats do the rest for states."""
+        """After a notice: read the top of every watched site's stream and fill what is missing;
+        heartbeats do the rest for states."""
         if channels.CLUSTER_OPERATIONS in self._topics:
             try:
                 self.take_operations(await self._broker.operations())
@@ -353,7 +387,9 @@ class Feed:
                 self.stats.holes += 1
                 await self._fill_site(site, stream, hole)
 
-    def _repair(self, key: str, stream: TopicPosition | None, work: Coroutine[Any, Any, None]) -> None:
+    def _repair(
+        self, key: str, stream: TopicPosition | None, work: Coroutine[Any, Any, None]
+    ) -> None:
         self.stats.holes += stream is not None
         if key in self._repairs or len(self._repairs) >= MAX_REPAIRS:
             work.close()

@@ -1,7 +1,8 @@
-"""How long a message takes, stage by stage: capture → received at the edge socket → this hub → the transports (pure).
+"""How long a message takes, stage by stage: capture → received at the edge socket → this hub → the
+transports (pure).
 
-Capture times are the devices', corrected by their estimated clock offset; all other moments are of Eyrie's machines. Times are read from
-the ready JSON without decoding it, of a sample only.
+Capture times are the devices', corrected by their estimated clock offset; all other moments are of
+Eyrie's machines. Times are read from the ready JSON without decoding it, of a sample only.
 """
 
 from bisect import bisect_left

@@ -1,8 +1,10 @@
-"""What a hub knows of the cameras it watches, and when that is too old to be shown as if it were now (pure).
+"""What a hub knows of the cameras it watches, and when that is too old to be shown as if it were
+now (pure).
 
-Latest (generation, version) wins; a lower generation is refused, as Redis refuses it too (Redis may have lost its fence). Every actor
-process tells (generation, version, offset) of its cameras once a second; when that stays away for :data:`STALE_AFTER_S` the camera is
-shown as ``stale`` with a reason, until it is heard again. `now` is monotonic seconds.
+Latest (generation, version) wins; a lower generation is refused, as Redis refuses it too (Redis may
+have lost its fence). Every actor process tells (generation, version, offset) of its cameras once a
+second; when that stays away for :data:`STALE_AFTER_S` the camera is shown as ``stale`` with a
+reason, until it is heard again. `now` is monotonic seconds.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -19,7 +21,8 @@ STALE_AFTER_S = 5.0
 
 
 class LiveCamera(msgspec.Struct):
-    """One camera. `state` and `summary` are ready JSON, None when not had yet; `told` is what the heartbeat before the last one said."""
+    """One camera. `state` and `summary` are ready JSON, None when not had yet; `told` is what the
+    heartbeat before the last one said."""
 
     site: str
     camera: str
@@ -29,7 +32,9 @@ class LiveCamera(msgspec.Struct):
     state: bytes | None = None
     summary: bytes | None = None
     heard: float = 0.0
-    alive: bool = False  # whether anything of it was heard since it is watched; until then its time runs from when that began
+    # whether anything of it was heard since it is watched; until then its time runs from when that
+    # began
+    alive: bool = False
     told: tuple[int, int, int] = (0, -1, 0)
     last_told: tuple[int, int, int] = (0, -1, 0)
     stale: str | None = None  # nothing is heard
@@ -47,7 +52,8 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """A camera of which this hub has missed something: its state, its summary, or events up to `offset` of its `generation`."""
+    """A camera of which this hub has missed something: its state, its summary, or events up to
+    `offset` of its `generation`."""
 
     camera: str
     state: bool
@@ -56,7 +62,8 @@ class Lag(msgspec.Struct, frozen=True):
 
 
 class LiveStates:
-    """The cameras of the watched sites. Bounded by them: `forget_site` drops what is no longer watched."""
+    """The cameras of the watched sites. Bounded by them: `forget_site` drops what is no longer
+    watched."""
 
     def __init__(self) -> None:
         self._sites: dict[str, dict[str, LiveCamera]] = {}
@@ -64,7 +71,9 @@ class LiveStates:
         self._complete: set[str] = set()
         self.redis_lost = False
         self.pacing = Pacing()
-        self.echoing: set[str] = set()  # cameras whose state or summary has echoes: views must look for what to hide
+        self.echoing: set[str] = (
+            set()
+        )  # cameras whose state or summary has echoes: views must look for what to hide
 
     # reading
 
@@ -105,15 +114,20 @@ class LiveStates:
         return None if known.summary is None else _marked(known.summary, known.wrong)
 
     def unheard(self, site: str) -> list[str]:
-        """The cameras that are shown as online without having been heard since the site is watched."""
+        """The cameras that are shown as online without having been heard since the site is
+        watched."""
         return [
             known.camera
             for known in self._sites.get(site, {}).values()
-            if not known.alive and known.stale is None and (body := known.summary or known.state) is not None and _online(body)
+            if not known.alive
+            and known.stale is None
+            and (body := known.summary or known.state) is not None
+            and _online(body)
         ]
 
     def vouched(self, camera: str, body: bytes) -> bytes:
-        """A state or summary for who asks once: stale as well where nothing was heard that speaks for it."""
+        """A state or summary for who asks once: stale as well where nothing was heard that speaks
+        for it."""
         known = self.known(camera)
         if known is None or (known.stale is None and not known.alive):
             return _marked(body, REDIS_LOST if self.redis_lost else ACTOR_LOST)
@@ -121,8 +135,11 @@ class LiveStates:
 
     # taking in
 
-    def expect(self, site: str, cameras: Iterable[str], now: float, *, seen: Container[str] = ()) -> None:
-        """These cameras belong to a watched site; those never heard of get their time to be heard. `seen`: who ever had a session."""
+    def expect(
+        self, site: str, cameras: Iterable[str], now: float, *, seen: Container[str] = ()
+    ) -> None:
+        """These cameras belong to a watched site; those never heard of get their time to be heard.
+        `seen`: who ever had a session."""
         known = self._sites.setdefault(site, {})
         for camera in cameras:
             if camera not in known:
@@ -145,12 +162,23 @@ class LiveStates:
             del self._site_of[camera]
 
     def forget_states(self, camera: str) -> None:
-        """Nobody watches this camera's own channel any more: what is kept would grow old unnoticed."""
+        """Nobody watches this camera's own channel any more: what is kept would grow old
+        unnoticed."""
         known = self.known(camera)
         if known is not None:
             known.state, known.state_version = None, -1
 
-    def take_state(self, site: str, camera: str, generation: int, version: int, body: bytes, now: float, *, read: bool = False) -> bool:
+    def take_state(
+        self,
+        site: str,
+        camera: str,
+        generation: int,
+        version: int,
+        body: bytes,
+        now: float,
+        *,
+        read: bool = False,
+    ) -> bool:
         """A published state, or one read back (`read`: no sign of life); whether it is news."""
         known = self._admit(site, camera, generation, now, heard=not read)
         if known is None or version <= known.state_version:
@@ -159,7 +187,9 @@ class LiveStates:
         self._note(known)
         return True
 
-    def take_summary(self, site: str, entry: LiveSummary, now: float, *, read: bool = False) -> bool:
+    def take_summary(
+        self, site: str, entry: LiveSummary, now: float, *, read: bool = False
+    ) -> bool:
         """A published summary, or one read back; whether it is news."""
         known = self._admit(site, entry.camera, entry.generation, now, heard=not read)
         if known is None or entry.version <= known.summary_version:
@@ -174,10 +204,14 @@ class LiveStates:
         else:
             self.echoing.discard(known.camera)
 
-    def take_heartbeat(self, site: str, entries: Iterable[LiveSummary], now: float) -> tuple[list[Lag], list[str]]:
-        """A heartbeat: what this hub has missed, and cameras whose condition is another now. An entry's body is its actor's trouble.
+    def take_heartbeat(
+        self, site: str, entries: Iterable[LiveSummary], now: float
+    ) -> tuple[list[Lag], list[str]]:
+        """A heartbeat: what this hub has missed, and cameras whose condition is another now. An
+        entry's body is its actor's trouble.
 
-        A camera lags when it has not reached what the heartbeat *before* told: what the last one told may still be on its way.
+        A camera lags when it has not reached what the heartbeat *before* told: what the last one
+        told may still be on its way.
         """
         lags: list[Lag] = []
         back: list[str] = []
@@ -191,10 +225,20 @@ class LiveStates:
             known.trouble = told if told in TOLD_BY_ACTORS else None
             if wrong != known.wrong:
                 back.append(entry.camera)
-            known.told, known.last_told = known.last_told, (entry.generation, entry.version, entry.offset)
+            known.told, known.last_told = (
+                known.last_told,
+                (entry.generation, entry.version, entry.offset),
+            )
             generation, version, offset = known.told
             if generation == known.generation and version >= 0:
-                lags.append(Lag(entry.camera, known.state_version < version, known.summary_version < version, offset))
+                lags.append(
+                    Lag(
+                        entry.camera,
+                        known.state_version < version,
+                        known.summary_version < version,
+                        offset,
+                    )
+                )
         return lags, back
 
     def sweep(self, now: float) -> list[str]:
@@ -208,7 +252,9 @@ class LiveStates:
                     changed.append(known.camera)
         return changed
 
-    def _admit(self, site: str, camera: str, generation: int, now: float, *, heard: bool) -> LiveCamera | None:
+    def _admit(
+        self, site: str, camera: str, generation: int, now: float, *, heard: bool
+    ) -> LiveCamera | None:
         cameras = self._sites.get(site)
         if cameras is None:
             return None
@@ -236,14 +282,28 @@ def without_tracks(state: bytes) -> bytes:
 
 
 def without_news(site: str, camera: str, *, seen: bool) -> bytes:
-    """The summary of a camera of which no state is kept: registered and nothing more, or `seen` before and not connected now."""
+    """The summary of a camera of which no state is kept: registered and nothing more, or `seen`
+    before and not connected now."""
     return msgspec.json.encode(
         Summary(
-            camera=camera, site=site, generation=0, version=0, offset=0, status="offline", reason=LINK_LOST if seen else NEVER_SEEN,
-            time=None, received=None,
-            fps=0.0, objects={}, occupancy={}, counts={}, severity="info", last_event=None, health=Health(),
+            camera=camera,
+            site=site,
+            generation=0,
+            version=0,
+            offset=0,
+            status="offline",
+            reason=LINK_LOST if seen else NEVER_SEEN,
+            time=None,
+            received=None,
+            fps=0.0,
+            objects={},
+            occupancy={},
+            counts={},
+            severity="info",
+            last_event=None,
+            health=Health(),
         )
-    )  # fmt: skip
+    )
 
 
 def state_without_news(site: str, camera: str, *, seen: bool) -> bytes:
@@ -260,7 +320,9 @@ def _marked(body: bytes, stale: str | None) -> bytes:
         return body
     document = msgspec.json.decode(body)
     if document.get("status") != "online":
-        return body  # what the actor knew last (stale or offline, with its reason) is the worse news
+        return (
+            body  # what the actor knew last (stale or offline, with its reason) is the worse news
+        )
     document["status"] = "stale"
     document["reason"] = stale
     document["unknown_since"] = document.get("unknown_since") or document.get("received")

@@ -2,13 +2,14 @@
 
 The ladder for a slow client, rung by rung:
 
-1. *conflate*: while the socket is full its live lanes keep no frames, only which groups it is behind on and how many frames it missed;
-   when the socket drains it gets the newest frame of each;
-2. *thin*: whoever fills its socket again within :data:`RELAPSE_S` gets live frames at most every :data:`THIN_S` until it has kept up for
-   :data:`RELAPSE_S`;
+1. *conflate*: while the socket is full its live lanes keep no frames, only which groups it is
+   behind on and how many frames it missed; when the socket drains it gets the newest frame of each;
+2. *thin*: whoever fills its socket again within :data:`RELAPSE_S` gets live frames at most every
+   :data:`THIN_S` until it has kept up for :data:`RELAPSE_S`;
 3. *mark*: the first frame after missed ones says on its channel how many were left out, and why;
 4. *bound*: everything else is held in order, up to a bound in bytes and in age;
-5. *close*: beyond the bound, or when the socket has taken nothing for :data:`STUCK_S`, with 3008; the client recovers from its offset.
+5. *close*: beyond the bound, or when the socket has taken nothing for :data:`STUCK_S`, with 3008;
+   the client recovers from its offset.
 
 A client that keeps up has no outbox at all.
 """
@@ -20,14 +21,17 @@ import msgspec
 
 MAX_AGE_S = 15.0  # how long the oldest held message may wait
 STUCK_S = 20.0  # how long a socket may stay full, whatever is held
-RELAPSE_S = 10.0  # a socket full again so soon thins the client's live lanes, and so long it must keep up to be trusted again
+# a socket full again so soon thins the client's live lanes, and so long it must keep up to be
+# trusted again
+RELAPSE_S = 10.0
 THIN_S = 1.0  # between two live frames of one group for a thinned client
 SLOW = "slow"
 THINNED = "thinned"
 
 
 class Missed(msgspec.Struct):
-    """Live frames of one group that were left out for a client. The newest of them is what it gets when its turn comes."""
+    """Live frames of one group that were left out for a client. The newest of them is what it gets
+    when its turn comes."""
 
     count: int = 0
     reason: str = SLOW
@@ -36,8 +40,9 @@ class Missed(msgspec.Struct):
 class Outbox:
     """Held frames of one client on the ladder. `limit` is in bytes; times are monotonic seconds.
 
-    `since` is when the socket filled up, None while it takes bytes (a thinned client's does). `thin_until` is when a thinned client is
-    trusted again, `turn` when it gets its next live frames.
+    `since` is when the socket filled up, None while it takes bytes (a thinned client's does).
+    `thin_until` is when a thinned client is trusted again, `turn` when it gets its next live
+    frames.
     """
 
     __slots__ = ("behind", "bytes", "limit", "queue", "since", "thin_until", "turn")
@@ -72,7 +77,8 @@ class Outbox:
         return now < self.thin_until
 
     def hold(self, frame: bytes, now: float) -> bool:
-        """Keep `frame` in order; False when that would go beyond the bytes or the age allowed (nothing is kept then)."""
+        """Keep `frame` in order; False when that would go beyond the bytes or the age allowed
+        (nothing is kept then)."""
         if self.bytes + len(frame) > self.limit or self.overdue(now):
             return False
         self.queue.append((now, frame))
@@ -80,12 +86,18 @@ class Outbox:
         return True
 
     def overdue(self, now: float) -> bool:
-        """Whether the oldest held frame has waited too long, or the socket has taken nothing for too long."""
-        return bool(self.queue and now - self.queue[0][0] > MAX_AGE_S) or (self.since is not None and now - self.since > STUCK_S)
+        """Whether the oldest held frame has waited too long, or the socket has taken nothing for
+        too long."""
+        return bool(self.queue and now - self.queue[0][0] > MAX_AGE_S) or (
+            self.since is not None and now - self.since > STUCK_S
+        )
 
     def age(self, now: float) -> float:
         """Seconds the oldest held frame has waited, or the socket has been full; 0 when neither."""
-        return max(now - self.queue[0][0] if self.queue else 0.0, now - self.since if self.since is not None else 0.0)
+        return max(
+            now - self.queue[0][0] if self.queue else 0.0,
+            now - self.since if self.since is not None else 0.0,
+        )
 
     def take(self) -> bytes:
         """All held frames as one piece of bytes; the queue is empty afterwards."""

@@ -1,13 +1,16 @@
-"""Rates that policy sets for a camera: what is seen of it under one is a single signal, by whatever way it is looked at (pure).
+"""Rates that policy sets for a camera: what is seen of it under one is a single signal, by whatever
+way it is looked at (pure).
 
-A push, the reply to a subscribe, a wall and a read by REST show the same sample until its time is over, so asking again, or by several
-ways, tells no more than the rate allows. Each hub keeps its own samples.
+A push, the reply to a subscribe, a wall and a read by REST show the same sample until its time is
+over, so asking again, or by several ways, tells no more than the rate allows. Each hub keeps its
+own samples.
 """
 
 from collections import OrderedDict
 from typing import Any
 
-MAX_SAMPLES = 100_000  # there are as many as (cameras, rates of the policy); beyond it the oldest is forgotten
+# there are as many as (cameras, rates of the policy); beyond it the oldest is forgotten
+MAX_SAMPLES = 100_000
 
 Key = tuple[str, str]  # what of it (state or summary), camera
 

@@ -1,7 +1,9 @@
-"""Where a subscriber starts: what history and the publications buffered meanwhile make of a subscribe request (pure).
+"""Where a subscriber starts: what history and the publications buffered meanwhile make of a
+subscribe request (pure).
 
-The subscribe race is closed by the order: buffer the live lane, then read history, then merge, reply, and release what is left. The rule of
-recovery is Centrifuge's (`isStreamRecovered`): all or nothing, never a part.
+The subscribe race is closed by the order: buffer the live lane, then read history, then merge,
+reply, and release what is left. The rule of recovery is Centrifuge's (`isStreamRecovered`): all or
+nothing, never a part.
 """
 
 from collections.abc import Sequence
@@ -15,7 +17,8 @@ MAX_RECOVERED = 300  # publications; beyond it a client reloads, as in Centrifug
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One publication of a stream: its offset (1, 2, 3, …), the bytes to show, and where they came from when that is still of use."""
+    """One publication of a stream: its offset (1, 2, 3, …), the bytes to show, and where they came
+    from when that is still of use."""
 
     offset: int
     body: bytes
@@ -23,7 +26,8 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """The answer. `offset` is what the reply says; `position` the last offset the client has after the reply."""
+    """The answer. `offset` is what the reply says; `position` the last offset the client has after
+    the reply."""
 
     recovered: bool
     epoch: str
@@ -33,7 +37,8 @@ class Start(msgspec.Struct, frozen=True):
 
 
 def merge(history: Sequence[Item], buffered: Sequence[Item], after: int) -> list[Item] | None:
-    """Both in order of offset, each once, only what is beyond `after`; None when an offset is missing between."""
+    """Both in order of offset, each once, only what is beyond `after`; None when an offset is
+    missing between."""
     found = {item.offset: item for item in (*history, *buffered) if item.offset > after}
     merged = [found[offset] for offset in sorted(found)]
     expected = range(after + 1, after + 1 + len(merged))
@@ -46,7 +51,8 @@ def fresh(epoch: str, top: int) -> Start:
 
 
 def recover(asked_epoch: str, asked: int, epoch: str, top: int, found: Sequence[Item]) -> Start:
-    """A subscriber that brings (`asked_epoch`, `asked`); `found` is what lies beyond it, merged, and `top` the newest offset.
+    """A subscriber that brings (`asked_epoch`, `asked`); `found` is what lies beyond it, merged,
+    and `top` the newest offset.
 
     An empty epoch is taken for the current one: a client adopts the epoch of its first publication.
     """
@@ -63,7 +69,8 @@ def recover(asked_epoch: str, asked: int, epoch: str, top: int, found: Sequence[
 def outcome(asked: SubscribeRequest, got: SubscribeResult) -> str:
     """What became of a recovery: ``recovered``, or why not.
 
-    ``epoch``: another numbering; ``ahead``: a position that is not there yet; ``retention``: too far behind.
+    ``epoch``: another numbering; ``ahead``: a position that is not there yet; ``retention``: too
+    far behind.
     """
     if got.recovered:
         return "recovered"

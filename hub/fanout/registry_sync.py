@@ -1,7 +1,8 @@
-"""Which cameras belong to the walls of this hub, compared with the registry: new ones appear, deleted ones disappear, and others than
-before may see one whose tags have changed.
+"""Which cameras belong to the walls of this hub, compared with the registry: new ones appear,
+deleted ones disappear, and others than before may see one whose tags have changed.
 
-A deleted camera publishes nothing more, so nobody would say so. Its walls get a whole message (``full``), which holds everything there is.
+A deleted camera publishes nothing more, so nobody would say so. Its walls get a whole message
+(``full``), which holds everything there is.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ from hub.fanout.feed import Feed
 from hub.fanout.topics import Topic
 from hub.protocol import channels
 
-COMPARE_S = 1.0  # seconds between two comparisons; the cache in front of the registry makes them fewer
+COMPARE_S = (
+    1.0  # seconds between two comparisons; the cache in front of the registry makes them fewer
+)
 HURRY_S = 0.1  # the same, while events of a site wait for one
 RESTING = 4  # times as long as everybody was asked the last time nobody is asked again
 
@@ -26,15 +29,21 @@ log = logging.getLogger(__name__)
 class Membership:
     """Over what a hub knows live. `feed.evict` ends the subscriptions of a topic."""
 
-    def __init__(self, cameras: CameraCache, feed: Feed, fanout: Fanout, topics: dict[str, Topic]) -> None:
+    def __init__(
+        self, cameras: CameraCache, feed: Feed, fanout: Fanout, topics: dict[str, Topic]
+    ) -> None:
         self._cameras = cameras
         self._fanout = fanout
         self._feed = feed
         self._topics = topics
-        self._versions: dict[str, dict[str, int]] = {}  # by site and camera, as they were when policy was asked about them
+        self._versions: dict[
+            str, dict[str, int]
+        ] = {}  # by site and camera, as they were when policy was asked about them
         self._asking = False
         self._took_s = 0.0  # to ask everybody, the last time
-        self.changed: Callable[[set[str], set[str], Callable[[], None]], None] = lambda sites, cameras, then: then()
+        self.changed: Callable[[set[str], set[str], Callable[[], None]], None] = (
+            lambda sites, cameras, then: then()
+        )
 
     async def run(self) -> None:
         """Compare again and again, until cancelled."""
@@ -58,7 +67,10 @@ class Membership:
         live = self._feed.live
         for site in [site for site in live.sites() if live.complete(site)]:
             records = await self._cameras.cameras(site)
-            registered, seen = {record.camera for record in records}, {record.camera for record in records if record.seen}
+            registered, seen = (
+                {record.camera for record in records},
+                {record.camera for record in records if record.seen},
+            )
             if not live.complete(site):
                 continue  # given up meanwhile: what is expected now would turn stale unheard
             known = set(live.cameras(site))
@@ -73,8 +85,9 @@ class Membership:
                     self._lose(site, camera)
 
     async def compare_versions(self) -> None:
-        """Tell `changed` (sites, cameras) where cameras are new, gone or changed since the last look, and show new ones when everybody has
-        been asked about: until then there is no other look. Raises what the registry raises."""
+        """Tell `changed` (sites, cameras) where cameras are new, gone or changed since the last
+        look, and show new ones when everybody has been asked about: until then there is no other
+        look. Raises what the registry raises."""
         if self._asking:
             return
         watched = {topic.site for topic in self._topics.values() if topic.site}
@@ -87,9 +100,14 @@ class Membership:
         sites, cameras, ever = set[str](), set[str](), dict[str, list[str]]()
         for site in watched:
             found = {record.camera: record.version for record in await self._cameras.ever(site)}
-            # At the first look nothing is known: what was decided until then may rest on something older than this.
+            # At the first look nothing is known: what was decided until then may rest on something
+            # older than this.
             known = self._versions.get(site, {})
-            differ = {camera for camera in found.keys() | known.keys() if found.get(camera) != known.get(camera)}
+            differ = {
+                camera
+                for camera in found.keys() | known.keys()
+                if found.get(camera) != known.get(camera)
+            }
             for camera in differ:
                 self._cameras.forget(camera, site)
             if differ:
@@ -108,7 +126,10 @@ class Membership:
         if not cameras:
             admit()
         else:
-            log.info("%d cameras are new, gone or others than when policy was asked about them", len(cameras))
+            log.info(
+                "%d cameras are new, gone or others than when policy was asked about them",
+                len(cameras),
+            )
             self._asking = True
             self.changed(sites, cameras, admit)
 

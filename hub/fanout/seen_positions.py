@@ -1,10 +1,11 @@
 """Positions in the events of a site for who does not see all of its cameras.
 
-The site's own offsets count every event, so gaps between them would tell when and how often hidden cameras had one. Such a subscriber gets
-positions made of nothing but what the event itself says: milliseconds since 2020, and 12 bits that part events of one millisecond. They
-grow with time and cannot be counted. A position is found again by reading the site's stream backwards; one that is not found there, or is
-that of two events, is lost, as one that Redis no longer keeps. Their epoch is the stream's with :data:`MARK`, so that no offset is taken
-for a position.
+The site's own offsets count every event, so gaps between them would tell when and how often hidden
+cameras had one. Such a subscriber gets positions made of nothing but what the event itself says:
+milliseconds since 2020, and 12 bits that part events of one millisecond. They grow with time and
+cannot be counted. A position is found again by reading the site's stream backwards; one that is not
+found there, or is that of two events, is lost, as one that Redis no longer keeps. Their epoch is
+the stream's with :data:`MARK`, so that no offset is taken for a position.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,9 @@ from hub.protocol.messages import HistoryRequest, SubscribeRequest
 from storage.ports.live import Broker
 
 MARK = ".seen"
-MOST_READ = 2_000  # events of a site, hidden ones counted, that one recovery or history looks through
+MOST_READ = (
+    2_000  # events of a site, hidden ones counted, that one recovery or history looks through
+)
 FIRST_READ = 32
 _YEAR_2020_MS = 1_577_836_800_000
 _PARTED = 0xFFF
@@ -37,7 +40,8 @@ _events = msgspec.json.Decoder(_Event)
 
 
 class SeenEvents(msgspec.Struct, frozen=True):
-    """The newest events that are seen, in order, as items with positions. `whole`: there were none before them."""
+    """The newest events that are seen, in order, as items with positions. `whole`: there were none
+    before them."""
 
     epoch: str
     items: list[Item]
@@ -77,8 +81,15 @@ def seen_item(item: Item) -> Item:
     return msgspec.structs.replace(item, offset=position(item.body))
 
 
-async def read(broker: Broker, site: str, top: int, exclude: frozenset[str], enough: Callable[[SeenEvents], bool]) -> SeenEvents:
-    """The newest events of a site up to its offset `top`, without those of the cameras `exclude`: back to where it is `enough`.
+async def read(
+    broker: Broker,
+    site: str,
+    top: int,
+    exclude: frozenset[str],
+    enough: Callable[[SeenEvents], bool],
+) -> SeenEvents:
+    """The newest events of a site up to its offset `top`, without those of the cameras `exclude`:
+    back to where it is `enough`.
 
     Raises Unavailable where the stream begins anew meanwhile.
     """
@@ -90,7 +101,11 @@ async def read(broker: Broker, site: str, top: int, exclude: frozenset[str], eno
             raise Unavailable("the events of this site begin anew")
         older = [seen_item(Item(0, p.body, p)) for p in publications if p.camera not in exclude]
         kept = bool(publications) and publications[0].stream_offset == after + 1
-        found, low, size = SeenEvents(epoch, older + found.items, kept and after == 0), after, 4 * size
+        found, low, size = (
+            SeenEvents(epoch, older + found.items, kept and after == 0),
+            after,
+            4 * size,
+        )
         if not kept or enough(found):
             break
     return found
@@ -122,15 +137,20 @@ def start(request: SubscribeRequest, epoch: str, seen: SeenEvents) -> Start:
     return Start(True, name, request.offset, seen.top, missed)
 
 
-async def history(broker: Broker, site: str, top: int, exclude: frozenset[str], asked: HistoryRequest) -> tuple[int, Sequence[Item]] | None:
-    """(newest position, events) of a history command, as `hub.dashboards.subscribe` reads it of offsets; None where `since` is lost."""
+async def history(
+    broker: Broker, site: str, top: int, exclude: frozenset[str], asked: HistoryRequest
+) -> tuple[int, Sequence[Item]] | None:
+    """(newest position, events) of a history command, as `hub.dashboards.subscribe` reads it of
+    offsets; None where `since` is lost."""
     wanted = MAX_RECOVERED if asked.limit < 0 else min(asked.limit, MAX_RECOVERED)
     since = asked.since
     if since is None or not wanted:
         seen = await read(broker, site, top, exclude, newest(max(1, wanted)))
         items: list[Item] | None = seen.items[-wanted:] if wanted else []
     else:
-        seen = await read(broker, site, top, exclude, back_to(since.offset, wanted if asked.reverse else 0))
+        seen = await read(
+            broker, site, top, exclude, back_to(since.offset, wanted if asked.reverse else 0)
+        )
         found = seen.before(since.offset) if asked.reverse else seen.after(since.offset)
         items = None if found is None else found[-wanted:] if asked.reverse else found[:wanted]
     if items is None:

@@ -1,14 +1,18 @@
-"""The events lane of one stream (a camera's, or a site's in Redis) inside a hub: in order, each once, no hole passed on (pure).
+"""The events lane of one stream (a camera's, or a site's in Redis) inside a hub: in order, each
+once, no hole passed on (pure).
 
-Publications may be missing after a silent resubscription. The lane passes on what continues its position, drops what lies behind it, and
-holds what lies beyond a hole until the shell has read the missing ones from the Redis stream or PostgreSQL.
+Publications may be missing after a silent resubscription. The lane passes on what continues its
+position, drops what lies behind it, and holds what lies beyond a hole until the shell has read the
+missing ones from the Redis stream or PostgreSQL.
 """
 
 import msgspec
 
 from hub.fanout.recovery import Item, merge
 
-MAX_HELD = 2_000  # publications held while a hole is being filled; beyond it the subscribers must recover by themselves
+# publications held while a hole is being filled; beyond it the subscribers must recover by
+# themselves
+MAX_HELD = 2_000
 
 
 class TopicPosition:
@@ -61,7 +65,8 @@ class TopicPosition:
         return MissingPublications(self.offset)
 
     def fill(self, found: list[Item]) -> list[Item] | None:
-        """What was read after the hole: everything to pass on now, None when the hole stays (then :meth:`start` afresh)."""
+        """What was read after the hole: everything to pass on now, None when the hole stays (then
+        :meth:`start` afresh)."""
         merged = merge(found, list(self._held.values()), self.offset)
         self.filling = False
         self._held.clear()
@@ -79,7 +84,8 @@ class MissingPublications(msgspec.Struct, frozen=True):
 
 
 class StreamReset(msgspec.Struct, frozen=True):
-    """The stream has another epoch now (or far too much is missing): subscribers must start again."""
+    """The stream has another epoch now (or far too much is missing): subscribers must start
+    again."""
 
     epoch: str
     item: Item

@@ -1,6 +1,7 @@
 """Topics: the channels somebody on this hub is subscribed to, and their groups of equal wishes.
 
-A topic keeps the frames' making: its groups ask it for bytes per (view, encoding), so each is encoded once whoever listens.
+A topic keeps the frames' making: its groups ask it for bytes per (view, encoding), so each is
+encoded once whoever listens.
 """
 
 import asyncio
@@ -16,8 +17,12 @@ from hub.fanout.walls import WallFeed
 from hub.protocol.channels import Channel
 from hub.protocol.messages import Codec
 
-Render = Callable[[View], tuple[bytes, int] | None]  # a view of the newest message: (JSON, offset), None when there is none
-Again = Callable[[View], float | None]  # when something newer than that may be shown (monotonic seconds), None when there is nothing
+Render = Callable[
+    [View], tuple[bytes, int] | None
+]  # a view of the newest message: (JSON, offset), None when there is none
+Again = Callable[
+    [View], float | None
+]  # when something newer than that may be shown (monotonic seconds), None when there is nothing
 
 
 def _never(view: View) -> float | None:
@@ -26,7 +31,8 @@ def _never(view: View) -> float | None:
 
 
 class Members(Group):
-    """The clients of a topic with one view and one encoding. `due` is when a view with a rate limit may be sent again, monotonic."""
+    """The clients of a topic with one view and one encoding. `due` is when a view with a rate limit
+    may be sent again, monotonic."""
 
     __slots__ = ("codec", "due", "timer", "topic", "view")
 
@@ -40,7 +46,9 @@ class Members(Group):
 
     def frame(self, body: bytes, offset: int, tags: dict[str, str] | None = None) -> bytes:
         """A publication of the topic's channel as one websocket frame."""
-        return self.codec.frame((self.codec.publication(self.topic.channel.name, body, offset, tags),))
+        return self.codec.frame(
+            (self.codec.publication(self.topic.channel.name, body, offset, tags),)
+        )
 
     def _newest(self, missed: Missed | None) -> bytes | None:
         shown = self.topic.render(self.view)
@@ -48,17 +56,40 @@ class Members(Group):
 
 
 def loss(missed: Missed | None) -> dict[str, str] | None:
-    """The tags of a publication that follows ones its client got no copy of: how many, and why (``slow``, ``thinned``)."""
-    return None if missed is None or missed.count <= 1 else {"lost": str(missed.count - 1), "reason": missed.reason}
+    """The tags of a publication that follows ones its client got no copy of: how many, and why
+    (``slow``, ``thinned``)."""
+    return (
+        None
+        if missed is None or missed.count <= 1
+        else {"lost": str(missed.count - 1), "reason": missed.reason}
+    )
 
 
 class Topic:
-    """One channel. `again`: what a rate of the policy holds back. `joining` are the buffers of clients whose subscribe is under way;
-    `idle_since` is set while nobody is there."""
+    """One channel. `again`: what a rate of the policy holds back. `joining` are the buffers of
+    clients whose subscribe is under way; `idle_since` is set while nobody is there."""
 
-    __slots__ = ("again", "channel", "groups", "idle_since", "joining", "render", "site", "stream", "wall")
+    __slots__ = (
+        "again",
+        "channel",
+        "groups",
+        "idle_since",
+        "joining",
+        "render",
+        "site",
+        "stream",
+        "wall",
+    )
 
-    def __init__(self, channel: Channel, site: str, render: Render, *, wall: WallFeed | None = None, idle_since: float = 0.0) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        site: str,
+        render: Render,
+        *,
+        wall: WallFeed | None = None,
+        idle_since: float = 0.0,
+    ) -> None:
         self.again: Again = _never
         self.channel = channel
         self.site = site
@@ -81,7 +112,11 @@ class Topic:
     def remove(self, client: Client, group: Group, now: float) -> None:
         """Take `client` out of its group; an empty group is forgotten."""
         group.members.pop(client, None)
-        if isinstance(group, Members) and not group.members and self.groups.get((group.view, group.codec.name)) is group:
+        if (
+            isinstance(group, Members)
+            and not group.members
+            and self.groups.get((group.view, group.codec.name)) is group
+        ):
             del self.groups[group.view, group.codec.name]
             if group.timer is not None:
                 group.timer.cancel()
@@ -101,8 +136,8 @@ class Topic:
             self.follow(group, fanout)
 
     def show_wall(self, fanout: Fanout, changed: list[str]) -> None:
-        """Deliver a tick of a wall: one message per (excluded cameras, hidden classes, rules of cameras). A group with a rate limit gets
-        whole walls at its own pace."""
+        """Deliver a tick of a wall: one message per (excluded cameras, hidden classes, rules of
+        cameras). A group with a rate limit gets whole walls at its own pace."""
         wall = self.wall
         if wall is None:
             return
@@ -123,7 +158,8 @@ class Topic:
                 fanout.live(group, group.frame(body, wall.tick))
 
     def show_whole(self, fanout: Fanout, gone: str) -> None:
-        """Deliver the whole wall, beside its ticks, to every group that may have seen the camera `gone`: no summary can say that."""
+        """Deliver the whole wall, beside its ticks, to every group that may have seen the camera
+        `gone`: no summary can say that."""
         if self.wall is None:
             return
         self.wall.count(asyncio.get_running_loop().time())
@@ -132,14 +168,23 @@ class Topic:
                 fanout.live(group, frame)
 
     def pass_on(
-        self, fanout: Fanout, item: Item, render: Callable[[bytes, tuple[str, ...]], bytes], *, camera: str, numbered: bool = True
-    ) -> None:  # fmt: skip
-        """Deliver one event of `camera` to every group that may see it, and to who is just joining."""
+        self,
+        fanout: Fanout,
+        item: Item,
+        render: Callable[[bytes, tuple[str, ...]], bytes],
+        *,
+        camera: str,
+        numbered: bool = True,
+    ) -> None:
+        """Deliver one event of `camera` to every group that may see it, and to who is just
+        joining."""
         for buffer in self.joining:
             buffer.append(item)
         bodies: dict[tuple[str, ...], bytes] = {}
         seen = 0
-        for group in list(self.groups.values()):  # whoever is too slow is closed by this, and its group may end with it
+        for group in list(
+            self.groups.values()
+        ):  # whoever is too slow is closed by this, and its group may end with it
             if camera in group.view.exclude:
                 continue
             redact = group.view.redact_of(camera)
@@ -167,8 +212,13 @@ class Topic:
         return False
 
     def follow(self, group: Members, fanout: Fanout) -> None:
-        """What this group was shown may be older than what there is, by the policy's rate: show it the newest when that is due."""
-        if group.view.limit_hz is not None and group.timer is None and (at := self.again(group.view)) is not None:
+        """What this group was shown may be older than what there is, by the policy's rate: show it
+        the newest when that is due."""
+        if (
+            group.view.limit_hz is not None
+            and group.timer is None
+            and (at := self.again(group.view)) is not None
+        ):
             self._later(group, fanout, max(at, group.due))
 
     def _later(self, group: Members, fanout: Fanout, at: float) -> None:

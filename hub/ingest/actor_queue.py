@@ -1,4 +1,5 @@
-"""What waits for one camera actor in a hub, and the calls to it: bounded, batched, at most two in flight (design section 10)."""
+"""What waits for one camera actor in a hub, and the calls to it: bounded, batched, at most two in
+flight (design section 10)."""
 
 import asyncio
 import logging
@@ -12,7 +13,17 @@ import msgspec
 
 from actors.core.errors import EyrieError
 from actors.core.messages import deliveries
-from actors.core.messages.deliveries import Acked, Answer, Attach, Data, DeclareGap, Detach, Dismissed, Item, Welcomed
+from actors.core.messages.deliveries import (
+    Acked,
+    Answer,
+    Attach,
+    Data,
+    DeclareGap,
+    Detach,
+    Dismissed,
+    Item,
+    Welcomed,
+)
 from actors.core.settings import HubSettings
 from actors.ports import ActorHandle
 from hub.ingest.fair_queue import FairQueue
@@ -86,7 +97,10 @@ class ActorQueue:
             self._pump.counts.dropped += 1
             return
         encoded = deliveries.encoder.encode(item)
-        if data and (len(self._queue) >= MAX_QUEUE_ITEMS or self._queue.bytes + len(encoded) > MAX_QUEUE_BYTES):
+        if data and (
+            len(self._queue) >= MAX_QUEUE_ITEMS
+            or self._queue.bytes + len(encoded) > MAX_QUEUE_BYTES
+        ):
             self._again[key] = None
             self._pump.counts.dropped += 1
             return
@@ -115,7 +129,11 @@ class ActorQueue:
                         await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
                     await asyncio.sleep(0)
         except TimeoutError:
-            log.warning("actor %s did not take the last %d items in time; their edges keep them", self.name, len(self._queue))
+            log.warning(
+                "actor %s did not take the last %d items in time; their edges keep them",
+                self.name,
+                len(self._queue),
+            )
         self._end()
 
     async def drive(self) -> None:
@@ -126,7 +144,13 @@ class ActorQueue:
             if pause == 0.0:
                 self._send()
                 continue
-            if pause is None and not self._queue and not self._calls and not self._unacked and self._pump.retire(self):
+            if (
+                pause is None
+                and not self._queue
+                and not self._calls
+                and not self._unacked
+                and self._pump.retire(self)
+            ):
                 return
             try:
                 async with asyncio.timeout(pause):
@@ -195,7 +219,8 @@ class ActorQueue:
         self._wake.set()
 
     def _note(self, key: tuple[str, str], item: Item) -> None:
-        """Remember what an answer is owed for: while there is any, one call stays parked at the actor."""
+        """Remember what an answer is owed for: while there is any, one call stays parked at the
+        actor."""
         match item:
             case Attach():
                 self._unacked[key] = max(0, self._unacked.get(key, 0))

@@ -1,4 +1,5 @@
-"""Who may send a camera's observations: token, registry, policy (deny by default). Nothing else on the edge side decides access."""
+"""Who may send a camera's observations: token, registry, policy (deny by default). Nothing else on
+the edge side decides access."""
 
 import logging
 from collections import OrderedDict
@@ -6,7 +7,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from actors.core.errors import Expired, EyrieError, Forbidden, NotFound, TooManyCameras, Unauthorized, Unavailable
+from actors.core.errors import (
+    Expired,
+    EyrieError,
+    Forbidden,
+    NotFound,
+    TooManyCameras,
+    Unauthorized,
+    Unavailable,
+)
 from hub.access.context import HubContext
 from hub.access.credentials import ShownCredentials
 from hub.access.rate_limits import place
@@ -26,45 +35,63 @@ log = logging.getLogger("eyrie.hub.edge")
 
 MAX_PLACES = 10_000  # cameras whose site and tags are remembered
 PLACE_S = 30.0  # seconds they are remembered
-_TRANSIENT = ("policy_unavailable", "policy_stale")  # reasons of `policy.decision.bounds` that say nothing about the question
+_TRANSIENT = (
+    "policy_unavailable",
+    "policy_stale",
+)  # reasons of `policy.decision.bounds` that say nothing about the question
 
 _Place = tuple[str, tuple[str, ...]]
 
 
 class EdgeAccess:
-    """Verifies edge tokens and asks `ingest` per camera. Knows each camera's place for a short while."""
+    """Verifies edge tokens and asks `ingest` per camera. Knows each camera's place for a short
+    while."""
 
     def __init__(self, context: HubContext) -> None:
         self._context = context
         self._auditor = Auditor(context.stores.audit_log, context.settings.policy.key_file)
         self._places: OrderedDict[str, tuple[float, _Place]] = OrderedDict()
         self._registrations = Registrations()
-        self._signatures = SignatureVerifier(DeviceKeys(context.settings.auth.device_keys_file), context.now_s)
+        self._signatures = SignatureVerifier(
+            DeviceKeys(context.settings.auth.device_keys_file), context.now_s
+        )
 
     def principal(self, shown: ShownCredentials) -> Principal:
         """Who shows this: a device, or a service that policy lets ingest by its role.
 
-        Raises Unauthorized (Expired) for a token or certificate that is missing, not genuine, over or revoked, or not of
-        one and the same device.
+        Raises Unauthorized (Expired) for a token or certificate that is missing, not genuine, over
+        or revoked, or not of one and the same device.
         """
         certificate = self._certificate(shown)
         if shown.signer is not None or shown.token:
-            principal = shown.signer or self._context.verifier.verify(shown.token, typ=("edge", "service"), now_s=self._context.now_s())
+            principal = shown.signer or self._context.verifier.verify(
+                shown.token, typ=("edge", "service"), now_s=self._context.now_s()
+            )
             if certificate is not None:
                 if principal.sub != certificate.device:
-                    raise Unauthorized("the client certificate is another device's than the token or signature")
+                    raise Unauthorized(
+                        "the client certificate is another device's than the token or signature"
+                    )
                 self._require(principal)
                 ends_s = min(principal.exp, certificate.ends_s)
-                principal = msgspec.structs.replace(principal, certificate=certificate.fingerprint, exp=ends_s)
+                principal = msgspec.structs.replace(
+                    principal, certificate=certificate.fingerprint, exp=ends_s
+                )
         elif certificate is not None:
             principal = certificate.principal()
         else:
-            raise Unauthorized("an edge token is missing", hint="Send it as 'Authorization: Bearer …', or in the hello's token field.")
+            raise Unauthorized(
+                "an edge token is missing",
+                hint="Send it as 'Authorization: Bearer …', or in the hello's token field.",
+            )
         self._require(principal)
         return principal
 
-    def signed(self, method: str, path: str, headers: Headers, shown: ShownCredentials) -> tuple[ShownCredentials, Signed]:
-        """The same with who signed the request. Raises Unauthorized for a signature that does not hold."""
+    def signed(
+        self, method: str, path: str, headers: Headers, shown: ShownCredentials
+    ) -> tuple[ShownCredentials, Signed]:
+        """The same with who signed the request. Raises Unauthorized for a signature that does not
+        hold."""
         found = self._signatures.verify(method, path, headers)
         return msgspec.structs.replace(shown, signer=found.principal), found
 
@@ -77,7 +104,8 @@ class EdgeAccess:
             raise Unauthorized("the token, key or certificate was revoked")
 
     async def identify(self, shown: ShownCredentials) -> Principal:
-        """The same, with failures of its address counted. Raises also TooMany, for one too many of them."""
+        """The same, with failures of its address counted. Raises also TooMany, for one too many of
+        them."""
         try:
             return self.principal(shown)
         except Expired:
@@ -92,13 +120,18 @@ class EdgeAccess:
         if mode == "off" or (shown.certificate is None and mode != "require"):
             return None
         if shown.certificate is None:
-            raise Unauthorized("a client certificate is needed here", hint="Connect with the device's certificate and key.")
+            raise Unauthorized(
+                "a client certificate is needed here",
+                hint="Connect with the device's certificate and key.",
+            )
         return certificates.read(shown.certificate, self._context.now_s())
 
     async def admit(self, principal: Principal, camera: str) -> None:
-        """Return when this principal may send `camera`; an unknown camera that policy allows is registered where settings say so.
+        """Return when this principal may send `camera`; an unknown camera that policy allows is
+        registered where settings say so.
 
-        Raises Unauthorized, Forbidden (Withdrawn), NotFound, or Unavailable when no decision can be had.
+        Raises Unauthorized, Forbidden (Withdrawn), NotFound, or Unavailable when no decision can be
+        had.
         """
         place = await self._place(camera)
         if place is not None:
@@ -108,13 +141,19 @@ class EdgeAccess:
         elif self._context.settings.registry.auto_register:
             await self._register(principal, camera)
             return
-        # One answer, whether there is such a camera elsewhere or not; with auto_register one that is not there would have been registered.
-        if self._context.settings.registry.auto_register or not await self._may(principal, camera, ("", ())):
+        # One answer, whether there is such a camera elsewhere or not; with auto_register one that
+        # is not there would have been registered.
+        if self._context.settings.registry.auto_register or not await self._may(
+            principal, camera, ("", ())
+        ):
             raise await self._denied(principal, camera)
-        raise NotFound(f"camera {camera} is not registered", hint="Register it, or set registry.auto_register.")
+        raise NotFound(
+            f"camera {camera} is not registered", hint="Register it, or set registry.auto_register."
+        )
 
     async def still(self, principal: Principal, camera: str) -> EyrieError | None:
-        """Why an admitted stream must end now, or None. No decision for the moment ends nothing that was allowed."""
+        """Why an admitted stream must end now, or None. No decision for the moment ends nothing
+        that was allowed."""
         if self._context.now_s() >= principal.exp + self._context.settings.hub.expired_grace_s:
             return Unauthorized("the token expired")
         if self._context.revoked(principal):
@@ -153,45 +192,71 @@ class EdgeAccess:
     async def _register(self, principal: Principal, camera: str) -> None:
         registry = self._context.settings.registry
         known = await self._context.stores.registry.camera(camera, deleted=True)
-        if known is not None:  # a deleted one keeps its site and tags: what they do not let it know it is not told
+        if (
+            known is not None
+        ):  # a deleted one keeps its site and tags: what they do not let it know it is not told
             if not await self._may(principal, camera, (known.site, tuple(known.tags))):
                 raise await self._denied(principal, camera)
-            raise NotFound(f"camera {camera} was deleted", hint="Whoever keeps the registry can add it again.")
-        # A token for one site only is at home there; otherwise the default site takes what nobody placed.
-        site = principal.sites[0] if len(principal.sites) == 1 and principal.sites[0] != "*" else registry.default_site
+            raise NotFound(
+                f"camera {camera} was deleted", hint="Whoever keeps the registry can add it again."
+            )
+        # A token for one site only is at home there; otherwise the default site takes what nobody
+        # placed.
+        site = (
+            principal.sites[0]
+            if len(principal.sites) == 1 and principal.sites[0] != "*"
+            else registry.default_site
+        )
         if not await self._may(principal, camera, (site, ())):
             raise await self._denied(principal, camera)
         self._registrations.check(principal.sub, site)
         bound = RegistrationBound(principal.sub, registry.max_per_device, registry.max_per_site)
         audit = self._auditor.record(principal, "camera.register", camera, f"site {site}")
         try:
-            added = await self._context.stores.registry.register(camera, site, audit=audit, bound=bound)
+            added = await self._context.stores.registry.register(
+                camera, site, audit=audit, bound=bound
+            )
         except TooManyCameras as error:
             await self._refused(principal, camera, site, error)
             raise
         if not added:
             place = await self._place(camera)  # somebody else was faster
             if place is None:
-                raise Unavailable(f"camera {camera} is being changed at this moment", hint="Say hello again.")
+                raise Unavailable(
+                    f"camera {camera} is being changed at this moment", hint="Say hello again."
+                )
             if not await self._may(principal, camera, place):
                 raise await self._denied(principal, camera)
 
-    async def _refused(self, principal: Principal, camera: str, site: str, error: TooManyCameras) -> None:
-        """Count it, and tell the audit log and ours once in a while. Nothing was changed, so nothing hangs on that record."""
+    async def _refused(
+        self, principal: Principal, camera: str, site: str, error: TooManyCameras
+    ) -> None:
+        """Count it, and tell the audit log and ours once in a while. Nothing was changed, so
+        nothing hangs on that record."""
         if not self._registrations.refused(principal.sub, site, error):
             return
-        log.warning("camera %s is not registered: %s (device %s)", camera, error.detail, principal.sub)
+        log.warning(
+            "camera %s is not registered: %s (device %s)", camera, error.detail, principal.sub
+        )
         try:
             await self._auditor.announce(principal, "camera.register.refused", camera, error.detail)
         except EyrieError as failed:
-            log.error("the audit log could not be told that %s registers too many cameras: %s", principal.sub, failed)
+            log.error(
+                "the audit log could not be told that %s registers too many cameras: %s",
+                principal.sub,
+                failed,
+            )
 
     async def _may(self, principal: Principal, camera: str, place: _Place) -> bool:
-        decision: Decision = await self._context.decider.decide(inputs.ingest(principal, camera, site=place[0], tags=place[1]))
+        decision: Decision = await self._context.decider.decide(
+            inputs.ingest(principal, camera, site=place[0], tags=place[1])
+        )
         if not decision.allow and decision.reason in _TRANSIENT:
             raise Unavailable(f"no decision about camera {camera} can be had now")
         if not decision.allow:
-            log.info("ingest of camera %s is denied to %s: %s", camera, principal.sub, decision.reason)
+            log.info(
+                "ingest of camera %s is denied to %s: %s", camera, principal.sub, decision.reason
+            )
         return decision.allow
 
     async def _denied(self, principal: Principal, camera: str) -> EyrieError:

@@ -1,4 +1,5 @@
-"""A queue in which every camera has its turn: in order within a camera, one item of each in a round (pure)."""
+"""A queue in which every camera has its turn: in order within a camera, one item of each in a round
+(pure)."""
 
 from collections import deque
 
@@ -23,7 +24,8 @@ class FairQueue:
         self.bytes += len(item)
 
     def take(self, max_bytes: int, max_items: int) -> list[bytes]:
-        """The next items, at least one where there is any: round by round, at most `max_bytes` (but for the first) and `max_items`."""
+        """The next items, at least one where there is any: round by round, at most `max_bytes` (but
+        for the first) and `max_items`."""
         taken: list[bytes] = []
         size = 0
         while self._lines and len(taken) < max_items:

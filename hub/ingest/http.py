@@ -1,7 +1,9 @@
-"""``POST /v1/cameras/{id}/observations`` for devices without a socket (design section 8): the same items, the same order, the same ack.
+"""``POST /v1/cameras/{id}/observations`` for devices without a socket (design section 8): the same
+items, the same order, the same ack.
 
-Each (hub, camera) has one HTTP stream, a link like any other, kept for a while between two posts; posts of one camera go one by one.
-Idempotent by (session, seq): a post that was committed before answers 200 again.
+Each (hub, camera) has one HTTP stream, a link like any other, kept for a while between two posts;
+posts of one camera go one by one. Idempotent by (session, seq): a post that was committed before
+answers 200 again.
 """
 
 import asyncio
@@ -14,7 +16,18 @@ import msgspec
 
 from actors.core.camera.decoding import without_constants
 from actors.core.errors import BadInput, Conflict, TooMany, Unavailable, WrongSeq
-from actors.core.messages.deliveries import NOT_OWNER, Acked, Answer, AskedAgain, Attach, Data, Detach, Dismissed, Refused, Welcomed
+from actors.core.messages.deliveries import (
+    NOT_OWNER,
+    Acked,
+    Answer,
+    AskedAgain,
+    Attach,
+    Data,
+    Detach,
+    Dismissed,
+    Refused,
+    Welcomed,
+)
 from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES, Post
 from actors.core.times import to_us
 from hub.ingest.node import EdgeNode
@@ -45,27 +58,34 @@ class _Stream:
 class Ingest:
     """The HTTP streams of one hub."""
 
-    def __init__(self, node: EdgeNode, *, wall_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+    def __init__(
+        self, node: EdgeNode, *, wall_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    ) -> None:
         self._node = node
         self._wall_us = wall_us
         self._streams: dict[str, _Stream] = {}
         self._idle_s = node.context.settings.camera.offline_after_s
 
     async def post(self, camera: str, body: bytes, *, packed: bool) -> dict[str, Any]:
-        """Commit the observations of `body`; ``{session, seq, rejected}``. The caller has checked token and policy.
+        """Commit the observations of `body`; ``{session, seq, rejected}``. The caller has checked
+        token and policy.
 
         Raises BadInput, WrongSeq and Conflict (409), TooMany (429), Unavailable (503).
         """
         asked = _read(body, packed=packed)
         stream = self._stream(camera)
         if stream.waiting >= MAX_WAITING:
-            raise TooMany(f"{MAX_WAITING} posts of camera {camera} wait already", retry_after_s=RETRY_AFTER_S)
+            raise TooMany(
+                f"{MAX_WAITING} posts of camera {camera} wait already", retry_after_s=RETRY_AFTER_S
+            )
         stream.waiting += 1
         try:
             async with asyncio.timeout(ANSWER_S), stream.turn:
                 return await self._commit(camera, stream, asked, packed=packed)
         except TimeoutError as error:
-            raise Unavailable(f"no commit within {ANSWER_S:g} s; post the same again", retry_after_s=RETRY_AFTER_S) from error
+            raise Unavailable(
+                f"no commit within {ANSWER_S:g} s; post the same again", retry_after_s=RETRY_AFTER_S
+            ) from error
         finally:
             stream.waiting -= 1
             stream.used = time.monotonic()
@@ -77,7 +97,9 @@ class Ingest:
             if not stream.waiting and now - stream.used > self._idle_s:
                 self._end(camera, stream, "idle")
 
-    async def _commit(self, camera: str, stream: _Stream, asked: Post, *, packed: bool) -> dict[str, Any]:
+    async def _commit(
+        self, camera: str, stream: _Stream, asked: Post, *, packed: bool
+    ) -> dict[str, Any]:
         await self._attach(camera, stream, asked.session)
         last = asked.first_seq + len(asked.observations) - 1
         if asked.first_seq > stream.durable + 1:
@@ -86,7 +108,10 @@ class Ingest:
         stream.refused.clear()
         if last > stream.durable:
             if last > stream.limit:
-                raise TooMany(f"at most {stream.limit - stream.durable} observations can be taken now", retry_after_s=RETRY_AFTER_S)
+                raise TooMany(
+                    f"at most {stream.limit - stream.durable} observations can be taken now",
+                    retry_after_s=RETRY_AFTER_S,
+                )
             self._node.pump.put(self._data(camera, stream, asked, packed=packed), urgent=True)
             while stream.durable < last:
                 await self._news(stream)
@@ -94,7 +119,9 @@ class Ingest:
                     raise self._why(camera, stream)
                 if stream.expected is not None:
                     raise WrongSeq(stream.expected)
-        rejected = [{"seq": r.seq, "code": r.code, "detail": r.detail} for r in stream.refused.values()]
+        rejected = [
+            {"seq": r.seq, "code": r.code, "detail": r.detail} for r in stream.refused.values()
+        ]
         return {"session": asked.session, "seq": stream.durable, "rejected": rejected}
 
     async def _attach(self, camera: str, stream: _Stream, session: str) -> None:
@@ -119,14 +146,28 @@ class Ingest:
             return Conflict(f"camera {camera}: {ended.reason}", hint="Start a new session.")
         if ended is not None and ended.code == TooMany.close_code:
             return TooMany(f"camera {camera}: {ended.reason}", retry_after_s=RETRY_AFTER_S)
-        return Unavailable(f"camera {camera}: {'' if ended is None else ended.reason}; post the same again", retry_after_s=RETRY_AFTER_S)
+        return Unavailable(
+            f"camera {camera}: {'' if ended is None else ended.reason}; post the same again",
+            retry_after_s=RETRY_AFTER_S,
+        )
 
     def _data(self, camera: str, stream: _Stream, asked: Post, *, packed: bool) -> Data:
         # The actor decodes every item and finds the bad ones, as it does for sockets.
         items = [bytes(raw) for raw in asked.observations]
         sent_us = None if asked.sent is None else to_us(asked.sent)
         form = "msgpack" if packed else "json"
-        return Data(camera, stream.link, asked.session, asked.first_seq, self._wall_us(), form, items, [], sent_us, asked.backlog)
+        return Data(
+            camera,
+            stream.link,
+            asked.session,
+            asked.first_seq,
+            self._wall_us(),
+            form,
+            items,
+            [],
+            sent_us,
+            asked.backlog,
+        )
 
     def _stream(self, camera: str) -> _Stream:
         stream = self._streams.get(camera)
@@ -136,7 +177,9 @@ class Ingest:
             if len(self._streams) >= MAX_STREAMS:
                 raise TooMany("this hub serves too many HTTP streams", retry_after_s=RETRY_AFTER_S)
             stream = self._streams[camera] = _Stream(link="")
-            stream.link = self._node.open_link(lambda answer: self._answered(camera, answer), lambda: self._leave(camera))
+            stream.link = self._node.open_link(
+                lambda answer: self._answered(camera, answer), lambda: self._leave(camera)
+            )
             stream.used = time.monotonic()
         return stream
 
@@ -159,7 +202,8 @@ class Ingest:
         match answer:
             case Welcomed() if answer.session == stream.session:
                 if stream.welcomed:
-                    # The actor changed under a post: what was sent may be lost, the device posts again from here.
+                    # The actor changed under a post: what was sent may be lost, the device posts
+                    # again from here.
                     stream.expected = answer.resume_from
                 stream.welcomed = True
                 stream.durable = answer.resume_from - 1

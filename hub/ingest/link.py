@@ -1,7 +1,8 @@
 """One edge socket as a pure state machine: frames and answers in, effects out (design section 8).
 
-The shell (`hub.ingest.socket`) reads and writes the socket, asks policy and carries items to the pump; every decision about sessions,
-credits, heartbeats and bad input is made here. `now` is a monotonic clock in seconds, `wall_us` microseconds since 1970.
+The shell (`hub.ingest.socket`) reads and writes the socket, asks policy and carries items to the
+pump; every decision about sessions, credits, heartbeats and bad input is made here. `now` is a
+monotonic clock in seconds, `wall_us` microseconds since 1970.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,32 @@ import msgspec
 
 from actors.core.errors import BadInput, EyrieError, TooMany
 from actors.core.messages import deliveries, edge_protocol
-from actors.core.messages.deliveries import Acked, Alive, Answer, AskedAgain, Attach, Data, DeclareGap, Detach, Dismissed, Item
-from actors.core.messages.edge_protocol import Ack, Bye, FromEdge, Gap, Hello, ObserveRaw, Ping, Pong, Reject, Resync, ToEdge, Welcome
+from actors.core.messages.deliveries import (
+    Acked,
+    Alive,
+    Answer,
+    AskedAgain,
+    Attach,
+    Data,
+    DeclareGap,
+    Detach,
+    Dismissed,
+    Item,
+)
+from actors.core.messages.edge_protocol import (
+    Ack,
+    Bye,
+    FromEdge,
+    Gap,
+    Hello,
+    ObserveRaw,
+    Ping,
+    Pong,
+    Reject,
+    Resync,
+    ToEdge,
+    Welcome,
+)
 from actors.core.times import from_us, to_us
 from hub.ingest.salvage import MAX_SEQ, Salvaged, salvage
 from hub.ingest.strikes import Strikes
@@ -22,8 +47,11 @@ Format = Literal["json", "msgpack"]
 MAX_CAMERAS = 1024  # camera streams on one socket
 MAX_DETAIL = 300  # characters of an error text that go back to the edge
 SILENT_HEARTBEATS = 2.5  # heartbeats without a sign of the edge before its socket is closed
-DAMAGED = 4002  # close code: a frame that cannot be decoded after others could: the link damaged it, reconnect
-REWOUND = 4003  # close code: the store knows less than was acked (it was restored): say hello again, the welcome says where to go on
+# close code: a frame that cannot be decoded after others could: the link damaged it, reconnect
+DAMAGED = 4002
+# close code: the store knows less than was acked (it was restored): say hello again, the welcome
+# says where to go on
+REWOUND = 4003
 NO_HELLO = 4005  # close code: no hello in time, reconnect
 SILENT = 4007  # close code: nothing heard, reconnect
 OVER_CREDIT = TooMany.close_code
@@ -48,13 +76,15 @@ class Forward(msgspec.Struct, frozen=True):
 
 
 class AuthorizeHello(msgspec.Struct, frozen=True):
-    """Ask token and policy about this hello, then call :meth:`EdgeLink.admitted` or :meth:`EdgeLink.refused`."""
+    """Ask token and policy about this hello, then call :meth:`EdgeLink.admitted` or
+    :meth:`EdgeLink.refused`."""
 
     hello: Hello
 
 
 class RecordUndecodable(msgspec.Struct, frozen=True):
-    """Keep a frame that did not decode in the dead letters: it has no seq, and a `camera` only where one could still be read."""
+    """Keep a frame that did not decode in the dead letters: it has no seq, and a `camera` only
+    where one could still be read."""
 
     code: str
     detail: str
@@ -81,25 +111,36 @@ class _Stream:
 
 
 class EdgeLink:
-    """The state of one edge socket. `name` is the link of :mod:`actors.core.messages.deliveries`."""
+    """The state of one edge socket. `name` is the link of
+    :mod:`actors.core.messages.deliveries`."""
 
     def __init__(
-        self, name: str, form: Format, *, now: float, first_message_s: float, heartbeat_s: float = edge_protocol.HEARTBEAT_S,
+        self,
+        name: str,
+        form: Format,
+        *,
+        now: float,
+        first_message_s: float,
+        heartbeat_s: float = edge_protocol.HEARTBEAT_S,
         strikes: Strikes | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name = name
         self.format: Format = form
         self.closed = False
         self._heartbeat_s = heartbeat_s
         self._first_message_s = first_message_s
-        self._strikes = strikes if strikes is not None else Strikes()  # shared by all sockets of a hub
+        self._strikes = (
+            strikes if strikes is not None else Strikes()
+        )  # shared by all sockets of a hub
         self._opened = self._heard = self._pinged = now
         self._told = now  # when its cameras were last told that it is alive
         self._greeted = self._understood = False
         self._streams: dict[str, _Stream] = {}
         self._ended: dict[str, None] = {}
         if form == "json":
-            self._frames: msgspec.json.Decoder[FromEdge] | msgspec.msgpack.Decoder[FromEdge] = _JSON_FRAMES
+            self._frames: msgspec.json.Decoder[FromEdge] | msgspec.msgpack.Decoder[FromEdge] = (
+                _JSON_FRAMES
+            )
         else:
             self._frames = _MSGPACK_FRAMES
 
@@ -116,12 +157,19 @@ class EdgeLink:
         try:
             message = self._frames.decode(frame)
         except _BAD_FRAME as error:
-            return self._damaged(frame, f"this frame is no message of {self.format}: {error}"[:MAX_DETAIL], now, wall_us)
+            return self._damaged(
+                frame,
+                f"this frame is no message of {self.format}: {error}"[:MAX_DETAIL],
+                now,
+                wall_us,
+            )
         self._understood = True
         alive = self._alive(now, wall_us)
         return self._understand(message, frame, now, wall_us) + ([] if self.closed else alive)
 
-    def _understand(self, message: FromEdge, frame: bytes, now: float, wall_us: int) -> list[Effect]:
+    def _understand(
+        self, message: FromEdge, frame: bytes, now: float, wall_us: int
+    ) -> list[Effect]:
         match message:
             case ObserveRaw():
                 items = [bytes(raw) for raw in message.observations]
@@ -146,7 +194,8 @@ class EdgeLink:
         return [self._attach(hello, wall_us)]
 
     def refused(self, camera: str, error: EyrieError, wall_us: int) -> list[Effect]:
-        """Token, registry or policy say no, now or later: the camera's stream ends, its neighbours go on."""
+        """Token, registry or policy say no, now or later: the camera's stream ends, its neighbours
+        go on."""
         stream = self._streams.get(camera)
         if self.closed or stream is None:
             return []
@@ -172,10 +221,14 @@ class EdgeLink:
             case deliveries.Welcomed():
                 return self._welcomed(stream, answer, wall_us)
             case AskedAgain():
-                late = stream.phase != "open" or answer.resume_from <= stream.acked  # an ack has overtaken it
+                late = (
+                    stream.phase != "open" or answer.resume_from <= stream.acked
+                )  # an ack has overtaken it
                 return [] if late else [Send(Resync(answer.camera, answer.resume_from))]
             case deliveries.Refused():
-                return [Send(Reject(answer.camera, answer.seq, answer.code, answer.detail[:MAX_DETAIL]))]
+                return [
+                    Send(Reject(answer.camera, answer.seq, answer.code, answer.detail[:MAX_DETAIL]))
+                ]
             case Dismissed():
                 return self._end(answer.camera, answer.code, answer.reason)
 
@@ -186,25 +239,40 @@ class EdgeLink:
         if not self._greeted and now - self._opened >= self._first_message_s:
             return self._close(NO_HELLO, f"no hello within {self._first_message_s:g} s")
         if now - self._heard >= SILENT_HEARTBEATS * self._heartbeat_s:
-            return self._lose(SILENT, f"nothing heard for {now - self._heard:.0f} s; send a ping every {self._heartbeat_s:g} s", wall_us)
+            return self._lose(
+                SILENT,
+                f"nothing heard for {now - self._heard:.0f} s; send a ping every "
+                f"{self._heartbeat_s:g} s",
+                wall_us,
+            )
         if now - self._pinged < self._heartbeat_s:
             return []
         self._pinged = now
         return [Send(Ping())]
 
     def _alive(self, now: float, wall_us: int) -> list[Effect]:
-        """The edge said something that could be used: its cameras are told at once, at most every half heartbeat.
+        """The edge said something that could be used: its cameras are told at once, at most every
+        half heartbeat.
 
-        Told at the hub's own heartbeats, a ping that came just after one was a heartbeat old, or told to nobody.
+        Told at the hub's own heartbeats, a ping that came just after one was a heartbeat old, or
+        told to nobody.
         """
         if now - self._told < 0.5 * self._heartbeat_s:
             return []
         self._told = now
-        return [Forward(Alive(camera, self.name, wall_us), urgent=False) for camera, s in self._streams.items() if s.phase == "open"]
+        return [
+            Forward(Alive(camera, self.name, wall_us), urgent=False)
+            for camera, s in self._streams.items()
+            if s.phase == "open"
+        ]
 
     def lost(self, reason: str, wall_us: int, *, clean: bool = False) -> list[Effect]:
         """The socket is gone: every stream detaches."""
-        gone = [Forward(Detach(camera, self.name, wall_us, clean, reason)) for camera, s in self._streams.items() if s.phase != "asking"]
+        gone = [
+            Forward(Detach(camera, self.name, wall_us, clean, reason))
+            for camera, s in self._streams.items()
+            if s.phase != "asking"
+        ]
         self._streams.clear()
         self.closed = True
         return list(gone)
@@ -214,7 +282,17 @@ class EdgeLink:
         return [] if self.closed else self._lose(code, reason, wall_us)
 
     def _attach(self, hello: Hello, wall_us: int) -> Effect:
-        return Forward(Attach(hello.camera, self.name, hello.session, hello.next_seq, wall_us, hello.producer, hello.frame_size))
+        return Forward(
+            Attach(
+                hello.camera,
+                self.name,
+                hello.session,
+                hello.next_seq,
+                wall_us,
+                hello.producer,
+                hello.frame_size,
+            )
+        )
 
     def _hello(self, hello: Hello, now: float) -> list[Effect]:
         self._greeted = True
@@ -222,13 +300,26 @@ class EdgeLink:
             return self._end(hello.camera, BadInput.close_code, USELESS)
         old = self._streams.get(hello.camera)
         if old is None and len(self._streams) >= MAX_CAMERAS:
-            return [Send(Bye(OVER_CREDIT, f"more than {MAX_CAMERAS} cameras on one socket", hello.camera))]
+            return [
+                Send(
+                    Bye(OVER_CREDIT, f"more than {MAX_CAMERAS} cameras on one socket", hello.camera)
+                )
+            ]
         self._ended.pop(hello.camera, None)
         same = old is not None and old.hello.session == hello.session
-        self._streams[hello.camera] = _Stream(hello, "asking", old.limit if old is not None and same else 0)
+        self._streams[hello.camera] = _Stream(
+            hello, "asking", old.limit if old is not None and same else 0
+        )
         return [AuthorizeHello(hello)]
 
-    def _observe(self, camera: str, first_seq: int, items: list[bytes], message: ObserveRaw | Salvaged, wall_us: int) -> list[Effect]:
+    def _observe(
+        self,
+        camera: str,
+        first_seq: int,
+        items: list[bytes],
+        message: ObserveRaw | Salvaged,
+        wall_us: int,
+    ) -> list[Effect]:
         stream = self._streams.get(camera)
         if stream is None:
             return self._stranger(camera)
@@ -237,9 +328,21 @@ class EdgeLink:
             return self._over_credit(camera, stream, last, wall_us)
         sent_us = None if message.sent is None else to_us(message.sent)
         session = stream.hello.session
-        data = Data(camera, self.name, session, first_seq, wall_us, self.format, items, [], sent_us, message.backlog)
-        # The actor decodes every item and finds the bad ones: decoding them here too took a third of a hub's time. Whether one is urgent
-        # is a guess: a label with these letters saves its neighbours the lingering, a key in JSON escapes lingers.
+        data = Data(
+            camera,
+            self.name,
+            session,
+            first_seq,
+            wall_us,
+            self.format,
+            items,
+            [],
+            sent_us,
+            message.backlog,
+        )
+        # The actor decodes every item and finds the bad ones: decoding them here too took a third
+        # of a hub's time. Whether one is urgent is a guess: a label with these letters saves its
+        # neighbours the lingering, a key in JSON escapes lingers.
         return [Forward(data, any(_ALARM in item for item in items))]
 
     def _gap(self, message: Gap, frame: bytes, now: float, wall_us: int) -> list[Effect]:
@@ -255,7 +358,19 @@ class EdgeLink:
         if stream.phase != "open" or message.last_seq > stream.limit:
             return self._over_credit(message.camera, stream, message.last_seq, wall_us)
         session = stream.hello.session
-        return [Forward(DeclareGap(message.camera, self.name, session, message.first_seq, message.last_seq, message.reason, wall_us))]
+        return [
+            Forward(
+                DeclareGap(
+                    message.camera,
+                    self.name,
+                    session,
+                    message.first_seq,
+                    message.last_seq,
+                    message.reason,
+                    wall_us,
+                )
+            )
+        ]
 
     def _over_credit(self, camera: str, stream: _Stream, last: int, wall_us: int) -> list[Effect]:
         limit = stream.limit if stream.phase == "open" else 0
@@ -263,10 +378,13 @@ class EdgeLink:
         return self._expel(camera, stream, OVER_CREDIT, what, wall_us, "over_credit", clean=False)
 
     def _damaged(self, frame: bytes, detail: str, now: float, wall_us: int) -> list[Effect]:
-        """A frame that did not decode: what can still be read of it goes on, the rest costs its camera alone where it names one."""
+        """A frame that did not decode: what can still be read of it goes on, the rest costs its
+        camera alone where it names one."""
         found = salvage(frame, self.format) if self._understood else None
         stream = self._streams.get(found.camera) if found is not None else None
-        record = RecordUndecodable(BadInput.code, detail, frame, found.camera if found is not None else "")
+        record = RecordUndecodable(
+            BadInput.code, detail, frame, found.camera if found is not None else ""
+        )
         if not self._understood:  # one that never spoke the protocol must not try for ever
             return [record, *self._close(BadInput.close_code, detail)]
         if found is not None and stream is not None:
@@ -277,31 +395,85 @@ class EdgeLink:
             refused: list[Effect] = []
             for seq, item in enumerate(items[:early], first):
                 refused.append(
-                    RecordUndecodable(BadInput.code, f"seq {seq}: the first observation of a session has seq 1", item, found.camera)
+                    RecordUndecodable(
+                        BadInput.code,
+                        f"seq {seq}: the first observation of a session has seq 1",
+                        item,
+                        found.camera,
+                    )
                 )
-                refused.append(Send(Reject(found.camera, seq, BadInput.code, "the first observation of a session has seq 1")))
-            return [*refused, *self._observe(found.camera, first + early, items[early:], found, wall_us)]
+                refused.append(
+                    Send(
+                        Reject(
+                            found.camera,
+                            seq,
+                            BadInput.code,
+                            "the first observation of a session has seq 1",
+                        )
+                    )
+                )
+            return [
+                *refused,
+                *self._observe(found.camera, first + early, items[early:], found, wall_us),
+            ]
         if found is not None:
-            ends = self._end(found.camera, BadInput.close_code, detail) if found.kind == "hello" else self._stranger(found.camera)
+            ends = (
+                self._end(found.camera, BadInput.close_code, detail)
+                if found.kind == "hello"
+                else self._stranger(found.camera)
+            )
             return [record, *ends]
-        useless = [camera for camera, s in self._streams.items() if self._strikes.count(camera, s.hello.session, now)]
+        useless = [
+            camera
+            for camera, s in self._streams.items()
+            if self._strikes.count(camera, s.hello.session, now)
+        ]
         if not useless:
             return [record, *self._close(DAMAGED, detail)]  # the link may have damaged it
-        return [record, *(e for c in useless for e in self._expel(c, self._streams[c], BadInput.close_code, USELESS, wall_us, UNUSABLE))]
+        return [
+            record,
+            *(
+                e
+                for c in useless
+                for e in self._expel(
+                    c, self._streams[c], BadInput.close_code, USELESS, wall_us, UNUSABLE
+                )
+            ),
+        ]
 
-    def _strike(self, camera: str, stream: _Stream, detail: str, now: float, wall_us: int) -> list[Effect]:
-        """Nothing of a camera's frame can be used: it is asked where to go on, a few times, and then ended for good."""
+    def _strike(
+        self, camera: str, stream: _Stream, detail: str, now: float, wall_us: int
+    ) -> list[Effect]:
+        """Nothing of a camera's frame can be used: it is asked where to go on, a few times, and
+        then ended for good."""
         if self._strikes.count(camera, stream.hello.session, now):
-            return self._expel(camera, stream, BadInput.close_code, f"{USELESS}: {detail}", wall_us, UNUSABLE)
+            return self._expel(
+                camera, stream, BadInput.close_code, f"{USELESS}: {detail}", wall_us, UNUSABLE
+            )
         return [self._attach(stream.hello, wall_us)] if stream.phase == "open" else []
 
-    def _expel(self, camera: str, stream: _Stream, code: int, reason: str, wall_us: int, told: str, *, clean: bool = True) -> list[Effect]:
+    def _expel(
+        self,
+        camera: str,
+        stream: _Stream,
+        code: int,
+        reason: str,
+        wall_us: int,
+        told: str,
+        *,
+        clean: bool = True,
+    ) -> list[Effect]:
         """End one camera's stream; dashboards are told `told`, at once when `clean`."""
-        gone: list[Effect] = [] if stream.phase == "asking" else [Forward(Detach(camera, self.name, wall_us, clean, told))]
+        gone: list[Effect] = (
+            []
+            if stream.phase == "asking"
+            else [Forward(Detach(camera, self.name, wall_us, clean, told))]
+        )
         return [*gone, *self._end(camera, code, reason)]
 
     def _stranger(self, camera: str) -> list[Effect]:
-        """Something for a camera without a stream: late after a bye (silence), or never greeted (told once)."""
+        """Something for a camera without a stream: late after a bye (silence), or never greeted
+        (told once)."""
         if camera in self._ended:
             return []
         return self._end(camera, BadInput.close_code, "say hello for this camera first")
@@ -323,16 +495,35 @@ class EdgeLink:
             return []
         durable = answer.resume_from - 1
         if stream.phase == "open" and durable < stream.acked:
-            what = f"the store knows up to seq {durable} only, {stream.acked} was acked: it was restored; say hello again"
-            return self._expel(answer.camera, stream, REWOUND, what, wall_us, "rewound", clean=False)
+            what = (
+                f"the store knows up to seq {durable} only, {stream.acked} was acked: it was "
+                "restored; say hello again"
+            )
+            return self._expel(
+                answer.camera, stream, REWOUND, what, wall_us, "rewound", clean=False
+            )
         stream.acked = durable
         stream.limit = max(stream.limit, durable + answer.credits)
         credits = stream.limit - durable
         if stream.phase == "attaching":
             stream.phase = "open"
             time = from_us(wall_us)
-            return [Send(Welcome(answer.camera, answer.session, answer.resume_from, credits, self._heartbeat_s, time))]
-        return [Send(Ack(answer.camera, durable, credits)), Send(Resync(answer.camera, answer.resume_from))]
+            return [
+                Send(
+                    Welcome(
+                        answer.camera,
+                        answer.session,
+                        answer.resume_from,
+                        credits,
+                        self._heartbeat_s,
+                        time,
+                    )
+                )
+            ]
+        return [
+            Send(Ack(answer.camera, durable, credits)),
+            Send(Resync(answer.camera, answer.resume_from)),
+        ]
 
     def _end(self, camera: str, code: int, reason: str) -> list[Effect]:
         """Say bye for one camera; the socket closes with the same code when it carries no other."""

@@ -21,7 +21,8 @@ Receiver = Callable[[Answer], None]
 
 
 class EdgeNode:
-    """Made with the hub's context. Call :meth:`start` in the running loop; :meth:`stop` sends what is queued."""
+    """Made with the hub's context. Call :meth:`start` in the running loop; :meth:`stop` sends what
+    is queued."""
 
     def __init__(self, context: HubContext) -> None:
         self.context = context
@@ -34,7 +35,8 @@ class EdgeNode:
         self._sockets: Counter[str] = Counter()  # by address
         self._receivers: dict[str, Receiver] = {}
         self._leavers: dict[str, Callable[[], None]] = {}
-        # A hub that starts again under its old name must not reuse links that actors may still know.
+        # A hub that starts again under its old name must not reuse links that actors may still
+        # know.
         self._life = secrets.token_hex(3)
         self._numbers = itertools.count(1)
 
@@ -56,9 +58,13 @@ class EdgeNode:
         await asyncio.gather(self.pump.stop(grace_s), self.frames.stop(grace_s))
 
     def enter(self, address: str) -> bool:
-        """Count a socket in; False, and not counted, where this hub or its address has as many as the settings allow."""
+        """Count a socket in; False, and not counted, where this hub or its address has as many as
+        the settings allow."""
         hub, address = self.context.settings.hub, place(address)
-        if self._sockets.total() >= hub.max_edge_sockets or self._sockets[address] >= hub.max_edge_sockets_per_address:
+        if (
+            self._sockets.total() >= hub.max_edge_sockets
+            or self._sockets[address] >= hub.max_edge_sockets_per_address
+        ):
             self.crowded += 1
             return False
         self._sockets[address] += 1

@@ -1,7 +1,9 @@
-"""Items to camera actors and answers back: one bounded queue per (hub, actor), at most two calls in flight (design section 10).
+"""Items to camera actors and answers back: one bounded queue per (hub, actor), at most two calls in
+flight (design section 10).
 
-The pump keeps nothing that matters. When an actor fails, is too slow or does not own a camera any more, what was queued for it is
-dropped, the camera is located again and every link of it attaches anew; the actor's welcome then says from where the edge resends.
+The pump keeps nothing that matters. When an actor fails, is too slow or does not own a camera any
+more, what was queued for it is dropped, the camera is located again and every link of it attaches
+anew; the actor's welcome then says from where the edge resends.
 """
 
 import asyncio
@@ -16,7 +18,16 @@ import msgspec
 
 from actors.core.errors import EyrieError
 from actors.core.messages import deliveries
-from actors.core.messages.deliveries import Answer, Attach, Data, DeclareGap, Detach, Dismissed, Item, Welcomed
+from actors.core.messages.deliveries import (
+    Answer,
+    Attach,
+    Data,
+    DeclareGap,
+    Detach,
+    Dismissed,
+    Item,
+    Welcomed,
+)
 from actors.core.settings import HubSettings
 from actors.ports import ActorHandle, Directory
 from hub.ingest.actor_queue import ActorQueue, PumpCounts
@@ -40,12 +51,18 @@ class _Camera:
 
 
 class Pump:
-    """All the actors one hub talks to. `answer` gets every answer meant for a link; it must not block."""
+    """All the actors one hub talks to. `answer` gets every answer meant for a link; it must not
+    block."""
 
     def __init__(
-        self, hub: str, directory: Directory, settings: HubSettings, answer: Callable[[Answer], None],
-        *, wall_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-    ) -> None:  # fmt: skip
+        self,
+        hub: str,
+        directory: Directory,
+        settings: HubSettings,
+        answer: Callable[[Answer], None],
+        *,
+        wall_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
         self.hub = hub
         self.counts = PumpCounts()
         self._directory = directory
@@ -62,10 +79,13 @@ class Pump:
 
     def start(self) -> None:
         """Begin to look cameras up. Needs a running loop."""
-        self._locator = asyncio.get_running_loop().create_task(self._locate_loop(), name="pump-locator")
+        self._locator = asyncio.get_running_loop().create_task(
+            self._locate_loop(), name="pump-locator"
+        )
 
     def put(self, item: Item, *, urgent: bool = True) -> None:
-        """Queue one item. Never blocks: what has no room or no actor is dropped and asked for again after the next attach."""
+        """Queue one item. Never blocks: what has no room or no actor is dropped and asked for again
+        after the next attach."""
         if isinstance(item, Attach):
             camera = self._cameras.setdefault(item.camera, _Camera(item.camera))
             camera.links[item.link] = item
@@ -105,14 +125,20 @@ class Pump:
         self.counts.failed_calls += 1
         self._directory.forget(actor.name)
         cameras = [camera for camera in self._cameras.values() if camera.actor is actor]
-        log.warning("actor %s is lost to this hub, its %d cameras are looked up again: %s", actor.name, len(cameras), reason)
+        log.warning(
+            "actor %s is lost to this hub, its %d cameras are looked up again: %s",
+            actor.name,
+            len(cameras),
+            reason,
+        )
         for camera in cameras:
             camera.actor = None
             self._look_up(camera)
             self._drop_if_idle(camera)
 
     def answered(self, actor: ActorQueue, answers: Iterable[Answer]) -> None:
-        """Route the answers of one call. Those of an actor that a camera has left are late and mean nothing."""
+        """Route the answers of one call. Those of an actor that a camera has left are late and mean
+        nothing."""
         for answer in answers:
             camera = self._cameras.get(answer.camera)
             if camera is None or camera.actor is not actor:
@@ -133,7 +159,9 @@ class Pump:
         """The attach of (camera, link) as it would be sent again now."""
         camera = self._cameras.get(attach_key[0])
         attach = None if camera is None else camera.links.get(attach_key[1])
-        return None if attach is None else msgspec.structs.replace(attach, received_us=self._wall_us())
+        return (
+            None if attach is None else msgspec.structs.replace(attach, received_us=self._wall_us())
+        )
 
     def _drop_if_idle(self, camera: _Camera) -> None:
         if not camera.links and not camera.locating:
@@ -152,7 +180,9 @@ class Pump:
     def _look_up(self, camera: _Camera) -> None:
         pause = 0.0
         if camera.attempts:
-            pause = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(camera.attempts - 1, 10)) * random.uniform(0.5, 1.0)
+            pause = min(
+                BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(camera.attempts - 1, 10)
+            ) * random.uniform(0.5, 1.0)
         camera.attempts += 1
         camera.due = time.monotonic() + pause
         self._wake.set()
@@ -161,7 +191,9 @@ class Pump:
         while not self._stopping:
             self._wake.clear()
             now = time.monotonic()
-            waiting = [c for c in self._cameras.values() if c.actor is None and not c.locating and c.links]
+            waiting = [
+                c for c in self._cameras.values() if c.actor is None and not c.locating and c.links
+            ]
             due = [c for c in waiting if c.due <= now]
             while due and self._locates < MAX_LOCATES:
                 batch, due = due[:LOCATE_BATCH], due[LOCATE_BATCH:]
@@ -170,7 +202,9 @@ class Pump:
                     camera.locating = True
                 self._spawn(self._locate(batch))
             later = [c.due for c in waiting if not c.locating]
-            pause = None if not later or self._locates >= MAX_LOCATES else max(0.0, min(later) - now)
+            pause = (
+                None if not later or self._locates >= MAX_LOCATES else max(0.0, min(later) - now)
+            )
             try:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()

@@ -1,5 +1,6 @@
-"""What a hub remembers of cameras that were not registered for their number, so that who tries on costs the database nothing and floods no
-log. The bounds themselves are kept by the database (`storage.ports.registration_bounds`)."""
+"""What a hub remembers of cameras that were not registered for their number, so that who tries on
+costs the database nothing and floods no log. The bounds themselves are kept by the database
+(`storage.ports.registration_bounds`)."""
 
 import time
 from collections import Counter, OrderedDict
@@ -9,7 +10,9 @@ from actors.core.errors import TooManyCameras
 from storage.ports.registration_bounds import FULL_S
 
 TOLD_S = 3_600.0  # between two records of one device and site in the audit log
-MAX_KNOWN = 4_096  # devices and sites remembered; beyond that the one refused longest ago is forgotten
+MAX_KNOWN = (
+    4_096  # devices and sites remembered; beyond that the one refused longest ago is forgotten
+)
 
 
 class Registrations:
@@ -18,7 +21,9 @@ class Registrations:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.counts: Counter[str] = Counter()
         self._now = now
-        self._known: OrderedDict[tuple[str, str], tuple[float, float, TooManyCameras]] = OrderedDict()  # refused at, told at, why
+        self._known: OrderedDict[tuple[str, str], tuple[float, float, TooManyCameras]] = (
+            OrderedDict()
+        )  # refused at, told at, why
 
     def check(self, device: str, site: str) -> None:
         """Raises TooManyCameras where the database said so a moment ago."""

@@ -28,7 +28,8 @@ class EdgeRoutes:
         await serve_edge(self._node, websocket)
 
     async def observations(self, request: Request) -> Response:
-        """HTTP ingest: `actors.core.messages.edge_protocol.Post`, under an edge's token, key or certificate."""
+        """HTTP ingest: `actors.core.messages.edge_protocol.Post`, under an edge's token, key or
+        certificate."""
         return await _post(self._node, self._ingest, request)
 
 
@@ -40,7 +41,9 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
     headers = request.scope["headers"]
     if is_signed(headers):
         try:
-            shown, signature = node.access.signed(request.method, request.scope["raw_path"].decode("ascii"), headers, shown)
+            shown, signature = node.access.signed(
+                request.method, request.scope["raw_path"].decode("ascii"), headers, shown
+            )
         except Unauthorized:
             await node.access.failed(shown, claimed_key(headers))
             raise
@@ -49,12 +52,18 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
     await node.access.admit(principal, camera)
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and kind not in MSGPACK_TYPES:
-        raise BadInput(f"content type {kind[:80]!r} is not read here", hint="Send application/json or application/msgpack.")
+        raise BadInput(
+            f"content type {kind[:80]!r} is not read here",
+            hint="Send application/json or application/msgpack.",
+        )
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise BadInput(f"a body has at most {MAX_BODY_BYTES} bytes", hint="Post fewer observations at once.")
+            raise BadInput(
+                f"a body has at most {MAX_BODY_BYTES} bytes",
+                hint="Post fewer observations at once.",
+            )
     if signature is not None:
         signature.require_body(bytes(body))
     ingest.sweep()

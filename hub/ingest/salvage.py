@@ -1,8 +1,10 @@
-"""What can still be read of an edge frame that does not decode: which camera it is of, and its items one by one.
+"""What can still be read of an edge frame that does not decode: which camera it is of, and its
+items one by one.
 
-A hub decodes a frame as a whole, so one `NaN`, one lone surrogate or 5,000 brackets in one item would cost its neighbours. Here the frame
-is only cut along its brackets, without recursion and without looking into the items; the camera's actor finds the bad ones. Pure; used
-for frames that did not decode, never on the hot path.
+A hub decodes a frame as a whole, so one `NaN`, one lone surrogate or 5,000 brackets in one item
+would cost its neighbours. Here the frame is only cut along its brackets, without recursion and
+without looking into the items; the camera's actor finds the bad ones. Pure; used for frames that
+did not decode, never on the hot path.
 """
 
 import re
@@ -24,7 +26,8 @@ _CAMERA_MSGPACK = re.compile(rb"\xa6camera(?:[\xa1-\xbf]|\xd9[\x20-\x40])([a-z0-
 
 
 class Salvaged(msgspec.Struct, frozen=True):
-    """A damaged frame. `items` are the raw observations of an `observe` that begins with `first_seq` (0 and less are out of range)."""
+    """A damaged frame. `items` are the raw observations of an `observe` that begins with
+    `first_seq` (0 and less are out of range)."""
 
     kind: str
     camera: str
@@ -50,18 +53,28 @@ def salvage(frame: bytes, form: Format) -> Salvaged | None:
     if kind != "observe" or first is None or "observations" not in parts:
         return Salvaged(kind, camera)
     try:
-        items = _json_items(parts["observations"]) if form == "json" else _msgpack_items(parts["observations"])
+        items = (
+            _json_items(parts["observations"])
+            if form == "json"
+            else _msgpack_items(parts["observations"])
+        )
     except (ValueError, IndexError):
         return Salvaged(kind, camera)
     sent = _read(parts.get("sent", b""), form, SentTime)
-    return Salvaged(kind, camera, first, items, sent, _read(parts.get("backlog", b""), form, Backlog))
+    return Salvaged(
+        kind, camera, first, items, sent, _read(parts.get("backlog", b""), form, Backlog)
+    )
 
 
 def _read(raw: bytes, form: Format, kind: Any) -> Any:
     if not raw:
         return None
     try:
-        return msgspec.json.decode(raw, type=kind) if form == "json" else msgspec.msgpack.decode(raw, type=kind)
+        return (
+            msgspec.json.decode(raw, type=kind)
+            if form == "json"
+            else msgspec.msgpack.decode(raw, type=kind)
+        )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
         return None
 
@@ -152,7 +165,8 @@ def _end(data: bytes, at: int) -> int:
 
 
 def _head(data: bytes, at: int) -> tuple[int, int]:
-    """(how many values lie within the one at `at`, where the first of them, or the next one, begins)."""
+    """(how many values lie within the one at `at`, where the first of them, or the next one,
+    begins)."""
     first = data[at]
     if first <= 0x7F or first >= 0xE0 or first in (0xC0, 0xC2, 0xC3):
         return 0, at + 1
@@ -179,7 +193,23 @@ def _number(data: bytes, at: int, width: int) -> int:
     return int.from_bytes(data[at : at + width], "big")
 
 
-_FIXED = dict(zip((0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xD0, 0xD1, 0xD2, 0xD3), (4, 8, 1, 2, 4, 8, 1, 2, 4, 8), strict=True))
+_FIXED = dict(
+    zip(
+        (0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xD0, 0xD1, 0xD2, 0xD3),
+        (4, 8, 1, 2, 4, 8, 1, 2, 4, 8),
+        strict=True,
+    )
+)
 _FIXED |= {0xD4 + power: 1 + 2**power for power in range(5)}  # fixext
-_SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1), 0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
+_SIZED = {
+    0xC4: (1, 0),
+    0xC5: (2, 0),
+    0xC6: (4, 0),
+    0xC7: (1, 1),
+    0xC8: (2, 1),
+    0xC9: (4, 1),
+    0xD9: (1, 0),
+    0xDA: (2, 0),
+    0xDB: (4, 0),
+}
 _NESTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}

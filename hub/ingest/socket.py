@@ -1,4 +1,5 @@
-"""The shell of ``/v1/edge``: reads and writes one websocket and carries out what :class:`hub.ingest.link.EdgeLink` decides."""
+"""The shell of ``/v1/edge``: reads and writes one websocket and carries out what
+:class:`hub.ingest.link.EdgeLink` decides."""
 
 import asyncio
 import logging
@@ -12,15 +13,34 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized
 from actors.core.messages.deliveries import Answer
-from actors.core.messages.edge_protocol import MAX_MESSAGE_BYTES, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, Ack, Bye, Hello, ToEdge
+from actors.core.messages.edge_protocol import (
+    MAX_MESSAGE_BYTES,
+    SUBPROTOCOL_JSON,
+    SUBPROTOCOL_MSGPACK,
+    Ack,
+    Bye,
+    Hello,
+    ToEdge,
+)
 from hub.access.credentials import ShownCredentials, shown_by
-from hub.ingest.link import MAX_CAMERAS, AuthorizeHello, CloseSocket, EdgeLink, Effect, Format, Forward, RecordUndecodable, Send
+from hub.ingest.link import (
+    MAX_CAMERAS,
+    AuthorizeHello,
+    CloseSocket,
+    EdgeLink,
+    Effect,
+    Format,
+    Forward,
+    RecordUndecodable,
+    Send,
+)
 from hub.ingest.node import EdgeNode
 from policy.identity.principal import Principal
 from storage.ports.dead_letters import NewLetter
 
 TICK_S = 0.5  # seconds between two looks at the clock
-RECHECK_S = 2.0  # seconds between two questions whether a stream is still allowed; answers come from the cache
+# seconds between two questions whether a stream is still allowed; answers come from the cache
+RECHECK_S = 2.0
 MAX_OUTBOX = 4_096  # messages waiting for an edge that does not read
 MAX_ASKING = 64  # hellos of one socket that are asked about at once; the others wait for their turn
 TOO_SLOW = 4009  # close code: the edge does not read, reconnect
@@ -36,17 +56,27 @@ _msgpack = msgspec.msgpack.Encoder()
 async def serve_edge(node: EdgeNode, websocket: WebSocket) -> None:
     """Serve one edge socket until it closes."""
     offered = websocket.scope.get("subprotocols", [])
-    chosen = next((name for name in (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON) if name in offered), None)
+    chosen = next(
+        (name for name in (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON) if name in offered), None
+    )
     await websocket.accept(subprotocol=chosen)
     if chosen is None:
-        await websocket.close(BadInput.close_code, f"offer the subprotocol {SUBPROTOCOL_MSGPACK} or {SUBPROTOCOL_JSON}")
+        await websocket.close(
+            BadInput.close_code,
+            f"offer the subprotocol {SUBPROTOCOL_MSGPACK} or {SUBPROTOCOL_JSON}",
+        )
         return
     shown = shown_by(websocket)
     if not node.enter(shown.address):
-        await websocket.close(TooMany.close_code, "too many edge sockets on this hub or from this address; come back later")
+        await websocket.close(
+            TooMany.close_code,
+            "too many edge sockets on this hub or from this address; come back later",
+        )
         return
     try:
-        await _EdgeSocket(node, websocket, shown, "json" if chosen == SUBPROTOCOL_JSON else "msgpack").run()
+        await _EdgeSocket(
+            node, websocket, shown, "json" if chosen == SUBPROTOCOL_JSON else "msgpack"
+        ).run()
     finally:
         node.left(shown.address)
 
@@ -57,7 +87,9 @@ def wall_us() -> int:
 
 
 class _EdgeSocket:
-    def __init__(self, node: EdgeNode, websocket: WebSocket, shown: ShownCredentials, form: Format) -> None:
+    def __init__(
+        self, node: EdgeNode, websocket: WebSocket, shown: ShownCredentials, form: Format
+    ) -> None:
         self._node = node
         self._websocket = websocket
         self._shown = shown
@@ -68,11 +100,19 @@ class _EdgeSocket:
         self._closing: CloseSocket | None = None
         self._wake = asyncio.Event()
         self._asking: set[asyncio.Task[None]] = set()
-        self._hellos: dict[str, Hello] = {}  # by camera, in the order they came; at most as many as a socket may carry
+        self._hellos: dict[
+            str, Hello
+        ] = {}  # by camera, in the order they came; at most as many as a socket may carry
         self._answering = 0
         self._link_name = node.open_link(self._answered, self._leave)
         first_message_s = node.context.settings.hub.first_message_s
-        self._link = EdgeLink(self._link_name, form, now=time.monotonic(), first_message_s=first_message_s, strikes=node.strikes)
+        self._link = EdgeLink(
+            self._link_name,
+            form,
+            now=time.monotonic(),
+            first_message_s=first_message_s,
+            strikes=node.strikes,
+        )
 
     async def run(self) -> None:
         tasks = [asyncio.create_task(work) for work in (self._read(), self._write(), self._watch())]
@@ -81,7 +121,9 @@ class _EdgeSocket:
                 self._leave()
             done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if tasks[1] not in done and self._closing is not None:
-                await asyncio.wait([tasks[1]], timeout=self._node.context.settings.hub.call_timeout_s)
+                await asyncio.wait(
+                    [tasks[1]], timeout=self._node.context.settings.hub.call_timeout_s
+                )
         finally:
             for task in (*tasks, *self._asking):
                 task.cancel()
@@ -89,7 +131,9 @@ class _EdgeSocket:
             self._carry_out(self._link.lost("the connection ended", wall_us()))
             self._node.close_link(self._link_name)
             for result in results:
-                if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | OSError | RuntimeError):
+                if isinstance(result, Exception) and not isinstance(
+                    result, WebSocketDisconnect | OSError | RuntimeError
+                ):
                     log.error("an edge socket failed", exc_info=result)
 
     async def _read(self) -> None:
@@ -98,12 +142,24 @@ class _EdgeSocket:
             if message["type"] == "websocket.disconnect":
                 return
             payload = message.get("bytes")
-            frame = payload if payload is not None else str(message.get("text") or "").encode("utf-8", "surrogatepass")
+            frame = (
+                payload
+                if payload is not None
+                else str(message.get("text") or "").encode("utf-8", "surrogatepass")
+            )
             if len(frame) > MAX_MESSAGE_BYTES:
-                self._carry_out(self._link.leave(MESSAGE_TOO_BIG, f"a message has at most {MAX_MESSAGE_BYTES} bytes", wall_us()))
+                self._carry_out(
+                    self._link.leave(
+                        MESSAGE_TOO_BIG,
+                        f"a message has at most {MAX_MESSAGE_BYTES} bytes",
+                        wall_us(),
+                    )
+                )
                 break
             self._carry_out(self._link.received(frame, time.monotonic(), wall_us()))
-            await asyncio.sleep(0)  # one busy edge must not hold the loop while its frames are buffered
+            await asyncio.sleep(
+                0
+            )  # one busy edge must not hold the loop while its frames are buffered
 
     async def _write(self) -> None:
         encode = _json.encode if self._form == "json" else _msgpack.encode
@@ -139,12 +195,15 @@ class _EdgeSocket:
         await asyncio.Event().wait()
 
     def _greeted(self, hello: Hello) -> None:
-        """Ask about a hello when its turn comes; a newer one of its camera takes its place, and one of a camera that left is dropped."""
+        """Ask about a hello when its turn comes; a newer one of its camera takes its place, and one
+        of a camera that left is dropped."""
         self._hellos.pop(hello.camera, None)
         self._hellos[hello.camera] = hello
         if len(self._hellos) > MAX_CAMERAS:
             carried = set(self._link.cameras)
-            self._hellos = {camera: waiting for camera, waiting in self._hellos.items() if camera in carried}
+            self._hellos = {
+                camera: waiting for camera, waiting in self._hellos.items() if camera in carried
+            }
         if self._answering < MAX_ASKING:
             self._answering += 1
             self._spawn(self._answer_hellos())
@@ -159,7 +218,11 @@ class _EdgeSocket:
     async def _authorize(self, hello: Hello) -> None:
         now, camera = time.monotonic(), hello.camera
         try:
-            shown = self._shown if hello.token is None else msgspec.structs.replace(self._shown, token=hello.token)
+            shown = (
+                self._shown
+                if hello.token is None
+                else msgspec.structs.replace(self._shown, token=hello.token)
+            )
             principal = await self._node.access.identify(shown)
             await self._node.context.limiter.take(("device_hellos", principal.sub))
             await self._node.access.admit(principal, camera)
@@ -172,7 +235,8 @@ class _EdgeSocket:
             self._carry_out(self._link.admitted(hello, now, wall_us()))
 
     def _device(self) -> str:
-        """Who has shown a valid token here; empty: nobody. Only their frames are kept; what others send is counted and answered."""
+        """Who has shown a valid token here; empty: nobody. Only their frames are kept; what others
+        send is counted and answered."""
         for principal in self._principals.values():
             return principal.sub
         try:
@@ -181,8 +245,11 @@ class _EdgeSocket:
             return ""
 
     def _record(self, record: RecordUndecodable) -> None:
-        """Hand it to the node: this socket is soon closed, and what it sent is kept all the same. It names only cameras of this socket."""
-        camera = record.camera if record.camera in self._principals else next(iter(self._principals), "")
+        """Hand it to the node: this socket is soon closed, and what it sent is kept all the same.
+        It names only cameras of this socket."""
+        camera = (
+            record.camera if record.camera in self._principals else next(iter(self._principals), "")
+        )
         letter = NewLetter(camera, "", record.code, record.detail, record.raw, wall_us())
         self._node.frames.put(self._device(), letter)
 
@@ -212,12 +279,22 @@ class _EdgeSocket:
             self._acks[message.camera] = message  # cumulative: the newest is enough
         else:
             camera = getattr(message, "camera", None)
-            if camera is not None and not isinstance(message, Bye) and (ack := self._acks.pop(camera, None)) is not None:
+            if (
+                camera is not None
+                and not isinstance(message, Bye)
+                and (ack := self._acks.pop(camera, None)) is not None
+            ):
                 self._outbox.append(ack)
             self._outbox.append(message)
             if len(self._outbox) > MAX_OUTBOX and not self._link.closed:
-                self._carry_out(self._link.leave(TOO_SLOW, "the edge does not read what is sent to it", wall_us()))
-        for camera in self._principals.keys() - set(self._link.cameras) if isinstance(message, Bye) else ():
+                self._carry_out(
+                    self._link.leave(
+                        TOO_SLOW, "the edge does not read what is sent to it", wall_us()
+                    )
+                )
+        for camera in (
+            self._principals.keys() - set(self._link.cameras) if isinstance(message, Bye) else ()
+        ):
             del self._principals[camera]
         self._wake.set()
 

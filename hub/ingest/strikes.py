@@ -1,4 +1,5 @@
-"""How often in a row a camera's frames could not be used, remembered over reconnections: a few times may be the link, always is the device.
+"""How often in a row a camera's frames could not be used, remembered over reconnections: a few
+times may be the link, always is the device.
 
 Pure. A camera whose data goes on is forgiven at once; without news it is forgiven after `FORGET_S`.
 """

@@ -1,6 +1,8 @@
-"""Frames of edges that nobody could decode: kept as dead letters in batches, at a bounded rate, apart from the sockets they came on.
+"""Frames of edges that nobody could decode: kept as dead letters in batches, at a bounded rate,
+apart from the sockets they came on.
 
-A socket that sends such frames is soon closed; what it sent is kept all the same. What is not kept is counted with the reason.
+A socket that sends such frames is soon closed; what it sent is kept all the same. What is not kept
+is counted with the reason.
 """
 
 import asyncio
@@ -28,9 +30,15 @@ log = logging.getLogger("eyrie.hub.undecodable")
 
 
 class UndecodableFrames:
-    """The frames of one hub. `seen`, `kept`: how many; `lost`: reason → how many. Use it in one event loop only."""
+    """The frames of one hub. `seen`, `kept`: how many; `lost`: reason → how many. Use it in one
+    event loop only."""
 
-    def __init__(self, letters: DeadLetterStore, settings: DeadLettersSettings, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        letters: DeadLetterStore,
+        settings: DeadLettersSettings,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.seen = 0
         self.kept = 0
         self.lost: Counter[str] = Counter()
@@ -60,7 +68,11 @@ class UndecodableFrames:
             async with asyncio.timeout(grace_s):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("%d undecodable frames are lost: the store did not take them before the hub stopped", len(self._waiting))
+            log.warning(
+                "%d undecodable frames are lost: the store did not take them before the hub "
+                "stopped",
+                len(self._waiting),
+            )
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         for _ in self._waiting:
@@ -68,7 +80,8 @@ class UndecodableFrames:
         self._waiting.clear()
 
     def put(self, device: str, letter: NewLetter) -> None:
-        """Keep this frame of `device` (a token's subject; empty: nobody who has shown a valid token, whose frames are only counted)."""
+        """Keep this frame of `device` (a token's subject; empty: nobody who has shown a valid
+        token, whose frames are only counted)."""
         self.seen += 1
         reason = self._refusal(device, len(letter.raw))
         if reason:
@@ -83,7 +96,11 @@ class UndecodableFrames:
         """What health says: that frames were not kept lately, and why."""
         if self._now() - self._lost_at > NOTED_S:
             return None
-        reasons = ", ".join(f"{count} for {reason}" for reason, count in sorted(self.lost.items()) if reason != "stranger")
+        reasons = ", ".join(
+            f"{count} for {reason}"
+            for reason, count in sorted(self.lost.items())
+            if reason != "stranger"
+        )
         return f"undecodable frames of edges were not kept: {reasons}"
 
     def _refusal(self, device: str, size: int) -> str:
@@ -92,7 +109,9 @@ class UndecodableFrames:
         now = self._now()
         known = self._devices.get(device)
         if known is None:
-            known = self._devices[device] = _Allowance(self._settings.device_per_s, self._settings.device_burst, now)
+            known = self._devices[device] = _Allowance(
+                self._settings.device_per_s, self._settings.device_burst, now
+            )
             if len(self._devices) > MAX_DEVICES:
                 self._devices.popitem(last=False)
         self._devices.move_to_end(device)
@@ -159,8 +178,11 @@ class _Allowance:
 
     def __init__(self, rate: float, burst: int, now: float) -> None:
         self._frames = Bucket(rate, burst, now)
-        self._bytes = Bucket(rate * FRAME_BYTES, max(burst, 4) * FRAME_BYTES, now)  # the largest frame always fits
+        self._bytes = Bucket(
+            rate * FRAME_BYTES, max(burst, 4) * FRAME_BYTES, now
+        )  # the largest frame always fits
 
     def take(self, now: float, size: int) -> bool:
-        """Whether one more frame of so many bytes fits; the bytes that are left go to smaller ones."""
+        """Whether one more frame of so many bytes fits; the bytes that are left go to smaller
+        ones."""
         return bool(self._frames.take(now)) and self._bytes.take(now, size) == size

@@ -67,7 +67,8 @@ CLUSTER_OPERATIONS = "cluster:operations"
 
 
 def parse(name: str) -> Channel:
-    """The channel called `name`. Raises :class:`NotFound` when there is no such namespace or the id in it is malformed."""
+    """The channel called `name`. Raises :class:`NotFound` when there is no such namespace or the id
+    in it is malformed."""
     if len(name) > MAX_NAME + name.startswith("#"):  # a user's name may have as many characters
         raise NotFound("channel name is longer than 255 characters")
     if name == "fleet":
@@ -86,7 +87,8 @@ def parse(name: str) -> Channel:
 
 
 def parser(settings: ChannelsSettings) -> Callable[[str], Channel]:
-    """:func:`parse` for one deployment: what its settings switch off is off, and a closed kind of channel does not exist."""
+    """:func:`parse` for one deployment: what its settings switch off is off, and a closed kind of
+    channel does not exist."""
 
     def parse_here(name: str) -> Channel:
         channel = parse(name)
@@ -106,11 +108,20 @@ def parser(settings: ChannelsSettings) -> Callable[[str], Channel]:
 
 
 _KINDS: dict[tuple[Lane, Scope], ChannelKind] = {
-    ("live", "camera"): "camera", ("wall", "site"): "site", ("wall", "fleet"): "fleet", ("events", "camera"): "events:camera",
-    ("events", "site"): "events:site", ("events", "fleet"): "events:fleet",
-}  # fmt: skip
+    ("live", "camera"): "camera",
+    ("wall", "site"): "site",
+    ("wall", "fleet"): "fleet",
+    ("events", "camera"): "events:camera",
+    ("events", "site"): "events:site",
+    ("events", "fleet"): "events:fleet",
+}
 
-_BY_PREFIX = {"camera": CAMERA, "site": SITE, "events:camera": CAMERA_EVENTS, "events:site": SITE_EVENTS}
+_BY_PREFIX = {
+    "camera": CAMERA,
+    "site": SITE,
+    "events:camera": CAMERA_EVENTS,
+    "events:site": SITE_EVENTS,
+}
 
 
 def camera(camera_id: str) -> str:

@@ -1,8 +1,9 @@
 """Every code that ends a dashboard's connection or subscription, in one table (pure).
 
-The number carries the reconnect rule of the Centrifuge client protocol: 3500-3999 and 4500-4999 are terminal, all others reconnect;
-1009 is terminal by rule of the SDKs. Unsubscribe codes from 2500 on make the client subscribe again. The codes below 4000 are
-Centrifuge's own (`disconnect.go`, `unsubscribe.go`), 4000-4999 are ours.
+The number carries the reconnect rule of the Centrifuge client protocol: 3500-3999 and 4500-4999 are
+terminal, all others reconnect; 1009 is terminal by rule of the SDKs. Unsubscribe codes from 2500 on
+make the client subscribe again. The codes below 4000 are Centrifuge's own (`disconnect.go`,
+`unsubscribe.go`), 4000-4999 are ours.
 """
 
 import msgspec

@@ -1,8 +1,20 @@
-"""The errors a reply can carry, with Centrifuge's numbers (`errors.go`), and how our error family maps onto them (pure)."""
+"""The errors a reply can carry, with Centrifuge's numbers (`errors.go`), and how our error family
+maps onto them (pure)."""
 
 import msgspec
 
-from actors.core.errors import BadInput, Conflict, EyrieError, Forbidden, NotFound, TooMany, Unauthorized, Unavailable, Vanished, Withdrawn
+from actors.core.errors import (
+    BadInput,
+    Conflict,
+    EyrieError,
+    Forbidden,
+    NotFound,
+    TooMany,
+    Unauthorized,
+    Unavailable,
+    Vanished,
+    Withdrawn,
+)
 
 
 class ReplyError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -18,7 +30,9 @@ UNAUTHORIZED = ReplyError(101, "unauthorized")
 UNKNOWN_CHANNEL = ReplyError(102, "unknown channel")
 VANISHED_CHANNEL = ReplyError(102, "unknown channel", True)  # it was there before
 PERMISSION_DENIED = ReplyError(103, "permission denied")
-PERMISSION_WITHDRAWN = ReplyError(103, "permission withdrawn", True)  # it was allowed before: SDKs try again with back-off
+PERMISSION_WITHDRAWN = ReplyError(
+    103, "permission withdrawn", True
+)  # it was allowed before: SDKs try again with back-off
 METHOD_NOT_FOUND = ReplyError(104, "method not found")
 ALREADY_SUBSCRIBED = ReplyError(105, "already subscribed")
 LIMIT_EXCEEDED = ReplyError(106, "limit exceeded")
@@ -43,5 +57,6 @@ _BY_KIND: tuple[tuple[type[EyrieError], ReplyError], ...] = (
 
 
 def of(error: EyrieError) -> ReplyError:
-    """The reply error for an error of the family; anything unforeseen is a temporary internal error."""
+    """The reply error for an error of the family; anything unforeseen is a temporary internal
+    error."""
     return next((reply for kind, reply in _BY_KIND if isinstance(error, kind)), INTERNAL)

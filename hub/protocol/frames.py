@@ -1,4 +1,5 @@
-"""Websocket frames of a server, built as bytes (pure; RFC 6455, 5.2). Server frames are not masked, so one frame serves everybody."""
+"""Websocket frames of a server, built as bytes (pure; RFC 6455, 5.2). Server frames are not masked,
+so one frame serves everybody."""
 
 import struct
 
@@ -21,6 +22,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 
 def close(code: int, reason: str) -> bytes:
-    """A close frame; the reason is cut to what a control frame carries, never inside a character."""
+    """A close frame; the reason is cut to what a control frame carries, never inside a
+    character."""
     text = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore").encode()
     return frame(CLOSE, struct.pack("!H", code) + text)

@@ -1,10 +1,12 @@
 """The Centrifuge client protocol as values, and its JSON encoding (pure).
 
-Authority: `definitions/client.proto` of centrifugal/protocol; JSON uses its field names, leaves zero values out and embeds every `bytes`
-field as raw JSON. `hub.protocol.protobuf_codec` is the second encoding of the same structs.
+Authority: `definitions/client.proto` of centrifugal/protocol; JSON uses its field names, leaves
+zero values out and embeds every `bytes` field as raw JSON. `hub.protocol.protobuf_codec` is the
+second encoding of the same structs.
 
-A text frame carries one or more messages, one per line. :class:`JsonCodec` turns a payload into commands and results into payloads; the
-websocket frame around them is `hub.protocol.frames`' business.
+A text frame carries one or more messages, one per line. :class:`JsonCodec` turns a payload into
+commands and results into payloads; the websocket frame around them is `hub.protocol.frames`'
+business.
 """
 
 from collections.abc import Sequence
@@ -32,7 +34,8 @@ class StreamPosition(msgspec.Struct, omit_defaults=True):
 
 
 class SubscribeRequest(msgspec.Struct, omit_defaults=True):
-    """Subscribe, and in a connect's `subs` the recovery of a server-side subscription. `flag` 1: compaction, 2: reject unrecovered."""
+    """Subscribe, and in a connect's `subs` the recovery of a server-side subscription. `flag` 1:
+    compaction, 2: reject unrecovered."""
 
     channel: str = ""
     token: str = ""
@@ -142,7 +145,8 @@ METHODS = tuple(field.name for field in msgspec.structs.fields(Command) if field
 class ClientInfo(msgspec.Struct, omit_defaults=True):
     """Who is behind a presence entry, a join or a publication."""
 
-    user: str  # these two are there even where they are empty, as with Centrifugo: SDKs read them as they come
+    # these two are there even where they are empty, as with Centrifugo: SDKs read them as they come
+    user: str
     client: str
     conn_info: Raw = NOTHING
     chan_info: Raw = NOTHING
@@ -248,7 +252,8 @@ class Disconnect(msgspec.Struct):
 
 
 class EmulationRequest(msgspec.Struct):
-    """Commands that come apart from the stream their answers go to. `data` is a JSON string where the rest is JSON."""
+    """Commands that come apart from the stream their answers go to. `data` is a JSON string where
+    the rest is JSON."""
 
     node: str = ""
     session: str = ""
@@ -256,17 +261,20 @@ class EmulationRequest(msgspec.Struct):
 
 
 class Codec(Protocol):
-    """One encoding. All methods return the payload of one message; :meth:`frame` makes websocket frames of payloads."""
+    """One encoding. All methods return the payload of one message; :meth:`frame` makes websocket
+    frames of payloads."""
 
     name: str
     ping: bytes
     binary: bool  # data may be any bytes
 
     def decode(self, payload: bytes) -> list[Command]:
-        """The commands of one frame. Raises :class:`BadInput`; nothing else, whatever the bytes are."""
+        """The commands of one frame. Raises :class:`BadInput`; nothing else, whatever the bytes
+        are."""
 
     def emulated(self, body: bytes) -> EmulationRequest:
-        """The commands of a client whose answers go another way; `data` holds them ready to decode. Raises BadInput."""
+        """The commands of a client whose answers go another way; `data` holds them ready to decode.
+        Raises BadInput."""
 
     def reply(self, command_id: int, method: str, result: Any) -> bytes:
         """The answer to a command; the result key is there even when the result is empty."""
@@ -274,7 +282,9 @@ class Codec(Protocol):
     def error(self, command_id: int, error: ReplyError) -> bytes:
         """The refusal of a command."""
 
-    def publication(self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None) -> bytes:
+    def publication(
+        self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None
+    ) -> bytes:
         """A push of one publication; `data` is ready JSON and is not looked into."""
 
     def unsubscribe(self, channel: str, code: int, reason: str) -> bytes:
@@ -283,7 +293,9 @@ class Codec(Protocol):
     def disconnect(self, code: int, reason: str) -> bytes:
         """A push that ends the connection, on transports without a close frame."""
 
-    def push(self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct) -> bytes:
+    def push(
+        self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct
+    ) -> bytes:
         """A push of a whole :class:`Publication` or :class:`InfoPush`."""
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
@@ -324,7 +336,9 @@ class JsonCodec:
     def error(self, command_id: int, error: ReplyError) -> bytes:
         return b'{"id":%d,"error":%s}' % (command_id, self._encoder.encode(error))
 
-    def publication(self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None) -> bytes:
+    def publication(
+        self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None
+    ) -> bytes:
         head = b'{"push":{"channel":%s,"pub":{"data":%s' % (self._encoder.encode(channel), data)
         if tags:
             head += b',"tags":%s' % self._encoder.encode(tags)
@@ -337,8 +351,14 @@ class JsonCodec:
     def disconnect(self, code: int, reason: str) -> bytes:
         return b'{"push":{"disconnect":%s}}' % self._encoder.encode(Disconnect(code, reason))
 
-    def push(self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct) -> bytes:
-        return b'{"push":{"channel":%s,"%s":%s}}' % (self._encoder.encode(channel), kind.encode(), self._encoder.encode(message))
+    def push(
+        self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct
+    ) -> bytes:
+        return b'{"push":{"channel":%s,"%s":%s}}' % (
+            self._encoder.encode(channel),
+            kind.encode(),
+            self._encoder.encode(message),
+        )
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
         return frames.frame(frames.TEXT, b"\n".join(messages))

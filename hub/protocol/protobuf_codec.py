@@ -1,7 +1,8 @@
 """The Centrifuge client protocol's second encoding: protobuf, by a table (pure).
 
-Field numbers are those of `definitions/client.proto` (centrifugal/protocol); the tables below hold only what `hub.protocol.messages` has
-structs for, and unknown fields are skipped as protobuf wants. Every message in a frame is preceded by its length as a varint.
+Field numbers are those of `definitions/client.proto` (centrifugal/protocol); the tables below hold
+only what `hub.protocol.messages` has structs for, and unknown fields are skipped as protobuf wants.
+Every message in a frame is preceded by its length as a varint.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,28 +51,61 @@ _MAX_INT64 = 2**63
 _MAX_ID = 2**32 - 1
 _MAX_MAP = 1024  # entries of one map
 
-# kinds of fields: "int", "bool", "str", "raw", or a struct, or a tuple: ("list", struct), ("map", struct), ("map", "str")
+# kinds of fields: "int", "bool", "str", "raw", or a struct, or a tuple: ("list", struct), ("map",
+# struct), ("map", "str")
 Kind = Any
 Table = dict[int, tuple[str, Kind]]
 
 _POSITION: Table = {1: ("offset", "int"), 2: ("epoch", "str")}
-_CLIENT_INFO: Table = {1: ("user", "str"), 2: ("client", "str"), 3: ("conn_info", "raw"), 4: ("chan_info", "raw")}
+_CLIENT_INFO: Table = {
+    1: ("user", "str"),
+    2: ("client", "str"),
+    3: ("conn_info", "raw"),
+    4: ("chan_info", "raw"),
+}
 _PUBLICATION: Table = {4: ("data", "raw"), 5: ("info", ClientInfo), 6: ("offset", "int")}
 _SUBSCRIBE: Table = {
-    1: ("channel", "str"), 2: ("token", "str"), 3: ("recover", "bool"), 6: ("epoch", "str"), 7: ("offset", "int"), 8: ("data", "raw"),
-    9: ("positioned", "bool"), 10: ("recoverable", "bool"), 11: ("join_leave", "bool"), 12: ("delta", "str"), 14: ("flag", "int"),
-    13: ("tf", "raw"), 15: ("type", "int"),
-}  # fmt: skip
+    1: ("channel", "str"),
+    2: ("token", "str"),
+    3: ("recover", "bool"),
+    6: ("epoch", "str"),
+    7: ("offset", "int"),
+    8: ("data", "raw"),
+    9: ("positioned", "bool"),
+    10: ("recoverable", "bool"),
+    11: ("join_leave", "bool"),
+    12: ("delta", "str"),
+    14: ("flag", "int"),
+    13: ("tf", "raw"),
+    15: ("type", "int"),
+}
 _SUBSCRIBE_RESULT: Table = {
-    1: ("expires", "bool"), 2: ("ttl", "int"), 3: ("recoverable", "bool"), 6: ("epoch", "str"), 7: ("publications", ("list", Publication)),
-    8: ("recovered", "bool"), 9: ("offset", "int"), 10: ("positioned", "bool"), 11: ("data", "raw"), 12: ("was_recovering", "bool"),
-}  # fmt: skip
+    1: ("expires", "bool"),
+    2: ("ttl", "int"),
+    3: ("recoverable", "bool"),
+    6: ("epoch", "str"),
+    7: ("publications", ("list", Publication)),
+    8: ("recovered", "bool"),
+    9: ("offset", "int"),
+    10: ("positioned", "bool"),
+    11: ("data", "raw"),
+    12: ("was_recovering", "bool"),
+}
 _COMMAND: Table = {
-    1: ("id", "int"), 4: ("connect", ConnectRequest), 5: ("subscribe", SubscribeRequest), 6: ("unsubscribe", ChannelRequest),
-    7: ("publish", PublishRequest), 8: ("presence", ChannelRequest), 9: ("presence_stats", ChannelRequest), 10: ("history", HistoryRequest),
-    11: ("ping", PingRequest), 12: ("send", SendRequest), 13: ("rpc", RpcRequest), 14: ("refresh", RefreshRequest),
+    1: ("id", "int"),
+    4: ("connect", ConnectRequest),
+    5: ("subscribe", SubscribeRequest),
+    6: ("unsubscribe", ChannelRequest),
+    7: ("publish", PublishRequest),
+    8: ("presence", ChannelRequest),
+    9: ("presence_stats", ChannelRequest),
+    10: ("history", HistoryRequest),
+    11: ("ping", PingRequest),
+    12: ("send", SendRequest),
+    13: ("rpc", RpcRequest),
+    14: ("refresh", RefreshRequest),
     15: ("sub_refresh", SubRefreshRequest),
-}  # fmt: skip
+}
 
 TABLES: dict[type[msgspec.Struct], Table] = {
     Command: _COMMAND,
@@ -81,23 +115,50 @@ TABLES: dict[type[msgspec.Struct], Table] = {
     SubscribeRequest: _SUBSCRIBE,
     SubscribeResult: _SUBSCRIBE_RESULT,
     ConnectRequest: {
-        1: ("token", "str"), 2: ("data", "raw"), 3: ("subs", ("map", SubscribeRequest)), 4: ("name", "str"), 5: ("version", "str"),
-        6: ("headers", ("map", "str")), 7: ("flag", "int"),
+        1: ("token", "str"),
+        2: ("data", "raw"),
+        3: ("subs", ("map", SubscribeRequest)),
+        4: ("name", "str"),
+        5: ("version", "str"),
+        6: ("headers", ("map", "str")),
+        7: ("flag", "int"),
     },
     ConnectResult: {
-        1: ("client", "str"), 2: ("version", "str"), 3: ("expires", "bool"), 4: ("ttl", "int"), 5: ("data", "raw"),
-        6: ("subs", ("map", SubscribeResult)), 7: ("ping", "int"), 8: ("pong", "bool"), 9: ("session", "str"), 10: ("node", "str"),
+        1: ("client", "str"),
+        2: ("version", "str"),
+        3: ("expires", "bool"),
+        4: ("ttl", "int"),
+        5: ("data", "raw"),
+        6: ("subs", ("map", SubscribeResult)),
+        7: ("ping", "int"),
+        8: ("pong", "bool"),
+        9: ("session", "str"),
+        10: ("node", "str"),
     },
     ChannelRequest: {1: ("channel", "str")},
     PublishRequest: {1: ("channel", "str"), 2: ("data", "raw")},
-    HistoryRequest: {1: ("channel", "str"), 7: ("limit", "int"), 8: ("since", StreamPosition), 9: ("reverse", "bool")},
-    HistoryResult: {1: ("publications", ("list", Publication)), 2: ("epoch", "str"), 3: ("offset", "int")},
+    HistoryRequest: {
+        1: ("channel", "str"),
+        7: ("limit", "int"),
+        8: ("since", StreamPosition),
+        9: ("reverse", "bool"),
+    },
+    HistoryResult: {
+        1: ("publications", ("list", Publication)),
+        2: ("epoch", "str"),
+        3: ("offset", "int"),
+    },
     PresenceResult: {1: ("presence", ("map", ClientInfo))},
     PresenceStatsResult: {1: ("num_clients", "int"), 2: ("num_users", "int")},
     RpcRequest: {1: ("data", "raw"), 2: ("method", "str")},
     SendRequest: {1: ("data", "raw")},
     RefreshRequest: {1: ("token", "str")},
-    RefreshResult: {1: ("client", "str"), 2: ("version", "str"), 3: ("expires", "bool"), 4: ("ttl", "int")},
+    RefreshResult: {
+        1: ("client", "str"),
+        2: ("version", "str"),
+        3: ("expires", "bool"),
+        4: ("ttl", "int"),
+    },
     SubRefreshRequest: {1: ("channel", "str"), 2: ("token", "str")},
     SubRefreshResult: {1: ("expires", "bool"), 2: ("ttl", "int")},
     InfoPush: {1: ("info", ClientInfo)},
@@ -107,13 +168,22 @@ TABLES: dict[type[msgspec.Struct], Table] = {
     EmulationRequest: {1: ("node", "str"), 2: ("session", "str"), 3: ("data", "raw")},
     Disconnect: {1: ("code", "int"), 2: ("reason", "str")},
     ReplyError: {1: ("code", "int"), 2: ("message", "str"), 3: ("temporary", "bool")},
-}  # fmt: skip
+}
 
 # Where a result lies in a Reply; one off from the command up to `ping`.
 _REPLY = {
-    "connect": 5, "subscribe": 6, "unsubscribe": 7, "publish": 8, "presence": 9, "presence_stats": 10, "history": 11, "ping": 12, "rpc": 13,
-    "refresh": 14, "sub_refresh": 15,
-}  # fmt: skip
+    "connect": 5,
+    "subscribe": 6,
+    "unsubscribe": 7,
+    "publish": 8,
+    "presence": 9,
+    "presence_stats": 10,
+    "history": 11,
+    "ping": 12,
+    "rpc": 13,
+    "refresh": 14,
+    "sub_refresh": 15,
+}
 _REPLY_ID, _REPLY_ERROR, _REPLY_PUSH = 1, 2, 4
 _PUSH_CHANNEL, _PUSH_PUB, _PUSH_UNSUBSCRIBE, _PUSH_DISCONNECT = 2, 4, 7, 11
 _PUBLICATION_TAGS = 7
@@ -157,18 +227,31 @@ class ProtobufCodec:
     def error(self, command_id: int, error: ReplyError) -> bytes:
         return _int(_REPLY_ID, command_id) + _bytes(_REPLY_ERROR, encode(error))
 
-    def publication(self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None) -> bytes:
+    def publication(
+        self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None
+    ) -> bytes:
         publication = _bytes(4, data) + (_int(6, offset) if offset else b"")
         for key, value in (tags or {}).items():
-            publication += _bytes(_PUBLICATION_TAGS, _bytes(1, key.encode()) + _bytes(2, value.encode()))
-        return _bytes(_REPLY_PUSH, _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_PUB, publication))
+            publication += _bytes(
+                _PUBLICATION_TAGS, _bytes(1, key.encode()) + _bytes(2, value.encode())
+            )
+        return _bytes(
+            _REPLY_PUSH, _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_PUB, publication)
+        )
 
     def unsubscribe(self, channel: str, code: int, reason: str) -> bytes:
-        push = _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_UNSUBSCRIBE, encode(Unsubscribe(code, reason)))
+        push = _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(
+            _PUSH_UNSUBSCRIBE, encode(Unsubscribe(code, reason))
+        )
         return _bytes(_REPLY_PUSH, push)
 
-    def push(self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct) -> bytes:
-        return _bytes(_REPLY_PUSH, _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_KINDS[kind], encode(message)))
+    def push(
+        self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct
+    ) -> bytes:
+        return _bytes(
+            _REPLY_PUSH,
+            _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_KINDS[kind], encode(message)),
+        )
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
         return frames.frame(frames.BINARY, self.delimited(messages))
@@ -187,7 +270,11 @@ def encode(message: msgspec.Struct) -> bytes:
     parts: list[bytes] = []
     for number, (name, kind) in TABLES[type(message)].items():
         value = getattr(message, name)
-        if value is None or value is NOTHING or (not value and not isinstance(value, msgspec.Struct)):
+        if (
+            value is None
+            or value is NOTHING
+            or (not value and not isinstance(value, msgspec.Struct))
+        ):
             continue
         parts.append(_encode_field(number, kind, value))
     return b"".join(parts)
@@ -205,7 +292,10 @@ def _encode_field(number: int, kind: Kind, value: Any) -> bytes:
     if isinstance(kind, tuple) and kind[0] == "list":
         return b"".join(_bytes(number, encode(item)) for item in value)
     if isinstance(kind, tuple):
-        entries = ((key, _bytes(2, item.encode() if kind[1] == "str" else encode(item))) for key, item in value.items())
+        entries = (
+            (key, _bytes(2, item.encode() if kind[1] == "str" else encode(item)))
+            for key, item in value.items()
+        )
         return b"".join(_bytes(number, _bytes(1, key.encode()) + item) for key, item in entries)
     return _bytes(number, encode(value))
 
@@ -227,7 +317,9 @@ def _decode(kind: type[Any], payload: bytes) -> Any:
                 raise ValueError(f"field {name} has too many entries")
         else:
             found[name] = _value(field, value)
-            if field == "int" and not (-1 if name == "limit" else 0) <= found[name] <= (_MAX_ID if name == "id" else _MAX_INT64):
+            if field == "int" and not (-1 if name == "limit" else 0) <= found[name] <= (
+                _MAX_ID if name == "id" else _MAX_INT64
+            ):
                 raise ValueError(f"field {name} is out of range")
     return kind(**found)
 

@@ -1,7 +1,8 @@
-"""The encodings of the HTTP transports (pure): the messages are those of the websocket, only what parts them differs.
+"""The encodings of the HTTP transports (pure): the messages are those of the websocket, only what
+parts them differs.
 
-A frame of :data:`SSE` is one event per message (WHATWG HTML, 9.2.6), one of :data:`JSON_STREAM` a line per message, one of
-:data:`PROTOBUF_STREAM` each message after its length as a varint.
+A frame of :data:`SSE` is one event per message (WHATWG HTML, 9.2.6), one of :data:`JSON_STREAM` a
+line per message, one of :data:`PROTOBUF_STREAM` each message after its length as a varint.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""The audit log by REST: ``/v1/audit``. Its row in `hub.rest.table` says which action reading it is."""
+"""The audit log by REST: ``/v1/audit``. Its row in `hub.rest.table` says which action reading it
+is."""
 
 import base64
 from typing import Any
@@ -25,12 +26,19 @@ class AuditReads:
         limit = endpoint.limit_of(request)
         entries = await self._log.before(endpoint.number(request, "before", NEWEST), limit)
         return endpoint.answer(
-            {"entries": [_entry(entry) for entry in entries]} | ({"next": entries[-1].number} if len(entries) == limit else {})
+            {"entries": [_entry(entry) for entry in entries]}
+            | ({"next": entries[-1].number} if len(entries) == limit else {})
         )
 
 
 def _entry(entry: AuditEntry) -> dict[str, Any]:
     return {
-        "number": entry.number, "time": rfc3339(entry.time_us), "who": entry.who, "token": entry.token, "action": entry.action,
-        "target": entry.target, "detail": entry.detail, "hash": base64.b64encode(entry.hash).decode(),
-    }  # fmt: skip
+        "number": entry.number,
+        "time": rfc3339(entry.time_us),
+        "who": entry.who,
+        "token": entry.token,
+        "action": entry.action,
+        "target": entry.target,
+        "detail": entry.detail,
+        "hash": base64.b64encode(entry.hash).decode(),
+    }

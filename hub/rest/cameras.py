@@ -1,4 +1,5 @@
-"""Cameras by REST: ``/v1/cameras`` and ``/v1/cameras/{camera}``. Their scenes are in `hub.rest.scenes`."""
+"""Cameras by REST: ``/v1/cameras`` and ``/v1/cameras/{camera}``. Their scenes are in
+`hub.rest.scenes`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ class Cameras:
     async def add(self, request: Request, principal: Principal) -> Response:
         """Add a camera to a registered site, or bring a deleted one back where it was: `NewCamera`.
 
-        409 when its id is taken (it is there, or was deleted elsewhere or with tags that you may not see), or its site is not there.
+        409 when its id is taken (it is there, or was deleted elsewhere or with tags that you may
+        not see), or its site is not there.
         """
         new = await endpoint.body(request, NewCamera)
         await self._desk.require("register", principal, new.camera, new.site, [])
@@ -37,11 +39,19 @@ class Cameras:
         restores = await self._restores(principal, new)
         await asyncio.to_thread(require_sound, new.scene)
         back = ", brought back" if restores else ""
-        audit = self._desk.auditor.record(principal, "camera.add", new.camera, f"site {new.site}, {tags_of(new.tags)}{back}")
+        audit = self._desk.auditor.record(
+            principal, "camera.add", new.camera, f"site {new.site}, {tags_of(new.tags)}{back}"
+        )
         try:
             added = await self._desk.registry.add_camera(
-                new.camera, new.site, name=new.name, tags=new.tags, scene=scene_json(new.scene), restores=restores, audit=audit
-            )  # fmt: skip
+                new.camera,
+                new.site,
+                name=new.name,
+                tags=new.tags,
+                scene=scene_json(new.scene),
+                restores=restores,
+                audit=audit,
+            )
         except NotFound as error:
             raise Conflict(error.detail, hint="Register the site first.") from error
         if not added:
@@ -49,12 +59,18 @@ class Cameras:
         self._desk.changed(principal, f"camera {new.camera} added to site {new.site}")
         await self._desk.tell(new.camera, new.site)
         record = await self._desk.camera("register", principal, new.camera)
-        return endpoint.answer(described(record), status=201, version=record.version, location=f"/v1/cameras/{new.camera}")
+        return endpoint.answer(
+            described(record),
+            status=201,
+            version=record.version,
+            location=f"/v1/cameras/{new.camera}",
+        )
 
     async def _restores(self, principal: Principal, new: NewCamera) -> int:
         """The version of the deleted camera that `new` brings back, 0 for none.
 
-        Raises Conflict for one that may not come back so, and Forbidden where its tags would become others than this principal may set.
+        Raises Conflict for one that may not come back so, and Forbidden where its tags would become
+        others than this principal may set.
         """
         old = await self._desk.registry.camera(new.camera, deleted=True)
         if old is None:
@@ -76,30 +92,48 @@ class Cameras:
         return endpoint.answer(described(record), version=record.version)
 
     async def change(self, request: Request, principal: Principal) -> Response:
-        """Set `CameraFields`; If-Match. Policy is asked about the camera as it is and as it would become: tags decide who sees it."""
+        """Set `CameraFields`; If-Match. Policy is asked about the camera as it is and as it would
+        become: tags decide who sees it."""
         record = await self._desk.camera("registry.write", principal, camera_of(request))
         expected = endpoint.require_match(request, record.version)
         fields = await endpoint.body(request, CameraFields)
-        await self._desk.require("registry.write", principal, record.camera, record.site, fields.tags)
+        await self._desk.require(
+            "registry.write", principal, record.camera, record.site, fields.tags
+        )
         audit = self._desk.auditor.record(
-            principal, "camera.change", record.camera, f"{tags_of(fields.tags)}, before {tags_of(record.tags)}"
+            principal,
+            "camera.change",
+            record.camera,
+            f"{tags_of(fields.tags)}, before {tags_of(record.tags)}",
         )
         version = await self._desk.registry.update_camera(
-            record.camera, name=fields.name, tags=fields.tags, expected_version=expected, audit=audit
-        )  # fmt: skip
+            record.camera,
+            name=fields.name,
+            tags=fields.tags,
+            expected_version=expected,
+            audit=audit,
+        )
         if version is None:
             raise endpoint.stale(f"camera {record.camera}")
-        self._desk.changed(principal, f"camera {record.camera} changed to version {version}, {tags_of(fields.tags)}")
+        self._desk.changed(
+            principal,
+            f"camera {record.camera} changed to version {version}, {tags_of(fields.tags)}",
+        )
         await self._desk.tell(record.camera, record.site)
         record = await self._desk.camera("registry.write", principal, record.camera)
         return endpoint.answer(described(record), version=record.version)
 
     async def remove(self, request: Request, principal: Principal) -> Response:
-        """Delete a camera; If-Match. Its actor commits and ends, walls lose it, what is stored stays (docs/registry.md)."""
+        """Delete a camera; If-Match. Its actor commits and ends, walls lose it, what is stored
+        stays (docs/registry.md)."""
         record = await self._desk.camera("registry.write", principal, camera_of(request))
         expected = endpoint.require_match(request, record.version)
-        audit = self._desk.auditor.record(principal, "camera.delete", record.camera, f"site {record.site}")
-        if not await self._desk.registry.remove_camera(record.camera, expected_version=expected, audit=audit):
+        audit = self._desk.auditor.record(
+            principal, "camera.delete", record.camera, f"site {record.site}"
+        )
+        if not await self._desk.registry.remove_camera(
+            record.camera, expected_version=expected, audit=audit
+        ):
             raise endpoint.stale(f"camera {record.camera}")
         self._desk.changed(principal, f"camera {record.camera} deleted")
         await self._desk.tell(record.camera, record.site)
@@ -119,9 +153,13 @@ def tags_of(tags: Sequence[str]) -> str:
 def described(record: CameraRecord) -> dict[str, Any]:
     """A camera as REST shows it."""
     return {
-        "camera": record.camera, "site": record.site, "name": record.name, "tags": record.tags, "scene_version": record.scene_version,
+        "camera": record.camera,
+        "site": record.site,
+        "name": record.name,
+        "tags": record.tags,
+        "scene_version": record.scene_version,
         "auto_registered": record.auto_registered,
-    }  # fmt: skip
+    }
 
 
 class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,12 +177,17 @@ class Counts:
         self._directory = directory
 
     async def reset(self, request: Request, principal: Principal) -> Response:
-        """Let lines count from zero: `Reset`; ``{camera, event}`` once it is committed. Whoever may write the camera may."""
+        """Let lines count from zero: `Reset`; ``{camera, event}`` once it is committed. Whoever may
+        write the camera may."""
         record = await self._desk.camera("registry.write", principal, camera_of(request))
         asked = await endpoint.body(request, Reset)
         actor = (await self._directory.locate([record.camera])).get(record.camera)
         if actor is None:
-            raise Unavailable(f"camera {record.camera} has no actor yet", hint="Try again in a moment.", retry_after_s=2.0)
+            raise Unavailable(
+                f"camera {record.camera} has no actor yet",
+                hint="Try again in a moment.",
+                retry_after_s=2.0,
+            )
         lines = "all lines" if asked.lines is None else f"lines {', '.join(asked.lines)}"
         await self._desk.auditor.announce(principal, "counts.reset", record.camera, lines)
         event = await actor.reset_counts(record.camera, asked.lines, asked.reason)

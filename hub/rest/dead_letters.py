@@ -1,4 +1,5 @@
-"""Dead letters by REST: list, look at, replay, discard. What a replay does is in `actors.core.camera.dead_letters`."""
+"""Dead letters by REST: list, look at, replay, discard. What a replay does is in
+`actors.core.camera.dead_letters`."""
 
 import base64
 import contextlib
@@ -35,10 +36,17 @@ class Discard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeadLetters:
-    """The handlers. A letter of a deleted camera goes by its site and tags as they were; one that names no camera that was ever registered
-    belongs to who may see the whole fleet."""
+    """The handlers. A letter of a deleted camera goes by its site and tags as they were; one that
+    names no camera that was ever registered belongs to who may see the whole fleet."""
 
-    def __init__(self, letters: DeadLetterStore, registry: Registry, directory: Directory, access: Access, auditor: Auditor) -> None:
+    def __init__(
+        self,
+        letters: DeadLetterStore,
+        registry: Registry,
+        directory: Directory,
+        access: Access,
+        auditor: Auditor,
+    ) -> None:
         self._letters = letters
         self._registry = registry
         self._directory = directory
@@ -46,12 +54,17 @@ class DeadLetters:
         self._auditor = auditor
 
     async def list(self, request: Request, principal: Principal) -> Response:
-        """By id, oldest first: ``?camera=&status=&after=&limit=``. The raw item is in the letter itself."""
+        """By id, oldest first: ``?camera=&status=&after=&limit=``. The raw item is in the letter
+        itself."""
         camera, status = request.query_params.get("camera"), request.query_params.get("status")
         if camera is not None:
             require_id(camera, "camera")
         if status not in (None, "new", "replayed", "discarded"):
-            raise BadInput(f"status is new, replayed or discarded, not {status[:40]!r}" if status else "status is empty")
+            raise BadInput(
+                f"status is new, replayed or discarded, not {status[:40]!r}"
+                if status
+                else "status is empty"
+            )
         limit, after = endpoint.limit_of(request), endpoint.number(request, "after", 0)
         found: list[dict[str, Any]] = []
         seen, hides = 0, dict[str, Redact | None]()
@@ -75,24 +88,46 @@ class DeadLetters:
         return endpoint.answer({**_letter(row, redact), **_raw(row.raw, redact)})
 
     async def replay(self, request: Request, principal: Principal) -> Response:
-        """Have the camera's actor replay it; ``{dead_letter, status, event}``. 409 when it is not new, or refused by today's rules too."""
+        """Have the camera's actor replay it; ``{dead_letter, status, event}``. 409 when it is not
+        new, or refused by today's rules too."""
         row, redact = await self._row(request, principal, "deadletter.replay")
         _require_new(row)
         if not is_id(row.camera):
-            raise Conflict("it names no camera, so nobody can replay it", hint="Discard it, saying why.")
+            raise Conflict(
+                "it names no camera, so nobody can replay it", hint="Discard it, saying why."
+            )
         actor = (await self._directory.locate([row.camera])).get(row.camera)
         if actor is None and await self._registry.camera(row.camera) is None:
-            raise Conflict(f"camera {row.camera} is not registered, so nobody can replay it", hint="Add the camera, or discard the letter.")
+            raise Conflict(
+                f"camera {row.camera} is not registered, so nobody can replay it",
+                hint="Add the camera, or discard the letter.",
+            )
         if actor is None:
-            raise Unavailable(f"camera {row.camera} has no actor yet", hint="Try again in a moment.", retry_after_s=2.0)
-        await self._auditor.announce(principal, "deadletter.replay", str(row.id), f"camera {row.camera}")
+            raise Unavailable(
+                f"camera {row.camera} has no actor yet",
+                hint="Try again in a moment.",
+                retry_after_s=2.0,
+            )
+        await self._auditor.announce(
+            principal, "deadletter.replay", str(row.id), f"camera {row.camera}"
+        )
         try:
             event = await actor.replay(row.id, principal.sub)
         except Conflict as error:
             if redact:  # the reason may quote the item
-                raise Conflict(f"dead letter {row.id} is still refused, or replayed already", hint="Discard it, saying why.") from error
+                raise Conflict(
+                    f"dead letter {row.id} is still refused, or replayed already",
+                    hint="Discard it, saying why.",
+                ) from error
             raise
-        log.info("dead letter %d of camera %s replayed by %s (token %s): %s", row.id, row.camera, principal.sub, principal.jti, event)
+        log.info(
+            "dead letter %d of camera %s replayed by %s (token %s): %s",
+            row.id,
+            row.camera,
+            principal.sub,
+            principal.jti,
+            event,
+        )
         return endpoint.answer({"dead_letter": row.id, "status": "replayed", "event": event})
 
     async def discard(self, request: Request, principal: Principal) -> Response:
@@ -100,15 +135,32 @@ class DeadLetters:
         row, _ = await self._row(request, principal, "deadletter.discard")
         asked = await endpoint.body(request, Discard)
         _require_new(row)
-        audit = self._auditor.record(principal, "deadletter.discard", str(row.id), f"camera {row.camera or 'none'}: {asked.reason}")
-        if await self._letters.mark([row.id], "discarded", reason=asked.reason, by=principal.sub, audit=audit) == 0:
+        audit = self._auditor.record(
+            principal,
+            "deadletter.discard",
+            str(row.id),
+            f"camera {row.camera or 'none'}: {asked.reason}",
+        )
+        if (
+            await self._letters.mark(
+                [row.id], "discarded", reason=asked.reason, by=principal.sub, audit=audit
+            )
+            == 0
+        ):
             raise Conflict(f"dead letter {row.id} was handled at the same moment")
         log.info(
-            "dead letter %d of camera %s discarded by %s (token %s): %s", row.id, row.camera, principal.sub, principal.jti, asked.reason
+            "dead letter %d of camera %s discarded by %s (token %s): %s",
+            row.id,
+            row.camera,
+            principal.sub,
+            principal.jti,
+            asked.reason,
         )
         return endpoint.answer({"dead_letter": row.id, "status": "discarded"})
 
-    async def _row(self, request: Request, principal: Principal, action: LetterAction) -> tuple[DeadLetterRow, Redact]:
+    async def _row(
+        self, request: Request, principal: Principal, action: LetterAction
+    ) -> tuple[DeadLetterRow, Redact]:
         """The letter, and which classes are hidden from who asks."""
         text = request.path_params["letter"]
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
@@ -118,14 +170,18 @@ class DeadLetters:
                 return row, await self._require(action, principal, row.camera)
         # Who may not see a letter learns nothing, not even which numbers there are.
         await self._access.require_fleet(action, principal)
-        raise NotFound(f"there is no dead letter {text[:40]}", hint="GET /v1/dead-letters lists them.")
+        raise NotFound(
+            f"there is no dead letter {text[:40]}", hint="GET /v1/dead-letters lists them."
+        )
 
     async def _require(self, action: LetterAction, principal: Principal, camera: str) -> Redact:
         record = await self._registry.camera(camera, deleted=True) if is_id(camera) else None
         if record is None:
             redact = await self._access.require_fleet(action, principal)
             # A rule may name a camera that nobody has registered.
-            named = await self._access.require(action, principal, camera, "") if is_id(camera) else ()
+            named = (
+                await self._access.require(action, principal, camera, "") if is_id(camera) else ()
+            )
             return tuple(sorted({*redact, *named}))
         return await self._access.require(action, principal, camera, record.site, record.tags)
 
@@ -139,21 +195,32 @@ class DeadLetters:
 
 def _require_new(row: DeadLetterRow) -> None:
     if row.status != "new":
-        raise Conflict(f"dead letter {row.id} was {row.status} already" + (f" by {row.by}" if row.by else ""))
+        raise Conflict(
+            f"dead letter {row.id} was {row.status} already" + (f" by {row.by}" if row.by else "")
+        )
 
 
 def _letter(row: DeadLetterRow, redact: Redact) -> dict[str, Any]:
-    """A letter without its item. The reason may quote what the item said: it goes where the item goes."""
+    """A letter without its item. The reason may quote what the item said: it goes where the item
+    goes."""
     detail = {"redacted": redact[0]} if redact else row.detail
     shown: dict[str, Any] = {
-        "id": row.id, "camera": row.camera, "session": row.session, "seq": row.seq, "code": row.code, "detail": detail,
-        "received": rfc3339(row.received_us), "status": row.status, "bytes": len(row.raw),
-    }  # fmt: skip
+        "id": row.id,
+        "camera": row.camera,
+        "session": row.session,
+        "seq": row.seq,
+        "code": row.code,
+        "detail": detail,
+        "received": rfc3339(row.received_us),
+        "status": row.status,
+        "bytes": len(row.raw),
+    }
     return shown | {key: value for key, value in (("reason", row.reason), ("by", row.by)) if value}
 
 
 def _raw(raw: bytes, redact: Redact) -> dict[str, Any]:
-    """The item as it came. It was refused, so nobody knows what lies where in it: who may not see a class sees nothing of it."""
+    """The item as it came. It was refused, so nobody knows what lies where in it: who may not see a
+    class sees nothing of it."""
     if redact:
         return {"raw": {"redacted": redact[0]}}
     kept = raw[:LONGEST_RAW]

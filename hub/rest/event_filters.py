@@ -1,6 +1,7 @@
 """What a request for stored events asks for: filters, order and cursors, from its query (pure).
 
-A cursor is the place of an event in the order of listings, ``<received>~<camera>~<epoch>~<offset>``: it stays valid whatever comes or goes.
+A cursor is the place of an event in the order of listings,
+``<received>~<camera>~<epoch>~<offset>``: it stays valid whatever comes or goes.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,9 @@ from storage.ports.event_queries import EventQuery, Key
 SEVERITIES = ("info", "notice", "warning", "critical")
 ORDERS = ("oldest", "newest")
 FIELDS = {"type": "types", "zone": "zones", "line": "lines", "label": "labels", "track": "tracks"}
-FILTERS = frozenset({"epoch", "after", "before", "limit", "from", "to", "order", "severity", *FIELDS})
+FILTERS = frozenset(
+    {"epoch", "after", "before", "limit", "from", "to", "order", "severity", *FIELDS}
+)
 MAX_VALUES = 32  # of one filter
 MAX_TEXT = 200  # characters of one filter
 MAX_OFFSET = 10**18 - 1
@@ -27,7 +30,8 @@ MAX_US = 250_000_000_000_000_000
 
 
 class EventPageQuery(msgspec.Struct, frozen=True):
-    """`base`: the filters. `newest`: which end comes first. At most one of `after`, `before` and `offset` (a number as `after`) is set."""
+    """`base`: the filters. `newest`: which end comes first. At most one of `after`, `before` and
+    `offset` (a number as `after`) is set."""
 
     base: EventQuery
     newest: bool
@@ -51,7 +55,9 @@ def wanted(request: Request) -> EventPageQuery:
     after = query.get("after", "")
     if "epoch" in query and not is_id(query["epoch"]):
         raise BadInput("epoch must be that of an event", hint="Leave it out for the newest.")
-    plain = not any(name in query for name in ("order", "before", "from", "to", "severity", *FIELDS))
+    plain = not any(
+        name in query for name in ("order", "before", "from", "to", "severity", *FIELDS)
+    )
     return EventPageQuery(
         _filters(request),
         order == "newest",
@@ -64,7 +70,11 @@ def wanted(request: Request) -> EventPageQuery:
 
 def _filters(request: Request) -> EventQuery:
     query = request.query_params
-    fields = {field: found for name, field in FIELDS.items() if (found := _values(name, query.getlist(name))) is not None}
+    fields = {
+        field: found
+        for name, field in FIELDS.items()
+        if (found := _values(name, query.getlist(name))) is not None
+    }
     severity = query.get("severity", SEVERITIES[0])
     if severity not in SEVERITIES:
         raise BadInput(f"severity is one of {', '.join(SEVERITIES)}")
@@ -73,7 +83,9 @@ def _filters(request: Request) -> EventQuery:
         base = msgspec.structs.replace(base, severities=SEVERITIES[SEVERITIES.index(severity) :])
     low = moment(query["from"], "from") if "from" in query else base.low_us
     high = moment(query["to"], "to") if "to" in query else base.high_us
-    return msgspec.structs.replace(base, low_us=max(low, 0), high_us=min(max(high, 0), base.high_us))
+    return msgspec.structs.replace(
+        base, low_us=max(low, 0), high_us=min(max(high, 0), base.high_us)
+    )
 
 
 def _values(name: str, texts: list[str]) -> tuple[str, ...] | None:
@@ -94,13 +106,20 @@ def _values(name: str, texts: list[str]) -> tuple[str, ...] | None:
 def require_filters(query: Mapping[str, str], view: View) -> None:
     """Refuse what no filter is called, so that nobody takes everything for what they asked for.
 
-    Raises Forbidden for one on an attribute that `view` hides (by what comes back it would tell the value), BadInput for any other.
+    Raises Forbidden for one on an attribute that `view` hides (by what comes back it would tell the
+    value), BadInput for any other.
     """
     for name in query.keys() - FILTERS:
         hidden = redaction.class_of(name, view.redact)
         if hidden not in (None, UNKNOWN):
-            raise Forbidden(f"events cannot be filtered by {name[:40]!r}: its class ({hidden}) is redacted for you")
-        raise BadInput(f"events cannot be filtered by {name[:40]!r}", hint=f"There are {', '.join(sorted(FILTERS))}.")
+            raise Forbidden(
+                f"events cannot be filtered by {name[:40]!r}: its class ({hidden}) is redacted "
+                "for you"
+            )
+        raise BadInput(
+            f"events cannot be filtered by {name[:40]!r}",
+            hint=f"There are {', '.join(sorted(FILTERS))}.",
+        )
 
 
 def moment(text: str, name: str) -> int:
@@ -111,7 +130,9 @@ def moment(text: str, name: str) -> int:
             raise BadInput(f"{name} needs a time zone, Z for UTC")
         return int(found.timestamp() * 1_000_000)
     except (ValueError, OverflowError) as error:
-        raise BadInput(f"{name} must be a time like 2026-03-01T12:00:00Z, not {text[:40]!r}") from error
+        raise BadInput(
+            f"{name} must be a time like 2026-03-01T12:00:00Z, not {text[:40]!r}"
+        ) from error
 
 
 def text_of_key(key: Key) -> str:
@@ -122,11 +143,18 @@ def text_of_key(key: Key) -> str:
 def key_of_text(text: str) -> Key:
     """The opposite of :func:`text_of_key`. Raises BadInput."""
     parts = text.split("~")
-    if len(parts) == 4 and _number(parts[0], MAX_US) and (_number(parts[3], MAX_OFFSET) or parts[3] == "-1"):
+    if (
+        len(parts) == 4
+        and _number(parts[0], MAX_US)
+        and (_number(parts[3], MAX_OFFSET) or parts[3] == "-1")
+    ):
         received, camera, epoch, offset = parts
         if all(not name or is_id(name) for name in (camera, epoch)):
             return int(received), camera, epoch, int(offset)
-    raise BadInput("after and before take the `next` and the `previous` of a page", hint="Leave them out to begin.")
+    raise BadInput(
+        "after and before take the `next` and the `previous` of a page",
+        hint="Leave them out to begin.",
+    )
 
 
 def _number(text: str, most: int) -> bool:

@@ -1,7 +1,9 @@
-"""Pages of stored events as one reader sees them: filled with what they see, and with cursors to nothing else.
+"""Pages of stored events as one reader sees them: filled with what they see, and with cursors to
+nothing else.
 
-A filter by a field chooses among rows by what is stored. A row whose field is hidden from the reader is left out, and so must be every
-trace of it: where a page ended by rows that are not shown, its cursor (or its being there at all) would answer a guess.
+A filter by a field chooses among rows by what is stored. A row whose field is hidden from the
+reader is left out, and so must be every trace of it: where a page ended by rows that are not shown,
+its cursor (or its being there at all) would answer a guess.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -32,14 +34,24 @@ class SeenRow(NamedTuple):
 
 
 class SeenPage(msgspec.Struct, frozen=True):
-    """At most so many rows as were asked for, in the order asked for; `more`: where to go on, None at the end."""
+    """At most so many rows as were asked for, in the order asked for; `more`: where to go on, None
+    at the end."""
 
     rows: list[SeenRow]
     more: Key | None = None
 
 
-async def read(events: EventStore, query: EventQuery, told: Told, *, newest: bool, beyond: Key | None, limit: int) -> SeenPage:
-    """One page strictly beyond a key. It is said to have more where another row is seen, or where a read ends early."""
+async def read(
+    events: EventStore,
+    query: EventQuery,
+    told: Told,
+    *,
+    newest: bool,
+    beyond: Key | None,
+    limit: int,
+) -> SeenPage:
+    """One page strictly beyond a key. It is said to have more where another row is seen, or where a
+    read ends early."""
     found: list[SeenRow] = []
     size, rows, slow = limit + 1, 0, 0
     while True:
@@ -62,12 +74,18 @@ def seen(rows: Collection[EventRow], view: View, query: EventQuery) -> list[Seen
     """Those of `rows` that are seen, and do not say by being there what is hidden."""
     asked = [name for name, field in FIELDS.items() if getattr(query, field) is not None]
     bodies = ((row, redaction.of_camera(published(row.body, row.hash), view)) for row in rows)
-    return [SeenRow(row, body) for row, body in bodies if body is not None and not _tells(body, asked)]
+    return [
+        SeenRow(row, body) for row, body in bodies if body is not None and not _tells(body, asked)
+    ]
 
 
 def _tells(body: bytes, asked: list[str]) -> bool:
-    """Whether a field that was filtered by says what is hidden from this reader: by coming back, the event would tell it."""
+    """Whether a field that was filtered by says what is hidden from this reader: by coming back,
+    the event would tell it."""
     if not asked or b'"redacted"' not in body:
         return False
     event = msgspec.json.decode(body)
-    return any(isinstance(found := event.get(name), dict) or found == redaction.HIDDEN_TYPE for name in asked)
+    return any(
+        isinstance(found := event.get(name), dict) or found == redaction.HIDDEN_TYPE
+        for name in asked
+    )

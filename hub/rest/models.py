@@ -1,4 +1,5 @@
-"""What the hub's REST answers, as structs: its OpenAPI document is generated from them, and tests hold real answers against that."""
+"""What the hub's REST answers, as structs: its OpenAPI document is generated from them, and tests
+hold real answers against that."""
 
 from typing import Annotated, Any, Literal
 
@@ -38,7 +39,8 @@ class SitePage(msgspec.Struct, frozen=True):
 
 
 class CameraShown(msgspec.Struct, frozen=True):
-    """A camera as the registry knows it. `auto_registered`: a device brought it about by its first hello, nobody registered it."""
+    """A camera as the registry knows it. `auto_registered`: a device brought it about by its first
+    hello, nobody registered it."""
 
     camera: CameraId
     site: SiteId
@@ -56,7 +58,8 @@ class CameraPage(msgspec.Struct, frozen=True):
 
 
 class SceneShown(msgspec.Struct, frozen=True):
-    """A scene. `in_force` is the version that the camera's actor works with, where it said so in time."""
+    """A scene. `in_force` is the version that the camera's actor works with, where it said so in
+    time."""
 
     camera: CameraId
     scene_version: int
@@ -78,7 +81,8 @@ class FleetState(msgspec.Struct, frozen=True):
 
 
 class CameraEvents(msgspec.Struct, frozen=True):
-    """Events of a camera in order. `next` goes into `after` (a number is an offset), `previous` into `before`."""
+    """Events of a camera in order. `next` goes into `after` (a number is an offset), `previous`
+    into `before`."""
 
     camera: CameraId
     epoch: str
@@ -88,7 +92,8 @@ class CameraEvents(msgspec.Struct, frozen=True):
 
 
 class SiteEvents(msgspec.Struct, frozen=True):
-    """Events of a site by when they were received. `next` goes into `after`, `previous` into `before`; no `next`: the last page."""
+    """Events of a site by when they were received. `next` goes into `after`, `previous` into
+    `before`; no `next`: the last page."""
 
     site: SiteId
     events: list[Event]
@@ -134,7 +139,8 @@ class Redacted(msgspec.Struct, frozen=True):
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A refused item, without it. The reason may quote it, and is hidden from who may not see every class."""
+    """A refused item, without it. The reason may quote it, and is hidden from who may not see every
+    class."""
 
     id: int
     camera: str
@@ -273,7 +279,8 @@ class AuditPage(msgspec.Struct, frozen=True):
 
 
 class RevocationShown(msgspec.Struct, frozen=True):
-    """What no longer holds: one token (`jti`), all of a `subject` issued before, or a `certificate`. `until`: null for ever."""
+    """What no longer holds: one token (`jti`), all of a `subject` issued before, or a
+    `certificate`. `until`: null for ever."""
 
     kind: Literal["jti", "subject", "certificate"]
     value: str

@@ -1,4 +1,5 @@
-"""What every change of the registry through a hub brings about: policy before it, the log and the actors after it."""
+"""What every change of the registry through a hub brings about: policy before it, the log and the
+actors after it."""
 
 import asyncio
 import logging
@@ -20,12 +21,19 @@ log = logging.getLogger("eyrie.hub.registry")
 
 
 class RegistryChanges:
-    """Reads past the caches of this hub: what is to be changed is read fresh, and its ETag with it."""
+    """Reads past the caches of this hub: what is to be changed is read fresh, and its ETag with
+    it."""
 
     def __init__(
-        self, registry: Registry, rows: CameraStore, directory: Directory, access: Access, cache: CameraCache, edges: EdgeAccess,
+        self,
+        registry: Registry,
+        rows: CameraStore,
+        directory: Directory,
+        access: Access,
+        cache: CameraCache,
+        edges: EdgeAccess,
         auditor: Auditor,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.registry = registry
         self.auditor = auditor
         self._rows = rows
@@ -35,19 +43,25 @@ class RegistryChanges:
         self._edges = edges
 
     async def camera(self, action: CameraAction, principal: Principal, camera: str) -> CameraRecord:
-        """The camera, when `principal` may do `action` to it. Raises Forbidden, NotFound: `Access.require_camera`."""
-        return await self._access.require_camera(action, principal, camera, await self.registry.camera(camera))
+        """The camera, when `principal` may do `action` to it. Raises Forbidden, NotFound:
+        `Access.require_camera`."""
+        return await self._access.require_camera(
+            action, principal, camera, await self.registry.camera(camera)
+        )
 
     async def site(self, principal: Principal, site: str, *, write: bool) -> SiteRecord:
         """The site, when it may be read or changed. Raises Forbidden, NotFound."""
-        await self._access.require_site("registry.write" if write else "registry.read", principal, site)
+        await self._access.require_site(
+            "registry.write" if write else "registry.read", principal, site
+        )
         record = await self.registry.site(site)
         if record is None:
             raise NotFound(f"site {site} is not registered")
         return record
 
     async def may_read_site(self, principal: Principal, site: str) -> bool:
-        """Whether a list may show it: to who may watch its wall, and to who may read the registry."""
+        """Whether a list may show it: to who may watch its wall, and to who may read the
+        registry."""
         try:
             await self._access.view("subscribe", principal, channels.parse(channels.site(site)))
         except Forbidden:
@@ -58,14 +72,19 @@ class RegistryChanges:
         return True
 
     async def hidden(self, principal: Principal, site: str) -> frozenset[str]:
-        """The cameras of a site that are not counted for this principal: those that its wall does not show them."""
+        """The cameras of a site that are not counted for this principal: those that its wall does
+        not show them."""
         try:
-            view, _ = await self._access.view("subscribe", principal, channels.parse(channels.site(site)))
+            view, _ = await self._access.view(
+                "subscribe", principal, channels.parse(channels.site(site))
+            )
         except Forbidden:  # who may read the registry alone reads camera by camera
             return frozenset(record.camera for record in await self._cache.cameras(site))
         return view.exclude
 
-    async def require(self, action: CameraAction, principal: Principal, camera: str, site: str, tags: list[str]) -> None:
+    async def require(
+        self, action: CameraAction, principal: Principal, camera: str, site: str, tags: list[str]
+    ) -> None:
         """Raises Forbidden where the camera, as it would become, is not theirs to have."""
         await self._access.require(action, principal, camera, site, tags)
 
@@ -78,7 +97,8 @@ class RegistryChanges:
         log.info("registry: %s by %s (token %s)", what, principal.sub, principal.jti)
 
     async def tell(self, camera: str, site: str) -> int | None:
-        """Have the caches and the actor of a camera read it again; the scene version in force there, None when no actor said so in time.
+        """Have the caches and the actor of a camera read it again; the scene version in force
+        there, None when no actor said so in time.
 
         Nothing depends on it: actors and caches look by themselves within seconds.
         """
@@ -87,8 +107,16 @@ class RegistryChanges:
         try:
             async with asyncio.timeout(TELL_S):
                 owner = (await self._rows.ownership([camera])).get(camera)
-                actor = None if owner is None or owner.owner is None else await self._directory.living(owner.owner)
+                actor = (
+                    None
+                    if owner is None or owner.owner is None
+                    else await self._directory.living(owner.owner)
+                )
                 return None if actor is None else (await actor.look([camera])).get(camera)
         except (EyrieError, TimeoutError) as error:
-            log.info("the actor of camera %s was not told of its change, it looks by itself: %s", camera, error)
+            log.info(
+                "the actor of camera %s was not told of its change, it looks by itself: %s",
+                camera,
+                error,
+            )
             return None

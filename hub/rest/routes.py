@@ -13,19 +13,38 @@ from hub.web.endpoint import Handler
 from policy.audit import Auditor
 
 
-def handlers(context: HubContext, access: Access, cache: CameraCache, edges: EdgeAccess, auditor: Auditor) -> dict[str, Handler]:
+def handlers(
+    context: HubContext, access: Access, cache: CameraCache, edges: EdgeAccess, auditor: Auditor
+) -> dict[str, Handler]:
     """All of them by the ids of `hub.rest.table`, under the decisions of `access`."""
     stores = context.stores
-    desk = RegistryChanges(stores.registry, stores.cameras, context.directory, access, cache, edges, auditor)
+    desk = RegistryChanges(
+        stores.registry, stores.cameras, context.directory, access, cache, edges, auditor
+    )
     sites, cameras, scenes = Sites(desk, cache), Cameras(desk), Scenes(desk)
     counts = Counts(desk, context.directory)
     letters = DeadLetters(stores.dead_letters, stores.registry, context.directory, access, auditor)
     return {
-        "listSites": sites.all, "addSite": sites.add, "readSite": sites.read, "changeSite": sites.change, "removeSite": sites.remove,
-        "addCamera": cameras.add, "readCamera": cameras.read, "changeCamera": cameras.change, "removeCamera": cameras.remove,
-        "resetCounts": counts.reset, "readScene": scenes.read, "changeScene": scenes.change,
-        "readZone": scenes.read_shape, "changeZone": scenes.change_shape, "removeZone": scenes.remove_shape,
-        "readLine": scenes.read_shape, "changeLine": scenes.change_shape, "removeLine": scenes.remove_shape,
-        "listDeadLetters": letters.list, "readDeadLetter": letters.read, "replayDeadLetter": letters.replay,
+        "listSites": sites.all,
+        "addSite": sites.add,
+        "readSite": sites.read,
+        "changeSite": sites.change,
+        "removeSite": sites.remove,
+        "addCamera": cameras.add,
+        "readCamera": cameras.read,
+        "changeCamera": cameras.change,
+        "removeCamera": cameras.remove,
+        "resetCounts": counts.reset,
+        "readScene": scenes.read,
+        "changeScene": scenes.change,
+        "readZone": scenes.read_shape,
+        "changeZone": scenes.change_shape,
+        "removeZone": scenes.remove_shape,
+        "readLine": scenes.read_shape,
+        "changeLine": scenes.change_shape,
+        "removeLine": scenes.remove_shape,
+        "listDeadLetters": letters.list,
+        "readDeadLetter": letters.read,
+        "replayDeadLetter": letters.replay,
         "discardDeadLetter": letters.discard,
-    }  # fmt: skip
+    }

@@ -1,4 +1,5 @@
-"""A camera's scene by REST: the whole of it, or one zone or line. Every change is one new version, whose number is the ETag of all."""
+"""A camera's scene by REST: the whole of it, or one zone or line. Every change is one new version,
+whose number is the ETag of all."""
 
 import asyncio
 from typing import Any, Literal
@@ -38,13 +39,17 @@ class Scenes:
     async def change(self, request: Request, principal: Principal) -> Response:
         """Replace the scene: `Scene`; If-Match."""
         record, expected = await self._open(request, principal)
-        return await self._store(principal, record, expected, await endpoint.body(request, Scene), "scene")
+        return await self._store(
+            principal, record, expected, await endpoint.body(request, Scene), "scene"
+        )
 
     async def read_shape(self, request: Request, principal: Principal) -> Response:
         """One zone or line."""
         kind, name = _shape_of(request)
         record = await self._desk.camera("registry.read", principal, camera_of(request))
-        return endpoint.answer(_existing(_shapes(_scene(record), kind), kind, name), version=record.scene_version)
+        return endpoint.answer(
+            _existing(_shapes(_scene(record), kind), kind, name), version=record.scene_version
+        )
 
     async def change_shape(self, request: Request, principal: Principal) -> Response:
         """Add or replace one zone or line: `Zone` or `Line`; If-Match with the scene's ETag."""
@@ -55,25 +60,33 @@ class Scenes:
         shapes = {**_shapes(scene, kind), name: shape}
         if len(shapes) > MAX_SHAPES:
             raise BadInput(f"a scene has at most {MAX_SHAPES} {kind}")
-        return await self._store(principal, record, expected, _with(scene, kind, shapes), f"{kind[:-1]} {name}")
+        return await self._store(
+            principal, record, expected, _with(scene, kind, shapes), f"{kind[:-1]} {name}"
+        )
 
     async def remove_shape(self, request: Request, principal: Principal) -> Response:
-        """Remove one zone or line; If-Match with the scene's ETag. Answers with the scene that is left."""
+        """Remove one zone or line; If-Match with the scene's ETag. Answers with the scene that is
+        left."""
         kind, name = _shape_of(request)
         record, expected = await self._open(request, principal)
         scene = _scene(record)
         shapes = _shapes(scene, kind)
         _existing(shapes, kind, name)
         rest = {key: shape for key, shape in shapes.items() if key != name}
-        return await self._store(principal, record, expected, _with(scene, kind, rest), f"{kind[:-1]} {name} removed")
+        return await self._store(
+            principal, record, expected, _with(scene, kind, rest), f"{kind[:-1]} {name} removed"
+        )
 
     async def _open(self, request: Request, principal: Principal) -> tuple[CameraRecord, int]:
-        """The camera, and the version to be replaced: also for ``If-Match: *`` the one that was read, so that no other is lost."""
+        """The camera, and the version to be replaced: also for ``If-Match: *`` the one that was
+        read, so that no other is lost."""
         record = await self._desk.camera("registry.write", principal, camera_of(request))
         endpoint.require_match(request, record.scene_version)
         return record, record.scene_version
 
-    async def _store(self, principal: Principal, record: CameraRecord, expected: int, scene: Scene, what: str) -> Response:
+    async def _store(
+        self, principal: Principal, record: CameraRecord, expected: int, scene: Scene, what: str
+    ) -> Response:
         await asyncio.to_thread(require_sound, scene)
         if scene == _scene(record, lenient=True):
             return _shown(record, scene, record.scene_version)
@@ -82,7 +95,9 @@ class Scenes:
         except UnicodeEncodeError as error:
             raise BadInput("a text of the scene has a lone surrogate") from error
         audit = self._desk.auditor.record(principal, "scene.change", record.camera, what)
-        version = await self._desk.registry.set_scene(record.camera, stored, expected_version=expected, audit=audit)
+        version = await self._desk.registry.set_scene(
+            record.camera, stored, expected_version=expected, audit=audit
+        )
         if version is None:
             raise endpoint.stale(f"the scene of camera {record.camera}")
         self._desk.changed(principal, f"camera {record.camera}: {what}, scene version {version}")
@@ -96,10 +111,15 @@ def _scene(record: CameraRecord, *, lenient: bool = False) -> Scene:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         if lenient:
             return Scene()
-        raise Conflict(f"the stored scene of camera {record.camera} cannot be read: {error}", hint="Replace it whole.") from error
+        raise Conflict(
+            f"the stored scene of camera {record.camera} cannot be read: {error}",
+            hint="Replace it whole.",
+        ) from error
 
 
-def _shown(record: CameraRecord, scene: Scene, version: int, *, in_force: int | None = None) -> Response:
+def _shown(
+    record: CameraRecord, scene: Scene, version: int, *, in_force: int | None = None
+) -> Response:
     document: dict[str, Any] = {"camera": record.camera, "scene_version": version, "scene": scene}
     if in_force is not None:
         document["in_force"] = in_force

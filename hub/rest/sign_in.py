@@ -1,4 +1,5 @@
-"""``POST /v1/sign-in``: a code that works once becomes a token. The code is the credential: no other is asked for."""
+"""``POST /v1/sign-in``: a code that works once becomes a token. The code is the credential: no
+other is asked for."""
 
 import logging
 from collections.abc import Callable
@@ -33,7 +34,9 @@ class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SignIns:
     """The handler. `known`: the origins whose pages may use it."""
 
-    def __init__(self, store: SignInStore | None, access: Access, known: Callable[[], frozenset[str]]) -> None:
+    def __init__(
+        self, store: SignInStore | None, access: Access, known: Callable[[], frozenset[str]]
+    ) -> None:
         self._store = store
         self._access = access
         self._known = known
@@ -41,11 +44,14 @@ class SignIns:
     async def exchange(self, request: Request) -> Response:
         """The token that a code hands over, as long as it still holds, and until when it does.
 
-        Only failures are counted, and only failures are refused for it: no bound of an address is drained by who shows nothing good, so
-        nobody can keep those out who come from the same one.
+        Only failures are counted, and only failures are refused for it: no bound of an address is
+        drained by who shows nothing good, so nobody can keep those out who come from the same one.
         """
         if not client_address.allowed(request.headers.getlist("origin"), self._known()):
-            raise Forbidden("a page of this origin may not sign in here", hint="Its origin is missing in hub.allowed_origins.")
+            raise Forbidden(
+                "a page of this origin may not sign in here",
+                hint="Its origin is missing in hub.allowed_origins.",
+            )
         if self._store is None:
             raise Unavailable("this hub has no Redis, which keeps codes of sign-ins")
         try:

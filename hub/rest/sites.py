@@ -34,9 +34,13 @@ class Sites:
                     if len(found) == limit:
                         return endpoint.answer({"sites": found, "next": found[-1]["site"]})
                     named = {key: value for key, value in _site(record).items() if value}
-                    cameras = [one.camera for one in await self._cache.cameras(record.site)]  # first: policy is asked about no fewer
+                    cameras = [
+                        one.camera for one in await self._cache.cameras(record.site)
+                    ]  # first: policy is asked about no fewer
                     hidden = await self._desk.hidden(principal, record.site)
-                    found.append({**named, "cameras": sum(camera not in hidden for camera in cameras)})
+                    found.append(
+                        {**named, "cameras": sum(camera not in hidden for camera in cameras)}
+                    )
             if len(records) < endpoint.MAX_PAGE:
                 return endpoint.answer({"sites": found})
 
@@ -45,12 +49,19 @@ class Sites:
         new = await endpoint.body(request, NewSite)
         await self._desk.require_site(principal, new.site)
         if not await self._desk.registry.add_site(
-            new.site, name=new.name, place=place_json(new.place), audit=self._desk.auditor.record(principal, "site.add", new.site)
+            new.site,
+            name=new.name,
+            place=place_json(new.place),
+            audit=self._desk.auditor.record(principal, "site.add", new.site),
         ):
-            raise Conflict(f"site {new.site} is registered already", hint="Change it with PUT and its ETag.")
+            raise Conflict(
+                f"site {new.site} is registered already", hint="Change it with PUT and its ETag."
+            )
         self._desk.changed(principal, f"site {new.site} added")
         record = await self._desk.site(principal, new.site, write=True)
-        return endpoint.answer(_site(record), status=201, version=record.version, location=f"/v1/sites/{new.site}")
+        return endpoint.answer(
+            _site(record), status=201, version=record.version, location=f"/v1/sites/{new.site}"
+        )
 
     async def read(self, request: Request, principal: Principal) -> Response:
         """One site, with its ETag."""
@@ -64,18 +75,24 @@ class Sites:
         fields = await endpoint.body(request, SiteFields)
         place = place_json(fields.place)
         audit = self._desk.auditor.record(principal, "site.change", record.site)
-        version = await self._desk.registry.update_site(record.site, name=fields.name, place=place, expected_version=expected, audit=audit)
+        version = await self._desk.registry.update_site(
+            record.site, name=fields.name, place=place, expected_version=expected, audit=audit
+        )
         if version is None:
             raise endpoint.stale(f"site {record.site}")
         self._desk.changed(principal, f"site {record.site} changed to version {version}")
-        return endpoint.answer(_site(SiteRecord(record.site, fields.name, place, version)), version=version)
+        return endpoint.answer(
+            _site(SiteRecord(record.site, fields.name, place, version)), version=version
+        )
 
     async def remove(self, request: Request, principal: Principal) -> Response:
         """Delete a site without cameras; If-Match. 409 while it has some."""
         record = await self._desk.site(principal, _name(request), write=True)
         expected = endpoint.require_match(request, record.version)
         audit = self._desk.auditor.record(principal, "site.delete", record.site)
-        if not await self._desk.registry.remove_site(record.site, expected_version=expected, audit=audit):
+        if not await self._desk.registry.remove_site(
+            record.site, expected_version=expected, audit=audit
+        ):
             raise endpoint.stale(f"site {record.site}")
         self._desk.changed(principal, f"site {record.site} deleted")
         return endpoint.gone()

@@ -1,4 +1,5 @@
-"""Reads by REST, under the same tokens, decisions and views as the socket. Errors are RFC 9457 problem details."""
+"""Reads by REST, under the same tokens, decisions and views as the socket. Errors are RFC 9457
+problem details."""
 
 import time
 from collections import defaultdict
@@ -28,9 +29,14 @@ def handlers(node: Node, broker: Broker, events: EventStore) -> dict[str, Handle
     """The reads by the ids of `hub.rest.table`."""
     reads, of_events = StateHandlers(node, broker), EventReads(node, events)
     return {
-        "listCameras": reads.cameras, "readState": reads.state, "readSiteState": reads.site_state, "readFleetState": reads.fleet_state,
-        "listCameraEvents": of_events.camera, "listSiteEvents": of_events.site, "listFleetEvents": of_events.fleet,
-    }  # fmt: skip
+        "listCameras": reads.cameras,
+        "readState": reads.state,
+        "readSiteState": reads.site_state,
+        "readFleetState": reads.fleet_state,
+        "listCameraEvents": of_events.camera,
+        "listSiteEvents": of_events.site,
+        "listFleetEvents": of_events.fleet,
+    }
 
 
 class StateHandlers:
@@ -45,7 +51,9 @@ class StateHandlers:
         site = require_id(request.path_params["site"], "site")
         await self._node.access.require_cameras(principal, site)
         records = await self._node.cameras.cameras(site)  # first: policy is asked about no fewer
-        view, _ = await self._node.access.view("subscribe", principal, channels.parse(channels.site(site)))
+        view, _ = await self._node.access.view(
+            "subscribe", principal, channels.parse(channels.site(site))
+        )
         await self._node.polls.settle([site])
         return answer({"site": site, "cameras": self._summaries(site, records, view)})
 
@@ -68,8 +76,17 @@ class StateHandlers:
         for record in records:
             if record.camera not in view.exclude:
                 found = live.summary(record.camera)
-                newest = live.vouched(record.camera, found) if found else live_states.without_news(site, record.camera, seen=record.seen)
-                shown = live.pacing.shown(("summary", record.camera), view.limit_of(record.camera), newest, time.monotonic())
+                newest = (
+                    live.vouched(record.camera, found)
+                    if found
+                    else live_states.without_news(site, record.camera, seen=record.seen)
+                )
+                shown = live.pacing.shown(
+                    ("summary", record.camera),
+                    view.limit_of(record.camera),
+                    newest,
+                    time.monotonic(),
+                )
                 bodies.append(msgspec.Raw(redaction.summary(shown, view.redact_of(record.camera))))
         return bodies
 
@@ -90,7 +107,9 @@ class StateHandlers:
     async def state(self, request: Request, principal: Principal) -> Response:
         """Its state now, as the live channel would show it."""
         camera = require_id(request.path_params["camera"], "camera")
-        view, _ = await self._node.access.view("subscribe", principal, channels.parse(channels.camera(camera)))
+        view, _ = await self._node.access.view(
+            "subscribe", principal, channels.parse(channels.camera(camera))
+        )
         known = await self._node.cameras.camera(camera)
         if known is None:
             raise NotFound(f"camera {camera} is not registered")
@@ -99,16 +118,28 @@ class StateHandlers:
         body, version = live.state(known.camera), -1
         if body is None:
             found = await self._broker.state(known.site, known.camera)
-            body = found.body if found is not None else live_states.state_without_news(known.site, known.camera, seen=known.seen)
+            body = (
+                found.body
+                if found is not None
+                else live_states.state_without_news(known.site, known.camera, seen=known.seen)
+            )
         elif (watched := live.known(known.camera)) is not None:
             version = watched.state_version
         newest = (live.vouched(known.camera, body), version)
-        body, _ = live.pacing.shown(("state", known.camera), view.limit_hz, newest, time.monotonic())
-        return Response(redaction.state(body, view), media_type="application/json", headers={"cache-control": "no-store"})
+        body, _ = live.pacing.shown(
+            ("state", known.camera), view.limit_hz, newest, time.monotonic()
+        )
+        return Response(
+            redaction.state(body, view),
+            media_type="application/json",
+            headers={"cache-control": "no-store"},
+        )
 
     async def _may_read(self, principal: Principal, record: CameraRecord) -> bool:
         try:
-            await self._node.access.require("registry.read", principal, record.camera, record.site, record.tags)
+            await self._node.access.require(
+                "registry.read", principal, record.camera, record.site, record.tags
+            )
         except Forbidden:
             return False
         return True

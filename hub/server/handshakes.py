@@ -1,7 +1,8 @@
-"""A listening socket that speaks TLS: each handshake has a deadline, and one address has no more of those that last than
-`hub.server.waiting_connections` lets it.
+"""A listening socket that speaks TLS: each handshake has a deadline, and one address has no more of
+those that last than `hub.server.waiting_connections` lets it.
 
-`loop.create_server` begins a handshake before anybody can see whose it is, so connections are accepted here.
+`loop.create_server` begins a handshake before anybody can see whose it is, so connections are
+accepted here.
 """
 
 import asyncio
@@ -13,19 +14,27 @@ from collections.abc import Callable
 from hub.server.waiting_connections import PATIENCE_S, WaitingConnections
 
 AT_ONCE = 64  # connections accepted in one turn of the loop
-REST_S = 1.0  # nothing is accepted for so long after the system has refused to, as when descriptors are short
+# nothing is accepted for so long after the system has refused to, as when descriptors are short
+REST_S = 1.0
 
 log = logging.getLogger(__name__)
 
 
 class TlsListener:
-    """One listening socket, in the shape of an `asyncio.Server` as far as uvicorn and a hub use it. `made` makes the protocol of a
-    connection that has had its handshake."""
+    """One listening socket, in the shape of an `asyncio.Server` as far as uvicorn and a hub use it.
+    `made` makes the protocol of a connection that has had its handshake."""
 
     def __init__(
-        self, sock: socket.socket, tls: ssl.SSLContext, waiting: WaitingConnections, made: Callable[[], asyncio.Protocol],
-        *, handshake_s: float, shutdown_s: float, backlog: int,
-    ) -> None:  # fmt: skip
+        self,
+        sock: socket.socket,
+        tls: ssl.SSLContext,
+        waiting: WaitingConnections,
+        made: Callable[[], asyncio.Protocol],
+        *,
+        handshake_s: float,
+        shutdown_s: float,
+        backlog: int,
+    ) -> None:
         """Listen. To be made in the running loop."""
         self.sockets: tuple[socket.socket, ...] = (sock,)
         self._tls = tls
@@ -36,10 +45,13 @@ class TlsListener:
         self._under_way: set[asyncio.Task[None]] = set()
         sock.setblocking(False)
         sock.listen(backlog)
-        self._accepting = asyncio.get_running_loop().create_task(self._accept(sock), name="TLS listener")
+        self._accepting = asyncio.get_running_loop().create_task(
+            self._accept(sock), name="TLS listener"
+        )
 
     def close(self) -> None:
-        """Take no more connections. What is open stays, and so do handshakes under way, until :meth:`wait_closed`."""
+        """Take no more connections. What is open stays, and so do handshakes under way, until
+        :meth:`wait_closed`."""
         self._accepting.cancel()
         for sock in self.sockets:
             sock.close()
@@ -83,7 +95,11 @@ class TlsListener:
         timer = loop.call_later(PATIENCE_S, late)
         try:
             await loop.connect_accepted_socket(
-                self._made, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_s, ssl_shutdown_timeout=self._shutdown_s
+                self._made,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._handshake_s,
+                ssl_shutdown_timeout=self._shutdown_s,
             )
         except OSError as error:
             log.debug("the handshake of %s has failed: %s", address, error)

@@ -1,4 +1,5 @@
-"""Our HTTP protocol under uvicorn: h11 with absolute deadlines for header and body, which uvicorn 0.54 lacks (trap U1, Kludex/uvicorn#157).
+"""Our HTTP protocol under uvicorn: h11 with absolute deadlines for header and body, which uvicorn
+0.54 lacks (trap U1, Kludex/uvicorn#157).
 
 Absolute: a peer that sends one byte a second is as late as one that sends none.
 """
@@ -19,7 +20,9 @@ from hub.web.security_headers import MAX_HEADER_BYTES, too_large
 HEADER_S = 10.0
 BODY_S = 30.0
 IDLE = "idle"  # between two requests
-PROTOCOL = "eyrie.protocol"  # where a request finds its :class:`BoundedHttp`, in the `state` of its scope
+PROTOCOL = (
+    "eyrie.protocol"  # where a request finds its :class:`BoundedHttp`, in the `state` of its scope
+)
 
 
 class Taker(Protocol):
@@ -36,7 +39,8 @@ class Taker(Protocol):
 
 
 class BoundedHttp(H11Protocol):
-    """h11 with deadlines. Subclasses made by :func:`http_class` know their server's headers, names, and connections that wait or idle."""
+    """h11 with deadlines. Subclasses made by :func:`http_class` know their server's headers, names,
+    and connections that wait or idle."""
 
     answer_headers: ClassVar[AnswerHeaders] = AnswerHeaders()
     hosts: ClassVar[Hosts] = Hosts("")
@@ -47,7 +51,9 @@ class BoundedHttp(H11Protocol):
 
     _timer: asyncio.TimerHandle | None = None
     _awaiting = ""
-    _counted: tuple[WaitingConnections, str] | None = None  # where, and under which address, this connection waits for its peer
+    _counted: tuple[WaitingConnections, str] | None = (
+        None  # where, and under which address, this connection waits for its peer
+    )
     taken: Taker | None = None
     conn: AnsweringConnection
 
@@ -57,14 +63,26 @@ class BoundedHttp(H11Protocol):
         self.app_state = {**self.app_state, PROTOCOL: self}
 
     def take(self, taker: Taker) -> None:
-        """The connection is `taker`'s from now on: it answers on the transport, and what still comes in is thrown away."""
+        """The connection is `taker`'s from now on: it answers on the transport, and what still
+        comes in is thrown away."""
         self.taken = taker
         self._await("", 0.0)
 
     def head(self, status: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """The head of an answer that is written to the transport, and whose end is that of the connection (RFC 9112, 6.3)."""
-        lines = [*headers, (b"connection", b"close"), *self.answer_headers.of(tls=self.scheme == "https")]
-        return b"HTTP/1.1 " + status + b"\r\n" + b"".join(b"%b: %b\r\n" % pair for pair in lines) + b"\r\n"
+        """The head of an answer that is written to the transport, and whose end is that of the
+        connection (RFC 9112, 6.3)."""
+        lines = [
+            *headers,
+            (b"connection", b"close"),
+            *self.answer_headers.of(tls=self.scheme == "https"),
+        ]
+        return (
+            b"HTTP/1.1 "
+            + status
+            + b"\r\n"
+            + b"".join(b"%b: %b\r\n" % pair for pair in lines)
+            + b"\r\n"
+        )
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -81,7 +99,9 @@ class BoundedHttp(H11Protocol):
         self.conn.tls = self.scheme == "https"
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and (certificate := tls.getpeercert(binary_form=True)):
-            self.app_state[CERTIFICATE] = certificate  # a websocket that comes out of this connection gets the same state
+            self.app_state[CERTIFICATE] = (
+                certificate  # a websocket that comes out of this connection gets the same state
+            )
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -101,24 +121,38 @@ class BoundedHttp(H11Protocol):
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """The connection changes hands; the header was in time."""
         self._await("", 0.0)
-        self.app_state.pop(PROTOCOL, None)  # or the websocket would keep this whole object for as long as it lives
+        self.app_state.pop(
+            PROTOCOL, None
+        )  # or the websocket would keep this whole object for as long as it lives
         if too_large(self.headers):
             self._refuse(431, "The header is too large.\n")
             return
-        refused = self.hosts.problem([value for name, value in self.headers if name == b"host"], self.server[0] if self.server else "")
+        refused = self.hosts.problem(
+            [value for name, value in self.headers if name == b"host"],
+            self.server[0] if self.server else "",
+        )
         if refused is not None:
             self._refuse(*refused)
             return
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        """The next request's header is due once its first byte has come; until then the connection idles, and uvicorn's timer runs."""
+        """The next request's header is due once its first byte has come; until then the connection
+        idles, and uvicorn's timer runs."""
         super().on_response_complete()
         self._watch(idle=True)
 
     def _refuse(self, status: int, text: str) -> None:
-        headers = [("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(text))), ("connection", "close")]
-        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=text.encode("ascii")), h11.EndOfMessage()):
+        headers = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(text))),
+            ("connection", "close"),
+        ]
+        for event in (
+            h11.Response(status_code=status, headers=headers),
+            h11.Data(data=text.encode("ascii")),
+            h11.EndOfMessage(),
+        ):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
@@ -151,7 +185,8 @@ class BoundedHttp(H11Protocol):
             self._timer = self.loop.call_later(seconds, self._too_late)
 
     def _late(self, seconds: float) -> None:
-        """No whole header or body so far, or no other request: it may go on waiting for `seconds`, unless too many of its address do."""
+        """No whole header or body so far, or no other request: it may go on waiting for `seconds`,
+        unless too many of its address do."""
         address = self.client[0] if self.client else "unknown"
         counts = self.idle if self._awaiting == IDLE else self.waiting
         if counts.enter(address):
@@ -162,7 +197,11 @@ class BoundedHttp(H11Protocol):
 
     def _too_late(self) -> None:
         self._timer = None
-        if self._awaiting != IDLE and not self.transport.is_closing() and self.conn.our_state is not h11.SEND_BODY:
+        if (
+            self._awaiting != IDLE
+            and not self.transport.is_closing()
+            and self.conn.our_state is not h11.SEND_BODY
+        ):
             self.transport.write(self.head(b"408 Request Timeout", [(b"content-length", b"0")]))
         if self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -171,8 +210,18 @@ class BoundedHttp(H11Protocol):
 
 
 def http_class(
-    kind: type[BoundedHttp], headers: AnswerHeaders, hosts: Hosts, waiting: WaitingConnections, idle: WaitingConnections
+    kind: type[BoundedHttp],
+    headers: AnswerHeaders,
+    hosts: Hosts,
+    waiting: WaitingConnections,
+    idle: WaitingConnections,
 ) -> type[BoundedHttp]:
-    """The protocol class of one server: uvicorn makes the instances, so the class carries what belongs to the server."""
-    attributes: dict[str, Any] = {"answer_headers": headers, "hosts": hosts, "waiting": waiting, "idle": idle}
+    """The protocol class of one server: uvicorn makes the instances, so the class carries what
+    belongs to the server."""
+    attributes: dict[str, Any] = {
+        "answer_headers": headers,
+        "hosts": hosts,
+        "waiting": waiting,
+        "idle": idle,
+    }
     return type("BoundHttp", (kind,), attributes)

@@ -1,7 +1,9 @@
-"""The HTTP transports of the Centrifuge protocol, for networks that break websockets: a stream that never ends as the answer to the connect
-command, and the later commands as requests to ``/emulation`` (hubs.md 2.10).
+"""The HTTP transports of the Centrifuge protocol, for networks that break websockets: a stream that
+never ends as the answer to the connect command, and the later commands as requests to
+``/emulation`` (hubs.md 2.10).
 
-The stream is written as raw frames to the transport, like a websocket's: the same groups, ladder, drain and limits, one encoding for all.
+The stream is written as raw frames to the transport, like a websocket's: the same groups, ladder,
+drain and limits, one encoding for all.
 """
 
 import asyncio
@@ -24,12 +26,17 @@ from hub.web.endpoint import OpenHandler
 from hub.web.problems import problem
 
 PROTOBUF_TYPE = "application/octet-stream"
-CONTENT_TYPES = {SSE.name: b"text/event-stream", JSON_STREAM.name: b"application/json", PROTOBUF_STREAM.name: PROTOBUF_TYPE.encode()}
+CONTENT_TYPES = {
+    SSE.name: b"text/event-stream",
+    JSON_STREAM.name: b"application/json",
+    PROTOBUF_STREAM.name: PROTOBUF_TYPE.encode(),
+}
 _STREAMED = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"), (b"vary", b"origin")]
 
 
 class _Link:
-    """The transport under one stream, as `dashboard.Link`. Its commands come elsewhere, so there is no reading to pause."""
+    """The transport under one stream, as `dashboard.Link`. Its commands come elsewhere, so there is
+    no reading to pause."""
 
     def __init__(self, http: BoundedHttp, codec: Codec) -> None:
         self._http = http
@@ -85,7 +92,9 @@ class Fallbacks:
     async def _sse(self, request: Request) -> Response:
         try:
             asked = (
-                request.query_params.get("cf_connect", "").encode() if request.method == "GET" else await _body(request, MAX_FIRST_BYTES)
+                request.query_params.get("cf_connect", "").encode()
+                if request.method == "GET"
+                else await _body(request, MAX_FIRST_BYTES)
             )
         except EyrieError as error:
             return problem(error)
@@ -96,28 +105,37 @@ class Fallbacks:
             asked = await _body(request, MAX_FIRST_BYTES)
         except EyrieError as error:
             return problem(error)
-        return await self._stream(request, PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM, asked)
+        return await self._stream(
+            request, PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM, asked
+        )
 
     async def _emulation(self, request: Request) -> Response:
         if not client_address.allowed(request.headers.getlist("origin"), self._node.origins):
             return Response("This origin may not connect.\n", status_code=403)
         codec: Codec = PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM
         try:
-            asked = codec.emulated(await _body(request, 2 * self._node.settings.hub.max_message_bytes))  # quotes in JSON take two bytes
+            asked = codec.emulated(
+                await _body(request, 2 * self._node.settings.hub.max_message_bytes)
+            )  # quotes in JSON take two bytes
             if len(asked.data) > self._node.settings.hub.max_message_bytes:
                 raise BadInput("the commands are larger than hub.max_message_bytes")
-            await self._deliver(place(address_of(request)), asked.node, asked.session, bytes(asked.data))
+            await self._deliver(
+                place(address_of(request)), asked.node, asked.session, bytes(asked.data)
+            )
         except EyrieError as error:
             return problem(error)
         return Response(status_code=204)
 
     async def _deliver(self, address: str, node: str, session: str, data: bytes) -> None:
-        """Commands of a session, whose name is a secret: guesses at one count as failures of their address, and nothing else does.
+        """Commands of a session, whose name is a secret: guesses at one count as failures of their
+        address, and nothing else does.
 
         Raises NotFound, TooMany, Unavailable.
         """
         if self._node.emulation.passes(node, session):
-            self._node.access.limiter.spend("session_passed", session)  # first: one session drains nothing that its neighbours need
+            self._node.access.limiter.spend(
+                "session_passed", session
+            )  # first: one session drains nothing that its neighbours need
             await self._node.access.limiter.take(("address_passed", address))
         try:
             await self._node.emulation.deliver(node, session, data)
@@ -139,19 +157,33 @@ class Fallbacks:
         node.emulation.enter(dashboard)
         stream = _Stream(dashboard)
         http.take(stream)
-        http.transport.write(http.head(b"200 OK", [(b"content-type", CONTENT_TYPES[codec.name]), *_STREAMED, *self._readable(request)]))
+        http.transport.write(
+            http.head(
+                b"200 OK",
+                [
+                    (b"content-type", CONTENT_TYPES[codec.name]),
+                    *_STREAMED,
+                    *self._readable(request),
+                ],
+            )
+        )
         dashboard.on_message(asked)
         await stream.lost.wait()
         return Response(status_code=499)  # goes nowhere: the answer was the stream
 
     def _readable(self, request: Request) -> list[tuple[bytes, bytes]]:
-        """What `hub.web.security_headers` says to pages of other, allowed origins; the head of a stream does not pass there."""
+        """What `hub.web.security_headers` says to pages of other, allowed origins; the head of a
+        stream does not pass there."""
         origin = request.headers.get("origin", "")
-        return [(b"access-control-allow-origin", origin.encode())] if origin in self._origins else []
+        return (
+            [(b"access-control-allow-origin", origin.encode())] if origin in self._origins else []
+        )
 
 
 def _is_protobuf(request: Request) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == PROTOBUF_TYPE
+    return (
+        request.headers.get("content-type", "").partition(";")[0].strip().lower() == PROTOBUF_TYPE
+    )
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -1,7 +1,9 @@
-"""The sockets a hub listens on: the shared public port, and a private one on loopback for health, metrics and its canary.
+"""The sockets a hub listens on: the shared public port, and a private one on loopback for health,
+metrics and its canary.
 
-Several hubs share the public port by SO_REUSEPORT. Any program of the same user that sets the option could join, and Linux would hand it a
-part of our clients; so a port is probed before it is shared.
+Several hubs share the public port by SO_REUSEPORT. Any program of the same user that sets the
+option could join, and Linux would hand it a part of our clients; so a port is probed before it is
+shared.
 """
 
 import asyncio
@@ -20,20 +22,28 @@ BACKLOG = 2048
 
 
 async def open_public(host: str, port: int, instance: str, *, tls: bool = False) -> socket.socket:
-    """Listen on `host`:`port`, sharing it with hubs of the same `instance` only. Raises StartError that says who is in the way."""
+    """Listen on `host`:`port`, sharing it with hubs of the same `instance` only. Raises StartError
+    that says who is in the way."""
     if port and _taken(host, port):
         found = await probe(host, port, tls=tls)
         if found is None or found.instance != instance:
             who = "another Eyrie" if found is not None else "another program"
-            raise StartError(f"port {port} on {host} is in use by {who}", hint="Stop it, or set hub.port (EYRIE_HUB_PORT) to a free port.")
+            raise StartError(
+                f"port {port} on {host} is in use by {who}",
+                hint="Stop it, or set hub.port (EYRIE_HUB_PORT) to a free port.",
+            )
     return _bind(host, port, share=True)
 
 
 def open_alone(host: str, port: int, *, setting: str) -> socket.socket:
-    """Listen on `host`:`port` and share it with nobody. Raises StartError that names `setting`, which says the port."""
+    """Listen on `host`:`port` and share it with nobody. Raises StartError that names `setting`,
+    which says the port."""
     if port and _taken(host, port):
         variable = f"EYRIE_{setting.replace('.', '_').upper()}"
-        raise StartError(f"port {port} on {host} is in use", hint=f"Stop who has it, or set {setting} ({variable}) to a free port.")
+        raise StartError(
+            f"port {port} on {host} is in use",
+            hint=f"Stop who has it, or set {setting} ({variable}) to a free port.",
+        )
     return _bind(host, port, share=False)
 
 
@@ -43,13 +53,18 @@ def open_private() -> socket.socket:
 
 
 async def probe(host: str, port: int, *, tls: bool = False) -> Health | None:
-    """Who answers there, None when it is no hub. `host` may be a wildcard address. With `tls` it may show any certificate."""
+    """Who answers there, None when it is no hub. `host` may be a wildcard address. With `tls` it
+    may show any certificate."""
     target = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     try:
         async with asyncio.timeout(PROBE_S):
-            reader, writer = await asyncio.open_connection(target, port, ssl=_any_certificate() if tls else None)
+            reader, writer = await asyncio.open_connection(
+                target, port, ssl=_any_certificate() if tls else None
+            )
             try:
-                writer.write(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                writer.write(
+                    b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                )
                 answer = await reader.read(MAX_ANSWER)
                 while chunk := await reader.read(MAX_ANSWER):
                     answer += chunk
@@ -80,7 +95,10 @@ def _taken(host: str, port: int) -> bool:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return True
-            raise StartError(f"cannot listen on {host}:{port}: {error.strerror}", hint="Mend hub.host and hub.port.") from error
+            raise StartError(
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                hint="Mend hub.host and hub.port.",
+            ) from error
     return False
 
 
@@ -95,7 +113,9 @@ def _bind(host: str, port: int, *, share: bool) -> socket.socket:
         sock.setblocking(False)
     except OSError as error:
         sock.close()
-        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}", hint="Mend hub.host and hub.port.") from error
+        raise StartError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="Mend hub.host and hub.port."
+        ) from error
     return sock
 
 

@@ -1,4 +1,5 @@
-"""uvicorn as a hub runs it: our protocols, the limits it does not set by itself, and an order in which it stops (traps U1-U9)."""
+"""uvicorn as a hub runs it: our protocols, the limits it does not set by itself, and an order in
+which it stops (traps U1-U9)."""
 
 import asyncio
 import contextlib
@@ -28,13 +29,15 @@ HANDSHAKE_S = 10.0  # seconds a client may take for its TLS handshake
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to whoever runs the process, not to uvicorn. With `tls` the first socket speaks it, the others never."""
+    """Signals belong to whoever runs the process, not to uvicorn. With `tls` the first socket
+    speaks it, the others never."""
 
     tls: ssl.SSLContext | None = None
     waiting: WaitingConnections | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen. uvicorn has one TLS context for all sockets, and no deadline nor bound of its own for handshakes."""
+        """Listen. uvicorn has one TLS context for all sockets, and no deadline nor bound of its own
+        for handshakes."""
         if self.tls is None or self.waiting is None or sockets is None:
             await super().startup(sockets)
             return
@@ -42,13 +45,20 @@ class _Server(uvicorn.Server):
 
         def protocol() -> asyncio.Protocol:
             http: Any = self.config.http_protocol_class
-            made: asyncio.Protocol = http(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+            made: asyncio.Protocol = http(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
             return made
 
         listener: Any = TlsListener(
-            sockets[0], self.tls, self.waiting, protocol,
-            handshake_s=HANDSHAKE_S, shutdown_s=STOP_S, backlog=self.config.backlog,
-        )  # fmt: skip
+            sockets[0],
+            self.tls,
+            self.waiting,
+            protocol,
+            handshake_s=HANDSHAKE_S,
+            shutdown_s=STOP_S,
+            backlog=self.config.backlog,
+        )
         self.servers.append(listener)
 
     @contextlib.contextmanager
@@ -61,12 +71,20 @@ class HubServer:
     """One uvicorn over given listening sockets, in the running loop."""
 
     def __init__(
-        self, app: ASGIApp, door: SocketAdmission, settings: HubSettings, *, headers: AnswerHeaders, hosts: Hosts,
+        self,
+        app: ASGIApp,
+        door: SocketAdmission,
+        settings: HubSettings,
+        *,
+        headers: AnswerHeaders,
+        hosts: Hosts,
         tls: ssl.SSLContext | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`headers` are those of every answer, `hosts` the names that this server goes by."""
         proxies = client_address.networks(settings.trusted_proxies)
-        waiting, idle = (WaitingConnections(settings.max_waiting_per_address, proxies) for _ in range(2))
+        waiting, idle = (
+            WaitingConnections(settings.max_waiting_per_address, proxies) for _ in range(2)
+        )
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -92,7 +110,8 @@ class HubServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve; returns once connections are taken. With TLS the first of `sockets` speaks it, and no other."""
+        """Serve; returns once connections are taken. With TLS the first of `sockets` speaks it, and
+        no other."""
         self._task = asyncio.create_task(self._server.serve(sockets=list(sockets)), name="uvicorn")
         try:
             async with asyncio.timeout(START_S):
@@ -110,7 +129,8 @@ class HubServer:
         return len(self._server.server_state.connections)
 
     def stop_listening(self, port: int) -> None:
-        """Take no more connections on `port`: the system gives them to the hubs that share it. What is open stays."""
+        """Take no more connections on `port`: the system gives them to the hubs that share it. What
+        is open stays."""
         for server in self._server.servers:
             if any(sock.getsockname()[1] == port for sock in server.sockets):
                 server.close()

@@ -1,8 +1,10 @@
-"""How many connections of one address may keep a hub waiting: for a TLS handshake or the rest of a request, or for another one (pure).
+"""How many connections of one address may keep a hub waiting: for a TLS handshake or the rest of a
+request, or for another one (pure).
 
-A connection whose handshake or header is not whole within `PATIENCE_S`, or whose body so long after that, is counted until it is, or until
-its absolute deadline ends it (`hub.server.handshakes`, `hub.server.http_protocol`); one that idles after an answer is counted apart. An
-honest burst says it at once and is never counted; our own proxies open connections ahead and are not counted.
+A connection whose handshake or header is not whole within `PATIENCE_S`, or whose body so long after
+that, is counted until it is, or until its absolute deadline ends it (`hub.server.handshakes`,
+`hub.server.http_protocol`); one that idles after an answer is counted apart. An honest burst says
+it at once and is never counted; our own proxies open connections ahead and are not counted.
 """
 
 from collections import Counter
@@ -15,7 +17,8 @@ PATIENCE_S = 1.0
 
 
 class WaitingConnections:
-    """The count of one server; bounded by the connections that it counts. `refused`: how many were ended for it."""
+    """The count of one server; bounded by the connections that it counts. `refused`: how many were
+    ended for it."""
 
     def __init__(self, per_address: int, proxies: Sequence[Network]) -> None:
         self._per_address = per_address

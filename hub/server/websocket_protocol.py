@@ -1,8 +1,9 @@
-"""Our websocket protocol under uvicorn: it gives the hub the transport, so that prebuilt frames go out without a coroutine each, and
-adds the limits uvicorn 0.54 lacks (checked handshake, ping and fragment floods, writers that never drain, closes that never finish).
+"""Our websocket protocol under uvicorn: it gives the hub the transport, so that prebuilt frames go
+out without a coroutine each, and adds the limits uvicorn 0.54 lacks (checked handshake, ping and
+fragment floods, writers that never drain, closes that never finish).
 
-Dashboards (:data:`DASHBOARD_PATH`) never become an ASGI application run: their messages go straight to `hub.dashboards.connection`. Every
-other path runs the ASGI app as usual.
+Dashboards (:data:`DASHBOARD_PATH`) never become an ASGI application run: their messages go straight
+to `hub.dashboards.connection`. Every other path runs the ASGI app as usual.
 """
 
 import asyncio
@@ -36,17 +37,23 @@ PINGS_PER_S = 4.0
 PINGS_BURST = 32.0
 MAX_FRAGMENTS = 64  # of one message
 MAX_QUEUED = 1024  # messages an ASGI app has not taken yet (uvicorn ignores ws_max_queue here)
-NOTSENT_LOWAT = 131_072  # bytes; what the kernel may hold unsent, so that the newest state is not behind megabytes of old ones
-SEND_BUFFER = 131_072  # bytes, which Linux doubles; without it the kernel takes megabytes for a client that reads nothing
+# bytes; what the kernel may hold unsent, so that the newest state is not behind megabytes of old
+# ones
+NOTSENT_LOWAT = 131_072
+# bytes, which Linux doubles; without it the kernel takes megabytes for a client that reads nothing
+SEND_BUFFER = 131_072
 TCP_NOTSENT_LOWAT = 25  # Linux; not in the socket module of 3.11
 
 
 def bound_buffers(transport: BaseTransport) -> Any:
-    """Keep little in the kernel for a client that reads slowly; the socket, None where there is none."""
+    """Keep little in the kernel for a client that reads slowly; the socket, None where there is
+    none."""
     raw = transport.get_extra_info("socket")
     if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
         raw.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # the mark above is for polls; our writes do not ask first
+        raw.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER
+        )  # the mark above is for polls; our writes do not ask first
     return raw
 
 
@@ -56,12 +63,15 @@ class SocketAdmission(Protocol):
     def admit(self, path: str, origins: Sequence[str], address: str) -> Refusal | None:
         """Origin and connection limits; None lets it in."""
 
-    def open(self, link: "HubWebSocket", codec: str, address: str, origins: Sequence[str]) -> Dashboard:
+    def open(
+        self, link: "HubWebSocket", codec: str, address: str, origins: Sequence[str]
+    ) -> Dashboard:
         """A dashboard has connected."""
 
 
 class AnsweringProtocol(ServerProtocol):
-    """websockets' side of one connection: the one place that every answer to a handshake passes. A refusal is an answer like any other."""
+    """websockets' side of one connection: the one place that every answer to a handshake passes. A
+    refusal is an answer like any other."""
 
     answer_headers = AnswerHeaders()
     tls = False
@@ -99,10 +109,16 @@ class HubWebSocket(WebSocketsSansIOProtocol):
         """Check origin and limits before anything is accepted."""
         offered = event.headers.get_all("Sec-WebSocket-Protocol")
         if offered and not any(value.strip() for value in offered):
-            del event.headers["Sec-WebSocket-Protocol"]  # centrifuge-python up to 0.5.0 sends an empty one
+            del event.headers[
+                "Sec-WebSocket-Protocol"
+            ]  # centrifuge-python up to 0.5.0 sends an empty one
             offered = []
         path, _, query = event.path.partition("?")
-        address = client_address.address(self.client[0] if self.client else "", event.headers.get_all("X-Forwarded-For"), self.proxies)
+        address = client_address.address(
+            self.client[0] if self.client else "",
+            event.headers.get_all("X-Forwarded-For"),
+            self.proxies,
+        )
         refusal = self.door.admit(path, event.headers.get_all("Origin"), address)
         if refusal is not None:
             self._refuse(refusal)
@@ -113,7 +129,9 @@ class HubWebSocket(WebSocketsSansIOProtocol):
         names = [name.strip() for value in offered for name in value.split(",")]
         chosen = next((name for name in names if name in SUBPROTOCOLS), None)
         if names and chosen is None:
-            self._refuse(Refusal(400, "Known subprotocols: centrifuge-json, centrifuge-protobuf.\n"))
+            self._refuse(
+                Refusal(400, "Known subprotocols: centrifuge-json, centrifuge-protobuf.\n")
+            )
             return
         self._accept(event, chosen, SUBPROTOCOLS[chosen] if chosen else _codec_of(query), address)
 
@@ -146,7 +164,8 @@ class HubWebSocket(WebSocketsSansIOProtocol):
     # incoming
 
     def handle_cont(self, event: Frame) -> None:
-        """Bound the fragments of one message: empty ones cost the peer nothing and us an entry each."""
+        """Bound the fragments of one message: empty ones cost the peer nothing and us an entry
+        each."""
         if self._condemned:
             return
         if len(self.frames) >= MAX_FRAGMENTS:
@@ -177,13 +196,16 @@ class HubWebSocket(WebSocketsSansIOProtocol):
         dashboard.on_message(data)
 
     def handle_ping(self) -> None:
-        """Answer pings, but neither a flood of them nor a peer that does not read the answers (trap U5)."""
+        """Answer pings, but neither a flood of them nor a peer that does not read the answers (trap
+        U5)."""
         if self._condemned:
             return
         now = self.loop.time()
         self._pings = min(PINGS_BURST, self._pings + (now - self._pings_at) * PINGS_PER_S) - 1
         self._pings_at = now
-        blocked = self._stall_timer is not None or (self.dashboard is not None and self.dashboard.outbox is not None)
+        blocked = self._stall_timer is not None or (
+            self.dashboard is not None and self.dashboard.outbox is not None
+        )
         if self._pings < 0 or (blocked and self._pings < PINGS_BURST / 2):
             self._violation()
             return
@@ -192,7 +214,8 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self.dashboard.through = True
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio. After an error of the peer the rest is thrown away unread by us, so that the close frame is not lost to a reset."""
+        """See asyncio. After an error of the peer the rest is thrown away unread by us, so that the
+        close frame is not lost to a reset."""
         if not self._condemned:
             super().data_received(data)
 
@@ -204,7 +227,9 @@ class HubWebSocket(WebSocketsSansIOProtocol):
         if closed is None:  # the handshake itself
             self._finish()
             return
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": closed.code, "reason": closed.reason})
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": closed.code, "reason": closed.reason}
+        )
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.resume_reading()
@@ -248,12 +273,14 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self.dashboard.on_drained()
 
     def shutdown(self) -> None:
-        """The server stops. Dashboards were told before (`hub.server.uvicorn_server`); what is left is closed."""
+        """The server stops. Dashboards were told before (`hub.server.uvicorn_server`); what is left
+        is closed."""
         super().shutdown()
         self._finish()
 
     async def send(self, message: ASGISendEvent) -> None:
-        """See ASGI. A close that the peer does not answer ends in an abort; uvicorn would wait until all is written."""
+        """See ASGI. A close that the peer does not answer ends in an abort; uvicorn would wait
+        until all is written."""
         await super().send(message)
         if message["type"] == "websocket.close":
             self._finish(within_s=CLOSE_S)
@@ -261,12 +288,18 @@ class HubWebSocket(WebSocketsSansIOProtocol):
     # for the hub
 
     def write(self, data: bytes) -> None:
-        """Send ready frames: by the system call itself while the transport holds nothing, else (or with TLS) through the transport.
+        """Send ready frames: by the system call itself while the transport holds nothing, else (or
+        with TLS) through the transport.
 
-        The transport closes the descriptor only after `connection_lost`, which forgets it; so it is never somebody else's.
+        The transport closes the descriptor only after `connection_lost`, which forgets it; so it is
+        never somebody else's.
         """
         dashboard = self.dashboard
-        if dashboard is not None and dashboard.fd >= 0 and not self.transport.get_write_buffer_size():
+        if (
+            dashboard is not None
+            and dashboard.fd >= 0
+            and not self.transport.get_write_buffer_size()
+        ):
             dashboard.through = False
             try:
                 sent = send(dashboard.fd, data)
@@ -305,7 +338,8 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     def _finish(self, within_s: float = 0.0) -> None:
-        """Close the transport, at once or when the peer has answered, and abort it when that takes too long."""
+        """Close the transport, at once or when the peer has answered, and abort it when that takes
+        too long."""
         if self._lost:
             return
         if self.close_timer is not None:
@@ -325,12 +359,19 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self._stall_timer = None
 
 
-def websocket_class(door: SocketAdmission, headers: AnswerHeaders, proxies: tuple[Network, ...] = ()) -> type[HubWebSocket]:
-    """The protocol class of one hub: uvicorn makes the instances, so the class carries the hub, its headers and the proxies it believes."""
+def websocket_class(
+    door: SocketAdmission, headers: AnswerHeaders, proxies: tuple[Network, ...] = ()
+) -> type[HubWebSocket]:
+    """The protocol class of one hub: uvicorn makes the instances, so the class carries the hub, its
+    headers and the proxies it believes."""
     attributes: dict[str, Any] = {"door": door, "proxies": proxies, "answer_headers": headers}
     return type("BoundHubWebSocket", (HubWebSocket,), attributes)
 
 
 def _codec_of(query: str) -> str:
     asked = parse_qs(query)
-    return "protobuf" if "protobuf" in (asked.get("format") or asked.get("cf_protocol") or []) else "json"
+    return (
+        "protobuf"
+        if "protobuf" in (asked.get("format") or asked.get("cf_protocol") or [])
+        else "json"
+    )

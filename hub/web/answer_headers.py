@@ -1,5 +1,5 @@
-"""The headers of every HTTP answer, by whichever way it leaves: an app's, one that uvicorn or h11 makes below the app, the head of a stream
-written to the transport, or a refused websocket.
+"""The headers of every HTTP answer, by whichever way it leaves: an app's, one that uvicorn or h11
+makes below the app, the head of a stream written to the transport, or a refused websocket.
 
 The console's page runs nothing but our own files, is framed by nobody and talks to this hub alone.
 """
@@ -21,7 +21,8 @@ _WITH_TLS = (b"strict-transport-security", f"max-age={HSTS_S}".encode())
 
 
 class AnswerHeaders:
-    """Those of one server. `origins` is asked at each answer: the port may be known only after the start."""
+    """Those of one server. `origins` is asked at each answer: the port may be known only after the
+    start."""
 
     def __init__(self, origins: Callable[[], Iterable[str]] = tuple) -> None:
         self._origins = origins
@@ -33,17 +34,23 @@ class AnswerHeaders:
 
 
 def content_policy(origins: Iterable[str]) -> str:
-    """The Content-Security-Policy: own files, and sockets to the origins this hub accepts (older browsers do not count them as 'self')."""
-    # A source may not be an IPv6 literal (CSP3, 2.3.1): Chromium complains of it and ignores it; 'self' covers it in current browsers.
-    sockets = " ".join(sorted(re.sub(r"\Ahttp", "ws", origin) for origin in origins if "[" not in origin))
+    """The Content-Security-Policy: own files, and sockets to the origins this hub accepts (older
+    browsers do not count them as 'self')."""
+    # A source may not be an IPv6 literal (CSP3, 2.3.1): Chromium complains of it and ignores it;
+    # 'self' covers it in current browsers.
+    sockets = " ".join(
+        sorted(re.sub(r"\Ahttp", "ws", origin) for origin in origins if "[" not in origin)
+    )
     return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self' {sockets}; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"font-src 'self'; connect-src 'self' {sockets}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 
 class AnsweringConnection(h11.Connection):
-    """h11's side of one connection: the one place that every answer of uvicorn passes, whoever made it."""
+    """h11's side of one connection: the one place that every answer of uvicorn passes, whoever made
+    it."""
 
     def __init__(self, headers: AnswerHeaders, max_incomplete_event_size: int) -> None:
         super().__init__(h11.SERVER, max_incomplete_event_size)
@@ -54,5 +61,10 @@ class AnsweringConnection(h11.Connection):
         """See h11: `send` is this, joined."""
         if isinstance(event, h11.Response):
             headers = [*event.headers.raw_items(), *self.answer_headers.of(tls=self.tls)]
-            event = h11.Response(status_code=event.status_code, headers=headers, http_version=event.http_version, reason=event.reason)
+            event = h11.Response(
+                status_code=event.status_code,
+                headers=headers,
+                http_version=event.http_version,
+                reason=event.reason,
+            )
         return super().send_with_data_passthrough(event)

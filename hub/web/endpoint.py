@@ -14,7 +14,9 @@ from actors.core.identifiers import is_id
 from hub.web.problems import problem
 from policy.identity.principal import Principal
 
-MAX_BODY_BYTES = 512 * 1024  # a scene of 64 zones and 64 lines with every point takes less than 300 KiB
+MAX_BODY_BYTES = (
+    512 * 1024
+)  # a scene of 64 zones and 64 lines with every point takes less than 300 KiB
 MAX_PAGE = 500
 DEFAULT_PAGE = 100
 ANY = "*"
@@ -29,7 +31,11 @@ def methods_of(request: Request) -> set[str]:
     """The methods that other routes than the one of all paths take at this path."""
     scope = request.scope
     found = [
-        one for one in request.app.routes if isinstance(one, Route) and one.path != EVERYTHING and one.matches(scope)[0] is Match.PARTIAL
+        one
+        for one in request.app.routes
+        if isinstance(one, Route)
+        and one.path != EVERYTHING
+        and one.matches(scope)[0] is Match.PARTIAL
     ]
     return {method for route in found for method in route.methods or ()}
 
@@ -44,15 +50,21 @@ async def wrong_method(request: Request, error: Exception) -> Response:
     return answered
 
 
-async def body(request: Request, kind: type[T], *, limit: int = MAX_BODY_BYTES, any_type: bool = False) -> T:
+async def body(
+    request: Request, kind: type[T], *, limit: int = MAX_BODY_BYTES, any_type: bool = False
+) -> T:
     """The JSON body of at most `limit` bytes as `kind`.
 
-    Raises BadInput for another type of content (unless `any_type`: the caller knows who asks by more than a cookie), too much of it, or
-    what `kind` does not take.
+    Raises BadInput for another type of content (unless `any_type`: the caller knows who asks by
+    more than a cookie), too much of it, or what `kind` does not take.
     """
-    content = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    content = (
+        request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    )
     if content != "application/json" and not any_type:
-        raise BadInput(f"content type {content[:80]!r} is not read here", hint="Send application/json.")
+        raise BadInput(
+            f"content type {content[:80]!r} is not read here", hint="Send application/json."
+        )
     read = bytearray()
     async for chunk in request.stream():
         read += chunk
@@ -64,14 +76,21 @@ async def body(request: Request, kind: type[T], *, limit: int = MAX_BODY_BYTES, 
         raise BadInput(f"the body is not what is asked for: {str(error)[:500]}") from error
 
 
-def answer(document: object, *, status: int = 200, version: int | None = None, location: str = "") -> Response:
+def answer(
+    document: object, *, status: int = 200, version: int | None = None, location: str = ""
+) -> Response:
     """JSON that nobody may cache; `version` becomes the ETag."""
     headers = {"cache-control": "no-store"}
     if version is not None:
         headers["etag"] = etag(version)
     if location:
         headers["location"] = location
-    return Response(msgspec.json.encode(document), status_code=status, media_type="application/json", headers=headers)
+    return Response(
+        msgspec.json.encode(document),
+        status_code=status,
+        media_type="application/json",
+        headers=headers,
+    )
 
 
 def gone() -> Response:
@@ -87,7 +106,8 @@ def etag(version: int) -> str:
 def require_match(request: Request, version: int) -> int | None:
     """The version that the change expects, None for ``If-Match: *``.
 
-    Raises NoPrecondition without If-Match, StaleTag when it does not name `version` (RFC 9110, 13.1.1: strong comparison).
+    Raises NoPrecondition without If-Match, StaleTag when it does not name `version` (RFC 9110,
+    13.1.1: strong comparison).
     """
     given = request.headers.get("if-match")
     if given is None:

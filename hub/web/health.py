@@ -6,7 +6,8 @@ SERVICE = "eyrie-hub"
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The answer of both endpoints. `instance` tells hubs of one deployment from any other program on a port.
+    """The answer of both endpoints. `instance` tells hubs of one deployment from any other program
+    on a port.
 
     `notes` are troubles of the deployment that do not keep this hub from serving.
     """

@@ -1,4 +1,5 @@
-"""An OpenAPI document as a page for people (pure): plain HTML made here, no script, nothing from elsewhere; one stylesheet beside it."""
+"""An OpenAPI document as a page for people (pure): plain HTML made here, no script, nothing from
+elsewhere; one stylesheet beside it."""
 
 import json
 from collections.abc import Iterator
@@ -13,27 +14,38 @@ MAX_DEPTH = 3  # structs in structs that an outline spells out; deeper ones are 
 def page(document: Document, *, stylesheet: str, address: str) -> str:
     """The whole page. `address` is where the document itself is."""
     info = document["info"]
-    by_tag: dict[str, list[tuple[str, str, Document]]] = {tag["name"]: [] for tag in document["tags"]}
+    by_tag: dict[str, list[tuple[str, str, Document]]] = {
+        tag["name"]: [] for tag in document["tags"]
+    }
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             by_tag[operation["tags"][0]].append((method.upper(), path, operation))
     links = "".join(f'<li><a href="#tag-{_slug(name)}">{escape(name)}</a></li>' for name in by_tag)
     body = "".join(_tag(tag, by_tag[tag["name"]], document) for tag in document["tags"])
-    shapes = "".join(_shape(name, schema) for name, schema in document["components"]["schemas"].items())
+    shapes = "".join(
+        _shape(name, schema) for name, schema in document["components"]["schemas"].items()
+    )
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        'content="width=device-width, initial-scale=1">'
         f'<title>{escape(info["title"])}</title><link rel="icon" href="data:,">'
         f'<link rel="stylesheet" href="{escape(stylesheet)}"></head><body>'
         f"<header><h1>{escape(info['title'])}</h1><p>{escape(info['description'])}</p>"
-        f'<p class="small">Release {escape(info["version"])} · <a href="{escape(address)}">{escape(address)}</a> (OpenAPI 3.1)</p></header>'
+        f'<p class="small">Release {escape(info["version"])} · <a '
+        f'href="{escape(address)}">{escape(address)}</a> (OpenAPI 3.1)</p></header>'
         f'<nav aria-label="Parts"><ul>{links}<li><a href="#shapes">Shapes</a></li></ul></nav>'
         f'<main>{body}<section id="shapes"><h2>Shapes</h2>{shapes}</section></main></body></html>'
     )
 
 
 def _tag(tag: Document, operations: list[tuple[str, str, Document]], document: Document) -> str:
-    shown = "".join(_operation(method, path, operation, document) for method, path, operation in operations)
-    return f'<section id="tag-{_slug(tag["name"])}"><h2>{escape(tag["name"])}</h2><p>{escape(tag["description"])}</p>{shown}</section>'
+    shown = "".join(
+        _operation(method, path, operation, document) for method, path, operation in operations
+    )
+    return (
+        "<section "
+        f'id="tag-{_slug(tag["name"])}"><h2>{escape(tag["name"])}</h2><p>{escape(tag["description"])}</p>{shown}</section>'
+    )
 
 
 def _operation(method: str, path: str, operation: Document, document: Document) -> str:
@@ -42,40 +54,57 @@ def _operation(method: str, path: str, operation: Document, document: Document) 
         parts.append(f"<p>{_prose(text)}</p>")
     if parameters := operation.get("parameters"):
         rows = "".join(
-            f"<tr><td><code>{escape(p['name'])}</code>{' *' if p['required'] else ''}</td><td>{escape(p['in'])}</td>"
+            f"<tr><td><code>{escape(p['name'])}</code>{' *' if p['required'] else ''}</td><td>{escape(p['in'])}</td>"  # noqa: E501
             f"<td>{_kind(p['schema'])}</td><td>{_prose(p['description'])}</td></tr>"
             for p in parameters
         )
         parts.append(f"<h4>Parameters</h4><table><tbody>{rows}</tbody></table>")
     if request := operation.get("requestBody"):
         media, content = next(iter(request["content"].items()))
-        parts.append(f"<h4>Body <small>{escape(media)}</small></h4>{_outline(content['schema'], document)}")
-    parts.append("<h4>Answers</h4>" + "".join(_answer(status, answer, document) for status, answer in operation["responses"].items()))
+        parts.append(
+            f"<h4>Body <small>{escape(media)}</small></h4>{_outline(content['schema'], document)}"
+        )
+    parts.append(
+        "<h4>Answers</h4>"
+        + "".join(
+            _answer(status, answer, document) for status, answer in operation["responses"].items()
+        )
+    )
     parts.append(f"<h4>Try it</h4><pre>{escape(_curl(method, path, operation))}</pre>")
     return (
-        f'<details id="{escape(operation["operationId"])}"><summary><span class="method {method.lower()}">{method}</span> '
-        f"<code>{escape(path)}</code> <span>{escape(operation['summary'])}</span></summary>{''.join(parts)}</details>"
+        f'<details id="{escape(operation["operationId"])}"><summary><span class="method '
+        f'{method.lower()}">{method}</span> '
+        f"<code>{escape(path)}</code> "
+        f"<span>{escape(operation['summary'])}</span></summary>{''.join(parts)}</details>"
     )
 
 
 def _answer(status: str, answer: Document, document: Document) -> str:
     good = status < "400"
     headers = "".join(f" <code>{escape(name)}</code>" for name in answer.get("headers", {}))
-    line = f'<p><b class="{"good" if good else "bad"}">{status}</b> {_prose(answer["description"])}{headers}</p>'
+    line = (
+        f'<p><b class="{"good" if good else "bad"}">{status}</b> '
+        f"{_prose(answer['description'])}{headers}</p>"
+    )
     content = answer.get("content")
-    return line + (_outline(next(iter(content.values()))["schema"], document) if good and content else "")
+    return line + (
+        _outline(next(iter(content.values()))["schema"], document) if good and content else ""
+    )
 
 
 def _shape(name: str, schema: Document) -> str:
     about = f"<p>{_prose(schema['description'])}</p>" if "description" in schema else ""
     required = schema.get("required", [])
     rows = "".join(
-        f"<tr><td><code>{escape(field)}</code>{' *' if field in required else ''}</td><td>{_kind(kind)}</td>"
+        f"<tr><td><code>{escape(field)}</code>{' *' if field in required else ''}</td><td>{_kind(kind)}</td>"  # noqa: E501
         f"<td>{escape(kind.get('description', ''))}</td></tr>"
         for field, kind in schema.get("properties", {}).items()
     )
     table = f"<table><tbody>{rows}</tbody></table>"
-    return f'<details id="shape-{escape(name)}"><summary><code>{escape(name)}</code></summary>{about}{table}</details>'
+    return (
+        "<details "
+        f'id="shape-{escape(name)}"><summary><code>{escape(name)}</code></summary>{about}{table}</details>'
+    )
 
 
 def _kind(schema: Document) -> str:
@@ -93,7 +122,11 @@ def _kind(schema: Document) -> str:
         return f"list of {_kind(_items(schema))}"
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"name → {_kind(schema['additionalProperties'])}"
-    bounds = [f"{sign} {schema[key]:g}" for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in schema]
+    bounds = [
+        f"{sign} {schema[key]:g}"
+        for key, sign in (("minimum", "≥"), ("maximum", "≤"))
+        if key in schema
+    ]
     bounds += [f"at most {schema['maxLength']} characters"] if "maxLength" in schema else []
     bounds += [f"<code>{escape(schema['pattern'])}</code>"] if "pattern" in schema else []
     return escape(str(kind)) + (f" <small>{', '.join(bounds)}</small>" if bounds else "")
@@ -158,7 +191,7 @@ def _curl(method: str, path: str, operation: Document) -> str:
         f"-H '{p['name']}: {p.get('example', '…')}'"
         for p in operation.get("parameters", ())
         if p["in"] == "header" and p["required"]
-    ]  # fmt: skip
+    ]
     if "requestBody" in operation:
         lines.append("-H 'Content-Type: application/json' -d @body.json")
     return " \\\n  ".join(lines)
@@ -167,7 +200,9 @@ def _curl(method: str, path: str, operation: Document) -> str:
 def _prose(text: str) -> str:
     """Text with its back-quoted words as code."""
     parts = escape(text.replace("``", "`")).split("`")
-    return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
+    return "".join(
+        f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts)
+    )
 
 
 def _slug(name: str) -> str:
@@ -198,4 +233,4 @@ code, pre { font: .87rem/1.45 ui-monospace, "DejaVu Sans Mono", monospace; overf
 pre { background: var(--field); padding: .6rem .75rem; border-radius: .3rem; overflow-x: auto; margin: .25rem 0; }
 table { border-collapse: collapse; width: 100%; }
 td { border-top: 1px solid var(--line); padding: .25rem .75rem .25rem 0; vertical-align: top; }
-""".lstrip()
+""".lstrip()  # noqa: E501

@@ -7,8 +7,15 @@ from actors.core.errors import EyrieError, TooMany, Unavailable, WrongSeq
 
 
 def problem(error: EyrieError) -> Response:
-    """The error as RFC 9457 problem details, with Retry-After and the expected seq where they apply."""
-    body = {"type": "about:blank", "title": error.code, "status": error.status, "detail": error.detail, "hint": error.next_step}
+    """The error as RFC 9457 problem details, with Retry-After and the expected seq where they
+    apply."""
+    body = {
+        "type": "about:blank",
+        "title": error.code,
+        "status": error.status,
+        "detail": error.detail,
+        "hint": error.next_step,
+    }
     headers = {}
     if isinstance(error, WrongSeq):
         body["expected_seq"] = error.expected_seq
@@ -17,4 +24,9 @@ def problem(error: EyrieError) -> Response:
         headers["retry-after"] = str(max(1, round(retry_after_s)))
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return Response(msgspec.json.encode(body), status_code=error.status, headers=headers, media_type="application/problem+json")
+    return Response(
+        msgspec.json.encode(body),
+        status_code=error.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )

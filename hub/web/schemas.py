@@ -1,8 +1,10 @@
-"""JSON Schema (2020-12) and AsyncAPI 3 of everything that crosses the hub's border, generated from the structs (pure).
+"""JSON Schema (2020-12) and AsyncAPI 3 of everything that crosses the hub's border, generated from
+the structs (pure).
 
-The structs are the contract; this only writes them down, so a document cannot say anything else than the code. One document per message,
-event type and shape, whole in itself (`$defs`), at ``/schemas/v1/<name>.json``. Unknown fields are allowed everywhere: within a version
-fields are only added (tests hold every past version's golden files against today's structs).
+The structs are the contract; this only writes them down, so a document cannot say anything else
+than the code. One document per message, event type and shape, whole in itself (`$defs`), at
+``/schemas/v1/<name>.json``. Unknown fields are allowed everywhere: within a version fields are only
+added (tests hold every past version's golden files against today's structs).
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +13,19 @@ from typing import Any
 import msgspec
 
 from actors.core.messages import edge_protocol
-from actors.core.messages.edge_protocol import Ack, Bye, Gap, Hello, Observe, Ping, Pong, Post, Reject, Resync, Welcome
+from actors.core.messages.edge_protocol import (
+    Ack,
+    Bye,
+    Gap,
+    Hello,
+    Observe,
+    Ping,
+    Pong,
+    Post,
+    Reject,
+    Resync,
+    Welcome,
+)
 from actors.core.messages.event_data import ALARM, TYPES, AlarmData, EventData
 from actors.core.messages.events import Event
 from actors.core.messages.observations import Observation
@@ -26,16 +40,22 @@ FOLDER = f"/schemas/v{VERSION}/"
 FROM_EDGE: tuple[type[msgspec.Struct], ...] = (Hello, Observe, Gap, Ping, Pong, Bye)
 TO_EDGE: tuple[type[msgspec.Struct], ...] = (Welcome, Ack, Resync, Reject, Ping, Pong, Bye)
 SHAPES: dict[str, type[msgspec.Struct]] = {
-    "observation": Observation, "scene": Scene, "state": State, "summary": Summary, "wall": Wall,
-}  # fmt: skip
+    "observation": Observation,
+    "scene": Scene,
+    "state": State,
+    "summary": Summary,
+    "wall": Wall,
+}
 _REDACTED = {
     "type": "object",
-    "description": "Stands in the place of a value that this principal's view hides; the class says why.",
+    "description": "Stands in the place of a value that this principal's view hides; the class "
+    "says why.",
     "properties": {"redacted": {"enum": ["faces", "names", "plates", "unknown"]}},
     "required": ["redacted"],
 }
 
-# Views that hide something hide the hash: with the rest of the chain it would tell whether a guessed plate is the right one.
+# Views that hide something hide the hash: with the rest of the chain it would tell whether a
+# guessed plate is the right one.
 _HASH = {"anyOf": [{"type": "string", "pattern": "^[0-9a-f]{64}$"}, _REDACTED]}
 
 Document = dict[str, Any]
@@ -50,7 +70,9 @@ def documents() -> dict[str, Document]:
         found[name] = of(message, name)
     for kind, data in TYPES.items():
         found[f"events/{kind}"] = _event(f"events/{kind}", {"const": kind}, data)
-    found["events/alarm"] = _event("events/alarm", {"type": "string", "pattern": r"^alarm\.[a-z][a-z0-9_.]{0,63}$"}, AlarmData)
+    found["events/alarm"] = _event(
+        "events/alarm", {"type": "string", "pattern": r"^alarm\.[a-z][a-z0-9_.]{0,63}$"}, AlarmData
+    )
     found["event"] = _any_event()
     return dict(sorted(found.items()))
 
@@ -68,13 +90,18 @@ def of(struct: type[msgspec.Struct], name: str) -> Document:
 
 def index() -> Document:
     """What there is, for people and programs that look around."""
-    shown = [{"name": name, "url": url(name), "title": document["title"]} for name, document in documents().items()]
+    shown = [
+        {"name": name, "url": url(name), "title": document["title"]}
+        for name, document in documents().items()
+    ]
     return {"version": VERSION, "dialect": DIALECT, "asyncapi": "/asyncapi.json", "schemas": shown}
 
 
 def _components(types: Iterable[Any]) -> tuple[tuple[Document, ...], dict[str, Document]]:
     bodies, defs = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
-    made = redactable({name: portable(body) for name, body in sorted(defs.items())}, "#/$defs/Redacted")
+    made = redactable(
+        {name: portable(body) for name, body in sorted(defs.items())}, "#/$defs/Redacted"
+    )
     return tuple(portable(body) for body in bodies), made
 
 
@@ -89,19 +116,32 @@ def redactable(defs: dict[str, Document], reference: str) -> dict[str, Document]
 
 
 def _document(name: str, body: Document, defs: Mapping[str, Document]) -> Document:
-    # The struct itself comes as a reference into `$defs`: lifted to the top, so that readers see it at once.
+    # The struct itself comes as a reference into `$defs`: lifted to the top, so that readers see it
+    # at once.
     top = body.get("$ref", "").removeprefix("#/$defs/")
     shape = defs.get(top, body)
-    rest = {key: value for key, value in defs.items() if key != top or f'"#/$defs/{top}"' in msgspec.json.encode([*defs.values()]).decode()}
-    document = {"$schema": DIALECT, "$id": url(name), "title": name, **{key: value for key, value in shape.items() if key != "title"}}
+    rest = {
+        key: value
+        for key, value in defs.items()
+        if key != top or f'"#/$defs/{top}"' in msgspec.json.encode([*defs.values()]).decode()
+    }
+    document = {
+        "$schema": DIALECT,
+        "$id": url(name),
+        "title": name,
+        **{key: value for key, value in shape.items() if key != "title"},
+    }
     return {**document, "$defs": rest} if rest else document
 
 
 def portable(value: Any) -> Any:
-    """`\\A` and `\\Z` are Python's; in JSON Schema (ECMA 262) they are `^` and `$`. OpenAPI's discriminator says nothing there."""
+    """`\\A` and `\\Z` are Python's; in JSON Schema (ECMA 262) they are `^` and `$`. OpenAPI's
+    discriminator says nothing there."""
     if isinstance(value, dict):
         return {
-            key: part.replace(r"\A", "^").replace(r"\Z", "$") if key == "pattern" and isinstance(part, str) else portable(part)
+            key: part.replace(r"\A", "^").replace(r"\Z", "$")
+            if key == "pattern" and isinstance(part, str)
+            else portable(part)
             for key, part in value.items()
             if key != "discriminator"
         }
@@ -120,7 +160,12 @@ def _event(name: str, kind: Document, data: type[EventData]) -> Document:
     required = [*dict.fromkeys([*envelope["required"], "v", "data", "hash"])]
     if data is EventData:
         holds = {"type": "object", "description": "Empty: the envelope says everything."}
-    body = {"type": "object", "description": holds.get("description", ""), "properties": properties, "required": required}
+    body = {
+        "type": "object",
+        "description": holds.get("description", ""),
+        "properties": properties,
+        "required": required,
+    }
     return _document(name, body, defs)
 
 
@@ -135,13 +180,16 @@ def _present(schema: Document) -> Document:
 
 
 def _any_event() -> Document:
-    """An event of any type, also of one that is younger than its reader: the envelope is then all that is known."""
+    """An event of any type, also of one that is younger than its reader: the envelope is then all
+    that is known."""
     document = _event("event", {"type": "string"}, EventData)
     names = [*TYPES, ALARM]
     known = {name: TYPES.get(name, AlarmData) for name in names}
     shapes, defs = _components(known.values())
     document["properties"]["data"] = {"type": "object"}
-    document["description"] = "A durable fact. Its `data` is told by its type; ignore types that you do not know."
+    document["description"] = (
+        "A durable fact. Its `data` is told by its type; ignore types that you do not know."
+    )
     document["$defs"] = {**document.get("$defs", {}), **defs}
     document["allOf"] = [
         {"if": {"properties": {"type": _named(name)}}, "then": {"properties": {"data": shape}}}
@@ -155,7 +203,8 @@ def _named(name: str) -> Document:
 
 
 def _post() -> Document:
-    """The body of HTTP ingest. The hub leaves each observation raw, so that one bad item harms no neighbour; here they are spelt out."""
+    """The body of HTTP ingest. The hub leaves each observation raw, so that one bad item harms no
+    neighbour; here they are spelt out."""
     observations = of(Observe, "edge/observe")
     document = of(Post, "post")
     document["properties"]["observations"] = observations["properties"]["observations"]
@@ -164,32 +213,46 @@ def _post() -> Document:
 
 
 def asyncapi(release: str) -> Document:
-    """The AsyncAPI 3.1 document of both sockets, whole: the published schemas that its messages refer to are in it."""
-    messages = {f"edge.{_tag(m)}": _message(f"edge/{_tag(m)}", m) for m in dict.fromkeys((*FROM_EDGE, *TO_EDGE))}
+    """The AsyncAPI 3.1 document of both sockets, whole: the published schemas that its messages
+    refer to are in it."""
+    messages = {
+        f"edge.{_tag(m)}": _message(f"edge/{_tag(m)}", m)
+        for m in dict.fromkeys((*FROM_EDGE, *TO_EDGE))
+    }
     messages |= {name: _message(name, SHAPES[name]) for name in ("state", "wall")}
     messages["event"] = {
-        "name": "event", "summary": "A durable fact, each once and in order.", "payload": _payload("event"),
-    }  # fmt: skip
+        "name": "event",
+        "summary": "A durable fact, each once and in order.",
+        "payload": _payload("event"),
+    }
     channels: Document = {
         "edge": {
             "address": "/v1/edge",
             "title": "Edge socket",
             "description": (
-                f"A websocket with the subprotocol {edge_protocol.SUBPROTOCOL_MSGPACK} or {edge_protocol.SUBPROTOCOL_JSON}; one message a "
-                "frame, the same shapes in both. The token comes as `Authorization: Bearer`. One socket may carry many cameras."
+                f"A websocket with the subprotocol {edge_protocol.SUBPROTOCOL_MSGPACK} or "
+                f"{edge_protocol.SUBPROTOCOL_JSON}; one message a "
+                "frame, the same shapes in both. The token comes as `Authorization: Bearer`. One "
+                "socket may carry many cameras."
             ),
             "bindings": {"ws": {"method": "GET"}},
-            "messages": {_tag(m): {"$ref": f"#/components/messages/edge.{_tag(m)}"} for m in dict.fromkeys((*FROM_EDGE, *TO_EDGE))},
+            "messages": {
+                _tag(m): {"$ref": f"#/components/messages/edge.{_tag(m)}"}
+                for m in dict.fromkeys((*FROM_EDGE, *TO_EDGE))
+            },
         }
     }
     operations: Document = {
-        "fromEdge": _operation("receive", "edge", "What an edge sends.", [_tag(m) for m in FROM_EDGE]),
+        "fromEdge": _operation(
+            "receive", "edge", "What an edge sends.", [_tag(m) for m in FROM_EDGE]
+        ),
         "toEdge": _operation("send", "edge", "What the hub answers.", [_tag(m) for m in TO_EDGE]),
     }
     for key, (address, message, summary) in _DASHBOARDS.items():
         channels[key] = {
             "address": address,
-            "description": "A channel of the Centrifuge client protocol at /connection/websocket: what a publication's `data` holds.",
+            "description": "A channel of the Centrifuge client protocol at "
+            "/connection/websocket: what a publication's `data` holds.",
             "messages": {message: {"$ref": f"#/components/messages/{message}"}},
         }
         if "{" in address:
@@ -197,7 +260,12 @@ def asyncapi(release: str) -> Document:
         operations[key] = _operation("send", key, summary, [message])
     return {
         "asyncapi": "3.1.0",
-        "info": {"title": "Eyrie", "version": release, "description": "Cameras in, dashboards out.", "license": {"name": "Apache-2.0"}},
+        "info": {
+            "title": "Eyrie",
+            "version": release,
+            "description": "Cameras in, dashboards out.",
+            "license": {"name": "Apache-2.0"},
+        },
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
@@ -206,13 +274,21 @@ def asyncapi(release: str) -> Document:
 
 
 def _bundled(messages: Document) -> Document:
-    """The schemas that payloads refer to, and what those refer to, each in a place of its own: a reference inside a schema has the whole
-    document as its root."""
-    wanted = {payload["$ref"].rpartition("/")[2] for message in messages.values() if (payload := message["payload"])}
+    """The schemas that payloads refer to, and what those refer to, each in a place of its own: a
+    reference inside a schema has the whole document as its root."""
+    wanted = {
+        payload["$ref"].rpartition("/")[2]
+        for message in messages.values()
+        if (payload := message["payload"])
+    }
     found: Document = {}
     for name, published in documents().items():
         if (key := _key(name)) in wanted:
-            plain = {field: value for field, value in published.items() if field not in ("$id", "$schema", "$defs")}
+            plain = {
+                field: value
+                for field, value in published.items()
+                if field not in ("$id", "$schema", "$defs")
+            }
             for inner, schema in {"": plain, **published.get("$defs", {})}.items():
                 place = f"{key}.{inner}" if inner else key
                 found[place] = {"schemaFormat": FORMAT, "schema": _placed(schema, key)}
@@ -236,10 +312,22 @@ def _key(name: str) -> str:
 
 
 _DASHBOARDS = {
-    "camera": ("camera:{id}", "state", "The camera now, whole; the highest (generation, version) wins."),
-    "site": ("site:{id}", "wall", "What changed in a site since the last tick; the first message holds all."),
+    "camera": (
+        "camera:{id}",
+        "state",
+        "The camera now, whole; the highest (generation, version) wins.",
+    ),
+    "site": (
+        "site:{id}",
+        "wall",
+        "What changed in a site since the last tick; the first message holds all.",
+    ),
     "fleet": ("fleet", "wall", "The same over all sites."),
-    "cameraEvents": ("events:camera:{id}", "event", "A camera's events, recoverable by (epoch, offset)."),
+    "cameraEvents": (
+        "events:camera:{id}",
+        "event",
+        "A camera's events, recoverable by (epoch, offset).",
+    ),
     "siteEvents": ("events:site:{id}", "event", "A site's events."),
     "fleetEvents": ("events:fleet", "event", "All events as they come."),
 }
@@ -254,9 +342,18 @@ def _payload(name: str) -> Document:
 
 
 def _message(name: str, struct: type[msgspec.Struct]) -> Document:
-    return {"name": name.rpartition("/")[2], "summary": (struct.__doc__ or "").partition("\n")[0], "payload": _payload(name)}
+    return {
+        "name": name.rpartition("/")[2],
+        "summary": (struct.__doc__ or "").partition("\n")[0],
+        "payload": _payload(name),
+    }
 
 
 def _operation(action: str, channel: str, summary: str, messages: list[str]) -> Document:
     shown = [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages]
-    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary, "messages": shown}
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "summary": summary,
+        "messages": shown,
+    }

@@ -1,4 +1,5 @@
-"""A child of a bench: for every line on standard input it prints the sum of the camera actors' counters as one JSON object.
+"""A child of a bench: for every line on standard input it prints the sum of the camera actors'
+counters as one JSON object.
 
 A process of its own, because it joins Ray and the bench must not.
 """
@@ -30,7 +31,9 @@ async def _serve(path: str) -> None:
                     if found is None:
                         continue
                     handles[record.name] = found
-                for name, count in (await handles[record.name].describe(ANSWER_S))["counts"].items():
+                for name, count in (await handles[record.name].describe(ANSWER_S))[
+                    "counts"
+                ].items():
                     total[name] = total.get(name, 0) + count
             sys.stdout.write(msgspec.json.encode(total).decode() + "\n")
             sys.stdout.flush()

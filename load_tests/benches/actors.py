@@ -1,10 +1,11 @@
 """What density costs: 100 cameras, cold, with 1, 16 and 64 in an actor process.
 
-A private Eyrie is started for each density. `start_s` is from the first hello of a device to the last camera's welcome: the actors are
-started, activated and attached then. Memory is the proportional set size of the actor processes (a page that n share counts an n-th),
-after the load. Throughput is what was acked in a window in which more is offered than it takes; `ack_p99_ms` is at the cameras' own rate,
-from the moment the schedule wanted the observation sent. The floor, in the same Eyrie: Ray actors without anything in them, started as
-many at a time as the supervisor does.
+A private Eyrie is started for each density. `start_s` is from the first hello of a device to the
+last camera's welcome: the actors are started, activated and attached then. Memory is the
+proportional set size of the actor processes (a page that n share counts an n-th), after the load.
+Throughput is what was acked in a window in which more is offered than it takes; `ack_p99_ms` is at
+the cameras' own rate, from the moment the schedule wanted the observation sent. The floor, in the
+same Eyrie: Ray actors without anything in them, started as many at a time as the supervisor does.
 """
 
 import os
@@ -33,7 +34,8 @@ MEASURE_S = 4.0
 OFFERED = 30_000.0  # observations per second of all cameras together: more than two cores take
 STEADY_FPS = 5.0
 START_S = 240.0  # seconds that 100 processes may take
-CREDITS = 256  # observations in flight per camera, so that the last acks of 100 cameras come within seconds
+# observations in flight per camera, so that the last acks of 100 cameras come within seconds
+CREDITS = 256
 BARE = 16  # empty actors of the floor
 BARE_S = 120.0
 SITE = "bench"
@@ -52,24 +54,40 @@ def run(seed: int, *, cameras: int = CAMERAS, densities: tuple[int, ...] = DENSI
     return Measured(figures, floors, ratios)
 
 
-def _measure(density: int, cameras: int, pool: list[bytes]) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+def _measure(
+    density: int, cameras: int, pool: list[bytes]
+) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     names = [f"d{density}-{number:03d}" for number in range(cameras)]
     variables = {
-        "EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(density), "EYRIE_CAMERA_MAILBOX_ITEMS": str(CREDITS), "EYRIE_LOG_LEVEL": "warning",
-    }  # fmt: skip
+        "EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(density),
+        "EYRIE_CAMERA_MAILBOX_ITEMS": str(CREDITS),
+        "EYRIE_LOG_LEVEL": "warning",
+    }
     with stack(variables) as running, BenchChild(bench_devices.drive, pool) as devices:
         bare = _floor(running)
         running.register(names, SITE, msgspec.json.encode(scene_of(ZONES, LINES)))
         sockets = [names[index::SOCKETS] for index in range(min(SOCKETS, cameras))]
 
         def plan(session: str, rate: float) -> DriverPlan:
-            return DriverPlan(running.host, running.port, running.token(), session, sockets, rate, WARM_S, MEASURE_S, START_S)
+            return DriverPlan(
+                running.host,
+                running.port,
+                running.token(),
+                session,
+                sockets,
+                rate,
+                WARM_S,
+                MEASURE_S,
+                START_S,
+            )
 
         began = time.perf_counter()
         devices.tell(plan("cold", STEADY_FPS))
         devices.hear(START_S + 10.0)
         start_s = time.perf_counter() - began
-        processes = sum(1 for process in running.cpu_of_processes() if process.startswith("camera "))
+        processes = sum(
+            1 for process in running.cpu_of_processes() if process.startswith("camera ")
+        )
         steady = _drive(devices)
         devices.ask(plan("full", OFFERED / cameras))
         full = _drive(devices)
@@ -105,13 +123,25 @@ def _agree(running: Stack, names: list[str], driven: Driven) -> None:
     rows = committed(running.settings, names)
     wrong = [name for name in names if rows[name] != ("full", driven.acked[name])]
     if wrong:
-        raise StartError(f"{len(wrong)} cameras have not what was acked, {wrong[0]} for one: {rows[wrong[0]]}, {driven.acked[wrong[0]]}")
+        raise StartError(
+            f"{len(wrong)} cameras have not what was acked, {wrong[0]} for one: "
+            f"{rows[wrong[0]]}, {driven.acked[wrong[0]]}"
+        )
 
 
 def _floor(running: Stack) -> dict[str, float]:
     """Empty Ray actors in the same cluster (`load_tests.benches.ray_bare_actors`)."""
     done = subprocess.run(
-        [sys.executable, "-m", "load_tests.benches.ray_bare_actors", str(running.data.settings_file), str(BARE)], stdout=subprocess.PIPE,
-        env={**environment(Path(running.settings.ray.token_file)), "PYTHONPATH": python_path()}, timeout=BARE_S, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "load_tests.benches.ray_bare_actors",
+            str(running.data.settings_file),
+            str(BARE),
+        ],
+        stdout=subprocess.PIPE,
+        env={**environment(Path(running.settings.ray.token_file)), "PYTHONPATH": python_path()},
+        timeout=BARE_S,
+        check=True,
+    )
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, float])

@@ -1,8 +1,10 @@
-"""The fenced commit (design section 6): camera advances per second for 1, 50 and 400 cameras in one statement, through the store.
+"""The fenced commit (design section 6): camera advances per second for 1, 50 and 400 cameras in one
+statement, through the store.
 
-The floor is a plain, unfenced UPDATE of the same rows by primary key, over the same connection: what the fence, the order of locks and
-the answer cost is the difference. A third figure has an event in every twentieth row. A PostgreSQL of its own is started, as durable as
-the product's; slices alternate and the median counts.
+The floor is a plain, unfenced UPDATE of the same rows by primary key, over the same connection:
+what the fence, the order of locks and the answer cost is the difference. A third figure has an
+event in every twentieth row. A PostgreSQL of its own is started, as durable as the product's;
+slices alternate and the median counts.
 """
 
 import asyncio
@@ -37,13 +39,14 @@ SESSION = "bench"
 PLAIN = """UPDATE positions p SET last_seq = g.to_seq, epoch = g.to_epoch, last_offset = g.to_offset, chain = g.chain, snapshot = g.snapshot
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bytea[], $6::bytea[])
     AS g (camera, to_seq, to_epoch, to_offset, chain, snapshot)
-WHERE p.camera = g.camera"""
+WHERE p.camera = g.camera"""  # noqa: E501
 
 Commit = Callable[[Sequence[CommitRow]], Awaitable[object]]
 
 
 def run(seed: int) -> Measured:
-    """The whole bench, about 45 seconds. `seed` is taken for uniformity: nothing in it is random."""
+    """The whole bench, about 45 seconds. `seed` is taken for uniformity: nothing in it is
+    random."""
     path = Path(tempfile.mkdtemp(prefix="eyrie-bench-"))
     path.chmod(0o711)  # PostgreSQL may run as a user of its own
     try:
@@ -52,7 +55,9 @@ def run(seed: int) -> Measured:
         server = EmbeddedPostgres(data, max_connections=20)
         server.start()
         try:
-            settings = Settings(data=DataSettings(dir=str(path)), postgres=PostgresSettings(dsn=server.dsn))
+            settings = Settings(
+                data=DataSettings(dir=str(path)), postgres=PostgresSettings(dsn=server.dsn)
+            )
             return asyncio.run(_measure(settings, seed))
         finally:
             server.stop()
@@ -69,11 +74,25 @@ async def _measure(settings: Settings, seed: int) -> Measured:
 
         async def plain(rows: Sequence[CommitRow]) -> object:
             given = [
-                (r.camera, r.after.last_seq, r.after.epoch, r.after.last_offset, r.after.chain, r.snapshot) for r in rows
-            ]  # fmt: skip
-            return await database.fetch(PLAIN, *(list(column) for column in zip(*given, strict=True)), writing=True)
+                (
+                    r.camera,
+                    r.after.last_seq,
+                    r.after.epoch,
+                    r.after.last_offset,
+                    r.after.chain,
+                    r.snapshot,
+                )
+                for r in rows
+            ]
+            return await database.fetch(
+                PLAIN, *(list(column) for column in zip(*given, strict=True)), writing=True
+            )
 
-        figures: dict[str, object] = {"seed": seed, "snapshot_bytes": SNAPSHOT_BYTES, "event_every_rows": EVENT_EVERY}
+        figures: dict[str, object] = {
+            "seed": seed,
+            "snapshot_bytes": SNAPSHOT_BYTES,
+            "event_every_rows": EVENT_EVERY,
+        }
         floor: dict[str, object] = {}
         ratios: dict[str, float] = {}
         for size in SIZES:
@@ -85,7 +104,9 @@ async def _measure(settings: Settings, seed: int) -> Measured:
             figures[f"advances_per_s_{size}"] = spread(fenced)
             figures[f"advances_with_events_per_s_{size}"] = spread(whole)
             floor[f"advances_per_s_{size}"] = spread(unfenced)
-            ratios[f"commit_vs_plain_{size}"] = spread([a / b for a, b in zip(fenced, unfenced, strict=True)]).median
+            ratios[f"commit_vs_plain_{size}"] = spread(
+                [a / b for a, b in zip(fenced, unfenced, strict=True)]
+            ).median
         return Measured(figures, floor, ratios)
     finally:
         await database.close()
@@ -111,7 +132,10 @@ class _Fleet:
         for activation in await store.activate(OWNER, names):
             await store.open_session(activation.camera, OWNER, activation.generation, SESSION)
         held = await store.ownership(names)
-        return cls({n: row.generation for n, row in held.items()}, {n: row.position for n, row in held.items()})
+        return cls(
+            {n: row.generation for n, row in held.items()},
+            {n: row.position for n, row in held.items()},
+        )
 
     async def slice(self, commit: Commit, size: int, *, events: bool = False) -> float:
         """Advances per second of commits of `size` cameras, in turn through all of them."""
@@ -131,18 +155,33 @@ class _Fleet:
         before = self._positions[name]
         happened = [_event(name, before)] if events and number % EVENT_EVERY == 0 else []
         after = msgspec.structs.replace(
-            before, last_seq=before.last_seq + 5, last_offset=before.last_offset + len(happened),
+            before,
+            last_seq=before.last_seq + 5,
+            last_offset=before.last_offset + len(happened),
             chain=happened[-1].hash if happened else before.chain,
-        )  # fmt: skip
-        return CommitRow(name, OWNER, self._generations[name], before, after, self._snapshot, happened)
+        )
+        return CommitRow(
+            name, OWNER, self._generations[name], before, after, self._snapshot, happened
+        )
 
 
 def _event(camera: str, before: Position) -> StoredEvent:
     now_us = time.time_ns() // 1000
     moment, offset = rfc3339(now_us), before.last_offset + 1
     event = Event(
-        id=f"{camera}/{before.epoch}/{offset}", type="zone.entered", site="bench", camera=camera, epoch=before.epoch, offset=offset,
-        session=before.session, seq=before.last_seq + 1, time=moment, received=moment, severity="info", track="t1", label="person",
+        id=f"{camera}/{before.epoch}/{offset}",
+        type="zone.entered",
+        site="bench",
+        camera=camera,
+        epoch=before.epoch,
+        offset=offset,
+        session=before.session,
+        seq=before.last_seq + 1,
+        time=moment,
+        received=moment,
+        severity="info",
+        track="t1",
+        label="person",
         zone="door",
-    )  # fmt: skip
+    )
     return seal(event, before.chain, received_us=now_us, time_us=now_us)

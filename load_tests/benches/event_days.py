@@ -1,7 +1,8 @@
-"""A database with many days of events, made by SQL in seconds: 4 sites with 5 cameras each, types and severities mixed, one rare event.
+"""A database with many days of events, made by SQL in seconds: 4 sites with 5 cameras each, types
+and severities mixed, one rare event.
 
-The camera of each event and its moment are spread evenly, so that every camera's offsets grow with the days. Every camera has events of
-every type and label.
+The camera of each event and its moment are spread evenly, so that every camera's offsets grow with
+the days. Every camera has events of every type and label.
 """
 
 SITES, CAMERAS = 4, 20
@@ -14,7 +15,7 @@ DO $$ DECLARE day date; BEGIN
             to_char(day, 'YYYYMMDD'), day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
     END LOOP;
 END $$
-"""
+"""  # noqa: E501
 
 # $1 days, $2 events.
 FILL_SQL = f"""
@@ -28,11 +29,11 @@ SELECT 'cam-' || n % {CAMERAS}, 'e1', n / {CAMERAS} + 1, at, at,
         || '","camera":"cam-' || n % {CAMERAS} || '","data":{{"text":"' || repeat('x', 200) || '"}}}}', 'UTF8'), '\\x00'::bytea
 FROM generate_series(0, $2::bigint - 1) AS n,
     LATERAL (SELECT now() - interval '1 hour' - ($1::int - 1) * interval '1 day' * (1 - n::float8 / $2)) AS t (at)
-"""
+"""  # noqa: E501
 
 TIPS_SQL = """
 INSERT INTO sites (site) SELECT DISTINCT site FROM events ON CONFLICT DO NOTHING;
 INSERT INTO cameras (camera, site) SELECT DISTINCT camera, site FROM events ON CONFLICT DO NOTHING;
 INSERT INTO positions (camera, epoch, last_offset) SELECT camera, epoch, max("offset") FROM events GROUP BY 1, 2
 ON CONFLICT (camera) DO UPDATE SET epoch = excluded.epoch, last_offset = excluded.last_offset
-"""
+"""  # noqa: E501

@@ -1,7 +1,8 @@
 """What one camera's flood does to the ack latency of its neighbours in the same actor process.
 
-Rounds without and with the flood alternate. The flood is one camera on a socket of its own that sends whatever its credits admit; the
-neighbours send at their own rate. Allowed is a move by 20 % or by the spread of the rounds without it, whichever is larger.
+Rounds without and with the flood alternate. The flood is one camera on a socket of its own that
+sends whatever its credits admit; the neighbours send at their own rate. Allowed is a move by 20 %
+or by the spread of the rounds without it, whichever is larger.
 """
 
 import msgspec
@@ -17,7 +18,9 @@ from load_tests.harness.synthetic_scene import scene_of, walk
 NEIGHBOURS = 8
 PER_ACTOR = 16
 FPS = 10.0
-OFFERED = 30_000.0  # observations per second that the flood wants to send: more than it is given on a machine of two cores
+# observations per second that the flood wants to send: more than it is given on a machine of two
+# cores
+OFFERED = 30_000.0
 OBJECTS, ZONES, LINES = 5, 3, 1
 ROUNDS = 4  # of each kind
 WARM_S = 1.0
@@ -28,7 +31,8 @@ LOUD = "loud"
 
 
 class Round(msgspec.Struct, frozen=True):
-    """Latencies of the neighbours' acks in seconds; `flood_per_s`: what the flooding camera had acked (0 without)."""
+    """Latencies of the neighbours' acks in seconds; `flood_per_s`: what the flooding camera had
+    acked (0 without)."""
 
     p50_s: float
     p99_s: float
@@ -41,7 +45,9 @@ def run(seed: int, *, rounds: int = ROUNDS, measure_s: float = MEASURE_S) -> Mea
     pool = walk(seed, OBJECTS, round(OFFERED * (WARM_S + measure_s)) + 1)
     calm: list[Round] = []
     loud: list[Round] = []
-    with stack({"EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(PER_ACTOR), "EYRIE_LOG_LEVEL": "warning"}) as running:
+    with stack(
+        {"EYRIE_CLUSTER_CAMERAS_PER_ACTOR": str(PER_ACTOR), "EYRIE_LOG_LEVEL": "warning"}
+    ) as running:
         running.register([*names, LOUD], SITE, msgspec.json.encode(scene_of(ZONES, LINES)))
         with (
             BenchChild(bench_devices.drive, pool[: round(FPS * (WARM_S + measure_s)) + 1]) as quiet,
@@ -49,18 +55,55 @@ def run(seed: int, *, rounds: int = ROUNDS, measure_s: float = MEASURE_S) -> Mea
         ):
             _round(running, quiet, None, names, "warm-up", measure_s)
             for number in range(rounds):
-                # Each kind goes first as often as the other, so that a drift of the machine meets both alike.
+                # Each kind goes first as often as the other, so that a drift of the machine meets
+                # both alike.
                 for flooded in (number % 2 == 0, number % 2 == 1):
-                    found = _round(running, quiet, flood if flooded else None, names, f"{number}-{int(flooded)}", measure_s)
+                    found = _round(
+                        running,
+                        quiet,
+                        flood if flooded else None,
+                        names,
+                        f"{number}-{int(flooded)}",
+                        measure_s,
+                    )
                     (loud if flooded else calm).append(found)
     return measured(calm, loud)
 
 
-def _round(running: Stack, quiet: BenchChild, flood: BenchChild | None, names: list[str], session: str, measure_s: float) -> Round:
+def _round(
+    running: Stack,
+    quiet: BenchChild,
+    flood: BenchChild | None,
+    names: list[str],
+    session: str,
+    measure_s: float,
+) -> Round:
     half = len(names) // 2
-    quiet.ask(DriverPlan(running.host, running.port, running.token(), session, [names[:half], names[half:]], FPS, WARM_S, measure_s))
+    quiet.ask(
+        DriverPlan(
+            running.host,
+            running.port,
+            running.token(),
+            session,
+            [names[:half], names[half:]],
+            FPS,
+            WARM_S,
+            measure_s,
+        )
+    )
     if flood is not None:
-        flood.ask(DriverPlan(running.host, running.port, running.token(), session, [[LOUD]], OFFERED, WARM_S, measure_s))
+        flood.ask(
+            DriverPlan(
+                running.host,
+                running.port,
+                running.token(),
+                session,
+                [[LOUD]],
+                OFFERED,
+                WARM_S,
+                measure_s,
+            )
+        )
         flood.ask("go")
     quiet.ask("go")
     quiet.hear()
@@ -78,19 +121,32 @@ def _agree(running: Stack, session: str, acked: dict[str, int]) -> None:
     """What was acked is what PostgreSQL has."""
     for name, row in committed(running.settings, list(acked)).items():
         if row != (session, acked[name]):
-            raise StartError(f"camera {name} was acked up to {acked[name]} of {session}, PostgreSQL has {row}")
+            raise StartError(
+                f"camera {name} was acked up to {acked[name]} of {session}, PostgreSQL has {row}"
+            )
 
 
 def measured(calm: list[Round], loud: list[Round]) -> Measured:
     """Figures of the rounds with the flood, their floor without it, and how far it may move."""
     figures: dict[str, object] = {
-        "neighbours": NEIGHBOURS, "fps": FPS, "flood_per_s": spread([found.flood_per_s for found in loud]),
-        "p50_s": spread([found.p50_s for found in loud]), "p99_s": spread([found.p99_s for found in loud]),
-    }  # fmt: skip
-    floor: dict[str, object] = {"p50_s": spread([found.p50_s for found in calm]), "p99_s": spread([found.p99_s for found in calm])}
+        "neighbours": NEIGHBOURS,
+        "fps": FPS,
+        "flood_per_s": spread([found.flood_per_s for found in loud]),
+        "p50_s": spread([found.p50_s for found in loud]),
+        "p99_s": spread([found.p99_s for found in loud]),
+    }
+    floor: dict[str, object] = {
+        "p50_s": spread([found.p50_s for found in calm]),
+        "p99_s": spread([found.p99_s for found in calm]),
+    }
     ratios: dict[str, float] = {}
     for name in ("p50_s", "p99_s"):
-        base, moved = spread([getattr(found, name) for found in calm]), spread([getattr(found, name) for found in loud])
+        base, moved = (
+            spread([getattr(found, name) for found in calm]),
+            spread([getattr(found, name) for found in loud]),
+        )
         ratios[f"flood_vs_calm_{name}"] = round(moved.median / base.median, 3)
-        ratios[f"allowed_{name}"] = round(1.0 + max(ALLOWED, (base.greatest - base.least) / base.median), 3)
+        ratios[f"allowed_{name}"] = round(
+            1.0 + max(ALLOWED, (base.greatest - base.least) / base.median), 3
+        )
     return Measured(figures, floor, ratios)

@@ -1,5 +1,6 @@
-"""The floor of `bench ingest`: the same observations decoded, stepped and committed by the same statement, by one thread of one plain
-process. No Ray, no sockets to edges or dashboards, nothing published."""
+"""The floor of `bench ingest`: the same observations decoded, stepped and committed by the same
+statement, by one thread of one plain process. No Ray, no sockets to edges or dashboards, nothing
+published."""
 
 import asyncio
 import time
@@ -45,13 +46,20 @@ class Floored(msgspec.Struct, frozen=True):
 async def _run(settings: Settings, plan: FloorPlan, scene: bytes, pool: Sequence[bytes]) -> Floored:
     database = await Database.open(settings.postgres, name=OWNER)
     try:
-        return await _measure(PostgresRegistry(database), PostgresCameraStore(database), settings, plan, scene, pool)
+        return await _measure(
+            PostgresRegistry(database), PostgresCameraStore(database), settings, plan, scene, pool
+        )
     finally:
         await database.close()
 
 
 async def _measure(
-    registry: PostgresRegistry, store: PostgresCameraStore, settings: Settings, plan: FloorPlan, scene: bytes, pool: Sequence[bytes]
+    registry: PostgresRegistry,
+    store: PostgresCameraStore,
+    settings: Settings,
+    plan: FloorPlan,
+    scene: bytes,
+    pool: Sequence[bytes],
 ) -> Floored:
     names = [f"floor-{number}" for number in range(plan.cameras)]
     for name in names:
@@ -59,7 +67,9 @@ async def _measure(
         owner = (await store.owners())[name]
         if owner != OWNER and not await store.assign(name, OWNER, previous=owner):
             raise Conflict(f"camera {name} belongs to somebody else")
-    cores = [await _opened(store, a, settings, plan.session) for a in await store.activate(OWNER, names)]
+    cores = [
+        await _opened(store, a, settings, plan.session) for a in await store.activate(OWNER, names)
+    ]
     observations = events = commits = at = 0
     began, cpu = time.perf_counter(), time.process_time()
     while time.perf_counter() - began < plan.measure_s:
@@ -70,7 +80,11 @@ async def _measure(
             first = core.order.seq
             items = [pool[seq % len(pool)] for seq in range(first, first + plan.observations)]
             now_us = time.time_ns() // 1000
-            camera.step(core, [Data(core.camera, "floor/1", plan.session, first + 1, now_us, "msgpack", items)], now_us)
+            camera.step(
+                core,
+                [Data(core.camera, "floor/1", plan.session, first + 1, now_us, "msgpack", items)],
+                now_us,
+            )
             row = camera.pending_commit(core)
             if row is not None:
                 rows.append((core, row))
@@ -82,10 +96,14 @@ async def _measure(
             events += len(row.events)
         observations += plan.observations * len(turn)
         commits += 1
-    return Floored(observations, events, commits, time.perf_counter() - began, time.process_time() - cpu)
+    return Floored(
+        observations, events, commits, time.perf_counter() - began, time.process_time() - cpu
+    )
 
 
-async def _opened(store: PostgresCameraStore, activation: Activation, settings: Settings, session: str) -> CameraCore:
+async def _opened(
+    store: PostgresCameraStore, activation: Activation, settings: Settings, session: str
+) -> CameraCore:
     """A core whose session is open and committed."""
     now_us = time.time_ns() // 1000
     core = camera.restore(activation, owner=OWNER, settings=settings.camera, now_us=now_us)

@@ -1,4 +1,5 @@
-"""A private OPA server on loopback for the policy bench, where there is a binary (``OPA_BINARY``, or `opa` on the PATH)."""
+"""A private OPA server on loopback for the policy bench, where there is a binary (``OPA_BINARY``,
+or `opa` on the PATH)."""
 
 import contextlib
 import os
@@ -24,8 +25,19 @@ def opa_binary() -> str | None:
 def opa_child(binary: str) -> Iterator[str]:
     """The address of an OPA without any policy; it is stopped at the end. Raises StartError."""
     port = free_port("127.0.0.1", 0)
-    command = [binary, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", "--disable-telemetry"]
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [
+        binary,
+        "run",
+        "--server",
+        "--addr",
+        f"127.0.0.1:{port}",
+        "--log-level",
+        "error",
+        "--disable-telemetry",
+    ]
+    server = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + START_S
         while not _listens(port):

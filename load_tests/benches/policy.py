@@ -1,5 +1,5 @@
-"""How fast decisions are, embedded, by OPA and out of a warm cache; what asking about each camera of a wall costs; and how fast open
-sockets follow a revocation and an activation."""
+"""How fast decisions are, embedded, by OPA and out of a warm cache; what asking about each camera
+of a wall costs; and how fast open sockets follow a revocation and an activation."""
 
 import asyncio
 import random
@@ -25,24 +25,36 @@ SLICES = 5  # in which the engine and the cache take turns
 
 
 def run(
-    seed: int, *, embedded: int = 2000, cached: int = 50_000, watchers: int = PERMISSIONS, sockets: int = 100, rounds: int = 20
+    seed: int,
+    *,
+    embedded: int = 2000,
+    cached: int = 50_000,
+    watchers: int = PERMISSIONS,
+    sockets: int = 100,
+    rounds: int = 20,
 ) -> Measured:
-    """`embedded` decisions one by one (the floor), `cached` through the gate, one connect storm, a wall of 1,000 cameras for
-    `watchers` sets of permissions.
+    """`embedded` decisions one by one (the floor), `cached` through the gate, one connect storm, a
+    wall of 1,000 cameras for `watchers` sets of permissions.
 
-    Then `rounds` revocations and activations, each followed by `sockets` open sockets through a private Eyrie with two hubs and two policy
-    replicas (0: not measured). Seconds are wall time. ``opa`` is ``absent`` without a binary.
+    Then `rounds` revocations and activations, each followed by `sockets` open sockets through a
+    private Eyrie with two hubs and two policy replicas (0: not measured). Seconds are wall time.
+    ``opa`` is ``absent`` without a binary.
     """
     chance = random.Random(seed)
     people = [_person(chance, number) for number in range(PERMISSIONS)]
     asked = [_question(chance, chance.choice(people)) for _ in range(256)]
     engine = RegoEngine(read_sources())
     slices = [
-        ([chance.choice(asked) for _ in range(embedded // SLICES)], [chance.choice(asked) for _ in range(cached // SLICES)])
+        (
+            [chance.choice(asked) for _ in range(embedded // SLICES)],
+            [chance.choice(asked) for _ in range(cached // SLICES)],
+        )
         for _ in range(SLICES)
     ]
     own, warm, storm = asyncio.run(_measure_gate(engine, slices, people))
-    walls, ratios = policy_walls.measure(engine, [_watcher(chance, number) for number in range(watchers)])
+    walls, ratios = policy_walls.measure(
+        engine, [_watcher(chance, number) for number in range(watchers)]
+    )
     figures: dict[str, object] = {
         "cached_per_s": _per_s(warm),
         "cached_p99_s": _p99([took for one in warm for took in one]),
@@ -55,7 +67,10 @@ def run(
         figures |= _measure_followers(sockets, rounds)
     return Measured(
         figures=figures,
-        floor={"embedded_per_s": _per_s(own), "embedded_p99_s": _p99([took for one in own for took in one])},
+        floor={
+            "embedded_per_s": _per_s(own),
+            "embedded_p99_s": _p99([took for one in own for took in one]),
+        },
         ratios={"cached_vs_embedded": _per_s(warm).median / _per_s(own).median, **ratios},
     )
 
@@ -95,12 +110,26 @@ def _person(chance: random.Random, number: int) -> Principal:
 def _watcher(chance: random.Random, number: int) -> Principal:
     """One of those who may see the wall, each with permissions of its own."""
     sites = (policy_walls.SITE, f"other-{number}")
-    return Principal(f"watcher-{number}", f"w-{number}", "user", 1, 2, (chance.choice(["guest", "viewer", "operator"]),), sites)
+    return Principal(
+        f"watcher-{number}",
+        f"w-{number}",
+        "user",
+        1,
+        2,
+        (chance.choice(["guest", "viewer", "operator"]),),
+        sites,
+    )
 
 
 def _question(chance: random.Random, who: Principal) -> DecisionInput:
     camera = f"camera-{chance.randrange(100)}"
-    return inputs.subscribe(who, "camera", camera, site=chance.choice([*who.sites, "site-0"]), tags=chance.choice([[], ["restricted"]]))
+    return inputs.subscribe(
+        who,
+        "camera",
+        camera,
+        site=chance.choice([*who.sites, "site-0"]),
+        tags=chance.choice([[], ["restricted"]]),
+    )
 
 
 def _measure_engine(engine: Engine, asked: list[DecisionInput]) -> list[float]:
@@ -113,9 +142,12 @@ def _measure_engine(engine: Engine, asked: list[DecisionInput]) -> list[float]:
 
 
 async def _measure_gate(
-    engine: RegoEngine, slices: list[tuple[list[DecisionInput], list[DecisionInput]]], people: list[Principal]
+    engine: RegoEngine,
+    slices: list[tuple[list[DecisionInput], list[DecisionInput]]],
+    people: list[Principal],
 ) -> tuple[list[list[float]], list[list[float]], int]:
-    """Seconds of every decision, by slice: of the engine, and of a warm cache; then the evaluations of one storm."""
+    """Seconds of every decision, by slice: of the engine, and of a warm cache; then the evaluations
+    of one storm."""
     actor = PolicyActor(engine)
 
     async def call(data: bytes) -> bytes:
@@ -133,7 +165,9 @@ async def _measure_gate(
             took.append(time.perf_counter() - before)
         warm.append(took)
     evaluated = gate.stats.evaluated
-    storm = (inputs.connect(people[number % PERMISSIONS], to="dashboard") for number in range(CLIENTS))
+    storm = (
+        inputs.connect(people[number % PERMISSIONS], to="dashboard") for number in range(CLIENTS)
+    )
     await asyncio.gather(*(gate.decide(question) for question in storm))
     evaluations = gate.stats.evaluated - evaluated
     await gate.close()

@@ -1,4 +1,5 @@
-"""How long open sockets take to follow a revoked token and an activated policy in a whole private Eyrie: the slowest socket counts."""
+"""How long open sockets take to follow a revoked token and an activated policy in a whole private
+Eyrie: the slowest socket counts."""
 
 import asyncio
 import contextlib
@@ -36,7 +37,9 @@ class Follower:
         """Until it may. Raises StartError when it may not in time."""
         deadline = time.monotonic() + WITHIN_S
         while time.monotonic() < deadline:
-            await self._socket.send(b'{"id":9,"subscribe":{"channel":"camera:%s"}}' % CAMERA.encode())
+            await self._socket.send(
+                b'{"id":9,"subscribe":{"channel":"camera:%s"}}' % CAMERA.encode()
+            )
             reply = await self._until(lambda message: message.get("id") == 9)
             if "error" not in reply:
                 return
@@ -56,7 +59,9 @@ class Follower:
 
     async def connect(self, token: str) -> None:
         """The connect command."""
-        await self._socket.send(msgspec.json.encode({"id": 1, "connect": {"token": token}}).decode())
+        await self._socket.send(
+            msgspec.json.encode({"id": 1, "connect": {"token": token}}).decode()
+        )
         reply = await self._until(lambda message: message.get("id") == 1)
         if "error" in reply:
             raise StartError(f"a dashboard was refused: {reply['error']}")
@@ -73,17 +78,26 @@ class Follower:
 
 
 async def activations(stack: Stack, sockets: int, rounds: int) -> list[float]:
-    """Seconds from the request that activates a policy to the last of `sockets` subscriptions that it ends, once for every round."""
+    """Seconds from the request that activates a policy to the last of `sockets` subscriptions that
+    it ends, once for every round."""
     sources = read_sources()
     if sum(text.count(LOOKING) for text in sources.values()) != 1:
         raise StartError("the packaged policy is another than this bench changes")
     hub = HubRest(f"http://{stack.host}:{stack.port}", _token(stack, "bench-pia", "privacy"))
     first, other = [
         await asyncio.to_thread(_upload, hub, modules)
-        for modules in (sources, {name: text.replace(LOOKING, 'looking := {"connect"}') for name, text in sources.items()})
+        for modules in (
+            sources,
+            {
+                name: text.replace(LOOKING, 'looking := {"connect"}')
+                for name, text in sources.items()
+            },
+        )
     ]
     took = []
-    async with _followers(stack, [_token(stack, f"bench-{n}", "viewer") for n in range(sockets)]) as followers:
+    async with _followers(
+        stack, [_token(stack, f"bench-{n}", "viewer") for n in range(sockets)]
+    ) as followers:
         for _ in range(rounds):
             await asyncio.gather(*(follower.subscribe() for follower in followers))
             ends = [asyncio.create_task(follower.unsubscribed()) for follower in followers]
@@ -95,13 +109,16 @@ async def activations(stack: Stack, sockets: int, rounds: int) -> list[float]:
 
 
 async def revocations(stack: Stack, sockets: int, rounds: int) -> list[float]:
-    """Seconds from the write that revokes a subject to the close of the last of its `sockets` sockets, once for every round."""
+    """Seconds from the write that revokes a subject to the close of the last of its `sockets`
+    sockets, once for every round."""
     stores = await open_stores(stack.settings, name="bench-policy")
     took = []
     try:
         for number in range(rounds):
             sub = f"bench-revoked-{number}"
-            async with _followers(stack, [_token(stack, sub, "viewer") for _ in range(sockets)]) as followers:
+            async with _followers(
+                stack, [_token(stack, sub, "viewer") for _ in range(sockets)]
+            ) as followers:
                 ends = [asyncio.create_task(follower.closed()) for follower in followers]
                 begun = time.monotonic()
                 await stores.policy.revoke(Revocation("subject", sub, int(time.time()) + 1))
@@ -116,7 +133,9 @@ async def _last(ends: Sequence["asyncio.Task[float]"]) -> float:
     for task in pending:
         task.cancel()
     if pending:
-        raise StartError(f"{len(pending)} of {len(ends)} sockets did not follow within {WITHIN_S:g} s")
+        raise StartError(
+            f"{len(pending)} of {len(ends)} sockets did not follow within {WITHIN_S:g} s"
+        )
     return max(task.result() for task in done)
 
 
@@ -129,7 +148,11 @@ async def _followers(stack: Stack, tokens: Sequence[str]) -> AsyncIterator[list[
         async def one(token: str) -> None:
             async with gate:
                 url = f"ws://{stack.host}:{stack.port}/connection/websocket"
-                socket = await opened.enter_async_context(connect(url, compression=None, proxy=None, ping_interval=None, close_timeout=1.0))
+                socket = await opened.enter_async_context(
+                    connect(
+                        url, compression=None, proxy=None, ping_interval=None, close_timeout=1.0
+                    )
+                )
                 follower = Follower(socket)
                 await follower.connect(token)
                 found.append(follower)
@@ -139,7 +162,15 @@ async def _followers(stack: Stack, tokens: Sequence[str]) -> AsyncIterator[list[
 
 
 def _token(stack: Stack, sub: str, role: str) -> str:
-    return issue(stack.settings.auth, sub=sub, typ="user", jti=secrets.token_hex(8), now_s=time.time(), roles=(role,), sites=("*",))
+    return issue(
+        stack.settings.auth,
+        sub=sub,
+        typ="user",
+        jti=secrets.token_hex(8),
+        now_s=time.time(),
+        roles=(role,),
+        sites=("*",),
+    )
 
 
 def _upload(hub: HubRest, modules: dict[str, str]) -> str:
@@ -148,4 +179,9 @@ def _upload(hub: HubRest, modules: dict[str, str]) -> str:
 
 
 def _activate(hub: HubRest, revision: str) -> None:
-    hub.send("POST", f"/v1/policy/revisions/{revision}/activate", {}, etag=hub.send("GET", "/v1/policy").etag)
+    hub.send(
+        "POST",
+        f"/v1/policy/revisions/{revision}/activate",
+        {},
+        etag=hub.send("GET", "/v1/policy").etag,
+    )

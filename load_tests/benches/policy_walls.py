@@ -1,5 +1,6 @@
-"""What it costs to ask policy about each camera of a wall, beside what it cost before (one question about the site, one about each camera
-with a tag): for the decision about one more subscriber, out of warm caches, and for a tick of the wall."""
+"""What it costs to ask policy about each camera of a wall, beside what it cost before (one question
+about the site, one about each camera with a tag): for the decision about one more subscriber, out
+of warm caches, and for a tick of the wall."""
 
 import asyncio
 import time
@@ -31,27 +32,39 @@ Figures = dict[str, object]
 def measure(
     engine: RegoEngine, people: Sequence[Principal], *, subscribes: int = 200, ticks: int = 20
 ) -> tuple[dict[str, object], dict[str, float]]:
-    """(figures, ratios) of `subscribes` decisions and `ticks` ticks per slice. Seconds are wall time, ratios medians of after : before."""
+    """(figures, ratios) of `subscribes` decisions and `ticks` ticks per slice. Seconds are wall
+    time, ratios medians of after : before."""
     figures, subscribe = asyncio.run(_decisions(engine, people, subscribes))
     told, tick = _ticks(ticks)
-    return figures | told, {"wall_subscribe_after_vs_before": subscribe, "wall_tick_after_vs_before": tick}
+    return figures | told, {
+        "wall_subscribe_after_vs_before": subscribe,
+        "wall_tick_after_vs_before": tick,
+    }
 
 
-async def _decisions(engine: RegoEngine, people: Sequence[Principal], subscribes: int) -> tuple[Figures, float]:
+async def _decisions(
+    engine: RegoEngine, people: Sequence[Principal], subscribes: int
+) -> tuple[Figures, float]:
     actor = PolicyActor(engine)
 
     async def call(data: bytes) -> bytes:
         return await asyncio.to_thread(actor.decide, data)
 
-    gate = Enforcer(call, PolicySettings(decide_timeout_s=30.0, cache_entries=len(people) * (CAMERAS + 1) * 2))
+    gate = Enforcer(
+        call, PolicySettings(decide_timeout_s=30.0, cache_entries=len(people) * (CAMERAS + 1) * 2)
+    )
     single = CameraPolicy(gate)
-    records = [CameraRecord(f"camera-{number}", SITE, "", b"{}", 1, []) for number in range(CAMERAS)]
+    records = [
+        CameraRecord(f"camera-{number}", SITE, "", b"{}", 1, []) for number in range(CAMERAS)
+    ]
 
     async def before(who: Principal) -> None:
         await gate.decide(inputs.subscribe(who, "site", SITE))
         for record in records:
             if record.tags:
-                await gate.decide(inputs.subscribe(who, "camera", record.camera, site=SITE, tags=record.tags))
+                await gate.decide(
+                    inputs.subscribe(who, "camera", record.camera, site=SITE, tags=record.tags)
+                )
 
     async def after(who: Principal) -> None:
         base = await gate.decide(inputs.subscribe(who, "site", SITE))
@@ -64,7 +77,9 @@ async def _decisions(engine: RegoEngine, people: Sequence[Principal], subscribes
         await after(who)
     took: dict[Decide, list[float]] = {before: [], after: []}
     for number in range(SLICES):
-        for decide in (before, after) if number % 2 else (after, before):  # who comes second finds the caches of the processor warm
+        for decide in (
+            (before, after) if number % 2 else (after, before)
+        ):  # who comes second finds the caches of the processor warm
             began = time.perf_counter()
             for turn in range(subscribes):
                 await decide(people[turn % len(people)])
@@ -85,15 +100,25 @@ async def _decisions(engine: RegoEngine, people: Sequence[Principal], subscribes
 
 
 def _ticks(ticks: int) -> tuple[Figures, float]:
-    """A tick in which every camera changed: joined as before policy was asked about each, and by the product."""
+    """A tick in which every camera changed: joined as before policy was asked about each, and by
+    the product."""
     names = [f"camera-{number}" for number in range(CAMERAS)]
     bodies = {name: live_states.without_news(SITE, name, seen=False) for name in names}
     wall = WallFeed(SITE, bodies.get, Pacing())
     view = View(redact=("faces", "names", "plates"), exclude=frozenset(names[::10]))
 
     def before(seen: View) -> None:
-        shown = [body for name in names if name not in seen.exclude and (body := bodies.get(name)) is not None]
-        b'{"site":%s,"tick":%d,"full":%s,"cameras":[%s]}' % (b'"site-0"', 1, b"false", b",".join(shown))
+        shown = [
+            body
+            for name in names
+            if name not in seen.exclude and (body := bodies.get(name)) is not None
+        ]
+        b'{"site":%s,"tick":%d,"full":%s,"cameras":[%s]}' % (
+            b'"site-0"',
+            1,
+            b"false",
+            b",".join(shown),
+        )
 
     def after(seen: View) -> None:
         wall.message(names, seen, time.monotonic(), full=False)
@@ -107,7 +132,10 @@ def _ticks(ticks: int) -> tuple[Figures, float]:
                 tick(view)
             took[tick].append((time.perf_counter() - began) / (2 * ticks))
     ratio = _median([new / old for new, old in zip(took[after], took[before], strict=True)])
-    return {"wall_tick_before_s": spread(took[before]), "wall_tick_after_s": spread(took[after])}, ratio
+    return {
+        "wall_tick_before_s": spread(took[before]),
+        "wall_tick_after_s": spread(took[after]),
+    }, ratio
 
 
 def _median(values: list[float]) -> float:

@@ -1,6 +1,8 @@
-"""The floor of `bench actors`: Ray actors with nothing in them, started as many at a time as there are cores, as one JSON line.
+"""The floor of `bench actors`: Ray actors with nothing in them, started as many at a time as there
+are cores, as one JSON line.
 
-``python -m load_tests.benches.ray_bare_actors SETTINGS COUNT``, with the token by its variable. A process of its own, because it joins Ray.
+``python -m load_tests.benches.ray_bare_actors SETTINGS COUNT``, with the token by its variable. A
+process of its own, because it joins Ray.
 """
 
 import os
@@ -27,7 +29,8 @@ class Bare:
 
 
 def measure(count: int) -> dict[str, float]:
-    """Start `count`, at most one per core at a time; how fast, and the proportional memory of each."""
+    """Start `count`, at most one per core at a time; how fast, and the proportional memory of
+    each."""
     options = {"num_cpus": 0, "max_restarts": 0, "enable_task_events": False}
     atonce = os.cpu_count() or 1
     actor: Any = ray.remote(Bare)
@@ -46,12 +49,18 @@ def measure(count: int) -> dict[str, float]:
     memory = sum(pss_bytes(pid) for pid in pids)
     for handle in handles:
         ray.kill(handle)
-    return {"actors": float(count), "actors_per_s": round(count / wall_s, 2), "mib_per_actor": round(memory / count / 2**20, 1)}
+    return {
+        "actors": float(count),
+        "actors_per_s": round(count / wall_s, 2),
+        "mib_per_actor": round(memory / count / 2**20, 1),
+    }
 
 
 def pss_bytes(pid: int) -> int:
     """The proportional set size of a process (proc(5), smaps_rollup)."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii", errors="replace").splitlines()
+    lines = (
+        Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii", errors="replace").splitlines()
+    )
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 

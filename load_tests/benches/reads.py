@@ -1,8 +1,10 @@
-"""Reads of events through the store with 8, 90 and 400 days kept: by camera, site, fleet, type and severity, and after an offset.
+"""Reads of events through the store with 8, 90 and 400 days kept: by camera, site, fleet, type and
+severity, and after an offset.
 
-Every day holds as many events, so 400 days hold fifty times as many as 8. Each database is read by the same questions in turns; the floor
-is a read of one row by primary key over the same connection. `ratios.days400_vs_days8` is the worst ratio of the 99th percentiles of one
-kind of read. A PostgreSQL of its own is started; databases are filled by SQL (`load_tests.benches.event_days`).
+Every day holds as many events, so 400 days hold fifty times as many as 8. Each database is read by
+the same questions in turns; the floor is a read of one row by primary key over the same connection.
+`ratios.days400_vs_days8` is the worst ratio of the 99th percentiles of one kind of read. A
+PostgreSQL of its own is started; databases are filled by SQL (`load_tests.benches.event_days`).
 """
 
 import asyncio
@@ -58,9 +60,13 @@ async def _measure(dsn: str, folder: str, chance: random.Random) -> Measured:
         reads = {}
         for days in DAYS:
             await admin.fetch(f"CREATE DATABASE days{days}", writing=True)
-            opened[days] = await _filled(Settings(data=DataSettings(dir=folder), postgres=_named(dsn, days)), days)
+            opened[days] = await _filled(
+                Settings(data=DataSettings(dir=folder), postgres=_named(dsn, days)), days
+            )
             reads[days] = await _reads(opened[days], chance)
-        took: dict[tuple[int, str], list[float]] = {(days, name): [] for days in DAYS for name in reads[days]}
+        took: dict[tuple[int, str], list[float]] = {
+            (days, name): [] for days in DAYS for name in reads[days]
+        }
         for number in range(WARM + ROUNDS):
             for name in reads[DAYS[0]]:
                 for days in DAYS:
@@ -74,22 +80,35 @@ async def _measure(dsn: str, folder: str, chance: random.Random) -> Measured:
     for values in took.values():
         values.sort()
     figures: dict[str, object] = {
-        f"days{days}": {name: _told(took[days, name]) for name in reads[days] if name != "one_row"} for days in DAYS
+        f"days{days}": {name: _told(took[days, name]) for name in reads[days] if name != "one_row"}
+        for days in DAYS
     }
     floor: dict[str, object] = {f"days{days}": _told(took[days, "one_row"]) for days in DAYS}
     ratios = {
-        f"{name}_400_vs_8": round(percentile(took[400, name], 0.99) / percentile(took[8, name], 0.99), 2)
-        for name in reads[8] if name != "one_row"
-    }  # fmt: skip
-    return Measured(figures | {"events_per_day": EVENTS_PER_DAY}, floor, {"days400_vs_days8": max(ratios.values())} | ratios)
+        f"{name}_400_vs_8": round(
+            percentile(took[400, name], 0.99) / percentile(took[8, name], 0.99), 2
+        )
+        for name in reads[8]
+        if name != "one_row"
+    }
+    return Measured(
+        figures | {"events_per_day": EVENTS_PER_DAY},
+        floor,
+        {"days400_vs_days8": max(ratios.values())} | ratios,
+    )
 
 
 def _named(dsn: str, days: int) -> PostgresSettings:
-    return PostgresSettings(dsn=urlunsplit(urlsplit(dsn)._replace(path=f"/days{days}")), command_timeout_s=600)
+    return PostgresSettings(
+        dsn=urlunsplit(urlsplit(dsn)._replace(path=f"/days{days}")), command_timeout_s=600
+    )
 
 
 def _told(values: list[float]) -> dict[str, float]:
-    return {"p50_ms": round(1000 * percentile(values, 0.50), 3), "p99_ms": round(1000 * percentile(values, 0.99), 3)}
+    return {
+        "p50_ms": round(1000 * percentile(values, 0.50), 3),
+        "p99_ms": round(1000 * percentile(values, 0.99), 3),
+    }
 
 
 async def _filled(settings: Settings, days: int) -> Database:
@@ -100,14 +119,21 @@ async def _filled(settings: Settings, days: int) -> Database:
     await database.fetch(FILL_SQL, days, days * EVENTS_PER_DAY, writing=True)
     for statement in (*TIPS_SQL.split(";"), "ANALYZE events"):
         await database.fetch(statement, writing=True)
-    held = (await database.fetch("SELECT count(*) AS events, count(DISTINCT received::date) AS days FROM events"))[0]
+    held = (
+        await database.fetch(
+            "SELECT count(*) AS events, count(DISTINCT received::date) AS days FROM events"
+        )
+    )[0]
     if held["events"] != days * EVENTS_PER_DAY or held["days"] < days - 1:
-        raise AssertionError(f"the database of {days} days holds {held['events']} events of {held['days']} days")
+        raise AssertionError(
+            f"the database of {days} days holds {held['events']} events of {held['days']} days"
+        )
     return database
 
 
 async def _reads(database: Database, chance: random.Random) -> dict[str, Read]:
-    """Name → one read. Offsets to read after lie within the last three days, as those of dashboards that come back do."""
+    """Name → one read. Offsets to read after lie within the last three days, as those of dashboards
+    that come back do."""
     store = PostgresEventStore(database)
     tip = {f"cam-{n}": (await store.latest(f"cam-{n}", 1))[0].offset for n in range(CAMERAS)}
 
@@ -116,7 +142,9 @@ async def _reads(database: Database, chance: random.Random) -> dict[str, Read]:
 
     async def after() -> object:
         name = camera()
-        return await store.after(name, "e1", tip[name] - chance.randrange(1, 3 * EVENTS_PER_DAY // CAMERAS), LIMIT)
+        return await store.after(
+            name, "e1", tip[name] - chance.randrange(1, 3 * EVENTS_PER_DAY // CAMERAS), LIMIT
+        )
 
     def page(query: Callable[[], EventQuery]) -> Read:
         return lambda: store.page(query(), newest=True, beyond=None, limit=LIMIT)

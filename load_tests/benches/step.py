@@ -1,8 +1,10 @@
-"""What one `step` of the camera core costs, by objects, zones and lines, and as a multiple of decoding the same observation.
+"""What one `step` of the camera core costs, by objects, zones and lines, and as a multiple of
+decoding the same observation.
 
-`run` returns figures only; the command that prints them is elsewhere. A case is one camera whose objects walk about with 3 px of jitter
-(at 1920), 10 frames a second. The step is measured without commits of their own: a row is taken and dropped every `COMMIT_EVERY`
-observations, and its cost is a figure by itself.
+`run` returns figures only; the command that prints them is elsewhere. A case is one camera whose
+objects walk about with 3 px of jitter (at 1920), 10 frames a second. The step is measured without
+commits of their own: a row is taken and dropped every `COMMIT_EVERY` observations, and its cost is
+a figure by itself.
 """
 
 import time
@@ -23,7 +25,15 @@ from load_tests.harness.synthetic_scene import scene_of, walk
 FRAMES = 2_000  # observations of one case
 COMMIT_EVERY = 20
 REPEATS = 5  # decoding and stepping in turn; the median counts
-CASES = ((0, 3, 1), (1, 3, 1), (5, 0, 0), (5, 3, 1), (5, 8, 4), (20, 3, 1), (50, 3, 1))  # objects, zones, lines
+CASES = (
+    (0, 3, 1),
+    (1, 3, 1),
+    (5, 0, 0),
+    (5, 3, 1),
+    (5, 8, 4),
+    (20, 3, 1),
+    (50, 3, 1),
+)  # objects, zones, lines
 REFERENCE = (5, 3, 1)
 
 
@@ -51,8 +61,10 @@ def _case(seed: int, objects: int, zones: int, lines: int) -> Measured:
         stepped.append(_us(stepping_s / FRAMES))
         committed.append(_us(committing_s / (FRAMES / COMMIT_EVERY)))
     figures: dict[str, object] = {
-        "step_us": spread(stepped), "row_us": spread(committed), "events_per_observation": round(events / FRAMES, 4),
-    }  # fmt: skip
+        "step_us": spread(stepped),
+        "row_us": spread(committed),
+        "events_per_observation": round(events / FRAMES, 4),
+    }
     ratio = spread([step / plain for step, plain in zip(stepped, decoded, strict=True)]).median
     return Measured(figures, {"decode_us": spread(decoded)}, {"step_vs_decode": round(ratio, 2)})
 
@@ -89,7 +101,15 @@ def _time_steps(frames: list[bytes], scene: Scene) -> tuple[float, float, int]:
 
 
 def _core(scene: Scene) -> CameraCore:
-    activation = Activation("bench", "site", 1, Position("", 0, "e1", 0, CHAIN_START), None, msgspec.json.encode(scene), 1)
+    activation = Activation(
+        "bench",
+        "site",
+        1,
+        Position("", 0, "e1", 0, CHAIN_START),
+        None,
+        msgspec.json.encode(scene),
+        1,
+    )
     core = camera.restore(activation, owner="bench", settings=CameraSettings(), now_us=0)
     camera.step(core, [Attach("bench", "h/1", "s1", 1, 0)], 0)
     camera.session_opened(core, "s1", "opened", 0)

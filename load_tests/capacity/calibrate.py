@@ -1,5 +1,5 @@
-"""Unit costs measured: one private stack, four loads after each other, and what each part used meanwhile; and one load measured, to hold a
-prediction against."""
+"""Unit costs measured: one private stack, four loads after each other, and what each part used
+meanwhile; and one load measured, to hold a prediction against."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from actors.core.errors import StartError
-from load_tests.capacity.load_window import SITE, DashboardLoad, Devices, dashboards, devices, names_of
+from load_tests.capacity.load_window import (
+    SITE,
+    DashboardLoad,
+    Devices,
+    dashboards,
+    devices,
+    names_of,
+)
 from load_tests.capacity.model import PlannedFleet, Point, UnitCosts, derive
 from load_tests.drivers.dashboard_fleet import SAMPLE_EVERY
 from load_tests.drivers.dashboard_plan import FleetReport
@@ -31,7 +38,8 @@ SETTLE_S = 4.0  # before the idle stack is measured
 
 
 class _Look(msgspec.Struct, frozen=True):
-    """`began` and `ended`: (when, processor seconds by part). What a look costs by itself lies between the two, in neither window."""
+    """`began` and `ended`: (when, processor seconds by part). What a look costs by itself lies
+    between the two, in neither window."""
 
     began: tuple[float, dict[str, float]]
     counts: dict[str, int]
@@ -47,7 +55,8 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 def calibrate(seed: int, per_actor: int, tell: Callable[[str], None]) -> UnitCosts:
-    """Unit costs at a density of `CAMERAS`: about 80 seconds. Raises StartError when the stack fails."""
+    """Unit costs at a density of `CAMERAS`: about 80 seconds. Raises StartError when the stack
+    fails."""
     cameras = CAMERAS[per_actor]
     with _running(per_actor) as (running, counting):
         tell(f"{cameras} cameras, at most {per_actor} in an actor process")
@@ -56,7 +65,11 @@ def calibrate(seed: int, per_actor: int, tell: Callable[[str], None]) -> UnitCos
         tell(_line("idle", idle))
         points = []
         with _registered(running, seed, cameras, FAST_FPS) as sending:
-            for name, fps, count in (("slow", SLOW_FPS, 0), ("fast", FAST_FPS, 0), ("watched", FAST_FPS, DASHBOARDS)):
+            for name, fps, count in (
+                ("slow", SLOW_FPS, 0),
+                ("fast", FAST_FPS, 0),
+                ("watched", FAST_FPS, DASHBOARDS),
+            ):
                 with dashboards(running, count) as watching:
                     points.append(_point(running, counting, sending, cameras, fps, watching, count))
                 tell(_line(name, points[-1]))
@@ -66,18 +79,30 @@ def calibrate(seed: int, per_actor: int, tell: Callable[[str], None]) -> UnitCos
         raise StartError("no event was stored: there is nothing to calibrate by")
     slow, fast, watched = points
     return derive(
-        idle, slow, fast, watched, per_actor=per_actor, event_bytes=(after.event_bytes - before.event_bytes) // made,
-        source="python -m load_tests model --calibrate", measured=datetime.now(UTC).date().isoformat(),
-        version=importlib.metadata.version("eyrie"), machine=this_machine(),
-    )  # fmt: skip
+        idle,
+        slow,
+        fast,
+        watched,
+        per_actor=per_actor,
+        event_bytes=(after.event_bytes - before.event_bytes) // made,
+        source="python -m load_tests model --calibrate",
+        measured=datetime.now(UTC).date().isoformat(),
+        version=importlib.metadata.version("eyrie"),
+        machine=this_machine(),
+    )
 
 
 def measure(seed: int, per_actor: int, fleet: PlannedFleet, tell: Callable[[str], None]) -> Point:
     """What a stack uses under `fleet` (one site, a node: this machine)."""
     with _running(per_actor) as (running, counting):
         time.sleep(SETTLE_S)
-        with _registered(running, seed, fleet.cameras, fleet.fps) as sending, dashboards(running, fleet.dashboards) as watching:
-            found = _point(running, counting, sending, fleet.cameras, fleet.fps, watching, fleet.dashboards)
+        with (
+            _registered(running, seed, fleet.cameras, fleet.fps) as sending,
+            dashboards(running, fleet.dashboards) as watching,
+        ):
+            found = _point(
+                running, counting, sending, fleet.cameras, fleet.fps, watching, fleet.dashboards
+            )
         tell(_line("measured", found))
     return found
 
@@ -99,7 +124,13 @@ def _registered(running: Stack, seed: int, cameras: int, fps: float) -> Iterator
 
 
 def _point(
-    running: Stack, counting: Counting, sending: Devices | None, cameras: int, fps: float, watching: DashboardLoad, watchers: int = 0
+    running: Stack,
+    counting: Counting,
+    sending: Devices | None,
+    cameras: int,
+    fps: float,
+    watching: DashboardLoad,
+    watchers: int = 0,
 ) -> Point:
     """What is used under one load, or under none."""
 
@@ -119,15 +150,27 @@ def _point(
         acked = sum(one.in_window for one in driven)
     (from_s, used), (to_s, using) = first.ended, last.began
     took_s = to_s - from_s
-    rows, events = (last.counts.get(name, 0) - first.counts.get(name, 0) for name in ("rows", "events"))
+    rows, events = (
+        last.counts.get(name, 0) - first.counts.get(name, 0) for name in ("rows", "events")
+    )
     sampled = math.ceil(watchers / SAMPLE_EVERY)
     seen = last.report
-    delivered = seen.events + len(seen.ages) * watchers / sampled if seen is not None and sampled else 0.0
+    delivered = (
+        seen.events + len(seen.ages) * watchers / sampled if seen is not None and sampled else 0.0
+    )
     return Point(
-        cameras, fps, watchers, {part: (now - used.get(part, 0.0)) / took_s for part, now in using.items()},
-        running.pss_bytes(), sum(name.startswith("camera ") for name in running.cpu_of_processes()), delivered / took_s, acked / MEASURE_S,
-        rows / took_s, events / took_s, (last.stored.wal_bytes - first.stored.wal_bytes) / took_s,
-    )  # fmt: skip
+        cameras,
+        fps,
+        watchers,
+        {part: (now - used.get(part, 0.0)) / took_s for part, now in using.items()},
+        running.pss_bytes(),
+        sum(name.startswith("camera ") for name in running.cpu_of_processes()),
+        delivered / took_s,
+        acked / MEASURE_S,
+        rows / took_s,
+        events / took_s,
+        (last.stored.wal_bytes - first.stored.wal_bytes) / took_s,
+    )
 
 
 def _stored(running: Stack) -> _Stored:
@@ -140,10 +183,15 @@ def _stored(running: Stack) -> _Stored:
                 int(await database.fetch_value("SELECT count(*) FROM events")),
                 int(
                     await database.fetch_value(
-                        "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) FROM pg_inherits WHERE inhparent = 'events'::regclass"
+                        "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) FROM "
+                        "pg_inherits WHERE inhparent = 'events'::regclass"
                     )
                 ),
-                int(await database.fetch_value("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")),
+                int(
+                    await database.fetch_value(
+                        "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
+                    )
+                ),
             )
         finally:
             await database.close()
@@ -154,7 +202,8 @@ def _stored(running: Stack) -> _Stored:
 def _line(name: str, point: Point) -> str:
     cores = ", ".join(f"{part} {used:.3f}" for part, used in sorted(point.cpu.items()))
     return (
-        f"{name:9} {point.observations_per_s:7.0f} observations/s, {point.deliveries_per_s:6.0f} deliveries/s, "
+        f"{name:9} {point.observations_per_s:7.0f} observations/s, {point.deliveries_per_s:6.0f} "
+        "deliveries/s, "
         f"{point.rows_per_s:5.0f} rows/s, {point.events_per_s:5.1f} events/s; cores: {cores}; "
         f"{sum(point.pss.values()) / 2**20:.0f} MiB in all"
     )

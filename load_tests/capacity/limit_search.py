@@ -1,5 +1,5 @@
-"""How a limit is searched: raise the load until an objective breaks, then halve between the last that held and the first that did not;
-and which part was the bottleneck there (pure)."""
+"""How a limit is searched: raise the load until an objective breaks, then halve between the last
+that held and the first that did not; and which part was the bottleneck there (pure)."""
 
 import operator
 import re
@@ -48,9 +48,10 @@ class Objective(msgspec.Struct, frozen=True):
 
 
 class LoadStep(msgspec.Struct, frozen=True):
-    """One load. `offered` and `acked`: observations per second, of all cameras; `figures`: those of :data:`FIGURES` (`busy_share`: of all
-    processors, `other_share`: of them, by neither the product nor the devices); `cpu`: cores by part,
-    `processes`: by process (part and number); `broken`: the objectives that did not hold."""
+    """One load. `offered` and `acked`: observations per second, of all cameras; `figures`: those of
+    :data:`FIGURES` (`busy_share`: of all processors, `other_share`: of them, by neither the product
+    nor the devices); `cpu`: cores by part, `processes`: by process (part and number); `broken`: the
+    objectives that did not hold."""
 
     offered: float
     acked: float
@@ -65,7 +66,9 @@ def objective(text: str) -> Objective:
     """The objective in `text`. Raises StartError that says how to write one."""
     found = _WRITTEN.fullmatch(text)
     if found is None or found[1] not in FIGURES:
-        raise StartError(f"--objective {text}: write it as ack_p99_s<1.0; figures are {', '.join(FIGURES)}")
+        raise StartError(
+            f"--objective {text}: write it as ack_p99_s<1.0; figures are {', '.join(FIGURES)}"
+        )
     try:
         return Objective(found[1], found[2], float(found[3]))
     except ValueError as error:
@@ -73,7 +76,8 @@ def objective(text: str) -> Objective:
 
 
 def next_load(tried: Sequence[tuple[float, bool]], first: float, most: float) -> float | None:
-    """The load to try next, None when the limit is known well enough. `tried`: (load, whether all objectives held); `most`: not beyond."""
+    """The load to try next, None when the limit is known well enough. `tried`: (load, whether all
+    objectives held); `most`: not beyond."""
     held = max((load for load, good in tried if good), default=0.0)
     broken = min((load for load, good in tried if not good and load > held), default=0.0)
     if not tried:
@@ -86,10 +90,13 @@ def next_load(tried: Sequence[tuple[float, bool]], first: float, most: float) ->
     return None if broken / held <= FINE else (held * broken) ** 0.5
 
 
-def with_unsent(latency: Histogram, rate: float, sent: Sequence[int], end_s: float, from_s: float) -> tuple[Histogram, int]:
-    """The latencies with those of what was due by `end_s` and never sent: it waited at least until then. Also how many there are of
-    these. Without them an overload would look better the less of it gets through. `rate`: of one camera; `sent`: of every camera; what was
-    due before `from_s` is left out, and what was due a moment before the end, which the devices' own pace may leave."""
+def with_unsent(
+    latency: Histogram, rate: float, sent: Sequence[int], end_s: float, from_s: float
+) -> tuple[Histogram, int]:
+    """The latencies with those of what was due by `end_s` and never sent: it waited at least until
+    then. Also how many there are of these. Without them an overload would look better the less of
+    it gets through. `rate`: of one camera; `sent`: of every camera; what was due before `from_s` is
+    left out, and what was due a moment before the end, which the devices' own pace may leave."""
     found, unsent = Histogram(latency.counts), 0
     due, first = int((end_s - MOMENT_S) * rate), int(from_s * rate)
     for count in sent:
@@ -100,19 +107,33 @@ def with_unsent(latency: Histogram, rate: float, sent: Sequence[int], end_s: flo
 
 
 def bottleneck(step: LoadStep, cores: int) -> str:
-    """What holds a step back: a process at its core, the machine's processors, or a queue that grows with processors to spare."""
+    """What holds a step back: a process at its core, the machine's processors, or a queue that
+    grows with processors to spare."""
     name, most = max(step.processes.items(), key=lambda item: item[1], default=("nothing", 0.0))
     part, used = max(step.cpu.items(), key=lambda item: item[1], default=("nothing", 0.0))
     busy = step.figures["busy_share"]
     if most >= FULL_PROCESS_CORES:
-        return f"{name.split(' ')[0]}: one of its processes is at its core ({most:.2f} of 1), of all processors {busy:.0%} are busy"
+        return (
+            f"{name.split(' ')[0]}: one of its processes is at its core ({most:.2f} of 1), of "
+            f"all processors {busy:.0%} are busy"
+        )
     if busy >= FULL_MACHINE_SHARE and step.figures["other_share"] > OTHER_SHARE:
         return (
-            f"other work on this machine, which takes {step.figures['other_share']:.0%} of its {cores} cores: search again on a quiet one "
+            f"other work on this machine, which takes {step.figures['other_share']:.0%} of its "
+            f"{cores} cores: search again on a quiet one "
             f"({part} takes the most of this run, {used:.2f} cores)"
         )
     if busy >= FULL_MACHINE_SHARE:
-        return f"the machine: {busy:.0%} of {cores} cores are busy; {part} takes the most, {used:.2f} cores"
+        return (
+            f"the machine: {busy:.0%} of {cores} cores are busy; {part} takes the most, "
+            f"{used:.2f} cores"
+        )
     if step.figures["unsent_share"] > 0.01:
-        return f"the edge queue grows ({step.figures['unsent_share']:.0%} held back by credits) with processors to spare ({busy:.0%} busy)"
-    return f"no processor is full ({busy:.0%} busy) and no queue grows: it is waiting; {part} takes the most, {used:.2f} cores"
+        return (
+            f"the edge queue grows ({step.figures['unsent_share']:.0%} held back by credits) "
+            f"with processors to spare ({busy:.0%} busy)"
+        )
+    return (
+        f"no processor is full ({busy:.0%} busy) and no queue grows: it is waiting; {part} "
+        f"takes the most, {used:.2f} cores"
+    )

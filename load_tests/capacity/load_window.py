@@ -1,4 +1,5 @@
-"""Devices and dashboards on a stack for a measured window: what a search for a limit and a calibration have in common."""
+"""Devices and dashboards on a stack for a measured window: what a search for a limit and a
+calibration have in common."""
 
 import contextlib
 import math
@@ -27,18 +28,37 @@ def names_of(cameras: int) -> list[str]:
 class Devices:
     """Driver processes that play all cameras, load after load; each is a session of its own."""
 
-    def __init__(self, running: Stack, drivers: Sequence[BenchChild], names: Sequence[str], sockets: int) -> None:
+    def __init__(
+        self, running: Stack, drivers: Sequence[BenchChild], names: Sequence[str], sockets: int
+    ) -> None:
         self._running, self._drivers, self._session = running, list(drivers), 0
         groups = [names[index :: len(self._drivers)] for index in range(len(self._drivers))]
         counts = [max(1, min(len(group), math.ceil(sockets / len(groups)))) for group in groups]
-        self._sockets = [[list(group[index::count]) for index in range(count)] for group, count in zip(groups, counts, strict=True)]
+        self._sockets = [
+            [list(group[index::count]) for index in range(count)]
+            for group, count in zip(groups, counts, strict=True)
+        ]
 
-    def drive(self, rate: float, warm_s: float, measure_s: float, look: Callable[[], Look]) -> tuple[list[Driven], Look, Look]:
-        """Send `rate` observations per second and camera; with what `look` says at the two ends of the measured window."""
+    def drive(
+        self, rate: float, warm_s: float, measure_s: float, look: Callable[[], Look]
+    ) -> tuple[list[Driven], Look, Look]:
+        """Send `rate` observations per second and camera; with what `look` says at the two ends of
+        the measured window."""
         self._session += 1
         for driver, sockets in zip(self._drivers, self._sockets, strict=True):
             token, session = self._running.token(), f"load-{self._session:03}"
-            driver.ask(DriverPlan(self._running.host, self._running.port, token, session, sockets, rate, warm_s, measure_s))
+            driver.ask(
+                DriverPlan(
+                    self._running.host,
+                    self._running.port,
+                    token,
+                    session,
+                    sockets,
+                    rate,
+                    warm_s,
+                    measure_s,
+                )
+            )
         look()  # the first look at new processes takes longer: before it matters
         for driver in self._drivers:
             driver.pipe.send("go")
@@ -52,10 +72,16 @@ class Devices:
 
 
 @contextlib.contextmanager
-def devices(running: Stack, pool: list[bytes], cameras: int, *, drivers: int, sockets: int) -> Iterator[Devices]:
-    """Processes that are ready; their cameras must be registered. `pool`: observations, as many as the longest load has of one camera."""
+def devices(
+    running: Stack, pool: list[bytes], cameras: int, *, drivers: int, sockets: int
+) -> Iterator[Devices]:
+    """Processes that are ready; their cameras must be registered. `pool`: observations, as many as
+    the longest load has of one camera."""
     with contextlib.ExitStack() as children:
-        made = [children.enter_context(BenchChild(bench_devices.drive, pool)) for _ in range(min(drivers, cameras))]
+        made = [
+            children.enter_context(BenchChild(bench_devices.drive, pool))
+            for _ in range(min(drivers, cameras))
+        ]
         yield Devices(running, made, names_of(cameras), sockets)
 
 
@@ -78,10 +104,21 @@ def dashboards(running: Stack, count: int) -> Iterator[DashboardLoad]:
         yield DashboardLoad(None)
         return
     with BenchChild(dashboard_fleet.watch) as child:
-        child.pipe.send(DashboardPlan(running.host, running.port, [running.viewer_token() for _ in range(USERS)], SITE, count))
+        child.pipe.send(
+            DashboardPlan(
+                running.host,
+                running.port,
+                [running.viewer_token() for _ in range(USERS)],
+                SITE,
+                count,
+            )
+        )
         deadline = time.monotonic() + LIVE_S
         while (found := child.ask("report")).live < count:
             if time.monotonic() > deadline:
-                raise StartError(f"{found.live} of {count} dashboards are live after {LIVE_S:g} s: {found.errors[:3]}")
+                raise StartError(
+                    f"{found.live} of {count} dashboards are live after {LIVE_S:g} s: "
+                    f"{found.errors[:3]}"
+                )
             time.sleep(0.2)
         yield DashboardLoad(child)

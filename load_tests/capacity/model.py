@@ -1,9 +1,11 @@
-"""From unit costs to a fleet: what a number of cameras and dashboards needs, and what breaks first (pure arithmetic).
+"""From unit costs to a fleet: what a number of cameras and dashboards needs, and what breaks first
+(pure arithmetic).
 
-Every cost is linear in its unit: seconds, cameras, observations, deliveries, dashboards. A fixed base is paid once per node, those of
-PostgreSQL and Redis once. That is stated here because it is the model's one assumption about the product; those about the fleet are fields
-of :class:`PlannedFleet`, those about what breaks are :data:`LIMITS`, each with its source. Processor figures are of one core of the machine that
-was calibrated.
+Every cost is linear in its unit: seconds, cameras, observations, deliveries, dashboards. A fixed
+base is paid once per node, those of PostgreSQL and Redis once. That is stated here because it is
+the model's one assumption about the product; those about the fleet are fields of
+:class:`PlannedFleet`, those about what breaks are :data:`LIMITS`, each with its source. Processor
+figures are of one core of the machine that was calibrated.
 """
 
 import math
@@ -15,14 +17,19 @@ from actors.core.settings import HubSettings
 from load_tests.harness.environment import MachineInfo
 
 PARTS = ("hub", "camera", "postgres", "redis", "ray", "other")
-ON_NODES = ("hub", "camera", "ray", "other")  # the other two have machines of their own once there is more than one node
+ON_NODES = (
+    "hub",
+    "camera",
+    "ray",
+    "other",
+)  # the other two have machines of their own once there is more than one node
 DAY_S = 86_400
 GIB = 2**30
 
 
 class PartCost(msgspec.Struct, frozen=True):
-    """Processor microseconds of one part: per second of being there, per camera and second, per observation, and per delivery to a
-    dashboard."""
+    """Processor microseconds of one part: per second of being there, per camera and second, per
+    observation, and per delivery to a dashboard."""
 
     base_us: float = 0.0
     camera_us: float = 0.0
@@ -31,8 +38,9 @@ class PartCost(msgspec.Struct, frozen=True):
 
 
 class UnitCosts(msgspec.Struct, frozen=True):
-    """Unit costs at one density (`per_actor` cameras in an actor process). `source` says what measured them, `measured` the day; bytes are
-    proportional set sizes: pages that processes share are divided among them. `base_bytes`: by part, with nothing to do."""
+    """Unit costs at one density (`per_actor` cameras in an actor process). `source` says what
+    measured them, `measured` the day; bytes are proportional set sizes: pages that processes share
+    are divided among them. `base_bytes`: by part, with nothing to do."""
 
     per_actor: int
     source: str
@@ -53,9 +61,10 @@ class UnitCosts(msgspec.Struct, frozen=True):
 
 
 class PlannedFleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fleet and the nodes for it. Every dashboard watches the wall of one site and its events. `full`: share of a core or of a memory
-    that is planned to be used; `events_per_camera_h`: durable events of a camera in an hour (a walker of
-    `load_tests.harness.synthetic_scene` makes far more)."""
+    """A fleet and the nodes for it. Every dashboard watches the wall of one site and its events.
+    `full`: share of a core or of a memory that is planned to be used; `events_per_camera_h`:
+    durable events of a camera in an hour (a walker of `load_tests.harness.synthetic_scene` makes
+    far more)."""
 
     cameras: int
     fps: float = 10.0
@@ -71,7 +80,8 @@ class PlannedFleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """What breaks when `need` passes `bound`; `answer`: what the design says to it; `source`: where the bound is from."""
+    """What breaks when `need` passes `bound`; `answer`: what the design says to it; `source`: where
+    the bound is from."""
 
     name: str
     unit: str
@@ -93,8 +103,8 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What a fleet needs. `hubs`: processes, each of one thread; `cores` and `memory_bytes` by part, at full use; rates per second; volumes
-    in bytes. `breaks`: all limits, the worst first."""
+    """What a fleet needs. `hubs`: processes, each of one thread; `cores` and `memory_bytes` by
+    part, at full use; rates per second; volumes in bytes. `breaks`: all limits, the worst first."""
 
     fleet: PlannedFleet
     per_actor: int
@@ -118,23 +128,66 @@ class Need(msgspec.Struct, frozen=True):
 LIMITS: Mapping[str, Limit] = {
     limit.name: limit
     for limit in (
-        Limit("PostgreSQL connections", "connections", 1_000, "pack cameras (`cluster.cameras_per_actor`): a connection per actor process",
-              "a process each; a few hundred are usual, 1,000 is a large server"),
-        Limit("actors in one Ray cluster", "actors", 10_000, "pack cameras; beyond it, cells: an Eyrie each for a region, cut by site",
-              "Ray's own release benchmarks: 10,000 actors on 64 nodes"),
-        Limit("nodes of one Ray cluster", "nodes", 250, "larger nodes; beyond it, cells", "Ray's own release benchmarks: 250 nodes"),
-        Limit("PostgreSQL cores", "cores", 64, "a longer `camera.commit_interval_s` (rows fall in proportion); beyond it, cells",
-              "one primary; 64 cores is a large one"),
-        Limit("write-ahead log", "bytes/s", 500e6, "a longer `camera.commit_interval_s`; beyond it, cells",
-              "what one good NVMe disk writes"),
-        Limit("events kept in one database", "bytes", 20e12, "`events.keep_days`, export of old days; beyond it, cells",
-              "day partitions of one server; larger ones run, their backups take days"),
-        Limit("cores of one Redis", "cores", 0.6, "shards: streams and states of a site share the hash tag {site}; one Redis is what runs "
-              "today", "one thread executes commands; planned to 60 %"),
-        Limit("one supervisor", "cameras", 100_000, "not measured at this size: `bench actors` measures smaller ones; beyond it, cells",
-              "an assumption, marked as one"),
+        Limit(
+            "PostgreSQL connections",
+            "connections",
+            1_000,
+            "pack cameras (`cluster.cameras_per_actor`): a connection per actor process",
+            "a process each; a few hundred are usual, 1,000 is a large server",
+        ),
+        Limit(
+            "actors in one Ray cluster",
+            "actors",
+            10_000,
+            "pack cameras; beyond it, cells: an Eyrie each for a region, cut by site",
+            "Ray's own release benchmarks: 10,000 actors on 64 nodes",
+        ),
+        Limit(
+            "nodes of one Ray cluster",
+            "nodes",
+            250,
+            "larger nodes; beyond it, cells",
+            "Ray's own release benchmarks: 250 nodes",
+        ),
+        Limit(
+            "PostgreSQL cores",
+            "cores",
+            64,
+            "a longer `camera.commit_interval_s` (rows fall in proportion); beyond it, cells",
+            "one primary; 64 cores is a large one",
+        ),
+        Limit(
+            "write-ahead log",
+            "bytes/s",
+            500e6,
+            "a longer `camera.commit_interval_s`; beyond it, cells",
+            "what one good NVMe disk writes",
+        ),
+        Limit(
+            "events kept in one database",
+            "bytes",
+            20e12,
+            "`events.keep_days`, export of old days; beyond it, cells",
+            "day partitions of one server; larger ones run, their backups take days",
+        ),
+        Limit(
+            "cores of one Redis",
+            "cores",
+            0.6,
+            "shards: streams and states of a site share the hash tag {site}; one Redis is what "
+            "runs "
+            "today",
+            "one thread executes commands; planned to 60 %",
+        ),
+        Limit(
+            "one supervisor",
+            "cameras",
+            100_000,
+            "not measured at this size: `bench actors` measures smaller ones; beyond it, cells",
+            "an assumption, marked as one",
+        ),
     )
-}  # fmt: skip
+}
 
 
 def predict(costs: UnitCosts, fleet: PlannedFleet) -> Need:
@@ -146,7 +199,12 @@ def predict(costs: UnitCosts, fleet: PlannedFleet) -> Need:
     actors = math.ceil(fleet.cameras / costs.per_actor)
     rows = fleet.cameras * costs.rows_per_camera_s
     cores = {
-        part: (cost.camera_us * fleet.cameras + cost.observation_us * observations + cost.delivery_us * deliveries) / 1e6
+        part: (
+            cost.camera_us * fleet.cameras
+            + cost.observation_us * observations
+            + cost.delivery_us * deliveries
+        )
+        / 1e6
         for part, cost in costs.cpu.items()
     }
     memory: dict[str, float] = {part: 0.0 for part in costs.base_bytes}
@@ -156,16 +214,35 @@ def predict(costs: UnitCosts, fleet: PlannedFleet) -> Need:
     nodes = _nodes(cores, memory, base_cores, costs, fleet)
     times = {part: nodes if part in ON_NODES else 1 for part in PARTS}
     cores = {part: used + base_cores[part] * times[part] for part, used in cores.items()}
-    memory = {part: size + costs.base_bytes.get(part, 0) * times[part] for part, size in memory.items()}
+    memory = {
+        part: size + costs.base_bytes.get(part, 0) * times[part] for part, size in memory.items()
+    }
     wal = rows * costs.row_wal_bytes + events * costs.event_bytes
     kept = events * costs.event_bytes * DAY_S
     redis_cores = cores.get("redis", 0.0)
     need = Need(
-        fleet, costs.per_actor, observations, deliveries, actors, rows, redis_messages(fleet, costs.per_actor, events), cores, memory,
-        nodes, max(1, math.ceil(cores.get("hub", 0.0) / fleet.full), math.ceil(fleet.dashboards / HubSettings().max_connections)),
-        max(1, math.ceil(redis_cores / LIMITS["cores of one Redis"].bound)), cores.get("postgres", 0.0), wal, kept,
-        kept * fleet.keep_days, [],
-    )  # fmt: skip
+        fleet,
+        costs.per_actor,
+        observations,
+        deliveries,
+        actors,
+        rows,
+        redis_messages(fleet, costs.per_actor, events),
+        cores,
+        memory,
+        nodes,
+        max(
+            1,
+            math.ceil(cores.get("hub", 0.0) / fleet.full),
+            math.ceil(fleet.dashboards / HubSettings().max_connections),
+        ),
+        max(1, math.ceil(redis_cores / LIMITS["cores of one Redis"].bound)),
+        cores.get("postgres", 0.0),
+        wal,
+        kept,
+        kept * fleet.keep_days,
+        [],
+    )
     return msgspec.structs.replace(need, breaks=breaking(need))
 
 
@@ -176,18 +253,28 @@ def row_us(costs: UnitCosts) -> float:
 
 
 def redis_message_us(costs: UnitCosts) -> float:
-    """Microseconds of Redis for a publication, its way to one hub included, at the rate that was calibrated."""
-    cost, fleet = costs.cpu["redis"], PlannedFleet(costs.wall_cameras, costs.fps, cameras_per_site=costs.wall_cameras)
+    """Microseconds of Redis for a publication, its way to one hub included, at the rate that was
+    calibrated."""
+    cost, fleet = (
+        costs.cpu["redis"],
+        PlannedFleet(costs.wall_cameras, costs.fps, cameras_per_site=costs.wall_cameras),
+    )
     events = costs.events_per_observation * costs.fps * costs.wall_cameras
-    return (cost.camera_us + cost.observation_us * costs.fps) * costs.wall_cameras / redis_messages(fleet, costs.per_actor, events)
+    return (
+        (cost.camera_us + cost.observation_us * costs.fps)
+        * costs.wall_cameras
+        / redis_messages(fleet, costs.per_actor, events)
+    )
 
 
 def redis_messages(fleet: PlannedFleet, per_actor: int, events_per_s: float) -> float:
-    """Publications a second: states at `live_hz` at most, the summaries of an actor's cameras per site and tick, a heartbeat per actor and
-    site, events."""
+    """Publications a second: states at `live_hz` at most, the summaries of an actor's cameras per
+    site and tick, a heartbeat per actor and site, events."""
     sites_of_actor = max(1.0, per_actor / fleet.cameras_per_site)
     pairs = math.ceil(fleet.cameras / per_actor) * sites_of_actor
-    return fleet.cameras * min(fleet.fps, fleet.live_hz) + pairs * (fleet.wall_hz + 1) + events_per_s
+    return (
+        fleet.cameras * min(fleet.fps, fleet.live_hz) + pairs * (fleet.wall_hz + 1) + events_per_s
+    )
 
 
 def breaking(need: Need) -> list[Broken]:
@@ -203,25 +290,41 @@ def breaking(need: Need) -> list[Broken]:
         "one supervisor": float(need.fleet.cameras),
     }
     found = [
-        Broken(name, limit.unit, needs[name], limit.bound, needs[name] / limit.bound, limit.answer, limit.source)
+        Broken(
+            name,
+            limit.unit,
+            needs[name],
+            limit.bound,
+            needs[name] / limit.bound,
+            limit.answer,
+            limit.source,
+        )
         for name, limit in LIMITS.items()
     ]
     return sorted(found, key=lambda broken: -broken.share)
 
 
 def _nodes(
-    cores: Mapping[str, float], memory: Mapping[str, float], base_cores: Mapping[str, float], costs: UnitCosts, fleet: PlannedFleet
+    cores: Mapping[str, float],
+    memory: Mapping[str, float],
+    base_cores: Mapping[str, float],
+    costs: UnitCosts,
+    fleet: PlannedFleet,
 ) -> int:
-    """Nodes for hubs and camera actors with their Ray; PostgreSQL and Redis have machines of their own beyond one node."""
+    """Nodes for hubs and camera actors with their Ray; PostgreSQL and Redis have machines of their
+    own beyond one node."""
     free_cores = fleet.node_cores * fleet.full - sum(base_cores.get(part, 0.0) for part in ON_NODES)
-    free_bytes = fleet.node_gib * GIB * fleet.full - sum(costs.base_bytes.get(part, 0) for part in ON_NODES)
+    free_bytes = fleet.node_gib * GIB * fleet.full - sum(
+        costs.base_bytes.get(part, 0) for part in ON_NODES
+    )
     by_cores = sum(cores.get(part, 0.0) for part in ON_NODES) / max(free_cores, 1e-9)
     by_bytes = sum(memory.get(part, 0.0) for part in ON_NODES) / max(free_bytes, 1.0)
     return max(1, math.ceil(max(by_cores, by_bytes)))
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One measured load of a calibration. `cpu`: cores by part; `pss`: bytes by part; `actors`: camera processes; rates per second."""
+    """One measured load of a calibration. `cpu`: cores by part; `pss`: bytes by part; `actors`:
+    camera processes; rates per second."""
 
     cameras: int
     fps: float
@@ -237,13 +340,29 @@ class Point(msgspec.Struct, frozen=True):
 
 
 def derive(
-    idle: Point, slow: Point, fast: Point, watched: Point, *, per_actor: int, event_bytes: int, source: str, measured: str, version: str,
+    idle: Point,
+    slow: Point,
+    fast: Point,
+    watched: Point,
+    *,
+    per_actor: int,
+    event_bytes: int,
+    source: str,
+    measured: str,
+    version: str,
     machine: MachineInfo,
-) -> UnitCosts:  # fmt: skip
-    """Unit costs out of four loads: nothing; some cameras slow; the same ones fast; those with dashboards. Differences below 0 are noise
-    and count as 0. Raises ValueError when the loads are not such a series."""
-    if not (slow.cameras == fast.cameras == watched.cameras > 0 and fast.observations_per_s > slow.observations_per_s > 0):
-        raise ValueError("slow, fast and watched must have the same cameras, and fast more observations than slow")
+) -> UnitCosts:
+    """Unit costs out of four loads: nothing; some cameras slow; the same ones fast; those with
+    dashboards. Differences below 0 are noise and count as 0. Raises ValueError when the loads are
+    not such a series."""
+    if not (
+        slow.cameras == fast.cameras == watched.cameras > 0
+        and fast.observations_per_s > slow.observations_per_s > 0
+    ):
+        raise ValueError(
+            "slow, fast and watched must have the same cameras, and fast more observations than "
+            "slow"
+        )
     if watched.dashboards <= 0 or watched.deliveries_per_s <= 0:
         raise ValueError("nothing was delivered")
     more = fast.observations_per_s - slow.observations_per_s
@@ -255,16 +374,30 @@ def derive(
         delivery = max(0.0, (seen - high) / watched.deliveries_per_s)
         cpu[part] = PartCost(base * 1e6, camera * 1e6, each * 1e6, delivery * 1e6)
     actors_pss = fast.pss.get("camera", 0)
-    # A process with its cameras is measured as a whole; the cameras' own share is what the fast load added to the slow one's processes.
+    # A process with its cameras is measured as a whole; the cameras' own share is what the fast
+    # load added to the slow one's processes.
     camera_bytes = max(0, (actors_pss - slow.pss.get("camera", 0)) // fast.cameras)
     actor_bytes = (actors_pss - camera_bytes * fast.cameras) // max(1, fast.actors)
     dashboards = max(0, (watched.pss.get("hub", 0) - fast.pss.get("hub", 0)) // watched.dashboards)
     base_bytes = {part: fast.pss.get(part, 0) for part in PARTS if part != "camera"}
     return UnitCosts(
-        per_actor, source, measured, version, machine, cpu, base_bytes, actor_bytes, camera_bytes, dashboards,
-        round(fast.wal_bytes_per_s / max(fast.rows_per_s, 1e-9)), event_bytes, fast.rows_per_s / fast.cameras,
-        fast.events_per_s / fast.observations_per_s, fast.cameras, fast.fps,
-    )  # fmt: skip
+        per_actor,
+        source,
+        measured,
+        version,
+        machine,
+        cpu,
+        base_bytes,
+        actor_bytes,
+        camera_bytes,
+        dashboards,
+        round(fast.wal_bytes_per_s / max(fast.rows_per_s, 1e-9)),
+        event_bytes,
+        fast.rows_per_s / fast.cameras,
+        fast.events_per_s / fast.observations_per_s,
+        fast.cameras,
+        fast.fps,
+    )
 
 
 def missed(predicted: float, measured: float) -> float:
@@ -278,6 +411,10 @@ def _short(value: float) -> str:
 
 def in_words(broken: Sequence[Broken]) -> list[str]:
     """What breaks, in lines; one line when nothing does."""
-    found = [f"{one.name}: {_short(one.need)} of {_short(one.bound)} {one.unit} ({one.share:,.1f} times) - {one.answer}" for one in broken
-             if one.share > 1]  # fmt: skip
+    found = [
+        f"{one.name}: {_short(one.need)} of {_short(one.bound)} {one.unit} ({one.share:,.1f} "
+        f"times) - {one.answer}"
+        for one in broken
+        if one.share > 1
+    ]
     return found or [f"nothing; nearest is {broken[0].name} at {broken[0].share:.0%} of its bound"]

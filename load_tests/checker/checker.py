@@ -1,7 +1,8 @@
 """The correctness checker: what a run did and saw against what is stored, as a pure function.
 
-The invariants are those of the reliability reference, for a system that stores no observations: *what was sent, less declared gaps and
-dead letters, folded by the core, equals the stored events and state*. What dashboards were shown is in `load_tests.checker.watchers`.
+The invariants are those of the reliability reference, for a system that stores no observations:
+*what was sent, less declared gaps and dead letters, folded by the core, equals the stored events
+and state*. What dashboards were shown is in `load_tests.checker.watchers`.
 """
 
 import bisect
@@ -37,7 +38,8 @@ GAP_MOST = 65_536  # seqs of one gap: more than any camera's credits
 
 
 def check(history: Sequence[Operation], stored: Stored, *, whole: bool = True) -> list[Violation]:
-    """All violations. `whole`: the run has ended and everything was healed, so watchers must have seen everything too."""
+    """All violations. `whole`: the run has ended and everything was healed, so watchers must have
+    seen everything too."""
     cameras = {row.camera: _Camera(row.camera) for row in stored.cameras}
     closes: list[Closed] = []
     for operation in history:
@@ -46,7 +48,9 @@ def check(history: Sequence[Operation], stored: Stored, *, whole: bool = True) -
         else:
             cameras.setdefault(operation.camera, _Camera(operation.camera)).take(operation)
     for event in stored.events:
-        cameras.setdefault(event.camera, _Camera(event.camera)).events.append((event, msgspec.json.decode(event.body)))
+        cameras.setdefault(event.camera, _Camera(event.camera)).events.append(
+            (event, msgspec.json.decode(event.body))
+        )
     for move in stored.moves:
         cameras.setdefault(move.camera, _Camera(move.camera)).moves.append(move)
     for letter in stored.letters:
@@ -55,14 +59,23 @@ def check(history: Sequence[Operation], stored: Stored, *, whole: bool = True) -
     rows = {row.camera: row for row in stored.cameras}
     for name, camera in cameras.items():
         camera.finish(rows.get(name))
-        found += [*_acks(camera), *_once(camera), *_owners(camera), *_explained(camera, stored), *_reused(camera)]
+        found += [
+            *_acks(camera),
+            *_once(camera),
+            *_owners(camera),
+            *_explained(camera, stored),
+            *_reused(camera),
+        ]
         found += [Violation("I9", name, detail) for detail in _received(camera)]
         bodies = {(event.epoch, event.offset): body for event, body in camera.events}
         for watcher, lane in camera.seen.items():
             found += watched(name, watcher, lane, bodies, camera.row, whole=whole)
         sent_at = sorted(camera.sent_at)
         for watcher, states in camera.states.items():
-            found += [*told(name, watcher, states, camera.moves, camera.row), *never_older(name, watcher, states)]
+            found += [
+                *told(name, watcher, states, camera.moves, camera.row),
+                *never_older(name, watcher, states),
+            ]
             found += aged(name, watcher, states, sent_at)
     for finding in verify([*stored.events, *stored.cameras]).findings:
         found.append(Violation("I3", finding.camera, f"{finding.what}: {finding.detail}"))
@@ -89,12 +102,16 @@ class _Camera:
         """Sort one operation in."""
         match operation:
             case Sent():
-                session = self.sessions.setdefault(operation.session, SessionItems(operation.session))
+                session = self.sessions.setdefault(
+                    operation.session, SessionItems(operation.session)
+                )
                 if operation.at_s and operation.seq not in session.items:
                     self.sent_at.append(operation.at_s)
                 session.items[operation.seq] = (operation.form, operation.body)
             case Declared():
-                session = self.sessions.setdefault(operation.session, SessionItems(operation.session))
+                session = self.sessions.setdefault(
+                    operation.session, SessionItems(operation.session)
+                )
                 self.declared[operation.session].append((operation.first_seq, operation.last_seq))
             case Acknowledged():
                 self.acks.append(operation)
@@ -129,15 +146,27 @@ def _acks(camera: _Camera) -> Iterable[Violation]:
     reached: dict[tuple[str, int], float] = {}
     for move in camera.moves:
         reached.setdefault((move.session, move.seq), move.at_s)
-    times = {s: sorted((seq, at) for (name, seq), at in reached.items() if name == s) for s in camera.sessions}
+    times = {
+        s: sorted((seq, at) for (name, seq), at in reached.items() if name == s)
+        for s in camera.sessions
+    }
     for ack in camera.acks:
         if ack.seq > (upto := camera.committed(ack.session)):
-            yield Violation("I1", camera.name, f"seq {ack.seq} of {ack.session} was acked, committed is up to {upto}", ack.session, ack.seq)
+            yield Violation(
+                "I1",
+                camera.name,
+                f"seq {ack.seq} of {ack.session} was acked, committed is up to {upto}",
+                ack.session,
+                ack.seq,
+            )
             continue
         moves = times.get(ack.session, [])
         place = bisect.bisect_left(moves, (ack.seq, 0.0))
         if place < len(moves) and ack.at_s + SKEW_S < (first := moves[place][1]):
-            detail = f"seq {ack.seq} of {ack.session} was acked {first - ack.at_s:.6f} s before its commit"
+            detail = (
+                f"seq {ack.seq} of {ack.session} was acked {first - ack.at_s:.6f} s before "
+                "its commit"
+            )
             yield Violation("I1", camera.name, detail, ack.session, ack.seq)
 
 
@@ -146,11 +175,15 @@ def _once(camera: _Camera) -> Iterable[Violation]:
     places = Counter((event.epoch, event.offset) for event, _ in camera.events)
     for (epoch, offset), times in places.items():
         if times > 1:
-            yield Violation("I2", camera.name, f"event {epoch}/{offset} is stored {times} times", offset=offset)
+            yield Violation(
+                "I2", camera.name, f"event {epoch}/{offset} is stored {times} times", offset=offset
+            )
     last: dict[str, int] = {}
     for move in camera.moves:
         if move.seq < last.get(move.session, 0):
-            detail = f"the row went from seq {last[move.session]} of {move.session} back to {move.seq}"
+            detail = (
+                f"the row went from seq {last[move.session]} of {move.session} back to {move.seq}"
+            )
             yield Violation("I3", camera.name, detail, move.session, move.seq)
         last[move.session] = max(move.seq, last.get(move.session, 0))
 
@@ -164,7 +197,10 @@ def _owners(camera: _Camera) -> Iterable[Violation]:
             yield Violation("I4", camera.name, detail, move.session, move.seq)
         generation = max(generation, move.generation)
         if owners.setdefault(move.generation, move.owner) != move.owner:
-            detail = f"generation {move.generation} has the owners {owners[move.generation]} and {move.owner}"
+            detail = (
+                f"generation {move.generation} has the owners {owners[move.generation]} and "
+                f"{move.owner}"
+            )
             yield Violation("I4", camera.name, detail, move.session, move.seq)
         if move.writer != move.owner:
             detail = f"{move.writer} moved the row to seq {move.seq}, its owner is {move.owner}"
@@ -172,7 +208,8 @@ def _owners(camera: _Camera) -> Iterable[Violation]:
 
 
 def _explained(camera: _Camera, stored: Stored) -> Iterable[Violation]:
-    """I2, I7, I8 and I9: what was sent, less gaps and dead letters, folded by the core, equals what is stored."""
+    """I2, I7, I8 and I9: what was sent, less gaps and dead letters, folded by the core, equals what
+    is stored."""
     name = camera.name
     for session in camera.sessions.values():
         yield from _gaps(camera, session)
@@ -188,12 +225,30 @@ def _explained(camera: _Camera, stored: Stored) -> Iterable[Violation]:
             detail = f"{key[0]} of seq {seq}: stored {times.total()}×, derived {right.total()}×"
             yield Violation("I2" if right else "I7", name, detail, of, seq)
         elif times.total() < right.total():
-            yield Violation("I8", name, f"{key[0]} of seq {seq}: derived {right.total()}×, stored {times.total()}×", of, seq)
+            yield Violation(
+                "I8",
+                name,
+                f"{key[0]} of seq {seq}: derived {right.total()}×, stored {times.total()}×",
+                of,
+                seq,
+            )
         elif times != right:
-            yield Violation("I9", name, f"{key[0]} of seq {seq}: stored at {sorted(times)}, captured at {sorted(right)}", of, seq)
-    if camera.row is not None and (camera.row.counts, camera.row.occupancy) != (expected.counts, expected.occupancy):
+            yield Violation(
+                "I9",
+                name,
+                f"{key[0]} of seq {seq}: stored at {sorted(times)}, captured at {sorted(right)}",
+                of,
+                seq,
+            )
+    if camera.row is not None and (camera.row.counts, camera.row.occupancy) != (
+        expected.counts,
+        expected.occupancy,
+    ):
         yield Violation(
-            "I8", name, f"the state says {camera.row.counts} {camera.row.occupancy}, it must be {expected.counts} {expected.occupancy}"
+            "I8",
+            name,
+            f"the state says {camera.row.counts} {camera.row.occupancy}, it must be "
+            f"{expected.counts} {expected.occupancy}",
         )
     yield from _letters(camera, expected.letters)
 
@@ -202,30 +257,47 @@ def _gaps(camera: _Camera, session: SessionItems) -> Iterable[Violation]:
     stored = [(first, last) for first, last, _ in session.gaps]
     declared, name = camera.declared[session.name], session.name
     if silent := minus(minus([(1, session.upto)], stored), ((seq, seq) for seq in session.items)):
-        detail = f"{count(silent)} seqs of {name} from {silent[0][0]} were neither sent nor declared as a gap"
+        detail = (
+            f"{count(silent)} seqs of {name} from {silent[0][0]} were neither sent nor "
+            "declared as a gap"
+        )
         yield Violation("I8", camera.name, detail, name, silent[0][0])
     if extra := minus(stored, declared):
-        detail = f"the gap {extra[0][0]}..{extra[-1][1]} of {name} is stored, the edge did not declare it"
+        detail = (
+            f"the gap {extra[0][0]}..{extra[-1][1]} of {name} is stored, the edge did not "
+            "declare it"
+        )
         yield Violation("I8", camera.name, detail, name, extra[0][0])
     if lost := minus([(first, min(last, session.upto)) for first, last in declared], stored):
-        detail = f"the edge declared {lost[0][0]}..{lost[-1][1]} of {name} as a gap, no event says so"
+        detail = (
+            f"the edge declared {lost[0][0]}..{lost[-1][1]} of {name} as a gap, no event says so"
+        )
         yield Violation("I8", camera.name, detail, name, lost[0][0])
     for first, last in stored:
         if last - first >= GAP_MOST:
-            detail = f"a gap of {last - first + 1} seqs of {name} from {first} was taken: credits never allow more than {GAP_MOST}"
+            detail = (
+                f"a gap of {last - first + 1} seqs of {name} from {first} was taken: "
+                f"credits never allow more than {GAP_MOST}"
+            )
             yield Violation("I8", camera.name, detail, name, first)
 
 
 def _reused(camera: _Camera) -> Iterable[Violation]:
-    """I2: one event id names one event, whoever was shown it and whenever; a restored database must not give ids out again."""
+    """I2: one event id names one event, whoever was shown it and whenever; a restored database must
+    not give ids out again."""
     first: dict[tuple[str, int], ShownEvent] = {}
     for lane in camera.seen.values():
         for shown in lane:
             if isinstance(shown, ShownEvent):
                 known = first.setdefault((shown.epoch, shown.offset), shown)
                 if (known.type, known.time) != (shown.type, shown.time):
-                    detail = f"the id {shown.epoch}/{shown.offset} was {known.type} at {known.time}, then {shown.type} at {shown.time}"
-                    yield Violation("I2", camera.name, detail, watcher=shown.watcher, offset=shown.offset)
+                    detail = (
+                        f"the id {shown.epoch}/{shown.offset} was {known.type} at "
+                        f"{known.time}, then {shown.type} at {shown.time}"
+                    )
+                    yield Violation(
+                        "I2", camera.name, detail, watcher=shown.watcher, offset=shown.offset
+                    )
                     return
 
 
@@ -239,13 +311,22 @@ def _letters(camera: _Camera, expected: set[tuple[str, int]]) -> Iterable[Violat
     times = Counter((letter.session, letter.seq) for letter in letters)
     for (session_name, seq), stored in times.items():
         if stored > 1:
-            yield Violation("I2", camera.name, f"the dead letter of seq {seq} of {session_name} is stored {stored} times")
+            yield Violation(
+                "I2",
+                camera.name,
+                f"the dead letter of seq {seq} of {session_name} is stored {stored} times",
+            )
     for session_name, seq in sorted(expected - times.keys()):
-        yield Violation("I8", camera.name, f"seq {seq} of {session_name} cannot be applied and is no dead letter")
+        yield Violation(
+            "I8",
+            camera.name,
+            f"seq {seq} of {session_name} cannot be applied and is no dead letter",
+        )
 
 
 def _received(camera: _Camera) -> Iterable[str]:
-    """I9: receive times of what observations caused never go back along the offsets of an epoch (timers have a clock of their own)."""
+    """I9: receive times of what observations caused never go back along the offsets of an epoch
+    (timers have a clock of their own)."""
     last: dict[str, tuple[int, datetime]] = {}
     for event, body in camera.events:
         if not is_derived(body["type"]):

@@ -1,4 +1,5 @@
-"""What a camera core derives from observations that nothing disturbed: the model that a run under faults is compared with (pure)."""
+"""What a camera core derives from observations that nothing disturbed: the model that a run under
+faults is compared with (pure)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,8 @@ Key = tuple[Any, ...]
 
 
 class SessionItems(msgspec.Struct):
-    """The items of one session that count: all up to `upto`. `items`: seq → (encoding, body); `gaps`: (first, last, reason)."""
+    """The items of one session that count: all up to `upto`. `items`: seq → (encoding, body);
+    `gaps`: (first, last, reason)."""
 
     name: str
     upto: int = 0
@@ -29,7 +31,8 @@ class SessionItems(msgspec.Struct):
 
 
 class Folded(msgspec.Struct):
-    """`events`: key → capture times (a key may come more than once); `letters`: (session, seq) of what could not be applied."""
+    """`events`: key → capture times (a key may come more than once); `letters`: (session, seq) of
+    what could not be applied."""
 
     events: dict[Key, Counter[str]]
     counts: dict[str, dict[str, int]]
@@ -40,7 +43,10 @@ class Folded(msgspec.Struct):
 def derived_key(event: Mapping[str, Any]) -> Key:
     """What identifies a derived event, its time excepted."""
     names = ("type", "track", "zone", "line", "label", "session", "seq")
-    return (*(event.get(name) for name in names), msgspec.json.encode(event.get("data"), order="sorted"))
+    return (
+        *(event.get(name) for name in names),
+        msgspec.json.encode(event.get("data"), order="sorted"),
+    )
 
 
 def is_derived(event_type: str) -> bool:
@@ -49,8 +55,11 @@ def is_derived(event_type: str) -> bool:
 
 
 def fold(camera: str, scene: bytes, sessions: Sequence[SessionItems]) -> Folded:
-    """Fold `sessions`, in their order, through a core of its own. What is in no session and no gap is passed over as a gap."""
-    activation = Activation(camera, "fold", 1, Position("", 0, "e1", 0, CHAIN_START), None, scene, 1)
+    """Fold `sessions`, in their order, through a core of its own. What is in no session and no gap
+    is passed over as a gap."""
+    activation = Activation(
+        camera, "fold", 1, Position("", 0, "e1", 0, CHAIN_START), None, scene, 1
+    )
     one = core.restore(activation, owner="fold", settings=_SETTINGS, now_us=0)
     found = Folded({}, {}, {}, set())
     row = None
@@ -78,14 +87,29 @@ def _items(camera: str, session: SessionItems) -> Iterable[Data | DeclareGap]:
             after = min((s for s in session.items if s > seq), default=session.upto + 1)
             gap = (min(after - 1, session.upto), "not sent")
         if gap is not None:
-            yield DeclareGap(camera, "fold/1", session.name, seq, min(gap[0], session.upto), gap[1], 0)
+            yield DeclareGap(
+                camera, "fold/1", session.name, seq, min(gap[0], session.upto), gap[1], 0
+            )
             seq = gap[0] + 1
             continue
         form = session.items[seq][0]
         last = seq
-        while last < session.upto and last - seq + 1 < BATCH and last + 1 not in reasons and session.items.get(last + 1, ("",))[0] == form:
+        while (
+            last < session.upto
+            and last - seq + 1 < BATCH
+            and last + 1 not in reasons
+            and session.items.get(last + 1, ("",))[0] == form
+        ):
             last += 1
-        yield Data(camera, "fold/1", session.name, seq, 0, form, [session.items[s][1] for s in range(seq, last + 1)])
+        yield Data(
+            camera,
+            "fold/1",
+            session.name,
+            seq,
+            0,
+            form,
+            [session.items[s][1] for s in range(seq, last + 1)],
+        )
         seq = last + 1
 
 

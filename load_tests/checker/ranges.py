@@ -1,4 +1,5 @@
-"""Sets of sequence numbers as closed ranges, in order and apart: a gap of 2^53 numbers costs no more than one of two (pure)."""
+"""Sets of sequence numbers as closed ranges, in order and apart: a gap of 2^53 numbers costs no
+more than one of two (pure)."""
 
 from collections.abc import Iterable
 

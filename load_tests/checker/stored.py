@@ -1,5 +1,5 @@
-"""What is stored, read back through a fresh connection for `load_tests.checker.checker`; and a witness in the database of every move of a
-row."""
+"""What is stored, read back through a fresh connection for `load_tests.checker.checker`; and a
+witness in the database of every move of a row."""
 
 from typing import Any
 
@@ -16,19 +16,23 @@ _WITNESS = (
     """CREATE TABLE IF NOT EXISTS witnessed (
         number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, camera text, writer text, owner text, generation bigint, session text,
         seq bigint, epoch text, "offset" bigint, at timestamptz
-    )""",
+    )""",  # noqa: E501
     """CREATE OR REPLACE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO witnessed (camera, writer, owner, generation, session, seq, epoch, "offset", at) VALUES (
             NEW.camera, current_setting('application_name'), NEW.owner, NEW.generation, NEW.session, NEW.last_seq, NEW.epoch,
             NEW.last_offset, clock_timestamp());
         RETURN NULL;
-    END $$""",
+    END $$""",  # noqa: E501
     """CREATE OR REPLACE TRIGGER witness AFTER UPDATE ON positions FOR EACH ROW
         WHEN (OLD.last_seq <> NEW.last_seq OR OLD.last_offset <> NEW.last_offset OR OLD.epoch <> NEW.epoch)
-        EXECUTE FUNCTION witness()""",
+        EXECUTE FUNCTION witness()""",  # noqa: E501
 )
-# In slices: an hour has millions of moves, and one statement for all of them takes longer than a statement may.
-_SLICE = "SELECT * FROM witnessed WHERE camera = ANY ($1::text[]) AND number > $2 ORDER BY number LIMIT $3"
+# In slices: an hour has millions of moves, and one statement for all of them takes longer than a
+# statement may.
+_SLICE = (
+    "SELECT * FROM witnessed WHERE camera = ANY ($1::text[]) AND number > $2 ORDER BY "
+    "number LIMIT $3"
+)
 SLICE = 20_000  # rows
 
 
@@ -51,21 +55,39 @@ async def read_back(settings: PostgresSettings, cameras: list[str]) -> Stored:
         if record.camera not in cameras:
             continue
         if isinstance(record, EventRow):
-            events.append(AuditEvent(record.camera, record.epoch, record.offset, record.body.decode(), record.hash.hex()))
+            events.append(
+                AuditEvent(
+                    record.camera,
+                    record.epoch,
+                    record.offset,
+                    record.body.decode(),
+                    record.hash.hex(),
+                )
+            )
             continue
         if not isinstance(record, Activation):
             continue  # what retention dropped: nothing, in a test's time
         at, derived = record.position, totals(record.snapshot)
         rows.append(
             CameraTotals(
-                record.camera, at.session, at.last_seq, at.epoch, at.last_offset, at.chain.hex(), derived.counts, derived.occupancy
+                record.camera,
+                at.session,
+                at.last_seq,
+                at.epoch,
+                at.last_offset,
+                at.chain.hex(),
+                derived.counts,
+                derived.occupancy,
             )
-        )  # fmt: skip
+        )
         scenes[record.camera] = record.scene
     database = await Database.open(settings, name="read-back", size=1)
     try:
         moves = await moves_of(database, cameras)
-        letters = await database.fetch("SELECT camera, session, seq, raw FROM dead_letters WHERE camera = ANY ($1::text[])", cameras)
+        letters = await database.fetch(
+            "SELECT camera, session, seq, raw FROM dead_letters WHERE camera = ANY ($1::text[])",
+            cameras,
+        )
     finally:
         await database.close()
     return Stored(rows, events, [_letter(row) for row in letters], moves, scenes)
@@ -87,6 +109,13 @@ def _letter(row: Any) -> RecordedLetter:
 
 def _move(row: Any) -> Move:
     return Move(
-        row["camera"], row["writer"], row["owner"] or "", row["generation"], row["session"], row["seq"], row["epoch"], row["offset"],
+        row["camera"],
+        row["writer"],
+        row["owner"] or "",
+        row["generation"],
+        row["session"],
+        row["seq"],
+        row["epoch"],
+        row["offset"],
         row["at"].timestamp(),
-    )  # fmt: skip
+    )

@@ -1,4 +1,5 @@
-"""The verdict of a run: one line per invariant, from the checker's violations and from what the run itself has seen (pure)."""
+"""The verdict of a run: one line per invariant, from the checker's violations and from what the run
+itself has seen (pure)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
@@ -29,8 +30,9 @@ OF_DASHBOARDS = ("I5", "I6", "I11")
 
 
 class InvariantVerdict(msgspec.Struct, frozen=True):
-    """An invariant: ``green``, ``red`` or ``not checked``; `violations` counts, `first` is the first of them, or why it was not checked.
-    `excerpt`: the lines of the histories and moves of rows around the first."""
+    """An invariant: ``green``, ``red`` or ``not checked``; `violations` counts, `first` is the
+    first of them, or why it was not checked. `excerpt`: the lines of the histories and moves of
+    rows around the first."""
 
     invariant: str
     means: str
@@ -41,10 +43,10 @@ class InvariantVerdict(msgspec.Struct, frozen=True):
 
 
 class RunObservations(msgspec.Struct, frozen=True):
-    """What the run itself has seen. `fleet`: everything the dashboards reported, summed up; `dashboards`: how many there are; `resources`:
-    what has not come back (None: not looked at);
-    `grown`: what is not flat (None: not watched); `unhealed`: faults (None: none were done); `missing`: planned faults that did not happen
-    (None: none were planned)."""
+    """What the run itself has seen. `fleet`: everything the dashboards reported, summed up;
+    `dashboards`: how many there are; `resources`: what has not come back (None: not looked at);
+    `grown`: what is not flat (None: not watched); `unhealed`: faults (None: none were done);
+    `missing`: planned faults that did not happen (None: none were planned)."""
 
     fleet: FleetReport
     dashboards: int
@@ -55,8 +57,10 @@ class RunObservations(msgspec.Struct, frozen=True):
 
 
 def judge(
-    violations: Sequence[Violation], seen: RunObservations, excerpt: Callable[[Violation], list[str]] = lambda violation: []
-) -> list[InvariantVerdict]:  # fmt: skip
+    violations: Sequence[Violation],
+    seen: RunObservations,
+    excerpt: Callable[[Violation], list[str]] = lambda violation: [],
+) -> list[InvariantVerdict]:
     """All lines."""
     found: dict[str, list[str]] = {name: [] for name in INVARIANTS}
     first: dict[str, Violation] = {}
@@ -90,7 +94,9 @@ def judge(
     for name, means in INVARIANTS.items():
         if found[name]:
             shown = excerpt(first[name]) if name in first else []
-            lines.append(InvariantVerdict(name, means, "red", len(found[name]), found[name][0], shown))
+            lines.append(
+                InvariantVerdict(name, means, "red", len(found[name]), found[name][0], shown)
+            )
         elif name in unchecked:
             lines.append(InvariantVerdict(name, means, "not checked", 0, unchecked[name]))
         else:
@@ -110,7 +116,14 @@ def summed(reports: Sequence[FleetReport], live: int) -> FleetReport:
         for code, count in report.closes.items():
             closes[code] = closes.get(code, 0) + count
     return FleetReport(
-        live, sum(r.lost for r in reports), [s for r in reports for s in r.back_s],
-        sum(r.unrecovered for r in reports), sum(r.twice for r in reports), sum(r.gaps for r in reports), sum(r.events for r in reports),
-        [e for r in reports for e in r.errors], closes, [],
-    )  # fmt: skip
+        live,
+        sum(r.lost for r in reports),
+        [s for r in reports for s in r.back_s],
+        sum(r.unrecovered for r in reports),
+        sum(r.twice for r in reports),
+        sum(r.gaps for r in reports),
+        sum(r.events for r in reports),
+        [e for r in reports for e in r.errors],
+        closes,
+        [],
+    )

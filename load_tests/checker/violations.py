@@ -11,8 +11,8 @@ OPERATIONS, MOVES = 6, 3
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """A broken invariant (``I1`` … ``I12``) of a camera, or of a connection. What locates it, where that is known: `session` and `seq`, or
-    `watcher` and `offset`."""
+    """A broken invariant (``I1`` … ``I12``) of a camera, or of a connection. What locates it, where
+    that is known: `session` and `seq`, or `watcher` and `offset`."""
 
     invariant: str
     camera: str
@@ -24,7 +24,8 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 def excerpt(violation: Violation, history: Sequence[Operation], stored: Stored) -> list[str]:
-    """The operations and moves of the row that lie around it, as JSON, at most `OPERATIONS` and `MOVES` of them."""
+    """The operations and moves of the row that lie around it, as JSON, at most `OPERATIONS` and
+    `MOVES` of them."""
     operations = [_line(operation) for operation in history if _near(violation, operation)]
     moves: dict[int, str] = {}
     for move in stored.moves:
@@ -44,14 +45,21 @@ def _near(violation: Violation, operation: Operation) -> bool:
         return False
     if violation.watcher:
         who = fields.get("watcher", fields.get("by"))
-        return who == violation.watcher and (not violation.offset or _close(fields, ("offset", "last"), violation.offset))
+        return who == violation.watcher and (
+            not violation.offset or _close(fields, ("offset", "last"), violation.offset)
+        )
     if violation.seq:
-        return fields.get("session") == violation.session and _close(fields, ("seq", "first_seq", "last_seq"), violation.seq)
+        return fields.get("session") == violation.session and _close(
+            fields, ("seq", "first_seq", "last_seq"), violation.seq
+        )
     return bool(violation.offset) and _close(fields, ("offset",), violation.offset)
 
 
 def _close(fields: dict[str, object], names: Iterable[str], wanted: int) -> bool:
-    return any(isinstance(value := fields.get(name), int) and abs(value - wanted) <= AROUND for name in names)
+    return any(
+        isinstance(value := fields.get(name), int) and abs(value - wanted) <= AROUND
+        for name in names
+    )
 
 
 def _moves_by(violation: Violation, move: Move) -> bool:

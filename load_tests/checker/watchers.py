@@ -1,4 +1,5 @@
-"""What dashboards were shown against what is stored: I5, I6, I7, I9, I11 per watcher and camera, and I12 per connection (pure)."""
+"""What dashboards were shown against what is stored: I5, I6, I7, I9, I11 per watcher and camera,
+and I12 per connection (pure)."""
 
 import bisect
 import itertools
@@ -11,22 +12,39 @@ from cluster.event_proofs import CameraTotals
 from hub.ingest import link, socket
 from hub.protocol import disconnects
 from load_tests.checker.violations import Violation
-from load_tests.harness.history import Closed, Move, ShownEvent, ShownState, ToldGap, WatcherPosition
+from load_tests.harness.history import (
+    Closed,
+    Move,
+    ShownEvent,
+    ShownState,
+    ToldGap,
+    WatcherPosition,
+)
 
 TOLD_WITHIN_S = 10.0  # a dashboard that lacks something newer is told so within this
 CATCH_UP_S = 3.0  # seconds in which a backlog passes over the dashboards
-NOTED_S = 2.0  # seconds by which a newer state on a wall may come before it is noted (`dashboard_seen.EVERY_S`)
-DISCONNECTED = "disconnected"  # the status of a state whose dashboard has lost its connection, and knows it
+# seconds by which a newer state on a wall may come before it is noted (`dashboard_seen.EVERY_S`)
+NOTED_S = 2.0
+DISCONNECTED = (
+    "disconnected"  # the status of a state whose dashboard has lost its connection, and knows it
+)
 UNKNOWN = -1  # `ToldGap.last` of who is told only that something is missing
 
 Lane = list[WatcherPosition | ShownEvent | ToldGap]
 
 
 def watched(
-    camera: str, watcher: str, lane: Lane, stored: Mapping[tuple[str, int], Mapping[str, Any]], row: CameraTotals | None, *, whole: bool
+    camera: str,
+    watcher: str,
+    lane: Lane,
+    stored: Mapping[tuple[str, int], Mapping[str, Any]],
+    row: CameraTotals | None,
+    *,
+    whole: bool,
 ) -> Iterable[Violation]:
-    """I5, I7 and I9: every event once and in order, or a told gap; nothing that is not stored. `stored`: (epoch, offset) → event. `whole`:
-    the run has ended and everything was healed, so the last event was shown too."""
+    """I5, I7 and I9: every event once and in order, or a told gap; nothing that is not stored.
+    `stored`: (epoch, offset) → event. `whole`: the run has ended and everything was healed, so the
+    last event was shown too."""
     epoch, offset, known = "", 0, False
     for operation in lane:
         if isinstance(operation, WatcherPosition):
@@ -46,7 +64,13 @@ def watched(
             yield Violation("I9", camera, detail, watcher=watcher, offset=at)
         if known and (operation.epoch != epoch or at != offset + 1):
             kind = "again" if at <= offset else "after a silent gap"
-            yield Violation("I5", camera, f"{watcher} was shown event {at} {kind}, it had {offset}", watcher=watcher, offset=at)
+            yield Violation(
+                "I5",
+                camera,
+                f"{watcher} was shown event {at} {kind}, it had {offset}",
+                watcher=watcher,
+                offset=at,
+            )
         epoch, offset, known = operation.epoch, max(offset, at), True
     if whole and known and row is not None and epoch == row.epoch and offset < row.last_offset:
         detail = f"{watcher} ends at event {offset}, stored are {row.last_offset}"
@@ -54,9 +78,14 @@ def watched(
 
 
 def told(
-    camera: str, watcher: str, states: Sequence[ShownState], moves: Sequence[Move], row: CameraTotals | None
-) -> Iterable[Violation]:  # fmt: skip
-    """I6: who lacks something newer for `TOLD_WITHIN_S` has been told that what it sees is old. I7: no state beyond what is committed."""
+    camera: str,
+    watcher: str,
+    states: Sequence[ShownState],
+    moves: Sequence[Move],
+    row: CameraTotals | None,
+) -> Iterable[Violation]:
+    """I6: who lacks something newer for `TOLD_WITHIN_S` has been told that what it sees is old. I7:
+    no state beyond what is committed."""
     top = row.last_offset if row is not None else 0
     for state in states:
         if state.offset > top:
@@ -69,15 +98,22 @@ def told(
             continue
         newest = states[bisect.bisect_right(times, until) - 1]
         if newest.status == "online" and newest.offset < move.offset:
-            detail = f"{watcher} saw event {newest.offset} as present, {move.offset} was stored {TOLD_WITHIN_S:g} s before"
+            detail = (
+                f"{watcher} saw event {newest.offset} as present, {move.offset} was stored "
+                f"{TOLD_WITHIN_S:g} s before"
+            )
             yield Violation("I6", camera, detail, watcher=watcher, offset=newest.offset)
             return
 
 
-def aged(camera: str, watcher: str, states: Sequence[ShownState], sent_at: Sequence[float]) -> Iterable[Violation]:
-    """I6 by the age of what is shown, whatever the cause. What the device sent (`sent_at`: the first times, in order) after what is shown
-    as ``online`` was received must be shown within `TOLD_WITHIN_S`, or the state be told to be old. A store that stands still commits
-    nothing, so nothing *committed* is missing then. A state that is old when it comes may pass by in `CATCH_UP_S`: a backlog is applied."""
+def aged(
+    camera: str, watcher: str, states: Sequence[ShownState], sent_at: Sequence[float]
+) -> Iterable[Violation]:
+    """I6 by the age of what is shown, whatever the cause. What the device sent (`sent_at`: the
+    first times, in order) after what is shown as ``online`` was received must be shown within
+    `TOLD_WITHIN_S`, or the state be told to be old. A store that stands still commits nothing, so
+    nothing *committed* is missing then. A state that is old when it comes may pass by in
+    `CATCH_UP_S`: a backlog is applied."""
     since = math.inf  # what is shown is too old from here on
     for state, after in itertools.pairwise(states):
         place = bisect.bisect_right(sent_at, state.received_s + NOTED_S)
@@ -92,7 +128,8 @@ def aged(camera: str, watcher: str, states: Sequence[ShownState], sent_at: Seque
         if since < after.at_s:
             newer = bisect.bisect_left(sent_at, after.at_s - TOLD_WITHIN_S) - place
             detail = (
-                f"{watcher} saw as present what was received {after.at_s - state.received_s:.1f} s before; {newer} newer observations "
+                f"{watcher} saw as present what was received {after.at_s - state.received_s:.1f} "
+                f"s before; {newer} newer observations "
                 f"had been sent {TOLD_WITHIN_S:g} s ago or earlier"
             )
             yield Violation("I6", camera, detail, watcher=watcher, offset=state.offset)
@@ -114,16 +151,27 @@ def never_older(camera: str, watcher: str, states: Sequence[ShownState]) -> Iter
 
 
 def documented(closes: Iterable[Closed]) -> Iterable[Violation]:
-    """I12: every connection that the hub ended has a code of docs/protocols.md, and a reason in words where the code is ours."""
+    """I12: every connection that the hub ended has a code of docs/protocols.md, and a reason in
+    words where the code is ours."""
     for close in closes:
         where = close.camera or close.by
         if not close.code:
             what = f"without a close frame{f' ({close.reason})' if close.reason else ''}"
             yield Violation("I12", where, f"{close.by} was cut off {what}", watcher=close.by)
         elif close.code not in DOCUMENTED:
-            yield Violation("I12", where, f"{close.by} was closed with {close.code} {close.reason!r}", watcher=close.by)
+            yield Violation(
+                "I12",
+                where,
+                f"{close.by} was closed with {close.code} {close.reason!r}",
+                watcher=close.by,
+            )
         elif close.code >= 3000 and not close.reason.strip():
-            yield Violation("I12", where, f"{close.by} was closed with {close.code} and no reason", watcher=close.by)
+            yield Violation(
+                "I12",
+                where,
+                f"{close.by} was closed with {close.code} and no reason",
+                watcher=close.by,
+            )
 
 
 def _family(error: type[EyrieError]) -> Iterable[type[EyrieError]]:
@@ -134,9 +182,20 @@ def _family(error: type[EyrieError]) -> Iterable[type[EyrieError]]:
 
 DOCUMENTED = frozenset(
     {
-        1000, 1002, 1009,  # RFC 6455 section 7.4.1: normal, no websocket frame, too big
-        *(value.code for value in vars(disconnects).values() if isinstance(value, disconnects.CloseCode)),
+        1000,
+        1002,
+        1009,  # RFC 6455 section 7.4.1: normal, no websocket frame, too big
+        *(
+            value.code
+            for value in vars(disconnects).values()
+            if isinstance(value, disconnects.CloseCode)
+        ),
         *(error.close_code for error in _family(EyrieError)),
-        link.DAMAGED, link.REWOUND, link.NO_HELLO, link.SILENT, socket.TOO_SLOW, socket.GOING_AWAY,
+        link.DAMAGED,
+        link.REWOUND,
+        link.NO_HELLO,
+        link.SILENT,
+        socket.TOO_SLOW,
+        socket.GOING_AWAY,
     }
-)  # fmt: skip
+)

@@ -1,7 +1,9 @@
-"""Raw edge devices for benches: open loop, credits obeyed, in a process of its own and as cheap as can be. A connection that ends fails
-the bench; the devices of scenarios (`load_tests.drivers.devices`) come back.
+"""Raw edge devices for benches: open loop, credits obeyed, in a process of its own and as cheap as
+can be. A connection that ends fails the bench; the devices of scenarios
+(`load_tests.drivers.devices`) come back.
 
-Site gateways: one socket carries several cameras. Observations are encoded before the run; a frame is joined from slices of them.
+Site gateways: one socket carries several cameras. Observations are encoded before the run; a frame
+is joined from slices of them.
 """
 
 import asyncio
@@ -14,12 +16,23 @@ import msgspec
 import uvloop
 
 from actors.core.errors import StartError
-from actors.core.messages.edge_protocol import Ack, Bye, Hello, Ping, Pong, Reject, Resync, ToEdge, Welcome
+from actors.core.messages.edge_protocol import (
+    Ack,
+    Bye,
+    Hello,
+    Ping,
+    Pong,
+    Reject,
+    Resync,
+    ToEdge,
+    Welcome,
+)
 from load_tests.drivers.edge_socket import PER_FRAME, EdgeSocket, observe, observe_head
 
 TICK_S = 0.01  # seconds between two looks at what is due
 WELCOME_S = 60.0  # an actor may have to be started first
-NO_DECISION = 4013  # policy had no answer in time, as when a hundred cameras come at once: a device comes back
+# policy had no answer in time, as when a hundred cameras come at once: a device comes back
+NO_DECISION = 4013
 RETRY_S = 0.25
 DRAIN_S = 20.0  # seconds the last acks may take
 
@@ -39,8 +52,9 @@ class DriverPlan(msgspec.Struct, frozen=True):
 
 
 class Driven(msgspec.Struct, frozen=True):
-    """What was acked in the measured window, and how long acks took there (seconds, of every observation, sorted): from sending, and from
-    the moment the schedule wanted it sent. `sent`, `acked` and `resent` count the whole run."""
+    """What was acked in the measured window, and how long acks took there (seconds, of every
+    observation, sorted): from sending, and from the moment the schedule wanted it sent. `sent`,
+    `acked` and `resent` count the whole run."""
 
     window_s: float
     in_window: int
@@ -65,7 +79,9 @@ class _Camera:
 
 
 class _Socket(EdgeSocket):
-    def __init__(self, cameras: Sequence[str], plan: DriverPlan, on_ack: Callable[[_Camera], None]) -> None:
+    def __init__(
+        self, cameras: Sequence[str], plan: DriverPlan, on_ack: Callable[[_Camera], None]
+    ) -> None:
         super().__init__(plan.host, plan.port, plan.token)
         self.cameras = {name: _Camera(name, self) for name in cameras}
         self.failed = ""
@@ -94,8 +110,12 @@ class _Socket(EdgeSocket):
                 self.resent += max(0, camera.sent - message.resume_from + 1)
                 camera.sent = message.resume_from - 1
                 camera.out.clear()
-            case Bye(code=code, camera=str(name)) if code == NO_DECISION and self.cameras[name].limit < 0:
-                asyncio.get_running_loop().call_later(RETRY_S, self.send, Hello(name, self._session, 1))
+            case Bye(code=code, camera=str(name)) if (
+                code == NO_DECISION and self.cameras[name].limit < 0
+            ):
+                asyncio.get_running_loop().call_later(
+                    RETRY_S, self.send, Hello(name, self._session, 1)
+                )
             case Bye() | Reject():
                 self.failed = self.failed or f"the hub said {message}"
             case Ping() | Pong():
@@ -118,8 +138,16 @@ class _Run:
     async def run(self, pipe: Connection) -> Driven:
         loop = asyncio.get_running_loop()
         for socket in self._sockets:
-            await loop.create_connection(lambda socket=socket: socket, self._plan.host, self._plan.port)  # type: ignore[misc]
-        await self._until(lambda: all(camera.limit >= 0 for camera in self._cameras), self._plan.welcome_s, "every camera is welcome")
+            await loop.create_connection(
+                lambda socket=socket: socket,  # type: ignore[misc]
+                self._plan.host,
+                self._plan.port,
+            )
+        await self._until(
+            lambda: all(camera.limit >= 0 for camera in self._cameras),
+            self._plan.welcome_s,
+            "every camera is welcome",
+        )
         pipe.send("welcome")
         await asyncio.to_thread(pipe.recv)
         cpu = time.process_time()
@@ -138,14 +166,23 @@ class _Run:
         pipe.send("over")
         self._sending = False
         cpu = time.process_time() - cpu
-        await self._until(lambda: all(camera.acked >= camera.sent for camera in self._cameras), DRAIN_S, "everything sent is acked")
+        await self._until(
+            lambda: all(camera.acked >= camera.sent for camera in self._cameras),
+            DRAIN_S,
+            "everything sent is acked",
+        )
         for socket in self._sockets:
             socket.close()
         return Driven(
-            self._plan.measure_s, self._in_window, sorted(self._from_sent), sorted(self._from_due),
-            {camera.name: camera.sent for camera in self._cameras}, {camera.name: camera.acked for camera in self._cameras},
-            sum(socket.resent for socket in self._sockets), cpu,
-        )  # fmt: skip
+            self._plan.measure_s,
+            self._in_window,
+            sorted(self._from_sent),
+            sorted(self._from_due),
+            {camera.name: camera.sent for camera in self._cameras},
+            {camera.name: camera.acked for camera in self._cameras},
+            sum(socket.resent for socket in self._sockets),
+            cpu,
+        )
 
     def _fill(self, camera: _Camera, now: float) -> None:
         """Send what is due and admitted."""
@@ -168,7 +205,9 @@ class _Run:
             upto = min(last, camera.acked)
             if inside:
                 self._from_sent.extend([now - sent_at] * (upto - start))
-                self._from_due.extend(now - self._began - seq / self._plan.rate for seq in range(start + 1, upto + 1))
+                self._from_due.extend(
+                    now - self._began - seq / self._plan.rate for seq in range(start + 1, upto + 1)
+                )
             start = upto
             if last <= camera.acked:
                 camera.out.popleft()
@@ -190,7 +229,8 @@ class _Run:
 
 
 def drive(pipe: Connection, pool: list[bytes]) -> None:
-    """The process: plans come over `pipe`, one by one; None ends it. Answers ``welcome``, ``window``, ``over``, then :class:`Driven`."""
+    """The process: plans come over `pipe`, one by one; None ends it. Answers ``welcome``,
+    ``window``, ``over``, then :class:`Driven`."""
     while (plan := pipe.recv()) is not None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,8 +1,11 @@
-"""Many dashboards in one lean process: raw sockets, one epoll, and as much of the Centrifuge protocol as a wall and its events need.
+"""Many dashboards in one lean process: raw sockets, one epoll, and as much of the Centrifuge
+protocol as a wall and its events need.
 
-Every dashboard keeps (epoch, offset) of the events lane, reconnects as stock SDKs do (full jitter) and recovers; what it was given is
-checked as it comes: no offset twice, none left out. Of some dashboards the age of the newest summary in every wall message is taken, and
-some write a history of all they are shown. The slow ones, when told, read nothing or a byte a second, until they are healed.
+Every dashboard keeps (epoch, offset) of the events lane, reconnects as stock SDKs do (full jitter)
+and recovers; what it was given is checked as it comes: no offset twice, none left out. Of some
+dashboards the age of the newest summary in every wall message is taken, and some write a history of
+all they are shown. The slow ones, when told, read nothing or a byte a second, until they are
+healed.
 """
 
 import base64
@@ -20,17 +23,27 @@ from pathlib import Path
 
 import msgspec
 
-from load_tests.drivers.dashboard_history import DashboardHistory, ShownFact, WallPub, fact, summaries
+from load_tests.drivers.dashboard_history import (
+    DashboardHistory,
+    ShownFact,
+    WallPub,
+    fact,
+    summaries,
+)
 from load_tests.drivers.dashboard_plan import DashboardPlan, FleetReport
 from load_tests.harness.recording import Recorder
 
 SAMPLE_EVERY = 10  # dashboards whose latencies are taken
 OPEN_AT_ONCE = 40  # connections opened in one turn
-RESUBSCRIBE = 2500  # codes of an unsubscribe from which on a client asks again (centrifuge protocol)
+RESUBSCRIBE = (
+    2500  # codes of an unsubscribe from which on a client asks again (centrifuge protocol)
+)
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 5.0
 CHUNK = 262_144
-SLOW_RECEIVE_BYTES = 4096  # receive buffer of those who are to be slow: what the kernel holds is not held by the hub
+SLOW_RECEIVE_BYTES = (
+    4096  # receive buffer of those who are to be slow: what the kernel holds is not held by the hub
+)
 TRICKLE_S = 1.0  # between two bytes
 CATCH_UP_S = 2.0  # seconds in which a healed dashboard reads what has waited for it
 RECORDED = 100  # dashboards of a process that write a history at most
@@ -45,8 +58,14 @@ class SimulatedDashboard:
         self.number = number
         self.slow = number < fleet.wish.slow
         self.sampled = number % SAMPLE_EVERY == 0 and not self.slow
-        recorded = fleet.recorder is not None and number % max(1, fleet.wish.clients // RECORDED) == 0
-        self.seen = DashboardHistory(f"{fleet.wish.proc}/{number}", fleet.recorder) if recorded and fleet.recorder else None
+        recorded = (
+            fleet.recorder is not None and number % max(1, fleet.wish.clients // RECORDED) == 0
+        )
+        self.seen = (
+            DashboardHistory(f"{fleet.wish.proc}/{number}", fleet.recorder)
+            if recorded and fleet.recorder
+            else None
+        )
         self.port = fleet.wish.proxy_port if number < fleet.wish.through else fleet.wish.port
         self.sock: socket.socket | None = None
         self.buffer = b""
@@ -68,7 +87,8 @@ class SimulatedDashboard:
         self.sock.connect((wish.host, self.port))
         key = base64.b64encode(random.randbytes(16)).decode()
         self.sock.sendall(
-            f"GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: "
+            "websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         self.sock.setblocking(False)
@@ -92,16 +112,22 @@ class SimulatedDashboard:
             pass
 
     def lose(self, why: str = "", *, code: int | None = None, reason: str = "") -> None:
-        """The connection has ended; come back after the back-off. `code` and `reason` of the close frame; without a frame 0, and None when
-        the dashboard itself goes."""
+        """The connection has ended; come back after the back-off. `code` and `reason` of the close
+        frame; without a frame 0, and None when the dashboard itself goes."""
         if self.sock is None:
             return
         if why:
             self.fleet.errors.append(why)
         if code is not None and self.fleet.recorder is not None:
-            excused = not code and (self.number < self.fleet.wish.through or (self.slow and self.fleet.looks_away()))
+            excused = not code and (
+                self.number < self.fleet.wish.through or (self.slow and self.fleet.looks_away())
+            )
             self.fleet.recorder.note(
-                "info" if excused else "ok", "close", by=f"{self.fleet.wish.proc}/{self.number}", code=code, reason=reason
+                "info" if excused else "ok",
+                "close",
+                by=f"{self.fleet.wish.proc}/{self.number}",
+                code=code,
+                reason=reason,
             )
         if self.seen is not None:
             self.seen.lost()
@@ -129,12 +155,19 @@ class SimulatedDashboard:
             {"id": 3, "subscribe": events},
         ]
         if self.slow:
-            commands += [{"id": number, "subscribe": {"channel": channel}} for number, channel in enumerate(self.fleet.wish.more, 4)]
+            commands += [
+                {"id": number, "subscribe": {"channel": channel}}
+                for number, channel in enumerate(self.fleet.wish.more, 4)
+            ]
         self._send("\n".join(json.dumps(command) for command in commands).encode())
 
     def _send(self, payload: bytes) -> None:
         size = len(payload)
-        head = bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+        head = (
+            bytes((0x81, 0x80 | size))
+            if size < 126
+            else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+        )
         if self.sock is not None:
             with contextlib.suppress(OSError):  # a loss is met by the poll
                 self.sock.send(head + bytes(4) + payload)
@@ -166,11 +199,17 @@ class SimulatedDashboard:
         elif line.startswith(b'{"push":{"channel":"events:') and b'"unsubscribe":' in line[:160]:
             self._unsubscribed(json.loads(line)["push"]["unsubscribe"])
         elif line.startswith(b'{"push":{"channel":"events:'):
-            self._event(int(line[line.rfind(b'"offset":') + 9 : -3]) if b'"pub"' in line[:120] else -1)
+            self._event(
+                int(line[line.rfind(b'"offset":') + 9 : -3]) if b'"pub"' in line[:120] else -1
+            )
             if self.seen is not None and (event := fact(line)) is not None:
                 self.seen.event(event)
         elif line.startswith(b'{"push":{"channel":"site:'):
-            if self.sampled and self.number not in self.fleet.lost_before and (newest := _newest(line)):
+            if (
+                self.sampled
+                and self.number not in self.fleet.lost_before
+                and (newest := _newest(line))
+            ):
                 self.fleet.ages.append(time.time() - newest)
             if self.seen is not None and not (self.slow and self.fleet.looks_away()):
                 self.seen.states(summaries(line))
@@ -252,9 +291,17 @@ class DashboardFleet:
     def report(self) -> FleetReport:
         """And begin anew. Dashboards that were lost count as neighbours again from now on."""
         found = FleetReport(
-            sum(dashboard.live for dashboard in self.dashboards), self.lost, self.back_s, self.unrecovered, self.twice, self.gaps,
-            self.events, self.errors[:20], self.closes, self.ages,
-        )  # fmt: skip
+            sum(dashboard.live for dashboard in self.dashboards),
+            self.lost,
+            self.back_s,
+            self.unrecovered,
+            self.twice,
+            self.gaps,
+            self.events,
+            self.errors[:20],
+            self.closes,
+            self.ages,
+        )
         self._clear()
         self.lost_before.clear()
         if self.recorder is not None:
@@ -312,19 +359,27 @@ class DashboardFleet:
     def turn(self) -> None:
         """Open what is due, read what has come."""
         now = time.monotonic()
-        for dashboard in [dashboard for dashboard in self.dashboards if dashboard.sock is None and dashboard.due <= now][:OPEN_AT_ONCE]:
+        for dashboard in [
+            dashboard
+            for dashboard in self.dashboards
+            if dashboard.sock is None and dashboard.due <= now
+        ][:OPEN_AT_ONCE]:
             try:
                 dashboard.open()
             except OSError:
                 if dashboard.sock is not None:
                     dashboard.sock.close()
                     dashboard.sock = None
-                dashboard.due = now + random.uniform(0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2**dashboard.tries))
+                dashboard.due = now + random.uniform(
+                    0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2**dashboard.tries)
+                )
                 dashboard.tries += 1
                 continue
             assert dashboard.sock is not None
             self.by_fd[dashboard.sock.fileno()] = dashboard
-            self.poll.register(dashboard.sock.fileno(), 0 if self.slowed and dashboard.slow else select.EPOLLIN)
+            self.poll.register(
+                dashboard.sock.fileno(), 0 if self.slowed and dashboard.slow else select.EPOLLIN
+            )
         self._trickle(now)
         for fd, _ in self.poll.poll(0.01):
             found = self.by_fd.get(fd)
@@ -344,8 +399,9 @@ def _newest(line: bytes) -> float:
 
 
 def watch(pipe: Connection) -> None:
-    """The process: gets a :class:`DashboardPlan`, answers every ``report`` with a :class:`FleetReport`, cuts all off at ``storm``, slows the
-    slow ones down at ``slow`` and heals them at ``heal``, ends with ``end`` or None."""
+    """The process: gets a :class:`DashboardPlan`, answers every ``report`` with a
+    :class:`FleetReport`, cuts all off at ``storm``, slows the slow ones down at ``slow`` and heals
+    them at ``heal``, ends with ``end`` or None."""
     fleet = DashboardFleet(pipe.recv())
     while True:
         fleet.turn()

@@ -1,4 +1,5 @@
-"""What one dashboard of a run is shown, as its history has it: events by camera, states as far as they change, and words of loss.
+"""What one dashboard of a run is shown, as its history has it: events by camera, states as far as
+they change, and words of loss.
 
 One parsed message serves all dashboards that were given the same bytes.
 """
@@ -98,30 +99,49 @@ class DashboardHistory:
         """It was shown."""
         if event.camera not in self._events:
             self._events.add(event.camera)
-            self._recorder.note("ok", "watch", camera=event.camera, by=self._by, epoch=event.epoch, offset=event.offset - 1)
+            self._recorder.note(
+                "ok",
+                "watch",
+                camera=event.camera,
+                by=self._by,
+                epoch=event.epoch,
+                offset=event.offset - 1,
+            )
         self._recorder.note(
-            "ok", "event", camera=event.camera, by=self._by, epoch=event.epoch, offset=event.offset, type=event.type, time=event.time
+            "ok",
+            "event",
+            camera=event.camera,
+            by=self._by,
+            epoch=event.epoch,
+            offset=event.offset,
+            type=event.type,
+            time=event.time,
         )
 
     def told_gap(self) -> None:
-        """The hub said that the events since the last one are not to be had here: of every camera the next one is another beginning."""
+        """The hub said that the events since the last one are not to be had here: of every camera
+        the next one is another beginning."""
         for camera in self._events:
             self._recorder.note("ok", "told-gap", camera=camera, by=self._by, last=-1)
         self._events.clear()
 
     def states(self, shown: Sequence[ShownSummary]) -> None:
-        """Summaries on the wall; those are left out in which nothing changed that the checker looks at and that are not younger by
-        `EVERY_S`."""
+        """Summaries on the wall; those are left out in which nothing changed that the checker looks
+        at and that are not younger by `EVERY_S`."""
         for one in shown:
             old = self._states.get(one.camera)
-            if old is None or _changed(old, one) or received_s(one) >= self._noted[one.camera] + EVERY_S:
+            if (
+                old is None
+                or _changed(old, one)
+                or received_s(one) >= self._noted[one.camera] + EVERY_S
+            ):
                 self._noted[one.camera] = received_s(one)
                 self._note(one, one.status)
             self._states[one.camera] = one
 
     def lost(self) -> None:
-        """It does not look any more: the connection is gone, which every dashboard shows to its user, or nobody reads. What comes next is a
-        session of its own."""
+        """It does not look any more: the connection is gone, which every dashboard shows to its
+        user, or nobody reads. What comes next is a session of its own."""
         for one in self._states.values():
             self._note(one, "disconnected")
         self._states.clear()
@@ -133,15 +153,28 @@ class DashboardHistory:
 
     def _note(self, one: ShownSummary, status: str) -> None:
         self._recorder.note(
-            "ok", "state", camera=one.camera, by=self._by, generation=one.generation, offset=one.offset, status=status,
-            received_s=received_s(one), reason=one.reason or "",
-        )  # fmt: skip
+            "ok",
+            "state",
+            camera=one.camera,
+            by=self._by,
+            generation=one.generation,
+            offset=one.offset,
+            status=status,
+            received_s=received_s(one),
+            reason=one.reason or "",
+        )
 
 
 def received_s(one: ShownSummary) -> float:
-    """When the newest observation in it was received, in seconds of the wall clock; 0 where there was none."""
+    """When the newest observation in it was received, in seconds of the wall clock; 0 where there
+    was none."""
     return datetime.fromisoformat(one.received).timestamp() if one.received else 0.0
 
 
 def _changed(old: ShownSummary, one: ShownSummary) -> bool:
-    return (old.generation, old.offset, old.status, old.reason) != (one.generation, one.offset, one.status, one.reason)
+    return (old.generation, old.offset, old.status, old.reason) != (
+        one.generation,
+        one.offset,
+        one.status,
+        one.reason,
+    )

@@ -1,13 +1,15 @@
-"""What a process that plays devices is asked to do, and what it answers: values that cross a pipe."""
+"""What a process that plays devices is asked to do, and what it answers: values that cross a
+pipe."""
 
 import msgspec
 
 
 class DevicePlan(msgspec.Struct, frozen=True):
-    """`proc` names the process and its history, the file `history`. `sockets`: the cameras of each, `ports` where each connects (a hub or a
-    fault proxy). `rates`: `scenarios.Schedule`. `client`: by the public edge client instead of raw sockets.
-    `faulty`: numbers of sockets whose links may end without a close frame. `resend_every`: after so many
-    frames a device sends its last observations again."""
+    """`proc` names the process and its history, the file `history`. `sockets`: the cameras of each,
+    `ports` where each connects (a hub or a fault proxy). `rates`: `scenarios.Schedule`. `client`:
+    by the public edge client instead of raw sockets. `faulty`: numbers of sockets whose links may
+    end without a close frame. `resend_every`: after so many frames a device sends its last
+    observations again."""
 
     proc: str
     history: str
@@ -25,9 +27,10 @@ class DevicePlan(msgspec.Struct, frozen=True):
 
 
 class DeviceProgress(msgspec.Struct, frozen=True):
-    """How it goes, told about once a second. Totals since the beginning but for `latency`: buckets of a histogram of what was acked since
-    the word before. `credits`: observations that may be sent now; `waiting`: due and not sent; `oldest_s`: how long the oldest observation
-    without an ack has been due."""
+    """How it goes, told about once a second. Totals since the beginning but for `latency`: buckets
+    of a histogram of what was acked since the word before. `credits`: observations that may be sent
+    now; `waiting`: due and not sent; `oldest_s`: how long the oldest observation without an ack has
+    been due."""
 
     sent: int = 0
     acked: int = 0
@@ -39,9 +42,9 @@ class DeviceProgress(msgspec.Struct, frozen=True):
 
 
 class Drove(msgspec.Struct, frozen=True):
-    """The end of it. Latencies run from when an observation was due to its ack, in buckets of `load_tests.harness.histogram` by the second
-    in which it was due; what was due and never acked counts with the time it had waited (`unanswered`). `acked_in`: acks by the second they
-    came."""
+    """The end of it. Latencies run from when an observation was due to its ack, in buckets of
+    `load_tests.harness.histogram` by the second in which it was due; what was due and never acked
+    counts with the time it had waited (`unanswered`). `acked_in`: acks by the second they came."""
 
     sent: dict[str, int]
     acked: dict[str, int]

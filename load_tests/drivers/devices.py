@@ -1,7 +1,8 @@
-"""Devices of a scenario in a process of their own: raw sockets that come back after every loss, an open loop, a history.
+"""Devices of a scenario in a process of their own: raw sockets that come back after every loss, an
+open loop, a history.
 
-Site gateways: one socket carries several cameras. What devices send is the same for all cameras and known before the run (`pool`), so a
-history needs digests only.
+Site gateways: one socket carries several cameras. What devices send is the same for all cameras and
+known before the run (`pool`), so a history needs digests only.
 """
 
 import asyncio
@@ -15,7 +16,17 @@ from typing import Protocol
 import uvloop
 
 from actors.core.errors import StartError
-from actors.core.messages.edge_protocol import HEARTBEAT_S, Ack, Bye, Hello, Ping, Reject, Resync, ToEdge, Welcome
+from actors.core.messages.edge_protocol import (
+    HEARTBEAT_S,
+    Ack,
+    Bye,
+    Hello,
+    Ping,
+    Reject,
+    Resync,
+    ToEdge,
+    Welcome,
+)
 from edge.reconnect import Backoff
 from load_tests.drivers.client_devices import ClientGateway
 from load_tests.drivers.device_plan import DevicePlan, DeviceProgress, Drove
@@ -69,8 +80,15 @@ class _Camera:
 class RawGateway:
     """Cameras on one raw socket."""
 
-    def __init__(self, number: int, plan: DevicePlan, pool: Sequence[bytes], recorder: Recorder, due: Callable[[float], int],
-                 on_ack: Callable[[str, int], None]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        number: int,
+        plan: DevicePlan,
+        pool: Sequence[bytes],
+        recorder: Recorder,
+        due: Callable[[float], int],
+        on_ack: Callable[[str, int], None],
+    ) -> None:
         self.name = f"{plan.proc}/{number}"
         self.cameras = {camera: _Camera(camera) for camera in plan.sockets[number]}
         self.resent = self.connections = 0
@@ -96,7 +114,9 @@ class RawGateway:
             self._lost.clear()
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    _, self._socket = await loop.create_connection(lambda: _Socket(self), self.plan.host, self.port)
+                    _, self._socket = await loop.create_connection(
+                        lambda: _Socket(self), self.plan.host, self.port
+                    )
             except (OSError, TimeoutError):
                 self._lost.set()
             else:
@@ -125,7 +145,14 @@ class RawGateway:
                 self.failed = f"the hub closed {self.name} for good: {code} {reason}"
         for camera in self.cameras.values():
             if camera.top > camera.acked:
-                self.recorder.note("info", "observe", camera=camera.name, session=self.plan.session, seq=camera.acked + 1, last=camera.top)
+                self.recorder.note(
+                    "info",
+                    "observe",
+                    camera=camera.name,
+                    session=self.plan.session,
+                    seq=camera.acked + 1,
+                    last=camera.top,
+                )
             camera.open = False
         self._socket, self._own_end = None, False
         self._lost.set()
@@ -151,11 +178,23 @@ class RawGateway:
                 self.resent += max(0, camera.sent - message.resume_from + 1)
                 camera.sent = message.resume_from - 1
             case Reject():
-                self.failed = f"the hub refused seq {message.seq} of {message.camera}: {message.code} {message.detail}"
+                self.failed = (
+                    f"the hub refused seq {message.seq} of {message.camera}: "
+                    f"{message.code} {message.detail}"
+                )
             case Bye() if message.camera is not None:
-                self.recorder.note("ok", "close", by=self.name, camera=message.camera, code=message.code, reason=message.reason)
+                self.recorder.note(
+                    "ok",
+                    "close",
+                    by=self.name,
+                    camera=message.camera,
+                    code=message.code,
+                    reason=message.reason,
+                )
                 if 4500 <= message.code <= 4999:
-                    self.failed = f"the hub ended {message.camera} for good: {message.code} {message.reason}"
+                    self.failed = (
+                        f"the hub ended {message.camera} for good: {message.code} {message.reason}"
+                    )
                 elif self._socket is not None:  # its neighbours come back with it
                     self._own_end = True
                     self._socket.abort()
@@ -186,7 +225,10 @@ class RawGateway:
         self._lost.set()
 
     def state(self) -> dict[str, tuple[int, int, int]]:
-        return {camera.name: (camera.top, camera.acked, camera.limit if camera.open else -1) for camera in self.cameras.values()}
+        return {
+            camera.name: (camera.top, camera.acked, camera.limit if camera.open else -1)
+            for camera in self.cameras.values()
+        }
 
     def _fill(self, socket: "_Socket", camera: _Camera, wanted: int) -> None:
         due = min(wanted, camera.limit, len(self._pool))
@@ -194,12 +236,20 @@ class RawGateway:
             first, last = camera.sent + 1, min(due, camera.sent + PER_FRAME)
             items = self._pool[first - 1 : last]
             self.recorder.note(
-                "invoke", "observe", camera=camera.name, session=self.plan.session, seq=first, last=last, sha=digest(items)
-            )  # fmt: skip
+                "invoke",
+                "observe",
+                camera=camera.name,
+                session=self.plan.session,
+                seq=first,
+                last=last,
+                sha=digest(items),
+            )
             camera.sent, camera.top = last, max(last, camera.top)
             socket.send_payload(observe(camera.head, first, items))
             self._frames += 1
-            if self.plan.resend_every and self._frames % self.plan.resend_every == 0:  # as a device does that is not sure
+            if (
+                self.plan.resend_every and self._frames % self.plan.resend_every == 0
+            ):  # as a device does that is not sure
                 again = max(1, last - RESENT + 1)
                 self.resent += last - again + 1
                 socket.send_payload(observe(camera.head, again, self._pool[again - 1 : last]))
@@ -207,7 +257,9 @@ class RawGateway:
     def _acked(self, camera: _Camera, seq: int) -> None:
         if seq > camera.acked:
             camera.acked = seq
-            self.recorder.note("ok", "observe", camera=camera.name, session=self.plan.session, last=seq)
+            self.recorder.note(
+                "ok", "observe", camera=camera.name, session=self.plan.session, last=seq
+            )
             self._on_ack(camera.name, seq)
 
 
@@ -236,8 +288,9 @@ class _Run:
         self._began = float("inf")
         make = ClientGateway if plan.client else RawGateway
         self._gateways: list[Gateway] = [
-            make(number, plan, pool, recorder, self._due, self._acked) for number in range(len(plan.sockets))
-        ]  # fmt: skip
+            make(number, plan, pool, recorder, self._due, self._acked)
+            for number in range(len(plan.sockets))
+        ]
         self._cameras = [camera for cameras in plan.sockets for camera in cameras]
 
     def _due(self, now: float) -> int:
@@ -249,7 +302,9 @@ class _Run:
     async def run(self, pipe: Connection) -> Drove:
         working = [asyncio.create_task(gateway.run()) for gateway in self._gateways]
         try:
-            await self._until(lambda: all(s[2] >= 0 for s in self._states()), WELCOME_S, "every camera is welcome")
+            await self._until(
+                lambda: all(s[2] >= 0 for s in self._states()), WELCOME_S, "every camera is welcome"
+            )
             pipe.send("welcome")
             told = await asyncio.to_thread(pipe.recv)
             if told is None:
@@ -281,13 +336,19 @@ class _Run:
                 pipe.send(self._progress(now))
             await asyncio.sleep(TICK_S)
         unanswered = self._accounts.close(self._cameras, time.perf_counter() - self._began)
-        states = {name: state for gateway in self._gateways for name, state in gateway.state().items()}
+        states = {
+            name: state for gateway in self._gateways for name, state in gateway.state().items()
+        }
         return Drove(
-            {name: state[0] for name, state in states.items()}, {name: state[1] for name, state in states.items()},
-            sum(gateway.resent for gateway in self._gateways), sum(gateway.connections for gateway in self._gateways), unanswered,
-            time.process_time() - cpu, {second: dict(found.counts) for second, found in self._accounts.by_second.items()},
+            {name: state[0] for name, state in states.items()},
+            {name: state[1] for name, state in states.items()},
+            sum(gateway.resent for gateway in self._gateways),
+            sum(gateway.connections for gateway in self._gateways),
+            unanswered,
+            time.process_time() - cpu,
+            {second: dict(found.counts) for second, found in self._accounts.by_second.items()},
             self._accounts.acked_in,
-        )  # fmt: skip
+        )
 
     def _states(self) -> list[tuple[int, int, int]]:
         return [state for gateway in self._gateways for state in gateway.state().values()]
@@ -296,10 +357,14 @@ class _Run:
         states, due, at_s = self._states(), self._due(now), now - self._began
         late = [self._schedule.at(acked + 1) for _, acked, _ in states if acked < due]
         return DeviceProgress(
-            sum(sent for sent, _, _ in states), sum(acked for _, acked, _ in states), sum(gateway.resent for gateway in self._gateways),
-            sum(max(0, limit - sent) for sent, _, limit in states), sum(max(0, due - sent) for sent, _, _ in states),
-            at_s - min(late, default=at_s), self._accounts.fresh(),
-        )  # fmt: skip
+            sum(sent for sent, _, _ in states),
+            sum(acked for _, acked, _ in states),
+            sum(gateway.resent for gateway in self._gateways),
+            sum(max(0, limit - sent) for sent, _, limit in states),
+            sum(max(0, due - sent) for sent, _, _ in states),
+            at_s - min(late, default=at_s),
+            self._accounts.fresh(),
+        )
 
     async def _until(self, condition: Callable[[], bool], within_s: float, what: str) -> None:
         deadline = time.perf_counter() + within_s
@@ -312,10 +377,14 @@ class _Run:
 
 
 def drive(pipe: Connection, pool: list[bytes], plan: DevicePlan) -> None:
-    """The process. Says ``welcome`` once all cameras are, is told when to begin (perf_counter), says a :class:`DeviceProgress` about every
-    second, and ends with :class:`Drove` or an error; then None ends it."""
+    """The process. Says ``welcome`` once all cameras are, is told when to begin (perf_counter),
+    says a :class:`DeviceProgress` about every second, and ends with :class:`Drove` or an error;
+    then None ends it."""
     try:
-        with Recorder(Path(plan.history), plan.proc) as recorder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with (
+            Recorder(Path(plan.history), plan.proc) as recorder,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             pipe.send(runner.run(_Run(plan, pool, recorder).run(pipe)))
     except (StartError, OSError) as error:
         pipe.send(error)

@@ -1,6 +1,8 @@
-"""A websocket of a raw edge device: as cheap as can be, for processes that play thousands of devices.
+"""A websocket of a raw edge device: as cheap as can be, for processes that play thousands of
+devices.
 
-The hub's frames are never masked and never fragmented. Frames to it carry a masking key of zero, which leaves the payload as it is.
+The hub's frames are never masked and never fragmented. Frames to it carry a masking key of zero,
+which leaves the payload as it is.
 """
 
 import asyncio
@@ -13,7 +15,15 @@ from typing import cast
 
 import msgspec
 
-from actors.core.messages.edge_protocol import SUBPROTOCOL_MSGPACK, Bye, Hello, Observe, Ping, Pong, ToEdge
+from actors.core.messages.edge_protocol import (
+    SUBPROTOCOL_MSGPACK,
+    Bye,
+    Hello,
+    Observe,
+    Ping,
+    Pong,
+    ToEdge,
+)
 
 PER_FRAME = 64  # observations in one message at most
 
@@ -22,7 +32,8 @@ _decode = msgspec.msgpack.Decoder(ToEdge).decode
 
 
 class EdgeSocket(asyncio.Protocol):
-    """One socket. What comes of it is told to :meth:`opened`, :meth:`message` and :meth:`ended`, which heirs fill in."""
+    """One socket. What comes of it is told to :meth:`opened`, :meth:`message` and :meth:`ended`,
+    which heirs fill in."""
 
     def __init__(self, host: str, port: int, token: str) -> None:
         self._host, self._port, self._token = host, port, token
@@ -38,14 +49,17 @@ class EdgeSocket(asyncio.Protocol):
         """The hub said this. Pings are answered already."""
 
     def ended(self, code: int, reason: str) -> None:
-        """The socket is gone; 0 where no close frame came, and `reason` of a refused handshake is its status line."""
+        """The socket is gone; 0 where no close frame came, and `reason` of a refused handshake is
+        its status line."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = opened = cast(asyncio.Transport, transport)
         key = base64.b64encode(os.urandom(16)).decode()
         opened.write(
-            f"GET /v1/edge HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {SUBPROTOCOL_MSGPACK}\r\n"
+            f"GET /v1/edge HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nUpgrade: "
+            "websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: "
+            f"{SUBPROTOCOL_MSGPACK}\r\n"
             f"Authorization: Bearer {self._token}\r\n\r\n".encode()
         )
 
@@ -108,7 +122,10 @@ class EdgeSocket(asyncio.Protocol):
 
     def _frame(self, opcode: int, payload: bytes) -> None:
         if opcode == 8:
-            self._code, self._reason = int.from_bytes(payload[:2], "big"), payload[2:].decode(errors="replace")
+            self._code, self._reason = (
+                int.from_bytes(payload[:2], "big"),
+                payload[2:].decode(errors="replace"),
+            )
             self.abort()
         elif opcode == 2:
             message = _decode(payload)
@@ -126,4 +143,14 @@ def observe(head: bytes, first_seq: int, items: Sequence[bytes]) -> bytes:
     """An ``observe`` joined from observations that are encoded already."""
     count = len(items)
     array = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
-    return b"".join((head, _encode(first_seq), b"\xacobservations", array, *items, b"\xa4sent", _encode(datetime.now(UTC))))
+    return b"".join(
+        (
+            head,
+            _encode(first_seq),
+            b"\xacobservations",
+            array,
+            *items,
+            b"\xa4sent",
+            _encode(datetime.now(UTC)),
+        )
+    )

@@ -1,4 +1,5 @@
-"""Bad links of a scenario: fault proxies in a process of their own, and the seeded plan of what happens on them when."""
+"""Bad links of a scenario: fault proxies in a process of their own, and the seeded plan of what
+happens on them when."""
 
 import asyncio
 import random
@@ -20,7 +21,8 @@ HAPPEN_S = 20.0  # seconds within which the next frame must come by that a plann
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """A fault `at_s` after the run's beginning, for `for_s`, on the links number `links`. `detail`: where it cuts or what it flips."""
+    """A fault `at_s` after the run's beginning, for `for_s`, on the links number `links`. `detail`:
+    where it cuts or what it flips."""
 
     at_s: float
     links: int
@@ -40,14 +42,17 @@ class LinksPlan(msgspec.Struct, frozen=True):
 
 
 def plan(links: Sequence[Links], duration_s: float, seed: int) -> list[Planned]:
-    """Every fault about every `every_s` (± a quarter, by the seed), none in the last seconds of the run (pure)."""
+    """Every fault about every `every_s` (± a quarter, by the seed), none in the last seconds of the
+    run (pure)."""
     dice = random.Random(f"{seed}/links")
     found = []
     for number, one in enumerate(links):
         for fault in one.faults:
             at_s = QUIET_S + fault.every_s * dice.uniform(0.25, 0.75)
             while at_s + fault.for_s < duration_s - QUIET_S:
-                found.append(Planned(round(at_s, 2), number, fault.kind, fault.for_s, _detail(fault, dice)))
+                found.append(
+                    Planned(round(at_s, 2), number, fault.kind, fault.for_s, _detail(fault, dice))
+                )
                 at_s += fault.every_s * dice.uniform(0.75, 1.25)
     return sorted(found, key=lambda planned: planned.at_s)
 
@@ -61,14 +66,20 @@ def _detail(fault: Fault, dice: random.Random) -> str:
 
 
 def carry(pipe: Connection, wanted: LinksPlan) -> None:
-    """The process. Says the ports of its proxies, is told when to begin (perf_counter), says every fault that has really happened as
-    (seconds since then, text); does a fault that it is sent, at once; ``over`` heals everything and is answered by None."""
-    with Recorder(Path(wanted.history), "links") as recorder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    """The process. Says the ports of its proxies, is told when to begin (perf_counter), says every
+    fault that has really happened as (seconds since then, text); does a fault that it is sent, at
+    once; ``over`` heals everything and is answered by None."""
+    with (
+        Recorder(Path(wanted.history), "links") as recorder,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(_carry(pipe, wanted, recorder))
 
 
 async def _carry(pipe: Connection, wanted: LinksPlan, recorder: Recorder) -> None:
-    proxies = [FaultProxy(wanted.target, seed=wanted.seed + number) for number in range(len(wanted.links))]
+    proxies = [
+        FaultProxy(wanted.target, seed=wanted.seed + number) for number in range(len(wanted.links))
+    ]
     for proxy, links in zip(proxies, wanted.links, strict=True):
         proxy.latency_s, proxy.jitter_s = links.latency_ms / 1e3, links.jitter_ms / 1e3
         if links.bytes_per_s:
@@ -78,7 +89,15 @@ async def _carry(pipe: Connection, wanted: LinksPlan, recorder: Recorder) -> Non
     pipe.send([proxy.port for proxy in proxies])
     began = await asyncio.to_thread(pipe.recv)
     working = [
-        asyncio.create_task(_work(pipe, [fault for fault in wanted.planned if fault.links == number], proxy, recorder, began))
+        asyncio.create_task(
+            _work(
+                pipe,
+                [fault for fault in wanted.planned if fault.links == number],
+                proxy,
+                recorder,
+                began,
+            )
+        )
         for number, proxy in enumerate(proxies)
         if began is not None
     ]
@@ -86,7 +105,9 @@ async def _carry(pipe: Connection, wanted: LinksPlan, recorder: Recorder) -> Non
     while said is not None:
         said = await asyncio.to_thread(pipe.recv)
         if isinstance(said, Planned):
-            working.append(asyncio.create_task(_do(pipe, said, proxies[said.links], recorder, began)))
+            working.append(
+                asyncio.create_task(_do(pipe, said, proxies[said.links], recorder, began))
+            )
         if said == "over":
             for task in working:
                 task.cancel()
@@ -98,14 +119,22 @@ async def _carry(pipe: Connection, wanted: LinksPlan, recorder: Recorder) -> Non
         await proxy.__aexit__(None, None, None)
 
 
-async def _work(pipe: Connection, planned: Sequence[Planned], proxy: FaultProxy, recorder: Recorder, began: float) -> None:
+async def _work(
+    pipe: Connection,
+    planned: Sequence[Planned],
+    proxy: FaultProxy,
+    recorder: Recorder,
+    began: float,
+) -> None:
     """The faults of one proxy, one after the other."""
     for fault in planned:
         await asyncio.sleep(max(0.0, began + fault.at_s - time.perf_counter()))
         await _do(pipe, fault, proxy, recorder, began)
 
 
-async def _do(pipe: Connection, fault: Planned, proxy: FaultProxy, recorder: Recorder, began: float) -> None:
+async def _do(
+    pipe: Connection, fault: Planned, proxy: FaultProxy, recorder: Recorder, began: float
+) -> None:
     recorder.note("invoke", "fault", type=fault.kind, reason=fault.detail)
     happened = await _inflict(proxy, fault)
     recorder.note("ok" if happened else "fail", "fault", type=fault.kind, reason=fault.detail)

@@ -1,8 +1,9 @@
-"""A TCP proxy on loopback that does to a websocket what links do: it is slow, cuts it at a chosen place in a frame, loses one direction,
-falls silent, damages a frame.
+"""A TCP proxy on loopback that does to a websocket what links do: it is slow, cuts it at a chosen
+place in a frame, loses one direction, falls silent, damages a frame.
 
-Frames are read as RFC 6455 has them (section 5.2), so that a fault can be placed by what it hits. Planned faults happen once each, in
-order; `cuts` says what has really happened: a fault that did not happen proves nothing.
+Frames are read as RFC 6455 has them (section 5.2), so that a fault can be placed by what it hits.
+Planned faults happen once each, in order; `cuts` says what has really happened: a fault that did
+not happen proves nothing.
 """
 
 import asyncio
@@ -34,8 +35,9 @@ STALL_LOOK_S = 0.02  # seconds between two looks whether a stalled direction goe
 
 @dataclass(frozen=True)
 class Cut:
-    """Cut at the `number`-th frame of the edge that `counts` (from its payload): ``before`` it, inside its ``header`` or ``payload``,
-    after it was ``sent`` but before the answer that `answers` came through, or after that answer (``acked``)."""
+    """Cut at the `number`-th frame of the edge that `counts` (from its payload): ``before`` it,
+    inside its ``header`` or ``payload``, after it was ``sent`` but before the answer that `answers`
+    came through, or after that answer (``acked``)."""
 
     where: Where
     counts: Callable[[bytes], bool]
@@ -45,13 +47,16 @@ class Cut:
 
 
 class FaultProxy:
-    """Listens on `port` of loopback and forwards to `target` (host, port). Switches may be set at any time; `seed` decides the jitter.
+    """Listens on `port` of loopback and forwards to `target` (host, port). Switches may be set at
+    any time; `seed` decides the jitter.
 
-    `latency_s` and `jitter_s` (uniform, on top) delay every chunk either way, in order. `bytes_per_s` holds a side's bytes to a bandwidth.
-    `lost`: what these sides send is read and thrown away (half open); a stream that lacks bytes is reset when the loss ends.
-    `stalled`: what these sides send is not read and goes on afterwards (a blackhole, as TCP sees it).
-    `limit`: once, cut after so many more bytes of the edge. `plan`: cuts. `flips`: one bit of the next frame of the edge that `flips_hit`
-    accepts is turned over, in its header or in the first byte of its payload, where every encoding notices it.
+    `latency_s` and `jitter_s` (uniform, on top) delay every chunk either way, in order.
+    `bytes_per_s` holds a side's bytes to a bandwidth. `lost`: what these sides send is read and
+    thrown away (half open); a stream that lacks bytes is reset when the loss ends. `stalled`: what
+    these sides send is not read and goes on afterwards (a blackhole, as TCP sees it). `limit`:
+    once, cut after so many more bytes of the edge. `plan`: cuts. `flips`: one bit of the next frame
+    of the edge that `flips_hit` accepts is turned over, in its header or in the first byte of its
+    payload, where every encoding notices it.
     """
 
     def __init__(self, target: tuple[str, int], *, seed: int = 0) -> None:
@@ -79,7 +84,12 @@ class FaultProxy:
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         assert self._server is not None
         self._server.close()
         for link in list(self.open):
@@ -109,7 +119,9 @@ class FaultProxy:
 class _Link:
     """One connection through the proxy."""
 
-    def __init__(self, proxy: FaultProxy, edge: asyncio.StreamWriter, hub: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, proxy: FaultProxy, edge: asyncio.StreamWriter, hub: asyncio.StreamWriter
+    ) -> None:
         self._proxy = proxy
         self._writers: dict[Side, asyncio.StreamWriter] = {"edge": hub, "hub": edge}  # by who sends
         self._counted = 0
@@ -126,7 +138,9 @@ class _Link:
             if how == "rst":
                 connection = writer.get_extra_info("socket")
                 if connection is not None:  # of a transport that is closed already
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                    )
                 writer.transport.abort()
             else:
                 writer.close()
@@ -145,7 +159,9 @@ class _Link:
         try:
             while not (self._over or self._stopped) and (chunk := await self._read(reader, side)):
                 proxy = self._proxy
-                delay = proxy.latency_s + (proxy.dice.uniform(0.0, proxy.jitter_s) if proxy.jitter_s else 0.0)
+                delay = proxy.latency_s + (
+                    proxy.dice.uniform(0.0, proxy.jitter_s) if proxy.jitter_s else 0.0
+                )
                 due = max(due, time.monotonic() + delay)
                 if delivering.done():
                     break
@@ -168,7 +184,8 @@ class _Link:
         return await reader.read(CHUNK)
 
     async def _deliver(self, under_way: asyncio.Queue[tuple[float, bytes]], side: Side) -> None:
-        """Write what is due, in order, until an empty chunk; what is left then is dropped, so that nobody waits for room."""
+        """Write what is due, in order, until an empty chunk; what is left then is dropped, so that
+        nobody waits for room."""
         try:
             await self._deliver_all(under_way, side)
         finally:
@@ -210,7 +227,11 @@ class _Link:
         if side == "edge":
             cut = self._due(payload)
             if cut is not None and cut.where in ("before", "header", "payload"):
-                part = {"before": 0, "header": max(head // 2, 1), "payload": head + (len(raw) - head) // 2}[cut.where]
+                part = {
+                    "before": 0,
+                    "header": max(head // 2, 1),
+                    "payload": head + (len(raw) - head) // 2,
+                }[cut.where]
                 self._cut(cut.where, cut.how, raw[:part])
                 return
             if cut is not None:
@@ -242,7 +263,8 @@ class _Link:
         return plan.popleft()
 
     def _flipped(self, raw: bytes, payload: bytes, head: int) -> bytes:
-        """The frame with one bit turned over, if that is planned: a reserved bit of the header, or a bit of the payload's first byte."""
+        """The frame with one bit turned over, if that is planned: a reserved bit of the header, or
+        a bit of the payload's first byte."""
         proxy = self._proxy
         if not proxy.flips or not head or not payload or not proxy.flips_hit(payload):
             return raw
@@ -263,7 +285,8 @@ class _Link:
         if how == "fin" or not last:
             self.end(how)
             return
-        # A reset throws away what is not sent yet: the bytes before the cut get a moment to leave, nothing follows them.
+        # A reset throws away what is not sent yet: the bytes before the cut get a moment to leave,
+        # nothing follows them.
         self._stopped = True
         asyncio.get_running_loop().call_later(FLUSH_S, self.end, how)
 

@@ -1,7 +1,9 @@
-"""When which observation of a camera is due and how long its ack took from then: the open-loop accounts of a process of devices (pure).
+"""When which observation of a camera is due and how long its ack took from then: the open-loop
+accounts of a process of devices (pure).
 
-Nothing is left out (no coordinated omission, Tene): what is due and held back by credits waits in the account until it is acked, and what
-never is counts with the time it has waited when the run ends.
+Nothing is left out (no coordinated omission, Tene): what is due and held back by credits waits in
+the account until it is acked, and what never is counts with the time it has waited when the run
+ends.
 """
 
 from load_tests.harness.histogram import Histogram
@@ -37,7 +39,8 @@ class Accounts:
         return found
 
     def close(self, cameras: list[str], at_s: float) -> int:
-        """The run is over: whatever was due and has no ack counts as late as it is now; how many that are."""
+        """The run is over: whatever was due and has no ack counts as late as it is now; how many
+        that are."""
         left = 0
         for camera in cameras:
             for seq in range(self.scored.get(camera, 0) + 1, self.schedule.total() + 1):

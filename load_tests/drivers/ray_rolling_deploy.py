@@ -1,6 +1,8 @@
-"""A child of a run: replaces the hubs of a stack one by one, as a deploy does. Each drains, ends, and is back before the next one goes.
+"""A child of a run: replaces the hubs of a stack one by one, as a deploy does. Each drains, ends,
+and is back before the next one goes.
 
-A process of its own, because it joins Ray and the run must not. Prints ``name old_pid new_pid seconds`` for every hub it has replaced.
+A process of its own, because it joins Ray and the run must not. Prints ``name old_pid new_pid
+seconds`` for every hub it has replaced.
 """
 
 import asyncio
@@ -30,7 +32,9 @@ async def _deploy(path: str) -> None:
             await hub.stop(GRACE_S)
             hub.kill()
             new = await _back(index, settings.ray.namespace, old)
-            sys.stdout.write(f"replaced {ray_hub.name_of(index)} {old} {new} {time.monotonic() - began:.1f}\n")
+            sys.stdout.write(
+                f"replaced {ray_hub.name_of(index)} {old} {new} {time.monotonic() - began:.1f}\n"
+            )
             sys.stdout.flush()
     finally:
         session.disconnect()

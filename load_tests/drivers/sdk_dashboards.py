@@ -1,5 +1,5 @@
-"""A sample of a run's dashboards on the stock SDK (centrifuge-python), which reconnects and recovers by itself. Absent where it is not
-installed, and then said to be absent.
+"""A sample of a run's dashboards on the stock SDK (centrifuge-python), which reconnects and
+recovers by itself. Absent where it is not installed, and then said to be absent.
 """
 
 import asyncio
@@ -41,7 +41,9 @@ class _Counts:
 class _Dashboard:
     """One client with its two subscriptions."""
 
-    def __init__(self, number: int, wish: DashboardPlan, recorder: Recorder, sample: "_Sample") -> None:
+    def __init__(
+        self, number: int, wish: DashboardPlan, recorder: Recorder, sample: "_Sample"
+    ) -> None:
         self.by = f"{wish.proc}/{number}"
         self.recorder = recorder
         self.sample = sample
@@ -59,9 +61,14 @@ class _Dashboard:
 
     async def start(self) -> None:
         """Connect and subscribe."""
-        for lane, channel in (("site", f"site:{self._wish.site}"), ("events", f"events:site:{self._wish.site}")):
+        for lane, channel in (
+            ("site", f"site:{self._wish.site}"),
+            ("events", f"events:site:{self._wish.site}"),
+        ):
             events = _subscription(self, lane)
-            await self.client.new_subscription(channel, events, recoverable=lane == "events").subscribe()
+            await self.client.new_subscription(
+                channel, events, recoverable=lane == "events"
+            ).subscribe()
         await self.client.connect()
 
     def ended(self, code: int, reason: str) -> None:
@@ -74,7 +81,9 @@ class _Dashboard:
         counts.lost += 1
         if code >= OWN_CODES:
             counts.closes[code] = counts.closes.get(code, 0) + 1
-        self.recorder.note("ok", "close", by=self.by, code=code if code >= OWN_CODES else 0, reason=reason)
+        self.recorder.note(
+            "ok", "close", by=self.by, code=code if code >= OWN_CODES else 0, reason=reason
+        )
         self.seen.lost()
 
     def subscribed(self, lane: str, context: Any) -> None:
@@ -95,7 +104,9 @@ class _Dashboard:
     def publication(self, lane: str, publication: Any) -> None:
         """Something was shown."""
         if lane == "site":
-            self.seen.states(msgspec.convert(publication.data.get("cameras", []), list[ShownSummary]))
+            self.seen.states(
+                msgspec.convert(publication.data.get("cameras", []), list[ShownSummary])
+            )
             return
         counts = self.sample.counts
         counts.events += 1
@@ -131,16 +142,26 @@ class _Sample:
     def __init__(self, wish: DashboardPlan, recorder: Recorder) -> None:
         self.recorder = recorder
         self.counts = _Counts()
-        self.dashboards = [_Dashboard(number, wish, recorder, self) for number in range(wish.clients)]
+        self.dashboards = [
+            _Dashboard(number, wish, recorder, self) for number in range(wish.clients)
+        ]
 
     def report(self) -> FleetReport:
         """And begin anew."""
         found, self.counts = self.counts, _Counts()
         self.recorder.flush()
         return FleetReport(
-            sum(all(dashboard.live.values()) for dashboard in self.dashboards), found.lost, found.back_s, found.unrecovered, found.twice,
-            found.gaps, found.events, found.errors, found.closes, [],
-        )  # fmt: skip
+            sum(all(dashboard.live.values()) for dashboard in self.dashboards),
+            found.lost,
+            found.back_s,
+            found.unrecovered,
+            found.twice,
+            found.gaps,
+            found.events,
+            found.errors,
+            found.closes,
+            [],
+        )
 
     async def run(self, pipe: Connection) -> None:
         for dashboard in self.dashboards:
@@ -159,7 +180,8 @@ class _Sample:
 
 
 def watch(pipe: Connection) -> None:
-    """The process, with the protocol of `load_tests.drivers.dashboard_fleet.watch`; acts are not for these."""
+    """The process, with the protocol of `load_tests.drivers.dashboard_fleet.watch`; acts are not
+    for these."""
     logging.getLogger("centrifuge").setLevel(logging.ERROR)
     wish: DashboardPlan = pipe.recv()
     with Recorder(Path(wish.history), wish.proc) as recorder:

@@ -1,4 +1,5 @@
-"""Websocket frames (RFC 6455, section 5.2) in a byte stream, for those who handle sockets without a library (pure)."""
+"""Websocket frames (RFC 6455, section 5.2) in a byte stream, for those who handle sockets without a
+library (pure)."""
 
 from typing import Literal
 
@@ -6,7 +7,8 @@ MAX_FRAME = 1_048_576  # bytes of one frame that is held to look at it
 
 
 class Frames:
-    """Cuts a byte stream into (raw, payload, header length): the HTTP head first, then websocket frames. Anything else passes."""
+    """Cuts a byte stream into (raw, payload, header length): the HTTP head first, then websocket
+    frames. Anything else passes."""
 
     def __init__(self) -> None:
         self._held = bytearray()

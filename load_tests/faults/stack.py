@@ -1,6 +1,8 @@
-"""Faults of a running stack on one machine: each is done, read back as proof that it happened, and undone where it does not end by itself.
+"""Faults of a running stack on one machine: each is done, read back as proof that it happened, and
+undone where it does not end by itself.
 
-Only the product's own processes are touched, by pid. Nothing is healed: what is undone is the cause, not the harm.
+Only the product's own processes are touched, by pid. Nothing is healed: what is undone is the
+cause, not the harm.
 """
 
 import contextlib
@@ -19,19 +21,30 @@ from load_tests.harness.stack import Stack
 from storage.embedded.data_dir import start_time
 
 GONE_S = 5.0
-SLOW_STOPPED_S, SLOW_RUNNING_S = 0.24, 0.06  # of a slow process, in turns: a fifth of its speed, and a quarter of a second for an answer
+SLOW_STOPPED_S, SLOW_RUNNING_S = (
+    0.24,
+    0.06,
+)  # of a slow process, in turns: a fifth of its speed, and a quarter of a second for an answer
 MORE_MEMORY = 2**20  # bytes that a process short of memory may still map
-# Words in a process's command line, by the name that a fault has for it; the first that is found is taken.
+# Words in a process's command line, by the name that a fault has for it; the first that is found is
+# taken.
 PROCESSES: Mapping[str, str] = {
-    "hub": "ray::RayHub", "actor": "ray::RayCamera", "supervisor": "ray::RaySupervisor", "policy": "ray::RayPolicy",
-    "driver": "-m cluster.launcher.driver", "raylet": "/raylet/raylet ", "gcs": "/gcs/gcs_server ", "postgres": "/bin/postgres ",
+    "hub": "ray::RayHub",
+    "actor": "ray::RayCamera",
+    "supervisor": "ray::RaySupervisor",
+    "policy": "ray::RayPolicy",
+    "driver": "-m cluster.launcher.driver",
+    "raylet": "/raylet/raylet ",
+    "gcs": "/gcs/gcs_server ",
+    "postgres": "/bin/postgres ",
     "redis": "-server unixsocket:",
-}  # fmt: skip
+}
 
 
 def strike(running: Stack, name: str) -> Struck:
-    """Do it: ``<kind>-<process>`` (killed; stopped; stopped four fifths of the time; gone, and nobody starts it again; short of
-    descriptors; short of memory) or one of `STORES`. Raises StartError when it cannot be done, or did not happen."""
+    """Do it: ``<kind>-<process>`` (killed; stopped; stopped four fifths of the time; gone, and
+    nobody starts it again; short of descriptors; short of memory) or one of `STORES`. Raises
+    StartError when it cannot be done, or did not happen."""
     began = time.time()
     kind, _, which = name.partition("-")
     if name in STORES:
@@ -63,7 +76,12 @@ def find_all(running: Stack, which: str) -> list[int]:
     found = []
     for pid in running.processes():
         with contextlib.suppress(OSError):
-            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            line = (
+                Path(f"/proc/{pid}/cmdline")
+                .read_bytes()
+                .replace(b"\0", b" ")
+                .decode(errors="replace")
+            )
             if PROCESSES[which] in line:
                 found.append(pid)
     return found
@@ -108,7 +126,11 @@ def _slow(running: Stack, which: str) -> Struck:
     born, over, turns = start_time(pid), threading.Event(), [0]
 
     def family() -> list[int]:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split() if which == "postgres" else []
+        children = (
+            Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+            if which == "postgres"
+            else []
+        )
         return [pid, *map(int, children)]
 
     def slow_down() -> None:
@@ -131,9 +153,18 @@ def _slow(running: Stack, which: str) -> Struck:
     def undo() -> str:
         over.set()
         thread.join(GONE_S)
-        return f"it was stopped {turns[0]} times" if start_time(pid) == born else f"pid {pid} was replaced"
+        return (
+            f"it was stopped {turns[0]} times"
+            if start_time(pid) == born
+            else f"pid {pid} was replaced"
+        )
 
-    return Struck(f"slow-{which}", f"pid {pid} stands still {SLOW_STOPPED_S:g} s of every {SLOW_STOPPED_S + SLOW_RUNNING_S:g} s", undo)
+    return Struck(
+        f"slow-{which}",
+        f"pid {pid} stands still {SLOW_STOPPED_S:g} s of every "
+        f"{SLOW_STOPPED_S + SLOW_RUNNING_S:g} s",
+        undo,
+    )
 
 
 def _away(running: Stack, which: str) -> Struck:
@@ -158,13 +189,27 @@ def _away(running: Stack, which: str) -> Struck:
 def _memory(running: Stack, which: str) -> Struck:
     pid = find(running, which)
     wanted = int(_status(pid, "VmSize")) * 1024 + MORE_MEMORY
-    return _limited("memory", which, pid, resource.RLIMIT_AS, wanted, f"map {MORE_MEMORY} bytes more than it has")
+    return _limited(
+        "memory",
+        which,
+        pid,
+        resource.RLIMIT_AS,
+        wanted,
+        f"map {MORE_MEMORY} bytes more than it has",
+    )
 
 
 def _descriptors(running: Stack, which: str) -> Struck:
     pid = find(running, which)
     wanted = len(os.listdir(f"/proc/{pid}/fd"))
-    return _limited("descriptors", which, pid, resource.RLIMIT_NOFILE, wanted, f"open {wanted} files and has as many")
+    return _limited(
+        "descriptors",
+        which,
+        pid,
+        resource.RLIMIT_NOFILE,
+        wanted,
+        f"open {wanted} files and has as many",
+    )
 
 
 def _limited(fault: str, which: str, pid: int, limit: int, wanted: int, may: str) -> Struck:
@@ -185,7 +230,9 @@ def _limited(fault: str, which: str, pid: int, limit: int, wanted: int, may: str
 
 def _status(pid: int, field: str) -> str:
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+        lines = (
+            Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+        )
     except OSError:
         return ""
     return next((line.split()[1] for line in lines if line.startswith(f"{field}:")), "")
@@ -200,5 +247,10 @@ def _wait_state(pid: int, state: str, which: str) -> None:
 
 
 _OF_PROCESSES: Mapping[str, Callable[[Stack, str], Struck]] = {
-    "kill": _kill, "freeze": _freeze, "slow": _slow, "away": _away, "descriptors": _descriptors, "memory": _memory,
-}  # fmt: skip
+    "kill": _kill,
+    "freeze": _freeze,
+    "slow": _slow,
+    "away": _away,
+    "descriptors": _descriptors,
+    "memory": _memory,
+}

@@ -1,4 +1,5 @@
-"""Faults of the stores of a running stack, of its disk and of its clock: each is done, read back, and undone. Nothing is healed."""
+"""Faults of the stores of a running stack, of its disk and of its clock: each is done, read back,
+and undone. Nothing is healed."""
 
 import asyncio
 import os
@@ -31,14 +32,21 @@ def _read_only(running: Stack) -> Struck:
                 await database.close()
             fresh = await Database.open(running.settings.postgres, name="faults", size=1)
             try:
-                return str(await fresh.fetch_value("SELECT setting FROM pg_settings WHERE name = 'default_transaction_read_only'"))
+                return str(
+                    await fresh.fetch_value(
+                        "SELECT setting FROM pg_settings WHERE name = "
+                        "'default_transaction_read_only'"
+                    )
+                )
             finally:
                 await fresh.close()
 
         return f"default_transaction_read_only is {asyncio.run(do())}"
 
     proof = change("SET default_transaction_read_only = on")
-    return Struck("postgres-read-only", proof, lambda: change("RESET default_transaction_read_only"))
+    return Struck(
+        "postgres-read-only", proof, lambda: change("RESET default_transaction_read_only")
+    )
 
 
 def _connections_cut(running: Stack) -> Struck:
@@ -75,7 +83,9 @@ def _redis(running: Stack, *commands: tuple[Any, ...]) -> list[Any]:
 
 
 def _limit(running: Stack, wanted: bytes) -> str:
-    _, (_, now) = _redis(running, ("CONFIG", "SET", "maxmemory", wanted), ("CONFIG", "GET", "maxmemory"))
+    _, (_, now) = _redis(
+        running, ("CONFIG", "SET", "maxmemory", wanted), ("CONFIG", "GET", "maxmemory")
+    )
     if bytes(now) != wanted:
         raise StartError(f"maxmemory is {now!r}")
     return f"maxmemory is {wanted.decode()}"
@@ -92,7 +102,11 @@ def _redis_emptied(running: Stack) -> Struck:
 
 
 def _redis_links_cut(running: Stack) -> Struck:
-    ended, pubsub = _redis(running, ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"), ("CLIENT", "KILL", "TYPE", "pubsub"))
+    ended, pubsub = _redis(
+        running,
+        ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
+        ("CLIENT", "KILL", "TYPE", "pubsub"),
+    )
     if not ended + pubsub:
         raise StartError("no connection to Redis was ended")
     return Struck("redis-connections-cut", f"{ended + pubsub} connections were ended")
@@ -101,21 +115,29 @@ def _redis_links_cut(running: Stack) -> Struck:
 def _redis_read_only(running: Stack) -> Struck:
     def change(replicas: bytes) -> str:
         _, (_, now) = _redis(
-            running, ("CONFIG", "SET", "min-replicas-to-write", replicas), ("CONFIG", "GET", "min-replicas-to-write")
-        )  # fmt: skip
+            running,
+            ("CONFIG", "SET", "min-replicas-to-write", replicas),
+            ("CONFIG", "GET", "min-replicas-to-write"),
+        )
         if bytes(now) != replicas:
             raise StartError(f"min-replicas-to-write is {now!r}")
-        return f"min-replicas-to-write is {replicas.decode()} and there is none" if replicas != b"0" else "writes are taken again"
+        return (
+            f"min-replicas-to-write is {replicas.decode()} and there is none"
+            if replicas != b"0"
+            else "writes are taken again"
+        )
 
     return Struck("redis-read-only", change(b"1"), lambda: change(b"0"))
 
 
 def _disk_full(running: Stack) -> Struck:
-    """Of the data directory: database, WAL, logs. It must be a file system of its own (`load_tests.harness.stack.stack` makes one where it
-    may)."""
+    """Of the data directory: database, WAL, logs. It must be a file system of its own
+    (`load_tests.harness.stack.stack` makes one where it may)."""
     folder = running.data.path
     if not os.path.ismount(folder):
-        raise StartError("the data directory has no file system of its own: only root can mount one")
+        raise StartError(
+            "the data directory has no file system of its own: only root can mount one"
+        )
     ballast = folder / BALLAST
     size = CHUNK
     with ballast.open("wb") as file:
@@ -147,7 +169,11 @@ def _clock(running: Stack, step_s: float) -> Struck:
         async def ask() -> float:
             database = await Database.open(running.settings.postgres, name="faults", size=1)
             try:
-                return float(await database.fetch_value("SELECT extract(epoch FROM clock_timestamp())::float8"))
+                return float(
+                    await database.fetch_value(
+                        "SELECT extract(epoch FROM clock_timestamp())::float8"
+                    )
+                )
             finally:
                 await database.close()
 
@@ -155,16 +181,25 @@ def _clock(running: Stack, step_s: float) -> Struck:
         ((seconds, _),) = _redis(running, ("TIME",))
         of_redis_s = int(seconds) - time.time()
         if max(abs(ahead_s - shift_s), abs(of_redis_s - shift_s)) > 10:
-            raise StartError(f"PostgreSQL's clock is {ahead_s:.0f} s ahead, that of Redis {of_redis_s:.0f} s")
-        return f"the clocks of PostgreSQL and Redis are {ahead_s:+.0f} s and {of_redis_s:+.0f} s off"
+            raise StartError(
+                f"PostgreSQL's clock is {ahead_s:.0f} s ahead, that of Redis {of_redis_s:.0f} s"
+            )
+        return (
+            f"the clocks of PostgreSQL and Redis are {ahead_s:+.0f} s and {of_redis_s:+.0f} s off"
+        )
 
     proof = f"{change(step_s)}, {len(carrying)} of {len(running.processes())} processes go by it"
     return Struck("clock-forward" if step_s > 0 else "clock-back", proof, lambda: change(0.0))
 
 
 STORES: Mapping[str, Callable[[Stack], Struck]] = {
-    "postgres-read-only": _read_only, "postgres-connections-cut": _connections_cut, "redis-full": _redis_full,
-    "redis-emptied": _redis_emptied, "redis-connections-cut": _redis_links_cut,
-    "redis-read-only": _redis_read_only, "disk-full": _disk_full, "clock-forward": lambda running: _clock(running, STEP_S),
+    "postgres-read-only": _read_only,
+    "postgres-connections-cut": _connections_cut,
+    "redis-full": _redis_full,
+    "redis-emptied": _redis_emptied,
+    "redis-connections-cut": _redis_links_cut,
+    "redis-read-only": _redis_read_only,
+    "disk-full": _disk_full,
+    "clock-forward": lambda running: _clock(running, STEP_S),
     "clock-back": lambda running: _clock(running, -STEP_S),
-}  # fmt: skip
+}

@@ -1,7 +1,9 @@
-"""How long a fault took to be noticed and to heal, and what dashboards said, from the histories of a run (pure).
+"""How long a fault took to be noticed and to heal, and what dashboards said, from the histories of
+a run (pure).
 
-*Noticed*: the first time after it that a dashboard was told of any camera that it is not ``online``, or lost its connection. *Healed*: the
-first time after it from which, until the next fault, acks come for every camera and every watching dashboard sees every camera ``online``.
+*Noticed*: the first time after it that a dashboard was told of any camera that it is not
+``online``, or lost its connection. *Healed*: the first time after it from which, until the next
+fault, acks come for every camera and every watching dashboard sees every camera ``online``.
 """
 
 import itertools
@@ -17,8 +19,9 @@ HEAL_S = 90.0  # seconds within which everything must be well after a fault is o
 
 
 class Strike(msgspec.Struct, frozen=True):
-    """A fault that was done: from `at_s` to `over_s` (wall clock; the same where it is one moment), with the proof that it happened.
-    `back_s`: seconds after which a process that was ended was there again."""
+    """A fault that was done: from `at_s` to `over_s` (wall clock; the same where it is one moment),
+    with the proof that it happened. `back_s`: seconds after which a process that was ended was
+    there again."""
 
     name: str
     at_s: float
@@ -28,8 +31,9 @@ class Strike(msgspec.Struct, frozen=True):
 
 
 class FaultTimes(msgspec.Struct, frozen=True):
-    """Of one strike, in seconds after it began. `noticed_s`: None where no dashboard had to be told; `healed_s`: None where it did not heal
-    before the next strike. `lasted_s`: of the fault itself. `told`: status and reason as dashboards got them, in the order of time.
+    """Of one strike, in seconds after it began. `noticed_s`: None where no dashboard had to be
+    told; `healed_s`: None where it did not heal before the next strike. `lasted_s`: of the fault
+    itself. `told`: status and reason as dashboards got them, in the order of time.
     `acks_missing_s`: the longest time without an ack of a camera."""
 
     name: str
@@ -42,7 +46,9 @@ class FaultTimes(msgspec.Struct, frozen=True):
     back_s: float | None = None
 
 
-def times(strikes: Sequence[Strike], history: Sequence[Operation], end_s: float) -> list[FaultTimes]:
+def times(
+    strikes: Sequence[Strike], history: Sequence[Operation], end_s: float
+) -> list[FaultTimes]:
     """One for each, in the order of time. `end_s`: when the devices stopped."""
     ordered = together(strikes)
     if not ordered:
@@ -55,7 +61,9 @@ def times(strikes: Sequence[Strike], history: Sequence[Operation], end_s: float)
         noticed = None
         bad_until = strike.at_s
         for watched in states.values():
-            for state, next_s in zip(watched, [*(one.at_s for one in watched[1:]), end_s], strict=True):
+            for state, next_s in zip(
+                watched, [*(one.at_s for one in watched[1:]), end_s], strict=True
+            ):
                 if state.status == "online" or not strike.at_s <= state.at_s < until_s:
                     continue
                 said = state.status + (f" ({state.reason})" if state.reason else "")
@@ -65,22 +73,33 @@ def times(strikes: Sequence[Strike], history: Sequence[Operation], end_s: float)
                 bad_until = max(bad_until, next_s)
         missing_s = 0.0
         for moments in acks.values():
-            inside = [strike.at_s, *(at_s for at_s in moments if strike.at_s < at_s < until_s), until_s]
+            inside = [
+                strike.at_s,
+                *(at_s for at_s in moments if strike.at_s < at_s < until_s),
+                until_s,
+            ]
             for before_s, after_s in itertools.pairwise(inside):
                 missing_s = max(missing_s, after_s - before_s)
                 if after_s - before_s > ACK_GAP_S:
                     bad_until = max(bad_until, after_s)
         found.append(
             FaultTimes(
-                strike.name, round(strike.over_s - strike.at_s, 1), None if noticed is None else round(noticed - strike.at_s, 1),
-                None if bad_until >= until_s else round(bad_until - strike.at_s, 1), round(missing_s, 1), told, strike.proof, strike.back_s,
+                strike.name,
+                round(strike.over_s - strike.at_s, 1),
+                None if noticed is None else round(noticed - strike.at_s, 1),
+                None if bad_until >= until_s else round(bad_until - strike.at_s, 1),
+                round(missing_s, 1),
+                told,
+                strike.proof,
+                strike.back_s,
             )
-        )  # fmt: skip
+        )
     return found
 
 
 def together(strikes: Sequence[Strike]) -> list[Strike]:
-    """In the order of time; those that began within `AT_ONCE_S` of each other are one, named by both."""
+    """In the order of time; those that began within `AT_ONCE_S` of each other are one, named by
+    both."""
     found: list[Strike] = []
     for strike in sorted(strikes, key=lambda strike: strike.at_s):
         if not found or strike.at_s > found[-1].at_s + AT_ONCE_S:
@@ -89,15 +108,20 @@ def together(strikes: Sequence[Strike]) -> list[Strike]:
         last = found[-1]
         back_s = max((one.back_s for one in (last, strike) if one.back_s is not None), default=None)
         found[-1] = Strike(
-            f"{last.name} + {strike.name}", last.at_s, max(last.over_s, strike.over_s), f"{last.proof}; {strike.proof}", back_s
-        )  # fmt: skip
+            f"{last.name} + {strike.name}",
+            last.at_s,
+            max(last.over_s, strike.over_s),
+            f"{last.proof}; {strike.proof}",
+            back_s,
+        )
     return found
 
 
 def unhealed(found: Sequence[FaultTimes]) -> list[str]:
     """What did not heal by itself within `HEAL_S` of its end."""
     return [
-        f"{one.name}: {'not healed before the next fault' if one.healed_s is None else f'healed after {one.healed_s:g} s'}"
+        f"{one.name}: "
+        f"{'not healed before the next fault' if one.healed_s is None else f'healed after {one.healed_s:g} s'}"  # noqa: E501
         for one in found
         if one.healed_s is None or one.healed_s > one.lasted_s + HEAL_S
     ]
@@ -106,15 +130,20 @@ def unhealed(found: Sequence[FaultTimes]) -> list[str]:
 def table(found: Sequence[FaultTimes]) -> str:
     """The table of docs/correctness.md, in Markdown."""
     lines = [
-        "| fault | detected within | healed within | process back within | without an ack | what a dashboard said |",
+        "| fault | detected within | healed within | process back within | without an ack | what "
+        "a dashboard said |",
         "|---|---|---|---|---|---|",
     ]
     for one in found:
         lasted = f", over after {one.lasted_s:g} s" if one.lasted_s else ""
         cells = (
-            one.name + lasted, _seconds(one.noticed_s, "nothing to tell"), _seconds(one.healed_s, "not healed"), _seconds(one.back_s, "–"),
-            _seconds(one.acks_missing_s, "–"), ", ".join(f"`{said}`" for said in one.told) or "–",
-        )  # fmt: skip
+            one.name + lasted,
+            _seconds(one.noticed_s, "nothing to tell"),
+            _seconds(one.healed_s, "not healed"),
+            _seconds(one.back_s, "–"),
+            _seconds(one.acks_missing_s, "–"),
+            ", ".join(f"`{said}`" for said in one.told) or "–",
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,1 +1,2 @@
-"""What runs, benches and searches share: a private stack, histories, results. Holds no import by rule."""
+"""What runs, benches and searches share: a private stack, histories, results. Holds no import by
+rule."""

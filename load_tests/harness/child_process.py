@@ -1,4 +1,5 @@
-"""Processes of a bench that answer over a pipe: what loads the product must not share an interpreter with what measures."""
+"""Processes of a bench that answer over a pipe: what loads the product must not share an
+interpreter with what measures."""
 
 import multiprocessing
 from multiprocessing.connection import Connection
@@ -44,7 +45,11 @@ class BenchChild:
 
     def hear(self, within_s: float = ANSWER_S) -> Any:
         """The next answer. Raises what went wrong there."""
-        said = self._pipe.recv() if self._pipe.poll(within_s) else StartError("a process of the bench does not answer")
+        said = (
+            self._pipe.recv()
+            if self._pipe.poll(within_s)
+            else StartError("a process of the bench does not answer")
+        )
         if isinstance(said, EyrieError | OSError):
             raise said
         return said

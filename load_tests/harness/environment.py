@@ -32,18 +32,26 @@ def this_machine() -> MachineInfo:
 
 def described(machine: MachineInfo) -> str:
     """In one line."""
-    return f"{machine.cores} cores, {machine.memory_gib:g} GiB, {machine.processor}, {machine.system}, Python {machine.python}"
+    return (
+        f"{machine.cores} cores, {machine.memory_gib:g} GiB, {machine.processor}, "
+        f"{machine.system}, Python {machine.python}"
+    )
 
 
 def versions() -> dict[str, str]:
     """Of the libraries that the figures of a run depend on."""
-    return {name: importlib.metadata.version(name) for name in ("ray", "msgspec", "asyncpg", "redis", "starlette", "uvicorn", "uvloop")}
+    return {
+        name: importlib.metadata.version(name)
+        for name in ("ray", "msgspec", "asyncpg", "redis", "starlette", "uvicorn", "uvloop")
+    }
 
 
 def busy_and_all_s() -> tuple[float, float]:
-    """Processor seconds of the whole machine since it started: used by anything, and all there were (proc(5), stat)."""
+    """Processor seconds of the whole machine since it started: used by anything, and all there were
+    (proc(5), stat)."""
     user, nice, system, idle, waiting, irq, softirq, steal = (
-        int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
+        int(word)
+        for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
     )
     ticks = os.sysconf("SC_CLK_TCK")
     busy = user + nice + system + irq + softirq + steal

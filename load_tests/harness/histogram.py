@@ -1,4 +1,5 @@
-"""A log-linear histogram of latencies, as HdrHistogram has it: every value is kept to within 1.6 %, from a microsecond to hours.
+"""A log-linear histogram of latencies, as HdrHistogram has it: every value is kept to within 1.6 %,
+from a microsecond to hours.
 
 Of its own: what is needed fits into a dictionary that can be sent over a pipe and merged (pure).
 """

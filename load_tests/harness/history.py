@@ -1,6 +1,8 @@
-"""What a run did and saw, and what was found stored afterwards: the two inputs of `load_tests.checker.checker`. Values only.
+"""What a run did and saw, and what was found stored afterwards: the two inputs of
+`load_tests.checker.checker`. Values only.
 
-Times are seconds of the wall clock of the one machine that a run uses. Operations stand in the order in which they were recorded.
+Times are seconds of the wall clock of the one machine that a run uses. Operations stand in the
+order in which they were recorded.
 """
 
 import msgspec
@@ -9,8 +11,8 @@ from cluster.event_proofs import AuditEvent, CameraTotals
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The edge numbered an observation; `body` is what it encoded (`form` is ``json`` or ``msgpack``). `at_s`: when it was first sent, 0
-    where that is not known."""
+    """The edge numbered an observation; `body` is what it encoded (`form` is ``json`` or
+    ``msgpack``). `at_s`: when it was first sent, 0 where that is not known."""
 
     camera: str
     session: str
@@ -40,7 +42,8 @@ class Acknowledged(msgspec.Struct, frozen=True):
 
 
 class WatcherPosition(msgspec.Struct, frozen=True):
-    """A watcher subscribed to the events of a camera, or recovered, and has all up to `offset` of `epoch`."""
+    """A watcher subscribed to the events of a camera, or recovered, and has all up to `offset` of
+    `epoch`."""
 
     watcher: str
     camera: str
@@ -68,8 +71,8 @@ class ToldGap(msgspec.Struct, frozen=True):
 
 
 class ShownState(msgspec.Struct, frozen=True):
-    """A watcher got a state, or the word that it is old (`status`, and why: `reason`). `received_s`: when the newest observation in it was
-    received, 0 where that is not known."""
+    """A watcher got a state, or the word that it is old (`status`, and why: `reason`).
+    `received_s`: when the newest observation in it was received, 0 where that is not known."""
 
     watcher: str
     camera: str
@@ -82,8 +85,8 @@ class ShownState(msgspec.Struct, frozen=True):
 
 
 class Closed(msgspec.Struct, frozen=True):
-    """A connection of `by` was ended by the hub or the link, with this close code and reason; 0 is an end without a close frame. What the
-    run itself has cut is not recorded as this."""
+    """A connection of `by` was ended by the hub or the link, with this close code and reason; 0 is
+    an end without a close frame. What the run itself has cut is not recorded as this."""
 
     by: str
     code: int
@@ -92,11 +95,14 @@ class Closed(msgspec.Struct, frozen=True):
     camera: str = ""
 
 
-Operation = Sent | Declared | Acknowledged | WatcherPosition | ShownEvent | ToldGap | ShownState | Closed
+Operation = (
+    Sent | Declared | Acknowledged | WatcherPosition | ShownEvent | ToldGap | ShownState | Closed
+)
 
 
 class Move(msgspec.Struct, frozen=True):
-    """An advance of a camera's row as the database saw it, in commit order per camera. `writer` is the incarnation that wrote it."""
+    """An advance of a camera's row as the database saw it, in commit order per camera. `writer` is
+    the incarnation that wrote it."""
 
     camera: str
     writer: str
@@ -119,7 +125,8 @@ class RecordedLetter(msgspec.Struct, frozen=True):
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What was read back through a fresh connection. `scenes` is the scene (JSON) every camera had during the whole run."""
+    """What was read back through a fresh connection. `scenes` is the scene (JSON) every camera had
+    during the whole run."""
 
     cameras: list[CameraTotals]
     events: list[AuditEvent]

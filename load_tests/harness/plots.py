@@ -1,7 +1,8 @@
 """Line plots as inline SVG, for pages that need nothing else (pure).
 
-Colours are CSS variables (:data:`STYLE`), so a page follows its reader's light or dark scheme; every line has a dash pattern of its own
-besides its colour, and under every plot its figures stand as a table.
+Colours are CSS variables (:data:`STYLE`), so a page follows its reader's light or dark scheme;
+every line has a dash pattern of its own besides its colour, and under every plot its figures stand
+as a table.
 """
 
 import math
@@ -34,16 +35,24 @@ svg .mark{stroke:var(--soft);stroke-dasharray:4 3}svg .mark-word{fill:var(--ink)
 details{margin-top:6px}summary{cursor:pointer;color:var(--soft)}code{overflow-wrap:anywhere}pre{overflow-x:auto;margin:4px 0}
 .green{color:var(--good);font-weight:600}.red{color:var(--bad);font-weight:600}.grey{color:var(--soft)}
 @media(max-width:600px){main{padding:12px}svg text{font-size:19px}}
-""" + "".join(f".l{number}{{stroke:var(--l{number})}}" for number in range(7))  # fmt: skip
+""" + "".join(f".l{number}{{stroke:var(--l{number})}}" for number in range(7))  # noqa: E501
 
 
 def line_plot(
-    title: str, lines: Mapping[str, Points], *, unit: str = "", ticks: Sequence[tuple[float, str]], marks: Sequence[tuple[float, str]] = ()
+    title: str,
+    lines: Mapping[str, Points],
+    *,
+    unit: str = "",
+    ticks: Sequence[tuple[float, str]],
+    marks: Sequence[tuple[float, str]] = (),
 ) -> str:
-    """A section with a plot. `lines`: name → (x, y), x from 0 up; `ticks`: (x, word) on the x axis, the last of them its end; `marks`:
-    (x, what was done there)."""
+    """A section with a plot. `lines`: name → (x, y), x from 0 up; `ticks`: (x, word) on the x axis,
+    the last of them its end; `marks`: (x, what was done there)."""
     end = ticks[-1][0] or 1.0
-    drawn = {name: [(at, value) for at, value in points if math.isfinite(value)] for name, points in lines.items()}
+    drawn = {
+        name: [(at, value) for at, value in points if math.isfinite(value)]
+        for name, points in lines.items()
+    }
     top = round_up(max((value for points in drawn.values() for _, value in points), default=0.0))
 
     def x(at: float) -> float:
@@ -56,30 +65,41 @@ def line_plot(
     for share in (0, 0.25, 0.5, 0.75, 1):
         at = y(top * share)
         parts.append(f"<line class=grid x1={LEFT} x2={WIDTH - RIGHT} y1={at:.1f} y2={at:.1f} />")
-        parts.append(f"<text x={LEFT - 6} y={at + 4:.1f} text-anchor=end>{_short(top * share)}</text>")
+        parts.append(
+            f"<text x={LEFT - 6} y={at + 4:.1f} text-anchor=end>{_short(top * share)}</text>"
+        )
     for at, word in ticks:
         anchor = "start" if not at else "end" if at == end else "middle"
-        parts.append(f"<text x={x(at):.1f} y={HEIGHT - 8} text-anchor={anchor}>{escape(word)}</text>")
+        parts.append(
+            f"<text x={x(at):.1f} y={HEIGHT - 8} text-anchor={anchor}>{escape(word)}</text>"
+        )
     for number, (at, word) in enumerate(marks):
         right = x(at) > WIDTH * 0.75
         anchor, shift = ("end", -4) if right else ("start", 4)
         height = TOP - 4 + 13 * (number % MARK_ROWS)
         parts.append(
             f"<line class=mark x1={x(at):.1f} x2={x(at):.1f} y1={TOP - 14} y2={HEIGHT - BOTTOM} />"
-            f"<text class=mark-word x={x(at) + shift:.1f} y={height} text-anchor={anchor}>{escape(word)}</text>"
+            f"<text class=mark-word x={x(at) + shift:.1f} y={height} "
+            f"text-anchor={anchor}>{escape(word)}</text>"
         )
     keys = []
     for number, (name, points) in enumerate(drawn.items()):
-        dash = f" stroke-dasharray='{_DASHES[number % len(_DASHES)]}'" if _DASHES[number % len(_DASHES)] else ""
+        dash = (
+            f" stroke-dasharray='{_DASHES[number % len(_DASHES)]}'"
+            if _DASHES[number % len(_DASHES)]
+            else ""
+        )
         where = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in points)
         parts.append(f"<polyline class=l{number % 7} points='{where}'{dash} />")
         keys.append(
-            f"<span class=key><svg viewBox='0 0 30 10' aria-hidden=true><path class=l{number % 7} d='M0 5H30'{dash} /></svg> "
+            "<span class=key><svg viewBox='0 0 30 10' aria-hidden=true><path "
+            f"class=l{number % 7} d='M0 5H30'{dash} /></svg> "
             f"{escape(name)}</span>"
         )
     heading = f"{escape(title)}{f', {escape(unit)}' if unit else ''}"
     return (
-        f"<section><h2>{heading}</h2><svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img aria-label='{heading}: {_spoken(drawn)}'>{''.join(parts)}"
+        f"<section><h2>{heading}</h2><svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img "
+        f"aria-label='{heading}: {_spoken(drawn)}'>{''.join(parts)}"
         f"</svg><div>{''.join(keys)}</div>{_figures(drawn)}</section>"
     )
 
@@ -105,17 +125,32 @@ def _short(value: float) -> str:
 
 
 def _spoken(lines: Mapping[str, Points]) -> str:
-    said = [f"{name} up to {max(value for _, value in points):.4g}" for name, points in lines.items() if points]
+    said = [
+        f"{name} up to {max(value for _, value in points):.4g}"
+        for name, points in lines.items()
+        if points
+    ]
     return escape("; ".join(said) or "nothing", quote=True).replace("'", "&#39;")
 
 
 def _figures(lines: Mapping[str, Points]) -> str:
     rows = "".join(
         f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td class=n>{figure:,.4g}</td>" for figure in (min(values), statistics.median(values), max(values), values[-1]))
+        + "".join(
+            f"<td class=n>{figure:,.4g}</td>"
+            for figure in (min(values), statistics.median(values), max(values), values[-1])
+        )
         + "</tr>"
-        for name, values in ((name, [value for _, value in points]) for name, points in lines.items())
+        for name, values in (
+            (name, [value for _, value in points]) for name, points in lines.items()
+        )
         if values
     )
-    head = "<tr><th scope=col>Line</th>" + "".join(f"<th scope=col class=n>{word}</th>" for word in ("least", "median", "greatest", "last"))
-    return f"<details><summary>Figures</summary><table>{head}</tr>{rows}</table></details>" if rows else "<p class=grey>nothing</p>"
+    head = "<tr><th scope=col>Line</th>" + "".join(
+        f"<th scope=col class=n>{word}</th>" for word in ("least", "median", "greatest", "last")
+    )
+    return (
+        f"<details><summary>Figures</summary><table>{head}</tr>{rows}</table></details>"
+        if rows
+        else "<p class=grey>nothing</p>"
+    )

@@ -1,7 +1,9 @@
-"""Histories of a run: each process that drives it writes one append-only file of JSON lines, and all of them are read back as operations.
+"""Histories of a run: each process that drives it writes one append-only file of JSON lines, and
+all of them are read back as operations.
 
-The rules are Jepsen's: ``invoke`` is written before anything is sent, ``ok`` says that it happened, ``fail`` that it certainly did not,
-``info`` that nobody knows (a lost connection, a timeout). One machine, so `t_mono_ns` of all processes can be compared.
+The rules are Jepsen's: ``invoke`` is written before anything is sent, ``ok`` says that it happened,
+``fail`` that it certainly did not, ``info`` that nobody knows (a lost connection, a timeout). One
+machine, so `t_mono_ns` of all processes can be compared.
 """
 
 import hashlib
@@ -14,7 +16,17 @@ from typing import Literal
 import msgspec
 
 from actors.core.errors import StartError
-from load_tests.harness.history import Acknowledged, Closed, Declared, Operation, Sent, ShownEvent, ShownState, ToldGap, WatcherPosition
+from load_tests.harness.history import (
+    Acknowledged,
+    Closed,
+    Declared,
+    Operation,
+    Sent,
+    ShownEvent,
+    ShownState,
+    ToldGap,
+    WatcherPosition,
+)
 
 BUFFER_BYTES = 1 << 20
 
@@ -23,9 +35,10 @@ Op = Literal["observe", "gap", "watch", "event", "told-gap", "state", "close", "
 
 
 class HistoryRecord(msgspec.Struct, omit_defaults=True):
-    """One line. `seq` to `last` are the observations of a frame (``invoke``) or what an ack reaches (``ok``, only `last`); `sha` is of
-    their bodies. `by` is who has seen it: a device's socket or a dashboard. `code` and `reason` are those of a close frame; 0 means that
-    the connection ended without one."""
+    """One line. `seq` to `last` are the observations of a frame (``invoke``) or what an ack reaches
+    (``ok``, only `last`); `sha` is of their bodies. `by` is who has seen it: a device's socket or a
+    dashboard. `code` and `reason` are those of a close frame; 0 means that the connection ended
+    without one."""
 
     t_mono_ns: int
     t_wall: float
@@ -50,7 +63,8 @@ class HistoryRecord(msgspec.Struct, omit_defaults=True):
 
 
 class Recorder:
-    """Writes the history of one process. Lines are buffered; :meth:`flush` at least once a second keeps little in memory."""
+    """Writes the history of one process. Lines are buffered; :meth:`flush` at least once a second
+    keeps little in memory."""
 
     def __init__(self, path: Path, proc: str) -> None:
         self.proc = proc
@@ -60,7 +74,12 @@ class Recorder:
     def __enter__(self) -> "Recorder":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._file.close()
 
     def note(self, kind: Kind, op: Op, **fields: str | int | float) -> None:
@@ -82,7 +101,8 @@ def digest(bodies: Iterable[bytes]) -> str:
 
 
 def read(folder: Path) -> list[HistoryRecord]:
-    """The lines of all histories in `folder`, in the order of time. Raises StartError for a line that is none."""
+    """The lines of all histories in `folder`, in the order of time. Raises StartError for a line
+    that is none."""
     decoder = msgspec.json.Decoder(HistoryRecord)
     records: list[HistoryRecord] = []
     for path in sorted(folder.glob("*.jsonl")):
@@ -94,19 +114,26 @@ def read(folder: Path) -> list[HistoryRecord]:
     return records
 
 
-def operations(records: Sequence[HistoryRecord], body: Callable[[str, int], bytes]) -> list[Operation]:
-    """The records as the checker takes them. `body` gives what a camera's device sends as `seq`; raises StartError where that is not what
-    was recorded."""
+def operations(
+    records: Sequence[HistoryRecord], body: Callable[[str, int], bytes]
+) -> list[Operation]:
+    """The records as the checker takes them. `body` gives what a camera's device sends as `seq`;
+    raises StartError where that is not what was recorded."""
     return list(_operations(records, body))
 
 
-def _operations(records: Sequence[HistoryRecord], body: Callable[[str, int], bytes]) -> Iterator[Operation]:
+def _operations(
+    records: Sequence[HistoryRecord], body: Callable[[str, int], bytes]
+) -> Iterator[Operation]:
     for r in records:
         match r.op, r.kind:
             case "observe", "invoke":
                 bodies = [body(r.camera, seq) for seq in range(r.seq, r.last + 1)]
                 if r.sha and digest(bodies) != r.sha:
-                    raise StartError(f"the history of {r.camera} does not fit what its device sends as {r.seq}..{r.last}")
+                    raise StartError(
+                        f"the history of {r.camera} does not fit what its device sends as "
+                        f"{r.seq}..{r.last}"
+                    )
                 for seq, one in zip(range(r.seq, r.last + 1), bodies, strict=True):
                     yield Sent(r.camera, r.session, seq, one, at_s=r.t_wall)
             case "observe", "ok":
@@ -120,6 +147,15 @@ def _operations(records: Sequence[HistoryRecord], body: Callable[[str, int], byt
             case "told-gap", "ok":
                 yield ToldGap(r.by, r.camera, r.last)
             case "state", "ok":
-                yield ShownState(r.by, r.camera, r.generation, r.offset, r.status, r.t_wall, r.received_s, r.reason)
+                yield ShownState(
+                    r.by,
+                    r.camera,
+                    r.generation,
+                    r.offset,
+                    r.status,
+                    r.t_wall,
+                    r.received_s,
+                    r.reason,
+                )
             case "close", "ok":
                 yield Closed(r.by, r.code, r.reason, r.t_wall)

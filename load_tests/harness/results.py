@@ -9,7 +9,8 @@ from load_tests.harness.environment import MachineInfo
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """What a bench module returns: figures of the product, the floor of the same run, and ratios between the two."""
+    """What a bench module returns: figures of the product, the floor of the same run, and ratios
+    between the two."""
 
     figures: dict[str, object]
     floor: dict[str, object]

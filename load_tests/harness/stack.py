@@ -1,4 +1,5 @@
-"""A private Eyrie for load tests: `eyrie up` as a child on a data directory and ports of its own, its processor time, its edge tokens."""
+"""A private Eyrie for load tests: `eyrie up` as a child on a data directory and ports of its own,
+its processor time, its edge tokens."""
 
 import asyncio
 import contextlib
@@ -43,7 +44,11 @@ class Stack:
     """A running Eyrie without a simulated site."""
 
     def __init__(
-        self, data: DataDir, process: "subprocess.Popen[str]", ready: Mapping[str, Any], clock: ShiftedClock | None = None
+        self,
+        data: DataDir,
+        process: "subprocess.Popen[str]",
+        ready: Mapping[str, Any],
+        clock: ShiftedClock | None = None,
     ) -> None:
         self._hubs: tuple[float, list[HubRecord]] | None = None
         self.data = data
@@ -51,17 +56,34 @@ class Stack:
         self.clock = clock  # that its processes go by, where it is one of their own
         self.settings: Settings = read_resolved(data.settings_file)
         host_and_port = str(ready["url"]).removeprefix("http://").rstrip("/")
-        self.host, self.port = host_and_port.rpartition(":")[0], int(host_and_port.rpartition(":")[2])
+        self.host, self.port = (
+            host_and_port.rpartition(":")[0],
+            int(host_and_port.rpartition(":")[2]),
+        )
 
     def token(self) -> str:
         """An edge token for every site."""
         return issue(
-            self.settings.auth, sub="bench", typ="edge", jti=secrets.token_hex(8), now_s=time.time(), roles=("edge",), sites=("*",)
+            self.settings.auth,
+            sub="bench",
+            typ="edge",
+            jti=secrets.token_hex(8),
+            now_s=time.time(),
+            roles=("edge",),
+            sites=("*",),
         )
 
     def viewer_token(self, user: str = "bench") -> str:
         """A dashboard's token for every site. Users have a limit of connections each."""
-        return issue(self.settings.auth, sub=user, typ="user", jti=secrets.token_hex(8), now_s=time.time(), roles=("viewer",), sites=("*",))
+        return issue(
+            self.settings.auth,
+            sub=user,
+            typ="user",
+            jti=secrets.token_hex(8),
+            now_s=time.time(),
+            roles=("viewer",),
+            sites=("*",),
+        )
 
     def register(self, cameras: Sequence[str], site: str, scene: bytes) -> None:
         """Add cameras with one and the same scene (JSON)."""
@@ -78,18 +100,30 @@ class Stack:
 
     def processes(self) -> list[int]:
         """Every process of the product."""
-        return sorted({self.process.pid, *descendants(self.process.pid), *(record.pid for record in self.data.noted())})
+        return sorted(
+            {
+                self.process.pid,
+                *descendants(self.process.pid),
+                *(record.pid for record in self.data.noted()),
+            }
+        )
 
     def kinds(self) -> dict[int, str]:
         """The kind of every process of the product, by pid."""
         found: dict[int, str] = {}
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                found[pid] = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                found[pid] = _kind(
+                    Path(f"/proc/{pid}/cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                )
         return found
 
     def cpu_s(self) -> dict[str, float]:
-        """Processor seconds used so far, by kind of process (``hub``, ``camera``, ``postgres``, ``redis``, ``ray``, ``other``)."""
+        """Processor seconds used so far, by kind of process (``hub``, ``camera``, ``postgres``,
+        ``redis``, ``ray``, ``other``)."""
         found: dict[str, float] = {}
         for name, used in self.cpu_of_processes().items():
             kind = name.split(" ")[0]
@@ -101,8 +135,18 @@ class Stack:
         found: dict[str, float] = {}
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+                title = (
+                    Path(f"/proc/{pid}/cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                )
+                fields = (
+                    Path(f"/proc/{pid}/stat")
+                    .read_text(encoding="ascii", errors="replace")
+                    .rpartition(")")[2]
+                    .split()
+                )
                 found[f"{_kind(title)} {pid}"] = (int(fields[11]) + int(fields[12])) / _TICKS
         return found
 
@@ -111,19 +155,36 @@ class Stack:
         found: dict[str, int] = {}
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                kind = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                kind = _kind(
+                    Path(f"/proc/{pid}/cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                )
                 pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
                 found[kind] = found.get(kind, 0) + pages * os.sysconf("SC_PAGE_SIZE")
         return found
 
     def pss_bytes(self) -> dict[str, int]:
-        """Proportional set size by kind of process: a page that n processes share counts an n-th in each (proc(5), smaps_rollup)."""
+        """Proportional set size by kind of process: a page that n processes share counts an n-th in
+        each (proc(5), smaps_rollup)."""
         found: dict[str, int] = {}
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                kind = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-                lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii", errors="replace").splitlines()
-                found[kind] = found.get(kind, 0) + sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+                kind = _kind(
+                    Path(f"/proc/{pid}/cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                )
+                lines = (
+                    Path(f"/proc/{pid}/smaps_rollup")
+                    .read_text(encoding="ascii", errors="replace")
+                    .splitlines()
+                )
+                found[kind] = found.get(kind, 0) + sum(
+                    int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")
+                )
         return found
 
     def opened(self) -> dict[str, int]:
@@ -131,7 +192,12 @@ class Stack:
         found: dict[str, int] = {}
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                kind = _kind(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                kind = _kind(
+                    Path(f"/proc/{pid}/cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                )
                 for what, folder in (("files", "fd"), ("threads", "task")):
                     name = f"{kind} {what}"
                     found[name] = found.get(name, 0) + len(os.listdir(f"/proc/{pid}/{folder}"))
@@ -150,8 +216,8 @@ class Stack:
         return asyncio.run(read())
 
     def signal_actor(self, number: signal.Signals, pid: int = 0) -> int:
-        """Send a signal to an actor process of cameras (`pid`, or any); its pid, or 0 where there is none. Processes of others are not
-        touched."""
+        """Send a signal to an actor process of cameras (`pid`, or any); its pid, or 0 where there
+        is none. Processes of others are not touched."""
 
         async def read() -> list[int]:
             stores = await open_stores(self.settings, name="bench")
@@ -168,11 +234,13 @@ class Stack:
         return 0
 
     def metric(self, name: str) -> float:
-        """The sum of a metric without labels over all hubs; one that does not answer counts nothing."""
+        """The sum of a metric without labels over all hubs; one that does not answer counts
+        nothing."""
         return sum(self.metric_of_hubs(name))
 
     def metric_of_hubs(self, name: str, *, known_s: float = 0.0) -> list[float]:
-        """The same, for every hub that answers. Which hubs there are is read again after `known_s` seconds."""
+        """The same, for every hub that answers. Which hubs there are is read again after `known_s`
+        seconds."""
         if not self._hubs or time.monotonic() - self._hubs[0] >= known_s:
             known = self._hubs[1] if self._hubs else []
             with contextlib.suppress(EyrieError):  # a store is away: those known last are asked
@@ -181,15 +249,24 @@ class Stack:
         found = []
         for record in self._hubs[1]:
             with contextlib.suppress(OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{record.private_port}/metrics", timeout=5) as answer:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{record.private_port}/metrics", timeout=5
+                ) as answer:
                     lines = answer.read().decode().splitlines()
-                found.append(sum(float(line.split()[1]) for line in lines if line.startswith(f"{name} ")))
+                found.append(
+                    sum(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+                )
         return found
 
     def deploy(self) -> "subprocess.Popen[str]":
         """Begin to replace the hubs one by one (`load_tests.drivers.ray_rolling_deploy`)."""
         return subprocess.Popen(
-            [sys.executable, "-m", "load_tests.drivers.ray_rolling_deploy", str(self.data.settings_file)],
+            [
+                sys.executable,
+                "-m",
+                "load_tests.drivers.ray_rolling_deploy",
+                str(self.data.settings_file),
+            ],
             cwd=_ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -202,9 +279,13 @@ class Stack:
     def counting(self) -> Iterator["Counting"]:
         """Counters of the camera actors."""
         child = subprocess.Popen(
-            [sys.executable, "-m", "load_tests.benches.actor_counts", str(self.data.settings_file)], cwd=_ROOT, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, env={**environment(Path(self.settings.ray.token_file)), "PYTHONPATH": python_path()},
-        )  # fmt: skip
+            [sys.executable, "-m", "load_tests.benches.actor_counts", str(self.data.settings_file)],
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**environment(Path(self.settings.ray.token_file)), "PYTHONPATH": python_path()},
+        )
         try:
             yield Counting(child)
         finally:
@@ -229,7 +310,13 @@ class Counting:
         raise StartError("the child that asks the actors for their counters ended")
 
 
-_KINDS = {"RayHub": "hub", "RayCamera": "camera", "postgres": "postgres", "redis": "redis", "ray": "ray"}
+_KINDS = {
+    "RayHub": "hub",
+    "RayCamera": "camera",
+    "postgres": "postgres",
+    "redis": "redis",
+    "ray": "ray",
+}
 
 
 def _kind(title: str) -> str:
@@ -237,9 +324,12 @@ def _kind(title: str) -> str:
 
 
 @contextlib.contextmanager
-def stack(env: Mapping[str, str] | None = None, *, clock: bool = False, disk_bytes: int = 0) -> Iterator[Stack]:
-    """Start everything, stop everything. `env`: settings as ``EYRIE_<SECTION>_<KEY>``. `clock`: it goes by a clock of its own that can be
-    shifted; `disk_bytes`: its data directory is a file system of that size, where this process may mount one. Raises StartError."""
+def stack(
+    env: Mapping[str, str] | None = None, *, clock: bool = False, disk_bytes: int = 0
+) -> Iterator[Stack]:
+    """Start everything, stop everything. `env`: settings as ``EYRIE_<SECTION>_<KEY>``. `clock`: it
+    goes by a clock of its own that can be shifted; `disk_bytes`: its data directory is a file
+    system of that size, where this process may mount one. Raises StartError."""
     path = Path(tempfile.mkdtemp(prefix="eyrie-bench-"))
     shifted = Path(tempfile.mkdtemp(prefix="eyrie-clock-"))
     for folder in (path, shifted):
@@ -249,15 +339,37 @@ def stack(env: Mapping[str, str] | None = None, *, clock: bool = False, disk_byt
         own = ShiftedClock(shifted) if clock else None
         with (path / "up.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cluster.cli.main", "up", "--json", "--port", "0", "--no-simulate", "--data-dir", str(path)],
-                cwd=_ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
-                env={**os.environ, "PYTHONPATH": python_path(), **(env or {}), **(own.environment() if own else {})},
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "cluster.cli.main",
+                    "up",
+                    "--json",
+                    "--port",
+                    "0",
+                    "--no-simulate",
+                    "--data-dir",
+                    str(path),
+                ],
+                cwd=_ROOT,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": python_path(),
+                    **(env or {}),
+                    **(own.environment() if own else {}),
+                },
+            )
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                raise StartError(f"eyrie up ended: {(path / 'up.log').read_text(encoding='utf-8', errors='replace')[-2000:]}")
+                raise StartError(
+                    "eyrie up ended: "
+                    f"{(path / 'up.log').read_text(encoding='utf-8', errors='replace')[-2000:]}"
+                )
             yield Stack(DataDir(path), process, msgspec.json.decode(line), own)
         finally:
             _stop(process)
@@ -270,7 +382,15 @@ def stack(env: Mapping[str, str] | None = None, *, clock: bool = False, disk_byt
 
 def _mount(folder: Path, size: int) -> int:
     """A file system in memory; the exit status of mount(8)."""
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "eyrie-load-test", str(folder)]
+    command = [
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        f"size={size},mode=711",
+        "eyrie-load-test",
+        str(folder),
+    ]
     return subprocess.run(command, check=False, capture_output=True).returncode
 
 
@@ -294,7 +414,9 @@ def committed(settings: Settings, cameras: Sequence[str]) -> dict[str, tuple[str
             rows = await stores.cameras.ownership(cameras)
         finally:
             await stores.close()
-        return {camera: (row.position.session, row.position.last_seq) for camera, row in rows.items()}
+        return {
+            camera: (row.position.session, row.position.last_seq) for camera, row in rows.items()
+        }
 
     try:
         return asyncio.run(read())

@@ -1,4 +1,5 @@
-"""Scenes and made-up walkers for the benches: objects that walk about with 3 px of jitter (at 1920), ten frames a second."""
+"""Scenes and made-up walkers for the benches: objects that walk about with 3 px of jitter (at
+1920), ten frames a second."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -17,16 +18,29 @@ def scene_of(zones: int, lines: int) -> Scene:
     found = {}
     for index in range(zones):
         x, y = 0.04 + 0.1 * (index % 8), 0.3 + 0.1 * (index % 3)
-        found[f"zone-{index}"] = Zone([(x, y), (x + 0.2, y), (x + 0.25, y + 0.15), (x + 0.2, y + 0.3), (x, y + 0.3)], loitering_s=30)
-    across = {f"line-{index}": Line([(0.5, 0.15 + 0.2 * index), (0.5, 0.35 + 0.2 * index)]) for index in range(lines)}
+        found[f"zone-{index}"] = Zone(
+            [(x, y), (x + 0.2, y), (x + 0.25, y + 0.15), (x + 0.2, y + 0.3), (x, y + 0.3)],
+            loitering_s=30,
+        )
+    across = {
+        f"line-{index}": Line([(0.5, 0.15 + 0.2 * index), (0.5, 0.35 + 0.2 * index)])
+        for index in range(lines)
+    }
     return Scene(zones=found, lines=across)
 
 
 def walk(seed: int, objects: int, frames: int) -> list[bytes]:
-    """`frames` observations in MessagePack. Walkers move 0.1 to 0.6 % of the picture per frame and turn back at its sides; both corners
-    and the scores jitter."""
+    """`frames` observations in MessagePack. Walkers move 0.1 to 0.6 % of the picture per frame and
+    turn back at its sides; both corners and the scores jitter."""
     dice = random.Random(seed)
-    walkers = [[dice.uniform(0.1, 0.9), dice.uniform(0.3, 0.9), dice.choice((-1, 1)) * dice.uniform(0.001, 0.006)] for _ in range(objects)]
+    walkers = [
+        [
+            dice.uniform(0.1, 0.9),
+            dice.uniform(0.3, 0.9),
+            dice.choice((-1, 1)) * dice.uniform(0.001, 0.006),
+        ]
+        for _ in range(objects)
+    ]
     found = []
     for number in range(frames):
         seen = []
@@ -35,6 +49,15 @@ def walk(seed: int, objects: int, frames: int) -> list[bytes]:
             if not 0.05 < walker[0] < 0.95:
                 walker[2] = -walker[2]
             x, y = walker[0] + dice.gauss(0, JITTER), walker[1] + dice.gauss(0, JITTER)
-            seen.append(Object("person", (x - 0.02, y - 0.15, x + 0.02, y), round(dice.uniform(0.6, 0.99), 3), f"t{index}"))
-        found.append(msgspec.msgpack.encode(Observation(_START + timedelta(milliseconds=100 * number), seen)))
+            seen.append(
+                Object(
+                    "person",
+                    (x - 0.02, y - 0.15, x + 0.02, y),
+                    round(dice.uniform(0.6, 0.99), 3),
+                    f"t{index}",
+                )
+            )
+        found.append(
+            msgspec.msgpack.encode(Observation(_START + timedelta(milliseconds=100 * number), seen))
+        )
     return found

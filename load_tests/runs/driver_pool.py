@@ -1,4 +1,5 @@
-"""The driver processes of a run, seen from the process that leads it: started together, asked how it goes, heard to the end."""
+"""The driver processes of a run, seen from the process that leads it: started together, asked how
+it goes, heard to the end."""
 
 import time
 from collections.abc import Sequence
@@ -26,25 +27,32 @@ class DriverPool:
                 raise StartError(f"a driver process lost its place: it said {said!r}")
 
     def begin(self, at: float) -> None:
-        """Everybody sends from `at` (perf_counter, the same clock in all processes of a machine)."""
+        """Everybody sends from `at` (perf_counter, the same clock in all processes of a
+        machine)."""
         for driver in self._drivers:
             driver.pipe.send(at)
 
     def look(self) -> DeviceProgress:
-        """How it goes, all together; the latencies are those since the look before. Raises what went wrong in a driver."""
+        """How it goes, all together; the latencies are those since the look before. Raises what
+        went wrong in a driver."""
         for number, driver in enumerate(self._drivers):
             while driver.pipe.poll():
                 self._take(number, driver.pipe.recv())
         recent, self._recent = self._recent, Histogram()
         told = self._progress
         return DeviceProgress(
-            sum(one.sent for one in told), sum(one.acked for one in told), sum(one.resent for one in told),
-            sum(one.credits for one in told), sum(one.waiting for one in told), max((one.oldest_s for one in told), default=0.0),
+            sum(one.sent for one in told),
+            sum(one.acked for one in told),
+            sum(one.resent for one in told),
+            sum(one.credits for one in told),
+            sum(one.waiting for one in told),
+            max((one.oldest_s for one in told), default=0.0),
             dict(recent.counts),
-        )  # fmt: skip
+        )
 
     def finish(self, within_s: float) -> list[Drove]:
-        """What each of them did, once all have ended. Raises StartError after `within_s`, and what went wrong in a driver."""
+        """What each of them did, once all have ended. Raises StartError after `within_s`, and what
+        went wrong in a driver."""
         deadline = time.monotonic() + within_s
         for number, driver in enumerate(self._drivers):
             while number not in self._drove:

@@ -1,4 +1,5 @@
-"""The faults of a run, from the process that leads it: struck at their time, their cause taken away at its end, all of it written down."""
+"""The faults of a run, from the process that leads it: struck at their time, their cause taken away
+at its end, all of it written down."""
 
 import math
 import random
@@ -19,31 +20,59 @@ from load_tests.runs.result import Happened
 
 # What a seeded pair is made of: faults that can be on at the same time.
 OF_PAIRS = (
-    "kill-hub", "kill-actor", "kill-policy", "kill-supervisor", "kill-redis", "kill-postgres", "freeze-hub", "freeze-actor", "freeze-redis",
-    "freeze-postgres", "redis-full", "postgres-connections-cut", "redis-connections-cut",
-)  # fmt: skip
+    "kill-hub",
+    "kill-actor",
+    "kill-policy",
+    "kill-supervisor",
+    "kill-redis",
+    "kill-postgres",
+    "freeze-hub",
+    "freeze-actor",
+    "freeze-redis",
+    "freeze-postgres",
+    "redis-full",
+    "postgres-connections-cut",
+    "redis-connections-cut",
+)
 # Of the links that go through fault proxies: half of the devices' and half of the dashboards'.
-OF_LINKS: Mapping[str, FaultKind] = {"links-cut": "reset", "links-silent": "blackhole", "links-one-way": "half-open"}
+OF_LINKS: Mapping[str, FaultKind] = {
+    "links-cut": "reset",
+    "links-silent": "blackhole",
+    "links-one-way": "half-open",
+}
 LONGEST_UNDO_S = 60.0
-EXCUSED_S = 150.0  # seconds after a fault in which what it had broken may end without a word: a new Ray takes that long on a busy machine
+# seconds after a fault in which what it had broken may end without a word: a new Ray takes that
+# long on a busy machine
+EXCUSED_S = 150.0
 
 
 class FaultActs:
     """What was done is added to `happened`, what could not be to `missing`."""
 
     def __init__(
-        self, running: Stack, seed: int, happened: list[Happened], missing: list[str], links: BadLinks | None = None
-    ) -> None:  # fmt: skip
+        self,
+        running: Stack,
+        seed: int,
+        happened: list[Happened],
+        missing: list[str],
+        links: BadLinks | None = None,
+    ) -> None:
         self._running, self._seed, self._links = running, seed, links
         self._on: list[tuple[float, Struck]] = []  # (until seconds of the run, fault)
-        self._ended: list[tuple[int, str, float, int]] = []  # (place in `strikes`, process, when, how many there must be)
+        self._ended: list[
+            tuple[int, str, float, int]
+        ] = []  # (place in `strikes`, process, when, how many there must be)
         self.strikes: list[Strike] = []
         self.not_back: list[str] = []  # processes that were ended and are nowhere at the end
         self.happened, self.missing = happened, missing
 
     def act(self, act: Act, at_s: float) -> None:
         """Do what the act says, at `at_s` of the run."""
-        found = act.what.split("+") if act.what else random.Random(f"{self._seed}/{act.at}").sample(OF_PAIRS, 2)
+        found = (
+            act.what.split("+")
+            if act.what
+            else random.Random(f"{self._seed}/{act.at}").sample(OF_PAIRS, 2)
+        )
         for name in found:
             if name in OF_LINKS:
                 self._strike_links(name, act.for_s)
@@ -74,12 +103,15 @@ class FaultActs:
         self.strikes.append(Strike(name, now_s, now_s + lasts_s, "said by the proxies"))
 
     def look(self, at_s: float) -> None:
-        """Take away the causes whose time is over; one that cannot be taken away yet is tried again at the next look. See who is back."""
+        """Take away the causes whose time is over; one that cannot be taken away yet is tried again
+        at the next look. See who is back."""
         for ended in list(self._ended):
             place, process, ended_s, there = ended
             if len(find_all(self._running, process)) >= there:
                 self._ended.remove(ended)
-                self.strikes[place] = msgspec.structs.replace(self.strikes[place], back_s=round(time.time() - ended_s, 1))
+                self.strikes[place] = msgspec.structs.replace(
+                    self.strikes[place], back_s=round(time.time() - ended_s, 1)
+                )
         for one in [one for one in self._on if one[0] <= at_s]:
             try:
                 one[1].over()
@@ -90,7 +122,11 @@ class FaultActs:
             self._on.remove(one)
             self.strikes.append(Strike(one[1].name, one[1].at_s, time.time(), one[1].proof))
             if at_s < 1e9:
-                self.happened.append(Happened(round(at_s, 2), f"{one[1].name} is over: {one[1].proof.rpartition('; ')[2]}"))
+                self.happened.append(
+                    Happened(
+                        round(at_s, 2), f"{one[1].name} is over: {one[1].proof.rpartition('; ')[2]}"
+                    )
+                )
 
     def finish(self) -> None:
         """Everything is over. What cannot be taken away within `LONGEST_UNDO_S` is missing."""
@@ -100,13 +136,21 @@ class FaultActs:
             time.sleep(0.5)
         self.look(math.inf)
         self.not_back = [
-            f"{process} is not back {time.time() - ended_s:.0f} s after it was ended" for _, process, ended_s, _ in self._ended
+            f"{process} is not back {time.time() - ended_s:.0f} s after it was ended"
+            for _, process, ended_s, _ in self._ended
         ]
 
 
 def excused(history: list[Operation], strikes: Sequence[Strike]) -> list[Operation]:
-    """Without the ends of connections that had no close frame because a process was ended or stood still: it could not write one."""
+    """Without the ends of connections that had no close frame because a process was ended or stood
+    still: it could not write one."""
     spans = [(one.at_s, one.over_s + EXCUSED_S) for one in strikes]
     return [
-        one for one in history if not (isinstance(one, Closed) and not one.code and any(first <= one.at_s <= last for first, last in spans))
+        one
+        for one in history
+        if not (
+            isinstance(one, Closed)
+            and not one.code
+            and any(first <= one.at_s <= last for first, last in spans)
+        )
     ]

@@ -19,13 +19,14 @@ _TABLES = """
     LEFT JOIN pg_inherits link ON link.inhrelid = own.oid
     LEFT JOIN pg_class parent ON parent.oid = link.inhparent
     WHERE own.relkind = 'r' GROUP BY 1
-"""
+"""  # noqa: E501
 _EVENTS = "SELECT coalesce(sum(last_offset), 0)::bigint FROM positions"
 _WAL = "SELECT coalesce(sum(size), 0)::bigint FROM pg_ls_waldir()"
 
 
 def sample(running: Stack, at_s: float) -> Sample:
-    """Everything now. A process that ends meanwhile is left out. Raises Unavailable when a store does not answer."""
+    """Everything now. A process that ends meanwhile is left out. Raises Unavailable when a store
+    does not answer."""
     values = _processes(running)
     values.update(asyncio.run(_stores(running.settings)))
     return Sample(round(at_s, 2), values)
@@ -35,8 +36,14 @@ def _processes(running: Stack) -> dict[str, float]:
     found: dict[str, float] = {}
     for pid, kind in running.kinds().items():
         with contextlib.suppress(OSError):
-            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-            anonymous = next((int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:")), 0)
+            status = (
+                Path(f"/proc/{pid}/status")
+                .read_text(encoding="ascii", errors="replace")
+                .splitlines()
+            )
+            anonymous = next(
+                (int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:")), 0
+            )
             found[f"memory {kind} {pid}"] = float(anonymous)
             found[f"files {kind} {pid}"] = float(len(os.listdir(f"/proc/{pid}/fd")))
             found[f"threads {kind} {pid}"] = float(len(os.listdir(f"/proc/{pid}/task")))
@@ -47,7 +54,11 @@ def _processes(running: Stack) -> dict[str, float]:
 async def _stores(settings: Settings) -> dict[str, float]:
     database = await Database.open(settings.postgres, name="growth", size=1)
     try:
-        found = {f"table {row['name']}": float(row["bytes"]) for row in await database.fetch(_TABLES) if row["name"] != OF_THE_RUN}
+        found = {
+            f"table {row['name']}": float(row["bytes"])
+            for row in await database.fetch(_TABLES)
+            if row["name"] != OF_THE_RUN
+        }
         found[EVENTS] = float(await database.fetch_value(_EVENTS))
         found["wal"] = float(await database.fetch_value(_WAL))
     finally:

@@ -1,4 +1,5 @@
-"""The processes around the stack of a run: dashboards, bad links, a deploy. Each is seen from the process that leads the run."""
+"""The processes around the stack of a run: dashboards, bad links, a deploy. Each is seen from the
+process that leads the run."""
 
 import contextlib
 import math
@@ -63,7 +64,12 @@ class Dashboards:
 
 @contextlib.contextmanager
 def dashboards(
-    running: Stack, scenario: Scenario, site: str, cameras: Sequence[str], proxy_port: int, folder: Path
+    running: Stack,
+    scenario: Scenario,
+    site: str,
+    cameras: Sequence[str],
+    proxy_port: int,
+    folder: Path,
 ) -> Iterator[Dashboards]:
     """All of them, live; at the end their histories are complete."""
     lean, sdk = scenario.dashboards, scenario.sdk_dashboards if sdk_dashboards.installed() else 0
@@ -72,7 +78,9 @@ def dashboards(
     with contextlib.ExitStack() as children:
         made: list[list[BenchChild]] = [[], []]
         more = [f"camera:{camera}" for camera in cameras[:MORE]]
-        for which, (total, target) in enumerate(((lean, dashboard_fleet.watch), (sdk, sdk_dashboards.watch))):
+        for which, (total, target) in enumerate(
+            ((lean, dashboard_fleet.watch), (sdk, sdk_dashboards.watch))
+        ):
             for number in range(math.ceil(total / PER_PROCESS)):
                 clients = min(PER_PROCESS, total - number * PER_PROCESS)
                 proc = f"{'sdk' if which else 'dashboards'}-{number}"
@@ -80,15 +88,27 @@ def dashboards(
                 # The slow ones come first, those on bad links too: a scenario has either.
                 child.pipe.send(
                     DashboardPlan(
-                        running.host, running.port, tokens, site, clients, str(folder / f"{proc}.jsonl"), proc,
-                        round(clients * scenario.slow_share), 0 if which else round(clients * min(1.0, through)), proxy_port, more,
+                        running.host,
+                        running.port,
+                        tokens,
+                        site,
+                        clients,
+                        str(folder / f"{proc}.jsonl"),
+                        proc,
+                        round(clients * scenario.slow_share),
+                        0 if which else round(clients * min(1.0, through)),
+                        proxy_port,
+                        more,
                     )
-                )  # fmt: skip
+                )
                 made[which].append(child)
         found = Dashboards(made[0], made[1], lean + sdk)
         if not found.wait_live(LIVE_S):
             last = found.reports[-1]
-            raise StartError(f"{last.live} of {found.size} dashboards are live after {LIVE_S:g} s: {last.errors[:3]}")
+            raise StartError(
+                f"{last.live} of {found.size} dashboards are live after {LIVE_S:g} s: "
+                f"{last.errors[:3]}"
+            )
         yield found
 
 
@@ -131,7 +151,8 @@ class BadLinks:
         return found
 
     def missing(self) -> list[str]:
-        """What was planned and did not happen, by kind; a fault of the last moment may be cut short by the end."""
+        """What was planned and did not happen, by kind; a fault of the last moment may be cut short
+        by the end."""
         found = []
         for kind in dict.fromkeys(fault.kind for fault in self._planned):
             planned = sum(fault.kind == kind for fault in self._planned)
@@ -142,13 +163,17 @@ class BadLinks:
 
 
 @contextlib.contextmanager
-def bad_links(running: Stack, scenario: Scenario, seed: int, folder: Path) -> Iterator[BadLinks | None]:
+def bad_links(
+    running: Stack, scenario: Scenario, seed: int, folder: Path
+) -> Iterator[BadLinks | None]:
     """None where the scenario has no bad links."""
     if not scenario.links:
         yield None
         return
     planned = fault_links.plan(scenario.links, scenario.duration_s, seed)
-    wanted = LinksPlan((running.host, running.port), scenario.links, planned, seed, str(folder / "links.jsonl"))
+    wanted = LinksPlan(
+        (running.host, running.port), scenario.links, planned, seed, str(folder / "links.jsonl")
+    )
     with BenchChild(fault_links.carry, wanted) as child:
         yield BadLinks(child, child.hear(), planned)
 
@@ -174,7 +199,9 @@ class Deploy:
         *lines, self._said = self._said.split(b"\n")
         at_s = round(time.perf_counter() - self._began, 2)
         words = [line.decode().split() for line in lines if line.startswith(b"replaced ")]
-        found = [Happened(at_s, f"replaced {name} in {seconds} s") for _, name, _, _, seconds in words]
+        found = [
+            Happened(at_s, f"replaced {name} in {seconds} s") for _, name, _, _, seconds in words
+        ]
         self._done += len(found)
         return found
 
@@ -195,4 +222,6 @@ class Deploy:
         errors = self._child.stderr.read().strip().splitlines()[-1:] or ["no reason was given"]
         self._child.communicate()
         missing = self._hubs - self._done
-        return found, [f"{missing} of {self._hubs} hubs were not replaced: {errors[0]}"] if missing else []
+        return found, [
+            f"{missing} of {self._hubs} hubs were not replaced: {errors[0]}"
+        ] if missing else []

@@ -1,4 +1,5 @@
-"""What a policy actor does beside deciding, a little at a time: it writes the log, forgets old rows of it, and follows a shadow."""
+"""What a policy actor does beside deciding, a little at a time: it writes the log, forgets old rows
+of it, and follows a shadow."""
 
 import logging
 import time
@@ -40,7 +41,12 @@ class DecisionLogWriter:
                 raise
         if time.monotonic() - self._forgot_at >= FORGET_EVERY_S:
             while (
-                await store.forget(keep_rows=self._settings.log_rows, keep_days=self._settings.log_days, limit=FORGET_ROWS) == FORGET_ROWS
+                await store.forget(
+                    keep_rows=self._settings.log_rows,
+                    keep_days=self._settings.log_days,
+                    limit=FORGET_ROWS,
+                )
+                == FORGET_ROWS
             ):
                 continue
             self._forgot_at = time.monotonic()
@@ -53,7 +59,8 @@ class ShadowWriter:
         self._key = key
 
     async def __call__(self, database: Database) -> None:
-        """One turn, of `SHADOW_ROWS` at most. A shadow that cannot be evaluated ends, with the reason."""
+        """One turn, of `SHADOW_ROWS` at most. A shadow that cannot be evaluated ends, with the
+        reason."""
         shadows = PostgresShadowStore(database)
         running = await shadows.find()
         if running is None:
@@ -64,7 +71,9 @@ class ShadowWriter:
             log.warning("the shadow of revision %s ends: %s", running.revision[:12], error)
             await shadows.end(running.revision, error.detail[:500])
 
-    async def _compare(self, database: Database, shadows: PostgresShadowStore, running: ShadowRecord) -> None:
+    async def _compare(
+        self, database: Database, shadows: PostgresShadowStore, running: ShadowRecord
+    ) -> None:
         rows = await PostgresDecisionStore(database).after(running.last_id, SHADOW_ROWS)
         if not rows:
             return
@@ -73,6 +82,15 @@ class ShadowWriter:
         if record is None or current is None:
             raise ConfigError("there is nothing to compare")
         chosen = [row for row in rows if shadow.comparable(row, current.revision)]
-        decisions = await sandbox.attempt(revisions.unpack(record, self._key()), shadow.asked(chosen)) if chosen else []
-        known = frozenset((flip.kind, flip.action, flip.role, flip.site) for flip in await shadows.flips(running.revision))
-        await shadows.found(running, rows[-1].id, len(chosen), shadow.compare(chosen, decisions, known))
+        decisions = (
+            await sandbox.attempt(revisions.unpack(record, self._key()), shadow.asked(chosen))
+            if chosen
+            else []
+        )
+        known = frozenset(
+            (flip.kind, flip.action, flip.role, flip.site)
+            for flip in await shadows.flips(running.revision)
+        )
+        await shadows.found(
+            running, rows[-1].id, len(chosen), shadow.compare(chosen, decisions, known)
+        )

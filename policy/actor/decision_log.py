@@ -1,4 +1,5 @@
-"""The log of decisions: what was asked (masked), by which revision and rule it was decided. Pure but for its lock-free queue.
+"""The log of decisions: what was asked (masked), by which revision and rule it was decided. Pure
+but for its lock-free queue.
 
 What a hub answers out of its cache is the same decision again and is not logged again.
 """
@@ -26,7 +27,8 @@ KNOWN = {
 
 
 class DecisionQueue:
-    """Decisions on their way to the log: one thread puts, another takes. Full: the new ones are counted and dropped."""
+    """Decisions on their way to the log: one thread puts, another takes. Full: the new ones are
+    counted and dropped."""
 
     def __init__(self, limit: int = MAX_WAITING) -> None:
         self.dropped = 0  # since the last row that was written
@@ -70,19 +72,30 @@ def row_of(question: DecisionInput, decision: Decision) -> DecisionRow:
         rule=decision.reason,
         obligations=obligations(decision),
         input_hash=hashlib.sha256(whole).digest(),
-        input=msgspec.json.encode(masked(question), order="deterministic").decode() if whole else "{}",
+        input=msgspec.json.encode(masked(question), order="deterministic").decode()
+        if whole
+        else "{}",
     )
 
 
 def obligations(decision: Decision) -> str:
     """What binds whoever carries it out, as JSON that can be compared."""
-    return msgspec.json.encode({"max_hz": decision.max_hz, "redact": sorted(decision.redact)}).decode()
+    return msgspec.json.encode(
+        {"max_hz": decision.max_hz, "redact": sorted(decision.redact)}
+    ).decode()
 
 
 def masked(question: DecisionInput) -> dict[str, object]:
     """The question with everything masked that is not known to be harmless."""
-    parts = {"subject": question.subject, "resource": question.resource, "context": question.context}
+    parts = {
+        "subject": question.subject,
+        "resource": question.resource,
+        "context": question.context,
+    }
     return {"action": question.action} | {
-        name: {key if key in KNOWN[name] else MASK: value if key in KNOWN[name] else MASK for key, value in part.items()}
+        name: {
+            key if key in KNOWN[name] else MASK: value if key in KNOWN[name] else MASK
+            for key, value in part.items()
+        }
         for name, part in parts.items()
     }

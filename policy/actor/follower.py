@@ -1,4 +1,5 @@
-"""Beside the engine: a thread of its own with one connection to PostgreSQL, which keeps the policy actor at the revision in force.
+"""Beside the engine: a thread of its own with one connection to PostgreSQL, which keeps the policy
+actor at the revision in force.
 
 The actor answers one question after the other and must not wait for a database; this thread does.
 """
@@ -26,9 +27,17 @@ Chore = Callable[[Database], Awaitable[None]]
 
 
 class PolicyFollower:
-    """`start` waits for the first look; from then on it looks every `poll_s`. `chores` are done after each look (they bound themselves)."""
+    """`start` waits for the first look; from then on it looks every `poll_s`. `chores` are done
+    after each look (they bound themselves)."""
 
-    def __init__(self, settings: Settings, name: str, build: Build, use: Callable[[Engine], None], chores: tuple[Chore, ...] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        build: Build,
+        use: Callable[[Engine], None],
+        chores: tuple[Chore, ...] = (),
+    ) -> None:
         self._settings = settings
         self._name = name
         self._build = build

@@ -1,4 +1,5 @@
-"""What the policy actor does, without the actor: it owns the engine of this process and answers batches of questions."""
+"""What the policy actor does, without the actor: it owns the engine of this process and answers
+batches of questions."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -27,7 +28,8 @@ Heard = Callable[[list[DecisionInput], list[Decision]], None]
 
 
 def make_engine(settings: Settings, sources: Mapping[str, str], *, push: bool = False) -> Engine:
-    """The engine the settings name: OPA where `opa.url` is set, else the embedded one. `push` brings `sources` to the OPA server.
+    """The engine the settings name: OPA where `opa.url` is set, else the embedded one. `push`
+    brings `sources` to the OPA server.
 
     Raises ConfigError, and Unavailable when the server does not take them.
     """
@@ -40,7 +42,8 @@ def make_engine(settings: Settings, sources: Mapping[str, str], *, push: bool = 
 
 
 class PolicyActor:
-    """Owns the engine. Blocking: the caller keeps the deadline, and whoever runs this process replaces it when it overruns.
+    """Owns the engine. Blocking: the caller keeps the deadline, and whoever runs this process
+    replaces it when it overruns.
 
     The engine may be replaced by another thread at any moment; a batch is answered by one of them.
     """
@@ -52,12 +55,17 @@ class PolicyActor:
 
     @classmethod
     def from_settings(cls, settings: Settings, *, name: str = FIRST) -> "PolicyActor":
-        """The actor that the settings ask for: with a key it follows the store, else it has the modules of the settings for good.
+        """The actor that the settings ask for: with a key it follows the store, else it has the
+        modules of the settings for good.
 
         Raises ConfigError, Unavailable.
         """
         if not settings.policy.key_file:
-            return cls(make_engine(settings, read_sources(settings.policy.rego_dir), push=settings.opa.push))
+            return cls(
+                make_engine(
+                    settings, read_sources(settings.policy.rego_dir), push=settings.opa.push
+                )
+            )
         queue = DecisionQueue()
         made = cls(None, queue.put)
         first = name == FIRST
@@ -65,7 +73,13 @@ class PolicyActor:
         if first:
             chores.append(ShadowWriter(lambda: read_secret(Path(settings.policy.key_file))))
         push = first and settings.opa.push
-        made._keeper = PolicyFollower(settings, name, lambda modules: make_engine(settings, modules, push=push), made.use, tuple(chores))
+        made._keeper = PolicyFollower(
+            settings,
+            name,
+            lambda modules: make_engine(settings, modules, push=push),
+            made.use,
+            tuple(chores),
+        )
         made._keeper.start()
         if made._engine is None:
             reason = made._keeper.refused or "the store was not read in time"
@@ -89,7 +103,8 @@ class PolicyActor:
             self._keeper.stop()
 
     def decide(self, data: bytes) -> bytes:
-        """`policy.decision.messages`: encoded questions in, an encoded reply out. Raises BadInput for bytes that hold no questions."""
+        """`policy.decision.messages`: encoded questions in, an encoded reply out. Raises BadInput
+        for bytes that hold no questions."""
         engine = self._engine
         if engine is None:
             raise Unavailable("no policy was loaded yet")

@@ -1,7 +1,8 @@
-"""The policy actor as a Ray actor, and how hubs call it. The engine lives in its process, so that whoever overruns can be killed.
+"""The policy actor as a Ray actor, and how hubs call it. The engine lives in its process, so that
+whoever overruns can be killed.
 
-One replica per index, named ``policy-<index>``: detached, no CPU reserved, never restarted by Ray (the supervisor replaces it, after
-:func:`stop` under the same name). Its methods run one at a time.
+One replica per index, named ``policy-<index>``: detached, no CPU reserved, never restarted by Ray
+(the supervisor replaces it, after :func:`stop` under the same name). Its methods run one at a time.
 """
 
 import asyncio
@@ -31,11 +32,15 @@ PROBE_S = 1.0  # seconds between two looks at a policy actor
 STUCK_S = 5.0  # seconds that a look waits
 MISSES = 2  # looks in a row without an answer after which a policy actor is killed
 
-ABOUT = {"replicas": "Policy replicas.", "calls": "Calls for decisions; each asks several questions."}
+ABOUT = {
+    "replicas": "Policy replicas.",
+    "calls": "Calls for decisions; each asks several questions.",
+}
 
 
 class RayPolicy:
-    """The actor class. The constructor does no I/O (one that raises is final in Ray); `open` does."""
+    """The actor class. The constructor does no I/O (one that raises is final in Ray); `open`
+    does."""
 
     def __init__(self, settings_path: str, name: str) -> None:
         self._settings_path = settings_path
@@ -44,7 +49,8 @@ class RayPolicy:
         self._calls = 0
 
     def open(self) -> str:
-        """Load settings and policies; the revision. Again is harmless. Raises ConfigError, Unavailable."""
+        """Load settings and policies; the revision. Again is harmless. Raises ConfigError,
+        Unavailable."""
         if self._actor is None:
             settings = node_settings(self._settings_path)
             log_to_file(settings, self._name)
@@ -53,15 +59,21 @@ class RayPolicy:
         return self._actor.revision
 
     def ping(self) -> bool:
-        """True; it waits its turn behind the decisions asked before it, so it tells that the engine gets on."""
+        """True; it waits its turn behind the decisions asked before it, so it tells that the engine
+        gets on."""
         return True
 
     def where(self) -> dict[str, Any]:
         """Where it runs (Ray's node id, the pid) and what it costs (cores in use)."""
-        return {"node": ray.get_runtime_context().get_node_id(), "pid": os.getpid(), "cpu": cpu_load.cpu()}
+        return {
+            "node": ray.get_runtime_context().get_node_id(),
+            "pid": os.getpid(),
+            "cpu": cpu_load.cpu(),
+        }
 
     def decide(self, questions: bytes) -> bytes:
-        """:meth:`policy.actor.policy_actor.PolicyActor.decide`. Raises Unavailable before `open`."""
+        """:meth:`policy.actor.policy_actor.PolicyActor.decide`. Raises Unavailable before
+        `open`."""
         if self._actor is None:
             raise Unavailable("the policy actor is not open yet")
         self._calls += 1
@@ -80,8 +92,9 @@ class RayPolicy:
 class PolicyHandle:
     """One policy actor (a `cluster.supervisor.ports.Process`).
 
-    Every call has a deadline in seconds and raises Unavailable when the actor is gone, too slow or not ready. An engine that gets no
-    further for :data:`MISSES` looks of :data:`STUCK_S` is killed by whoever waits in `died`.
+    Every call has a deadline in seconds and raises Unavailable when the actor is gone, too slow or
+    not ready. An engine that gets no further for :data:`MISSES` looks of :data:`STUCK_S` is killed
+    by whoever waits in `died`.
     """
 
     def __init__(self, name: str, handle: Any) -> None:
@@ -90,7 +103,8 @@ class PolicyHandle:
         self._handle = handle
 
     async def open(self, timeout_s: float) -> dict[str, Any]:
-        """Load the policies: ``{revision, node, pid, cpu}``, with the revision in force. Raises ConfigError when they cannot be used."""
+        """Load the policies: ``{revision, node, pid, cpu}``, with the revision in force. Raises
+        ConfigError when they cannot be used."""
         revision = str(await self._ask(self._handle.open.remote(), timeout_s))
         return {**await self.where(timeout_s), "revision": revision}
 
@@ -110,7 +124,8 @@ class PolicyHandle:
         return float((await self.where(timeout_s))["cpu"])
 
     async def died(self) -> str:
-        """Wait until the process is gone; why. One whose engine is stuck is killed first: nothing inside it can end the evaluation."""
+        """Wait until the process is gone; why. One whose engine is stuck is killed first: nothing
+        inside it can end the evaluation."""
         missed = 0
         while True:
             try:
@@ -155,16 +170,23 @@ def name_of(index: int) -> str:
     return f"policy-{index}"
 
 
-def start(settings_path: str, index: int, *, namespace: str, placed: Mapping[str, Any] | None = None) -> PolicyHandle:
+def start(
+    settings_path: str, index: int, *, namespace: str, placed: Mapping[str, Any] | None = None
+) -> PolicyHandle:
     """Create replica `index`; `open` it next. `placed` are Ray options that say where.
 
     Raises Conflict when an actor of that name still lives, Unavailable when Ray is away.
     """
     options: dict[str, Any] = {
-        "name": name_of(index), "namespace": namespace, "lifetime": "detached", "num_cpus": 0, "max_restarts": 0, "max_task_retries": 0,
+        "name": name_of(index),
+        "namespace": namespace,
+        "lifetime": "detached",
+        "num_cpus": 0,
+        "max_restarts": 0,
+        "max_task_retries": 0,
         "max_concurrency": 1,
         **(placed or {}),
-    }  # fmt: skip
+    }
     try:
         actor = ray.remote(concurrency_groups={"control": 1})(RayPolicy)  # type: ignore[call-overload]
         handle = actor.options(**options).remote(settings_path, name_of(index))
@@ -184,15 +206,22 @@ def find(index: int, *, namespace: str) -> PolicyHandle | None:
 
 
 class PolicyCaller:
-    """The `call` of a :class:`policy.decision.enforcer.Enforcer`: spreads calls over the replicas, and looks one up afresh after it failed.
+    """The `call` of a :class:`policy.decision.enforcer.Enforcer`: spreads calls over the replicas,
+    and looks one up afresh after it failed.
 
-    `replicas` is how many there were; that there are more or fewer now is found out every :data:`LOOK_S`, beside the calls. `timeout_s` is
-    for the whole call; with several replicas each of two tries gets half of it.
+    `replicas` is how many there were; that there are more or fewer now is found out every
+    :data:`LOOK_S`, beside the calls. `timeout_s` is for the whole call; with several replicas each
+    of two tries gets half of it.
     """
 
     def __init__(
-        self, replicas: int, *, namespace: str, timeout_s: float, look_up: Callable[[int], PolicyHandle | None] | None = None
-    ) -> None:  # fmt: skip
+        self,
+        replicas: int,
+        *,
+        namespace: str,
+        timeout_s: float,
+        look_up: Callable[[int], PolicyHandle | None] | None = None,
+    ) -> None:
         """`look_up` finds the living replica of an index, blocking; by default in Ray."""
         self._indexes = list(range(replicas))
         self._timeout_s = timeout_s
@@ -203,10 +232,15 @@ class PolicyCaller:
         self._looking: asyncio.Task[None] | None = None
 
     async def __call__(self, questions: bytes) -> bytes:
-        """One call to the next replica, a second one to another if there is another. Raises Unavailable."""
-        if time.monotonic() - self._looked >= LOOK_S and (self._looking is None or self._looking.done()):
+        """One call to the next replica, a second one to another if there is another. Raises
+        Unavailable."""
+        if time.monotonic() - self._looked >= LOOK_S and (
+            self._looking is None or self._looking.done()
+        ):
             self._looked = time.monotonic()
-            self._looking = asyncio.get_running_loop().create_task(self._look(), name="policy-replicas")
+            self._looking = asyncio.get_running_loop().create_task(
+                self._look(), name="policy-replicas"
+            )
         indexes = self._indexes
         turn = next(self._turn)
         timeout_s = self._timeout_s / min(len(indexes), 2)
@@ -231,7 +265,9 @@ class PolicyCaller:
         if living and living != self._indexes:
             log.info("policy replicas are now %s", ", ".join(map(name_of, living)))
             self._indexes = living
-            self._handles = {index: handle for index, handle in self._handles.items() if index in living}
+            self._handles = {
+                index: handle for index, handle in self._handles.items() if index in living
+            }
 
     async def _call(self, index: int, questions: bytes, timeout_s: float) -> bytes:
         known = self._handles.get(index)

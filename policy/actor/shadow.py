@@ -1,4 +1,5 @@
-"""A revision beside the one in force: what it would have decided about what the log holds, counted by action, role and site (pure)."""
+"""A revision beside the one in force: what it would have decided about what the log holds, counted
+by action, role and site (pure)."""
 
 from collections.abc import Sequence
 
@@ -25,10 +26,16 @@ def asked(rows: Sequence[DecisionRow]) -> list[DecisionInput]:
 
 def comparable(row: DecisionRow, revision: str) -> bool:
     """Whether a row tells what the revision in force decided by its rules."""
-    return row.revision == revision and row.rule not in bounds.UNCACHED and row.rule != bounds.BAD_QUESTION
+    return (
+        row.revision == revision
+        and row.rule not in bounds.UNCACHED
+        and row.rule != bounds.BAD_QUESTION
+    )
 
 
-def compare(rows: Sequence[DecisionRow], decisions: Sequence[Decision], known: frozenset[Group]) -> list[Flip]:
+def compare(
+    rows: Sequence[DecisionRow], decisions: Sequence[Decision], known: frozenset[Group]
+) -> list[Flip]:
     """What comes out otherwise. `known` are the groups there are already."""
     counts: dict[Group, int] = {}
     examples: dict[Group, str] = {}
@@ -55,8 +62,13 @@ def kind_of(row: DecisionRow, decision: Decision) -> str | None:
 
 def _example(row: DecisionRow, decision: Decision) -> str:
     made = {
-        "input": msgspec.Raw(row.input.encode()), "was": row.rule, "is": decision.reason,
-        "obligations": [msgspec.Raw(row.obligations.encode()), msgspec.Raw(obligations(decision).encode())],
-    }  # fmt: skip
+        "input": msgspec.Raw(row.input.encode()),
+        "was": row.rule,
+        "is": decision.reason,
+        "obligations": [
+            msgspec.Raw(row.obligations.encode()),
+            msgspec.Raw(obligations(decision).encode()),
+        ],
+    }
     text = msgspec.json.encode(made).decode()
     return text if len(text) <= MAX_EXAMPLE else "{}"

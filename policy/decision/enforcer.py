@@ -1,7 +1,8 @@
 """The hub's side of decisions: a cache in front of the policy actor that fails closed.
 
-A storm of clients with the same permissions costs one evaluation: equal questions in flight wait for one answer (single flight), and
-questions that arrive together travel in one call. Everything is bounded: cached entries, waiting questions, calls in flight, waiting time.
+A storm of clients with the same permissions costs one evaluation: equal questions in flight wait
+for one answer (single flight), and questions that arrive together travel in one call. Everything is
+bounded: cached entries, waiting questions, calls in flight, waiting time.
 """
 
 import asyncio
@@ -22,7 +23,9 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000  # distinct questions without an answer yet
 MAX_CALLS = 2  # in flight at once
-ASKED_AT_ONCE = 64  # questions in one call: a slow engine must answer all of them within the deadline of each
+ASKED_AT_ONCE = (
+    64  # questions in one call: a slow engine must answer all of them within the deadline of each
+)
 CATCH_UP_S = 0.25  # between two probes while the policy actors answer by another revision
 PROBE = DecisionInput("connect", {}, {"kind": "dashboard"})
 _PROBED = bounds.canonical(PROBE) or b""
@@ -42,17 +45,23 @@ class EnforcerStats(msgspec.Struct):
 
 
 class Enforcer:
-    """`policy.decision.model.Decider`. `call` sends encoded questions to a policy actor and raises an EyrieError or TimeoutError when it
-    cannot.
+    """`policy.decision.model.Decider`. `call` sends encoded questions to a policy actor and raises
+    an EyrieError or TimeoutError when it cannot.
 
-    `now` tells seconds since 1970, for decisions that end at a moment; `steady` those of a clock that nobody sets, for how old the policy
-    may be. Use it in one event loop only; `close` ends what is in flight.
+    `now` tells seconds since 1970, for decisions that end at a moment; `steady` those of a clock
+    that nobody sets, for how old the policy may be. Use it in one event loop only; `close` ends
+    what is in flight.
     """
 
     def __init__(
-        self, call: Call, settings: PolicySettings, *, now: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic,
+        self,
+        call: Call,
+        settings: PolicySettings,
+        *,
+        now: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         must_be_fresh: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.revision = ""
         self.stats = EnforcerStats()
         self._call = call
@@ -60,7 +69,9 @@ class Enforcer:
         self._now = now
         self._steady = steady
         self._cache: OrderedDict[bytes, Decision] = OrderedDict()
-        self._waiting: OrderedDict[bytes, tuple[DecisionInput, asyncio.Future[Decision]]] = OrderedDict()
+        self._waiting: OrderedDict[bytes, tuple[DecisionInput, asyncio.Future[Decision]]] = (
+            OrderedDict()
+        )
         self._flying: dict[bytes, asyncio.Future[Decision]] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Handle | None = None
@@ -74,11 +85,13 @@ class Enforcer:
 
     @property
     def behind(self) -> bool:
-        """Whether the last answer came from another revision than the one in force: the policy actors have not loaded it, or refuse to."""
+        """Whether the last answer came from another revision than the one in force: the policy
+        actors have not loaded it, or refuse to."""
         return self._behind
 
     async def decide(self, question: DecisionInput) -> Decision:
-        """The decision; deny with reason ``policy_unavailable`` when none can be had in `decide_timeout_s`. Never raises for a question."""
+        """The decision; deny with reason ``policy_unavailable`` when none can be had in
+        `decide_timeout_s`. Never raises for a question."""
         key = bounds.canonical(question)
         if key is None:
             return bounds.denied(bounds.BAD_QUESTION, self.revision)
@@ -97,9 +110,11 @@ class Enforcer:
             return self._unavailable()
 
     def mark_fresh(self, now: float, revision: str | None = None) -> None:
-        """The store was read at `now` (steady clock): access may be given for `max_age_s` more. From the first call on, staleness denies.
+        """The store was read at `now` (steady clock): access may be given for `max_age_s` more.
+        From the first call on, staleness denies.
 
-        `revision` is the active one as read; from the first time it is given, only its decisions are cached.
+        `revision` is the active one as read; from the first time it is given, only its decisions
+        are cached.
         """
         self._must_be_fresh = True
         self._fresh_until = now + self._settings.max_age_s
@@ -108,7 +123,8 @@ class Enforcer:
             self._adopt(revision)
 
     def on_revision(self, listener: Callable[[str], None]) -> None:
-        """`listener(revision)` is called after the cache was dropped for a new revision: open subscriptions must be asked about again."""
+        """`listener(revision)` is called after the cache was dropped for a new revision: open
+        subscriptions must be asked about again."""
         self._listeners.append(listener)
 
     def drop(self) -> None:
@@ -157,10 +173,17 @@ class Enforcer:
     def _start_calls(self) -> None:
         self._starting = None
         while self._waiting and len(self._calls) < MAX_CALLS:
-            batch = [self._waiting.popitem(last=False) for _ in range(min(len(self._waiting), ASKED_AT_ONCE))]
+            batch = [
+                self._waiting.popitem(last=False)
+                for _ in range(min(len(self._waiting), ASKED_AT_ONCE))
+            ]
             flight = {key: future for key, (_, future) in batch}
             self._flying.update(flight)
-            self._calls.add(task := asyncio.create_task(self._fly([question for _, (question, _) in batch], flight), name="policy-call"))
+            self._calls.add(
+                task := asyncio.create_task(
+                    self._fly([question for _, (question, _) in batch], flight), name="policy-call"
+                )
+            )
             task.add_done_callback(self._landed)
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
@@ -170,7 +193,9 @@ class Enforcer:
         if self._waiting and self._starting is None and not self._closed:
             self._start_calls()
 
-    async def _fly(self, questions: list[DecisionInput], flight: dict[bytes, "asyncio.Future[Decision]"]) -> None:
+    async def _fly(
+        self, questions: list[DecisionInput], flight: dict[bytes, "asyncio.Future[Decision]"]
+    ) -> None:
         made: dict[bytes, Decision] = {}
         try:
             self.stats.calls += 1
@@ -181,7 +206,11 @@ class Enforcer:
                 made = dict(zip(flight, reply.decisions, strict=True))
                 self._keep(reply, made)
             else:
-                log.error("policy call failed: %d decisions for %d questions", len(reply.decisions), len(questions))
+                log.error(
+                    "policy call failed: %d decisions for %d questions",
+                    len(reply.decisions),
+                    len(questions),
+                )
         except (EyrieError, TimeoutError, msgspec.DecodeError) as error:
             log.warning("policy call failed: %s: %s", type(error).__name__, error)
         finally:
@@ -189,16 +218,21 @@ class Enforcer:
                 self._flying.pop(key, None)
             self._resolve(flight, made)
 
-    def _resolve(self, flight: dict[bytes, "asyncio.Future[Decision]"], made: dict[bytes, Decision]) -> None:
+    def _resolve(
+        self, flight: dict[bytes, "asyncio.Future[Decision]"], made: dict[bytes, Decision]
+    ) -> None:
         for key, future in flight.items():
             if not future.done():
-                future.set_result(made.get(key) or bounds.denied(bounds.POLICY_UNAVAILABLE, self.revision))
+                future.set_result(
+                    made.get(key) or bounds.denied(bounds.POLICY_UNAVAILABLE, self.revision)
+                )
 
     def _keep(self, reply: DecisionReply, made: dict[bytes, Decision]) -> None:
         if not self._announced:
             self._adopt(reply.revision)
         if reply.revision != self.revision:
-            # An actor that still has another revision answers for the moment; its answers are not kept, and asked again later.
+            # An actor that still has another revision answers for the moment; its answers are not
+            # kept, and asked again later.
             self.stats.behind += 1
             self._behind = True
             if self._catching_up is None and not self._closed:
@@ -228,10 +262,16 @@ class Enforcer:
             listener(self.revision)
 
     async def _catch_up(self) -> None:
-        """Ask, whoever else asks, until the revision in force answers: what older ones answered meanwhile has then to be asked again."""
+        """Ask, whoever else asks, until the revision in force answers: what older ones answered
+        meanwhile has then to be asked again."""
         while self._behind and not self._closed:
             await asyncio.sleep(CATCH_UP_S)
-            self._cache.pop(_PROBED, None)  # another replica may have answered it by the revision in force: that says nothing of this one
+            self._cache.pop(
+                _PROBED,
+                None,
+                # another replica may have answered it by the revision in force: that says nothing
+                # of this one
+            )
             await self.decide(PROBE)
         self._catching_up = None
 

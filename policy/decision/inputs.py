@@ -1,5 +1,6 @@
-"""Builds questions. The whole question is the cache key, so it carries what the decision needs and no more: an action that needs no name
-carries neither subject name nor token id, and a thousand viewers of one site share one cache entry.
+"""Builds questions. The whole question is the cache key, so it carries what the decision needs and
+no more: an action that needs no name carries neither subject name nor token id, and a thousand
+viewers of one site share one cache entry.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ Use = Literal["subscribe", "history"]  # the two ways to see what a channel show
 
 
 def subject(principal: Principal) -> dict[str, object]:
-    """What a policy may know of a principal without its name. Sorted, so that equal permissions are equal bytes."""
+    """What a policy may know of a principal without its name. Sorted, so that equal permissions are
+    equal bytes."""
     return {
         "typ": principal.typ,
         "roles": sorted(map(word, principal.roles)),
@@ -25,8 +27,9 @@ def subject(principal: Principal) -> dict[str, object]:
 
 
 def word(text: str) -> str:
-    """A role or scope as a policy sees it: what is no plain identifier is percent-encoded (RFC 3986, UTF-8), so `Wache Süd` is
-    ``Wache%20S%C3%BCd``. Two different ones stay different, and an engine gets ASCII alone.
+    """A role or scope as a policy sees it: what is no plain identifier is percent-encoded (RFC
+    3986, UTF-8), so `Wache Süd` is ``Wache%20S%C3%BCd``. Two different ones stay different, and an
+    engine gets ASCII alone.
     """
     return quote(text, safe=":@/*")
 
@@ -37,9 +40,15 @@ def connect(principal: Principal, *, to: Literal["dashboard", "edge"]) -> Decisi
 
 
 def on_channel(
-    action: Literal["subscribe", "history", "presence", "publish"], principal: Principal, scope: Scope, target: str = "", *,
-    site: str = "", tags: Sequence[str] = (), purpose: str = "",
-) -> DecisionInput:  # fmt: skip
+    action: Literal["subscribe", "history", "presence", "publish"],
+    principal: Principal,
+    scope: Scope,
+    target: str = "",
+    *,
+    site: str = "",
+    tags: Sequence[str] = (),
+    purpose: str = "",
+) -> DecisionInput:
     """May it do this on a channel that shows the camera, site or user `target`, or the fleet?
 
     `site` and `tags` are the registry's word about a camera.
@@ -55,15 +64,28 @@ def on_channel(
 
 
 def subscribe(
-    principal: Principal, scope: Scope, target: str = "", *, site: str = "", tags: Sequence[str] = (), purpose: str = ""
+    principal: Principal,
+    scope: Scope,
+    target: str = "",
+    *,
+    site: str = "",
+    tags: Sequence[str] = (),
+    purpose: str = "",
 ) -> DecisionInput:
     """:func:`on_channel` for a subscription."""
     return on_channel("subscribe", principal, scope, target, site=site, tags=tags, purpose=purpose)
 
 
-def on_camera(action: str, principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()) -> DecisionInput:
-    """May it do this to one camera? Actions: ingest, register, registry.write, deadletter.replay, …"""
-    return DecisionInput(action, subject(principal), {"kind": "camera", "site": site, "camera": camera, "tags": sorted(tags)})
+def on_camera(
+    action: str, principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()
+) -> DecisionInput:
+    """May it do this to one camera? Actions: ingest, register, registry.write, deadletter.replay,
+    …"""
+    return DecisionInput(
+        action,
+        subject(principal),
+        {"kind": "camera", "site": site, "camera": camera, "tags": sorted(tags)},
+    )
 
 
 def on_site(action: str, principal: Principal, site: str) -> DecisionInput:
@@ -72,12 +94,16 @@ def on_site(action: str, principal: Principal, site: str) -> DecisionInput:
 
 
 def on_fleet(action: str, principal: Principal) -> DecisionInput:
-    """May it do this where no site is named? Actions: deadletter.read and the like for items that name no camera."""
+    """May it do this where no site is named? Actions: deadletter.read and the like for items that
+    name no camera."""
     return DecisionInput(action, subject(principal), {"kind": "fleet"})
 
 
-def ingest(principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()) -> DecisionInput:
-    """May it send this camera's observations? For a camera not registered yet, `site` is the one it would be registered in."""
+def ingest(
+    principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()
+) -> DecisionInput:
+    """May it send this camera's observations? For a camera not registered yet, `site` is the one it
+    would be registered in."""
     return on_camera("ingest", principal, camera, site=site, tags=tags)
 
 
@@ -86,6 +112,9 @@ def register(principal: Principal, camera: str, *, site: str) -> DecisionInput:
     return on_camera("register", principal, camera, site=site)
 
 
-def on_system(action: str, principal: Principal, kind: Literal["cluster", "policy", "audit"]) -> DecisionInput:
-    """May it do this to the deployment itself? Actions: cluster.read, cluster.operate, policy.read, policy.change, audit.read, …"""
+def on_system(
+    action: str, principal: Principal, kind: Literal["cluster", "policy", "audit"]
+) -> DecisionInput:
+    """May it do this to the deployment itself? Actions: cluster.read, cluster.operate, policy.read,
+    policy.change, audit.read, …"""
     return DecisionInput(action, subject(principal), {"kind": kind})

@@ -1,4 +1,5 @@
-"""What crosses between a gate and the policy actor: msgpack of questions one way, of a revision and decisions the other."""
+"""What crosses between a gate and the policy actor: msgpack of questions one way, of a revision and
+decisions the other."""
 
 import msgspec
 

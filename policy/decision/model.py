@@ -9,21 +9,27 @@ from policy.identity.principal import Principal, TokenType
 
 
 class TokenVerifier(Protocol):
-    """Says whose a token is: `policy.identity.tokens.JwtVerifier`, or another implementation in differential tests."""
+    """Says whose a token is: `policy.identity.tokens.JwtVerifier`, or another implementation in
+    differential tests."""
 
-    def verify(self, text: object, *, typ: TokenType | tuple[TokenType, ...], now_s: float) -> Principal:
-        """The principal of the token `text`, genuine, in time and of type `typ`. Raises Unauthorized or Expired, nothing else."""
+    def verify(
+        self, text: object, *, typ: TokenType | tuple[TokenType, ...], now_s: float
+    ) -> Principal:
+        """The principal of the token `text`, genuine, in time and of type `typ`. Raises
+        Unauthorized or Expired, nothing else."""
 
 
 class TokenSigner(Protocol):
-    """Signs claims: `policy.identity.tokens.sign`, or another implementation in differential tests."""
+    """Signs claims: `policy.identity.tokens.sign`, or another implementation in differential
+    tests."""
 
     def __call__(self, keys: VerificationKeys, claims: dict[str, Any], *, kid: str) -> str:
         """A token signed by the key `kid` of `keys`."""
 
 
 class DecisionInput(msgspec.Struct, frozen=True):
-    """May `subject` do `action` to `resource`? The whole of it is the cache key, so actions that need no name carry none."""
+    """May `subject` do `action` to `resource`? The whole of it is the cache key, so actions that
+    need no name carry none."""
 
     action: str
     subject: dict[str, Any]
@@ -43,15 +49,18 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Engine(Protocol):
-    """A Rego engine. Blocking: it lives in the policy actor's process, and the caller keeps the deadline."""
+    """A Rego engine. Blocking: it lives in the policy actor's process, and the caller keeps the
+    deadline."""
 
     revision: str
 
     def decide(self, questions: list[DecisionInput]) -> list[Decision]:
-        """One decision each, in order. Undefined, an error or a non-boolean is deny; never raises for a question."""
+        """One decision each, in order. Undefined, an error or a non-boolean is deny; never raises
+        for a question."""
 
     def keep(self) -> None:
-        """Make sure, once in a while and from another thread, that the engine still has its revision. Raises Unavailable, ConfigError."""
+        """Make sure, once in a while and from another thread, that the engine still has its
+        revision. Raises Unavailable, ConfigError."""
 
 
 class Decider(Protocol):

@@ -1,4 +1,5 @@
-"""Keeps a hub's view of policy revision and revocations current by polling the store; what it decides is in `Enforcer` and `Revocations`."""
+"""Keeps a hub's view of policy revision and revocations current by polling the store; what it
+decides is in `Enforcer` and `Revocations`."""
 
 import asyncio
 import logging
@@ -17,9 +18,17 @@ Read = Callable[[], Awaitable[PolicyMarks]]
 
 
 class PolicyPoller:
-    """Reads `PolicyStore.marks` every `poll_s`; a read that fails leaves the gate to grow stale, which denies after `max_age_s`."""
+    """Reads `PolicyStore.marks` every `poll_s`; a read that fails leaves the gate to grow stale,
+    which denies after `max_age_s`."""
 
-    def __init__(self, read: Read, gate: Enforcer, settings: PolicySettings, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        read: Read,
+        gate: Enforcer,
+        settings: PolicySettings,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`now`: the steady clock of `gate`."""
         self.revocations = Revocations()
         self._read = read
@@ -31,11 +40,13 @@ class PolicyPoller:
         self._failing = False
 
     def on_revocations(self, listener: Callable[[Revocations], None]) -> None:
-        """`listener(revocations)` is called when they changed: open sockets whose token no longer holds must be closed."""
+        """`listener(revocations)` is called when they changed: open sockets whose token no longer
+        holds must be closed."""
         self._listeners.append(listener)
 
     def hasten(self) -> None:
-        """Read now instead of at the next tick (a notice from Redis says that something changed)."""
+        """Read now instead of at the next tick (a notice from Redis says that something
+        changed)."""
         self._hurry.set()
 
     async def refresh(self) -> bool:
@@ -46,7 +57,11 @@ class PolicyPoller:
                 marks = await self._read()
         except (EyrieError, TimeoutError) as error:
             if not self._failing:
-                log.warning("policy revision and revocations cannot be read: %s; no new access after %g s", error, self._settings.max_age_s)
+                log.warning(
+                    "policy revision and revocations cannot be read: %s; no new access after %g s",
+                    error,
+                    self._settings.max_age_s,
+                )
             self._failing = True
             return False
         if self._failing:

@@ -12,7 +12,8 @@ MAX_FILES = 32
 
 
 def read_sources(folder: str = "") -> dict[str, str]:
-    """File name → text of the ``*.rego`` files of `folder` (empty: the policies of the package), tests apart. Raises ConfigError."""
+    """File name → text of the ``*.rego`` files of `folder` (empty: the policies of the package),
+    tests apart. Raises ConfigError."""
     return _read(Path(folder) if folder else PACKAGED, tests=False)
 
 
@@ -24,10 +25,16 @@ def read_tests(folder: str = "") -> dict[str, str]:
 def _read(folder: Path, *, tests: bool) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
-        paths = sorted(p for p in folder.iterdir() if p.suffix == ".rego" and p.name.endswith("_test.rego") is tests)
+        paths = sorted(
+            p
+            for p in folder.iterdir()
+            if p.suffix == ".rego" and p.name.endswith("_test.rego") is tests
+        )
         for path in paths:
             if path.is_symlink() or not path.is_file():
-                raise ConfigError(f"{path} is not a regular file; policies are read from plain files only")
+                raise ConfigError(
+                    f"{path} is not a regular file; policies are read from plain files only"
+                )
             with open(path, "rb") as file:
                 data = file.read(MAX_FILE_BYTES + 1)
             if len(data) > MAX_FILE_BYTES:
@@ -38,7 +45,9 @@ def _read(folder: Path, *, tests: bool) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"a policy in {folder} is not UTF-8") from error
     if len(found) > MAX_FILES or (not found and not tests):
-        raise ConfigError(f"{folder} must hold 1 to {MAX_FILES} *.rego files; it holds {len(found)}")
+        raise ConfigError(
+            f"{folder} must hold 1 to {MAX_FILES} *.rego files; it holds {len(found)}"
+        )
     return found
 
 

@@ -1,8 +1,10 @@
-"""Tries a policy out where it can do no harm: a process of its own, with a deadline, and bounds of CPU seconds and memory.
+"""Tries a policy out where it can do no harm: a process of its own, with a deadline, and bounds of
+CPU seconds and memory.
 
-The embedded engine may take its process down (`with`, deep nesting, long strings) or never come back; whatever happens here is a finding.
-The child (``python -m policy.engine.sandbox``) reads one msgpack message from its standard input and writes to its standard output a point
-for each question that it begins, so that it is known which one ended it, and then one message.
+The embedded engine may take its process down (`with`, deep nesting, long strings) or never come
+back; whatever happens here is a finding. The child (``python -m policy.engine.sandbox``) reads one
+msgpack message from its standard input and writes to its standard output a point for each question
+that it begins, so that it is known which one ended it, and then one message.
 """
 
 import asyncio
@@ -44,25 +46,38 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 async def attempt(
-    modules: Mapping[str, str], questions: Sequence[DecisionInput] = (), *, strict: bool = False, deadline_s: float = DEADLINE_S
+    modules: Mapping[str, str],
+    questions: Sequence[DecisionInput] = (),
+    *,
+    strict: bool = False,
+    deadline_s: float = DEADLINE_S,
 ) -> list[Decision]:
-    """What `modules` decide about `questions`. Raises BadInput for a policy that cannot be used, Unavailable when nothing can be tried."""
+    """What `modules` decide about `questions`. Raises BadInput for a policy that cannot be used,
+    Unavailable when nothing can be tried."""
     findings = lint.lint(modules)
     if findings:
         raise BadInput("the policy is refused: " + "; ".join(map(str, findings[:MAX_FINDINGS])))
     try:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "policy.engine.sandbox",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "policy.engine.sandbox",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
     except OSError as error:
         raise Unavailable(f"no process to try the policy in: {error}") from error
     output = bytearray()
     try:
         async with asyncio.timeout(deadline_s):
-            await _talk(child, msgspec.msgpack.encode(_Task(dict(modules), list(questions), strict)), output)
+            await _talk(
+                child, msgspec.msgpack.encode(_Task(dict(modules), list(questions), strict)), output
+            )
     except TimeoutError as error:
-        raise BadInput(f"the policy was not done within {deadline_s:g} s{_during(output, questions)}") from error
+        raise BadInput(
+            f"the policy was not done within {deadline_s:g} s{_during(output, questions)}"
+        ) from error
     finally:
         if child.returncode is None:
             child.kill()
@@ -76,7 +91,12 @@ async def attempt(
     return result.decisions
 
 
-async def bounded(modules: Mapping[str, str], questions: Sequence[DecisionInput], *, deadline_s: float = DEADLINE_S) -> list[Decision]:
+async def bounded(
+    modules: Mapping[str, str],
+    questions: Sequence[DecisionInput],
+    *,
+    deadline_s: float = DEADLINE_S,
+) -> list[Decision]:
     """:func:`attempt`; raises BadInput also where an answer takes too many steps."""
     decisions = await attempt(modules, questions, strict=True, deadline_s=deadline_s)
     review.require_bounded(questions, decisions)
@@ -86,7 +106,9 @@ async def bounded(modules: Mapping[str, str], questions: Sequence[DecisionInput]
 async def _talk(child: asyncio.subprocess.Process, task: bytes, output: bytearray) -> None:
     if child.stdin is None or child.stdout is None:
         raise Unavailable("no pipe to the process that tries the policy")
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended early; the rest tells how
+    with contextlib.suppress(
+        BrokenPipeError, ConnectionResetError
+    ):  # it ended early; the rest tells how
         child.stdin.write(task)
         await child.stdin.drain()
         child.stdin.close()
@@ -114,7 +136,8 @@ def main() -> int:
     """The child."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # No bound of memory can be set: the engine's allocator reserves 256 GiB of addresses when it is loaded. If memory runs out, it is us.
+    # No bound of memory can be set: the engine's allocator reserves 256 GiB of addresses when it is
+    # loaded. If memory runs out, it is us.
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")
     answer = os.dup(1)
@@ -127,15 +150,21 @@ def main() -> int:
 
 
 def _tried(task: _Task, answer: int) -> _Result:
-    from policy.engine.rego_engine import RegoEngine  # after the limits: loading the library is part of the trial
+    from policy.engine.rego_engine import (
+        RegoEngine,
+    )  # after the limits: loading the library is part of the trial
 
     try:
         engine = RegoEngine(task.modules)
-        threading.Thread(target=_watch_memory, args=(_resident() + QUESTION_BYTES,), daemon=True).start()
+        threading.Thread(
+            target=_watch_memory, args=(_resident() + QUESTION_BYTES,), daemon=True
+        ).start()
         decisions = []
         for question in task.questions:
             os.write(answer, BEGUN)
-            signal.setitimer(signal.ITIMER_PROF, QUESTION_CPU_S)  # the signal ends the process, wherever it is
+            signal.setitimer(
+                signal.ITIMER_PROF, QUESTION_CPU_S
+            )  # the signal ends the process, wherever it is
             decisions += engine.decide([question])
             if task.strict and decisions[-1].reason == bounds.POLICY_OVERRUN:
                 break

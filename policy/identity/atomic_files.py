@@ -1,4 +1,5 @@
-"""Files of keys and certificates, written all or nothing: a reader sees the old file or the new one, and nobody else ever sees a secret."""
+"""Files of keys and certificates, written all or nothing: a reader sees the old file or the new
+one, and nobody else ever sees a secret."""
 
 import os
 import secrets
@@ -8,7 +9,8 @@ from actors.core.errors import ConfigError
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write `data`, on disk when this returns, in place of what is there. Follows no link. Raises ConfigError."""
+    """Write `data`, on disk when this returns, in place of what is there. Follows no link. Raises
+    ConfigError."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)

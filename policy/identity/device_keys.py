@@ -1,4 +1,5 @@
-"""Keys by which devices sign their HTTP requests, as one file (0600: it may hold secrets): whose each is, and which cameras it is for.
+"""Keys by which devices sign their HTTP requests, as one file (0600: it may hold secrets): whose
+each is, and which cameras it is for.
 
 The hubs look at the file again every second. A key that is no longer in it holds no longer.
 """
@@ -36,7 +37,8 @@ NEVER_S = 2**40  # when a key without an end ends
 
 
 class DeviceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One key. `key` in base64: the 32 bytes of an Ed25519 public key, or a shared secret of 32 bytes or more; times seconds since 1970."""
+    """One key. `key` in base64: the 32 bytes of an Ed25519 public key, or a shared secret of 32
+    bytes or more; times seconds since 1970."""
 
     keyid: Name
     device: Name
@@ -58,7 +60,11 @@ class DeviceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             found = base64.b64decode(self.key, validate=True)
         except binascii.Error as error:
             raise ConfigError(f"the device key {self.keyid} is not base64") from error
-        if (len(found) != SECRET_BYTES) if self.algorithm == "ed25519" else (len(found) < SECRET_BYTES):
+        if (
+            (len(found) != SECRET_BYTES)
+            if self.algorithm == "ed25519"
+            else (len(found) < SECRET_BYTES)
+        ):
             raise ConfigError(f"the device key {self.keyid} has {len(found)} bytes")
         return found
 
@@ -70,7 +76,15 @@ class DeviceKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def principal(self) -> Principal:
         """Who signs with it: the device, for the cameras of the key alone."""
         return Principal(
-            self.device, self.keyid, "edge", self.created, self.expires, ("edge",), self.sites, self.cameras, certificate=self.fingerprint
+            self.device,
+            self.keyid,
+            "edge",
+            self.created,
+            self.expires,
+            ("edge",),
+            self.sites,
+            self.cameras,
+            certificate=self.fingerprint,
         )
 
 
@@ -79,7 +93,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceKeys:
-    """The keys of the file `path` as of at most :data:`LOOK_S` ago; none for an empty path. A file that cannot be used holds no key."""
+    """The keys of the file `path` as of at most :data:`LOOK_S` ago; none for an empty path. A file
+    that cannot be used holds no key."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path) if path else None
@@ -120,7 +135,9 @@ def read(path: Path) -> list[DeviceKey]:
     try:
         with path.open("rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise ConfigError(f"the device keys {path} can be read by others; run: chmod 600 {path}")
+                raise ConfigError(
+                    f"the device keys {path} can be read by others; run: chmod 600 {path}"
+                )
             keys = msgspec.json.decode(file.read(MAX_FILE_BYTES), type=_File).keys
     except OSError as error:
         raise ConfigError(f"the device keys {path} cannot be read: {error.strerror}") from error
@@ -133,20 +150,38 @@ def read(path: Path) -> list[DeviceKey]:
     return keys
 
 
-def make(path: Path, device: str, cameras: list[str], *, algorithm: Algorithm, sites: list[str] | None = None) -> Path:
-    """Add a new key of `device`; the file, beside `path` and 0600, that the device gets. Raises BadInput, ConfigError."""
+def make(
+    path: Path,
+    device: str,
+    cameras: list[str],
+    *,
+    algorithm: Algorithm,
+    sites: list[str] | None = None,
+) -> Path:
+    """Add a new key of `device`; the file, beside `path` and 0600, that the device gets. Raises
+    BadInput, ConfigError."""
     keys = read(path) if path.exists() else []
     keyid = secrets.token_hex(8)
     if algorithm == "ed25519":
         private = Ed25519PrivateKey.generate()
-        theirs = private.private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
-        ours = private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        theirs = private.private_bytes(
+            serialization.Encoding.Raw,
+            serialization.PrivateFormat.Raw,
+            serialization.NoEncryption(),
+        )
+        ours = private.public_key().public_bytes(
+            serialization.Encoding.Raw, serialization.PublicFormat.Raw
+        )
     else:
         theirs = ours = secrets.token_bytes(SECRET_BYTES)
     entry = {
-        "keyid": keyid, "device": device, "algorithm": algorithm, "key": base64.b64encode(ours).decode(), "cameras": cameras,
+        "keyid": keyid,
+        "device": device,
+        "algorithm": algorithm,
+        "key": base64.b64encode(ours).decode(),
+        "cameras": cameras,
         "created": int(time.time()),
-    }  # fmt: skip
+    }
     try:
         key = msgspec.convert(entry | ({"sites": sites} if sites else {}), DeviceKey)
     except msgspec.ValidationError as error:
@@ -158,7 +193,11 @@ def make(path: Path, device: str, cameras: list[str], *, algorithm: Algorithm, s
     except OSError as error:
         raise ConfigError(f"the folder {path.parent} cannot be made: {error.strerror}") from error
     handed = path.with_name(f"device-{keyid}.json")
-    private_part = {"keyid": keyid, "algorithm": algorithm, "key": base64.b64encode(theirs).decode()}
+    private_part = {
+        "keyid": keyid,
+        "algorithm": algorithm,
+        "key": base64.b64encode(theirs).decode(),
+    }
     write_whole(handed, msgspec.json.format(msgspec.json.encode(private_part)) + b"\n")
     write_whole(path, msgspec.json.format(msgspec.json.encode(_File([*keys, key]))) + b"\n")
     return handed
@@ -175,4 +214,8 @@ def drop(path: Path, keyid: str) -> None:
 
 def public_key(key: DeviceKey) -> bytes | Ed25519PublicKey:
     """What verifies: the public key, or the shared secret."""
-    return Ed25519PublicKey.from_public_bytes(key.material) if key.algorithm == "ed25519" else key.material
+    return (
+        Ed25519PublicKey.from_public_bytes(key.material)
+        if key.algorithm == "ed25519"
+        else key.material
+    )

@@ -1,6 +1,8 @@
-"""Key pairs for tokens, as files: a folder with ``signing.json`` (private, 0600) and ``jwks.json`` (public, for the hubs).
+"""Key pairs for tokens, as files: a folder with ``signing.json`` (private, 0600) and ``jwks.json``
+(public, for the hubs).
 
-Rotation publishes the new public key before anything is signed with it, and keeps the old one until its overlap is over.
+Rotation publishes the new public key before anything is signed with it, and keeps the old one until
+its overlap is over.
 """
 
 import base64
@@ -42,19 +44,25 @@ def read_signing_key(path: Path) -> SigningKey:
     try:
         with open(path, "rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise ConfigError(f"the key file {path} can be read by others; run: chmod 600 {path}")
+                raise ConfigError(
+                    f"the key file {path} can be read by others; run: chmod 600 {path}"
+                )
             key = msgspec.json.decode(file.read(MAX_JWKS_BYTES), type=SigningKey)
     except OSError as error:
         raise ConfigError(f"the key file {path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the key file {path} holds no key of `eyrie keys`") from error
     if key.algorithm not in ALGORITHMS:
-        raise ConfigError(f"the key file {path} is for {key.algorithm!r}; it must be one of {', '.join(ALGORITHMS)}")
+        raise ConfigError(
+            f"the key file {path} is for {key.algorithm!r}; it must be one of "
+            f"{', '.join(ALGORITHMS)}"
+        )
     return key
 
 
 def make(folder: Path, algorithm: str) -> str:
-    """The first pair of `folder`; its kid. Raises BadInput when there is one, ConfigError when it cannot be written."""
+    """The first pair of `folder`; its kid. Raises BadInput when there is one, ConfigError when it
+    cannot be written."""
     if (folder / SIGNING).exists() or (folder / PUBLIC).exists():
         raise BadInput(f"{folder} holds a key pair already", hint="Use `eyrie keys rotate`.")
     try:
@@ -65,7 +73,8 @@ def make(folder: Path, algorithm: str) -> str:
 
 
 def rotate(folder: Path, *, overlap_s: float, now_s: float) -> str:
-    """A new pair, of the same algorithm; the kid. The old public key stays for `overlap_s`; what is over by `now_s` goes."""
+    """A new pair, of the same algorithm; the kid. The old public key stays for `overlap_s`; what is
+    over by `now_s` goes."""
     if not 0 <= overlap_s <= MAX_OVERLAP_S:
         raise BadInput(f"an overlap is 0 to {MAX_OVERLAP_S:.0f} seconds, not {overlap_s}")
     old = read_signing_key(folder / SIGNING)
@@ -76,7 +85,8 @@ def rotate(folder: Path, *, overlap_s: float, now_s: float) -> str:
 
 
 def retire(folder: Path, kid: str) -> None:
-    """Take a public key away now: its tokens are refused. Raises BadInput for the key that signs, NotFound for an unknown one."""
+    """Take a public key away now: its tokens are refused. Raises BadInput for the key that signs,
+    NotFound for an unknown one."""
     if read_signing_key(folder / SIGNING).kid == kid:
         raise BadInput(f"{kid} signs new tokens", hint="Rotate first: `eyrie keys rotate`.")
     keys = published(folder)
@@ -87,19 +97,26 @@ def retire(folder: Path, kid: str) -> None:
 
 
 def published(folder: Path) -> list[dict[str, Any]]:
-    """The public keys of `folder`, as they stand in its JWKS; `retires` is when an overlap is over, seconds since 1970."""
+    """The public keys of `folder`, as they stand in its JWKS; `retires` is when an overlap is over,
+    seconds since 1970."""
     path = folder / PUBLIC
     try:
         with open(path, "rb") as file:
             text = file.read(MAX_JWKS_BYTES)
     except OSError as error:
-        raise ConfigError(f"the key file {path} cannot be read: {error.strerror}", hint="`eyrie keys make` makes a pair.") from error
+        raise ConfigError(
+            f"the key file {path} cannot be read: {error.strerror}",
+            hint="`eyrie keys make` makes a pair.",
+        ) from error
     return list(parse_jwks(text, str(path)).by_kid.values())
 
 
 def _add(folder: Path, algorithm: str, others: list[dict[str, Any]]) -> str:
     if len(others) >= MAX_KEYS:
-        raise BadInput(f"{folder} holds {len(others)} public keys, the most there may be", hint="Retire one: `eyrie keys retire`.")
+        raise BadInput(
+            f"{folder} holds {len(others)} public keys, the most there may be",
+            hint="Retire one: `eyrie keys retire`.",
+        )
     kid = secrets.token_hex(8)
     private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     if algorithm == "ES256":
@@ -112,7 +129,7 @@ def _add(folder: Path, algorithm: str, others: list[dict[str, Any]]) -> str:
         public = {"kty": "RSA", "n": _b64(parts.n, RSA_BITS // 8), "e": _b64(parts.e, 3)}
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()  # fmt: skip
+    ).decode()
     _publish(folder, [*others, {**public, "kid": kid, "alg": algorithm, "use": "sig"}])
     write_whole(folder / SIGNING, msgspec.json.encode(SigningKey(kid, algorithm, pem)), 0o600)
     return kid

@@ -1,6 +1,8 @@
-"""Keeps a verifier's keys current: a JWKS file is read again when it changed, a URL at intervals and after an unknown `kid`.
+"""Keeps a verifier's keys current: a JWKS file is read again when it changed, a URL at intervals
+and after an unknown `kid`.
 
-When keys cannot be read the last good ones hold for `auth.jwks_keep_s`; then every token is refused until they can be read again.
+When keys cannot be read the last good ones hold for `auth.jwks_keep_s`; then every token is refused
+until they can be read again.
 """
 
 import asyncio
@@ -18,9 +20,12 @@ FILE_POLL_S = 1.0  # how often a key file is looked at, seconds
 
 
 class KeyRefresher:
-    """One per verifier, in its event loop. With the HS256 secret there is nothing to watch: a new secret needs a restart."""
+    """One per verifier, in its event loop. With the HS256 secret there is nothing to watch: a new
+    secret needs a restart."""
 
-    def __init__(self, verifier: JwtVerifier, auth: AuthSettings, *, file_poll_s: float = FILE_POLL_S) -> None:
+    def __init__(
+        self, verifier: JwtVerifier, auth: AuthSettings, *, file_poll_s: float = FILE_POLL_S
+    ) -> None:
         self._verifier = verifier
         self._auth = auth
         self._every_s = file_poll_s if auth.jwks_file else auth.jwks_refresh_s
@@ -68,7 +73,9 @@ class KeyRefresher:
             return
         self.reads += 1
         try:
-            async with asyncio.timeout(2 * self._auth.jwks_timeout_s + 1.0):  # a peer may dribble its header
+            async with asyncio.timeout(
+                2 * self._auth.jwks_timeout_s + 1.0
+            ):  # a peer may dribble its header
                 self._verifier.use(await asyncio.to_thread(load_keys, self._auth))
         except (ConfigError, TimeoutError) as error:
             self._failed(error)
@@ -82,7 +89,9 @@ class KeyRefresher:
     def _failed(self, error: Exception) -> None:
         if not self._failing:
             log.warning(
-                "the keys for tokens cannot be read: %s; the last good ones hold for %g s", str(error) or "too late", self._auth.jwks_keep_s
+                "the keys for tokens cannot be read: %s; the last good ones hold for %g s",
+                str(error) or "too late",
+                self._auth.jwks_keep_s,
             )
         self._failing = True
         if time.monotonic() - self._good_at > self._auth.jwks_keep_s:

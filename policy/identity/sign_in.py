@@ -1,7 +1,8 @@
 """Codes that hand over a token once. Pure.
 
-Whoever has the code gets the token; what is kept until then is the token encrypted under the code (AES-256-GCM), below a hash of it. So who
-reads that store gets neither, who writes to it makes no token, and a hub hands over no more than was put there: it signs nothing.
+Whoever has the code gets the token; what is kept until then is the token encrypted under the code
+(AES-256-GCM), below a hash of it. So who reads that store gets neither, who writes to it makes no
+token, and a hub hands over no more than was put there: it signs nothing.
 """
 
 import hashlib
@@ -36,7 +37,9 @@ def offer(token: str) -> Offer:
     """A new code for `token`."""
     code, nonce = secrets.token_urlsafe(CODE_BYTES), os.urandom(NONCE_BYTES)
     name = name_of(code)
-    return Offer(code, name, nonce + AESGCM(_key(code)).encrypt(nonce, token.encode(), name.encode()))
+    return Offer(
+        code, name, nonce + AESGCM(_key(code)).encrypt(nonce, token.encode(), name.encode())
+    )
 
 
 def name_of(code: str) -> str:
@@ -47,9 +50,15 @@ def name_of(code: str) -> str:
 def opened(code: str, sealed: bytes) -> str:
     """The token. Raises Unauthorized for what was not sealed under this code."""
     try:
-        return AESGCM(_key(code)).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name_of(code).encode()).decode()
+        return (
+            AESGCM(_key(code))
+            .decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], name_of(code).encode())
+            .decode()
+        )
     except (InvalidTag, ValueError) as error:
-        raise Unauthorized("what is kept for this code is not genuine", hint="Make another link: `eyrie sign-in`.") from error
+        raise Unauthorized(
+            "what is kept for this code is not genuine", hint="Make another link: `eyrie sign-in`."
+        ) from error
 
 
 def _key(code: str) -> bytes:

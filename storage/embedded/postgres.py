@@ -1,7 +1,9 @@
-"""The embedded PostgreSQL 18: the binaries of a package (`storage.embedded.packages`) as our own foreground child.
+"""The embedded PostgreSQL 18: the binaries of a package (`storage.embedded.packages`) as our own
+foreground child.
 
-Our server listens on one Unix socket that only its owner may open, lets in exactly one system user (peer authentication with a map, no
-passwords), keeps checksums, and is as durable as PostgreSQL can be.
+Our server listens on one Unix socket that only its owner may open, lets in exactly one system user
+(peer authentication with a map, no passwords), keeps checksums, and is as durable as PostgreSQL can
+be.
 """
 
 import contextlib
@@ -20,7 +22,8 @@ from storage.embedded.server_user import ServerUser
 DATABASE = "eyrie"
 ROLE = "eyrie"
 
-# Durability first: an ack means fsync. The timeouts end what a frozen owner left open (reliability reference 3.1).
+# Durability first: an ack means fsync. The timeouts end what a frozen owner left open (reliability
+# reference 3.1).
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -67,10 +70,14 @@ class EmbeddedPostgres:
         return self._child.alive()
 
     def start(self) -> None:
-        """Make the cluster on first use, start the server, make the database. Raises StartError, OSError."""
+        """Make the cluster on first use, start the server, make the database. Raises StartError,
+        OSError."""
         binaries = programs(POSTGRES, self._user, self._data.path / "binaries")
         if self._ran and not self._folder.exists():
-            raise NeverStarts(f"the database in {self._folder} is gone", hint="Put it back (docs/deploy.md), then start again.")
+            raise NeverStarts(
+                f"the database in {self._folder} is gone",
+                hint="Put it back (docs/deploy.md), then start again.",
+            )
         self._user.own(self._folder)
         self._user.own(self._sockets)
         cluster = self._folder / POSTGRES.line
@@ -78,16 +85,23 @@ class EmbeddedPostgres:
         if not (cluster / "PG_VERSION").exists():
             self._make_cluster(binaries, cluster)
         self._write_access(cluster)
-        # A killed postmaster's lock files name a pid that may live again in another program: ours is gone, or end_leftovers saw to it.
+        # A killed postmaster's lock files name a pid that may live again in another program: ours
+        # is gone, or end_leftovers saw to it.
         for lock in (cluster / "postmaster.pid", *self._sockets.glob(".s.PGSQL.*")):
             lock.unlink(missing_ok=True)
-        options = {**SETTINGS, "unix_socket_directories": str(self._sockets), "max_connections": str(self._max_connections)}
+        options = {
+            **SETTINGS,
+            "unix_socket_directories": str(self._sockets),
+            "max_connections": str(self._max_connections),
+        }
         command = [str(binaries / "postgres"), "-D", str(cluster)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         self._child.spawn(command, folder=self._folder, death_signal=signal.SIGINT)
         probe = [str(binaries / "pg_isready"), "-q", "-h", str(self._sockets), "-U", ROLE]
-        self._child.wait_ready(lambda: subprocess.run(probe, check=False, capture_output=True).returncode == 0)
+        self._child.wait_ready(
+            lambda: subprocess.run(probe, check=False, capture_output=True).returncode == 0
+        )
         self._make_database(binaries)
         self._ran = True
 
@@ -98,20 +112,32 @@ class EmbeddedPostgres:
 
     def _make_cluster(self, binaries: Path, cluster: Path) -> None:
         fresh = cluster.with_name(f"{POSTGRES.line}.new")
-        self._as_user(["rm", "-rf", str(fresh)], "PostgreSQL's unfinished folder could not be removed")
+        self._as_user(
+            ["rm", "-rf", str(fresh)], "PostgreSQL's unfinished folder could not be removed"
+        )
         self._as_user(
             [
-                str(binaries / "initdb"), "-D", str(fresh), "-U", ROLE, "--auth=peer", "--data-checksums", "--encoding=UTF8", "--no-locale",
+                str(binaries / "initdb"),
+                "-D",
+                str(fresh),
+                "-U",
+                ROLE,
+                "--auth=peer",
+                "--data-checksums",
+                "--encoding=UTF8",
+                "--no-locale",
             ],
             "PostgreSQL's data folder could not be made",
-        )  # fmt: skip
+        )
         fresh.rename(cluster)
 
     def _write_access(self, cluster: Path) -> None:
         """Only we (and the server's own user) get in, as the one role."""
         names = sorted({self._user.name, pwd.getpwuid(os.geteuid()).pw_name})
         self._write(cluster / "pg_hba.conf", "local all all peer map=eyrie\n")
-        self._write(cluster / "pg_ident.conf", "".join(f'eyrie "{name}" {ROLE}\n' for name in names))
+        self._write(
+            cluster / "pg_ident.conf", "".join(f'eyrie "{name}" {ROLE}\n' for name in names)
+        )
 
     def _write(self, path: Path, text: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -123,31 +149,67 @@ class EmbeddedPostgres:
             os.chown(path, self._user.uid, self._user.gid)
 
     def _make_database(self, binaries: Path) -> None:
-        psql = [str(binaries / "psql"), "-X", "-q", "-A", "-t", "-h", str(self._sockets), "-U", ROLE, "-d", "postgres", "-c"]
-        known = subprocess.run([*psql, f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"], check=False, capture_output=True)
+        psql = [
+            str(binaries / "psql"),
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-h",
+            str(self._sockets),
+            "-U",
+            ROLE,
+            "-d",
+            "postgres",
+            "-c",
+        ]
+        known = subprocess.run(
+            [*psql, f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"],
+            check=False,
+            capture_output=True,
+        )
         if known.stdout.strip() == b"1":
             return
-        made = subprocess.run([*psql, f"CREATE DATABASE {DATABASE}"], check=False, capture_output=True)
+        made = subprocess.run(
+            [*psql, f"CREATE DATABASE {DATABASE}"], check=False, capture_output=True
+        )
         if made.returncode:
-            raise StartError(f"the database could not be made: {made.stderr.decode(errors='replace').strip()}")
+            raise StartError(
+                f"the database could not be made: {made.stderr.decode(errors='replace').strip()}"
+            )
 
     def _as_user(self, command: list[str], failure: str) -> None:
         other = self._user.other
         done = subprocess.run(
-            command, check=False, capture_output=True, cwd=self._folder, user=self._user.uid if other else None,
-            group=self._user.gid if other else None, extra_groups=[] if other else None,
-        )  # fmt: skip
+            command,
+            check=False,
+            capture_output=True,
+            cwd=self._folder,
+            user=self._user.uid if other else None,
+            group=self._user.gid if other else None,
+            extra_groups=[] if other else None,
+        )
         if done.returncode:
             raise StartError(f"{failure}: {done.stderr.decode(errors='replace').strip()}")
 
 
 def check_line(folder: Path) -> None:
-    """Raises NeverStarts when what `folder` holds is of another major line: it could not be read, or would be passed over in silence."""
-    found = {file.parent.name: file.read_text(encoding="ascii").strip() for file in folder.glob("*/PG_VERSION")}
+    """Raises NeverStarts when what `folder` holds is of another major line: it could not be read,
+    or would be passed over in silence."""
+    found = {
+        file.parent.name: file.read_text(encoding="ascii").strip()
+        for file in folder.glob("*/PG_VERSION")
+    }
     own = found.get(POSTGRES.line, "")
-    other = [own] if own else sorted({line for name, line in found.items() if not name.endswith(".new")})
+    other = (
+        [own]
+        if own
+        else sorted({line for name, line in found.items() if not name.endswith(".new")})
+    )
     if other and POSTGRES.line not in other:
         raise NeverStarts(
-            f"{folder} holds a database of PostgreSQL {', '.join(other)}, and this Eyrie runs PostgreSQL {POSTGRES.line}",
-            hint="Dump it with the Eyrie that made it (pg_dump) and restore it here, or start empty in another folder with --data-dir.",
+            f"{folder} holds a database of PostgreSQL {', '.join(other)}, and this Eyrie runs "
+            f"PostgreSQL {POSTGRES.line}",
+            hint="Dump it with the Eyrie that made it (pg_dump) and restore it here, or start "
+            "empty in another folder with --data-dir.",
         )

@@ -1,8 +1,9 @@
-"""The embedded Redis: a Valkey, from a package, as our own foreground child, on a Unix socket that only we may open.
+"""The embedded Redis: a Valkey, from a package, as our own foreground child, on a Unix socket that
+only we may open.
 
-It keeps nothing on disk: all it holds can be rebuilt from PostgreSQL (design section 6, *Publish*). Valkey is
-what goes on with Redis under its former licence; it speaks the same protocol. As root it runs as a user of its own, whose socket root
-may open all the same.
+It keeps nothing on disk: all it holds can be rebuilt from PostgreSQL (design section 6, *Publish*).
+Valkey is what goes on with Redis under its former licence; it speaks the same protocol. As root it
+runs as a user of its own, whose socket root may open all the same.
 """
 
 import signal
@@ -15,7 +16,8 @@ from storage.embedded.server import ServerProcess
 from storage.embedded.server_user import ServerUser
 
 MAX_MEMORY = "512mb"
-PUBSUB_BUFFER = "64mb 16mb 60"  # hard limit, soft limit, seconds: a hub that does not read is cut off and catches up
+# hard limit, soft limit, seconds: a hub that does not read is cut off and catches up
+PUBSUB_BUFFER = "64mb 16mb 60"
 
 
 class EmbeddedRedis:
@@ -49,12 +51,33 @@ class EmbeddedRedis:
         self._socket.unlink(missing_ok=True)
         self._child.spawn(
             [
-                binary, "--port", "0", "--unixsocket", self._socket, "--unixsocketperm", "700", "--save", "", "--appendonly", "no",
-                "--dir", self._folder, "--daemonize", "no", "--maxmemory", MAX_MEMORY, "--maxmemory-policy", "noeviction",
-                "--client-output-buffer-limit", "pubsub", *PUBSUB_BUFFER.split(), "--databases", "1",
+                binary,
+                "--port",
+                "0",
+                "--unixsocket",
+                self._socket,
+                "--unixsocketperm",
+                "700",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--dir",
+                self._folder,
+                "--daemonize",
+                "no",
+                "--maxmemory",
+                MAX_MEMORY,
+                "--maxmemory-policy",
+                "noeviction",
+                "--client-output-buffer-limit",
+                "pubsub",
+                *PUBSUB_BUFFER.split(),
+                "--databases",
+                "1",
             ],
             folder=self._folder,
-        )  # fmt: skip
+        )
         self._child.wait_ready(lambda: answers(self._socket))
 
     def stop(self) -> None:

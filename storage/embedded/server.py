@@ -1,4 +1,5 @@
-"""Embedded servers as foreground children: each dies with us (parent-death signal), has its pid in the run folder and a log of its own."""
+"""Embedded servers as foreground children: each dies with us (parent-death signal), has its pid in
+the run folder and a log of its own."""
 
 import ctypes
 import os
@@ -53,15 +54,22 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def spawn(
-        self, command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, folder: Path | None = None,
-        death_signal: signal.Signals = signal.SIGTERM, stdout: int | None = None,
-    ) -> "subprocess.Popen[bytes]":  # fmt: skip
-        """Start it in a session of its own (a Ctrl-C on the terminal is ours to pass on). Raises OSError, a full disk say: then it does not
-        run."""
+        self,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        death_signal: signal.Signals = signal.SIGTERM,
+        stdout: int | None = None,
+    ) -> "subprocess.Popen[bytes]":
+        """Start it in a session of its own (a Ctrl-C on the terminal is ours to pass on). Raises
+        OSError, a full disk say: then it does not run."""
         number, parent = int(death_signal), os.getpid()
 
         def die_with_parent() -> None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a mask is inherited, and would hold the death signal back
+            signal.pthread_sigmask(
+                signal.SIG_SETMASK, ()
+            )  # a mask is inherited, and would hold the death signal back
             _libc.prctl(PR_SET_PDEATHSIG, number)
             if os.getppid() != parent:
                 os.kill(os.getpid(), number)
@@ -72,11 +80,18 @@ class ServerProcess:
         self._pump = pump(source, file, self.name)
         try:
             self._process = subprocess.Popen(
-                [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log if stdout is None else stdout, stderr=log,
-                cwd=folder or self._data.path, env=dict(environment) if environment is not None else None, start_new_session=True,
-                preexec_fn=die_with_parent, user=other.uid if other else None, group=other.gid if other else None,
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log if stdout is None else stdout,
+                stderr=log,
+                cwd=folder or self._data.path,
+                env=dict(environment) if environment is not None else None,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+                user=other.uid if other else None,
+                group=other.gid if other else None,
                 extra_groups=[] if other else None,
-            )  # fmt: skip
+            )
         finally:
             os.close(log)
         try:
@@ -87,14 +102,19 @@ class ServerProcess:
         return self._process
 
     def wait_ready(self, ready: Callable[[], bool], timeout_s: float = START_S) -> None:
-        """Wait until `ready`. Raises StartError with the end of the log when it ends or takes longer."""
+        """Wait until `ready`. Raises StartError with the end of the log when it ends or takes
+        longer."""
         deadline = time.monotonic() + timeout_s
         while not ready():
             if not self.alive():
-                raise StartError(f"{self.name} ended while starting:\n{self.log_tail()}", hint=f"The whole log is in {self.log_file}.")
+                raise StartError(
+                    f"{self.name} ended while starting:\n{self.log_tail()}",
+                    hint=f"The whole log is in {self.log_file}.",
+                )
             if time.monotonic() > deadline:
                 raise StartError(
-                    f"{self.name} did not answer in {timeout_s:g} s:\n{self.log_tail()}", hint=f"The log is in {self.log_file}."
+                    f"{self.name} did not answer in {timeout_s:g} s:\n{self.log_tail()}",
+                    hint=f"The log is in {self.log_file}.",
                 )
             time.sleep(POLL_S)
 

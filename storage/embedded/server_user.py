@@ -1,4 +1,5 @@
-"""Who embedded servers run as: ourselves, or, when we are root, an unprivileged user (PostgreSQL refuses root)."""
+"""Who embedded servers run as: ourselves, or, when we are root, an unprivileged user (PostgreSQL
+refuses root)."""
 
 import os
 import pwd
@@ -25,7 +26,10 @@ class ServerUser:
                 continue
             self.uid, self.gid, self.name = entry.pw_uid, entry.pw_gid, name
             return
-        raise StartError("there is no unprivileged user to run the embedded servers as", hint="Start Eyrie as a normal user.")
+        raise StartError(
+            "there is no unprivileged user to run the embedded servers as",
+            hint="Start Eyrie as a normal user.",
+        )
 
     @property
     def other(self) -> bool:
@@ -33,15 +37,18 @@ class ServerUser:
         return self.uid != os.geteuid()
 
     def own(self, folder: Path, mode: int = 0o700) -> Path:
-        """Make `folder` and give it to the user. Raises StartError when the user could not reach it, or somebody else has it."""
+        """Make `folder` and give it to the user. Raises StartError when the user could not reach
+        it, or somebody else has it."""
         private_folder(folder, self.uid)
         if self.other:
             os.chown(folder, self.uid, self.gid)
             blocked = self.blocked_at(folder.parent)
             if blocked is not None:
                 raise StartError(
-                    f"the user {self.name}, whom the embedded servers run as, cannot reach {folder}: {blocked} is closed to others",
-                    hint="Choose a data directory below folders that others may traverse (for example /var/lib/eyrie) with --data-dir.",
+                    f"the user {self.name}, whom the embedded servers run as, cannot reach "
+                    f"{folder}: {blocked} is closed to others",
+                    hint="Choose a data directory below folders that others may traverse (for "
+                    "example /var/lib/eyrie) with --data-dir.",
                 )
         folder.chmod(mode)
         return folder
@@ -62,4 +69,7 @@ def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError as error:
-        raise StartError(f"the user id {uid} has no name in the system's user database", hint="PostgreSQL needs one; add it.") from error
+        raise StartError(
+            f"the user id {uid} has no name in the system's user database",
+            hint="PostgreSQL needs one; add it.",
+        ) from error

@@ -1,7 +1,8 @@
 """Reading events back from PostgreSQL: `storage.ports.events.EventStore`.
 
-Offsets have no holes, so a read of a camera knows by its rows alone whether the window of days it looked at held all of them. Where it did
-not (hubs whose clocks differ by more than a day, an earlier epoch), it is read again without a window.
+Offsets have no holes, so a read of a camera knows by its rows alone whether the window of days it
+looked at held all of them. Where it did not (hubs whose clocks differ by more than a day, an
+earlier epoch), it is read again without a window.
 """
 
 from collections import OrderedDict
@@ -46,7 +47,14 @@ class PostgresEventStore:
             return []
         found: list[EventRow] = []
         for window in windows.forward(first, today, begin, LATEST_US):
-            found += await self._read("after", window, camera, epoch, found[-1].offset if found else offset, limit - len(found))
+            found += await self._read(
+                "after",
+                window,
+                camera,
+                epoch,
+                found[-1].offset if found else offset,
+                limit - len(found),
+            )
             if len(found) == limit or (found and found[-1].offset == last):
                 break
         if not _whole(found, limit, last):
@@ -57,15 +65,21 @@ class PostgresEventStore:
                 self._hints.popitem(last=False)
         return found
 
-    async def _begin(self, camera: str, epoch: str, offset: int, first: date, today: date) -> int | None:
-        """A moment from which all later events of the camera were received; None when there are none."""
+    async def _begin(
+        self, camera: str, epoch: str, offset: int, first: date, today: date
+    ) -> int | None:
+        """A moment from which all later events of the camera were received; None when there are
+        none."""
         hint = self._hints.get((camera, epoch, offset))
         if hint is not None:
             return windows.us_at(hint)
         begin: int | None = None
         for window in windows.backward(first, today, EARLIEST_US, LATEST_US):
             found = await self._database.fetch_value(
-                self._sql["first_after"].replace("{window}", windows.condition(window)), camera, epoch, offset
+                self._sql["first_after"].replace("{window}", windows.condition(window)),
+                camera,
+                epoch,
+                offset,
             )
             if found is not None:
                 begin = EARLIEST_US if window[0] is None else windows.us_at(window[0])
@@ -81,7 +95,14 @@ class PostgresEventStore:
         first, today = await self._days.bounds()
         if last:
             for window in windows.backward(first, today, EARLIEST_US, LATEST_US):
-                found += await self._read("before", window, camera, epoch, found[-1].offset if found else last + 1, limit - len(found))
+                found += await self._read(
+                    "before",
+                    window,
+                    camera,
+                    epoch,
+                    found[-1].offset if found else last + 1,
+                    limit - len(found),
+                )
                 if len(found) == limit or (found and found[-1].offset == 1):
                     break
             if [row.offset for row in found] != list(range(last, last - len(found), -1)):
@@ -90,21 +111,36 @@ class PostgresEventStore:
             found += await self._of_earlier_epochs(camera, epoch, limit - len(found), first, today)
         return found[::-1]
 
-    async def _of_earlier_epochs(self, camera: str, epoch: str, limit: int, first: date, today: date) -> list[EventRow]:
+    async def _of_earlier_epochs(
+        self, camera: str, epoch: str, limit: int, first: date, today: date
+    ) -> list[EventRow]:
         found: list[EventRow] = []
         for window in windows.backward(first, today, EARLIEST_US, LATEST_US):
-            text = self._sql["latest_of_earlier_epochs"].replace("{window}", windows.condition(window))
-            found += map(rows_of.event, await self._database.fetch(text, camera, epoch, limit - len(found)))
+            text = self._sql["latest_of_earlier_epochs"].replace(
+                "{window}", windows.condition(window)
+            )
+            found += map(
+                rows_of.event, await self._database.fetch(text, camera, epoch, limit - len(found))
+            )
             if len(found) == limit:
                 break
         return sorted(found, key=lambda row: (row.epoch, row.offset), reverse=True)
 
-    async def _read(self, name: str, window: windows.Window, camera: str, epoch: str, edge: int, limit: int) -> list[EventRow]:
+    async def _read(
+        self, name: str, window: windows.Window, camera: str, epoch: str, edge: int, limit: int
+    ) -> list[EventRow]:
         text = self._sql[name].replace("{window}", windows.condition(window))
-        return [rows_of.event(row) for row in await self._database.fetch(text, camera, epoch, edge, limit)]
+        return [
+            rows_of.event(row)
+            for row in await self._database.fetch(text, camera, epoch, edge, limit)
+        ]
 
-    async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
-        return await read_page(self._database, self._days, query, newest=newest, beyond=beyond, limit=limit)
+    async def page(
+        self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int
+    ) -> EventPage:
+        return await read_page(
+            self._database, self._days, query, newest=newest, beyond=beyond, limit=limit
+        )
 
     async def homeless(self) -> int:
         return int(await self._database.fetch_value(self._sql["homeless"]))
@@ -118,7 +154,10 @@ class PostgresEventStore:
 
     async def tips(self) -> Tips:
         """The last event of each camera's row."""
-        return {row["camera"]: (row["epoch"], row["last_offset"]) for row in await self._database.fetch(self._sql["tips"])}
+        return {
+            row["camera"]: (row["epoch"], row["last_offset"])
+            for row in await self._database.fetch(self._sql["tips"])
+        }
 
     async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
         """In slices: no snapshot lives longer than one. What is committed meanwhile is left out."""
@@ -126,14 +165,20 @@ class PostgresEventStore:
         async for event in self.as_of(snapshot, await self.tips(), cameras):
             yield event
 
-    async def as_of(self, snapshot: TransactionSnapshot, tips: Tips, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
-        """The events up to `tips`, which were read after `snapshot`, and those that `snapshot` shows beyond them."""
+    async def as_of(
+        self, snapshot: TransactionSnapshot, tips: Tips, cameras: Sequence[str] | None = None
+    ) -> AsyncIterator[EventRow]:
+        """The events up to `tips`, which were read after `snapshot`, and those that `snapshot`
+        shows beyond them."""
         wanted = None if cameras is None else list(cameras)
         at: tuple[str, str, int] = ("", "", 0)
         while rows := await self._database.fetch(self._sql["export"], wanted, *at, SLICE):
             for row in rows:
-                # What lies beyond its camera's row is not simply left out: an audit has to see an event that nobody committed.
-                if (row["epoch"], row["offset"]) <= tips.get(row["camera"], ("", 0)) or snapshot.sees(row["written_by"]):
+                # What lies beyond its camera's row is not simply left out: an audit has to see an
+                # event that nobody committed.
+                if (row["epoch"], row["offset"]) <= tips.get(
+                    row["camera"], ("", 0)
+                ) or snapshot.sees(row["written_by"]):
                     yield rows_of.event(row)
             at = (rows[-1]["camera"], rows[-1]["epoch"], rows[-1]["offset"])
 

@@ -1,8 +1,10 @@
-"""The day partitions of `events`: made ahead, so that none is missing at midnight; what fell into the default one is moved home.
+"""The day partitions of `events`: made ahead, so that none is missing at midnight; what fell into
+the default one is moved home.
 
-A day is made beside the table (CREATE, CHECK) and attached. Commits of a day without a partition go to the default one, and ATTACH fails
-while it holds a row of that day: so it is locked from the move until the attachment, and no row falls between. That lock is asked for in
-short tries, because whoever comes while it is waited for has to wait too.
+A day is made beside the table (CREATE, CHECK) and attached. Commits of a day without a partition go
+to the default one, and ATTACH fails while it holds a row of that day: so it is locked from the move
+until the attachment, and no row falls between. That lock is asked for in short tries, because
+whoever comes while it is waited for has to wait too.
 """
 
 import asyncio
@@ -17,16 +19,21 @@ from storage.postgres.pool import Database, answering
 from storage.postgres.statements import sql
 
 PARTITIONS_AHEAD = 8  # days made ahead, today not counted
-TRY_S = 0.2  # seconds one try waits for the lock of the default partition: nobody else is held up longer
+# seconds one try waits for the lock of the default partition: nobody else is held up longer
+TRY_S = 0.2
 TRIES = 25
-MOVE_S = 600  # moving a day of events out of the default partition may take longer than any other statement
+# moving a day of events out of the default partition may take longer than any other statement
+MOVE_S = 600
 MAKER_LOCK = 0x6579_7269_6502  # "eyrie", 2: one at a time makes or drops partitions
 
-DROP_LOCK = 0x6579_7269_6503  # "eyrie", 3: shared by those who read all events, alone for who drops a day
+DROP_LOCK = (
+    0x6579_7269_6503  # "eyrie", 3: shared by those who read all events, alone for who drops a day
+)
 
 
 class PartitionReport(msgspec.Struct, frozen=True):
-    """`made`: names made now; `default_rows`: events that sit in the default partition (0 when all is well: more is an alarm).
+    """`made`: names made now; `default_rows`: events that sit in the default partition (0 when all
+    is well: more is an alarm).
 
     `failed`: partition → why it could not be made, while the others were.
     """
@@ -50,12 +57,16 @@ def day_of(name: str) -> date | None:
 
 
 def wanted_days(today: date, days_ahead: int) -> list[date]:
-    """Today, `days_ahead` days after it, and yesterday (a hub whose clock is behind): in the order of their need."""
+    """Today, `days_ahead` days after it, and yesterday (a hub whose clock is behind): in the order
+    of their need."""
     return [today + timedelta(days=n) for n in (*range(days_ahead + 1), -1)]
 
 
-async def make_partitions(database: Database, days_ahead: int = PARTITIONS_AHEAD) -> PartitionReport:
-    """Make the missing partitions. The migration calls this, and the supervisor once a day. Raises Unavailable without PostgreSQL."""
+async def make_partitions(
+    database: Database, days_ahead: int = PARTITIONS_AHEAD
+) -> PartitionReport:
+    """Make the missing partitions. The migration calls this, and the supervisor once a day. Raises
+    Unavailable without PostgreSQL."""
     async with database.connection() as connection:
         with answering(connection, writing=True):
             report = await ensure_partitions(connection, days_ahead)
@@ -64,9 +75,12 @@ async def make_partitions(database: Database, days_ahead: int = PARTITIONS_AHEAD
 
 
 async def ensure_partitions(connection: Any, days_ahead: int) -> PartitionReport:
-    """The same on a connection that the caller holds; `default_rows` is not counted. A day that fails does not stop the next."""
+    """The same on a connection that the caller holds; `default_rows` is not counted. A day that
+    fails does not stop the next."""
     today = (await connection.fetchval("SELECT now()")).astimezone(UTC).date()
-    children = await connection.fetch("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
+    children = await connection.fetch(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass"
+    )
     existing = {row[0] for row in children}
     report = PartitionReport([], 0, {})
     for day in wanted_days(today, days_ahead):
@@ -99,33 +113,52 @@ async def _make(connection: Any, day: date) -> bool:
     end = start + timedelta(days=1)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", MAKER_LOCK)
-        if await connection.fetchval("SELECT 1 FROM pg_inherits WHERE inhparent = 'events'::regclass AND inhrelid = to_regclass($1)", name):
+        if await connection.fetchval(
+            "SELECT 1 FROM pg_inherits WHERE inhparent = 'events'::regclass AND inhrelid = "
+            "to_regclass($1)",
+            name,
+        ):
             return False
         await connection.execute(f"SET LOCAL lock_timeout = '{round(TRY_S * 1000)}ms'")
-        await connection.execute(f"SET LOCAL statement_timeout = '{MOVE_S}s'; SET LOCAL transaction_timeout = '{MOVE_S}s'")
-        # CREATE TABLE … PARTITION OF would lock all of `events`; ATTACH does not, and the CHECK spares it the scan of the new table
-        # (PostgreSQL manual, 5.12.2.2).
+        await connection.execute(
+            f"SET LOCAL statement_timeout = '{MOVE_S}s'; SET LOCAL transaction_timeout = "
+            f"'{MOVE_S}s'"
+        )
+        # CREATE TABLE … PARTITION OF would lock all of `events`; ATTACH does not, and the CHECK
+        # spares it the scan of the new table (PostgreSQL manual, 5.12.2.2).
         await connection.execute(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)")
-        await connection.execute(f"ALTER TABLE {name} ADD CONSTRAINT day CHECK (received >= '{start}' AND received < '{end}')")
+        await connection.execute(
+            f"ALTER TABLE {name} ADD CONSTRAINT day CHECK (received >= '{start}' AND received < "
+            f"'{end}')"
+        )
         await connection.execute("LOCK TABLE events_default IN ACCESS EXCLUSIVE MODE")
         await connection.execute(
-            f"WITH moved AS (DELETE FROM events_default WHERE received >= $1 AND received < $2 RETURNING *) "
+            "WITH moved AS (DELETE FROM events_default WHERE received >= $1 AND received < $2 "
+            "RETURNING *) "
             f"INSERT INTO {name} SELECT * FROM moved",
-            start, end, timeout=MOVE_S,
-        )  # fmt: skip
-        await connection.execute(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')", timeout=MOVE_S)
+            start,
+            end,
+            timeout=MOVE_S,
+        )
+        await connection.execute(
+            f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')",
+            timeout=MOVE_S,
+        )
         await connection.execute(f"ALTER TABLE {name} DROP CONSTRAINT day")
     return True
 
 
-STATEMENT_S = 600  # counting and dropping a day may take long; waiting for its lock may not (`postgres_pool.LOCK_TIMEOUT_S`)
+# counting and dropping a day may take long; waiting for its lock may not
+# (`postgres_pool.LOCK_TIMEOUT_S`)
+STATEMENT_S = 600
 
 
 DEFAULT = "events_default"
 
 
 class DroppedDay(msgspec.Struct, frozen=True):
-    """One day's receipt: its partition (or the default one, of which only old rows go), events and bytes."""
+    """One day's receipt: its partition (or the default one, of which only old rows go), events and
+    bytes."""
 
     partition: str
     events: int
@@ -146,9 +179,11 @@ class RetentionReport(msgspec.Struct, frozen=True):
 
 
 async def drop_old(database: Database, keep_days: int, *, dry: bool = False) -> RetentionReport:
-    """Drop the days before the last `keep_days` whole ones (UTC, by the database's clock); 0 keeps everything.
+    """Drop the days before the last `keep_days` whole ones (UTC, by the database's clock); 0 keeps
+    everything.
 
-    Each day in a transaction of its own. Raises Unavailable when a reader held a partition for too long; what went until then is gone.
+    Each day in a transaction of its own. Raises Unavailable when a reader held a partition for too
+    long; what went until then is gone.
     """
     async with database.connection() as connection:
         with answering(connection, writing=True):
@@ -156,11 +191,20 @@ async def drop_old(database: Database, keep_days: int, *, dry: bool = False) -> 
             before = datetime(now.year, now.month, now.day, tzinfo=UTC) - timedelta(days=keep_days)
             if not keep_days:
                 return RetentionReport(before, [], dry)
-            children = await connection.fetch("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass")
+            children = await connection.fetch(
+                "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = "
+                "'events'::regclass"
+            )
             days = {name: day for row in children if (day := day_of(name := row[0])) is not None}
-            dropped = [await _drop(connection, name, before, dry=dry) for name in sorted(days) if _over(days[name], before)]
+            dropped = [
+                await _drop(connection, name, before, dry=dry)
+                for name in sorted(days)
+                if _over(days[name], before)
+            ]
             dropped.append(await _empty_default(connection, before, dry=dry))
-    return RetentionReport(before, [one for one in dropped if one.partition != DEFAULT or one.events], dry)
+    return RetentionReport(
+        before, [one for one in dropped if one.partition != DEFAULT or one.events], dry
+    )
 
 
 def _over(day: date, before: datetime) -> bool:
@@ -172,7 +216,9 @@ async def _drop(connection: Any, name: str, before: datetime, *, dry: bool) -> D
         await _begin(connection)
         receipt = await _weigh(connection, name, before)
         if not dry:
-            await connection.execute(sql("retention")["note_horizons"].format(table=name), before, timeout=STATEMENT_S)
+            await connection.execute(
+                sql("retention")["note_horizons"].format(table=name), before, timeout=STATEMENT_S
+            )
             await connection.execute(f"ALTER TABLE events DETACH PARTITION {name}")
             await connection.execute(f"DROP TABLE {name}")
     return receipt
@@ -184,16 +230,31 @@ async def _empty_default(connection: Any, before: datetime, *, dry: bool) -> Dro
         await _begin(connection)
         receipt = await _weigh(connection, DEFAULT, before)
         if receipt.events and not dry:
-            await connection.execute(sql("retention")["note_horizons"].format(table=DEFAULT), before, timeout=STATEMENT_S)
-            await connection.execute(f"DELETE FROM {DEFAULT} WHERE received < $1", before, timeout=STATEMENT_S)
+            await connection.execute(
+                sql("retention")["note_horizons"].format(table=DEFAULT), before, timeout=STATEMENT_S
+            )
+            await connection.execute(
+                f"DELETE FROM {DEFAULT} WHERE received < $1", before, timeout=STATEMENT_S
+            )
     return receipt
 
 
 async def _begin(connection: Any) -> None:
-    await connection.execute(f"SET LOCAL statement_timeout = '{STATEMENT_S}s'; SET LOCAL transaction_timeout = '{STATEMENT_S}s'")
-    await connection.execute("SELECT pg_advisory_xact_lock($1), pg_advisory_xact_lock($2)", MAKER_LOCK, DROP_LOCK)
+    await connection.execute(
+        f"SET LOCAL statement_timeout = '{STATEMENT_S}s'; SET LOCAL transaction_timeout = "
+        f"'{STATEMENT_S}s'"
+    )
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock($1), pg_advisory_xact_lock($2)", MAKER_LOCK, DROP_LOCK
+    )
 
 
 async def _weigh(connection: Any, name: str, before: datetime) -> DroppedDay:
-    events = await connection.fetchval(f"SELECT count(*) FROM {name} WHERE received < $1", before, timeout=STATEMENT_S)
-    return DroppedDay(name, int(events), int(await connection.fetchval("SELECT pg_total_relation_size($1::regclass)", name)))
+    events = await connection.fetchval(
+        f"SELECT count(*) FROM {name} WHERE received < $1", before, timeout=STATEMENT_S
+    )
+    return DroppedDay(
+        name,
+        int(events),
+        int(await connection.fetchval("SELECT pg_total_relation_size($1::regclass)", name)),
+    )

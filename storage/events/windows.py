@@ -1,9 +1,10 @@
 """Windows of days that a read of events goes through, one statement each (pure).
 
-Each names whole days as constants, so that PostgreSQL prunes when it plans: a statement locks the tables and indexes of its own days,
-however many are kept. A generic plan over parameters prunes when it runs, and has locked them all by then. Windows grow, so that a read
-that finds nothing near looks at a year in some sixteen statements. The first one is open below and the last one above: what lies in no
-day's partition is found too.
+Each names whole days as constants, so that PostgreSQL prunes when it plans: a statement locks the
+tables and indexes of its own days, however many are kept. A generic plan over parameters prunes
+when it runs, and has locked them all by then. Windows grow, so that a read that finds nothing near
+looks at a year in some sixteen statements. The first one is open below and the last one above: what
+lies in no day's partition is found too.
 """
 
 from collections.abc import Iterator
@@ -61,5 +62,9 @@ def forward(first: date, today: date, low_us: int, high_us: int) -> Iterator[Win
 def condition(window: Window) -> str:
     """The SQL of a window: constants, of dates of ours alone."""
     begin, end = window
-    parts = [f"received {sign} '{datetime(day.year, day.month, day.day, tzinfo=UTC)}'" for sign, day in ((">=", begin), ("<", end)) if day]
+    parts = [
+        f"received {sign} '{datetime(day.year, day.month, day.day, tzinfo=UTC)}'"
+        for sign, day in ((">=", begin), ("<", end))
+        if day
+    ]
     return " AND ".join(parts) or "TRUE"

@@ -1,4 +1,5 @@
-"""What is asked of storage about the log of who changed what. Storage knows nothing of hashes and seals: they are bytes of the caller's."""
+"""What is asked of storage about the log of who changed what. Storage knows nothing of hashes and
+seals: they are bytes of the caller's."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
@@ -9,7 +10,8 @@ from storage.ports.policy import Audit
 
 
 class AuditDraft(msgspec.Struct, frozen=True):
-    """Who did what to what: a token's subject and id, an action's name, what it was done to, and one line more."""
+    """Who did what to what: a token's subject and id, an action's name, what it was done to, and
+    one line more."""
 
     who: str
     token: str
@@ -19,7 +21,8 @@ class AuditDraft(msgspec.Struct, frozen=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """A sealed entry. `number` counts 0, 1, 2, …; 0 is the beginning. `hash` (32 bytes) covers the entry and the hash before it."""
+    """A sealed entry. `number` counts 0, 1, 2, …; 0 is the beginning. `hash` (32 bytes) covers the
+    entry and the hash before it."""
 
     number: int
     time_us: int
@@ -33,7 +36,8 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class AuditHead(msgspec.Struct, frozen=True):
-    """The end of the log: the number and the hash of the last entry, sealed. Without a seal it was never begun."""
+    """The end of the log: the number and the hash of the last entry, sealed. Without a seal it was
+    never begun."""
 
     number: int
     hash: bytes

@@ -1,10 +1,12 @@
-"""What the rest of Eyrie asks of storage. Contracts live in these docstrings; `postgres_*` and `redis_*` are the only implementations,
-`tests/support` holds doubles with failure switches, and one contract suite runs against both.
+"""What the rest of Eyrie asks of storage. Contracts live in these docstrings; `postgres_*` and
+`redis_*` are the only implementations, `tests/support` holds doubles with failure switches, and one
+contract suite runs against both.
 
 Errors: :class:`~actors.core.errors.Unavailable` when the server is away before a write was sent,
 :class:`~actors.core.errors.UnknownOutcome` when a write was sent and no answer came,
-:class:`~actors.core.errors.PoisonRow` (a BadInput) when a value can never be stored; it names the camera, and nothing of the call was
-stored. :class:`~actors.core.errors.ConfigError` when the server refuses the login or lacks the schema. Nothing else escapes.
+:class:`~actors.core.errors.PoisonRow` (a BadInput) when a value can never be stored; it names the
+camera, and nothing of the call was stored. :class:`~actors.core.errors.ConfigError` when the server
+refuses the login or lacks the schema. Nothing else escapes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +21,20 @@ class CameraStore(Protocol):
     """The camera rows: assignment, activation, commit. PostgreSQL is the authority."""
 
     async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
-        """Make `owner` (an actor incarnation; None: nobody) the owner if the owner still is `previous`. The supervisor alone calls this.
+        """Make `owner` (an actor incarnation; None: nobody) the owner if the owner still is
+        `previous`. The supervisor alone calls this.
 
         True also when `owner` already is the owner (a repeated call: incarnations are unique).
         """
 
-    async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
-        """``generation + 1`` where `owner` still owns the row; cameras missing from the answer are not owned: stop.
+    async def activate(
+        self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None
+    ) -> list[Activation]:
+        """``generation + 1`` where `owner` still owns the row; cameras missing from the answer are
+        not owned: stop.
 
-        `above`: camera → a generation that Redis already knows (`Publisher.fences`); the new one is greater than it too, so a restored
-        database does not stay fenced out.
+        `above`: camera → a generation that Redis already knows (`Publisher.fences`); the new one is
+        greater than it too, so a restored database does not stay fenced out.
         """
 
     async def open_session(self, camera: str, owner: str, generation: int, session: str) -> str:
@@ -36,19 +42,22 @@ class CameraStore(Protocol):
 
         ``opened``, ``superseded`` (seen before and not the newest) or ``fenced``.
 
-        ``opened`` also when the row already stands in `session` (a repeated call). `last_offset` and `chain` stay.
+        ``opened`` also when the row already stands in `session` (a repeated call). `last_offset`
+        and `chain` stay.
         """
 
     async def commit(self, rows: Sequence[CommitRow]) -> set[str]:
-        """ONE statement: advance every row whose owner, generation and `before` still hold, with its events, dead letters and replays.
+        """ONE statement: advance every row whose owner, generation and `before` still hold, with
+        its events, dead letters and replays.
 
-        Returns the cameras that moved. At most one row per camera; they are locked in camera
-        order. All or nothing per camera. The row's session never moves here
-        (`open_session` does that); its epoch may (`after.epoch`, with `last_offset` counting the new epoch's events).
+        Returns the cameras that moved. At most one row per camera; they are locked in camera order.
+        All or nothing per camera. The row's session never moves here (`open_session` does that);
+        its epoch may (`after.epoch`, with `last_offset` counting the new epoch's events).
         """
 
     async def ownership(self, cameras: Sequence[str]) -> dict[str, Ownership]:
-        """The rows as they are now, to classify a commit that did not move or whose outcome is unknown."""
+        """The rows as they are now, to classify a commit that did not move or whose outcome is
+        unknown."""
 
     async def owners(self) -> dict[str, str | None]:
         """camera → owner, of all registered cameras."""

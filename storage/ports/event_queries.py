@@ -5,13 +5,17 @@ import msgspec
 EARLIEST_US = 0  # 1970: nothing is received before
 LATEST_US = 253_370_764_800_000_000  # the year 9999
 
-Key = tuple[int, str, str, int]  # received (microseconds since 1970), camera, epoch, offset: the order of every listing
+Key = tuple[
+    int, str, str, int
+]  # received (microseconds since 1970), camera, epoch, offset: the order of every listing
 
 
 class EventQuery(msgspec.Struct, frozen=True):
-    """Events of `sites`, or of one `camera` (of one `epoch` with offsets above `after_offset`). None of a filter takes all, else any of it.
+    """Events of `sites`, or of one `camera` (of one `epoch` with offsets above `after_offset`).
+    None of a filter takes all, else any of it.
 
-    `low_us` to `high_us` (exclusive): when they were received. `exclude`: cameras of the sites that are left out.
+    `low_us` to `high_us` (exclusive): when they were received. `exclude`: cameras of the sites that
+    are left out.
     """
 
     sites: tuple[str, ...] = ()

@@ -20,7 +20,8 @@ class EventRow(msgspec.Struct, frozen=True):
 
 
 class EventPage(msgspec.Struct, frozen=True):
-    """`rows` in the order asked for. `more`: the key to go on beyond, None at the end; a page may end early, with `more`, to stay short."""
+    """`rows` in the order asked for. `more`: the key to go on beyond, None at the end; a page may
+    end early, with `more`, to stay short."""
 
     rows: list[EventRow]
     more: Key | None
@@ -35,16 +36,20 @@ class EventStore(Protocol):
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         """The newest events of one camera, oldest first."""
 
-    async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
-        """At most `limit` of the events that `query` takes, newest or oldest first, strictly beyond a key (None: from the start)."""
+    async def page(
+        self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int
+    ) -> EventPage:
+        """At most `limit` of the events that `query` takes, newest or oldest first, strictly beyond
+        a key (None: from the start)."""
 
     async def oldest_snapshot_s(self) -> float:
-        """The age of the oldest transaction that keeps old rows alive, in seconds: it makes the rows of cameras grow and commits slow."""
+        """The age of the oldest transaction that keeps old rows alive, in seconds: it makes the
+        rows of cameras grow and commits slow."""
 
     def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
-        """All events, by camera, epoch (names of epochs sort by age) and offset, in slices. What is committed meanwhile
-        is left out."""
+        """All events, by camera, epoch (names of epochs sort by age) and offset, in slices. What is
+        committed meanwhile is left out."""
 
     async def homeless(self) -> int:
-        """How many events lie in no day's partition, counted up to 1000: more than none is an alarm (a clock that is days off, or nobody
-        makes partitions)."""
+        """How many events lie in no day's partition, counted up to 1000: more than none is an alarm
+        (a clock that is days off, or nobody makes partitions)."""

@@ -39,11 +39,11 @@ class LiveSummary(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BrokerMessage(msgspec.Struct, frozen=True, array_like=True):
-    """What a hub receives from Redis. `kind`: ``state``, ``event``, ``summaries``, ``heartbeat``, ``notice``, ``canary``,
-    ``operations`` (of the cluster: JSON in `body`).
+    """What a hub receives from Redis. `kind`: ``state``, ``event``, ``summaries``, ``heartbeat``,
+    ``notice``, ``canary``, ``operations`` (of the cluster: JSON in `body`).
 
-    `entries` is set for summaries and heartbeats; the rest for state and event. `stream_epoch`/`stream_offset` are the position in the
-    site's Redis stream (events only).
+    `entries` is set for summaries and heartbeats; the rest for state and event.
+    `stream_epoch`/`stream_offset` are the position in the site's Redis stream (events only).
     """
 
     kind: str
@@ -60,71 +60,88 @@ class BrokerMessage(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Publisher(Protocol):
-    """The actor's side of Redis. Every script refuses a generation lower than the fence; one pipeline per call, whatever its size."""
+    """The actor's side of Redis. Every script refuses a generation lower than the fence; one
+    pipeline per call, whatever its size."""
 
     async def raise_fences(self, entries: Sequence[tuple[str, str, int]]) -> None:
-        """(site, camera, generation): from now on lower generations are refused. Part of every activation."""
+        """(site, camera, generation): from now on lower generations are refused. Part of every
+        activation."""
 
     async def publish(
-        self, states: Sequence[LiveState], events: Sequence[LiveEvent], summaries: dict[str, list[LiveSummary]],
+        self,
+        states: Sequence[LiveState],
+        events: Sequence[LiveEvent],
+        summaries: dict[str, list[LiveSummary]],
         heartbeats: dict[str, list[LiveSummary]],
-    ) -> set[str]:  # fmt: skip
-        """Show states, events (idempotent per (camera, epoch, offset), in order), summaries and heartbeats by site.
+    ) -> set[str]:
+        """Show states, events (idempotent per (camera, epoch, offset), in order), summaries and
+        heartbeats by site.
 
         Returns the refused cameras.
 
-        Refused: a lower generation than the fence, or events that would leave a hole after the mark. Either way re-read
-        (`CameraStore.ownership`, then `published_marks`) before going on. A state not newer than the one shown is dropped silently.
-        Every call may be repeated whole after an UnknownOutcome.
+        Refused: a lower generation than the fence, or events that would leave a hole after the
+        mark. Either way re-read (`CameraStore.ownership`, then `published_marks`) before going on.
+        A state not newer than the one shown is dropped silently. Every call may be repeated whole
+        after an UnknownOutcome.
         """
 
     async def show_operations(self, body: bytes) -> None:
-        """Show the cluster's operations, in place of those shown before. The supervisor alone calls this."""
+        """Show the cluster's operations, in place of those shown before. The supervisor alone calls
+        this."""
 
     async def fences(self, cameras: Sequence[tuple[str, str]]) -> dict[str, int]:
         """(site, camera) → the fence, where Redis has one."""
 
-    async def published_marks(self, cameras: Sequence[tuple[str, str]]) -> dict[str, tuple[str, int]]:
+    async def published_marks(
+        self, cameras: Sequence[tuple[str, str]]
+    ) -> dict[str, tuple[str, int]]:
         """(site, camera) → the (epoch, offset) last published; missing where Redis has lost it."""
 
     async def set_marks(self, marks: Sequence[tuple[str, str, int, str, int]]) -> None:
-        """(site, camera, generation, epoch, offset): set a lost mark to the row's, nothing replayed; the site's stream gets a new epoch."""
+        """(site, camera, generation, epoch, offset): set a lost mark to the row's, nothing
+        replayed; the site's stream gets a new epoch."""
 
 
 class Broker(Protocol):
     """The hub's side of Redis: interest-driven subscriptions."""
 
     def run(self) -> AsyncIterator[BrokerMessage]:
-        """Publications of what is subscribed, one reader at a time: ``async for publication in broker.run()``.
+        """Publications of what is subscribed, one reader at a time: ``async for publication in
+        broker.run()``.
 
-        A ``notice`` tells what may have been missed, in its `body`: ``lost`` (no connection now), ``resubscribed`` (it is back: compare
-        offsets and versions of everything watched), ``overflowed`` (the reader was too slow, the queue was emptied: compare likewise).
+        A ``notice`` tells what may have been missed, in its `body`: ``lost`` (no connection now),
+        ``resubscribed`` (it is back: compare offsets and versions of everything watched),
+        ``overflowed`` (the reader was too slow, the queue was emptied: compare likewise).
         """
 
     async def watch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
-        """Subscribe to the summaries, heartbeats and events of sites, and to the states of (site, camera). Idempotent.
+        """Subscribe to the summaries, heartbeats and events of sites, and to the states of (site,
+        camera). Idempotent.
 
-        Returns when Redis has confirmed. Raises Unavailable when it has not in time; the wish stays and is carried out on reconnection,
-        which a ``resubscribed`` notice tells.
+        Returns when Redis has confirmed. Raises Unavailable when it has not in time; the wish stays
+        and is carried out on reconnection, which a ``resubscribed`` notice tells.
         """
 
     async def unwatch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
         """The opposite."""
 
     async def echo(self, name: str, body: bytes) -> None:
-        """Publish `body` to a channel that this broker alone is subscribed to: it comes back by `run` with the kind ``canary``.
+        """Publish `body` to a channel that this broker alone is subscribed to: it comes back by
+        `run` with the kind ``canary``.
 
         `name` is unique per hub. Raises Unavailable or UnknownOutcome.
         """
 
     async def tell(self, name: str, body: bytes) -> bool:
-        """Send `body` to the hub that echoes under `name`: it gets it by `run` with the kind ``canary``. Whether anybody listens.
+        """Send `body` to the hub that echoes under `name`: it gets it by `run` with the kind
+        ``canary``. Whether anybody listens.
 
         Raises Unavailable or UnknownOutcome.
         """
 
     async def watch_operations(self) -> None:
-        """Subscribe to the cluster's operations, for good. Idempotent; returns and raises as :meth:`watch` does."""
+        """Subscribe to the cluster's operations, for good. Idempotent; returns and raises as
+        :meth:`watch` does."""
 
     async def operations(self) -> bytes:
         """Those shown last, as JSON; empty where none were."""
@@ -133,7 +150,11 @@ class Broker(Protocol):
         """The last published state."""
 
     async def summaries(self, site: str) -> list[LiveSummary]:
-        """The last published summary of every camera of a site: what a wall's first message holds."""
+        """The last published summary of every camera of a site: what a wall's first message
+        holds."""
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
-        """(epoch, top offset, events after `after`) of a camera's stream, or the site's when `camera` is None."""
+    async def history(
+        self, site: str, camera: str | None, after: int, limit: int
+    ) -> tuple[str, int, list[BrokerMessage]]:
+        """(epoch, top offset, events after `after`) of a camera's stream, or the site's when
+        `camera` is None."""

@@ -1,7 +1,8 @@
-"""What is asked of storage about policies as a product: revisions as they were uploaded, and which one is in force.
+"""What is asked of storage about policies as a product: revisions as they were uploaded, and which
+one is in force.
 
-The rules of `storage.ports.cameras` hold here too. Storage knows nothing of what it keeps: sources and signatures are bytes of the
-caller's.
+The rules of `storage.ports.cameras` hold here too. Storage knows nothing of what it keeps: sources
+and signatures are bytes of the caller's.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,11 +11,13 @@ from typing import Any, Protocol
 import msgspec
 
 Audit = Callable[[Any], Awaitable[None]]
-"""Writes the record of a change over the connection whose transaction makes the change; when it raises, nothing is changed."""
+"""Writes the record of a change over the connection whose transaction makes the change; when it
+raises, nothing is changed."""
 
 
 class RevisionRecord(msgspec.Struct, frozen=True):
-    """A stored revision. `number` and `created_us` are set when read; `source` is empty in lists. `author` is a token's subject."""
+    """A stored revision. `number` and `created_us` are set when read; `source` is empty in lists.
+    `author` is a token's subject."""
 
     revision: str
     source: bytes
@@ -26,7 +29,8 @@ class RevisionRecord(msgspec.Struct, frozen=True):
 
 
 class PolicyActivation(msgspec.Struct, frozen=True):
-    """`revision` is in force since `time_us` (set when read). `generation` counts activations: 1, 2, 3, …"""
+    """`revision` is in force since `time_us` (set when read). `generation` counts activations: 1,
+    2, 3, …"""
 
     generation: int
     revision: str
@@ -52,13 +56,16 @@ class RevisionStore(Protocol):
         """What is in force; None when nothing ever was."""
 
     async def activate(self, activation: PolicyActivation, *, audit: Audit | None = None) -> bool:
-        """Put it in force if its generation is the next one; False when somebody was faster. Raises Conflict for an unknown revision."""
+        """Put it in force if its generation is the next one; False when somebody was faster. Raises
+        Conflict for an unknown revision."""
 
 
 class DecisionRow(msgspec.Struct, frozen=True):
-    """One decision. `role` and `site` are what it may be counted by; `obligations` and `input` JSON, the input masked.
+    """One decision. `role` and `site` are what it may be counted by; `obligations` and `input`
+    JSON, the input masked.
 
-    `input_hash`: 32 bytes. `dropped`: how many were lost before it. `id` and `time_us` are set when read.
+    `input_hash`: 32 bytes. `dropped`: how many were lost before it. `id` and `time_us` are set when
+    read.
     """
 
     revision: str
@@ -88,11 +95,13 @@ class DecisionStore(Protocol):
         """Those with a lower id, newest first."""
 
     async def forget(self, *, keep_rows: int, keep_days: float, limit: int) -> int:
-        """Delete what is beyond the newest `keep_rows` or older than `keep_days`, at most `limit` rows; how many were."""
+        """Delete what is beyond the newest `keep_rows` or older than `keep_days`, at most `limit`
+        rows; how many were."""
 
 
 class ShadowRecord(msgspec.Struct, frozen=True):
-    """A revision compared with the one in force: `evaluated` decisions, up to `last_id` of the log; `ended_us` None: it runs."""
+    """A revision compared with the one in force: `evaluated` decisions, up to `last_id` of the log;
+    `ended_us` None: it runs."""
 
     revision: str
     author: str
@@ -104,7 +113,8 @@ class ShadowRecord(msgspec.Struct, frozen=True):
 
 
 class Flip(msgspec.Struct, frozen=True):
-    """Decisions that come out otherwise: `kind` is deny_to_allow, allow_to_deny, obligations or error; `example` JSON."""
+    """Decisions that come out otherwise: `kind` is deny_to_allow, allow_to_deny, obligations or
+    error; `example` JSON."""
 
     kind: str
     action: str
@@ -117,8 +127,11 @@ class Flip(msgspec.Struct, frozen=True):
 class ShadowStore(Protocol):
     """Shadows and what they found. One runs at a time."""
 
-    async def start(self, revision: str, author: str, *, back: int, audit: Audit | None = None) -> None:
-        """Compare `revision` from now on, and with the `back` newest rows of the log; what it found before is forgotten.
+    async def start(
+        self, revision: str, author: str, *, back: int, audit: Audit | None = None
+    ) -> None:
+        """Compare `revision` from now on, and with the `back` newest rows of the log; what it found
+        before is forgotten.
 
         Raises Conflict while another one runs, or for an unknown revision.
         """
@@ -132,14 +145,18 @@ class ShadowStore(Protocol):
     async def flips(self, revision: str) -> list[Flip]:
         """What it found, by kind, the most frequent first."""
 
-    async def found(self, shadow: ShadowRecord, last_id: int, evaluated: int, flips: Sequence[Flip]) -> bool:
+    async def found(
+        self, shadow: ShadowRecord, last_id: int, evaluated: int, flips: Sequence[Flip]
+    ) -> bool:
         """Add what was found up to `last_id`; False when somebody else did, or it has ended."""
 
 
 class Revocation(msgspec.Struct, frozen=True):
-    """What no longer holds. `kind` ``jti``: one token; ``subject``: all of it issued before `before_s`; ``certificate``: that SHA-256.
+    """What no longer holds. `kind` ``jti``: one token; ``subject``: all of it issued before
+    `before_s`; ``certificate``: that SHA-256.
 
-    It holds until `until_s`, when what it revokes has ended by itself; None: for ever. Times are seconds since 1970.
+    It holds until `until_s`, when what it revokes has ended by itself; None: for ever. Times are
+    seconds since 1970.
     """
 
     kind: str
@@ -149,7 +166,8 @@ class Revocation(msgspec.Struct, frozen=True):
 
 
 class PolicyMarks(msgspec.Struct, frozen=True):
-    """What hubs poll every second: the active revision (None: none was ever stored) and the revocations still worth keeping."""
+    """What hubs poll every second: the active revision (None: none was ever stored) and the
+    revocations still worth keeping."""
 
     revision: str | None
     revocations: list[Revocation]
@@ -162,4 +180,5 @@ class PolicyStore(Protocol):
         """The active revision, and the revocations that hold now."""
 
     async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
-        """Keep a revocation. A repeated one never shortens it. Forgets some that ended more than a day ago."""
+        """Keep a revocation. A repeated one never shortens it. Forgets some that ended more than a
+        day ago."""

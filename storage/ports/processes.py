@@ -1,4 +1,5 @@
-"""What the rest of Eyrie asks of storage about its processes and its policy: heartbeats of actors and hubs, revocations, policy marks.
+"""What the rest of Eyrie asks of storage about its processes and its policy: heartbeats of actors
+and hubs, revocations, policy marks.
 
 The rules of `storage.ports.cameras` hold here too.
 """
@@ -12,10 +13,12 @@ HUB_HEARD_S = 6.0  # seconds since a hub recorded itself; it does every two
 
 
 class ActorRecord(msgspec.Struct, frozen=True):
-    """An actor process as the supervisor knows it: `name` is its incarnation, `state` one word, `age_s` seconds since the last beat.
+    """An actor process as the supervisor knows it: `name` is its incarnation, `state` one word,
+    `age_s` seconds since the last beat.
 
-    Times are the database's, so no two machines' clocks are compared. `age_s`, `beat_us` and `started_us` are set when read. `beat_us` is
-    when it beat last: another value is another beat, whatever that clock was set to meanwhile.
+    Times are the database's, so no two machines' clocks are compared. `age_s`, `beat_us` and
+    `started_us` are set when read. `beat_us` is when it beat last: another value is another beat,
+    whatever that clock was set to meanwhile.
     """
 
     name: str
@@ -29,7 +32,8 @@ class ActorRecord(msgspec.Struct, frozen=True):
 
 
 class ActorStore(Protocol):
-    """Heartbeats of actor processes. They detect failure; correctness rests on the generation alone."""
+    """Heartbeats of actor processes. They detect failure; correctness rests on the generation
+    alone."""
 
     async def put(self, record: ActorRecord) -> None:
         """Insert or replace; counts as a beat."""
@@ -57,11 +61,14 @@ class HubRecord(msgspec.Struct, frozen=True):
 
 
 def living(hubs: Iterable[HubRecord]) -> list[HubRecord]:
-    """The hubs heard of lately, the newest first: the record of one that was killed stays until it is too old.
+    """The hubs heard of lately, the newest first: the record of one that was killed stays until it
+    is too old.
 
     One of the future is of before the database's clock was set back.
     """
-    return sorted((hub for hub in hubs if abs(hub.age_s) < HUB_HEARD_S), key=lambda hub: -hub.started_us)
+    return sorted(
+        (hub for hub in hubs if abs(hub.age_s) < HUB_HEARD_S), key=lambda hub: -hub.started_us
+    )
 
 
 class HubStore(Protocol):
@@ -78,8 +85,8 @@ class HubStore(Protocol):
 
 
 class ApiRecord(msgspec.Struct, frozen=True):
-    """The supervisor, and where its cluster API listens (port 0: it does not now). `age_s`: seconds since the supervisor was at work, set
-    when read; it says so every two seconds."""
+    """The supervisor, and where its cluster API listens (port 0: it does not now). `age_s`: seconds
+    since the supervisor was at work, set when read; it says so every two seconds."""
 
     host: str
     port: int
@@ -88,7 +95,8 @@ class ApiRecord(msgspec.Struct, frozen=True):
 
 
 class ApiStore(Protocol):
-    """Where `eyrie cluster` finds the API of this deployment, and `eyrie status` whether the supervisor works."""
+    """Where `eyrie cluster` finds the API of this deployment, and `eyrie status` whether the
+    supervisor works."""
 
     async def put(self, record: ApiRecord) -> None:
         """In place of what was there."""

@@ -1,4 +1,5 @@
-"""What is asked of storage about what all hubs keep together and may lose: token buckets, what was allowed lately, and codes that sign in.
+"""What is asked of storage about what all hubs keep together and may lose: token buckets, what was
+allowed lately, and codes that sign in.
 
 The rules of `storage.ports.cameras` hold here too.
 """
@@ -10,7 +11,8 @@ import msgspec
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Take at most `want` tokens of the bucket `name`, which gets `rate` a second and holds `burst`."""
+    """Take at most `want` tokens of the bucket `name`, which gets `rate` a second and holds
+    `burst`."""
 
     name: str
     rate: float
@@ -26,14 +28,17 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Buckets(Protocol):
-    """Token buckets that every hub takes from. A bucket nobody has used for as long as it takes to fill is full, and forgotten."""
+    """Token buckets that every hub takes from. A bucket nobody has used for as long as it takes to
+    fill is full, and forgotten."""
 
     async def take(self, asks: Sequence[Ask]) -> list[Grant]:
-        """One grant each, in order, in one round trip. Raises Unavailable, or UnknownOutcome: the tokens may be gone."""
+        """One grant each, in order, in one round trip. Raises Unavailable, or UnknownOutcome: the
+        tokens may be gone."""
 
 
 class GrantStore(Protocol):
-    """Names of what was allowed lately, to whom. It may be lost: it decides only whether somebody who is denied may come back."""
+    """Names of what was allowed lately, to whom. It may be lost: it decides only whether somebody
+    who is denied may come back."""
 
     async def note(self, names: Sequence[str], ttl_s: int) -> None:
         """Remember them for `ttl_s` seconds from now. Raises Unavailable, UnknownOutcome."""
@@ -49,4 +54,5 @@ class SignInStore(Protocol):
         """Keep it for `ttl_s` seconds. Raises Unavailable, UnknownOutcome."""
 
     async def take(self, name: str) -> bytes | None:
-        """What was kept, and kept no longer: of all who ask, on all hubs, one gets it. Raises Unavailable, UnknownOutcome."""
+        """What was kept, and kept no longer: of all who ask, on all hubs, one gets it. Raises
+        Unavailable, UnknownOutcome."""

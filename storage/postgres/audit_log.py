@@ -22,7 +22,12 @@ class PostgresAuditLog:
     async def begin(self, seal: Seal) -> bool:
         async with self._database.transaction(writing=True) as connection:
             found = await connection.fetchrow(self._sql["lock_head"])
-            if found is None or found["number"] != 0 or found["seal"] or await connection.fetchrow(self._sql["after"], -(2**62), 1):
+            if (
+                found is None
+                or found["number"] != 0
+                or found["seal"]
+                or await connection.fetchrow(self._sql["after"], -(2**62), 1)
+            ):
                 return False
             await self.writer(seal)(connection)
         return True
@@ -37,14 +42,23 @@ class PostgresAuditLog:
             found = await connection.fetchrow(self._sql["lock_head"])
             if found is None:
                 raise Unavailable(
-                    "the end of the audit log is missing, so nothing can be appended", hint="`eyrie audit log verify` tells more."
+                    "the end of the audit log is missing, so nothing can be appended",
+                    hint="`eyrie audit log verify` tells more.",
                 )
             number, hash, mac, now_us = found
             entry, head = seal(AuditHead(number, hash, mac), now_us)
             await connection.execute(
-                self._sql["append"], entry.number, entry.time_us, entry.who, entry.token, entry.action, entry.target, entry.detail,
-                entry.hash, entry.seal,
-            )  # fmt: skip
+                self._sql["append"],
+                entry.number,
+                entry.time_us,
+                entry.who,
+                entry.token,
+                entry.action,
+                entry.target,
+                entry.detail,
+                entry.hash,
+                entry.seal,
+            )
             await connection.execute(self._sql["set_head"], head.number, head.hash, head.seal)
 
         return write
@@ -54,12 +68,17 @@ class PostgresAuditLog:
             await self.writer(seal)(connection)
 
     async def before(self, number: int, limit: int) -> list[AuditEntry]:
-        return [AuditEntry(**row) for row in await self._database.fetch(self._sql["before"], number, limit)]
+        return [
+            AuditEntry(**row)
+            for row in await self._database.fetch(self._sql["before"], number, limit)
+        ]
 
     async def read(self) -> AsyncIterator[AuditEntry | AuditHead]:
         async with self._database.transaction(readonly=True) as connection:
             last: int | None = None
-            while rows := await connection.fetch(self._sql["after"], -(2**62) if last is None else last, PAGE):
+            while rows := await connection.fetch(
+                self._sql["after"], -(2**62) if last is None else last, PAGE
+            ):
                 for row in rows:
                     yield AuditEntry(**row)
                 last = rows[-1]["number"]

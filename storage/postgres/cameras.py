@@ -1,5 +1,5 @@
-"""The camera rows in PostgreSQL: `storage.ports.cameras.CameraStore`. Every method is one statement, one round trip; `activate` looks first
-whether the database is where it was."""
+"""The camera rows in PostgreSQL: `storage.ports.cameras.CameraStore`. Every method is one
+statement, one round trip; `activate` looks first whether the database is where it was."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,29 +18,46 @@ class PostgresCameraStore:
         self._sql = sql("cameras")
 
     async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
-        return bool(await self._database.fetch(self._sql["assign"], camera, owner, previous, writing=True))
+        return bool(
+            await self._database.fetch(self._sql["assign"], camera, owner, previous, writing=True)
+        )
 
-    async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
-        """A dump that was read back below open connections is met here: none of its rows fits what is to be committed."""
+    async def activate(
+        self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None
+    ) -> list[Activation]:
+        """A dump that was read back below open connections is met here: none of its rows fits what
+        is to be committed."""
         await self._database.check_place()
         floors = [(above or {}).get(camera, 0) for camera in cameras]
-        found = await self._database.fetch(self._sql["activate"], owner, list(cameras), floors, writing=True)
+        found = await self._database.fetch(
+            self._sql["activate"], owner, list(cameras), floors, writing=True
+        )
         return [rows_of.activation(row) for row in found]
 
     async def open_session(self, camera: str, owner: str, generation: int, session: str) -> str:
-        return str(await self._database.fetch_value(self._sql["open_session"], camera, owner, generation, session, writing=True))
+        return str(
+            await self._database.fetch_value(
+                self._sql["open_session"], camera, owner, generation, session, writing=True
+            )
+        )
 
     async def commit(self, rows: Sequence[CommitRow]) -> set[str]:
         if not rows:
             return set()
         if len({row.camera for row in rows}) != len(rows):
             raise BadInput("a commit holds one row for each camera")
-        rows = sorted(rows, key=lambda row: row.camera)  # the order of locks; ids are ASCII, so it is PostgreSQL's "C" order
+        rows = sorted(
+            rows, key=lambda row: row.camera
+        )  # the order of locks; ids are ASCII, so it is PostgreSQL's "C" order
         arguments = rows_of.position_columns(rows)
         name = "commit_positions"
         if any(row.events or row.dead_letters or row.replayed for row in rows):
             name = "commit_whole"
-            arguments += rows_of.event_columns(rows) + rows_of.letter_columns(rows) + rows_of.replayed_columns(rows)
+            arguments += (
+                rows_of.event_columns(rows)
+                + rows_of.letter_columns(rows)
+                + rows_of.replayed_columns(rows)
+            )
         try:
             moved = await self._database.fetch(self._sql[name], *arguments, writing=True)
         except BadInput as error:
@@ -54,7 +71,11 @@ class PostgresCameraStore:
         return {row["camera"]: rows_of.ownership(row) for row in found}
 
     async def owners(self) -> dict[str, str | None]:
-        return {row["camera"]: row["owner"] for row in await self._database.fetch(self._sql["owners"])}
+        return {
+            row["camera"]: row["owner"] for row in await self._database.fetch(self._sql["owners"])
+        }
 
     async def homes(self) -> dict[str, str]:
-        return {row["camera"]: row["site"] for row in await self._database.fetch(self._sql["homes"])}
+        return {
+            row["camera"]: row["site"] for row in await self._database.fetch(self._sql["homes"])
+        }

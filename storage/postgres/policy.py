@@ -15,14 +15,25 @@ class PostgresRevisionStore:
         self._sql = sql("policy")
 
     async def add(self, record: RevisionRecord, *, audit: Audit | None = None) -> bool:
-        return await self._change("add_revision", audit, record.revision, record.source, record.signature, record.author, record.note)
+        return await self._change(
+            "add_revision",
+            audit,
+            record.revision,
+            record.source,
+            record.signature,
+            record.author,
+            record.note,
+        )
 
     async def get(self, revision: str) -> RevisionRecord | None:
         rows = await self._database.fetch(self._sql["revision"], revision)
         return _record(rows[0]) if rows else None
 
     async def list(self, *, before: int, limit: int) -> list[RevisionRecord]:
-        return [_record(row) for row in await self._database.fetch(self._sql["revisions"], before, limit)]
+        return [
+            _record(row)
+            for row in await self._database.fetch(self._sql["revisions"], before, limit)
+        ]
 
     async def current(self) -> PolicyActivation | None:
         rows = await self._database.fetch(self._sql["activation"])
@@ -30,7 +41,13 @@ class PostgresRevisionStore:
 
     async def activate(self, activation: PolicyActivation, *, audit: Audit | None = None) -> bool:
         return await self._change(
-            "activate", audit, activation.generation, activation.revision, activation.previous, activation.signature, activation.author
+            "activate",
+            audit,
+            activation.generation,
+            activation.revision,
+            activation.previous,
+            activation.signature,
+            activation.author,
         )
 
     async def _change(self, statement: str, audit: Audit | None, *arguments: Any) -> bool:
@@ -55,6 +72,11 @@ class PostgresPolicyStore:
 
     async def revoke(self, revocation: Revocation, *, audit: Audit | None = None) -> None:
         await self._database.change(
-            self._sql["revoke"], revocation.kind, revocation.value, revocation.before_s, revocation.until_s, audit=audit
+            self._sql["revoke"],
+            revocation.kind,
+            revocation.value,
+            revocation.before_s,
+            revocation.until_s,
+            audit=audit,
         )
         await self._database.fetch(self._sql["forget_revocations"])

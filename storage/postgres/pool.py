@@ -1,4 +1,5 @@
-"""The connections of one process to PostgreSQL, with the limits that neither asyncpg nor PostgreSQL set by themselves."""
+"""The connections of one process to PostgreSQL, with the limits that neither asyncpg nor PostgreSQL
+set by themselves."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,7 +21,8 @@ TRANSACTION_S = 30.0
 
 
 def connect_arguments(settings: PostgresSettings, name: str) -> dict[str, Any]:
-    """What `asyncpg.connect` takes. `name` becomes ``application_name`` (at most 63 bytes), so that a stuck backend can be told apart."""
+    """What `asyncpg.connect` takes. `name` becomes ``application_name`` (at most 63 bytes), so that
+    a stuck backend can be told apart."""
     return {
         "dsn": settings.dsn,
         "password": _password(settings.password_file),
@@ -30,18 +32,22 @@ def connect_arguments(settings: PostgresSettings, name: str) -> dict[str, Any]:
             "application_name": name[:63],
             "timezone": "UTC",
             "jit": "off",
-            # Planning the commit anew for its arrays costs more than a better plan could bring: 0.1-0.25 ms of 0.5-1.2.
+            # Planning the commit anew for its arrays costs more than a better plan could bring:
+            # 0.1-0.25 ms of 0.5-1.2.
             "plan_cache_mode": "force_generic_plan",
-            # What is left keeps the order of the rows it is given, or of an index: a commit locks its cameras in that order
-            # (`storage/sql/cameras.sql`), and all else that we read, we read by an index.
+            # What is left keeps the order of the rows it is given, or of an index: a commit locks
+            # its cameras in that order (`storage/sql/cameras.sql`), and all else that we read, we
+            # read by an index.
             "enable_hashjoin": "off",
             "enable_seqscan": "off",
             "enable_bitmapscan": "off",
-            # Shorter than the client's own: an error of the server says that nothing happened, a timeout of the client says nothing.
+            # Shorter than the client's own: an error of the server says that nothing happened, a
+            # timeout of the client says nothing.
             "statement_timeout": _ms(0.9 * settings.command_timeout_s),
             "lock_timeout": _ms(min(LOCK_TIMEOUT_S, 0.5 * settings.command_timeout_s)),
             "idle_in_transaction_session_timeout": _ms(IDLE_IN_TRANSACTION_S),
-            # No snapshot of ours lives longer: while one does, every update of a camera leaves a dead row behind.
+            # No snapshot of ours lives longer: while one does, every update of a camera leaves a
+            # dead row behind.
             "transaction_timeout": _ms(max(TRANSACTION_S, settings.command_timeout_s)),
         },
     }
@@ -61,11 +67,13 @@ def _password(path: str) -> str | None:
 
 
 async def _no_reset(_connection: object) -> None:
-    """Nothing of ours leaves session state behind, so the round trip of the default reset buys nothing."""
+    """Nothing of ours leaves session state behind, so the round trip of the default reset buys
+    nothing."""
 
 
 class Database:
-    """A small pool: one connection for an actor process, a few for a hub. A connection whose outcome is unknown is never used again."""
+    """A small pool: one connection for an actor process, a few for a hub. A connection whose
+    outcome is unknown is never used again."""
 
     def __init__(self, settings: PostgresSettings, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._settings = settings
@@ -102,9 +110,14 @@ class Database:
         return rows[0][0] if rows else None
 
     async def change(
-        self, statement: str, *arguments: Any, audit: Audit | None = None, done: Callable[[Sequence[Any]], bool] = bool
+        self,
+        statement: str,
+        *arguments: Any,
+        audit: Audit | None = None,
+        done: Callable[[Sequence[Any]], bool] = bool,
     ) -> Sequence[Any]:
-        """Run one statement and, where `done` says of its rows that it changed something, `audit`: together or not at all."""
+        """Run one statement and, where `done` says of its rows that it changed something, `audit`:
+        together or not at all."""
         if audit is None:
             return await self.fetch(statement, *arguments, writing=True)
         async with self.transaction(writing=True) as connection:
@@ -124,8 +137,11 @@ class Database:
             await self._pool.release(held)
 
     @asynccontextmanager
-    async def transaction(self, *, readonly: bool = False, writing: bool = False) -> AsyncIterator[Any]:
-        """A transaction; `readonly` ones are repeatable reads, so that a long reading sees one moment."""
+    async def transaction(
+        self, *, readonly: bool = False, writing: bool = False
+    ) -> AsyncIterator[Any]:
+        """A transaction; `readonly` ones are repeatable reads, so that a long reading sees one
+        moment."""
         async with self.connection() as connection:
             isolation = "repeatable_read" if readonly else None
             with answering(connection, writing=writing):
@@ -133,7 +149,8 @@ class Database:
                     yield connection
 
     async def check_place(self) -> None:
-        """What every new connection does first (`storage.postgres.place`), again: rows may be put back below open connections."""
+        """What every new connection does first (`storage.postgres.place`), again: rows may be put
+        back below open connections."""
         async with self.connection() as connection:
             with answering(connection, writing=True):
                 await check_place(connection)
@@ -149,15 +166,22 @@ class Database:
 
 @contextmanager
 def answering(connection: Any, *, writing: bool) -> Iterator[None]:
-    """Translate what a sent statement raises, and cut the connection where its answer may still be under way."""
+    """Translate what a sent statement raises, and cut the connection where its answer may still be
+    under way."""
     try:
         yield
     except EyrieError:
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, UnicodeEncodeError, OverflowError) as error:
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        UnicodeEncodeError,
+        OverflowError,
+    ) as error:
         raise translate(error, writing=writing) from error
     except BaseException as error:
-        # A timeout, a cut or a cancellation: a late answer of this statement must not meet the next one.
+        # A timeout, a cut or a cancellation: a late answer of this statement must not meet the next
+        # one.
         connection.terminate()
         if isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError):
             raise translate(error, writing=writing) from error

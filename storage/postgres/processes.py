@@ -1,4 +1,5 @@
-"""Heartbeats of actor processes, hubs and the cluster API in PostgreSQL: `storage.ports.processes.ActorStore`, `HubStore`, `ApiStore`."""
+"""Heartbeats of actor processes, hubs and the cluster API in PostgreSQL:
+`storage.ports.processes.ActorStore`, `HubStore`, `ApiStore`."""
 
 from actors.core.times import to_us
 from storage.ports.processes import ActorRecord, ApiRecord, HubRecord
@@ -52,7 +53,15 @@ class PostgresHubStore:
 
     async def all(self) -> list[HubRecord]:
         return [
-            HubRecord(row["name"], row["host"], row["port"], row["private_port"], row["pid"], to_us(row["started"]), row["age_s"])
+            HubRecord(
+                row["name"],
+                row["host"],
+                row["port"],
+                row["private_port"],
+                row["pid"],
+                to_us(row["started"]),
+                row["age_s"],
+            )
             for row in await self._database.fetch(self._sql["all_hubs"])
         ]
 
@@ -68,7 +77,9 @@ class PostgresApiStore:
         self._sql = sql("fleet")
 
     async def put(self, record: ApiRecord) -> None:
-        await self._database.fetch(self._sql["put_api"], record.host, record.port, record.pid, writing=True)
+        await self._database.fetch(
+            self._sql["put_api"], record.host, record.port, record.pid, writing=True
+        )
 
     async def find(self) -> ApiRecord | None:
         rows = await self._database.fetch(self._sql["find_api"])

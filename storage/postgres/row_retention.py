@@ -1,4 +1,5 @@
-"""Retention of what goes row by row: dead letters, and edge sessions that are over. A bounded number in each statement."""
+"""Retention of what goes row by row: dead letters, and edge sessions that are over. A bounded
+number in each statement."""
 
 import msgspec
 
@@ -19,14 +20,22 @@ class Forgotten(msgspec.Struct, frozen=True):
     sessions: int
 
 
-async def forget(database: Database, letters: DeadLettersSettings, sessions: SessionsSettings) -> Forgotten:
+async def forget(
+    database: Database, letters: DeadLettersSettings, sessions: SessionsSettings
+) -> Forgotten:
     """Delete what is beyond the settings. Raises Unavailable; what went until then is gone."""
     statements = sql("row_retention")
-    old = await _all(database, statements["old_letters"], float(letters.keep_days)) if letters.keep_days else 0
+    old = (
+        await _all(database, statements["old_letters"], float(letters.keep_days))
+        if letters.keep_days
+        else 0
+    )
     last = await database.fetch_value(statements["letters_beyond"], letters.keep_mb * MIB)
     large = await _all(database, statements["letters_up_to"], last) if last is not None else 0
     gone, after = 0, ""
-    while cameras := [row[0] for row in await database.fetch(statements["cameras_after"], after, CAMERAS)]:
+    while cameras := [
+        row[0] for row in await database.fetch(statements["cameras_after"], after, CAMERAS)
+    ]:
         after = cameras[-1]
         arguments = (cameras, float(sessions.keep_days), sessions.keep_per_camera)
         gone += len(await database.fetch(statements["old_sessions"], *arguments, writing=True))

@@ -23,7 +23,13 @@ def position(row: Mapping[str, Any]) -> Position:
 def activation(row: Mapping[str, Any]) -> Activation:
     """A row of the statement `activate`."""
     return Activation(
-        row["camera"], row["site"], row["generation"], position(row), row["snapshot"], row["scene"].encode(), row["scene_version"]
+        row["camera"],
+        row["site"],
+        row["generation"],
+        position(row),
+        row["snapshot"],
+        row["scene"].encode(),
+        row["scene_version"],
     )
 
 
@@ -34,15 +40,25 @@ def ownership(row: Mapping[str, Any]) -> Ownership:
 
 def event(row: Mapping[str, Any]) -> EventRow:
     """A row of `events`."""
-    return EventRow(row["camera"], row["epoch"], row["offset"], row["body"], row["hash"], to_us(row["received"]))
+    return EventRow(
+        row["camera"], row["epoch"], row["offset"], row["body"], row["hash"], to_us(row["received"])
+    )
 
 
 def camera(row: Mapping[str, Any]) -> CameraRecord:
     """A row of `cameras`."""
     return CameraRecord(
-        row["camera"], row["site"], row["name"], row["scene"].encode(), row["scene_version"], list(row["tags"]), row["version"],
-        row["deleted"], row["seen"], row["auto_registered"],
-    )  # fmt: skip
+        row["camera"],
+        row["site"],
+        row["name"],
+        row["scene"].encode(),
+        row["scene_version"],
+        list(row["tags"]),
+        row["version"],
+        row["deleted"],
+        row["seen"],
+        row["auto_registered"],
+    )
 
 
 def site(row: Mapping[str, Any]) -> SiteRecord:
@@ -53,13 +69,23 @@ def site(row: Mapping[str, Any]) -> SiteRecord:
 def dead_letter(row: Mapping[str, Any]) -> DeadLetterRow:
     """A row of `dead_letters`."""
     return DeadLetterRow(
-        row["id"], row["camera"], row["session"], row["seq"], row["code"], row["detail"], row["raw"], to_us(row["received"]), row["status"],
-        row["reason"], row["handled_by"],
-    )  # fmt: skip
+        row["id"],
+        row["camera"],
+        row["session"],
+        row["seq"],
+        row["code"],
+        row["detail"],
+        row["raw"],
+        to_us(row["received"]),
+        row["status"],
+        row["reason"],
+        row["handled_by"],
+    )
 
 
 def storable(text: str) -> str:
-    """`text` as PostgreSQL takes it: NUL and lone surrogates become U+FFFD. For what is kept *because* it was bad."""
+    """`text` as PostgreSQL takes it: NUL and lone surrogates become U+FFFD. For what is kept
+    *because* it was bad."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
@@ -74,13 +100,23 @@ def position_columns(rows: Sequence[CommitRow]) -> list[list[Any]]:
     return columns(
         (
             (
-                row.camera, row.owner, row.generation, row.before.session, row.before.last_seq, row.before.epoch, row.before.last_offset,
-                row.after.last_seq, row.after.epoch, row.after.last_offset, row.after.chain, row.snapshot,
+                row.camera,
+                row.owner,
+                row.generation,
+                row.before.session,
+                row.before.last_seq,
+                row.before.epoch,
+                row.before.last_offset,
+                row.after.last_seq,
+                row.after.epoch,
+                row.after.last_offset,
+                row.after.chain,
+                row.snapshot,
             )
             for row in rows
         ),
         12,
-    )  # fmt: skip
+    )
 
 
 def event_columns(rows: Sequence[CommitRow]) -> list[list[Any]]:
@@ -91,13 +127,28 @@ def event_columns(rows: Sequence[CommitRow]) -> list[list[Any]]:
 def _event(camera: str, stored: StoredEvent) -> tuple[Any, ...]:
     e = stored.event
     return (
-        camera, e.epoch, e.offset, stored.received_us, stored.time_us, e.type, e.severity, e.site, e.session, e.seq,
-        e.track, e.label, e.zone, e.line, stored.body, stored.hash,
-    )  # fmt: skip
+        camera,
+        e.epoch,
+        e.offset,
+        stored.received_us,
+        stored.time_us,
+        e.type,
+        e.severity,
+        e.site,
+        e.session,
+        e.seq,
+        e.track,
+        e.label,
+        e.zone,
+        e.line,
+        stored.body,
+        stored.hash,
+    )
 
 
 def letter_columns(rows: Sequence[CommitRow]) -> list[list[Any]]:
-    """Parameters 29..35 of `commit_whole`. A dead letter must never be poison itself, so its texts are made storable."""
+    """Parameters 29..35 of `commit_whole`. A dead letter must never be poison itself, so its texts
+    are made storable."""
     return columns((_letter(row.camera, letter) for row in rows for letter in row.dead_letters), 7)
 
 
@@ -105,7 +156,14 @@ def new_letter_columns(letters: Sequence[NewLetter]) -> list[list[Any]]:
     """Parameters of the statement `add`; the texts are made storable."""
     return columns(
         (
-            (*(storable(text)[:MAX_DETAIL] for text in (one.camera, one.session, one.code, one.detail)), one.raw, one.received_us)
+            (
+                *(
+                    storable(text)[:MAX_DETAIL]
+                    for text in (one.camera, one.session, one.code, one.detail)
+                ),
+                one.raw,
+                one.received_us,
+            )
             for one in letters
         ),
         6,
@@ -114,16 +172,32 @@ def new_letter_columns(letters: Sequence[NewLetter]) -> list[list[Any]]:
 
 def replayed_columns(rows: Sequence[CommitRow]) -> list[list[Any]]:
     """Parameters 36..38 of `commit_whole`."""
-    return columns(((row.camera, replayed.letter, storable(replayed.by)) for row in rows for replayed in row.replayed), 3)
+    return columns(
+        (
+            (row.camera, replayed.letter, storable(replayed.by))
+            for row in rows
+            for replayed in row.replayed
+        ),
+        3,
+    )
 
 
 def _letter(camera: str, letter: DeadLetter) -> tuple[Any, ...]:
     detail = storable(letter.detail)[:MAX_DETAIL]
-    return (camera, storable(letter.session), letter.seq, storable(letter.code), detail, letter.raw, letter.received_us)
+    return (
+        camera,
+        storable(letter.session),
+        letter.seq,
+        storable(letter.code),
+        detail,
+        letter.raw,
+        letter.received_us,
+    )
 
 
 def find_poison(rows: Sequence[CommitRow]) -> PoisonRow | None:
-    """The first row with a value that PostgreSQL will never take, for a commit that was refused for its data; None when none is seen."""
+    """The first row with a value that PostgreSQL will never take, for a commit that was refused for
+    its data; None when none is seen."""
     for row in rows:
         for values in (position_columns([row]), event_columns([row]), letter_columns([row])):
             for value in (value for column in values for value in column):

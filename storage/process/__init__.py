@@ -1,1 +1,2 @@
-"""What every process of ours has: settings, a log, metrics, room on its disk. Holds no import by rule."""
+"""What every process of ours has: settings, a log, metrics, room on its disk. Holds no import by
+rule."""

@@ -9,7 +9,8 @@ _seen = time.process_time()
 
 
 def cpu() -> float:
-    """Cores in use, over the last seconds. Cheap; to be asked now and then, the first answer covers the time since the import."""
+    """Cores in use, over the last seconds. Cheap; to be asked now and then, the first answer covers
+    the time since the import."""
     global _seen
     used, now = time.process_time(), time.monotonic()
     _cost.spent(max(0.0, used - _seen), now)

@@ -1,7 +1,8 @@
-"""Room on disks: what a start needs and where, told before it begins, and a disk that fills up meanwhile, told in one line.
+"""Room on disks: what a start needs and where, told before it begins, and a disk that fills up
+meanwhile, told in one line.
 
-The figures are measured ones with a margin (a first start takes 48 MB of data, the copied binaries 45 MB). The standard library only:
-`tools/check_room.py` asks before anything is installed.
+The figures are measured ones with a margin (a first start takes 48 MB of data, the copied binaries
+45 MB). The standard library only: `tools/check_room.py` asks before anything is installed.
 """
 
 import contextlib
@@ -15,7 +16,9 @@ from pathlib import Path
 from actors.core.errors import EyrieError, StartError
 
 MIB = 1024 * 1024
-DATABASE_BYTES = 192 * MIB  # a first start: the cluster, its first WAL, the binaries where they must be copied
+DATABASE_BYTES = (
+    192 * MIB
+)  # a first start: the cluster, its first WAL, the binaries where they must be copied
 LATER_BYTES = 64 * MIB  # a later start: some WAL segments
 LOGS_BYTES = 32 * MIB
 SEGMENT_BYTES = 16 * MIB  # a WAL segment: with less, PostgreSQL ends at the next one that it makes
@@ -26,11 +29,15 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 def needs(data: Path, *, database: bool) -> dict[Path, int]:
     """What a start writes, in bytes, by folder. `database`: an embedded PostgreSQL is started."""
     made = next(data.glob("postgres/*/PG_VERSION"), None) is not None
-    return {data: LOGS_BYTES + (0 if not database else LATER_BYTES if made else DATABASE_BYTES), Path(tempfile.gettempdir()): RAY_BYTES}
+    return {
+        data: LOGS_BYTES + (0 if not database else LATER_BYTES if made else DATABASE_BYTES),
+        Path(tempfile.gettempdir()): RAY_BYTES,
+    }
 
 
 def disks(wanted: Mapping[Path, int]) -> list[tuple[list[Path], int]]:
-    """The folders of each disk and the bytes wanted there. Folders on one disk add up; one that is not there yet counts by its parent."""
+    """The folders of each disk and the bytes wanted there. Folders on one disk add up; one that is
+    not there yet counts by its parent."""
     found: dict[int, tuple[list[Path], int]] = {}
     for folder, size in wanted.items():
         device = existing(folder).stat().st_dev
@@ -50,7 +57,8 @@ def lacking(wanted: Mapping[Path, int]) -> str:
 
 
 def make_room(data: Path) -> str:
-    """What a person is told whose PostgreSQL below `data` has no room to go on, or an empty text."""
+    """What a person is told whose PostgreSQL below `data` has no room to go on, or an empty
+    text."""
     short = lacking({data: SEGMENT_BYTES})
     return f"{short}: make room, the rest goes by itself" if short else ""
 
@@ -62,15 +70,20 @@ def existing(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def told_when_full(wanted: Mapping[Path, int]) -> Iterator[None]:
-    """Whatever fails in the block because a disk of `wanted` is full fails as StartError that says so in one line."""
+    """Whatever fails in the block because a disk of `wanted` is full fails as StartError that says
+    so in one line."""
     try:
         yield
     except (EyrieError, OSError) as error:
         said = os.strerror(errno.ENOSPC) in str(error)
         if not said and not (isinstance(error, OSError) and error.errno in FULL):
             raise
-        places = ", ".join(f"{folder} ({shutil.disk_usage(existing(folder)).free:,} bytes free)" for folder in wanted)
+        places = ", ".join(
+            f"{folder} ({shutil.disk_usage(existing(folder)).free:,} bytes free)"
+            for folder in wanted
+        )
         raise StartError(
             f"a disk is full; Eyrie writes to {places}",
-            hint="Make room there and start again: what was acked is kept. Or choose another disk with --data-dir and TMPDIR.",
+            hint="Make room there and start again: what was acked is kept. Or choose another "
+            "disk with --data-dir and TMPDIR.",
         ) from error

@@ -1,7 +1,9 @@
-"""What ops may ask of a running process: another log level for a while, and a sampling profile. Both end by themselves.
+"""What ops may ask of a running process: another log level for a while, and a sampling profile.
+Both end by themselves.
 
-Ray actors answer these in their control group, so they work while the loop that does the work is stuck. The profiler is ours because it
-must run inside the process, without ptrace, for all threads, and be bounded: it is thirty lines over `sys._current_frames`.
+Ray actors answer these in their control group, so they work while the loop that does the work is
+stuck. The profiler is ours because it must run inside the process, without ptrace, for all threads,
+and be bounded: it is thirty lines over `sys._current_frames`.
 """
 
 import logging
@@ -14,7 +16,12 @@ from typing import Any
 
 from actors.core.errors import BadInput, Conflict
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 MAX_LEVEL_S = 86_400.0
 MAX_PROFILE_S = 30.0
 MAX_HZ = 200
@@ -26,7 +33,8 @@ log = logging.getLogger("eyrie.inspection")
 
 
 class LogLevel:
-    """The level of the root logger, changed for a while. There is one root logger, so there is one of these: `LEVEL`."""
+    """The level of the root logger, changed for a while. There is one root logger, so there is one
+    of these: `LEVEL`."""
 
     def __init__(self, root: logging.Logger) -> None:
         self._root = root
@@ -36,7 +44,8 @@ class LogLevel:
         self._timer: threading.Timer | None = None
 
     def set(self, level: str, for_s: float) -> dict[str, Any]:
-        """`level` for so many seconds, in place of one set before; an empty one ends that now. Raises BadInput."""
+        """`level` for so many seconds, in place of one set before; an empty one ends that now.
+        Raises BadInput."""
         if level and (level not in LEVELS or not 0 < for_s <= MAX_LEVEL_S):
             raise BadInput(f"a level is one of {', '.join(LEVELS)}, for at most {MAX_LEVEL_S:g} s")
         with self._lock:
@@ -52,7 +61,11 @@ class LogLevel:
                 self._timer = threading.Timer(for_s, self._expire)
                 self._timer.daemon = True
                 self._timer.start()
-        log.warning("log level is %s%s", level or _name(self._root.level), f" for {for_s:g} s" if level else "")
+        log.warning(
+            "log level is %s%s",
+            level or _name(self._root.level),
+            f" for {for_s:g} s" if level else "",
+        )
         return self.show()
 
     def show(self) -> dict[str, Any]:
@@ -80,11 +93,14 @@ _profiling = threading.Lock()
 def profile(for_s: float, hz: int) -> dict[str, Any]:
     """Sample all other threads for so long, blocking: ``{samples, threads, cut, stacks}``.
 
-    `stacks` are collapsed stacks, one a line: the thread's name and frames from the outside in with ``;`` between, a space, how often it
-    was seen; the most frequent first. Raises BadInput, and Conflict while another profile of this process is taken.
+    `stacks` are collapsed stacks, one a line: the thread's name and frames from the outside in with
+    ``;`` between, a space, how often it was seen; the most frequent first. Raises BadInput, and
+    Conflict while another profile of this process is taken.
     """
     if not (0 < for_s <= MAX_PROFILE_S and 1 <= hz <= MAX_HZ):
-        raise BadInput(f"a profile takes at most {MAX_PROFILE_S:g} s, at most {MAX_HZ} times a second")
+        raise BadInput(
+            f"a profile takes at most {MAX_PROFILE_S:g} s, at most {MAX_HZ} times a second"
+        )
     if not _profiling.acquire(blocking=False):
         raise Conflict("a profile of this process is being taken", hint="Wait until it is done.")
     try:
@@ -113,7 +129,12 @@ def _sample(for_s: float, hz: int) -> dict[str, Any]:
         time.sleep(max(0.0, due - time.monotonic()))
     text = "".join(f"{stack} {count}\n" for stack, count in counted.most_common())
     kept = text if len(text) <= MAX_TEXT else text[: text.rindex("\n", 0, MAX_TEXT) + 1]
-    return {"samples": samples, "threads": len(threads), "cut": dropped > 0 or len(kept) < len(text), "stacks": kept}
+    return {
+        "samples": samples,
+        "threads": len(threads),
+        "cut": dropped > 0 or len(kept) < len(text),
+        "stacks": kept,
+    }
 
 
 def _frames(frame: FrameType | None) -> list[str]:
@@ -130,7 +151,8 @@ def _word(text: str) -> str:
 
 
 def inspect(what: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a Ray actor's `inspect` method does: ``level``, ``set_level`` (`level`, `for_s`) or ``profile`` (`for_s`, `hz`). May block."""
+    """What a Ray actor's `inspect` method does: ``level``, ``set_level`` (`level`, `for_s`) or
+    ``profile`` (`for_s`, `hz`). May block."""
     if what == "level":
         return LEVEL.show()
     if what == "set_level":

@@ -1,8 +1,11 @@
-"""Metrics of all processes of a node as one: each process writes its own every few seconds, whoever is asked merges.
+"""Metrics of all processes of a node as one: each process writes its own every few seconds, whoever
+is asked merges.
 
-The files are those of prometheus-client's multiprocess mode (its `MmapedDict` writes, its `MultiProcessCollector` merges). That mode wants
-its metrics counted through its own value class; ours are counted by the parts as they go and collected when somebody asks, so they are
-copied over here. Counters and histograms add up and outlive their process; a gauge counts while its process lives.
+The files are those of prometheus-client's multiprocess mode (its `MmapedDict` writes, its
+`MultiProcessCollector` merges). That mode wants its metrics counted through its own value class;
+ours are counted by the parts as they go and collected when somebody asks, so they are copied over
+here. Counters and histograms add up and outlive their process; a gauge counts while its process
+lives.
 """
 
 import asyncio
@@ -27,7 +30,8 @@ from storage.embedded.data_dir import DataDir, start_time
 EVERY_S = 5.0  # seconds between two copies of a process: how old a merged figure may be
 OVER = "0-0"  # names the files that dead processes were folded into
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-# How gauges of several processes make one: ages and lags are those of the worst, what is up is up when all are; the rest adds up.
+# How gauges of several processes make one: ages and lags are those of the worst, what is up is up
+# when all are; the rest adds up.
 WORST = ("_seconds", "_behind", "_age_s")
 ALL = ("_up",)
 
@@ -36,7 +40,15 @@ _multiprocess: Any = import_module("prometheus_client.multiprocess")
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Metric", "NodeMetrics", "ProcessMetrics", "clear", "families", "folder_of", "gauge_mode"]
+__all__ = [
+    "Metric",
+    "NodeMetrics",
+    "ProcessMetrics",
+    "clear",
+    "families",
+    "folder_of",
+    "gauge_mode",
+]
 
 Collect = Callable[[], Iterable[Metric]]
 
@@ -46,11 +58,23 @@ def folder_of(data: DataDir) -> Path:
     return data.run / "metrics"
 
 
-def families(prefix: str, *, counters: Mapping[str, float], gauges: Mapping[str, float], about: Mapping[str, str]) -> list[Metric]:
+def families(
+    prefix: str,
+    *,
+    counters: Mapping[str, float],
+    gauges: Mapping[str, float],
+    about: Mapping[str, str],
+) -> list[Metric]:
     """Metrics of plain figures; `about` says of each what it is."""
     return [
-        *(CounterMetricFamily(f"{prefix}_{name}", about[name], value=float(value)) for name, value in counters.items()),
-        *(GaugeMetricFamily(f"{prefix}_{name}", about[name], value=float(value)) for name, value in gauges.items()),
+        *(
+            CounterMetricFamily(f"{prefix}_{name}", about[name], value=float(value))
+            for name, value in counters.items()
+        ),
+        *(
+            GaugeMetricFamily(f"{prefix}_{name}", about[name], value=float(value))
+            for name, value in gauges.items()
+        ),
     ]
 
 
@@ -60,7 +84,9 @@ class ProcessMetrics:
     def __init__(self, data: DataDir, collect: Collect) -> None:
         self._folder = folder_of(data)
         self._collect = collect
-        self._name = f"{os.getpid()}-{start_time(os.getpid()) or 0}"  # a pid comes again, with another start
+        self._name = (
+            f"{os.getpid()}-{start_time(os.getpid()) or 0}"  # a pid comes again, with another start
+        )
         self._files: dict[str, Any] = {}
 
     async def run(self) -> None:
@@ -74,23 +100,35 @@ class ProcessMetrics:
 
     def run_in_thread(self) -> None:
         """The same, for a process without a loop: until it ends."""
-        threading.Thread(target=lambda: asyncio.run(self.run()), name="process-metrics", daemon=True).start()
+        threading.Thread(
+            target=lambda: asyncio.run(self.run()), name="process-metrics", daemon=True
+        ).start()
 
     def write(self) -> None:
         """Copy now."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for family in self._collect():
-            below: dict[tuple[str, ...], float] = {}  # the bucket before, of the same labels: files hold what lies between two bounds
+            below: dict[
+                tuple[str, ...], float
+            ] = {}  # the bucket before, of the same labels: files hold what lies between two bounds
             for sample in family.samples:
                 value = sample.value
                 if family.type == "histogram":
                     if sample.name.endswith("_count"):
                         continue  # the merge counts the buckets
                     if sample.name.endswith("_bucket"):
-                        key = tuple(label for name, label in sorted(sample.labels.items()) if name != "le")
+                        key = tuple(
+                            label for name, label in sorted(sample.labels.items()) if name != "le"
+                        )
                         value, below[key] = value - below.get(key, 0.0), value
                 labels = dict(sample.labels)
-                where = _files.mmap_key(family.name, sample.name, tuple(labels), tuple(labels.values()), family.documentation)
+                where = _files.mmap_key(
+                    family.name,
+                    sample.name,
+                    tuple(labels),
+                    tuple(labels.values()),
+                    family.documentation,
+                )
                 self._file(family).write_value(where, value, time.time())
 
     def close(self) -> None:
@@ -100,7 +138,11 @@ class ProcessMetrics:
         self._files.clear()
 
     def _file(self, family: Metric) -> Any:
-        kind = family.type if family.type in ("counter", "histogram") else f"gauge_{gauge_mode(family.name)}"
+        kind = (
+            family.type
+            if family.type in ("counter", "histogram")
+            else f"gauge_{gauge_mode(family.name)}"
+        )
         if kind not in self._files:
             self._files[kind] = _files.MmapedDict(str(self._folder / f"{kind}_{self._name}.db"))
         return self._files[kind]
@@ -121,7 +163,9 @@ class NodeMetrics(Collector):
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(self._folder):
             bury(self._folder)
-            yield from _multiprocess.MultiProcessCollector(CollectorRegistry(), path=str(self._folder)).collect()
+            yield from _multiprocess.MultiProcessCollector(
+                CollectorRegistry(), path=str(self._folder)
+            ).collect()
 
     def text(self) -> bytes:
         """The exposition in the text format."""
@@ -137,7 +181,8 @@ def clear(data: DataDir) -> None:
 
 
 def bury(folder: Path) -> None:
-    """Gauges of dead processes end; their counters and histograms are folded into one file each, so that files do not pile up."""
+    """Gauges of dead processes end; their counters and histograms are folded into one file each, so
+    that files do not pile up."""
     for file in folder.glob("*.db"):
         kind, _, name = file.stem.rpartition("_")
         pid, _, started = name.partition("-")

@@ -1,7 +1,8 @@
-"""Where settings come from: an ``eyrie.toml``, then ``EYRIE_<SECTION>_<KEY>``, the environment winning; and how processes hand them on.
+"""Where settings come from: an ``eyrie.toml``, then ``EYRIE_<SECTION>_<KEY>``, the environment
+winning; and how processes hand them on.
 
-`eyrie up` writes the resolved tree to ``settings.json`` in its run folder (0600): every process of Eyrie gets that path as its one
-argument. The tree holds no secret, only the paths of files that do.
+`eyrie up` writes the resolved tree to ``settings.json`` in its run folder (0600): every process of
+Eyrie gets that path as its one argument. The tree holds no secret, only the paths of files that do.
 """
 
 import os
@@ -19,21 +20,35 @@ from storage.process.connection_strings import carries_secret, redacted
 
 PREFIX = "EYRIE_"
 # EYRIE_ variables that are no settings: where files are, and where tests find recordings and tools.
-OTHER_VARIABLES = frozenset({"EYRIE_CONFIG", "EYRIE_SETTINGS_FILE", "EYRIE_SHARED_DATA", "EYRIE_CHROMIUM", "EYRIE_OPA_BINARY"})
+OTHER_VARIABLES = frozenset(
+    {
+        "EYRIE_CONFIG",
+        "EYRIE_SETTINGS_FILE",
+        "EYRIE_SHARED_DATA",
+        "EYRIE_CHROMIUM",
+        "EYRIE_OPA_BINARY",
+    }
+)
 MAX_FILE_BYTES = 262_144
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """Settings with the origin of every value that is no default: ``section.key`` → ``eyrie.toml`` path or variable name."""
+    """Settings with the origin of every value that is no default: ``section.key`` → ``eyrie.toml``
+    path or variable name."""
 
     settings: Settings
     origins: dict[str, str]
 
 
 def load(config: str = "", environment: Mapping[str, str] | None = None) -> Loaded:
-    """Read file and environment. `config` empty: ``EYRIE_CONFIG``, else ``./eyrie.toml`` if it is there. Raises ConfigError."""
+    """Read file and environment. `config` empty: ``EYRIE_CONFIG``, else ``./eyrie.toml`` if it is
+    there. Raises ConfigError."""
     variables = os.environ if environment is None else environment
-    path = config or variables.get("EYRIE_CONFIG", "") or ("eyrie.toml" if Path("eyrie.toml").is_file() else "")
+    path = (
+        config
+        or variables.get("EYRIE_CONFIG", "")
+        or ("eyrie.toml" if Path("eyrie.toml").is_file() else "")
+    )
     tree: dict[str, dict[str, Any]] = {}
     origins: dict[str, str] = {}
     if path:
@@ -82,7 +97,11 @@ def _from_environment(variables: Mapping[str, str]) -> list[tuple[str, str, Any,
 
 
 def _typed(name: str, text: str, kind: Any) -> Any:
-    given = [part.strip() for part in text.split(",") if part.strip()] if typing.get_origin(kind) is list else text
+    given = (
+        [part.strip() for part in text.split(",") if part.strip()]
+        if typing.get_origin(kind) is list
+        else text
+    )
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -105,7 +124,8 @@ def _refuse_passwords(settings: Settings) -> None:
 
 
 def shown(value: Any) -> Any:
-    """`value` as it may be printed: what is secret inside addresses hidden, and every address that cannot be read."""
+    """`value` as it may be printed: what is secret inside addresses hidden, and every address that
+    cannot be read."""
     if isinstance(value, list):
         return [shown(one) for one in value]
     return redacted(value) if isinstance(value, str) else value
@@ -125,14 +145,22 @@ def read_resolved(path: str | Path) -> Settings:
     try:
         return msgspec.json.decode(Path(path).read_bytes(), type=Settings)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="Is Eyrie running? Start it with `eyrie up`.") from error
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}",
+            hint="Is Eyrie running? Start it with `eyrie up`.",
+        ) from error
     except msgspec.DecodeError as error:
-        raise ConfigError(f"{path} is not a settings file: {error}", hint="Stop Eyrie and start it again: it writes this file.") from error
+        raise ConfigError(
+            f"{path} is not a settings file: {error}",
+            hint="Stop Eyrie and start it again: it writes this file.",
+        ) from error
 
 
 def node_settings(path: str | Path) -> Settings:
-    """What a process on any node reads: its own node's tree where the launcher of the node (or its pod) names one, else that of `path`.
+    """What a process on any node reads: its own node's tree where the launcher of the node (or its
+    pod) names one, else that of `path`.
 
-    The variable ``EYRIE_SETTINGS_FILE`` is inherited from Ray's processes on the node. Raises ConfigError.
+    The variable ``EYRIE_SETTINGS_FILE`` is inherited from Ray's processes on the node. Raises
+    ConfigError.
     """
     return read_resolved(os.environ.get("EYRIE_SETTINGS_FILE", "") or path)

@@ -1,7 +1,8 @@
-"""The hub's side of Redis: `storage.ports.live.Broker`. One connection that listens, one that reads.
+"""The hub's side of Redis: `storage.ports.live.Broker`. One connection that listens, one that
+reads.
 
-redis-py's PubSub subscribes again in silence after a loss (reliability reference 0.6), so this one keeps its own list of wishes, renews
-them itself and says so.
+redis-py's PubSub subscribes again in silence after a loss (reliability reference 0.6), so this one
+keeps its own list of wishes, renews them itself and says so.
 """
 
 import asyncio
@@ -35,8 +36,8 @@ _log = logging.getLogger(__name__)
 
 
 class RedisBroker:
-    """`storage.ports.live.Broker`. `rejected` counts payloads that were none of ours, `reconnections` how often the connection came
-    back."""
+    """`storage.ports.live.Broker`. `rejected` counts payloads that were none of ours,
+    `reconnections` how often the connection came back."""
 
     def __init__(self, settings: RedisSettings, *, name: str, inbox: Inbox | None = None) -> None:
         self._settings = settings
@@ -56,7 +57,8 @@ class RedisBroker:
         self._closed = False
 
     async def open(self) -> None:
-        """Connect and begin to listen. Raises Unavailable or ConfigError; later losses are told by notices instead."""
+        """Connect and begin to listen. Raises Unavailable or ConfigError; later losses are told by
+        notices instead."""
         await self._link.open()
         connection = make_connection(self._settings, f"{self._name}:listen")
         await connect(connection, self._settings.timeout_s)
@@ -64,7 +66,8 @@ class RedisBroker:
         self._listener = asyncio.create_task(self._listen(connection), name="redis-broker")
 
     async def close(self) -> None:
-        """Stop listening and give both connections back. Cancelling alone is not enough (see `actors.publish_loop.Live.end`)."""
+        """Stop listening and give both connections back. Cancelling alone is not enough (see
+        `actors.publish_loop.Live.end`)."""
         self._closed = True
         if self._listener is not None:
             self._listener.cancel()
@@ -88,11 +91,15 @@ class RedisBroker:
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 await self._send("SUBSCRIBE", new)
-                while any(channel in self._wanted and channel not in self._live for channel in wishes):
+                while any(
+                    channel in self._wanted and channel not in self._live for channel in wishes
+                ):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as error:
-            raise Unavailable("Redis has not confirmed the subscription yet; it is carried out on reconnection") from error
+            raise Unavailable(
+                "Redis has not confirmed the subscription yet; it is carried out on reconnection"
+            ) from error
 
     async def unwatch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:
         """Does not wait for Redis."""
@@ -108,7 +115,11 @@ class RedisBroker:
         await run(self._link, [("PUBLISH", channel, keys.encode_canary(name, body))], writing=True)
 
     async def tell(self, name: str, body: bytes) -> bool:
-        [heard] = await run(self._link, [("PUBLISH", keys.canary_channel(name), keys.encode_canary(name, body))], writing=True)
+        [heard] = await run(
+            self._link,
+            [("PUBLISH", keys.canary_channel(name), keys.encode_canary(name, body))],
+            writing=True,
+        )
         return int(heard) > 0
 
     async def operations(self) -> bytes:
@@ -133,9 +144,15 @@ class RedisBroker:
                 self.rejected += 1
         return sorted(found, key=lambda entry: entry.camera)
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
+    async def history(
+        self, site: str, camera: str | None, after: int, limit: int
+    ) -> tuple[str, int, list[BrokerMessage]]:
         """A first event beyond `after + 1` tells that older ones are no longer kept."""
-        call = call_of("history", [keys.position(site), keys.stream(site, camera)], [camera or "", after, limit])
+        call = call_of(
+            "history",
+            [keys.position(site), keys.stream(site, camera)],
+            [camera or "", after, limit],
+        )
         epoch, top, payloads = (await run(self._link, [call], writing=False))[0]
         return epoch.decode(), int(top), self._decode(payloads)
 
@@ -149,7 +166,8 @@ class RedisBroker:
         return found
 
     async def _send(self, command: str, channels: Sequence[bytes]) -> None:
-        """Send on the listening connection, if there is one: when it is lost, the reconnection carries the wishes out."""
+        """Send on the listening connection, if there is one: when it is lost, the reconnection
+        carries the wishes out."""
         connection = self._connection
         if connection is None or not channels:
             return
@@ -175,10 +193,13 @@ class RedisBroker:
                 await connection.disconnect(nowait=True)
             self.inbox.tell(LOST)
             self._tries += 1
-            await asyncio.sleep(random.uniform(0.02, min(MAX_BACKOFF_S, 0.05 * 2 ** min(self._tries, 6))))
+            await asyncio.sleep(
+                random.uniform(0.02, min(MAX_BACKOFF_S, 0.05 * 2 ** min(self._tries, 6)))
+            )
 
     async def _session(self, connection: AbstractConnection) -> None:
-        """One connection, from its first subscription to its loss. Silence beyond the timeout is a loss: a hung server answers no ping."""
+        """One connection, from its first subscription to its loss. Silence beyond the timeout is a
+        loss: a hung server answers no ping."""
         await connect(connection, self._settings.timeout_s)
         self._connection = connection
         self._returning, self._tries = self._tries > 0, 0
@@ -239,7 +260,8 @@ async def _ping(connection: AbstractConnection) -> None:
 
 
 def fits(publication: BrokerMessage, site: str, camera: str | None) -> bool:
-    """True when a publication belongs on the channel it came by: anyone who reaches Redis can publish anything anywhere."""
+    """True when a publication belongs on the channel it came by: anyone who reaches Redis can
+    publish anything anywhere."""
     if publication.site != site:
         return False
     if camera == _CANARY:
@@ -251,8 +273,12 @@ def fits(publication: BrokerMessage, site: str, camera: str | None) -> bool:
     return publication.kind == "state" and publication.camera == camera
 
 
-def _channels(sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> dict[bytes, tuple[str, str | None]]:
-    found: dict[bytes, tuple[str, str | None]] = {keys.wall_channel(site).encode(): (site, None) for site in sites}
+def _channels(
+    sites: Sequence[str], cameras: Sequence[tuple[str, str]]
+) -> dict[bytes, tuple[str, str | None]]:
+    found: dict[bytes, tuple[str, str | None]] = {
+        keys.wall_channel(site).encode(): (site, None) for site in sites
+    }
     for site, camera in cameras:
         found[keys.live_channel(site, camera).encode()] = (site, camera)
     return found

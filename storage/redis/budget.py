@@ -1,10 +1,13 @@
-"""Keeps the event streams in Redis within `redis.events_mb` over all cameras and sites, whatever the size of their events.
+"""Keeps the event streams in Redis within `redis.events_mb` over all cameras and sites, whatever
+the size of their events.
 
-Every stream may take an equal share: the budget by the number of keys (`DBSIZE`; what is no stream makes the share a little smaller). Each
-publisher counts what it appends, and once that is a quarter of a share it has the server weigh the stream and cuts the oldest entries off.
-So a stream is at most a quarter over its share for each process that writes it, and appending costs nothing. A share that shrank, because
-cameras came, is applied to the silent streams of this publisher too. Weighing and cutting are plain commands: a server that is full
-refuses scripts, and takes these. Whoever misses what was cut reads it from PostgreSQL.
+Every stream may take an equal share: the budget by the number of keys (`DBSIZE`; what is no stream
+makes the share a little smaller). Each publisher counts what it appends, and once that is a quarter
+of a share it has the server weigh the stream and cuts the oldest entries off. So a stream is at
+most a quarter over its share for each process that writes it, and appending costs nothing. A share
+that shrank, because cameras came, is applied to the silent streams of this publisher too. Weighing
+and cutting are plain commands: a server that is full refuses scripts, and takes these. Whoever
+misses what was cut reads it from PostgreSQL.
 """
 
 import math
@@ -28,7 +31,9 @@ class StreamBudget:
     def __init__(self, total_bytes: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._total = total_bytes
         self._clock = clock
-        self._appended: dict[str, int] = {}  # stream → bytes since it was weighed; bounded by the cameras this publisher owned
+        self._appended: dict[
+            str, int
+        ] = {}  # stream → bytes since it was weighed; bounded by the cameras this publisher owned
         self._looked = -math.inf
         self._applied = float(total_bytes)  # the share at the last sweep over all
         self.share_bytes = float(total_bytes)
@@ -44,7 +49,8 @@ class StreamBudget:
         self._appended[stream] = self._appended.get(stream, 0) + payload_bytes + ENTRY_BYTES
 
     async def keep(self, link: RedisLink) -> None:
-        """Cut what is over; nearly always nothing is to be done. Raises Unavailable, UnknownOutcome (it may be repeated)."""
+        """Cut what is over; nearly always nothing is to be done. Raises Unavailable, UnknownOutcome
+        (it may be repeated)."""
         if self._clock() - self._looked >= LOOK_S:
             (keys,) = await link.call([("DBSIZE",)], writing=False)
             self._looked = self._clock()
@@ -54,7 +60,9 @@ class StreamBudget:
             await self._weigh(link, list(self._appended), self.share_bytes)
         else:
             self._applied = max(self._applied, self.share_bytes)
-            due = [stream for stream, size in self._appended.items() if size > SLACK * self.share_bytes]
+            due = [
+                stream for stream, size in self._appended.items() if size > SLACK * self.share_bytes
+            ]
             await self._weigh(link, due, self.share_bytes)
 
     async def give_way(self, link: RedisLink) -> None:
@@ -71,6 +79,12 @@ class StreamBudget:
             cuts: list[Command] = []
             for stream, size, entries in zip(part, answers[::2], answers[1::2], strict=True):
                 self._appended[stream] = 0
-                if not isinstance(size, ResponseError) and not isinstance(entries, ResponseError) and (size or 0) > share:
+                if (
+                    not isinstance(size, ResponseError)
+                    and not isinstance(entries, ResponseError)
+                    and (size or 0) > share
+                ):
                     cuts.append(("XTRIM", stream, "MAXLEN", max(1, int(entries * share / size))))
-            self.cut += sum(count for count in await link.call(cuts, writing=True) if isinstance(count, int))
+            self.cut += sum(
+                count for count in await link.call(cuts, writing=True) if isinstance(count, int)
+            )

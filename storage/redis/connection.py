@@ -1,7 +1,8 @@
-"""One connection to Redis: a whole batch of commands per round trip, deadlines, and errors that say whether anything was sent.
+"""One connection to Redis: a whole batch of commands per round trip, deadlines, and errors that say
+whether anything was sent.
 
-redis-py's client retries by itself and reconnects in silence; here a lost connection is an error of the call that met it, and the next
-call connects anew.
+redis-py's client retries by itself and reconnects in silence; here a lost connection is an error of
+the call that met it, and the next call connects anew.
 """
 
 import asyncio
@@ -12,14 +13,26 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    InvalidResponse,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from actors.core.errors import ConfigError, EyrieError, Unavailable, UnknownOutcome
 from actors.core.settings import RedisSettings
 
-LOST = (RedisConnectionError, RedisTimeoutError, InvalidResponse, OSError, TimeoutError)  # InvalidResponse: bytes that are no reply
+LOST = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    InvalidResponse,
+    OSError,
+    TimeoutError,
+)  # InvalidResponse: bytes that are no reply
 
 _LOGIN_HINT = "Check redis.url and redis.password_file."
 
@@ -27,7 +40,8 @@ Command = tuple[Any, ...]
 
 
 def make_connection(settings: RedisSettings, name: str) -> AbstractConnection:
-    """A connection, not yet connected. Protocol 2 is what every server speaks, and its replies need no push handling."""
+    """A connection, not yet connected. Protocol 2 is what every server speaks, and its replies need
+    no push handling."""
     try:
         pool = ConnectionPool.from_url(
             settings.url,
@@ -56,7 +70,8 @@ def _password(path: str) -> dict[str, str]:
 
 
 async def connect(connection: AbstractConnection, timeout_s: float) -> None:
-    """Connect and log in within `timeout_s`. Raises Unavailable or ConfigError: nothing was sent."""
+    """Connect and log in within `timeout_s`. Raises Unavailable or ConfigError: nothing was
+    sent."""
     try:
         async with asyncio.timeout(timeout_s):
             await connection.connect()  # type: ignore[no-untyped-call]
@@ -64,9 +79,13 @@ async def connect(connection: AbstractConnection, timeout_s: float) -> None:
         raise ConfigError(f"Redis refuses the login: {error}", hint=_LOGIN_HINT) from error
     except (RedisError, *LOST) as error:
         await connection.disconnect(nowait=True)
-        if isinstance(error.__cause__, AuthenticationError):  # redis-py wraps it when the first command is refused
+        if isinstance(
+            error.__cause__, AuthenticationError
+        ):  # redis-py wraps it when the first command is refused
             raise ConfigError(f"Redis refuses the login: {error}", hint=_LOGIN_HINT) from error
-        raise Unavailable(f"Redis cannot be reached: {error}", hint="Is it running, and is redis.url right?") from error
+        raise Unavailable(
+            f"Redis cannot be reached: {error}", hint="Is it running, and is redis.url right?"
+        ) from error
     except BaseException:
         await connection.disconnect(nowait=True)
         raise
@@ -78,11 +97,14 @@ async def write(connection: AbstractConnection, *command: Any) -> None:
 
 
 async def write_packed(connection: AbstractConnection, packed: Any) -> None:
-    """Send packed commands on a connection that may be lost while nobody looks. Raises one of :data:`LOST`.
+    """Send packed commands on a connection that may be lost while nobody looks. Raises one of
+    :data:`LOST`.
 
-    redis-py connects anew in silence when it is asked to write on one that was given up, and what it raises for one that is lost in
-    the middle is none of its own errors: uvloop's closed transport says RuntimeError, and a writer that a `disconnect` took away is None
-    (AttributeError). All that comes together when a process thaws: every timer is due, every connection was closed long ago.
+    redis-py connects anew in silence when it is asked to write on one that was given up, and what
+    it raises for one that is lost in the middle is none of its own errors: uvloop's closed
+    transport says RuntimeError, and a writer that a `disconnect` took away is None
+    (AttributeError). All that comes together when a process thaws: every timer is due, every
+    connection was closed long ago.
     """
     if not connection.is_connected:
         raise RedisConnectionError("the connection was given up")
@@ -93,7 +115,8 @@ async def write_packed(connection: AbstractConnection, packed: Any) -> None:
 
 
 class RedisLink:
-    """Calls one after the other on one connection. `server` is the run id of the Redis behind it (a restart or failover changes it)."""
+    """Calls one after the other on one connection. `server` is the run id of the Redis behind it (a
+    restart or failover changes it)."""
 
     def __init__(self, settings: RedisSettings, name: str) -> None:
         self._settings = settings
@@ -109,7 +132,8 @@ class RedisLink:
     async def call(self, commands: Sequence[Command], *, writing: bool) -> list[Any]:
         """Send all, then read all replies; an error reply stands in the list as a ResponseError.
 
-        Raises Unavailable when there was no connection, UnknownOutcome (Unavailable when not `writing`) when it was lost in between.
+        Raises Unavailable when there was no connection, UnknownOutcome (Unavailable when not
+        `writing`) when it was lost in between.
         """
         if not commands:
             return []
@@ -123,11 +147,15 @@ class RedisLink:
         await connect(self._connection, self._settings.timeout_s)
         info = (await self._exchange([("INFO", "server")], writing=False))[0]
         if isinstance(info, ResponseError):
-            raise ConfigError(f"Redis refuses INFO: {info}", hint="Eyrie needs a user that may run INFO and scripts.")
+            raise ConfigError(
+                f"Redis refuses INFO: {info}",
+                hint="Eyrie needs a user that may run INFO and scripts.",
+            )
         self.server = run_id(info)
 
     async def _still_good(self) -> bool:
-        """False when the server has closed the connection while nobody looked: found before anything is sent, so nothing is unknown."""
+        """False when the server has closed the connection while nobody looked: found before
+        anything is sent, so nothing is unknown."""
         try:
             good = not await self._connection.can_read()
         except LOST:

@@ -1,4 +1,5 @@
-"""`storage.ports.rate_limits.GrantStore` in Redis, over a connection of its own: nobody who waits for a token or a state waits for it."""
+"""`storage.ports.rate_limits.GrantStore` in Redis, over a connection of its own: nobody who waits
+for a token or a state waits for it."""
 
 from collections.abc import Sequence
 
@@ -19,7 +20,11 @@ class RedisGrants:
         await self._link.close()
 
     async def note(self, names: Sequence[str], ttl_s: int) -> None:
-        await run(self._link, [("SET", keys.grant(name), b"", "EX", ttl_s) for name in names], writing=True)
+        await run(
+            self._link,
+            [("SET", keys.grant(name), b"", "EX", ttl_s) for name in names],
+            writing=True,
+        )
 
     async def noted(self, name: str) -> bool:
         return bool((await run(self._link, [("EXISTS", keys.grant(name))], writing=False))[0])

@@ -4,20 +4,20 @@ All keys of a site share the hash tag ``{site}``, so that its scripts run on one
 
     eyrie:{site}:fences            hash    camera → the lowest generation that may publish
     eyrie:{site}:versions          hash    camera → "<generation> <version>" of the state shown last
-    eyrie:{site}:states            hash    camera → that state, as published
-    eyrie:{site}:summaries         hash    camera → the summary shown last (LiveSummary)
-    eyrie:{site}:site              hash    epoch, top (of the site's stream), server, mark:<camera> → "<epoch> <offset>" shown last
-    eyrie:{site}:events            stream  ids "<site offset>-0"
-    eyrie:{site}:events:<camera>   stream  ids "<camera offset>-0"
-    eyrie:{site}:wall              channel summaries, heartbeats and events of the site
-    eyrie:{site}:live:<camera>     channel states
-    eyrie:canary:<hub>             channel what a hub sends to itself
-    eyrie:cluster:operations       string and channel  the cluster's operations (JSON)
-    eyrie:limit:<name>             hash    tokens, at (microseconds since 1970): a bucket of `hub.access.rate_limits`
+    eyrie:{site}:states            hash    camera → that state, as published eyrie:{site}:summaries
+    hash    camera → the summary shown last (LiveSummary) eyrie:{site}:site              hash
+    epoch, top (of the site's stream), server, mark:<camera> → "<epoch> <offset>" shown last
+    eyrie:{site}:events            stream  ids "<site offset>-0" eyrie:{site}:events:<camera>
+    stream  ids "<camera offset>-0" eyrie:{site}:wall              channel summaries, heartbeats and
+    events of the site eyrie:{site}:live:<camera>     channel states eyrie:canary:<hub>
+    channel what a hub sends to itself eyrie:cluster:operations       string and channel  the
+    cluster's operations (JSON) eyrie:limit:<name>             hash    tokens, at (microseconds
+    since 1970): a bucket of `hub.access.rate_limits`
 
-A payload is the MessagePack of `storage.ports.live.BrokerMessage` as an array. Of events the script alone knows the site offset, of
-summaries and heartbeats which entries pass the fence; so the publisher sends such a payload in parts whose concatenation is plain
-MessagePack, and whoever receives one sees no difference.
+A payload is the MessagePack of `storage.ports.live.BrokerMessage` as an array. Of events the script
+alone knows the site offset, of summaries and heartbeats which entries pass the fence; so the
+publisher sends such a payload in parts whose concatenation is plain MessagePack, and whoever
+receives one sees no difference.
 """
 
 import msgspec
@@ -34,7 +34,8 @@ _FIXARRAY = 0x90  # MessagePack: an array of up to 15 elements is 0x90 + length
 _FIELDS = len(BrokerMessage.__struct_fields__)
 
 
-OPERATIONS = "eyrie:cluster:operations"  # where the cluster's operations lie, and the channel that they come by
+# where the cluster's operations lie, and the channel that they come by
+OPERATIONS = "eyrie:cluster:operations"
 CLUSTER = "cluster"  # in the place of a site in such a publication
 
 
@@ -125,12 +126,21 @@ def encode_operations(body: bytes) -> bytes:
 def encode_state(state: LiveState) -> bytes:
     """The whole payload of a state."""
     return _encoder.encode(
-        BrokerMessage("state", state.site, state.camera, state.generation, state.version, offset=state.offset, body=state.body)
+        BrokerMessage(
+            "state",
+            state.site,
+            state.camera,
+            state.generation,
+            state.version,
+            offset=state.offset,
+            body=state.body,
+        )
     )
 
 
 def event_parts(event: LiveEvent) -> tuple[bytes, bytes]:
-    """(head, tail): the payload is ``head + msgpack(stream epoch) + msgpack(stream offset) + tail``."""
+    """(head, tail): the payload is ``head + msgpack(stream epoch) + msgpack(stream offset) +
+    tail``."""
     head = ["event", event.site, event.camera, event.generation, 0, event.epoch, event.offset]
     tail: list[object] = [event.body, []]
     return bytes([_FIXARRAY + _FIELDS]) + _encoder.encode(head)[1:], _encoder.encode(tail)[1:]
@@ -156,7 +166,8 @@ def decode_entry(raw: bytes) -> LiveSummary:
 
 
 def decode(payload: bytes) -> BrokerMessage:
-    """A payload as received. Raises BadInput for anything that is none (anyone who reaches Redis can publish)."""
+    """A payload as received. Raises BadInput for anything that is none (anyone who reaches Redis
+    can publish)."""
     try:
         return _publications.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

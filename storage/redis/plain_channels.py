@@ -1,12 +1,13 @@
-"""Plain channels in Redis: publications with position and history, presence, and their pub/sub (hub.compat.plain_channels).
+"""Plain channels in Redis: publications with position and history, presence, and their pub/sub
+(hub.compat.plain_channels).
 
-    eyrie:channel:{<name>}:meta      hash    epoch, top
-    eyrie:channel:{<name>}:stream    stream  ids "<offset>-0"
-    eyrie:channel:{<name>}:presence  hash    client → "<seconds since 1970 it holds until> <who>"
-    eyrie:channel:{<name>}           channel publications, joins and leaves: "<offset> <epoch> <envelope>"
+    eyrie:channel:{<name>}:meta      hash    epoch, top eyrie:channel:{<name>}:stream    stream  ids
+    "<offset>-0" eyrie:channel:{<name>}:presence  hash    client → "<seconds since 1970 it holds
+    until> <who>" eyrie:channel:{<name>}           channel publications, joins and leaves: "<offset>
+    <epoch> <envelope>"
 
-The envelopes are the hub's; nothing here looks into them. A lost connection of the listener is told, never bridged in silence: whoever
-listens must then let its subscribers recover.
+The envelopes are the hub's; nothing here looks into them. A lost connection of the listener is
+told, never bridged in silence: whoever listens must then let its subscribers recover.
 """
 
 import asyncio
@@ -57,7 +58,9 @@ class RedisChannels:
         self._arrived: Callable[[str, int, str, bytes], None] | None = None
         self._lost: Callable[[], None] | None = None
 
-    async def open(self, arrived: Callable[[str, int, str, bytes], None], lost: Callable[[], None]) -> None:
+    async def open(
+        self, arrived: Callable[[str, int, str, bytes], None], lost: Callable[[], None]
+    ) -> None:
         """Connect and begin to listen. Raises Unavailable or ConfigError."""
         await self._link.open()
         self._arrived, self._lost = arrived, lost
@@ -71,20 +74,44 @@ class RedisChannels:
                 await self._listener
         await self._link.close()
 
-    async def publish(self, channel: str, envelope: bytes, *, size: int, ttl_s: int) -> tuple[str, int]:
-        """Publish; (epoch, offset), or ("", 0) where `size` 0 keeps no history. Raises Unavailable or UnknownOutcome."""
-        call = call_of("channel_publish", _stream_keys(channel), [_base(channel), size, ttl_s, META_S, new_epoch(), envelope])
+    async def publish(
+        self, channel: str, envelope: bytes, *, size: int, ttl_s: int
+    ) -> tuple[str, int]:
+        """Publish; (epoch, offset), or ("", 0) where `size` 0 keeps no history. Raises Unavailable
+        or UnknownOutcome."""
+        call = call_of(
+            "channel_publish",
+            _stream_keys(channel),
+            [_base(channel), size, ttl_s, META_S, new_epoch(), envelope],
+        )
         epoch, offset = (await run(self._link, [call], writing=True))[0]
         return epoch.decode(), int(offset)
 
     async def history(
-        self, channel: str, *, after: int = 0, before: int | None = None, limit: int, newest_first: bool = False
+        self,
+        channel: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int,
+        newest_first: bool = False,
     ) -> tuple[str, int, list[Kept]]:
         """(epoch, top, publications with `after` < offset < `before`). Raises Unavailable."""
         last = "+" if before is None else f"({before}-0"
-        call = call_of("channel_history", _stream_keys(channel), [new_epoch(), META_S, f"({after}-0", last, limit, int(newest_first)])
+        call = call_of(
+            "channel_history",
+            _stream_keys(channel),
+            [new_epoch(), META_S, f"({after}-0", last, limit, int(newest_first)],
+        )
         epoch, top, found = (await run(self._link, [call], writing=False))[0]
-        return epoch.decode(), int(top), [Kept(int(offset), envelope) for offset, envelope in zip(found[::2], found[1::2], strict=True)]
+        return (
+            epoch.decode(),
+            int(top),
+            [
+                Kept(int(offset), envelope)
+                for offset, envelope in zip(found[::2], found[1::2], strict=True)
+            ],
+        )
 
     async def forget(self, channel: str) -> None:
         """Empty a channel's history; its numbering goes on. Raises Unavailable."""
@@ -103,7 +130,9 @@ class RedisChannels:
 
     async def present(self, channel: str) -> dict[str, bytes]:
         """Who is there: client → who. Raises Unavailable."""
-        fields = (await run(self._link, [("HGETALL", _base(channel) + ":presence")], writing=False))[0]
+        fields = (
+            await run(self._link, [("HGETALL", _base(channel) + ":presence")], writing=False)
+        )[0]
         now, found = time.time(), {}
         for client, value in zip(fields[::2], fields[1::2], strict=True):
             until, _, who = value.partition(b" ")

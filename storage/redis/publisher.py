@@ -1,4 +1,5 @@
-"""The actor's side of Redis: `storage.ports.live.Publisher`. One pipeline per call, whatever its size; nothing queues here."""
+"""The actor's side of Redis: `storage.ports.live.Publisher`. One pipeline per call, whatever its
+size; nothing queues here."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,8 @@ from storage.redis.budget import StreamBudget
 from storage.redis.connection import Command, RedisLink
 from storage.redis.scripts import call_of, run
 
-FULL = "maxmemory"  # a server's word in the answer that it has no memory left, with or without OOM before it
+# a server's word in the answer that it has no memory left, with or without OOM before it
+FULL = "maxmemory"
 CHUNK = 64  # cameras or events in one script call: a script stops all of Redis while it runs
 
 
@@ -37,29 +39,47 @@ class RedisPublisher:
         """Raises Fenced when a fence already is higher: this generation is history."""
         calls = []
         self._budget.know(keys.stream(site, camera) for site, camera, _ in entries)
-        for site, group in _by_site((site, (camera, generation)) for site, camera, generation in entries).items():
+        for site, group in _by_site(
+            (site, (camera, generation)) for site, camera, generation in entries
+        ).items():
             for part in _chunks(group):
-                calls.append(call_of("fence", [keys.fences(site)], [value for pair in part for value in pair]))
+                calls.append(
+                    call_of(
+                        "fence", [keys.fences(site)], [value for pair in part for value in pair]
+                    )
+                )
         if refused := _names(await run(self._link, calls, writing=True)):
             raise Fenced(f"a newer generation publishes {', '.join(sorted(refused))}")
 
     async def show_operations(self, body: bytes) -> None:
         payload = keys.encode_operations(body)
-        await run(self._link, [("SET", keys.OPERATIONS, payload), ("PUBLISH", keys.OPERATIONS, payload)], writing=True)
+        await run(
+            self._link,
+            [("SET", keys.OPERATIONS, payload), ("PUBLISH", keys.OPERATIONS, payload)],
+            writing=True,
+        )
 
     async def fences(self, cameras: Sequence[tuple[str, str]]) -> dict[str, int]:
         found = await self._read_fields(cameras, keys.fences, lambda camera: camera)
         return {camera: int(value) for camera, value in found.items()}
 
     async def publish(
-        self, states: Sequence[LiveState], events: Sequence[LiveEvent], summaries: dict[str, list[LiveSummary]],
+        self,
+        states: Sequence[LiveState],
+        events: Sequence[LiveEvent],
+        summaries: dict[str, list[LiveSummary]],
         heartbeats: dict[str, list[LiveSummary]],
-    ) -> set[str]:  # fmt: skip
+    ) -> set[str]:
         """Events go first, so that no state is seen before the events it folds in."""
         calls: list[Command] = []
-        event_calls = [(site, part) for site, group in _by_site((e.site, e) for e in events).items() for part in _chunks(group)]
+        event_calls = [
+            (site, part)
+            for site, group in _by_site((e.site, e) for e in events).items()
+            for part in _chunks(group)
+        ]
         if event_calls:
-            # The events script compares the server with the one that counted so far, so it must be known before the call is built.
+            # The events script compares the server with the one that counted so far, so it must be
+            # known before the call is built.
             await self._link.open()
         for site, part in event_calls:
             calls.append(self._events(site, part))
@@ -82,7 +102,9 @@ class RedisPublisher:
             await self._budget.keep(self._link)
         return refused
 
-    async def published_marks(self, cameras: Sequence[tuple[str, str]]) -> dict[str, tuple[str, int]]:
+    async def published_marks(
+        self, cameras: Sequence[tuple[str, str]]
+    ) -> dict[str, tuple[str, int]]:
         found = await self._read_fields(cameras, keys.position, keys.mark_field)
         marks = {}
         for camera, value in found.items():
@@ -96,23 +118,63 @@ class RedisPublisher:
         calls = []
         for site, group in _by_site((mark[0], mark[1:]) for mark in marks).items():
             for part in _chunks(group):
-                names = [keys.fences(site), keys.position(site), keys.stream(site), *(keys.stream(site, mark[0]) for mark in part)]
-                calls.append(call_of("marks", names, [new_epoch(), self._link.server, *(value for mark in part for value in mark)]))
+                names = [
+                    keys.fences(site),
+                    keys.position(site),
+                    keys.stream(site),
+                    *(keys.stream(site, mark[0]) for mark in part),
+                ]
+                calls.append(
+                    call_of(
+                        "marks",
+                        names,
+                        [
+                            new_epoch(),
+                            self._link.server,
+                            *(value for mark in part for value in mark),
+                        ],
+                    )
+                )
         if refused := _names(await run(self._link, calls, writing=True)):
             raise Fenced(f"a newer generation publishes {', '.join(sorted(refused))}")
 
     def _events(self, site: str, events: Sequence[LiveEvent]) -> Command:
-        names = [keys.fences(site), keys.position(site), keys.stream(site), *(keys.stream(site, event.camera) for event in events)]
-        arguments: list[str | int | bytes] = [keys.wall_channel(site), self._kept, new_epoch(), self._link.server]
+        names = [
+            keys.fences(site),
+            keys.position(site),
+            keys.stream(site),
+            *(keys.stream(site, event.camera) for event in events),
+        ]
+        arguments: list[str | int | bytes] = [
+            keys.wall_channel(site),
+            self._kept,
+            new_epoch(),
+            self._link.server,
+        ]
         for event in events:
-            arguments += [event.camera, event.generation, event.epoch, event.offset, *keys.event_parts(event)]
+            arguments += [
+                event.camera,
+                event.generation,
+                event.epoch,
+                event.offset,
+                *keys.event_parts(event),
+            ]
         return call_of("events", names, arguments)
 
-    async def _read_fields(self, cameras: Sequence[tuple[str, str]], key: Any, field: Any) -> dict[str, bytes]:
+    async def _read_fields(
+        self, cameras: Sequence[tuple[str, str]], key: Any, field: Any
+    ) -> dict[str, bytes]:
         groups = _by_site(cameras)
-        calls: list[Command] = [("HMGET", key(site), *(field(camera) for camera in group)) for site, group in groups.items()]
+        calls: list[Command] = [
+            ("HMGET", key(site), *(field(camera) for camera in group))
+            for site, group in groups.items()
+        ]
         replies = await run(self._link, calls, writing=False)
-        pairs = zip((camera for group in groups.values() for camera in group), (value for reply in replies for value in reply), strict=True)
+        pairs = zip(
+            (camera for group in groups.values() for camera in group),
+            (value for reply in replies for value in reply),
+            strict=True,
+        )
         return {camera: value for camera, value in pairs if value is not None}
 
 

@@ -1,5 +1,5 @@
-"""`storage.ports.rate_limits.Buckets` in Redis, over a connection of its own: a slow read of the broker must not hold who waits for a
-token."""
+"""`storage.ports.rate_limits.Buckets` in Redis, over a connection of its own: a slow read of the
+broker must not hold who waits for a token."""
 
 from collections.abc import Sequence
 
@@ -21,5 +21,11 @@ class RedisBuckets:
         await self._link.close()
 
     async def take(self, asks: Sequence[Ask]) -> list[Grant]:
-        calls = [call_of("bucket", [keys.bucket(ask.name)], [repr(ask.rate), ask.burst, ask.want]) for ask in asks]
-        return [Grant(int(given), int(wait_ms) / 1000) for given, wait_ms in await run(self._link, calls, writing=True)]
+        calls = [
+            call_of("bucket", [keys.bucket(ask.name)], [repr(ask.rate), ask.burst, ask.want])
+            for ask in asks
+        ]
+        return [
+            Grant(int(given), int(wait_ms) / 1000)
+            for given, wait_ms in await run(self._link, calls, writing=True)
+        ]

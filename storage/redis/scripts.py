@@ -1,4 +1,5 @@
-"""Our Lua scripts on a link: called by hash, loaded when the server does not know them (it forgets them when it restarts)."""
+"""Our Lua scripts on a link: called by hash, loaded when the server does not know them (it forgets
+them when it restarts)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,8 +19,22 @@ def lua(name: str) -> str:
     return files("storage").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
-NAMES = ("fence", "states", "events", "entries", "marks", "history", "channel_publish", "channel_history", "bucket")
-READ_ONLY = ("READONLY", "NOREPLICAS", "MISCONF")  # a replica; too few replicas of its own; it cannot save what it is given
+NAMES = (
+    "fence",
+    "states",
+    "events",
+    "entries",
+    "marks",
+    "history",
+    "channel_publish",
+    "channel_history",
+    "bucket",
+)
+READ_ONLY = (
+    "READONLY",
+    "NOREPLICAS",
+    "MISCONF",
+)  # a replica; too few replicas of its own; it cannot save what it is given
 
 
 def call_of(script: str, keys: Sequence[str], arguments: Sequence[str | int | bytes]) -> Command:
@@ -36,10 +51,11 @@ _SHA = {name: hashlib.sha1(lua(name).encode(), usedforsecurity=False).hexdigest(
 
 
 async def run(link: RedisLink, commands: Sequence[Command], *, writing: bool) -> list[Any]:
-    """All replies, in order, in one round trip (two after a restart of the server: every script of ours may be sent twice without harm).
+    """All replies, in order, in one round trip (two after a restart of the server: every script of
+    ours may be sent twice without harm).
 
-    Raises Full when the server is at its limit of memory, ReadOnly when it takes no writes, Unavailable when it refuses a command
-    (loading): what the others did stands.
+    Raises Full when the server is at its limit of memory, ReadOnly when it takes no writes,
+    Unavailable when it refuses a command (loading): what the others did stands.
     """
     replies = await link.call(commands, writing=writing)
     if any(isinstance(reply, NoScriptError) for reply in replies):
@@ -52,12 +68,15 @@ async def run(link: RedisLink, commands: Sequence[Command], *, writing: bool) ->
 
 
 def refusal(reply: ResponseError) -> EyrieError:
-    """The family's word for an error reply. The server's own word for it does not stand first where a script met it."""
+    """The family's word for an error reply. The server's own word for it does not stand first where
+    a script met it."""
     text = str(reply)
     if isinstance(reply, OutOfMemoryError) or "OOM" in text:
         return Full(f"Redis is at its maxmemory: {reply}")
     if "MISCONF" in text and "No space left" in text:
-        return Full(f"Redis has no room on its disk: {reply}", hint="Make room on the disk of Redis.")
+        return Full(
+            f"Redis has no room on its disk: {reply}", hint="Make room on the disk of Redis."
+        )
     if isinstance(reply, ReadOnlyError) or any(word in text for word in READ_ONLY):
         return ReadOnly(f"Redis takes no writes: {reply}")
     return Unavailable(f"Redis refuses: {reply}")

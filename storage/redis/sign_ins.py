@@ -1,4 +1,5 @@
-"""`storage.ports.rate_limits.SignInStore` in Redis, which takes a key away in the moment it reads it."""
+"""`storage.ports.rate_limits.SignInStore` in Redis, which takes a key away in the moment it reads
+it."""
 
 from actors.core.settings import RedisSettings
 from storage.redis import keys

@@ -1,4 +1,5 @@
-"""The whole product, started once for the tests that only look at it: they run one after the other, whatever file they are in."""
+"""The whole product, started once for the tests that only look at it: they run one after the other,
+whatever file they are in."""
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
@@ -14,14 +15,19 @@ STARTED = pytest.StashKey[ExitStack]()
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Product]:
-    """`eyrie up` with the simulated site of 8 cameras. It works hard: it is stopped before the first test that does not look at it."""
+    """`eyrie up` with the simulated site of 8 cameras. It works hard: it is stopped before the
+    first test that does not look at it."""
     with ExitStack() as started:
         request.config.stash[STARTED] = started
         yield started.enter_context(product(started.enter_context(data_folder())))
 
 
 def _looks_at_it(item: pytest.Item | None) -> bool:
-    return item is not None and item.path.is_relative_to(HERE) and "stack" in getattr(item, "fixturenames", ())
+    return (
+        item is not None
+        and item.path.is_relative_to(HERE)
+        and "stack" in getattr(item, "fixturenames", ())
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -30,7 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     looking = [item for item in items if _looks_at_it(item)]
     if looking:
         first = items.index(looking[0])
-        items[:] = [*items[:first], *looking, *(item for item in items[first:] if not _looks_at_it(item))]
+        items[:] = [
+            *items[:first],
+            *looking,
+            *(item for item in items[first:] if not _looks_at_it(item)),
+        ]
 
 
 @pytest.hookimpl(wrapper=True)

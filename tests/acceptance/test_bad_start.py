@@ -1,4 +1,5 @@
-"""What can be wrong when Eyrie starts: each says what to do, ends with an exit code a script can use, and leaves nothing running."""
+"""What can be wrong when Eyrie starts: each says what to do, ends with an exit code a script can
+use, and leaves nothing running."""
 
 import os
 import socket
@@ -25,7 +26,9 @@ def left_over(path: Path) -> list[str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                text = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                text = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
             except OSError:
                 continue
             if str(path) in text:
@@ -57,11 +60,17 @@ def test_a_port_in_use_says_so_before_anything_starts(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "address", "words"),
     [
-        ("EYRIE_POSTGRES_DSN", "postgresql://eyrie@127.0.0.1:1/eyrie", "PostgreSQL cannot be reached"),
+        (
+            "EYRIE_POSTGRES_DSN",
+            "postgresql://eyrie@127.0.0.1:1/eyrie",
+            "PostgreSQL cannot be reached",
+        ),
         ("EYRIE_REDIS_URL", "redis://127.0.0.1:1/0", "Redis cannot be reached"),
     ],
 )
-def test_an_external_server_that_does_not_answer_is_named(folder: Path, variable: str, address: str, words: str) -> None:
+def test_an_external_server_that_does_not_answer_is_named(
+    folder: Path, variable: str, address: str, words: str
+) -> None:
     refused = eyrie("up", "--data-dir", folder, "--port", "0", env={variable: address})
     assert refused.returncode == 1
     assert words in refused.stderr
@@ -77,7 +86,9 @@ def test_an_external_server_that_does_not_answer_is_named(folder: Path, variable
         ({"EYRIE_POSTGRES_DSN": "postgresql://eyrie:secret@db/eyrie"}, "postgres.password_file"),
     ],
 )
-def test_settings_that_cannot_be_used_are_named(folder: Path, env: dict[str, str], words: str) -> None:
+def test_settings_that_cannot_be_used_are_named(
+    folder: Path, env: dict[str, str], words: str
+) -> None:
     refused = eyrie("up", "--data-dir", folder, "--port", "0", env=env)
     assert refused.returncode == 2
     assert words in refused.stderr

@@ -1,4 +1,5 @@
-"""The console on the whole stack, in a real browser: what a new user sees after `make up` (screenshots in tests/output)."""
+"""The console on the whole stack, in a real browser: what a new user sees after `make up`
+(screenshots in tests/output)."""
 
 import re
 from collections.abc import Iterator
@@ -44,8 +45,12 @@ def test_the_wall_is_live(page: Page) -> None:
     expect(page.locator(".tile .chips li").first).to_have_text(re.compile(r"^\w+ \d+$"))
     counts = page.locator(".wall .chips, .wall .facts")
     start = counts.all_inner_texts()
-    assert until(page, lambda: counts.all_inner_texts() != start), "no count changed on any tile within 20 s"
-    expect(page.locator(".last-event .event-type", has_text=".").first).to_be_visible(timeout=60_000)
+    assert until(page, lambda: counts.all_inner_texts() != start), (
+        "no count changed on any tile within 20 s"
+    )
+    expect(page.locator(".last-event .event-type", has_text=".").first).to_be_visible(
+        timeout=60_000
+    )
     screenshot(page, "console-wall")
 
 
@@ -56,10 +61,14 @@ def test_one_camera_shows_its_boxes_and_events(page: Page) -> None:
     tile.click()
     expect(page.locator("main.camera h1")).to_contain_text(camera)
     expect(page.locator("main.camera .pill")).to_have_text("Online")
-    expect(page.locator("canvas.scene")).to_have_attribute("data-tracks", re.compile(r"^[1-9]"), timeout=60_000)
+    expect(page.locator("canvas.scene")).to_have_attribute(
+        "data-tracks", re.compile(r"^[1-9]"), timeout=60_000
+    )
     expect(page.locator("main.camera table").first).to_be_visible()
     assert painted(page) > 1000
-    expect(page.locator(".events li .event-type").first).to_have_text(re.compile(r"^[a-z]+\.[a-z.]+$"), timeout=90_000)
+    expect(page.locator(".events li .event-type").first).to_have_text(
+        re.compile(r"^[a-z]+\.[a-z.]+$"), timeout=90_000
+    )
     screenshot(page, "console-camera")
     page.keyboard.press("Escape")
     expect(page.locator(".tile").first).to_be_visible()

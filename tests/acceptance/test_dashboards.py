@@ -46,7 +46,15 @@ class Watchers:
     def __init__(self, settings: Settings, clients: int) -> None:
         now_s = time.time()
         tokens = [
-            issue(settings.auth, sub=f"wall-{number}", typ="user", jti=f"wall-{number}", now_s=now_s, roles=("viewer",), sites=("*",))
+            issue(
+                settings.auth,
+                sub=f"wall-{number}",
+                typ="user",
+                jti=f"wall-{number}",
+                now_s=now_s,
+                roles=("viewer",),
+                sites=("*",),
+            )
             for number in range(20)
         ]
         context = multiprocessing.get_context("spawn")
@@ -129,7 +137,9 @@ def note(name: str, **figures: object) -> None:
     """Keep what was measured beside the test's verdict."""
     folder = Path(__file__).resolve().parents[1] / "output"
     folder.mkdir(exist_ok=True)
-    (folder / f"{name}.txt").write_text("\n".join(f"{key}: {value}" for key, value in figures.items()) + "\n")
+    (folder / f"{name}.txt").write_text(
+        "\n".join(f"{key}: {value}" for key, value in figures.items()) + "\n"
+    )
 
 
 def test_a_killed_hub_costs_its_dashboards_seconds_and_no_event(running: Product) -> None:
@@ -137,7 +147,9 @@ def test_a_killed_hub_costs_its_dashboards_seconds_and_no_event(running: Product
     block_until(lambda: len(hubs(settings)) == 2, "two hubs on one port", within_s=60)
     with watchers(settings, DASHBOARDS) as fleet:
         calm = [fleet.over(BASELINE_S) for _ in range(ROUNDS)]
-        assert all((found.lost, found.twice, found.gaps, found.errors) == (0, 0, 0, []) for found in calm)
+        assert all(
+            (found.lost, found.twice, found.gaps, found.errors) == (0, 0, 0, []) for found in calm
+        )
         victim = hubs(settings)[0]
         fleet.report()
         os.kill(victim.pid, signal.SIGKILL)
@@ -147,9 +159,15 @@ def test_a_killed_hub_costs_its_dashboards_seconds_and_no_event(running: Product
     before = sorted(percentile(sorted(found.ages), 0.99) for found in calm)
     meanwhile, settled = (percentile(sorted(found.ages), 0.99) for found in (after, later))
     note(
-        "hub-killed", dashboards=DASHBOARDS, lost=after.lost, back_p50_s=percentile(sorted(after.back_s), 0.5),
-        back_max_s=max(after.back_s, default=0.0), p99_before_s=before, p99_meanwhile_s=meanwhile, p99_after_s=settled,
-    )  # fmt: skip
+        "hub-killed",
+        dashboards=DASHBOARDS,
+        lost=after.lost,
+        back_p50_s=percentile(sorted(after.back_s), 0.5),
+        back_max_s=max(after.back_s, default=0.0),
+        p99_before_s=before,
+        p99_meanwhile_s=meanwhile,
+        p99_after_s=settled,
+    )
     assert DASHBOARDS / 10 < after.lost < DASHBOARDS, "the hubs did not share the port"
     assert after.live == DASHBOARDS, (after.live, after.errors)
     assert len(after.back_s) == after.lost
@@ -162,7 +180,8 @@ def test_a_killed_hub_costs_its_dashboards_seconds_and_no_event(running: Product
 
 @contextlib.contextmanager
 def bad_readers(settings: Settings, token: str, cameras: Sequence[str]) -> Iterator[socket.socket]:
-    """One that reads nothing any more, and one for the test to read slowly, both on the wall and every camera; the latter."""
+    """One that reads nothing any more, and one for the test to read slowly, both on the wall and
+    every camera; the latter."""
     opened: list[socket.socket] = []
     try:
         for _ in range(2):
@@ -171,15 +190,21 @@ def bad_readers(settings: Settings, token: str, cameras: Sequence[str]) -> Itera
             made.connect((settings.hub.host, settings.hub.port))
             opened.append(made)
             made.sendall(
-                b"GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: "
+                b"websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
             )
             answer = b""
-            while b"\r\n\r\n" not in answer:  # what comes before the answer would be lost with the upgrade
+            while (
+                b"\r\n\r\n" not in answer
+            ):  # what comes before the answer would be lost with the upgrade
                 answer += made.recv(1)
             channels = [f"site:{SITE}", *(f"camera:{camera}" for camera in cameras)]
             commands: list[dict[str, object]] = [{"id": 1, "connect": {"token": token}}]
-            commands += [{"id": number, "subscribe": {"channel": channel}} for number, channel in enumerate(channels, 2)]
+            commands += [
+                {"id": number, "subscribe": {"channel": channel}}
+                for number, channel in enumerate(channels, 2)
+            ]
             payload = "\n".join(map(json.dumps, commands)).encode()
             made.sendall(bytes((0x81, 0xFE)) + len(payload).to_bytes(2, "big") + bytes(4) + payload)
         yield opened[1]
@@ -193,7 +218,10 @@ def test_a_stalled_reader_and_one_of_a_byte_a_second_harm_nobody(running: Produc
     block_until(lambda: len(hubs(settings)) == 2, "two hubs", within_s=60)
     without: list[float] = []
     beside: list[float] = []
-    names = httpx.get(f"http://{settings.hub.host}:{settings.hub.port}/v1/cameras", headers={"authorization": f"Bearer {running.token}"})
+    names = httpx.get(
+        f"http://{settings.hub.host}:{settings.hub.port}/v1/cameras",
+        headers={"authorization": f"Bearer {running.token}"},
+    )
     cameras = [camera["camera"] for camera in names.json()["cameras"]]
     with watchers(settings, AMONG) as fleet:
         for _ in range(ROUNDS):

@@ -1,4 +1,5 @@
-"""``python -m load_tests find-limit`` as its user runs it: the search ends in time, with a limit, its reason and its page."""
+"""``python -m load_tests find-limit`` as its user runs it: the search ends in time, with a limit,
+its reason and its page."""
 
 import json
 import subprocess
@@ -15,10 +16,34 @@ BUDGET_S = 90
 
 def test_a_limit_is_found_within_the_budget(tmp_path: Path) -> None:
     # A processor objective breaks at a small load, whatever the machine.
-    options = ["--set", "cameras=8", "--set", "dashboards=2", "--set", "fps=100", "--objective", "cores<0.3", "--objective", "ack_p99_s<2"]
-    command = [sys.executable, "-m", "load_tests", "find-limit", "steady", *options, "--step", "5", "--budget", str(BUDGET_S)]
+    options = [
+        "--set",
+        "cameras=8",
+        "--set",
+        "dashboards=2",
+        "--set",
+        "fps=100",
+        "--objective",
+        "cores<0.3",
+        "--objective",
+        "ack_p99_s<2",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "load_tests",
+        "find-limit",
+        "steady",
+        *options,
+        "--step",
+        "5",
+        "--budget",
+        str(BUDGET_S),
+    ]
     began = time.monotonic()
-    ran = subprocess.run([*command, "--out", str(tmp_path)], check=False, capture_output=True, text=True, timeout=240)
+    ran = subprocess.run(
+        [*command, "--out", str(tmp_path)], check=False, capture_output=True, text=True, timeout=240
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert time.monotonic() - began < BUDGET_S + 60  # the stack stops after the search
     result = json.loads((tmp_path / "limit-steady-32-1.json").read_bytes())

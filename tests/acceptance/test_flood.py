@@ -1,4 +1,5 @@
-"""Issue 3, *Back-pressure*: a flood from one camera leaves the ack latency of its neighbours where it is, measured on the real stack."""
+"""Issue 3, *Back-pressure*: a flood from one camera leaves the ack latency of its neighbours where
+it is, measured on the real stack."""
 
 import pytest
 

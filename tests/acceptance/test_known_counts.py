@@ -1,4 +1,5 @@
-"""A MOT recording with known counts through the whole product: the scene by a file, `eyrie replay`, and what `eyrie audit export` says."""
+"""A MOT recording with known counts through the whole product: the scene by a file, `eyrie replay`,
+and what `eyrie audit export` says."""
 
 import json
 from collections import Counter
@@ -22,11 +23,15 @@ def registry() -> str:
     line, zone = SCENE.lines["gate"], SCENE.zones["square"]
     return "\n".join(
         [
-            "[sites.centre]", f"[cameras.{CAMERA}]", 'site = "centre"',
-            f"[cameras.{CAMERA}.scene.lines.gate]", f"points = {[list(point) for point in line.points]}",
-            f"[cameras.{CAMERA}.scene.zones.square]", f"points = {[list(point) for point in zone.points]}",
+            "[sites.centre]",
+            f"[cameras.{CAMERA}]",
+            'site = "centre"',
+            f"[cameras.{CAMERA}.scene.lines.gate]",
+            f"points = {[list(point) for point in line.points]}",
+            f"[cameras.{CAMERA}.scene.zones.square]",
+            f"points = {[list(point) for point in zone.points]}",
         ]
-    )  # fmt: skip
+    )
 
 
 def test_a_mot_recording_is_counted_right(tmp_path: Path) -> None:
@@ -35,7 +40,19 @@ def test_a_mot_recording_is_counted_right(tmp_path: Path) -> None:
     recording, scene = tmp_path / "mall.txt", tmp_path / "cameras.toml"
     recording.write_text(mot_text(detections, known.frames, FPS), encoding="ascii")
     scene.write_text(registry(), encoding="utf-8")
-    options = ["--format", "mot", "--camera", CAMERA, "--frame-size", f"{WIDTH}x{HEIGHT}", "--fps", str(FPS), "--speed", "max", "--json"]
+    options = [
+        "--format",
+        "mot",
+        "--camera",
+        CAMERA,
+        "--frame-size",
+        f"{WIDTH}x{HEIGHT}",
+        "--fps",
+        str(FPS),
+        "--speed",
+        "max",
+        "--json",
+    ]
     with data_folder() as path, product(path, "--no-simulate"):
         applied = eyrie("registry", "apply", scene, "--data-dir", path)
         assert applied.returncode == 0, applied.stdout + applied.stderr
@@ -48,9 +65,14 @@ def test_a_mot_recording_is_counted_right(tmp_path: Path) -> None:
     assert verified.returncode == 0, verified.stdout
     records = list(read_export(export.read_bytes().splitlines()))
     (totals,) = [record for record in records if isinstance(record, CameraTotals)]
-    events = [msgspec.json.decode(record.body) for record in records if isinstance(record, AuditEvent)]
+    events = [
+        msgspec.json.decode(record.body) for record in records if isinstance(record, AuditEvent)
+    ]
     assert totals.counts == {"gate": {"in": known.to_right, "out": known.to_left}}
     assert totals.occupancy == {}
     kinds = Counter(event["type"] for event in events)
-    assert (kinds["line.crossed"], kinds["zone.entered"]) == (known.to_right + known.to_left, known.entries)
+    assert (kinds["line.crossed"], kinds["zone.entered"]) == (
+        known.to_right + known.to_left,
+        known.entries,
+    )
     assert sum(naive_counts(detections)) > 2 * (known.to_right + known.to_left)

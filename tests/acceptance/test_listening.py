@@ -1,5 +1,6 @@
-"""Every socket that the running product listens on is one of ours, on loopback, or lies in Ray's configured range; and what Ray serves
-there is refused to whoever has not the token (`docs/deploy.md`)."""
+"""Every socket that the running product listens on is one of ours, on loopback, or lies in Ray's
+configured range; and what Ray serves there is refused to whoever has not the token
+(`docs/deploy.md`)."""
 
 import os
 import re
@@ -78,15 +79,33 @@ def title(pid: int) -> str:
         return ""
 
 
-def test_nothing_of_ours_is_reached_from_outside_and_nothing_of_ray_without_its_token(stack: Product) -> None:
+def test_nothing_of_ours_is_reached_from_outside_and_nothing_of_ray_without_its_token(
+    stack: Product,
+) -> None:
     settings = read_resolved(stack.data.settings_file)
     everything = listening(stack.processes())
-    ray = [found for found in everything if settings.ray.port_min <= found.port <= settings.ray.port_max]
+    ray = [
+        found
+        for found in everything
+        if settings.ray.port_min <= found.port <= settings.ray.port_max
+    ]
     ours = [found for found in everything if found not in ray]
     assert settings.hub.port in [found.port for found in ours]
     assert [found for found in ours if not found.host.startswith("127.")] == []
-    assert [found for found in ours if not re.search("ray::(RayHub|RaySupervisor)|cluster.cli.main up", found.owner)] == []
-    kinds = ("gcs_server", "raylet", "ray::RayHub", "ray::RayCamera", "ray::RayPolicy", "ray::RaySupervisor", AGENT)
+    assert [
+        found
+        for found in ours
+        if not re.search("ray::(RayHub|RaySupervisor)|cluster.cli.main up", found.owner)
+    ] == []
+    kinds = (
+        "gcs_server",
+        "raylet",
+        "ray::RayHub",
+        "ray::RayCamera",
+        "ray::RayPolicy",
+        "ray::RaySupervisor",
+        AGENT,
+    )
     assert [kind for kind in kinds if not any(kind in found.owner for found in ray)] == []
     token = Path(settings.ray.token_file).read_text(encoding="ascii").strip()
     for found in ray:
@@ -98,7 +117,10 @@ def test_nothing_of_ours_is_reached_from_outside_and_nothing_of_ray_without_its_
         assert set(strangers.values()) <= {UNAUTHENTICATED, UNIMPLEMENTED}, (found, strangers)
         served = [method for method, answer in strangers.items() if answer == UNAUTHENTICATED]
         assert served, f"no service is known on {found}"
-        assert OK in [call(host, found.port, method, (("authorization", f"Bearer {token}"),)) for method in served], found
+        assert OK in [
+            call(host, found.port, method, (("authorization", f"Bearer {token}"),))
+            for method in served
+        ], found
         assert call(host, found.port, HEALTH) == OK  # that it lives is all that it tells
 
 
@@ -118,10 +140,20 @@ def test_the_node_s_metrics_are_those_of_all_its_processes(stack: Product) -> No
     def told() -> dict[str, float]:
         with urllib.request.urlopen(url, timeout=5.0) as answer:
             lines = answer.read().decode().splitlines()
-        return {line.split()[0]: float(line.split()[1]) for line in lines if line and "{" not in line and line[0] != "#"}
+        return {
+            line.split()[0]: float(line.split()[1])
+            for line in lines
+            if line and "{" not in line and line[0] != "#"
+        }
 
-    block_until(lambda: told().get("eyrie_actor_cameras") == 8.0, "every camera is counted", within_s=60)
-    block_until(lambda: told().get("eyrie_policy_calls_total", 0.0) > 0.0, "the policy replica is counted", within_s=60)
+    block_until(
+        lambda: told().get("eyrie_actor_cameras") == 8.0, "every camera is counted", within_s=60
+    )
+    block_until(
+        lambda: told().get("eyrie_policy_calls_total", 0.0) > 0.0,
+        "the policy replica is counted",
+        within_s=60,
+    )
     found = told()
     assert found["eyrie_actor_processes"] == 8.0
     assert found["eyrie_hub_broker_up"] == 1.0

@@ -1,4 +1,5 @@
-"""``python -m load_tests run`` as its user runs it: a stack of its own, a verdict, a report, and nothing left behind."""
+"""``python -m load_tests run`` as its user runs it: a stack of its own, a verdict, a report, and
+nothing left behind."""
 
 import json
 import subprocess
@@ -18,13 +19,26 @@ def load_tests(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_short_run_is_green_and_leaves_a_report(tmp_path: Path) -> None:
-    options = ["--duration", "5", "--set", "cameras=4", "--set", "dashboards=4", "--set", "fps=5", "--out", str(tmp_path)]
+    options = [
+        "--duration",
+        "5",
+        "--set",
+        "cameras=4",
+        "--set",
+        "dashboards=4",
+        "--set",
+        "fps=5",
+        "--out",
+        str(tmp_path),
+    ]
     ran = load_tests("run", "steady", "--seed", "11", *options)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "seed 11: green" in ran.stdout
     result = json.loads((tmp_path / "steady-11.json").read_bytes())
     assert result["sent"] == result["acked"] > 0
-    assert {line["invariant"] for line in result["verdict"] if line["status"] == "green"} == {f"I{number}" for number in range(1, 13)}
+    assert {line["invariant"] for line in result["verdict"] if line["status"] == "green"} == {
+        f"I{number}" for number in range(1, 13)
+    }
     assert {path.stem for path in (tmp_path / "steady-11-histories").glob("*.jsonl")} == {
         "raw-0",
         "raw-1",

@@ -1,7 +1,8 @@
-"""Issue 6, *Must show*: two nodes under load, of which one is killed, frozen, drained; the supervisor and the Ray head killed beside.
+"""Issue 6, *Must show*: two nodes under load, of which one is killed, frozen, drained; the
+supervisor and the Ray head killed beside.
 
-Both are real ``ray start`` processes on this machine. The checker of the load tests finds no lost ack, no duplicate and no write of a
-fenced owner afterwards.
+Both are real ``ray start`` processes on this machine. The checker of the load tests finds no lost
+ack, no duplicate and no write of a fenced owner afterwards.
 """
 
 import asyncio
@@ -53,7 +54,9 @@ def node(running: Product) -> Iterator[JoinedNode]:
 
 
 @pytest.mark.prove
-async def test_a_killed_node_s_cameras_heal_on_the_other(running: Product, stores: Stores, node: JoinedNode) -> None:
+async def test_a_killed_node_s_cameras_heal_on_the_other(
+    running: Product, stores: Stores, node: JoinedNode
+) -> None:
     async with load(running, stores, "killed", cameras=CAMERAS) as made:
         names = await pinned(stores, made, node)
         before = await at(stores, made)
@@ -75,7 +78,11 @@ async def test_a_frozen_node_s_cameras_heal_and_its_zombies_do_nothing_once_they
     async with load(running, stores, "frozen", cameras=CAMERAS) as made:
         names = await pinned(stores, made, node)
         before = await at(stores, made)
-        zombies = {record.pid: record.name for record in await stores.actors.all() if record.node == node.id}
+        zombies = {
+            record.pid: record.name
+            for record in await stores.actors.all()
+            if record.node == node.id
+        }
         node.freeze()
         began = time.monotonic()
         await made.more(30, within_s=HEAL_S)
@@ -84,14 +91,20 @@ async def test_a_frozen_node_s_cameras_heal_and_its_zombies_do_nothing_once_they
         assert all(after[name][1] > before[name][1] and after[name][0] != node.id for name in names)
         node.thaw()
         await made.more(60, within_s=HEAL_S)
-        await until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in zombies), within_s=60, what="the end of the zombies")
+        await until(
+            lambda: not any(os.path.exists(f"/proc/{pid}") for pid in zombies),
+            within_s=60,
+            what="the end of the zombies",
+        )
         stored = await checked(running, made)
     fenced(stored, before, names)
     sys.stdout.write(f"frozen: acks of all cameras again after {healed_s:.1f} s\n")
 
 
 @pytest.mark.prove
-async def test_a_node_that_leaves_is_drained_first(running: Product, stores: Stores, node: JoinedNode) -> None:
+async def test_a_node_that_leaves_is_drained_first(
+    running: Product, stores: Stores, node: JoinedNode
+) -> None:
     async with load(running, stores, "drained", cameras=CAMERAS) as made:
         names = await pinned(stores, made, node)
         told = await asyncio.to_thread(node.leave)
@@ -101,25 +114,37 @@ async def test_a_node_that_leaves_is_drained_first(running: Product, stores: Sto
         await made.more(30, within_s=HEAL_S)
         await checked(running, made)
     ended = [
-        operation for operation in await stores.cluster.operations(limit=10) if operation.kind == "drain" and operation.target == node.id
+        operation
+        for operation in await stores.cluster.operations(limit=10)
+        if operation.kind == "drain" and operation.target == node.id
     ]
     assert [operation.state for operation in ended] == ["done"]
 
 
 @pytest.mark.prove
-async def test_a_killed_supervisor_finds_what_runs_on_both_nodes_again(running: Product, stores: Stores, node: JoinedNode) -> None:
+async def test_a_killed_supervisor_finds_what_runs_on_both_nodes_again(
+    running: Product, stores: Stores, node: JoinedNode
+) -> None:
     async with load(running, stores, "overseer", cameras=CAMERAS) as made:
         names = await pinned(stores, made, node)
         before = await at(stores, made)
-        supervisors = [pid for pid in descendants(running.pid) if title(pid).startswith("ray::RaySupervisor")]
+        supervisors = [
+            pid for pid in descendants(running.pid) if title(pid).startswith("ray::RaySupervisor")
+        ]
         assert len(supervisors) == 1
         os.kill(supervisors[0], signal.SIGKILL)
         await made.more(60, within_s=HEAL_S)  # goes on without any supervisor
         async with asyncio.timeout(HEAL_S):
-            while (heard := await stores.api.find()) is None or heard.pid == supervisors[0] or heard.age_s > SUPERVISED_S:
+            while (
+                (heard := await stores.api.find()) is None
+                or heard.pid == supervisors[0]
+                or heard.age_s > SUPERVISED_S
+            ):
                 await asyncio.sleep(0.1)
         after = await at(stores, made)
-        assert [after[name] for name in names] == [before[name] for name in names], "what still lived was to be kept"
+        assert [after[name] for name in names] == [before[name] for name in names], (
+            "what still lived was to be kept"
+        )
         await checked(running, made)
 
 
@@ -133,15 +158,23 @@ async def test_a_killed_ray_head_is_back_within_a_minute_and_the_node_joins_agai
         assert len(gcs) == 1
         began = time.monotonic()
         os.kill(gcs[0], signal.SIGKILL)
-        await until(lambda: "the Ray head is back" in running.log(), within_s=120, what="the launcher's word")
+        await until(
+            lambda: "the Ray head is back" in running.log(),
+            within_s=120,
+            what="the launcher's word",
+        )
         back_s = time.monotonic() - began
         await made.more(30, within_s=HEAL_S)
         acked_s = time.monotonic() - began
-        await until(lambda: "joined again after" in node.log(), within_s=120, what="the node's word")
+        await until(
+            lambda: "joined again after" in node.log(), within_s=120, what="the node's word"
+        )
         await checked(running, made)
     assert back_s < 60.0
     assert re.search(r"the Ray head is back after [0-9.]+ s", running.log())
-    sys.stdout.write(f"head killed: Ray back after {back_s:.1f} s, acks of all cameras after {acked_s:.1f} s\n")
+    sys.stdout.write(
+        f"head killed: Ray back after {back_s:.1f} s, acks of all cameras after {acked_s:.1f} s\n"
+    )
 
 
 def title(pid: int) -> str:

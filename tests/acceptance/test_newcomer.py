@@ -1,15 +1,26 @@
-"""From a clone to a live wall and back to nothing, wherever somebody puts the checkout, whoever they are, with every Python there is."""
+"""From a clone to a live wall and back to nothing, wherever somebody puts the checkout, whoever
+they are, with every Python there is."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.support.cluster.newcomer import INSTALL_S, clone, impossible, machine, person, terminal, wall_seen_and_stopped
+from tests.support.cluster.newcomer import (
+    INSTALL_S,
+    clone,
+    impossible,
+    machine,
+    person,
+    terminal,
+    wall_seen_and_stopped,
+)
 from tools.pythons import found
 
 ARGUMENTS = "ARGS=--port 0 --cameras 2"
-OTHER_PYTHON = os.environ.get("OTHER_PYTHON", "")  # of another line than the one that runs the tests: `.ci/run` names one
+OTHER_PYTHON = os.environ.get(
+    "OTHER_PYTHON", ""
+)  # of another line than the one that runs the tests: `.ci/run` names one
 
 pytestmark = [
     pytest.mark.ray,
@@ -24,7 +35,9 @@ def root_in_a_closed_home(python: str) -> None:
         checkout = clone(where, who, who.home / "eyrie")
         data = who.home.parent / "data"
         env = {"EYRIE_DATA_DIR": str(data)}
-        with terminal(where, who, checkout, "make", "up", f"PYTHON={python}", ARGUMENTS, env=env) as up:
+        with terminal(
+            where, who, checkout, "make", "up", f"PYTHON={python}", ARGUMENTS, env=env
+        ) as up:
             wall_seen_and_stopped(up, where, who, checkout, data)
 
 
@@ -34,7 +47,9 @@ def test_another_python_installs_and_starts_a_wall_for_root_in_a_closed_home() -
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("python", [pytest.param(str(path), id=f"3.{minor}") for minor, path in found().items()])
+@pytest.mark.parametrize(
+    "python", [pytest.param(str(path), id=f"3.{minor}") for minor, path in found().items()]
+)
 def test_every_python_of_this_machine_starts_a_wall_for_root_in_a_closed_home(python: str) -> None:
     root_in_a_closed_home(python)
 

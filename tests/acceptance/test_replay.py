@@ -1,4 +1,5 @@
-"""Real recordings through the whole product: all accounted for, twice is once, and a kill in the middle changes nothing derived."""
+"""Real recordings through the whole product: all accounted for, twice is once, and a kill in the
+middle changes nothing derived."""
 
 import json
 import subprocess
@@ -9,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster.product import COMMAND, ROOT, Product, committed_seqs, data_folder, eyrie, product
+from tests.support.cluster.product import (
+    COMMAND,
+    ROOT,
+    Product,
+    committed_seqs,
+    data_folder,
+    eyrie,
+    product,
+)
 from tests.support.load.recordings import recording
 from tests.support.waiting import block_until
 
@@ -18,13 +27,26 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 GARAGE = "nvidia-360d/garage.jsonl"
 GARAGE_MESSAGES = 2000
 FRAMES = 2573
-PACKED = {"EYRIE_CLUSTER_CAMERAS_PER_ACTOR": "16"}  # as many processes as two cores start quickly; `prove` runs one camera per actor
+PACKED = {
+    "EYRIE_CLUSTER_CAMERAS_PER_ACTOR": "16"
+}  # as many processes as two cores start quickly; `prove` runs one camera per actor
 
 
 def replay(path: Path, name: str, form: str) -> dict[str, Any]:
     """Replay a recording at full speed; its account. Fails when the account does not add up."""
     done = eyrie(
-        "replay", recording(name), "--format", form, "--speed", "max", "--json", "--site", "garage", "--data-dir", path, timeout_s=300
+        "replay",
+        recording(name),
+        "--format",
+        form,
+        "--speed",
+        "max",
+        "--json",
+        "--site",
+        "garage",
+        "--data-dir",
+        path,
+        timeout_s=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -38,7 +60,8 @@ def export(path: Path, to: Path) -> None:
 
 @dataclass(frozen=True)
 class Twice:
-    """The garage, replayed twice: each account, what was stored behind it, and what `eyrie audit verify` said at the end."""
+    """The garage, replayed twice: each account, what was stored behind it, and what `eyrie audit
+    verify` said at the end."""
 
     first: dict[str, Any]
     before: Path
@@ -79,13 +102,31 @@ def test_frames_without_times_or_tracks_replay_whole() -> None:
 
 
 def killed_in_the_middle(path: Path, env: dict[str, str]) -> int:
-    """Start, replay, `kill -9` everything when a part is committed; how much was. Fails when the kill came too late."""
+    """Start, replay, `kill -9` everything when a part is committed; how much was. Fails when the
+    kill came too late."""
     running = Product(path, ["--no-simulate"], env)
     running.wait_ready()
-    arguments = ["replay", str(recording(GARAGE)), "--format", "deepstream", "--speed", "max", "--site", "garage", "--data-dir", str(path)]
-    device = subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    arguments = [
+        "replay",
+        str(recording(GARAGE)),
+        "--format",
+        "deepstream",
+        "--speed",
+        "max",
+        "--site",
+        "garage",
+        "--data-dir",
+        str(path),
+    ]
+    device = subprocess.Popen(
+        [*COMMAND, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
-        block_until(lambda: committed_seqs(running.data) >= GARAGE_MESSAGES // 4, "a part of the recording is committed", within_s=120)
+        block_until(
+            lambda: committed_seqs(running.data) >= GARAGE_MESSAGES // 4,
+            "a part of the recording is committed",
+            within_s=120,
+        )
         killed = running.kill_everything()
         assert len(killed) >= 8, killed
     finally:
@@ -95,7 +136,8 @@ def killed_in_the_middle(path: Path, env: dict[str, str]) -> int:
 
 
 def undisturbed_equals_killed(undisturbed: Path, env: dict[str, str]) -> dict[str, Any]:
-    """The *Must show*: a killed and repeated run derives what an undisturbed one did, whose export is given. The second run's account."""
+    """The *Must show*: a killed and repeated run derives what an undisturbed one did, whose export
+    is given. The second run's account."""
     with data_folder() as harsh:
         killed_in_the_middle(harsh, env)
         begun = time.monotonic()
@@ -109,7 +151,10 @@ def undisturbed_equals_killed(undisturbed: Path, env: dict[str, str]) -> dict[st
     assert verdict["events"] > 0
     assert verified.returncode == 0, verified.stdout
     assert 0 < account["duplicate"] < GARAGE_MESSAGES, "the kill did not come in the middle"
-    assert account["duplicate"] + account["committed"] + sum(account["rejected"].values()) == GARAGE_MESSAGES
+    assert (
+        account["duplicate"] + account["committed"] + sum(account["rejected"].values())
+        == GARAGE_MESSAGES
+    )
     return account
 
 
@@ -118,7 +163,9 @@ def test_a_kill_in_the_middle_changes_nothing_derived(twice: Twice) -> None:
 
 
 @pytest.mark.prove
-def test_a_kill_in_the_middle_changes_nothing_derived_with_an_actor_for_each_camera(tmp_path: Path) -> None:
+def test_a_kill_in_the_middle_changes_nothing_derived_with_an_actor_for_each_camera(
+    tmp_path: Path,
+) -> None:
     recording(GARAGE)
     with data_folder() as calm, product(calm, "--no-simulate"):
         replay(calm, GARAGE, "deepstream")

@@ -1,7 +1,9 @@
-"""PostgreSQL is put back to an older state below the running stack, and everything goes on by itself.
+"""PostgreSQL is put back to an older state below the running stack, and everything goes on by
+itself.
 
-Devices with the stock edge client and dashboards stay up on the same hub; nobody restarts anything. Twice, as `docs/deploy.md` tells: a
-base backup in place of the data directory, and a dump that is read back into the database while it is in use. Redis is lost each time.
+Devices with the stock edge client and dashboards stay up on the same hub; nobody restarts anything.
+Twice, as `docs/deploy.md` tells: a base backup in place of the data directory, and a dump that is
+read back into the database while it is in use. Redis is lost each time.
 """
 
 import asyncio
@@ -43,7 +45,10 @@ def database() -> Iterator[tuple[Server, str]]:
 
 @pytest.fixture(scope="module")
 def running(database: tuple[Server, str]) -> Iterator[Product]:
-    with data_folder() as path, product(path, "--no-simulate", env={"EYRIE_POSTGRES_DSN": database[1]}) as up:
+    with (
+        data_folder() as path,
+        product(path, "--no-simulate", env={"EYRIE_POSTGRES_DSN": database[1]}) as up,
+    ):
         yield up
 
 
@@ -57,17 +62,22 @@ async def looking(running: Product) -> AsyncIterator[Stores]:
 
 
 class Wall:
-    """A dashboard on one socket, which must stay up: every event and state of its cameras, in the order shown."""
+    """A dashboard on one socket, which must stay up: every event and state of its cameras, in the
+    order shown."""
 
     def __init__(self) -> None:
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.states: dict[str, list[dict[str, Any]]] = {}
-        self.ended: list[int] = []  # codes of subscriptions that were ended and made again, as SDKs do
+        self.ended: list[
+            int
+        ] = []  # codes of subscriptions that were ended and made again, as SDKs do
 
     async def watch(self, running: Product, cameras: list[str]) -> None:
         """Until cancelled; fails when the socket is closed."""
         host, port = address(running)
-        async with connect(f"ws://{host}:{port}/connection/websocket", compression=None, proxy=None, max_size=2**24) as socket:
+        async with connect(
+            f"ws://{host}:{port}/connection/websocket", compression=None, proxy=None, max_size=2**24
+        ) as socket:
             dash = Dash(socket)
             await dash.ask("connect", token=running.token)
             for camera in cameras:
@@ -90,18 +100,25 @@ class Wall:
 
     def _take(self, channel: str, data: dict[str, Any]) -> None:
         kind, _, camera = channel.rpartition(":")
-        (self.events if kind.startswith("events") else self.states).setdefault(camera, []).append(data)
+        (self.events if kind.startswith("events") else self.states).setdefault(camera, []).append(
+            data
+        )
 
     def consistent(self) -> None:
-        """No id meant two events, and no epoch was shown again after a newer one; states never went back."""
+        """No id meant two events, and no epoch was shown again after a newer one; states never went
+        back."""
         for camera, events in self.events.items():
             bodies: dict[str, dict[str, Any]] = {}
             for event in events:
-                assert bodies.setdefault(event["id"], event) == event, f"two events have the id {event['id']}"
+                assert bodies.setdefault(event["id"], event) == event, (
+                    f"two events have the id {event['id']}"
+                )
             epochs = [event["epoch"] for event in events]
             assert epochs == sorted(epochs), f"epochs of {camera} are mixed: {epochs}"
             for before, after in itertools.pairwise(events):
-                assert before["epoch"] != after["epoch"] or before["offset"] + 1 == after["offset"], (before["id"], after["id"])
+                assert (
+                    before["epoch"] != after["epoch"] or before["offset"] + 1 == after["offset"]
+                ), (before["id"], after["id"])
         for camera, states in self.states.items():
             generations = [state["generation"] for state in states]
             assert generations == sorted(generations), f"generations of {camera} went back"
@@ -121,13 +138,21 @@ async def watching(running: Product, cameras: list[str]) -> AsyncIterator[Wall]:
 
 
 async def until_shown(wall: Wall, made: Load, epochs: dict[str, str]) -> None:
-    """Of every camera an event of a newer epoch, and a state that is online and folds such an event in, are shown."""
+    """Of every camera an event of a newer epoch, and a state that is online and folds such an event
+    in, are shown."""
 
     def newer(camera: str) -> bool:
         events, states = wall.events.get(camera, []), wall.states.get(camera, [])
-        return bool(events and events[-1]["epoch"] > epochs[camera] and states and states[-1]["status"] == "online")
+        return bool(
+            events
+            and events[-1]["epoch"] > epochs[camera]
+            and states
+            and states[-1]["status"] == "online"
+        )
 
-    await until(lambda: all(map(newer, made.cameras)), within_s=60, what="events of a new epoch, and online")
+    await until(
+        lambda: all(map(newer, made.cameras)), within_s=60, what="events of a new epoch, and online"
+    )
 
 
 def run(dsn: str, name: str, *arguments: str, user: bool = False) -> None:
@@ -136,7 +161,9 @@ def run(dsn: str, name: str, *arguments: str, user: bool = False) -> None:
     assert folder is not None
     who = os.stat(folder[1]).st_uid if user else None
     command = [str(server_programs(POSTGRES) / name), "-h", folder[1], "-U", "eyrie", *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder[1], user=who, group=who)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=folder[1], user=who, group=who
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -148,7 +175,8 @@ def is_ready(dsn: str) -> bool:
 
 
 async def forward(stores: Stores, made: Load) -> None:
-    """What happens between the backup and its return: more observations and events, and another owner with a later generation."""
+    """What happens between the backup and its return: more observations and events, and another
+    owner with a later generation."""
     camera = next(iter(made.cameras))
     before, generation = await actor_of(stores, camera)
     started = start_time(before.pid)
@@ -166,18 +194,25 @@ class Row(NamedTuple):
 
 
 async def rows(dsn: str) -> dict[str, Row]:
-    """Where the cameras stand, by a connection that is not the product's: those look for a restore themselves."""
+    """Where the cameras stand, by a connection that is not the product's: those look for a restore
+    themselves."""
     connection = await asyncpg.connect(dsn)
     try:
-        found = await connection.fetch("SELECT camera, generation, session, last_seq, epoch FROM positions")
+        found = await connection.fetch(
+            "SELECT camera, generation, session, last_seq, epoch FROM positions"
+        )
     finally:
         await connection.close()
-    return {row["camera"]: Row(row["generation"], row["session"], row["last_seq"], row["epoch"]) for row in found}
+    return {
+        row["camera"]: Row(row["generation"], row["session"], row["last_seq"], row["epoch"])
+        for row in found
+    }
 
 
 @asynccontextmanager
 async def without_redis(running: Product) -> AsyncIterator[None]:
-    """Redis is lost, and comes back empty once the database was restored: nothing in it tells how far that was before."""
+    """Redis is lost, and comes back empty once the database was restored: nothing in it tells how
+    far that was before."""
     before = next(record for record in running.data.noted() if record.name == "redis")
     os.kill(running.pid, signal.SIGSTOP)  # it would start another one at once
     try:
@@ -185,11 +220,18 @@ async def without_redis(running: Product) -> AsyncIterator[None]:
         yield
     finally:
         os.kill(running.pid, signal.SIGCONT)
-    await until(lambda: any(r.name == "redis" and r.pid != before.pid for r in running.data.noted()), within_s=30, what="another Redis")
+    await until(
+        lambda: any(r.name == "redis" and r.pid != before.pid for r in running.data.noted()),
+        within_s=30,
+        what="another Redis",
+    )
 
 
-async def goes_on(dsn: str, made: Load, wall: Wall, kept: dict[str, Row], lost: dict[str, Row]) -> None:
-    """After the older state came back: acks move again, all that was lost is declared, dashboards see the new epoch."""
+async def goes_on(
+    dsn: str, made: Load, wall: Wall, kept: dict[str, Row], lost: dict[str, Row]
+) -> None:
+    """After the older state came back: acks move again, all that was lost is declared, dashboards
+    see the new epoch."""
     sent = {name: camera.sent for name, camera in made.cameras.items()}
     connections = made.client.connections
     await made.more(150, within_s=150)
@@ -199,7 +241,11 @@ async def goes_on(dsn: str, made: Load, wall: Wall, kept: dict[str, Row], lost: 
         assert at.epoch > lost[camera].epoch
         assert at.session == lost[camera].session, "the device goes on in its session"
         assert at.last_seq > sent[camera]
-        found = await connection.fetch("SELECT body FROM events WHERE camera = $1 AND epoch = $2 AND type = 'stream.gap'", camera, at.epoch)
+        found = await connection.fetch(
+            "SELECT body FROM events WHERE camera = $1 AND epoch = $2 AND type = 'stream.gap'",
+            camera,
+            at.epoch,
+        )
         gaps = [json.loads(row["body"])["data"] for row in found]
         missing = {seq for gap in gaps for seq in range(gap["first_seq"], gap["last_seq"] + 1)}
         acked_and_gone = set(range(kept[camera].last_seq + 1, lost[camera].last_seq + 1))
@@ -207,15 +253,25 @@ async def goes_on(dsn: str, made: Load, wall: Wall, kept: dict[str, Row], lost: 
         assert acked_and_gone <= missing, (camera, kept[camera], lost[camera], gaps)
     await connection.close()
     wall.consistent()
-    assert made.client.connections <= connections + 2, "devices that stayed up came back again and again"
+    assert made.client.connections <= connections + 2, (
+        "devices that stayed up came back again and again"
+    )
 
 
-async def test_a_base_backup_and_a_dump_that_come_back_below_a_running_stack(database: tuple[Server, str], running: Product) -> None:
+async def test_a_base_backup_and_a_dump_that_come_back_below_a_running_stack(
+    database: tuple[Server, str], running: Product
+) -> None:
     server, dsn = database
-    async with looking(running) as stores, load(running, stores, "restored") as made, watching(running, list(made.cameras)) as wall:
+    async with (
+        looking(running) as stores,
+        load(running, stores, "restored") as made,
+        watching(running, list(made.cameras)) as wall,
+    ):
         data, backup = server.folder / "data", server.folder / "backup"
         await made.more(60)
-        await asyncio.to_thread(run, dsn, "pg_basebackup", "-D", str(backup), "-c", "fast", user=True)
+        await asyncio.to_thread(
+            run, dsn, "pg_basebackup", "-D", str(backup), "-c", "fast", user=True
+        )
         kept = await rows(dsn)  # what the backup holds at most
         await forward(stores, made)
         lost = await rows(dsn)
@@ -232,9 +288,13 @@ async def test_a_base_backup_and_a_dump_that_come_back_below_a_running_stack(dat
         await forward(stores, made)
         lost = await rows(dsn)
         emptied = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
-        await asyncio.to_thread(run, dsn, "psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", emptied)
+        await asyncio.to_thread(
+            run, dsn, "psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", emptied
+        )
         async with without_redis(running):
-            await asyncio.to_thread(run, dsn, "pg_restore", "--single-transaction", "-d", "postgres", dump, user=True)
+            await asyncio.to_thread(
+                run, dsn, "pg_restore", "--single-transaction", "-d", "postgres", dump, user=True
+            )
         await goes_on(dsn, made, wall, kept, lost)
     verified = await asyncio.to_thread(eyrie, "audit", "verify", dsn)
     assert verified.returncode == 0, verified.stdout

@@ -1,4 +1,5 @@
-"""The secrets of a running deployment are in their files and nowhere that others look (check 63)."""
+"""The secrets of a running deployment are in their files and nowhere that others look (check
+63)."""
 
 import asyncio
 import base64
@@ -23,7 +24,8 @@ from tests.support.cluster.product import ROOT, Product, eyrie
 TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.")
 MIN_SECRET = 16  # characters; shorter ones are in everything
 
-# What an insider of Ray sees: actors with all that is known of them, nodes, jobs with their runtime environments.
+# What an insider of Ray sees: actors with all that is known of them, nodes, jobs with their runtime
+# environments.
 LISTING = """
 import json, sys
 import ray
@@ -31,7 +33,7 @@ from ray._private.state import state
 
 ray.init(address=sys.argv[1], namespace=sys.argv[2], log_to_driver=False, logging_level="ERROR")
 print(json.dumps([state.actor_table(None), state.job_table(), ray.nodes(), ray.cluster_resources()], default=str))
-"""
+"""  # noqa: E501
 
 
 def secrets_of(product: Product) -> dict[str, str]:
@@ -49,14 +51,22 @@ def written(secret: str) -> Iterator[str]:
     """The ways in which it might be written somewhere."""
     raw = secret.encode("latin-1")
     yield secret
-    yield from (base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("="), raw.hex())
+    yield from (
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        raw.hex(),
+    )
     if len(secret) % 2 == 0 and all(letter in "0123456789abcdef" for letter in secret):
         yield base64.b64encode(bytes.fromhex(secret)).decode().rstrip("=")
 
 
 def leaked(product: Product, text: str) -> list[str]:
     """The names of the secrets that are in `text`; any token counts as one."""
-    names = [name for name, secret in secrets_of(product).items() if any(form in text for form in written(secret))]
+    names = [
+        name
+        for name, secret in secrets_of(product).items()
+        if any(form in text for form in written(secret))
+    ]
     return names + (["a token"] if TOKEN.search(text) else [])
 
 
@@ -98,11 +108,16 @@ def test_check_63_no_secret_is_in_an_argument_or_the_environment(stack: Product)
 
 @pytest.mark.ray
 def test_check_63_no_secret_is_in_a_log(stack: Product) -> None:
-    """Those of the product, of Ray and of the servers: every file of the data directory that is no database and no key."""
+    """Those of the product, of Ray and of the servers: every file of the data directory that is no
+    database and no key."""
     kept = (stack.data.keys, stack.data.path / "postgres", stack.data.path / "redis")
     looked = []
     for path in stack.data.path.rglob("*"):
-        if path.is_symlink() or not path.is_file() or any(folder in path.parents for folder in kept):
+        if (
+            path.is_symlink()
+            or not path.is_file()
+            or any(folder in path.parents for folder in kept)
+        ):
             continue
         looked.append(path.suffix)
         assert leaked(stack, path.read_bytes().decode("latin-1")) == [], path
@@ -116,8 +131,13 @@ def test_check_63_no_secret_is_in_what_is_shown(stack: Product, settings: Settin
         done = eyrie(*command, "--data-dir", stack.data.path)
         assert (done.returncode, leaked(stack, done.stdout + done.stderr)) == (0, []), command
     url = stack.url.partition("#")[0].rstrip("/")
-    pages = [f"{url}{path}" for path in ("/", "/health/ready", "/schemas/", "/asyncapi.json", "/v1/cameras", "/v1/none")]
-    pages += [f"http://127.0.0.1:{hub.private_port}/metrics" for hub in asyncio.run(hubs_of(settings))]
+    pages = [
+        f"{url}{path}"
+        for path in ("/", "/health/ready", "/schemas/", "/asyncapi.json", "/v1/cameras", "/v1/none")
+    ]
+    pages += [
+        f"http://127.0.0.1:{hub.private_port}/metrics" for hub in asyncio.run(hubs_of(settings))
+    ]
     assert len(pages) > 6
     with httpx.Client(headers={"authorization": f"Bearer {stack.token}"}, timeout=30) as http:
         for page in pages:
@@ -125,12 +145,18 @@ def test_check_63_no_secret_is_in_what_is_shown(stack: Product, settings: Settin
 
 
 @pytest.mark.ray
-def test_check_63_no_secret_is_in_what_ray_tells_of_its_actors(stack: Product, settings: Settings) -> None:
+def test_check_63_no_secret_is_in_what_ray_tells_of_its_actors(
+    stack: Product, settings: Settings
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LISTING, settings.ray.address, settings.ray.namespace],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env={**environment(Path(settings.ray.token_file)), "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     actors, *_ = json.loads(done.stdout.strip().splitlines()[-1])
     assert any("RayHub" in str(actor) for actor in actors.values())

@@ -1,4 +1,5 @@
-"""A disk without room is told before anything begins, one that fills up meanwhile in one line, and neither leaves anything running."""
+"""A disk without room is told before anything begins, one that fills up meanwhile in one line, and
+neither leaves anything running."""
 
 import subprocess
 import sys
@@ -12,13 +13,19 @@ from storage.process.disk_room import DATABASE_BYTES, MIB, needs
 from tests.support.cluster.newcomer import ROOT, Machine, Person, clone, impossible, machine, person
 from tests.support.waiting import block_until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300), pytest.mark.skipif(bool(impossible()), reason=impossible())]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(bool(impossible()), reason=impossible()),
+]
 
 
 @pytest.fixture
 def who() -> Iterator[Person]:
     with person("root") as made:
-        made.home.chmod(0o711)  # the embedded servers' own user must reach a data directory below it
+        made.home.chmod(
+            0o711
+        )  # the embedded servers' own user must reach a data directory below it
         yield made
 
 
@@ -27,7 +34,18 @@ def disk(folder: Path, size: int) -> str:
 
 
 def up(where: Machine, who: Person, data: Path) -> "subprocess.CompletedProcess[str]":
-    words = (sys.executable, "-m", "cluster.cli.main", "up", "--port", "0", "--cameras", "2", "--data-dir", data)
+    words = (
+        sys.executable,
+        "-m",
+        "cluster.cli.main",
+        "up",
+        "--port",
+        "0",
+        "--cameras",
+        "2",
+        "--data-dir",
+        data,
+    )
     return where.attempt(who, Path("/"), *words, env={"PYTHONPATH": str(ROOT)}, timeout_s=200)
 
 
@@ -49,7 +67,11 @@ def test_a_disk_that_fills_up_during_the_start_is_told_in_one_line(who: Person) 
     with machine(disk(who.home, DATABASE_BYTES + 80 * MIB)) as where:
 
         def fill() -> None:
-            block_until(lambda: where.inside(data / "postgres").exists(), "the database is being made", within_s=60)
+            block_until(
+                lambda: where.inside(data / "postgres").exists(),
+                "the database is being made",
+                within_s=60,
+            )
             with where.inside(who.home / "others").open("wb", buffering=0) as file:
                 try:
                     while True:
@@ -64,9 +86,12 @@ def test_a_disk_that_fills_up_during_the_start_is_told_in_one_line(who: Person) 
         assert refused.returncode == 1, refused.stderr
         assert f"a disk is full; Eyrie writes to {data} (" in refused.stderr
         assert "Traceback" not in refused.stderr
-        error = refused.stderr.splitlines().index(next(line for line in refused.stderr.splitlines() if line.startswith("error: ")))
+        error = refused.stderr.splitlines().index(
+            next(line for line in refused.stderr.splitlines() if line.startswith("error: "))
+        )
         assert len(refused.stderr.splitlines()) - error == 2, refused.stderr
-        # A PostgreSQL that panics for want of room leaves its shared memory to the system: processes alone are asked for.
+        # A PostgreSQL that panics for want of room leaves its shared memory to the system:
+        # processes alone are asked for.
         assert [one for one in where.left() if one.startswith("process")] == []
 
 

@@ -1,4 +1,5 @@
-"""`eyrie up` from nothing: a live wall within 30 s, a clean stop that loses nothing, and a start that goes on."""
+"""`eyrie up` from nothing: a live wall within 30 s, a clean stop that loses nothing, and a start
+that goes on."""
 
 import os
 import re
@@ -8,7 +9,15 @@ import subprocess
 import pytest
 
 from storage.embedded.data_dir import start_time
-from tests.support.cluster.product import COMMAND, ROOT, Product, committed_seqs, data_folder, eyrie, product
+from tests.support.cluster.product import (
+    COMMAND,
+    ROOT,
+    Product,
+    committed_seqs,
+    data_folder,
+    eyrie,
+    product,
+)
 from tests.support.cluster.terminal import on_a_terminal
 from tests.support.waiting import block_until
 
@@ -23,11 +32,15 @@ def test_the_first_live_publication_comes_within_30_s_and_a_stop_loses_nothing()
     with data_folder() as path:
         with product(path, "--cameras", "2") as first:
             assert 0 < first.ready["first_publication_s"] < FIRST_PUBLICATION_S
-            block_until(lambda: committed_seqs(first.data) > 20, "observations are committed", within_s=30)
+            block_until(
+                lambda: committed_seqs(first.data) > 20, "observations are committed", within_s=30
+            )
             verdict = first.stop()
         assert verdict == {"stopped": True, "durable": True}
         with product(path, "--cameras", "2") as second:
-            block_until(lambda: committed_seqs(second.data) > 0, "the next start goes on", within_s=30)
+            block_until(
+                lambda: committed_seqs(second.data) > 0, "the next start goes on", within_s=30
+            )
             second.stop()
         verified = eyrie("audit", "verify", path)
         assert verified.returncode == 0, verified.stdout
@@ -41,10 +54,21 @@ def test_what_a_killed_launcher_leaves_is_ended_by_the_next_start() -> None:
         driver = next(record for record in killed.data.noted() if record.name == "driver")
         os.kill(killed.pid, signal.SIGKILL)
         killed.reap()
-        block_until(lambda: start_time(driver.pid) != driver.started, "the driver has noticed, and ended", within_s=15)
-        assert f"the launcher (process {killed.pid}) was killed" in (killed.data.logs / "eyrie.log").read_text()
+        block_until(
+            lambda: start_time(driver.pid) != driver.started,
+            "the driver has noticed, and ended",
+            within_s=15,
+        )
+        assert (
+            f"the launcher (process {killed.pid}) was killed"
+            in (killed.data.logs / "eyrie.log").read_text()
+        )
         with product(path, "--cameras", "2") as again:
-            left = [pid for pid, started in family.items() if started is not None and start_time(pid) == started]
+            left = [
+                pid
+                for pid, started in family.items()
+                if started is not None and start_time(pid) == started
+            ]
             assert left == []
             assert again.ready["ready"] is True
 

@@ -1,1 +1,2 @@
-"""Executable models of the protocols that cannot be proven by running them, explored exhaustively."""
+"""Executable models of the protocols that cannot be proven by running them, explored
+exhaustively."""

@@ -1,13 +1,17 @@
-"""The ownership protocol of design section 6 as a model: two hosts, one camera, a supervisor that may be wrong at any moment.
+"""The ownership protocol of design section 6 as a model: two hosts, one camera, a supervisor that
+may be wrong at any moment.
 
-What is modelled: assignment by the supervisor; activation (compare-and-swap in PostgreSQL, then the fence in Redis); commits that
-travel, may arrive late, twice, or never be answered; publications that travel; a crash; Redis losing its fence. A pause, an expired lease
-and a slow network need no step of their own: every step may come at any later time, and the supervisor assigns whenever it likes. Nor does
-a move (`cluster/supervisor/hosting.py`: release, assign, adopt): a host that gives a camera up in order leaves the world as one does that
-crashes while nothing of it is under way, and the assignment comes before, after or without that. What is left out: sessions, resends and
-the contents of events; the property tests of the core have them.
+What is modelled: assignment by the supervisor; activation (compare-and-swap in PostgreSQL, then the
+fence in Redis); commits that travel, may arrive late, twice, or never be answered; publications
+that travel; a crash; Redis losing its fence. A pause, an expired lease and a slow network need no
+step of their own: every step may come at any later time, and the supervisor assigns whenever it
+likes. Nor does a move (`cluster/supervisor/hosting.py`: release, assign, adopt): a host that gives
+a camera up in order leaves the world as one does that crashes while nothing of it is under way, and
+the assignment comes before, after or without that. What is left out: sessions, resends and the
+contents of events; the property tests of the core have them.
 
-The transitions are those of the product: `storage/sql/cameras.sql` (activate, commit), `storage/lua/fence.lua`, `actors/commit_loop.py`.
+The transitions are those of the product: `storage/sql/cameras.sql` (activate, commit),
+`storage/lua/fence.lua`, `actors/commit_loop.py`.
 """
 
 from collections.abc import Iterator
@@ -31,8 +35,8 @@ Variant = Literal[
 
 
 class Host(NamedTuple):
-    """An actor process. `waiting`: it has a commit under way for `seq` + 1. `life` counts activations, for the invariants alone: no
-    step of the protocol reads it."""
+    """An actor process. `waiting`: it has a commit under way for `seq` + 1. `life` counts
+    activations, for the invariants alone: no step of the protocol reads it."""
 
     phase: Literal["idle", "activated", "active"] = "idle"
     generation: int = 0
@@ -51,7 +55,8 @@ class Commit(NamedTuple):
 
 
 class World(NamedTuple):
-    """Everything. `applied` are the effects on the stored state, in order; `shown` is what a hub shows, (generation, seq)."""
+    """Everything. `applied` are the effects on the stored state, in order; `shown` is what a hub
+    shows, (generation, seq)."""
 
     owner: int = 0
     generation: int = 0
@@ -78,7 +83,10 @@ def steps(world: World, variant: Variant) -> Iterator[tuple[str, World]]:
     if world.moves:
         for host in range(len(world.hosts)):
             if host != world.owner:
-                yield f"the supervisor assigns host {host}", world._replace(owner=host, moves=world.moves - 1)
+                yield (
+                    f"the supervisor assigns host {host}",
+                    world._replace(owner=host, moves=world.moves - 1),
+                )
     if world.fence_losses and world.fence:
         yield "Redis loses its fence", world._replace(fence=0, fence_losses=world.fence_losses - 1)
     for number in range(len(world.hosts)):
@@ -100,7 +108,10 @@ def _with(world: World, number: int, host: Host) -> World:
 def _host_steps(world: World, number: int, variant: Variant) -> Iterator[tuple[str, World]]:
     host = world.hosts[number]
     if world.crashes and host.phase != "idle":
-        yield f"host {number} crashes", _with(world._replace(crashes=world.crashes - 1), number, Host())
+        yield (
+            f"host {number} crashes",
+            _with(world._replace(crashes=world.crashes - 1), number, Host()),
+        )
     if host.phase == "idle" and world.owner == number:
         yield f"host {number} activates", _activate(world, number, variant)
     if host.phase == "activated":
@@ -110,15 +121,23 @@ def _host_steps(world: World, number: int, variant: Variant) -> Iterator[tuple[s
         commit = Commit(number, host.generation, host.seq + 1, host.life)
         sent = sent._replace(commits=sent.commits | {commit})
         if variant == "publishes before the commit":
-            sent = sent._replace(publications=sent.publications | {(host.generation, host.seq + 1, host.life)})
+            sent = sent._replace(
+                publications=sent.publications | {(host.generation, host.seq + 1, host.life)}
+            )
         yield f"host {number} sends a commit of {commit.seq}", sent
 
 
 def _activate(world: World, number: int, variant: Variant) -> World:
     """Compare-and-swap on the assignment: generation + 1, and the position comes back."""
-    generation = max(1, world.generation + (0 if variant == "activation keeps the generation" else 1))
+    generation = max(
+        1, world.generation + (0 if variant == "activation keeps the generation" else 1)
+    )
     life = world.lives + 1
-    return _with(world._replace(generation=generation, lives=life), number, Host("activated", generation, life, world.last_seq))
+    return _with(
+        world._replace(generation=generation, lives=life),
+        number,
+        Host("activated", generation, life, world.last_seq),
+    )
 
 
 def _raise(world: World, number: int) -> World:
@@ -131,22 +150,37 @@ def _raise(world: World, number: int) -> World:
 
 def _deliver(world: World, commit: Commit, variant: Variant) -> Iterator[tuple[str, World]]:
     """The fenced statement."""
-    owned = (world.owner, world.generation) == (commit.host, commit.generation) or variant == "commit checks no generation"
+    owned = (world.owner, world.generation) == (
+        commit.host,
+        commit.generation,
+    ) or variant == "commit checks no generation"
     placed = world.last_seq == commit.seq - 1 or variant == "commit checks no position"
     moved = world
     if owned and placed:
         broken = "stored by a fenced owner" if commit.life < world.finished else ""
         broken = "stored twice" if commit.seq in world.applied else broken
-        moved = world._replace(last_seq=commit.seq, applied=(*world.applied, commit.seq), broken=broken)
+        moved = world._replace(
+            last_seq=commit.seq, applied=(*world.applied, commit.seq), broken=broken
+        )
     done = owned and placed
     gone = moved._replace(commits=moved.commits - {commit})
-    name = f"the commit of {commit.seq} by host {commit.host} ({commit.generation}) {'is stored' if done else 'moves no row'}"
+    name = (
+        f"the commit of {commit.seq} by host {commit.host} ({commit.generation}) "
+        f"{'is stored' if done else 'moves no row'}"
+    )
     yield name, gone._replace(replies=gone.replies | {(commit, done)})
     if world.duplicates:
-        yield f"{name}, and comes again", moved._replace(duplicates=world.duplicates - 1, replies=moved.replies | {(commit, done)})
+        yield (
+            f"{name}, and comes again",
+            moved._replace(
+                duplicates=world.duplicates - 1, replies=moved.replies | {(commit, done)}
+            ),
+        )
 
 
-def _answer(world: World, reply: tuple[Commit, bool], variant: Variant) -> Iterator[tuple[str, World]]:
+def _answer(
+    world: World, reply: tuple[Commit, bool], variant: Variant
+) -> Iterator[tuple[str, World]]:
     commit, done = reply
     rest = world._replace(replies=world.replies - {reply})
     host = world.hosts[commit.host]
@@ -156,11 +190,17 @@ def _answer(world: World, reply: tuple[Commit, bool], variant: Variant) -> Itera
     if done:
         yield f"host {commit.host} hears that {commit.seq} is stored", _acked(rest, commit)
     else:
-        yield f"host {commit.host} hears that no row moved, and stops", _with(rest, commit.host, Host())
+        yield (
+            f"host {commit.host} hears that no row moved, and stops",
+            _with(rest, commit.host, Host()),
+        )
     if variant == "takes an unknown outcome for done":
         yield f"the answer to {commit.seq} is lost and taken for yes", _acked(rest, commit)
     else:
-        yield f"the answer to {commit.seq} is lost; host {commit.host} renews its generation", _renew(rest, commit.host, variant)
+        yield (
+            f"the answer to {commit.seq} is lost; host {commit.host} renews its generation",
+            _renew(rest, commit.host, variant),
+        )
 
 
 def _acked(world: World, commit: Commit) -> World:
@@ -168,11 +208,16 @@ def _acked(world: World, commit: Commit) -> World:
     heard = _with(world, commit.host, host._replace(seq=commit.seq, waiting=False))
     acked = max(world.acked, commit.seq)
     broken = "acked and not stored" if acked > world.last_seq else ""
-    return heard._replace(acked=acked, publications=heard.publications | {(host.generation, commit.seq, host.life)}, broken=broken)
+    return heard._replace(
+        acked=acked,
+        publications=heard.publications | {(host.generation, commit.seq, host.life)},
+        broken=broken,
+    )
 
 
 def _renew(world: World, number: int, variant: Variant) -> World:
-    """An unknown outcome: read again, and go on only under a generation renewed by compare-and-swap from the own one."""
+    """An unknown outcome: read again, and go on only under a generation renewed by compare-and-swap
+    from the own one."""
     host = world.hosts[number]
     if (world.owner, world.generation) != (number, host.generation):
         return _with(world, number, Host())
@@ -189,11 +234,14 @@ def _show(world: World, publication: tuple[int, int, int], variant: Variant) -> 
     broken = "shown and not stored" if seq > world.last_seq else ""
     if life < world.finished and world.fence_losses == FENCE_LOSSES:
         broken = "shown of a fenced owner"
-    return f"the publication of {seq} ({generation}) is shown", rest._replace(shown=(generation, seq), broken=broken)
+    return f"the publication of {seq} ({generation}) is shown", rest._replace(
+        shown=(generation, seq), broken=broken
+    )
 
 
 def explore(variant: Variant, limit: int) -> tuple[int, list[str]]:
-    """Every world within the bounds, breadth first: how many, and the shortest way to a broken invariant (empty: there is none).
+    """Every world within the bounds, breadth first: how many, and the shortest way to a broken
+    invariant (empty: there is none).
 
     Raises AssertionError when there are more than `limit` worlds.
     """

@@ -1,4 +1,5 @@
-"""The ownership protocol, explored exhaustively; and that the exploration finds what is wrong in broken variants of it."""
+"""The ownership protocol, explored exhaustively; and that the exploration finds what is wrong in
+broken variants of it."""
 
 from typing import get_args
 
@@ -10,7 +11,11 @@ MAX_WORLDS = 3_000_000
 EXPECTED = {
     "commit checks no generation": {"stored by a fenced owner", "stored twice"},
     "commit checks no position": {"stored twice", "stored by a fenced owner"},
-    "activation keeps the generation": {"stored twice", "stored by a fenced owner", "acked and not stored"},
+    "activation keeps the generation": {
+        "stored twice",
+        "stored by a fenced owner",
+        "acked and not stored",
+    },
     "Redis takes any generation": {"shown of a fenced owner"},
     "takes an unknown outcome for done": {"acked and not stored"},
     "publishes before the commit": {"shown and not stored"},

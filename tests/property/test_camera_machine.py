@@ -1,8 +1,10 @@
-"""A camera under every fault that a link, a process and a database can have (reliability reference 3.5), against a model.
+"""A camera under every fault that a link, a process and a database can have (reliability reference
+3.5), against a model.
 
-The edge holds a fixed stream of observations and plays by the protocol: it sends from `resume_from`, resends on `resync`, declares gaps.
-The machine cuts, reorders, duplicates and crashes; at any moment the committed facts must be those of an undisturbed run up to the
-committed seq.
+The edge holds a fixed stream of observations and plays by the protocol: it sends from
+`resume_from`, resends on `resync`, declares gaps. The machine cuts, reorders, duplicates and
+crashes; at any moment the committed facts must be those of an undisturbed run up to the committed
+seq.
 """
 
 import random
@@ -15,7 +17,17 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from actors.core.camera import core, snapshot
 from actors.core.messages.commits import CommitRow
-from actors.core.messages.deliveries import Acked, Alive, AskedAgain, Attach, Data, Detach, Dismissed, Refused, Welcomed
+from actors.core.messages.deliveries import (
+    Acked,
+    Alive,
+    AskedAgain,
+    Attach,
+    Data,
+    Detach,
+    Dismissed,
+    Refused,
+    Welcomed,
+)
 from actors.core.messages.events import CHAIN_START, seal
 from actors.core.messages.observations import Alarm, Object
 from actors.core.scene.scene import Line, Scene, Zone
@@ -25,8 +37,15 @@ LENGTH = 160  # observations in a stream
 SEEDS = 20  # streams that examples choose from
 SCENE = Scene(
     zones={
-        "left": Zone([(0.1, 0.1), (0.5, 0.1), (0.5, 0.9), (0.1, 0.9)], loitering_s=1.0, enter_frames=2, exit_ms=200),
-        "right": Zone([(0.5, 0.2), (0.9, 0.2), (0.9, 0.8)], anchor="any_corner", exit_frames=1, exit_ms=0),
+        "left": Zone(
+            [(0.1, 0.1), (0.5, 0.1), (0.5, 0.9), (0.1, 0.9)],
+            loitering_s=1.0,
+            enter_frames=2,
+            exit_ms=200,
+        ),
+        "right": Zone(
+            [(0.5, 0.2), (0.9, 0.2), (0.9, 0.8)], anchor="any_corner", exit_frames=1, exit_ms=0
+        ),
     },
     lines={"gate": Line([(0.5, 0.0), (0.45, 0.5), (0.5, 1.0)], frames=2)},
     min_hits=2,
@@ -37,9 +56,13 @@ SCENE = Scene(
 
 @lru_cache(maxsize=64)
 def stream(seed: int) -> tuple[bytes, ...]:
-    """Walkers that come, go, jitter, vanish and stand, some items that cannot be applied, some alarms."""
+    """Walkers that come, go, jitter, vanish and stand, some items that cannot be applied, some
+    alarms."""
     dice = random.Random(seed)
-    walkers = {f"t{key}": [dice.random(), dice.uniform(0.2, 0.9), dice.uniform(-0.03, 0.03)] for key in range(4)}
+    walkers = {
+        f"t{key}": [dice.random(), dice.uniform(0.2, 0.9), dice.uniform(-0.03, 0.03)]
+        for key in range(4)
+    }
     items = []
     for number in range(LENGTH):
         seen: list[Object] = []
@@ -49,18 +72,34 @@ def stream(seed: int) -> tuple[bytes, ...]:
                 walker[2] = -walker[2]
                 walker[0] = min(max(walker[0], 0.05), 0.95)
             if dice.random() < 0.85 and (number // 20 + int(key[1])) % 4 != 0:
-                seen.append(person(key, walker[0] + dice.gauss(0, 0.003), walker[1], label=dice.choice(("person", "person", "car"))))
+                seen.append(
+                    person(
+                        key,
+                        walker[0] + dice.gauss(0, 0.003),
+                        walker[1],
+                        label=dice.choice(("person", "person", "car")),
+                    )
+                )
         kind = dice.random()
         if kind < 0.02:
             items.append(b"\xc1")
         else:
-            items.append(frame(number * 0.1 - (0.05 if kind < 0.1 else 0.0), *seen, alarm=Alarm("tamper") if kind > 0.97 else None))
+            items.append(
+                frame(
+                    number * 0.1 - (0.05 if kind < 0.1 else 0.0),
+                    *seen,
+                    alarm=Alarm("tamper") if kind > 0.97 else None,
+                )
+            )
     return tuple(items)
 
 
 @lru_cache(maxsize=64)
-def undisturbed(seed: int) -> tuple[list[tuple[int, snapshot.Totals]], list[tuple[Any, ...]], list[int]]:
-    """(number of derived events and totals after each seq, the events, seqs of the dead letters) of a run without faults."""
+def undisturbed(
+    seed: int,
+) -> tuple[list[tuple[int, snapshot.Totals]], list[tuple[Any, ...]], list[int]]:
+    """(number of derived events and totals after each seq, the events, seqs of the dead letters) of
+    a run without faults."""
     shell = Shell(SCENE)
     shell.hello()
     model = [(0, snapshot.totals(None))]
@@ -103,7 +142,9 @@ class CameraMachine(RuleBasedStateMachine):
                     self.next = answer.resume_from
                     self.limit = max(self.limit, answer.resume_from - 1 + answer.credits)
                 case Acked():
-                    assert answer.seq <= self.shell.row.position.last_seq, "acked before it was durable"
+                    assert answer.seq <= self.shell.row.position.last_seq, (
+                        "acked before it was durable"
+                    )
                     self.acked = max(self.acked, answer.seq)
                     self.limit = max(self.limit, answer.seq + answer.credits)
                 case AskedAgain():
@@ -117,7 +158,9 @@ class CameraMachine(RuleBasedStateMachine):
         self.links += 1
         self.link = f"h/{self.links}"
         self.held = []
-        self.take(core.step(self.shell.core, [Attach(CAMERA, self.link, "s1", 1, 0)], self.now()).answers)
+        self.take(
+            core.step(self.shell.core, [Attach(CAMERA, self.link, "s1", 1, 0)], self.now()).answers
+        )
 
     def now(self) -> int:
         return at_us(self.shell.now)
@@ -131,7 +174,15 @@ class CameraMachine(RuleBasedStateMachine):
         last = min(self.next + count - 1, len(self.items), self.limit)
         if last < self.next:
             return
-        data = Data(CAMERA, self.link, "s1", self.next, self.now(), "msgpack", self.items[self.next - 1 : last])
+        data = Data(
+            CAMERA,
+            self.link,
+            "s1",
+            self.next,
+            self.now(),
+            "msgpack",
+            self.items[self.next - 1 : last],
+        )
         self.next = last + 1
         if hold:
             self.held.append(data)
@@ -149,7 +200,17 @@ class CameraMachine(RuleBasedStateMachine):
         """Anything already sent comes once more."""
         last = min(first + count - 1, self.next - 1)
         if last >= first:
-            self.deliver(Data(CAMERA, self.link, "s1", first, self.now(), "msgpack", self.items[first - 1 : last]))
+            self.deliver(
+                Data(
+                    CAMERA,
+                    self.link,
+                    "s1",
+                    first,
+                    self.now(),
+                    "msgpack",
+                    self.items[first - 1 : last],
+                )
+            )
 
     @rule()
     def commit_begins(self) -> None:
@@ -165,7 +226,8 @@ class CameraMachine(RuleBasedStateMachine):
 
     @rule(target=rows_lost, stored=st.booleans())
     def outcome_unknown(self, stored: bool) -> int:
-        """The reply is lost, whether or not the row moved (or is still under way): the actor starts anew from the row."""
+        """The reply is lost, whether or not the row moved (or is still under way): the actor starts
+        anew from the row."""
         row, self.in_flight = self.in_flight, None
         if row is not None:
             if stored:
@@ -182,7 +244,8 @@ class CameraMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0.1, 12))
     def time_passes(self, seconds: float) -> None:
-        """Up to a stale camera; holes are asked for again, never given up (gap_timeout is 30 s and time stands still for a hole)."""
+        """Up to a stale camera; holes are asked for again, never given up (gap_timeout is 30 s and
+        time stands still for a hole)."""
         if self.shell.core.order.hole is None or seconds < 3:
             self.shell.now += seconds
             self.take(core.step(self.shell.core, [core.Tick()], self.now()).answers)
@@ -191,16 +254,21 @@ class CameraMachine(RuleBasedStateMachine):
                 hole.since_us = self.now()
 
     def heartbeat(self) -> None:
-        """A second passes; the edge pings, and says hello again when its link is not known any more."""
+        """A second passes; the edge pings, and says hello again when its link is not known any
+        more."""
         self.shell.now += 1.0
-        answers = core.step(self.shell.core, [Alive(CAMERA, self.link, self.now()), core.Tick()], self.now()).answers
+        answers = core.step(
+            self.shell.core, [Alive(CAMERA, self.link, self.now()), core.Tick()], self.now()
+        ).answers
         self.take(answers)
         if any(isinstance(answer, Dismissed) for answer in answers):
             self.connect()
 
     @rule()
     def link_is_cut(self) -> None:
-        core.step(self.shell.core, [Detach(CAMERA, self.link, self.now(), False, "cut")], self.now())
+        core.step(
+            self.shell.core, [Detach(CAMERA, self.link, self.now(), False, "cut")], self.now()
+        )
         self.connect()
 
     @invariant()
@@ -209,8 +277,13 @@ class CameraMachine(RuleBasedStateMachine):
         facts, totals = self.model[row.position.last_seq]
         assert derived(row) == self.facts[:facts]
         found = snapshot.totals(row.snapshot)
-        assert (found.counts, found.occupancy) == (totals.counts, totals.occupancy) or not row.position.last_seq
-        assert [letter.seq for letter in row.letters] == [seq for seq in self.dead if seq <= row.position.last_seq]
+        assert (found.counts, found.occupancy) == (
+            totals.counts,
+            totals.occupancy,
+        ) or not row.position.last_seq
+        assert [letter.seq for letter in row.letters] == [
+            seq for seq in self.dead if seq <= row.position.last_seq
+        ]
 
     @invariant()
     def what_is_acked_is_committed(self) -> None:
@@ -234,12 +307,19 @@ class CameraMachine(RuleBasedStateMachine):
 
     @invariant()
     def status_is_the_fold_of_its_events(self) -> None:
-        told = [s.event.type[7:] for s in self.shell.row.events if s.event.type in ("camera.online", "camera.stale", "camera.offline")]
+        told = [
+            s.event.type[7:]
+            for s in self.shell.row.events
+            if s.event.type in ("camera.online", "camera.stale", "camera.offline")
+        ]
         if self.shell.row.snapshot is not None and self.shell.row.position.last_seq:
-            assert snapshot.decode(self.shell.row.snapshot).status == (told[-1] if told else "offline")
+            assert snapshot.decode(self.shell.row.snapshot).status == (
+                told[-1] if told else "offline"
+            )
 
     def teardown(self) -> None:
-        """Heal, by heartbeats and timers alone, while deliveries still overtake each other: everything arrives.
+        """Heal, by heartbeats and timers alone, while deliveries still overtake each other:
+        everything arrives.
 
         Then it comes once more, which changes nothing.
         """
@@ -284,6 +364,10 @@ def test_a_core_restarted_after_every_commit_derives_the_same(seed: int, batch: 
 
 
 CameraMachine.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=80,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
 )
 TestCamera = CameraMachine.TestCase

@@ -1,4 +1,5 @@
-"""The hot path's geometry equals shapely's, away from the border by more than `BORDER`; the border itself is inside."""
+"""The hot path's geometry equals shapely's, away from the border by more than `BORDER`; the border
+itself is inside."""
 
 import itertools
 import math
@@ -21,11 +22,16 @@ def rings(draw: st.DrawFn) -> list[tuple[float, float]]:
     radii = draw(st.lists(st.floats(0.05, 0.45), min_size=count, max_size=count))
     turn = draw(st.floats(0.0, 1.0))
     angles = [2 * math.pi * (index + turn) / count for index in range(count)]
-    return [(0.5 + radius * math.cos(angle), 0.5 + radius * math.sin(angle)) for radius, angle in zip(radii, angles, strict=True)]
+    return [
+        (0.5 + radius * math.cos(angle), 0.5 + radius * math.sin(angle))
+        for radius, angle in zip(radii, angles, strict=True)
+    ]
 
 
 @given(rings(), point)
-def test_inside_is_what_shapely_covers(ring: list[tuple[float, float]], at: tuple[float, float]) -> None:
+def test_inside_is_what_shapely_covers(
+    ring: list[tuple[float, float]], at: tuple[float, float]
+) -> None:
     theirs = shapely.Polygon(ring)
     assume(shapely.distance(theirs.exterior, shapely.Point(at)) > NEAR)
     assert Polygon(ring).contains(*at) == shapely.covers(theirs, shapely.Point(at))
@@ -50,7 +56,9 @@ def test_within_the_clearance_no_answer_changes(
 
 
 @given(st.lists(point, min_size=2, max_size=8), point)
-def test_distance_to_a_line_is_shapely_s(line: list[tuple[float, float]], at: tuple[float, float]) -> None:
+def test_distance_to_a_line_is_shapely_s(
+    line: list[tuple[float, float]], at: tuple[float, float]
+) -> None:
     theirs = shapely.distance(shapely.LineString(line), shapely.Point(at))
     assert math.isclose(distance(edges_of(line, closed=False), *at), theirs, abs_tol=1e-9)
 
@@ -69,10 +77,15 @@ def test_a_way_crosses_a_segment_where_shapely_says_so(
 
 
 @given(rings(), st.lists(point, min_size=2, max_size=20))
-def test_net_crossings_of_a_closed_line_say_whether_one_went_in(ring: list[tuple[float, float]], way: list[tuple[float, float]]) -> None:
-    """The net of all steps, however they jitter, is the difference of inside at both ends: crossings are never lost or doubled."""
+def test_net_crossings_of_a_closed_line_say_whether_one_went_in(
+    ring: list[tuple[float, float]], way: list[tuple[float, float]]
+) -> None:
+    """The net of all steps, however they jitter, is the difference of inside at both ends:
+    crossings are never lost or doubled."""
     theirs = shapely.Polygon(ring)
-    assume(all(shapely.distance(theirs.exterior, shapely.Point(at)) > NEAR for at in (way[0], way[-1])))
+    assume(
+        all(shapely.distance(theirs.exterior, shapely.Point(at)) > NEAR for at in (way[0], way[-1]))
+    )
     edges = edges_of([*ring, ring[0]], closed=False)
     net = sum(crossings(edges, *p, *q) for p, q in itertools.pairwise(way))
     ours = Polygon(ring)

@@ -13,7 +13,12 @@ from actors.core.camera.core import CameraCore
 from actors.core.camera.journal import Journal
 from actors.core.messages.commits import CommitRow
 from actors.core.messages.deliveries import Answer, Data
-from tests.property.test_camera_machine import SEEDS, CameraMachine, restarted_after_every_commit, undisturbed
+from tests.property.test_camera_machine import (
+    SEEDS,
+    CameraMachine,
+    restarted_after_every_commit,
+    undisturbed,
+)
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -106,7 +111,8 @@ def skips_the_commit_of_dead_letters(monkey: pytest.MonkeyPatch) -> None:
 
 
 def forgets_the_tail(monkey: pytest.MonkeyPatch) -> None:
-    """What was dropped beyond a hole is never asked for once the hole is filled: the stream stands still."""
+    """What was dropped beyond a hole is never asked for once the hole is filled: the stream stands
+    still."""
 
     def advance(self: ordering.Ordering, seq: int, now_us: int) -> None:
         self.seq = seq
@@ -115,18 +121,32 @@ def forgets_the_tail(monkey: pytest.MonkeyPatch) -> None:
     monkey.setattr(ordering.Ordering, "advance", advance)
 
 
-# The hardest to find took 8 to 285 examples over six seeds, some 100 on average; and what is generated changes with the code around it
-# (Hypothesis takes constants from the modules that are loaded), so a bound near that fails now and then. One that is found costs no more.
+# The hardest to find took 8 to 285 examples over six seeds, some 100 on average; and what is
+# generated changes with the code around it (Hypothesis takes constants from the modules that are
+# loaded), so a bound near that fails now and then. One that is found costs no more.
 FOUND_WITHIN = 5_000
 
 MUTANTS = [
-    acks_before_the_commit, applies_duplicates, applies_beyond_a_hole, shows_what_is_not_committed, breaks_the_chain,
-    skips_the_commit_of_dead_letters, forgets_the_tail,
-]  # fmt: skip
+    acks_before_the_commit,
+    applies_duplicates,
+    applies_beyond_a_hole,
+    shows_what_is_not_committed,
+    breaks_the_chain,
+    skips_the_commit_of_dead_letters,
+    forgets_the_tail,
+]
 FORGETFUL: dict[str, object] = {
-    "crossings": {}, "stays": {}, "hits": 1, "start_us": 0, "box": (0.0, 0.0, 0.1, 0.1), "confirmed": False, "still_us": 0,
-    "stationary_us": 10**9, "entered": [], "distance": 9.0,
-}  # fmt: skip
+    "crossings": {},
+    "stays": {},
+    "hits": 1,
+    "start_us": 0,
+    "box": (0.0, 0.0, 0.1, 0.1),
+    "confirmed": False,
+    "still_us": 0,
+    "stationary_us": 10**9,
+    "entered": [],
+    "distance": 9.0,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -143,10 +163,16 @@ def test_a_broken_core_is_caught(mutant: Patch, monkeypatch: pytest.MonkeyPatch)
         run_state_machine_as_test(
             CameraMachine,
             settings=settings(
-                max_examples=FOUND_WITHIN, stateful_step_count=40, deadline=None, derandomize=True, database=None, print_blob=False,
-                phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+                max_examples=FOUND_WITHIN,
+                stateful_step_count=40,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                print_blob=False,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
             ),
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.parametrize("field", FORGETFUL)

@@ -1,4 +1,5 @@
-"""A camera actor over real stores, and a hub made of calls: what the integration tests of `actors` share."""
+"""A camera actor over real stores, and a hub made of calls: what the integration tests of `actors`
+share."""
 
 import asyncio
 import secrets
@@ -21,7 +22,12 @@ from tests.support.waiting import until
 
 T0_US = 1_772_366_400_000_000  # 2026-03-01T12:00:00Z
 SCENE = msgspec.json.encode(
-    {"zones": {"door": {"points": [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]], "enter_frames": 1}}, "min_hits": 1}
+    {
+        "zones": {
+            "door": {"points": [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]], "enter_frames": 1}
+        },
+        "min_hits": 1,
+    }
 )
 
 
@@ -35,12 +41,15 @@ def settings_of(dsn: str, url: str, **camera: Any) -> Settings:
 
 
 def walk(seqs: Sequence[int], *, every_us: int = 100_000) -> list[bytes]:
-    """Observations of a person who is in zone ``door`` at even tens of seqs and outside at odd ones."""
+    """Observations of a person who is in zone ``door`` at even tens of seqs and outside at odd
+    ones."""
     observations = []
     for seq in seqs:
         x = 0.2 if (seq // 10) % 2 == 0 else 0.8
         seen = {"label": "person", "box": [x - 0.05, 0.4, x + 0.05, 0.6], "score": 0.9, "id": "p1"}
-        observations.append(msgspec.json.encode({"time": rfc3339(T0_US + seq * every_us), "objects": [seen]}))
+        observations.append(
+            msgspec.json.encode({"time": rfc3339(T0_US + seq * every_us), "objects": [seen]})
+        )
     return observations
 
 
@@ -56,7 +65,13 @@ class Process:
 
     @classmethod
     async def begin(
-        cls, settings: Settings, stores: Stores, cameras: Sequence[str], *, name: str = "", clock: WallClock | None = None
+        cls,
+        settings: Settings,
+        stores: Stores,
+        cameras: Sequence[str],
+        *,
+        name: str = "",
+        clock: WallClock | None = None,
     ) -> "Process":
         """Assign `cameras` to a new incarnation and activate them there."""
         name = name or f"actor.{secrets.token_hex(4)}"
@@ -86,11 +101,17 @@ class Process:
 
     def data(self, camera: str, seqs: Sequence[int], session: str = "s1", link: str = "1") -> None:
         """Observations `seqs` (contiguous) of :func:`walk`."""
-        self.send(Data(camera, f"{self.hub}/{link}", session, seqs[0], wall_us(), "json", walk(seqs)))
+        self.send(
+            Data(camera, f"{self.hub}/{link}", session, seqs[0], wall_us(), "json", walk(seqs))
+        )
 
     def of(self, kind: type[Any], camera: str = "") -> list[Any]:
         """Answers of one kind."""
-        return [answer for answer in self.answers if isinstance(answer, kind) and camera in ("", answer.camera)]
+        return [
+            answer
+            for answer in self.answers
+            if isinstance(answer, kind) and camera in ("", answer.camera)
+        ]
 
     async def acked(self, camera: str, seq: int) -> None:
         """Wait for the ack of `seq`, polling as a hub does."""

@@ -32,7 +32,8 @@ def read(version: str, name: str) -> Any:
 
 
 def lost(then: Any, now: Any, path: str = "$") -> Iterator[str]:
-    """What `then` says and `now`, the same read by today's structs and written again, does not. Null and missing are the same."""
+    """What `then` says and `now`, the same read by today's structs and written again, does not.
+    Null and missing are the same."""
     if isinstance(then, dict) and isinstance(now, dict):
         for key, value in then.items():
             if key in now or value is not None:
@@ -40,7 +41,11 @@ def lost(then: Any, now: Any, path: str = "$") -> Iterator[str]:
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for index, value in enumerate(then):
             yield from lost(value, now[index], f"{path}[{index}]")
-    elif isinstance(then, float | int) and not isinstance(then, bool) and isinstance(now, float | int):
+    elif (
+        isinstance(then, float | int)
+        and not isinstance(then, bool)
+        and isinstance(now, float | int)
+    ):
         if then != now:
             yield f"{path}: {then} became {now}"
     elif then != now and not _same_time(then, now):
@@ -52,7 +57,11 @@ class _Missing:
 
 
 def _same_time(then: Any, now: Any) -> bool:
-    return isinstance(then, str) and isinstance(now, str) and then.replace("+00:00", "Z") == now.replace("+00:00", "Z")
+    return (
+        isinstance(then, str)
+        and isinstance(now, str)
+        and then.replace("+00:00", "Z") == now.replace("+00:00", "Z")
+    )
 
 
 def again(then: Any, shape: Any) -> Iterator[str]:
@@ -70,7 +79,10 @@ def whole(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         config = value.__struct_config__
         tree = {config.tag_field: config.tag} if config.tag_field is not None else {}
-        told = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
+        told = (
+            (field.encode_name, getattr(value, field.name))
+            for field in msgspec.structs.fields(value)
+        )
         return tree | {name: whole(part) for name, part in told if part is not msgspec.UNSET}
     if isinstance(value, dict):
         return {key: whole(part) for key, part in value.items()}
@@ -103,5 +115,10 @@ def snapshot_problems(data: bytes, expected: dict[str, Any]) -> Iterator[str]:
     """What a snapshot says beside what it should."""
     found, counted = decode(data), totals(data)
     tracks = sorted(row.id for row in found.tracks)
-    said = {"tracks": tracks, "counts": counted.counts, "occupancy": counted.occupancy, "status": counted.status}
+    said = {
+        "tracks": tracks,
+        "counts": counted.counts,
+        "occupancy": counted.occupancy,
+        "status": counted.status,
+    }
     yield from lost({key: expected[key] for key in said}, said)

@@ -1,4 +1,5 @@
-"""Words that must not leave, and how they are looked for: in any case, without separators, percent-encoded, in base64 and hex."""
+"""Words that must not leave, and how they are looked for: in any case, without separators,
+percent-encoded, in base64 and hex."""
 
 import base64
 import re
@@ -21,19 +22,26 @@ def holds(told: bytes, word: str) -> bool:
     lower, unquoted, joined = _forms(told)
     if plain in lower or plain in unquoted or plain in joined:
         return True
-    return any(form in told for form in _encoded(plain)) or any(text.hex().encode() in lower for text in _cases(plain))
+    return any(form in told for form in _encoded(plain)) or any(
+        text.hex().encode() in lower for text in _cases(plain)
+    )
 
 
 @lru_cache(maxsize=4)
 def _forms(told: bytes) -> tuple[bytes, bytes, bytes]:
     """In lower case: as it is, without percent-encoding, without separators."""
     lower = told.lower()
-    return lower, unquote_to_bytes(lower).lower() if b"%" in lower else lower, _SEPARATORS.sub(b"", lower)
+    return (
+        lower,
+        unquote_to_bytes(lower).lower() if b"%" in lower else lower,
+        _SEPARATORS.sub(b"", lower),
+    )
 
 
 @lru_cache
 def _encoded(plain: bytes) -> set[bytes]:
-    """What is the same in base64 wherever the word begins, in both alphabets, in lower and upper case."""
+    """What is the same in base64 wherever the word begins, in both alphabets, in lower and upper
+    case."""
     found = set()
     for text in _cases(plain):
         for shift in range(3):

@@ -1,4 +1,5 @@
-"""The decisions that every engine must agree on: the cases beside the policy, and a generated grid over roles, places and actions."""
+"""The decisions that every engine must agree on: the cases beside the policy, and a generated grid
+over roles, places and actions."""
 
 import itertools
 from typing import Any
@@ -7,7 +8,17 @@ from policy.decision.model import DecisionInput
 from policy.engine.modules import read_tests
 from policy.engine.rego_engine import evaluate
 
-ROLES = ("guest", "viewer", "operator", "admin", "privacy", "auditor", "policy-admin", "ingester", "nobody")
+ROLES = (
+    "guest",
+    "viewer",
+    "operator",
+    "admin",
+    "privacy",
+    "auditor",
+    "policy-admin",
+    "ingester",
+    "nobody",
+)
 ACTIONS = (
     "connect",
     "subscribe",
@@ -47,7 +58,12 @@ def written(rule: str) -> list[dict[str, Any]]:
 
 def question(value: dict[str, Any]) -> DecisionInput:
     """A case's input as a question; what is missing is empty."""
-    return DecisionInput(value.get("action", ""), value.get("subject", {}), value.get("resource", {}), value.get("context", {}))
+    return DecisionInput(
+        value.get("action", ""),
+        value.get("subject", {}),
+        value.get("resource", {}),
+        value.get("context", {}),
+    )
 
 
 def grid() -> list[DecisionInput]:
@@ -55,8 +71,16 @@ def grid() -> list[DecisionInput]:
     return [
         DecisionInput(
             action,
-            {"typ": "edge" if role == "nobody" else "user", "roles": [role], "sites": sites, "cameras": cameras, "scopes": []},
+            {
+                "typ": "edge" if role == "nobody" else "user",
+                "roles": [role],
+                "sites": sites,
+                "cameras": cameras,
+                "scopes": [],
+            },
             resource,
         )
-        for role, (sites, cameras), action, resource in itertools.product(ROLES, SCOPES, ACTIONS, RESOURCES)
+        for role, (sites, cameras), action, resource in itertools.product(
+            ROLES, SCOPES, ACTIONS, RESOURCES
+        )
     ]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 
 def frozen(pid: int) -> bool:
-    """Whether every thread of `pid` is stopped (state T, proc(5)). SIGSTOP returns before a thread in the kernel stands still."""
+    """Whether every thread of `pid` is stopped (state T, proc(5)). SIGSTOP returns before a thread
+    in the kernel stands still."""
     states = [_state(task) for task in Path(f"/proc/{pid}/task").iterdir()]
     return bool(states) and all(state == "T" for state in states)
 

@@ -1,6 +1,8 @@
-"""A second implementation of the token port (`policy.decision.model.TokenVerifier`), for differential tests: joserfc and a JSON schema.
+"""A second implementation of the token port (`policy.decision.model.TokenVerifier`), for
+differential tests: joserfc and a JSON schema.
 
-Only the reading of key files is shared with the first; header, signature, times and claims are judged by other people's code.
+Only the reading of key files is shared with the first; header, signature, times and claims are
+judged by other people's code.
 """
 
 import json
@@ -24,7 +26,12 @@ _SECOND = {"type": "integer", "minimum": 0, "maximum": 2**40}
 
 
 def _text(most: int) -> dict[str, Any]:
-    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": "\\A[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*\\Z"}
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": most,
+        "pattern": "\\A[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*\\Z",
+    }
 
 
 def _list(items: dict[str, Any], most: int) -> dict[str, Any]:
@@ -61,7 +68,9 @@ class SecondVerifier:
         self._registry = JWSRegistry(algorithms=[keys.algorithm], strict_check_header=False)
         self._keys = {kid: imported(keys, kid) for kid in keys.by_kid}
 
-    def verify(self, text: object, *, typ: TokenType | tuple[TokenType, ...], now_s: float) -> Principal:
+    def verify(
+        self, text: object, *, typ: TokenType | tuple[TokenType, ...], now_s: float
+    ) -> Principal:
         if not isinstance(text, str) or len(text) > MAX_TOKEN_BYTES:
             raise Unauthorized("no token")
         try:
@@ -78,7 +87,9 @@ class SecondVerifier:
             raise Unauthorized("an unknown key")
         return self._keys[kid]
 
-    def _principal(self, claims: dict[str, Any], wanted: tuple[TokenType, ...], now_s: float) -> Principal:
+    def _principal(
+        self, claims: dict[str, Any], wanted: tuple[TokenType, ...], now_s: float
+    ) -> Principal:
         auth = self._auth
         if (error := next(_SHAPE.iter_errors(claims), None)) is not None:
             raise Unauthorized(error.message)
@@ -101,9 +112,16 @@ class SecondVerifier:
             raise Unauthorized(str(error)) from error
         cameras = claims.get("cameras")
         return Principal(
-            claims["sub"], claims["jti"], claims["typ"], int(claims["iat"]), int(claims["exp"]), tuple(claims.get("roles", ())),
-            tuple(claims.get("sites", ())), None if cameras is None else tuple(cameras), tuple(claims.get("scopes", ())),
-        )  # fmt: skip
+            claims["sub"],
+            claims["jti"],
+            claims["typ"],
+            int(claims["iat"]),
+            int(claims["exp"]),
+            tuple(claims.get("roles", ())),
+            tuple(claims.get("sites", ())),
+            None if cameras is None else tuple(cameras),
+            tuple(claims.get("scopes", ())),
+        )
 
 
 def imported(keys: VerificationKeys, kid: str) -> Any:
@@ -116,11 +134,20 @@ def imported(keys: VerificationKeys, kid: str) -> Any:
 
 def second_sign(keys: VerificationKeys, claims: dict[str, Any], *, kid: str = LOCAL_KID) -> str:
     """`policy.decision.model.TokenSigner` by joserfc."""
-    return jwt.encode({"alg": keys.algorithm, "kid": kid}, claims, imported(keys, kid), algorithms=[keys.algorithm])
+    return jwt.encode(
+        {"alg": keys.algorithm, "kid": kid},
+        claims,
+        imported(keys, kid),
+        algorithms=[keys.algorithm],
+    )
 
 
 def token_text(payload: Any, header: Any, signature: Callable[[bytes], bytes]) -> str:
-    """A token over any payload and header (bytes go in as they are), signed by `signature` of the bytes to be signed."""
-    parts = [b64(part if isinstance(part, bytes) else json.dumps(part).encode()) for part in (header, payload)]
+    """A token over any payload and header (bytes go in as they are), signed by `signature` of the
+    bytes to be signed."""
+    parts = [
+        b64(part if isinstance(part, bytes) else json.dumps(part).encode())
+        for part in (header, payload)
+    ]
     signed = ".".join(parts)
     return f"{signed}.{b64(signature(signed.encode()))}"

@@ -15,25 +15,56 @@ OWNER = "actor-1"
 SESSION = "session-1"
 
 
-def event_of(camera: str, position: Position, number: int = 1, *, label: str | None = None, received_us: int = RECEIVED_US) -> StoredEvent:
+def event_of(
+    camera: str,
+    position: Position,
+    number: int = 1,
+    *,
+    label: str | None = None,
+    received_us: int = RECEIVED_US,
+) -> StoredEvent:
     """The `number`-th event after `position`."""
     offset = position.last_offset + number
     event = Event(
-        id=f"{camera}/{position.epoch}/{offset}", type="zone.entered", site="site", camera=camera, epoch=position.epoch, offset=offset,
-        session=position.session, seq=position.last_seq + number, time=rfc3339(received_us), received=rfc3339(received_us),
-        severity="info", label=label, zone="door",
-    )  # fmt: skip
+        id=f"{camera}/{position.epoch}/{offset}",
+        type="zone.entered",
+        site="site",
+        camera=camera,
+        epoch=position.epoch,
+        offset=offset,
+        session=position.session,
+        seq=position.last_seq + number,
+        time=rfc3339(received_us),
+        received=rfc3339(received_us),
+        severity="info",
+        label=label,
+        zone="door",
+    )
     return seal(event, position.chain, received_us=received_us, time_us=received_us)
 
 
 def row_of(
-    camera: str, generation: int, before: Position, *, seqs: int = 1, events: Sequence[StoredEvent] = (),
-    letters: Sequence[DeadLetter] = (), owner: str = OWNER, snapshot: bytes = b"snapshot",
-) -> CommitRow:  # fmt: skip
+    camera: str,
+    generation: int,
+    before: Position,
+    *,
+    seqs: int = 1,
+    events: Sequence[StoredEvent] = (),
+    letters: Sequence[DeadLetter] = (),
+    owner: str = OWNER,
+    snapshot: bytes = b"snapshot",
+) -> CommitRow:
     """An advance by `seqs` observations with `events`."""
     chain = events[-1].hash if events else before.chain
-    after = msgspec.structs.replace(before, last_seq=before.last_seq + seqs, last_offset=before.last_offset + len(events), chain=chain)
-    return CommitRow(camera, owner, generation, before, after, snapshot, list(events), list(letters))
+    after = msgspec.structs.replace(
+        before,
+        last_seq=before.last_seq + seqs,
+        last_offset=before.last_offset + len(events),
+        chain=chain,
+    )
+    return CommitRow(
+        camera, owner, generation, before, after, snapshot, list(events), list(letters)
+    )
 
 
 def letter_of(seq: int, *, detail: str = "unknown field", raw: bytes = b"{}") -> DeadLetter:
@@ -41,12 +72,18 @@ def letter_of(seq: int, *, detail: str = "unknown field", raw: bytes = b"{}") ->
     return DeadLetter(SESSION, seq, "bad_input", detail, raw, RECEIVED_US)
 
 
-async def running(registry: Registry, cameras: CameraStore, names: Sequence[str], *, owner: str = OWNER) -> dict[str, tuple[int, Position]]:
-    """Register, assign, activate and open a session for `names`: camera → (generation, position)."""
+async def running(
+    registry: Registry, cameras: CameraStore, names: Sequence[str], *, owner: str = OWNER
+) -> dict[str, tuple[int, Position]]:
+    """Register, assign, activate and open a session for `names`: camera → (generation,
+    position)."""
     for name in names:
         await registry.register(name, "site")
         assert await cameras.assign(name, owner, previous=None)
     for activation in await cameras.activate(owner, names):
-        assert await cameras.open_session(activation.camera, owner, activation.generation, SESSION) == "opened"
+        assert (
+            await cameras.open_session(activation.camera, owner, activation.generation, SESSION)
+            == "opened"
+        )
     rows = await cameras.ownership(names)
     return {name: (rows[name].generation, rows[name].position) for name in names}

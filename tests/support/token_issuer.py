@@ -1,4 +1,5 @@
-"""An issuer of tokens with its key, and two implementations of the token port over the same files."""
+"""An issuer of tokens with its key, and two implementations of the token port over the same
+files."""
 
 import hmac
 import json
@@ -31,15 +32,23 @@ class Issuer:
             self.auth, self.kid = auth_settings(folder), LOCAL_KID
             self.signing = load_keys(self.auth)
         else:
-            self._private: Any = ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else rsa.generate_private_key(65_537, 2048)
+            self._private: Any = (
+                ec.generate_private_key(ec.SECP256R1())
+                if algorithm == "ES256"
+                else rsa.generate_private_key(65_537, 2048)
+            )
             public = _public_jwk(self._private.public_key())
             self.thumbprint = jwk.import_key(public).thumbprint()
             path = folder / "jwks.json"
-            path.write_text(json.dumps({"keys": [{**public, "kid": "k1"}, {**public, "kid": self.thumbprint}]}))
+            path.write_text(
+                json.dumps({"keys": [{**public, "kid": "k1"}, {**public, "kid": self.thumbprint}]})
+            )
             path.chmod(0o644)
             self.auth = AuthSettings(jwks_file=str(path))
             form = serialization.PrivateFormat.PKCS8
-            pem = self._private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+            pem = self._private.private_bytes(
+                serialization.Encoding.PEM, form, serialization.NoEncryption()
+            ).decode()
             self.signing = VerificationKeys(algorithm, {"k1": pem, self.thumbprint: pem})
         self.first: TokenVerifier = JwtVerifier(self.auth)
         self.second: TokenVerifier = SecondVerifier(self.auth)
@@ -65,7 +74,11 @@ class Issuer:
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         public = self._private.public_key()
         encodings = (serialization.Encoding.PEM, serialization.Encoding.DER)
-        return [*(public.public_bytes(encoding, form) for encoding in encodings), json.dumps(_public_jwk(public)).encode(), b""]
+        return [
+            *(public.public_bytes(encoding, form) for encoding in encodings),
+            json.dumps(_public_jwk(public)).encode(),
+            b"",
+        ]
 
 
 def mac(secret: bytes) -> Signature:
@@ -80,5 +93,14 @@ def mac(secret: bytes) -> Signature:
 def _public_jwk(public: Any) -> dict[str, str | list[str]]:
     numbers = public.public_numbers()
     if isinstance(public, rsa.RSAPublicKey):
-        return {"kty": "RSA", "n": b64(numbers.n.to_bytes(256, "big")), "e": b64(numbers.e.to_bytes(3, "big"))}
-    return {"kty": "EC", "crv": "P-256", "x": b64(numbers.x.to_bytes(32, "big")), "y": b64(numbers.y.to_bytes(32, "big"))}
+        return {
+            "kty": "RSA",
+            "n": b64(numbers.n.to_bytes(256, "big")),
+            "e": b64(numbers.e.to_bytes(3, "big")),
+        }
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": b64(numbers.x.to_bytes(32, "big")),
+        "y": b64(numbers.y.to_bytes(32, "big")),
+    }

@@ -23,9 +23,16 @@ def auth_settings(folder: Path) -> AuthSettings:
 def claims(**changes: Any) -> dict[str, Any]:
     """Good claims of a viewer at :data:`NOW`, changed; a change to ``...`` leaves the claim out."""
     made: dict[str, Any] = {
-        "iss": "eyrie", "aud": "eyrie", "sub": "ada", "jti": "t-1", "iat": NOW - 10, "exp": NOW + 600, "typ": "user",
-        "roles": ["viewer"], "sites": ["*"],
-    }  # fmt: skip
+        "iss": "eyrie",
+        "aud": "eyrie",
+        "sub": "ada",
+        "jti": "t-1",
+        "iat": NOW - 10,
+        "exp": NOW + 600,
+        "typ": "user",
+        "roles": ["viewer"],
+        "sites": ["*"],
+    }
     made.update(changes)
     return {name: value for name, value in made.items() if value is not ...}
 
@@ -36,9 +43,13 @@ def b64(data: bytes) -> str:
 
 
 def forge(payload: Any, secret: bytes, header: Any = None) -> str:
-    """A token over any payload and header (bytes go in as they are), signed with HMAC-SHA256 and `secret`."""
+    """A token over any payload and header (bytes go in as they are), signed with HMAC-SHA256 and
+    `secret`."""
     head = {"alg": "HS256", "typ": "JWT"} if header is None else header
-    parts = [b64(part if isinstance(part, bytes) else json.dumps(part).encode()) for part in (head, payload)]
+    parts = [
+        b64(part if isinstance(part, bytes) else json.dumps(part).encode())
+        for part in (head, payload)
+    ]
     signed = ".".join(parts)
     return f"{signed}.{b64(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
 

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], object], *, within_s: float = 30.0, what: str = "the condition") -> None:
+async def until(
+    condition: Callable[[], object], *, within_s: float = 30.0, what: str = "the condition"
+) -> None:
     """Return once `condition()` is true; fail when it is not within `within_s`."""
     deadline = time.monotonic() + within_s
     while not condition():

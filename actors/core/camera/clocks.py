@@ -2,16 +2,22 @@
 
 from actors.core.messages.states import Quality
 
-STEP_BACK_US = 2_000_000  # capture time going back by more than this is a stepped clock, not lateness
+STEP_BACK_US = (
+    2_000_000  # capture time going back by more than this is a stepped clock, not lateness
+)
 STEP_AHEAD_US = 86_400_000_000  # going ahead by more than this is one too, not a pause
 STEP_REPORT_SEQS = 256  # at most one reported step in this many observations
-HALF_WINDOW_US = 150_000_000  # the offset's envelope spans two halves: 2.5 to 5 minutes of receive time
+HALF_WINDOW_US = (
+    150_000_000  # the offset's envelope spans two halves: 2.5 to 5 minutes of receive time
+)
 
 
 class StreamClock:
-    """Stream time: capture time made never to step back, per session, from observations alone (microseconds).
+    """Stream time: capture time made never to step back, per session, from observations alone
+    (microseconds).
 
-    A little lateness stands still; a step of the device's clock shifts all later times, so durations go on (video reference 2.2).
+    A little lateness stands still; a step of the device's clock shifts all later times, so
+    durations go on (video reference 2.2).
     """
 
     __slots__ = ("now_us", "shift_us")
@@ -21,7 +27,8 @@ class StreamClock:
         self.shift_us = shift_us
 
     def advance(self, capture_us: int) -> int:
-        """Move to a frame's capture time; the microseconds by which the clock was found stepped (ahead > 0, back < 0), else 0."""
+        """Move to a frame's capture time; the microseconds by which the clock was found stepped
+        (ahead > 0, back < 0), else 0."""
         moved = capture_us + self.shift_us
         if moved >= self.now_us:
             ahead = moved - self.now_us
@@ -38,7 +45,8 @@ class StreamClock:
 
 
 class OffsetEstimate:
-    """How far our clock is ahead of the device's: the lower envelope of receive minus capture. For people and health only."""
+    """How far our clock is ahead of the device's: the lower envelope of receive minus capture. For
+    people and health only."""
 
     __slots__ = ("current_us", "half_ends_us", "previous_us")
 
@@ -51,7 +59,9 @@ class OffsetEstimate:
         """One observation's pair of times."""
         late = received_us - capture_us
         if received_us >= self.half_ends_us:
-            self.previous_us = self.current_us if received_us < self.half_ends_us + HALF_WINDOW_US else None
+            self.previous_us = (
+                self.current_us if received_us < self.half_ends_us + HALF_WINDOW_US else None
+            )
             self.current_us = late
             self.half_ends_us = received_us + HALF_WINDOW_US
         elif self.current_us is None or late < self.current_us:
@@ -61,7 +71,9 @@ class OffsetEstimate:
         """The estimate, or None before the first sample."""
         if self.current_us is None:
             return None
-        return self.current_us if self.previous_us is None else min(self.current_us, self.previous_us)
+        return (
+            self.current_us if self.previous_us is None else min(self.current_us, self.previous_us)
+        )
 
     def quality(self) -> Quality:
         """Good below 250 ms, fair below 2 s, bad below 5 min, else unusable."""

@@ -7,21 +7,27 @@ from actors.core.scene.scene import Scene
 
 
 class Configure(msgspec.Struct, frozen=True):
-    """A changed scene from the registry: applied after the last applied observation and recorded as `camera.scene_changed`."""
+    """A changed scene from the registry: applied after the last applied observation and recorded as
+    `camera.scene_changed`."""
 
     scene: Scene
     version: int
 
 
 class ResetCounts(msgspec.Struct, frozen=True):
-    """Lines (None: all) count from zero after the last applied observation, recorded as `camera.counts_reset`. `reason` is for people."""
+    """Lines (None: all) count from zero after the last applied observation, recorded as
+    `camera.counts_reset`. `reason` is for people."""
 
     lines: list[str] | None = None
     reason: str | None = None
 
     def merged(self, later: "ResetCounts") -> "ResetCounts":
         """Both at once."""
-        lines = None if self.lines is None or later.lines is None else [*dict.fromkeys([*self.lines, *later.lines])]
+        lines = (
+            None
+            if self.lines is None or later.lines is None
+            else [*dict.fromkeys([*self.lines, *later.lines])]
+        )
         return ResetCounts(lines, later.reason or self.reason)
 
 

@@ -7,13 +7,22 @@ SLOW_COMMIT_S = 0.5  # a commit slower than this halves the window at every doub
 SLOW_LOOP_S = 0.1  # and so does a loop lag above this
 
 
-def window(settings: CameraSettings, cameras: int = 1, *, commit_latency_s: float = 0.0, loop_lag_s: float = 0.0) -> int:
-    """The credit window in items of one of `cameras` that a process may host: their sum stays within `process_items`.
+def window(
+    settings: CameraSettings,
+    cameras: int = 1,
+    *,
+    commit_latency_s: float = 0.0,
+    loop_lag_s: float = 0.0,
+) -> int:
+    """The credit window in items of one of `cameras` that a process may host: their sum stays
+    within `process_items`.
 
-    Credits count from the ack, so what a camera has in the mailbox or uncommitted is taken off them already: they are its free space.
-    `cameras` is how many the process may host, not how many it does: credits never move back, so a camera that comes later must find its
-    share still there. Full while commits and the loop keep up; halved with every doubling of the commit latency over `SLOW_COMMIT_S` or of
-    the loop lag over `SLOW_LOOP_S`. Never below `MIN_WINDOW` (or the share where that is less): a window of nothing would never open again.
+    Credits count from the ack, so what a camera has in the mailbox or uncommitted is taken off them
+    already: they are its free space. `cameras` is how many the process may host, not how many it
+    does: credits never move back, so a camera that comes later must find its share still there.
+    Full while commits and the loop keep up; halved with every doubling of the commit latency over
+    `SLOW_COMMIT_S` or of the loop lag over `SLOW_LOOP_S`. Never below `MIN_WINDOW` (or the share
+    where that is less): a window of nothing would never open again.
     """
     share = max(min(settings.mailbox_items, settings.process_items // max(cameras, 1)), 1)
     pressure = max(commit_latency_s / SLOW_COMMIT_S, loop_lag_s / SLOW_LOOP_S, 1.0)
@@ -21,7 +30,8 @@ def window(settings: CameraSettings, cameras: int = 1, *, commit_latency_s: floa
 
 
 class CreditLine:
-    """`limit`: the highest seq that may be sent in this session. It never moves back, and nothing is given before the first grant."""
+    """`limit`: the highest seq that may be sent in this session. It never moves back, and nothing
+    is given before the first grant."""
 
     __slots__ = ("limit", "window")
 

@@ -1,8 +1,10 @@
 """A dead letter that is looked at again: a late fact, never a late observation.
 
-Its place in the numbering was taken when it was refused, and what came after it is applied. So a replay decodes the item by today's rules
-and, when they take it, records it: one `stream.replayed` and, where it held an alarm, that alarm. Order, tracks, zones, lines, counts and
-occupancy stay as they are; they follow from the stream as it was applied, and a replay of the stream must come to the same.
+Its place in the numbering was taken when it was refused, and what came after it is applied. So a
+replay decodes the item by today's rules and, when they take it, records it: one `stream.replayed`
+and, where it held an alarm, that alarm. Order, tracks, zones, lines, counts and occupancy stay as
+they are; they follow from the stream as it was applied, and a replay of the stream must come to the
+same.
 """
 
 from collections import Counter
@@ -32,7 +34,8 @@ class ReplayedLetter(msgspec.Struct, frozen=True):
 
 
 def replay(core: CameraCore, letter: ReplayedLetter, now_us: int) -> str:
-    """Record `letter`; the id of its `stream.replayed`, which the next commit row holds together with the letter's mark.
+    """Record `letter`; the id of its `stream.replayed`, which the next commit row holds together
+    with the letter's mark.
 
     Raises Conflict when today's rules refuse it too, Unavailable while the camera opens a session.
     """
@@ -45,23 +48,40 @@ def replay(core: CameraCore, letter: ReplayedLetter, now_us: int) -> str:
         details = None if alarm is None else alarm_data(alarm)
     except Unusable as reason:
         raise Conflict(
-            f"dead letter {letter.id} is still refused: {reason.code}, {reason.detail}", hint="Discard it, saying why."
+            f"dead letter {letter.id} is still refused: {reason.code}, {reason.detail}",
+            hint="Discard it, saying why.",
         ) from reason
     if letter.id in core.replays:
         raise Conflict(f"dead letter {letter.id} was replayed already")
     journal = core.journal
-    journal.moment(core.order.session, core.order.seq, time_us=time_us, stream_us=core.clock.now_us, received_us=now_us)
+    journal.moment(
+        core.order.session,
+        core.order.seq,
+        time_us=time_us,
+        stream_us=core.clock.now_us,
+        received_us=now_us,
+    )
     objects = Counter(thing.label for thing in seen.objects or ())
     journal.emit(
         "stream.replayed",
         data=LetterReplayed(
-            letter=letter.id, session=letter.session, seq=letter.seq, code=letter.code, objects=dict(sorted(objects.items())),
+            letter=letter.id,
+            session=letter.session,
+            seq=letter.seq,
+            code=letter.code,
+            objects=dict(sorted(objects.items())),
             alarm=None if alarm is None else alarm.type,
         ),
-    )  # fmt: skip
+    )
     event = journal.waiting[-1][0].id
     if alarm is not None:
-        journal.emit(f"alarm.{alarm.type}", data=details, track=alarm.track, label=alarm.label, level=cast(Severity, alarm.severity))
+        journal.emit(
+            f"alarm.{alarm.type}",
+            data=details,
+            track=alarm.track,
+            label=alarm.label,
+            level=cast(Severity, alarm.severity),
+        )
     core.replayed.append(Replayed(letter.id, letter.by))
     core.replays[letter.id] = None
     if len(core.replays) > REMEMBERED:
@@ -70,5 +90,6 @@ def replay(core: CameraCore, letter: ReplayedLetter, now_us: int) -> str:
 
 
 def form_of(raw: bytes) -> str:
-    """``json`` or ``msgpack``: an observation is a map, and no msgpack map begins with a brace (MessagePack specification, "Formats")."""
+    """``json`` or ``msgpack``: an observation is a map, and no msgpack map begins with a brace
+    (MessagePack specification, "Formats")."""
     return "json" if raw.lstrip()[:1] == b"{" else "msgpack"

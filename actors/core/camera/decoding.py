@@ -1,4 +1,5 @@
-"""From the bytes of one item to an observation that the core can apply, or the reason why not (it then goes to the dead letters)."""
+"""From the bytes of one item to an observation that the core can apply, or the reason why not (it
+then goes to the dead letters)."""
 
 import json
 from typing import Annotated, Any
@@ -6,7 +7,15 @@ from typing import Annotated, Any
 import msgspec
 
 from actors.core.messages.event_data import AlarmData
-from actors.core.messages.object_faults import UNKNOWN_FIELD, Faults, note, read_loosely, showing, told, unknown_fields
+from actors.core.messages.object_faults import (
+    UNKNOWN_FIELD,
+    Faults,
+    note,
+    read_loosely,
+    showing,
+    told,
+    unknown_fields,
+)
 from actors.core.messages.observations import MAX_OBJECTS, Alarm, Object, Observation
 from actors.core.times import EPOCH, MICROSECOND
 
@@ -29,8 +38,14 @@ class _Exact(Observation, frozen=True, omit_defaults=True, forbid_unknown_fields
     alarm: _Alarm | None = None
 
 
-_exact: dict[str, Any] = {"json": msgspec.json.Decoder(_Exact).decode, "msgpack": msgspec.msgpack.Decoder(_Exact).decode}
-_tolerant: dict[str, Any] = {"json": msgspec.json.Decoder(Observation), "msgpack": msgspec.msgpack.Decoder(Observation)}
+_exact: dict[str, Any] = {
+    "json": msgspec.json.Decoder(_Exact).decode,
+    "msgpack": msgspec.msgpack.Decoder(_Exact).decode,
+}
+_tolerant: dict[str, Any] = {
+    "json": msgspec.json.Decoder(Observation),
+    "msgpack": msgspec.msgpack.Decoder(Observation),
+}
 _encode = msgspec.json.encode
 
 _FIELDS = frozenset(Observation.__struct_fields__)
@@ -38,7 +53,8 @@ _BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError,
 
 
 class Unusable(Exception):
-    """One item that cannot be applied. `code` and `detail` go to the dead letters and back to the edge."""
+    """One item that cannot be applied. `code` and `detail` go to the dead letters and back to the
+    edge."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -47,9 +63,11 @@ class Unusable(Exception):
 
 
 def decode(raw: bytes, form: str) -> tuple[Observation, Faults]:
-    """The observation in `raw` (``json`` or ``msgpack``), and what was wrong with single objects of it. Raises `Unusable`.
+    """The observation in `raw` (``json`` or ``msgpack``), and what was wrong with single objects of
+    it. Raises `Unusable`.
 
-    What is as it should be is decoded at once; only what is not is looked at object by object. Hot path: no call for a whole frame.
+    What is as it should be is decoded at once; only what is not is looked at object by object. Hot
+    path: no call for a whole frame.
     """
     faults: Faults = {}
     try:
@@ -60,7 +78,9 @@ def decode(raw: bytes, form: str) -> tuple[Observation, Faults]:
         seen = _loosely(raw, form, faults)
     for thing in seen.objects or ():
         x1, y1, x2, y2 = thing.box
-        if x1 >= 0.0 and x1 < x2 and x2 <= 1.0 and y1 >= 0.0 and y1 < y2 and y2 <= 1.0:  # quicker than a chain; NaN is none of it
+        if (
+            x1 >= 0.0 and x1 < x2 and x2 <= 1.0 and y1 >= 0.0 and y1 < y2 and y2 <= 1.0
+        ):  # quicker than a chain; NaN is none of it
             continue
         seen = msgspec.structs.replace(seen, objects=showing(seen.objects or [], faults))
         break
@@ -70,7 +90,8 @@ def decode(raw: bytes, form: str) -> tuple[Observation, Faults]:
 
 
 def _loosely(raw: bytes, form: str, faults: Faults) -> Observation:
-    """What `raw` says in spite of single objects. An unknown field, perhaps of a newer edge, costs a second decoding and no more."""
+    """What `raw` says in spite of single objects. An unknown field, perhaps of a newer edge, costs
+    a second decoding and no more."""
     try:
         seen: Observation = _tolerant[form].decode(raw)
         note(faults, UNKNOWN_FIELD)
@@ -101,7 +122,8 @@ def _plain(raw: bytes, form: str) -> Any:
 
 
 def without_constants(raw: bytes) -> bytes:
-    """JSON with NaN and Infinity as texts: the standard library reads and Python devices write them. Raises ValueError for other faults."""
+    """JSON with NaN and Infinity as texts: the standard library reads and Python devices write
+    them. Raises ValueError for other faults."""
     return msgspec.json.encode(json.loads(raw, parse_constant=str))  # which refuses lone surrogates
 
 
@@ -121,7 +143,11 @@ def alarm_data(alarm: Alarm) -> AlarmData:
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise Unusable("bad_alarm", f"the alarm's data is no JSON: {str(error)[:300]}") from error
     if len(encoded) > MAX_ALARM_BYTES:
-        raise Unusable("bad_alarm", f"the alarm's data has {len(encoded)} bytes, at most {MAX_ALARM_BYTES} are kept; send a reference")
+        raise Unusable(
+            "bad_alarm",
+            f"the alarm's data has {len(encoded)} bytes, at most {MAX_ALARM_BYTES} are kept; "
+            "send a reference",
+        )
     if b"\\u0000" in encoded:
         raise Unusable("bad_alarm", "the alarm's text or data contains a NUL character")
     return found

@@ -1,4 +1,5 @@
-"""What each input of a camera does to its state. `actors.core.camera.core` is the entrance; nothing here waits or answers by itself."""
+"""What each input of a camera does to its state. `actors.core.camera.core` is the entrance; nothing
+here waits or answers by itself."""
 
 from typing import cast
 
@@ -10,7 +11,14 @@ from actors.core.camera.ordering import fresh_from
 from actors.core.camera.state import MOST, CameraCore, present
 from actors.core.messages.commits import DeadLetter
 from actors.core.messages.deliveries import Answer, Data, DeclareGap, Detach
-from actors.core.messages.event_data import ClockStepped, CountsReset, Gap, Integrity, Reason, SceneChanged
+from actors.core.messages.event_data import (
+    ClockStepped,
+    CountsReset,
+    Gap,
+    Integrity,
+    Reason,
+    SceneChanged,
+)
 from actors.core.messages.object_faults import Faults, add
 from actors.core.messages.observations import Observation
 from actors.core.scene.compiled import SceneRules, changed
@@ -21,7 +29,8 @@ STEP_REPORT_SEQS = 256  # at most one `camera.clock_stepped` in this many observ
 
 
 def linked(core: CameraCore) -> None:
-    """Follow the order's link. A link alone is no sign of life: an edge that reconnects or repeats itself for ever shows nothing new."""
+    """Follow the order's link. A link alone is no sign of life: an edge that reconnects or repeats
+    itself for ever shows nothing new."""
     core.liveness.linked = core.order.link is not None
 
 
@@ -65,7 +74,16 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
             seen, faults = decode(raw, data.format)
             _observe(core, seen, faults, seq, data.received_us, now_us)
         except Unusable as reason:
-            core.letters.append(DeadLetter(data.session, seq, reason.code, reason.detail.replace("\x00", ""), raw, data.received_us))
+            core.letters.append(
+                DeadLetter(
+                    data.session,
+                    seq,
+                    reason.code,
+                    reason.detail.replace("\x00", ""),
+                    raw,
+                    data.received_us,
+                )
+            )
             core.held_bytes += len(raw) + EVENT_COST
             core.rejected += 1
     order.advance(first + count - 1, now_us)
@@ -79,16 +97,25 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
         core.offset_estimate.sample(data.received_us, core.capture_us)
 
 
-def _observe(core: CameraCore, seen: Observation, faults: Faults, seq: int, received_us: int, now_us: int) -> None:
-    """Apply one observation, or raise `Unusable` before anything is touched. `faults`: what was wrong with single objects."""
+def _observe(
+    core: CameraCore, seen: Observation, faults: Faults, seq: int, received_us: int, now_us: int
+) -> None:
+    """Apply one observation, or raise `Unusable` before anything is touched. `faults`: what was
+    wrong with single objects."""
     capture_us = require_time(seen)
     objects, alarm = seen.objects, seen.alarm
     details = alarm_data(alarm) if alarm is not None else None
     clock, journal = core.clock, core.journal
     step_us = clock.advance(capture_us) if objects is not None else 0
     core.capture_us = capture_us
-    journal.moment(core.order.session, seq, time_us=capture_us, stream_us=clock.now_us, received_us=received_us)
-    if core.liveness.frame(now_us, core.rate.mean_us) if objects is not None else core.liveness.alarm():
+    journal.moment(
+        core.order.session, seq, time_us=capture_us, stream_us=clock.now_us, received_us=received_us
+    )
+    if (
+        core.liveness.frame(now_us, core.rate.mean_us)
+        if objects is not None
+        else core.liveness.alarm()
+    ):
         journal.emit("camera.online")
     if step_us:
         _clock_stepped(core, step_us, seq)
@@ -99,11 +126,18 @@ def _observe(core: CameraCore, seen: Observation, faults: Faults, seq: int, rece
         core.rate.frame(clock.now_us)
         core.frame_us = received_us
     if alarm is not None and details is not None:
-        journal.emit(f"alarm.{alarm.type}", data=details, track=alarm.track, label=alarm.label, level=cast(Severity, alarm.severity))
+        journal.emit(
+            f"alarm.{alarm.type}",
+            data=details,
+            track=alarm.track,
+            label=alarm.label,
+            level=cast(Severity, alarm.severity),
+        )
 
 
 def _clock_stepped(core: CameraCore, step_us: int, seq: int) -> None:
-    """Tell it, at most once in `STEP_REPORT_SEQS` observations for either direction. What is known of the clock's offset was of another."""
+    """Tell it, at most once in `STEP_REPORT_SEQS` observations for either direction. What is known
+    of the clock's offset was of another."""
     core.offset_estimate = OffsetEstimate()
     told = core.stepped_seq if step_us < 0 else core.stepped_ahead_seq
     if told and seq - told < STEP_REPORT_SEQS:
@@ -139,14 +173,23 @@ def apply_gap(core: CameraCore, gap: DeclareGap, answers: list[Answer], now_us: 
         order.advance(gap.last_seq, now_us)
 
 
-def _pass_over(core: CameraCore, first_seq: int, last_seq: int, reason: str, received_us: int) -> None:
+def _pass_over(
+    core: CameraCore, first_seq: int, last_seq: int, reason: str, received_us: int
+) -> None:
     missing = last_seq - first_seq + 1
     core.gaps = min(core.gaps + 1, MOST)
     core.missing = min(core.missing + missing, MOST)
     core.journal.moment(
-        core.order.session, last_seq, time_us=core.capture_us or received_us, stream_us=core.clock.now_us, received_us=received_us
+        core.order.session,
+        last_seq,
+        time_us=core.capture_us or received_us,
+        stream_us=core.clock.now_us,
+        received_us=received_us,
     )
-    core.journal.emit("stream.gap", data=Gap(first_seq=first_seq, last_seq=last_seq, missing=missing, reason=reason))
+    core.journal.emit(
+        "stream.gap",
+        data=Gap(first_seq=first_seq, last_seq=last_seq, missing=missing, reason=reason),
+    )
 
 
 def apply_detach(core: CameraCore, detach: Detach, now_us: int) -> None:
@@ -172,7 +215,9 @@ def apply_tick(core: CameraCore, answers: list[Answer], now_us: int) -> None:
         answers.extend(order.ask_if_due(now_us))
     if core.liveness.check(now_us):
         present(core, now_us, now_us)
-        core.journal.emit(f"camera.{core.liveness.status}", data=Reason(reason=core.liveness.reason or ""))
+        core.journal.emit(
+            f"camera.{core.liveness.status}", data=Reason(reason=core.liveness.reason or "")
+        )
 
 
 def apply_alive(core: CameraCore, now_us: int) -> None:
@@ -183,12 +228,21 @@ def apply_alive(core: CameraCore, now_us: int) -> None:
     if core.liveness.back(now_us):
         present(core, now_us, now_us)
         reason = core.liveness.reason
-        core.journal.emit(f"camera.{core.liveness.status}", data=Reason(reason=reason) if reason is not None else None)
+        core.journal.emit(
+            f"camera.{core.liveness.status}",
+            data=Reason(reason=reason) if reason is not None else None,
+        )
 
 
 def end_session(core: CameraCore, session: str, seq: int, now_us: int) -> None:
     """The tracks of the session before this one end; its clock means nothing to the new one."""
-    core.journal.moment(session, seq, time_us=core.capture_us or now_us, stream_us=core.clock.now_us, received_us=now_us)
+    core.journal.moment(
+        session,
+        seq,
+        time_us=core.capture_us or now_us,
+        stream_us=core.clock.now_us,
+        received_us=now_us,
+    )
     core.picture.reset(core.journal)
     core.clock = StreamClock()
     core.rate = FrameRate()
@@ -206,7 +260,10 @@ def configure(core: CameraCore, scene: Scene, version: int, now_us: int) -> None
     present(core, core.capture_us or now_us, now_us)
     core.picture.adopt(rules, core.digests, core.journal)
     present(core, now_us, now_us)
-    core.journal.emit("camera.scene_changed", data=SceneChanged(version=version, **changed(core.digests, rules.digests)))
+    core.journal.emit(
+        "camera.scene_changed",
+        data=SceneChanged(version=version, **changed(core.digests, rules.digests)),
+    )
     core.journal.overrides = rules.severities
     core.digests = rules.digests
     core.scene_version = version
@@ -214,7 +271,8 @@ def configure(core: CameraCore, scene: Scene, version: int, now_us: int) -> None
 
 
 def reset_counts(core: CameraCore, asked: ResetCounts, now_us: int) -> None:
-    """Lines count from zero, from the last applied observation on; what they had counted is in the event."""
+    """Lines count from zero, from the last applied observation on; what they had counted is in the
+    event."""
     wanted = frozenset(asked.lines) if asked.lines is not None else None
     final = core.picture.reset_counts(wanted, core.capture_us)
     if final:

@@ -1,7 +1,9 @@
-"""Is the camera there, and does it see? The only decisions of the core that look at a clock. Nothing derived from observations rests on it.
+"""Is the camera there, and does it see? The only decisions of the core that look at a clock.
+Nothing derived from observations rests on it.
 
-Liveness has two halves: a device that is heard (its pings, or observations of it that were applied) is there; a camera that gives frames is
-seeing. One that is there and gives none is ``stale`` with the reason ``no_frames``, unless its scene says that it is `event_only`.
+Liveness has two halves: a device that is heard (its pings, or observations of it that were applied)
+is there; a camera that gives frames is seeing. One that is there and gives none is ``stale`` with
+the reason ``no_frames``, unless its scene says that it is `event_only`.
 """
 
 from actors.core.messages.states import Status
@@ -13,16 +15,32 @@ MAX_MEASURED_US = 3_600_000_000  # a rate that was measured is waited for that l
 
 
 class Liveness:
-    """Status and its reason. `heard_us`: when the edge was last heard, `seen_us`: when a frame last came, `waited_us`: since when the next
-    one is waited for; an activation counts as all three, so that a camera whose edge went away together with the old actor turns stale in
-    time. `blind`: no frame came for so long that what the last one showed is not what is there now; `unseeing`: and that was told."""
+    """Status and its reason. `heard_us`: when the edge was last heard, `seen_us`: when a frame last
+    came, `waited_us`: since when the next one is waited for; an activation counts as all three, so
+    that a camera whose edge went away together with the old actor turns stale in time. `blind`: no
+    frame came for so long that what the last one showed is not what is there now; `unseeing`: and
+    that was told."""
 
     __slots__ = (
-        "blind", "event_only", "expected_us", "heard_us", "linked", "measured_us", "offline_us", "paused", "reason", "seen_us", "stale_us",
-        "status", "unseeing", "waited_us",
-    )  # fmt: skip
+        "blind",
+        "event_only",
+        "expected_us",
+        "heard_us",
+        "linked",
+        "measured_us",
+        "offline_us",
+        "paused",
+        "reason",
+        "seen_us",
+        "stale_us",
+        "status",
+        "unseeing",
+        "waited_us",
+    )
 
-    def __init__(self, settings: CameraSettings, status: Status, reason: str | None, now_us: int) -> None:
+    def __init__(
+        self, settings: CameraSettings, status: Status, reason: str | None, now_us: int
+    ) -> None:
         self.stale_us = round(settings.stale_after_s * 1_000_000)
         self.offline_us = round(settings.offline_after_s * 1_000_000)
         self.status: Status = status
@@ -33,7 +51,9 @@ class Liveness:
         self.event_only = False
         self.blind = self.unseeing = reason == NO_FRAMES
         self.linked = False
-        self.paused = False  # nothing new is taken in: signs of the edge do not make the camera online
+        self.paused = (
+            False  # nothing new is taken in: signs of the edge do not make the camera online
+        )
 
     def expect(self, fps: float | None, *, event_only: bool) -> None:
         """What the scene says of the frames to come."""
@@ -57,20 +77,23 @@ class Liveness:
         self.heard_us = now_us
 
     def clock_stepped(self, by_us: int) -> None:
-        """The clock that `now_us` is read from was set: the silence until now stays as long as it was."""
+        """The clock that `now_us` is read from was set: the silence until now stays as long as it
+        was."""
         self.heard_us += by_us
         self.seen_us += by_us
         self.waited_us += by_us
 
     def frame(self, now_us: int, measured_us: float) -> bool:
-        """A new frame was applied: True when the camera was not online before. `measured_us`: between two frames, 0 unknown."""
+        """A new frame was applied: True when the camera was not online before. `measured_us`:
+        between two frames, 0 unknown."""
         self.seen_us = self.waited_us = now_us
         self.blind = self.unseeing = False
         self.measured_us = measured_us
         return self.status != "online" and self._became_online()
 
     def alarm(self) -> bool:
-        """A new alarm without a frame was applied: True when the camera was not online before. One that sees nothing stays so."""
+        """A new alarm without a frame was applied: True when the camera was not online before. One
+        that sees nothing stays so."""
         return self.reason != NO_FRAMES and self._became_online()
 
     def back(self, now_us: int) -> bool:
@@ -113,7 +136,11 @@ class Liveness:
             return True
         if now_us - self.seen_us >= self.frames_us:
             self.blind = True
-        if self.status == "online" and not self.event_only and now_us - self.waited_us >= self.frames_us:
+        if (
+            self.status == "online"
+            and not self.event_only
+            and now_us - self.waited_us >= self.frames_us
+        ):
             self.status, self.reason, self.unseeing = "stale", NO_FRAMES, True
             return True
         return False
@@ -122,7 +149,11 @@ class Liveness:
         """When `check` may next say True, or find that nothing is seen any more."""
         if self.status == "offline":
             return None
-        silent = self.stale_us if self.status == "online" or self.reason == NO_FRAMES else self.offline_us
+        silent = (
+            self.stale_us
+            if self.status == "online" or self.reason == NO_FRAMES
+            else self.offline_us
+        )
         due = self.heard_us + silent
         if self.status == "online" and not self.event_only:
             due = min(due, self.waited_us + self.frames_us)

@@ -1,7 +1,8 @@
 """What waits for a camera's turn: bounded in items, bytes and age (design sections 4 and 8).
 
-Credits admit no more than `mailbox_items` of new observations, so what is refused here came beyond them or again: it is still at the edge,
-which is asked for it once there is room. Hellos and goodbyes have a bound of their own, so data never keeps them out.
+Credits admit no more than `mailbox_items` of new observations, so what is refused here came beyond
+them or again: it is still at the edge, which is asked for it once there is room. Hellos and
+goodbyes have a bound of their own, so data never keeps them out.
 """
 
 from collections import deque
@@ -15,9 +16,20 @@ MAX_CONTROL = 1_024  # hellos and goodbyes of one camera that may wait
 
 
 class Mailbox:
-    """The items of one camera in the order they came. `items` and `bytes` count observations (a declared gap counts as one)."""
+    """The items of one camera in the order they came. `items` and `bytes` count observations (a
+    declared gap counts as one)."""
 
-    __slots__ = ("_control", "_max_age_s", "_max_bytes", "_max_items", "_queue", "bytes", "items", "refused", "refused_items")
+    __slots__ = (
+        "_control",
+        "_max_age_s",
+        "_max_bytes",
+        "_max_items",
+        "_queue",
+        "bytes",
+        "items",
+        "refused",
+        "refused_items",
+    )
 
     def __init__(self, settings: CameraSettings) -> None:
         self._queue: deque[tuple[Item, float]] = deque()
@@ -27,7 +39,8 @@ class Mailbox:
         self._max_age_s = settings.mailbox_age_s
         self.items = 0
         self.bytes = 0
-        self.refused = False  # data was refused since the mailbox was last empty: its edge must be asked for it
+        # data was refused since the mailbox was last empty: its edge must be asked for it
+        self.refused = False
         self.refused_items = 0
 
     def __len__(self) -> int:
@@ -38,10 +51,13 @@ class Mailbox:
         return now - self._queue[0][1] if self._queue else 0.0
 
     def offer(self, item: Item, now: float) -> bool:
-        """Take `item`; False when there is no room for it. A goodbye always has room, a sign of life only where nothing else tells it."""
+        """Take `item`; False when there is no room for it. A goodbye always has room, a sign of
+        life only where nothing else tells it."""
         if isinstance(item, Data | DeclareGap):
             count, size = _cost(item)
-            crowded = self._queue and (self.items + count > self._max_items or self.bytes + size > self._max_bytes)
+            crowded = self._queue and (
+                self.items + count > self._max_items or self.bytes + size > self._max_bytes
+            )
             if self.refused or crowded or self.age_s(now) > self._max_age_s:
                 self.refused = True
                 self.refused_items += count
@@ -59,7 +75,8 @@ class Mailbox:
         return True
 
     def take(self, limit: int) -> list[Item]:
-        """The next items with at most `limit` observations in all (at least 1); a delivery that is longer is cut."""
+        """The next items with at most `limit` observations in all (at least 1); a delivery that is
+        longer is cut."""
         taken: list[Item] = []
         while self._queue and limit > 0:
             item, since = self._queue.popleft()
@@ -80,7 +97,8 @@ class Mailbox:
         return taken
 
     def clear(self) -> None:
-        """Forget everything: the camera starts again from its last commit, and its links ask for the rest."""
+        """Forget everything: the camera starts again from its last commit, and its links ask for
+        the rest."""
         self._queue.clear()
         self._control = self.items = self.bytes = 0
         self.refused = False
@@ -89,10 +107,16 @@ class Mailbox:
 def split(data: Data, count: int) -> tuple[Data, Data]:
     """The first `count` observations of a delivery, and the rest."""
     head = [rejected for rejected in data.rejected if rejected.index < count]
-    tail = [msgspec.structs.replace(rejected, index=rejected.index - count) for rejected in data.rejected if rejected.index >= count]
+    tail = [
+        msgspec.structs.replace(rejected, index=rejected.index - count)
+        for rejected in data.rejected
+        if rejected.index >= count
+    ]
     return (
         msgspec.structs.replace(data, items=data.items[:count], rejected=head),
-        msgspec.structs.replace(data, first_seq=data.first_seq + count, items=data.items[count:], rejected=tail),
+        msgspec.structs.replace(
+            data, first_seq=data.first_seq + count, items=data.items[count:], rejected=tail
+        ),
     )
 
 

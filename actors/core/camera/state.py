@@ -6,7 +6,13 @@ from actors.core.camera.credits import window
 from actors.core.camera.journal import Journal
 from actors.core.camera.liveness import Liveness
 from actors.core.camera.ordering import Ordering
-from actors.core.camera.rendering import RenderedState, line_counts, objects_by_label, severity_now, track_views
+from actors.core.camera.rendering import (
+    RenderedState,
+    line_counts,
+    objects_by_label,
+    severity_now,
+    track_views,
+)
 from actors.core.camera.snapshot import VERSION, Snapshot, encode, track_rows
 from actors.core.camera.tracks import Picture
 from actors.core.messages.commits import Activation, CommitRow, DeadLetter, Replayed
@@ -18,22 +24,62 @@ from actors.core.scene.scene import Scene
 from actors.core.settings import CameraSettings
 from actors.core.times import rfc3339
 
-MOST = 2**53 - 1  # counts stop here: beyond it JSON is not exact, and beyond 64 bits there is no snapshot
+MOST = (
+    2**53 - 1
+)  # counts stop here: beyond it JSON is not exact, and beyond 64 bits there is no snapshot
 
 
 class CameraCore:
-    """One camera's state in memory: opaque to the shell but for `camera`, `site`, `generation` and `status`."""
+    """One camera's state in memory: opaque to the shell but for `camera`, `site`, `generation` and
+    `status`."""
 
     __slots__ = (
-        "backlog", "camera", "capture_us", "clock", "committed", "configure_next", "digests", "faults_told", "frame_us", "gaps",
+        "backlog",
+        "camera",
+        "capture_us",
+        "clock",
+        "committed",
+        "configure_next",
+        "digests",
+        "faults_told",
+        "frame_us",
+        "gaps",
         "generation",
-        "held_bytes", "in_flight", "in_flight_view", "journal", "letters", "liveness", "mailbox_bytes", "missing",
-        "offset_estimate", "order", "owner", "picture", "rate", "received_us", "rejected", "replayed", "replays",
-        "reset_next", "scene_version",
-        "sent_us", "site", "stepped_ahead_seq", "stepped_seq", "view",
-    )  # fmt: skip
+        "held_bytes",
+        "in_flight",
+        "in_flight_view",
+        "journal",
+        "letters",
+        "liveness",
+        "mailbox_bytes",
+        "missing",
+        "offset_estimate",
+        "order",
+        "owner",
+        "picture",
+        "rate",
+        "received_us",
+        "rejected",
+        "replayed",
+        "replays",
+        "reset_next",
+        "scene_version",
+        "sent_us",
+        "site",
+        "stepped_ahead_seq",
+        "stepped_seq",
+        "view",
+    )
 
-    def __init__(self, activation: Activation, owner: str, settings: CameraSettings, scene: Scene, found: Snapshot, now_us: int) -> None:
+    def __init__(
+        self,
+        activation: Activation,
+        owner: str,
+        settings: CameraSettings,
+        scene: Scene,
+        found: Snapshot,
+        now_us: int,
+    ) -> None:
         position = activation.position
         self.camera = activation.camera
         self.site = activation.site
@@ -49,10 +95,16 @@ class CameraCore:
         self.sent_us: int | None = None
         self.backlog: Backlog | None = None
         self.order = Ordering(
-            activation.camera, position.session, position.last_seq, window_items=window(settings),
-            inherited_items=settings.mailbox_items, gap_timeout_us=round(settings.gap_timeout_s * 1_000_000),
-        )  # fmt: skip
-        self.journal = Journal(activation.camera, activation.site, position.epoch, position.last_offset, position.chain)
+            activation.camera,
+            position.session,
+            position.last_seq,
+            window_items=window(settings),
+            inherited_items=settings.mailbox_items,
+            gap_timeout_us=round(settings.gap_timeout_s * 1_000_000),
+        )
+        self.journal = Journal(
+            activation.camera, activation.site, position.epoch, position.last_offset, position.chain
+        )
         self.liveness = Liveness(settings, found.status, found.reason, now_us)
         self.letters: list[DeadLetter] = []
         self.replayed: list[Replayed] = []
@@ -93,7 +145,13 @@ def dirty(core: CameraCore) -> bool:
 
 def present(core: CameraCore, time_us: int, now_us: int) -> None:
     """Events from now on are not of a new observation: they stand at the last applied one."""
-    core.journal.moment(core.order.session, core.order.seq, time_us=time_us, stream_us=core.clock.now_us, received_us=now_us)
+    core.journal.moment(
+        core.order.session,
+        core.order.seq,
+        time_us=time_us,
+        stream_us=core.clock.now_us,
+        received_us=now_us,
+    )
 
 
 def snapshot_of(core: CameraCore) -> bytes:
@@ -101,16 +159,36 @@ def snapshot_of(core: CameraCore) -> bytes:
     order, journal, picture = core.order, core.journal, core.picture
     return encode(
         Snapshot(
-            VERSION, order.session, order.seq, core.liveness.status, core.liveness.reason, core.scene_version, core.digests,
-            core.clock.now_us, core.clock.shift_us, core.capture_us, core.received_us, core.stepped_seq, core.gaps, core.missing,
-            core.rejected, journal.alert, journal.alert_until_us, journal.last, picture.occupancy, picture.counts, track_rows(picture),
-            picture.faults, stepped_ahead_seq=core.stepped_ahead_seq,
+            VERSION,
+            order.session,
+            order.seq,
+            core.liveness.status,
+            core.liveness.reason,
+            core.scene_version,
+            core.digests,
+            core.clock.now_us,
+            core.clock.shift_us,
+            core.capture_us,
+            core.received_us,
+            core.stepped_seq,
+            core.gaps,
+            core.missing,
+            core.rejected,
+            journal.alert,
+            journal.alert_until_us,
+            journal.last,
+            picture.occupancy,
+            picture.counts,
+            track_rows(picture),
+            picture.faults,
+            stepped_ahead_seq=core.stepped_ahead_seq,
         )
-    )  # fmt: skip
+    )
 
 
 def view_of(core: CameraCore) -> RenderedState:
-    """The camera as of now, uncommitted events included: see `actors.core.camera.core.live_state` for when it may be shown."""
+    """The camera as of now, uncommitted events included: see `actors.core.camera.core.live_state`
+    for when it may be shown."""
     picture, journal, order = core.picture, core.journal, core.order
     offset_us = core.offset_estimate.offset_us()
     alert = journal.alert if core.clock.now_us < journal.alert_until_us else "info"

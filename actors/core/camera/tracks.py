@@ -1,9 +1,12 @@
-"""The fold of frames: tracks with their life cycle, zones, lines, occupancy and counts. Depends on observations alone, never on a clock.
+"""The fold of frames: tracks with their life cycle, zones, lines, occupancy and counts. Depends on
+observations alone, never on a clock.
 
-Hot path. An object costs little while it moves less than its *clearance*, the distance within which no rule can answer otherwise; only
-then are zones and lines looked at again. The clearance is a cache: it is not in the snapshot and changes no result.
+Hot path. An object costs little while it moves less than its *clearance*, the distance within which
+no rule can answer otherwise; only then are zones and lines looked at again. The clearance is a
+cache: it is not in the snapshot and changes no result.
 
-Times are stream time (capture time that never steps back, microseconds). Bounds: `MAX_TRACKS` open tracks per camera.
+Times are stream time (capture time that never steps back, microseconds). Bounds: `MAX_TRACKS` open
+tracks per camera.
 """
 
 from math import hypot
@@ -24,7 +27,9 @@ from actors.core.times import rfc3339
 from actors.core.untracked import is_untracked
 
 MAX_TRACKS = 1024  # open tracks per camera, unconfirmed ones included
-FRAME_EDGE = 0.02  # picture widths: a track lost this near the picture's edge has left it ("completed")
+FRAME_EDGE = (
+    0.02  # picture widths: a track lost this near the picture's edge has left it ("completed")
+)
 STILL_BASE = 0.01  # picture widths an object may move and still be stationary, plus
 STILL_SHARE = 0.1  # this share of its larger side
 _DIAGONAL = 0.7071067811865475
@@ -71,7 +76,18 @@ class Track(msgspec.Struct):
 class Picture:
     """All that is derived from the frames of one camera."""
 
-    __slots__ = ("counts", "expires_us", "faults", "loitering", "occupancy", "refused", "rules", "swept_seq", "tracks", "untracked")
+    __slots__ = (
+        "counts",
+        "expires_us",
+        "faults",
+        "loitering",
+        "occupancy",
+        "refused",
+        "rules",
+        "swept_seq",
+        "tracks",
+        "untracked",
+    )
 
     def __init__(self, rules: SceneRules) -> None:
         self.rules = rules
@@ -86,7 +102,8 @@ class Picture:
         self.expires_us = 0
 
     def frame(self, objects: list[Object], journal: Journal) -> None:
-        """Fold one frame of the journal's present moment. Every box shows something of the picture; rules test it unclipped."""
+        """Fold one frame of the journal's present moment. Every box shows something of the picture;
+        rules test it unclipped."""
         now_us, seq = journal.stream_us, journal.seq
         if now_us > self.expires_us:
             self.expire(now_us, journal)
@@ -135,7 +152,11 @@ class Picture:
             low = -tolerance
             if not (low < x1 + x2 - sx < tolerance and low < y1 + y2 - sy < tolerance):
                 self._moved(track, now_us, journal)
-            elif not track.stationary and track.confirmed and now_us - track.still_us >= stationary_us:
+            elif (
+                not track.stationary
+                and track.confirmed
+                and now_us - track.still_us >= stationary_us
+            ):
                 self._stopped(track, journal)
             if ground is not None:
                 if track.pace is None:
@@ -154,7 +175,12 @@ class Picture:
             reach = track.clearance
             low = -reach
             cx1, cy1, cx2, cy2 = track.center_box
-            if low < x1 - cx1 < reach and low < y1 - cy1 < reach and low < x2 - cx2 < reach and low < y2 - cy2 < reach:
+            if (
+                low < x1 - cx1 < reach
+                and low < y1 - cy1 < reach
+                and low < x2 - cx2 < reach
+                and low < y2 - cy2 < reach
+            ):
                 if track.crossings:
                     self._far_from_lines(track, journal)
             else:
@@ -169,7 +195,9 @@ class Picture:
         gone = [track for track in self.tracks.values() if now_us - track.seen_us > lost_us]
         for track in gone:
             self._end(track, "completed" if _at_edge(track.box) else "lost", journal)
-        self.expires_us = min((track.seen_us for track in self.tracks.values()), default=now_us) + lost_us
+        self.expires_us = (
+            min((track.seen_us for track in self.tracks.values()), default=now_us) + lost_us
+        )
 
     def reset(self, journal: Journal) -> None:
         """A new session: its tracks are others (video reference 1.2, edge session rule)."""
@@ -179,7 +207,8 @@ class Picture:
         self.expires_us = 0
 
     def adopt(self, rules: SceneRules, known: dict[str, str], journal: Journal) -> None:
-        """Go on under other rules: objects leave zones that went or changed, and their lines start counting anew."""
+        """Go on under other rules: objects leave zones that went or changed, and their lines start
+        counting anew."""
         for track in self.tracks.values():
             for key, stay in list(track.stays.items()):
                 if rules.digests.get(f"zone:{key}") != known.get(f"zone:{key}"):
@@ -195,16 +224,28 @@ class Picture:
             track.inside = ()
         self.rules = rules
         self.occupancy = {key: self.occupancy.get(key, {}) for key in rules.zones}
-        kept = {key for key in rules.lines if rules.digests[f"line:{key}"] == known.get(f"line:{key}")}
-        self.counts = {key: self.counts[key] if key in kept and key in self.counts else lines.Count() for key in rules.lines}
+        kept = {
+            key for key in rules.lines if rules.digests[f"line:{key}"] == known.get(f"line:{key}")
+        }
+        self.counts = {
+            key: self.counts[key] if key in kept and key in self.counts else lines.Count()
+            for key in rules.lines
+        }
         self.expires_us = 0
 
-    def reset_counts(self, lines_wanted: frozenset[str] | None, since_us: int) -> dict[str, event_data.FinalCount]:
-        """Count these lines (None: all) from zero; what they had counted. `since_us` 0: from the first frame to come."""
+    def reset_counts(
+        self, lines_wanted: frozenset[str] | None, since_us: int
+    ) -> dict[str, event_data.FinalCount]:
+        """Count these lines (None: all) from zero; what they had counted. `since_us` 0: from the
+        first frame to come."""
         final = {}
         for key, count in self.counts.items():
             if lines_wanted is None or key in lines_wanted:
-                final[key] = event_data.FinalCount(in_=count.ins, out=count.outs, since=rfc3339(count.since_us) if count.since_us else None)
+                final[key] = event_data.FinalCount(
+                    in_=count.ins,
+                    out=count.outs,
+                    since=rfc3339(count.since_us) if count.since_us else None,
+                )
                 self.counts[key] = lines.Count(since_us=since_us)
         return final
 
@@ -218,17 +259,34 @@ class Picture:
                 self.refused += 1
                 note(self.faults, TOO_MANY_TRACKS)
                 return None
-        track = Track(key, seen.label, now_us, now_us, seq, box, ((box[0] + box[2]) * 0.5, box[3]), entered=[], stays={}, crossings={})
+        track = Track(
+            key,
+            seen.label,
+            now_us,
+            now_us,
+            seq,
+            box,
+            ((box[0] + box[2]) * 0.5, box[3]),
+            entered=[],
+            stays={},
+            crossings={},
+        )
         _stand(track, now_us)
         self.tracks[key] = track
         return track
 
     def _confirm(self, track: Track, journal: Journal) -> None:
         track.confirmed = True
-        journal.emit("track.started", track=track.id, label=track.label, data=event_data.TrackStarted(box=_rounded(track.box)))
+        journal.emit(
+            "track.started",
+            track=track.id,
+            label=track.label,
+            data=event_data.TrackStarted(box=_rounded(track.box)),
+        )
 
     def _vote(self, track: Track, seen: str, journal: Journal) -> None:
-        """A sighting of a confirmed track that was not always called the same; it gets another label when that one leads."""
+        """A sighting of a confirmed track that was not always called the same; it gets another
+        label when that one leads."""
         if track.votes is None:
             track.votes = labels.Votes(others={})
         before = track.label
@@ -245,7 +303,10 @@ class Picture:
                 zones.occupy(self.occupancy[key], seen, 1)
         track.label = seen
         journal.emit(
-            "track.updated", track=track.id, label=seen, data=event_data.TrackUpdated(previous_label=before, box=_rounded(track.box))
+            "track.updated",
+            track=track.id,
+            label=seen,
+            data=event_data.TrackUpdated(previous_label=before, box=_rounded(track.box)),
         )
 
     def _stopped(self, track: Track, journal: Journal) -> None:
@@ -281,7 +342,8 @@ class Picture:
         track.clearance = reach * _SHRINK - _ROUNDING
 
     def _lines(self, track: Track, before: Box | None, journal: Journal) -> float:
-        """Advance the crossings; the clearance within which no line can be touched and no crossing changes."""
+        """Advance the crossings; the clearance within which no line can be touched and no crossing
+        changes."""
         box = track.box
         x, y = (box[0] + box[2]) * 0.5, box[3]
         reach = 2.0
@@ -294,7 +356,11 @@ class Picture:
                     track.crossings[line.id] = crossing
             else:
                 px, py = (before[0] + before[2]) * 0.5, before[3]
-                crossed = line.crossed(px, py, x, y) if abs(x - px) + abs(y - py) + _ROUNDING >= depth else 0
+                crossed = (
+                    line.crossed(px, py, x, y)
+                    if abs(x - px) + abs(y - py) + _ROUNDING >= depth
+                    else 0
+                )
                 if crossed and crossing is None:
                     crossing = track.crossings[line.id] = lines.touched()
                 if crossing is not None:
@@ -310,8 +376,14 @@ class Picture:
             self._advance(track, line, crossing, 0, line.most_travel, journal)
 
     def _advance(
-        self, track: Track, line: lines.CompiledLine, crossing: lines.Crossing, crossed: int, depth: float, journal: Journal
-    ) -> lines.Crossing | None:  # fmt: skip
+        self,
+        track: Track,
+        line: lines.CompiledLine,
+        crossing: lines.Crossing,
+        crossed: int,
+        depth: float,
+        journal: Journal,
+    ) -> lines.Crossing | None:
         """One more frame of a crossing; what is left of it."""
         sign = lines.advance(crossing, line, crossed, depth, confirmed=track.confirmed)
         left: lines.Crossing | None = crossing
@@ -342,11 +414,21 @@ class Picture:
             if not stay.inside:
                 if stay.against == 0 and zone not in inside:
                     del stays[key]
-            elif zone.loitering_us is not None and not stay.loitering and now_us - stay.entered_us >= zone.loitering_us:
+            elif (
+                zone.loitering_us is not None
+                and not stay.loitering
+                and now_us - stay.entered_us >= zone.loitering_us
+            ):
                 stay.loitering = True
                 self.loitering += 1
                 dwell = (now_us - stay.entered_us) / 1_000_000
-                journal.emit("loitering.started", track=track.id, label=track.label, zone=key, data=event_data.Dwell(dwell_s=dwell))
+                journal.emit(
+                    "loitering.started",
+                    track=track.id,
+                    label=track.label,
+                    zone=key,
+                    data=event_data.Dwell(dwell_s=dwell),
+                )
 
     def _enter(self, track: Track, zone: str, stay: Stay, journal: Journal) -> None:
         if zone not in track.entered:
@@ -354,14 +436,28 @@ class Picture:
         zones.occupy(self.occupancy[zone], track.label, 1)
         journal.emit("zone.entered", track=track.id, label=track.label, zone=zone)
 
-    def _leave(self, track: Track, zone: str, stay: Stay, until_us: int, reason: str, journal: Journal) -> None:
+    def _leave(
+        self, track: Track, zone: str, stay: Stay, until_us: int, reason: str, journal: Journal
+    ) -> None:
         dwell = max(until_us - stay.entered_us, 0) / 1_000_000
         if stay.loitering:
             stay.loitering = False
             self.loitering -= 1
-            journal.emit("loitering.ended", track=track.id, label=track.label, zone=zone, data=event_data.Dwell(dwell_s=dwell))
+            journal.emit(
+                "loitering.ended",
+                track=track.id,
+                label=track.label,
+                zone=zone,
+                data=event_data.Dwell(dwell_s=dwell),
+            )
         zones.occupy(self.occupancy[zone], track.label, -1)
-        journal.emit("zone.exited", track=track.id, label=track.label, zone=zone, data=event_data.ZoneExited(dwell_s=dwell, reason=reason))
+        journal.emit(
+            "zone.exited",
+            track=track.id,
+            label=track.label,
+            zone=zone,
+            data=event_data.ZoneExited(dwell_s=dwell, reason=reason),
+        )
 
     def _end(self, track: Track, reason: event_data.EndReason, journal: Journal) -> None:
         del self.tracks[track.id]
@@ -374,13 +470,25 @@ class Picture:
         box = track.box
         end = ((box[0] + box[2]) * 0.5, box[3])
         ground = self.rules.ground
-        metres, average, top = ground.speeds(track.pace) if ground is not None and track.pace is not None else (None, None, None)
+        metres, average, top = (
+            ground.speeds(track.pace)
+            if ground is not None and track.pace is not None
+            else (None, None, None)
+        )
         data = event_data.TrackEnded(
-            end_reason=reason, duration_s=(track.seen_us - track.start_us) / 1_000_000, hits=track.hits,
-            start=[round(v, 5) for v in track.start], end=[round(v, 5) for v in end], distance=round(track.distance, 4),
-            stationary_s=still_us / 1_000_000, top_score=round(track.top_score, 4), entered_zones=track.entered,
-            distance_m=metres, average_speed_mps=average, top_speed_mps=top,
-        )  # fmt: skip
+            end_reason=reason,
+            duration_s=(track.seen_us - track.start_us) / 1_000_000,
+            hits=track.hits,
+            start=[round(v, 5) for v in track.start],
+            end=[round(v, 5) for v in end],
+            distance=round(track.distance, 4),
+            stationary_s=still_us / 1_000_000,
+            top_score=round(track.top_score, 4),
+            entered_zones=track.entered,
+            distance_m=metres,
+            average_speed_mps=average,
+            top_speed_mps=top,
+        )
         journal.emit("track.ended", track=track.id, label=track.label, data=data)
 
 
@@ -392,7 +500,12 @@ def _stand(track: Track, now_us: int) -> None:
 
 
 def _at_edge(box: Box) -> bool:
-    return box[0] <= FRAME_EDGE or box[1] <= FRAME_EDGE or box[2] >= 1.0 - FRAME_EDGE or box[3] >= 1.0 - FRAME_EDGE
+    return (
+        box[0] <= FRAME_EDGE
+        or box[1] <= FRAME_EDGE
+        or box[2] >= 1.0 - FRAME_EDGE
+        or box[3] >= 1.0 - FRAME_EDGE
+    )
 
 
 def _rounded(box: Box) -> list[float]:

@@ -1,4 +1,5 @@
-"""What a camera wants made durable, as values: the store (`storage.ports.cameras.CameraStore`) takes these."""
+"""What a camera wants made durable, as values: the store (`storage.ports.cameras.CameraStore`)
+takes these."""
 
 import msgspec
 
@@ -6,7 +7,8 @@ from actors.core.messages.events import StoredEvent
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Where a camera's committed stream stands. `chain` is the hash of the last event (32 bytes)."""
+    """Where a camera's committed stream stands. `chain` is the hash of the last event (32
+    bytes)."""
 
     session: str
     last_seq: int
@@ -27,14 +29,16 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, array_like=True):
-    """A dead letter that was replayed, and by whom; its `stream.replayed` is among the row's events."""
+    """A dead letter that was replayed, and by whom; its `stream.replayed` is among the row's
+    events."""
 
     letter: int
     by: str
 
 
 class CommitRow(msgspec.Struct, frozen=True, array_like=True):
-    """One camera's advance. Applied only where owner, generation and `before` still hold (design section 6)."""
+    """One camera's advance. Applied only where owner, generation and `before` still hold (design
+    section 6)."""
 
     camera: str
     owner: str
@@ -47,7 +51,9 @@ class CommitRow(msgspec.Struct, frozen=True, array_like=True):
     replayed: list[Replayed] = []
     faults: dict[
         str, int
-    ] = {}  # objects by what was wrong with them (`actors.core.messages.object_faults`); for metrics, not stored as such
+        # objects by what was wrong with them (`actors.core.messages.object_faults`); for metrics,
+        # not stored as such
+    ] = {}
 
 
 class Activation(msgspec.Struct, frozen=True):

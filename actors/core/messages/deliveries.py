@@ -1,9 +1,12 @@
-"""What crosses between a hub and a camera actor: one Ray call carries many items, one reply many answers.
+"""What crosses between a hub and a camera actor: one Ray call carries many items, one reply many
+answers.
 
-A `link` names one camera stream on one edge socket: ``<hub>/<socket number>``. The actor answers to links; the hub routes them.
+A `link` names one camera stream on one edge socket: ``<hub>/<socket number>``. The actor answers to
+links; the hub routes them.
 
-`deliver(items) -> answers` is a long poll: the actor steps the items at once, then holds the call until something is due to this hub
-(an ack after a commit, a resync, …), a newer call of the same hub arrives, or `PARK_S` passes. So acks need no call of their own.
+`deliver(items) -> answers` is a long poll: the actor steps the items at once, then holds the call
+until something is due to this hub (an ack after a commit, a resync, …), a newer call of the same
+hub arrives, or `PARK_S` passes. So acks need no call of their own.
 """
 
 import msgspec
@@ -35,7 +38,8 @@ class Rejected(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Data(msgspec.Struct, tag="data", array_like=True, frozen=True):
-    """Observations `first_seq` … as the edge encoded them (`format` is ``json`` or ``msgpack``); `rejected` says which are bad."""
+    """Observations `first_seq` … as the edge encoded them (`format` is ``json`` or ``msgpack``);
+    `rejected` says which are bad."""
 
     camera: str
     link: str
@@ -80,7 +84,8 @@ class Detach(msgspec.Struct, tag="detach", array_like=True, frozen=True):
 
 
 class Numbered(msgspec.Struct, tag="call", array_like=True, frozen=True):
-    """The first entry of a call: its number, 1, 2, 3, …, among the calls of one queue of a hub. Calls to an actor keep no order."""
+    """The first entry of a call: its number, 1, 2, 3, …, among the calls of one queue of a hub.
+    Calls to an actor keep no order."""
 
     queue: str
     number: int
@@ -129,7 +134,8 @@ class Refused(msgspec.Struct, tag="rejected", array_like=True, frozen=True):
 class Dismissed(msgspec.Struct, tag="dismissed", array_like=True, frozen=True):
     """The link ends: superseded (4509), detached (1000), over credit (4008).
 
-    4010: not the owner any more, or a link that has not said hello here; the hub looks the camera up again and attaches anew.
+    4010: not the owner any more, or a link that has not said hello here; the hub looks the camera
+    up again and attaches anew.
     """
 
     camera: str

@@ -1,7 +1,8 @@
 """Messages of ``/v1/edge`` (design section 8): msgspec tagged unions, the tag in ``type``.
 
 Subprotocols ``eyrie.edge.v1+msgpack`` and ``eyrie.edge.v1+json``; one message per websocket frame.
-The hub decodes ``observe`` with its observations raw (:class:`ObserveRaw`), so that one bad item harms no neighbour.
+The hub decodes ``observe`` with its observations raw (:class:`ObserveRaw`), so that one bad item
+harms no neighbour.
 """
 
 from datetime import datetime
@@ -23,7 +24,10 @@ MAX_OBSERVATIONS = 256  # observations in one `observe`
 
 Reason = Annotated[str, msgspec.Meta(max_length=120)]
 Size = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
-SentTime = Annotated[datetime, msgspec.Meta(tz=True, description="the edge's clock at publishing, RFC 3339 with offset")]
+SentTime = Annotated[
+    datetime,
+    msgspec.Meta(tz=True, description="the edge's clock at publishing, RFC 3339 with offset"),
+]
 
 
 class Hello(msgspec.Struct, tag_field="type", tag="hello", omit_defaults=True):
@@ -38,11 +42,14 @@ class Hello(msgspec.Struct, tag_field="type", tag="hello", omit_defaults=True):
 
 
 class Observe(msgspec.Struct, tag_field="type", tag="observe", omit_defaults=True):
-    """Observations `first_seq`, `first_seq + 1`, …; `sent` is the edge's clock when it published them, `backlog` what it holds then."""
+    """Observations `first_seq`, `first_seq + 1`, …; `sent` is the edge's clock when it published
+    them, `backlog` what it holds then."""
 
     camera: CameraId
     first_seq: Seq
-    observations: Annotated[list[Observation], msgspec.Meta(min_length=1, max_length=MAX_OBSERVATIONS)]
+    observations: Annotated[
+        list[Observation], msgspec.Meta(min_length=1, max_length=MAX_OBSERVATIONS)
+    ]
     sent: SentTime | None = None
     backlog: Backlog | None = None
 
@@ -52,7 +59,9 @@ class ObserveRaw(msgspec.Struct, tag_field="type", tag="observe", omit_defaults=
 
     camera: CameraId
     first_seq: Seq
-    observations: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_OBSERVATIONS)]
+    observations: Annotated[
+        list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_OBSERVATIONS)
+    ]
     sent: SentTime | None = None
     backlog: Backlog | None = None
 
@@ -123,10 +132,13 @@ EdgeSends = Hello | Observe | Gap | Ping | Pong | Bye
 
 
 class Post(msgspec.Struct):
-    """The body: observations `first_seq`, `first_seq + 1`, … of `session`; `sent` is the device's clock, `backlog` what it holds then."""
+    """The body: observations `first_seq`, `first_seq + 1`, … of `session`; `sent` is the device's
+    clock, `backlog` what it holds then."""
 
     session: SessionId
     first_seq: Seq
-    observations: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_OBSERVATIONS)]
+    observations: Annotated[
+        list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_OBSERVATIONS)
+    ]
     sent: SentTime | None = None
     backlog: Backlog | None = None

@@ -1,7 +1,8 @@
-"""What an event's `data` holds, one struct per type: the core makes them, the schemas are generated from them (`hub.web.schemas`).
+"""What an event's `data` holds, one struct per type: the core makes them, the schemas are generated
+from them (`hub.web.schemas`).
 
-Fields are only added, optional ones; a field that changes its meaning is a new event type. Times are RFC 3339, durations seconds of
-capture time, points and boxes picture coordinates (0..1).
+Fields are only added, optional ones; a field that changes its meaning is a new event type. Times
+are RFC 3339, durations seconds of capture time, points and boxes picture coordinates (0..1).
 """
 
 from typing import Annotated, Any, Literal
@@ -24,14 +25,16 @@ class Reason(EventData, frozen=True):
 
 
 class ClockStepped(EventData, frozen=True):
-    """`camera.clock_stepped`: the device's clock went back, or ahead by more than a day, by so much; durations go on."""
+    """`camera.clock_stepped`: the device's clock went back, or ahead by more than a day, by so
+    much; durations go on."""
 
     back_s: float
     ahead_s: float = 0.0
 
 
 class SceneChanged(EventData, frozen=True):
-    """`camera.scene_changed`: from the next observation on. Rules are named ``zone:<id>`` and ``line:<id>``."""
+    """`camera.scene_changed`: from the next observation on. Rules are named ``zone:<id>`` and
+    ``line:<id>``."""
 
     version: int
     added: list[str] = []
@@ -40,7 +43,8 @@ class SceneChanged(EventData, frozen=True):
 
 
 class FinalCount(EventData, frozen=True, rename={"in_": "in"}):
-    """What a line had counted when it was set to zero; `since` is missing when it had counted no frame."""
+    """What a line had counted when it was set to zero; `since` is missing when it had counted no
+    frame."""
 
     in_: int
     out: int
@@ -55,7 +59,8 @@ class CountsReset(EventData, frozen=True):
 
 
 class Gap(EventData, frozen=True):
-    """`stream.gap`: observations that will never come, declared by the edge or given up after the hole's timeout."""
+    """`stream.gap`: observations that will never come, declared by the edge or given up after the
+    hole's timeout."""
 
     first_seq: int
     last_seq: int
@@ -64,13 +69,15 @@ class Gap(EventData, frozen=True):
 
 
 class Integrity(EventData, frozen=True):
-    """`stream.integrity`: another body came under a seq that was applied already. What was applied stays."""
+    """`stream.integrity`: another body came under a seq that was applied already. What was applied
+    stays."""
 
     seq: int
 
 
 class LetterReplayed(EventData, frozen=True):
-    """`stream.replayed`: a dead letter that today's rules take; `session` and `seq` are where it once stood, `code` why it was refused.
+    """`stream.replayed`: a dead letter that today's rules take; `session` and `seq` are where it
+    once stood, `code` why it was refused.
 
     A fact of its own: nothing else follows from it but its alarm.
     """
@@ -90,8 +97,9 @@ class TrackStarted(EventData, frozen=True):
 
 
 class TrackEnded(EventData, frozen=True):
-    """`track.ended`; with the reason `replaced` its id was given to something else. `distance` in picture widths; the rest in metres only
-    with a ground calibration and at least a second of track."""
+    """`track.ended`; with the reason `replaced` its id was given to something else. `distance` in
+    picture widths; the rest in metres only with a ground calibration and at least a second of
+    track."""
 
     end_reason: EndReason
     duration_s: float
@@ -108,14 +116,16 @@ class TrackEnded(EventData, frozen=True):
 
 
 class TrackStopped(EventData, frozen=True):
-    """`track.stopped`: the object has not moved for the scene's `stationary_after_s`, since `since` (stream time)."""
+    """`track.stopped`: the object has not moved for the scene's `stationary_after_s`, since `since`
+    (stream time)."""
 
     box: list[float]
     since: Rfc3339
 
 
 class TrackUpdated(EventData, frozen=True):
-    """`track.updated`: the track's label is another than was told so far (`previous_label`), since most sightings say so."""
+    """`track.updated`: the track's label is another than was told so far (`previous_label`), since
+    most sightings say so."""
 
     previous_label: str
     box: list[float]
@@ -135,7 +145,8 @@ class ZoneExited(EventData, frozen=True):
 
 
 class LineCrossed(EventData, frozen=True):
-    """`line.crossed`: `way` is what the scene calls the direction, `point` where the object was when it counted."""
+    """`line.crossed`: `way` is what the scene calls the direction, `point` where the object was
+    when it counted."""
 
     direction: Literal["in", "out"]
     way: str

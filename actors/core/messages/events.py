@@ -1,7 +1,8 @@
 """Durable events: shape, severities and the hash chain (design section 7, "Shapes").
 
-The body of an event is its canonical JSON *without* the hash; ``hash = sha256(previous hash || body)`` in hex. What is stored is the
-body, byte for byte; what is shown is the body with the hash appended (:func:`published`).
+The body of an event is its canonical JSON *without* the hash; ``hash = sha256(previous hash ||
+body)`` in hex. What is stored is the body, byte for byte; what is shown is the body with the hash
+appended (:func:`published`).
 """
 
 import hashlib
@@ -39,7 +40,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StoredEvent(msgspec.Struct, frozen=True, array_like=True):
-    """An event as the store takes it: columns to search by, the canonical body, and the chain hash after it."""
+    """An event as the store takes it: columns to search by, the canonical body, and the chain hash
+    after it."""
 
     event: Event
     received_us: int
@@ -67,17 +69,30 @@ class _Body(msgspec.Struct, frozen=True, omit_defaults=False):
 
 
 def seal(event: Event, previous: bytes, *, received_us: int, time_us: int) -> StoredEvent:
-    """Encode `event` (its `hash` still None) canonically and chain it to `previous`, the hash of the event before it."""
+    """Encode `event` (its `hash` still None) canonically and chain it to `previous`, the hash of
+    the event before it."""
     body = _canonical(event)
     return StoredEvent(event, received_us, time_us, body, hashlib.sha256(previous + body).digest())
 
 
 def _canonical(event: Event) -> bytes:
     head = _Body(
-        event.id, event.type, event.v, event.site, event.camera, event.epoch, event.offset, event.session, event.seq, event.time,
-        event.received, event.severity,
-    )  # fmt: skip
-    rest = {k: v for k in ("track", "label", "zone", "line") if (v := getattr(event, k)) is not None}
+        event.id,
+        event.type,
+        event.v,
+        event.site,
+        event.camera,
+        event.epoch,
+        event.offset,
+        event.session,
+        event.seq,
+        event.time,
+        event.received,
+        event.severity,
+    )
+    rest = {
+        k: v for k in ("track", "label", "zone", "line") if (v := getattr(event, k)) is not None
+    }
     rest["data"] = event.data
     return _encoder.encode(head)[:-1] + b"," + _encoder.encode(rest)[1:]
 

@@ -1,7 +1,9 @@
-"""What can be wrong with an object, and what becomes of it: it costs itself at most, never its neighbours or its frame.
+"""What can be wrong with an object, and what becomes of it: it costs itself at most, never its
+neighbours or its frame.
 
-Every entrance uses these functions, so that a bad object fares the same by socket, by HTTP, from the Python client and from a file. The
-reasons are few and fixed: they are keys of a camera's `health`, of accounts, and labels of metrics.
+Every entrance uses these functions, so that a bad object fares the same by socket, by HTTP, from
+the Python client and from a file. The reasons are few and fixed: they are keys of a camera's
+`health`, of accounts, and labels of metrics.
 """
 
 import re
@@ -20,14 +22,22 @@ MALFORMED: Final = "malformed"  # no object with a label and a box of four numbe
 TOO_MANY: Final = "too_many"  # beyond `MAX_OBJECTS` of a frame
 OTHER: Final = "other"  # left out by an edge, for a reason that is not of this list
 REPEATED_ID: Final = "repeated_id"  # its id came before in this frame: shown without a track
-BAD_ID: Final = "bad_id"  # an id that is no text of 1 to 64 printable characters: shown without a track
-TOO_MANY_TRACKS: Final = "too_many_tracks"  # the camera follows as many as it can: shown without a track
+BAD_ID: Final = (
+    "bad_id"  # an id that is no text of 1 to 64 printable characters: shown without a track
+)
+TOO_MANY_TRACKS: Final = (
+    "too_many_tracks"  # the camera follows as many as it can: shown without a track
+)
 BAD_SCORE: Final = "bad_score"  # a score outside 0..1: shown without one
 BAD_ATTRIBUTES: Final = "bad_attributes"  # a sub-label or attribute that is none: shown without it
 UNKNOWN_FIELD: Final = "unknown_field"  # observations with a field that nothing reads
 
-LEFT_OUT: Final = frozenset({BOX_OUTSIDE, BOX_WITHOUT_AREA, BOX_NOT_FINITE, MALFORMED, TOO_MANY, OTHER})
-MENDED: Final = frozenset({CLIPPED, REPEATED_ID, BAD_ID, TOO_MANY_TRACKS, BAD_SCORE, BAD_ATTRIBUTES, UNKNOWN_FIELD})
+LEFT_OUT: Final = frozenset(
+    {BOX_OUTSIDE, BOX_WITHOUT_AREA, BOX_NOT_FINITE, MALFORMED, TOO_MANY, OTHER}
+)
+MENDED: Final = frozenset(
+    {CLIPPED, REPEATED_ID, BAD_ID, TOO_MANY_TRACKS, BAD_SCORE, BAD_ATTRIBUTES, UNKNOWN_FIELD}
+)
 
 Faults = dict[str, int]  # objects by reason
 MOST = 2**53 - 1  # counts stop here: beyond it JSON is not exact
@@ -49,14 +59,19 @@ def add(faults: Faults, more: Mapping[str, int]) -> None:
 
 
 def told(by_edge: Mapping[str, int], faults: Faults) -> None:
-    """Count what an edge says that it left out or changed itself; reasons that are not of the list as `OTHER`."""
+    """Count what an edge says that it left out or changed itself; reasons that are not of the list
+    as `OTHER`."""
     for reason, count in by_edge.items():
         note(faults, reason if reason in LEFT_OUT or reason in MENDED else OTHER, count)
 
 
 def since(before: Mapping[str, int], now: Mapping[str, int]) -> Faults:
     """What `now` counts beyond `before`."""
-    return {reason: count - before.get(reason, 0) for reason, count in now.items() if count > before.get(reason, 0)}
+    return {
+        reason: count - before.get(reason, 0)
+        for reason, count in now.items()
+        if count > before.get(reason, 0)
+    }
 
 
 def of(faults: Mapping[str, int], kind: frozenset[str]) -> Faults:
@@ -83,7 +98,8 @@ def repeated(objects: Iterable[Object]) -> int:
 
 
 def read_loosely(values: list[Any], faults: Faults) -> list[Object]:
-    """The objects of a frame of which at least one is not as it should be: each for itself, the first `MAX_OBJECTS`."""
+    """The objects of a frame of which at least one is not as it should be: each for itself, the
+    first `MAX_OBJECTS`."""
     if len(values) > MAX_OBJECTS:
         note(faults, TOO_MANY, len(values) - MAX_OBJECTS)
     found = (_object(value, faults) for value in values[:MAX_OBJECTS])
@@ -96,27 +112,42 @@ def unknown_fields(values: Iterable[Any]) -> bool:
 
 
 def _object(value: Any, faults: Faults) -> Object | None:
-    """One object, without what is wrong with it; None when it cannot be shown. Its box may be none yet: see `showing`."""
+    """One object, without what is wrong with it; None when it cannot be shown. Its box may be none
+    yet: see `showing`."""
     try:
         return msgspec.convert(value, Object)
     except msgspec.ValidationError:
         pass
-    box = _box(value.get("box")) if isinstance(value, dict) and _is_label(value.get("label")) else None
+    box = (
+        _box(value.get("box"))
+        if isinstance(value, dict) and _is_label(value.get("label"))
+        else None
+    )
     if box is None:
         note(faults, MALFORMED)
         return None
-    return mended(Object(value["label"], box, *(value.get(name) for name in ("score", "id", "sub_label", "attributes"))), faults)
+    return mended(
+        Object(
+            value["label"],
+            box,
+            *(value.get(name) for name in ("score", "id", "sub_label", "attributes")),
+        ),
+        faults,
+    )
 
 
 def mended(seen: Object, faults: Faults) -> Object:
-    """An object with a label and a box without what else is wrong with it: structs are not checked when they are made."""
+    """An object with a label and a box without what else is wrong with it: structs are not checked
+    when they are made."""
     score: Any = seen.score
     track: Any = seen.id
     sub_label: Any = seen.sub_label
     if score is not None and not _is_unit(score):
         note(faults, BAD_SCORE)
         score = None
-    text = str(track) if isinstance(track, str | int | float) and not isinstance(track, bool) else None
+    text = (
+        str(track) if isinstance(track, str | int | float) and not isinstance(track, bool) else None
+    )
     if text is not None and is_untracked(text):
         track = None
     elif isinstance(track, float) and track.is_integer():
@@ -155,10 +186,15 @@ def _side(side: Any) -> float | None:
 
 
 def _attributes(given: Any) -> tuple[dict[str, Value], bool]:
-    """The attributes that are some, at most `MAX_ATTRIBUTES`, and whether there was anything else."""
+    """The attributes that are some, at most `MAX_ATTRIBUTES`, and whether there was anything
+    else."""
     if not isinstance(given, dict):
         return {}, given is not None
-    fitting = [(name, value) for name, value in given.items() if _is_label(name) and isinstance(value, str | int | float | bool)]
+    fitting = [
+        (name, value)
+        for name, value in given.items()
+        if _is_label(name) and isinstance(value, str | int | float | bool)
+    ]
     return dict(fitting[:MAX_ATTRIBUTES]), len(given) > min(len(fitting), MAX_ATTRIBUTES)
 
 

@@ -9,7 +9,9 @@ from actors.core.identifiers import CameraId, SiteId
 from actors.core.scene.scene import Place, Scene
 
 Name = Annotated[str, msgspec.Meta(max_length=120, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
-Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[a-z0-9][a-z0-9:_.-]*\Z")]
+Tag = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[a-z0-9][a-z0-9:_.-]*\Z")
+]
 Tags = Annotated[list[Tag], msgspec.Meta(max_length=32)]
 
 
@@ -42,10 +44,12 @@ class NewCamera(CameraFields, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def taken(camera: str) -> Conflict:
-    """An id that cannot be added. It says neither where the camera is nor whether it was deleted: not everybody may know."""
+    """An id that cannot be added. It says neither where the camera is nor whether it was deleted:
+    not everybody may know."""
     return Conflict(
         f"camera id {camera} is taken, by a camera that is registered or was deleted",
-        hint="PUT with its ETag changes one that is there; a deleted one comes back at its own site alone. Else choose another id.",
+        hint="PUT with its ETag changes one that is there; a deleted one comes back at its own "
+        "site alone. Else choose another id.",
     )
 
 
@@ -55,7 +59,8 @@ def place_json(place: Place | None) -> bytes:
 
 
 def scene_json(scene: Scene) -> bytes:
-    """A scene as the registry stores it: with every default, so that another release's defaults change nothing."""
+    """A scene as the registry stores it: with every default, so that another release's defaults
+    change nothing."""
     return msgspec.json.encode(scene)
 
 
@@ -66,5 +71,6 @@ def read_place(stored: bytes) -> Place | None:
 
 
 def read_scene(stored: bytes) -> Scene:
-    """The stored scene. Raises msgspec.ValidationError when another release wrote it and this one cannot read it."""
+    """The stored scene. Raises msgspec.ValidationError when another release wrote it and this one
+    cannot read it."""
     return msgspec.json.decode(stored or b"{}", type=Scene)

@@ -1,4 +1,5 @@
-"""What dashboards see of a camera: state and summary (design section 7, "Shapes"). Output structs; their JSON is the contract."""
+"""What dashboards see of a camera: state and summary (design section 7, "Shapes"). Output structs;
+their JSON is the contract."""
 
 from typing import Any, Literal
 
@@ -38,7 +39,8 @@ class LineCount(msgspec.Struct, frozen=True, rename={"in_": "in"}):
 
 
 class LastEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The camera's last event, short. `echoes`: an alarm's type that its data says too → the names it has there."""
+    """The camera's last event, short. `echoes`: an alarm's type that its data says too → the names
+    it has there."""
 
     id: str
     type: str
@@ -51,12 +53,13 @@ class LastEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """How well the camera's stream comes. Counts are of this activation but for `gaps`, `missing`, `rejected`, `left_out` and `mended`,
-    which the camera keeps. The last two are objects by reason (`actors.core.messages.object_faults`): not shown at all, and clipped or
-    changed.
+    """How well the camera's stream comes. Counts are of this activation but for `gaps`, `missing`,
+    `rejected`, `left_out` and `mended`, which the camera keeps. The last two are objects by reason
+    (`actors.core.messages.object_faults`): not shown at all, and clipped or changed.
 
-    `fps_quality` compares with `expected_fps`: good from 90 %, fair from 60 %. `clock_offset_s` is how far our clock is ahead of the
-    device's. `sent` is when the edge published what was applied last, by its own clock; `spool` is what it held then and was not acked.
+    `fps_quality` compares with `expected_fps`: good from 90 %, fair from 60 %. `clock_offset_s` is
+    how far our clock is ahead of the device's. `sent` is when the edge published what was applied
+    last, by its own clock; `spool` is what it held then and was not acked.
     """
 
     session: str = ""
@@ -80,11 +83,13 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The state without its tracks: what a wall shows of a camera.
 
-    `unknown_since`: no frame came since, so objects, occupancy and tracks are what was seen last and not what is there now (when the last
-    frame was received; null while frames come, and before the first).
+    `unknown_since`: no frame came since, so objects, occupancy and tracks are what was seen last
+    and not what is there now (when the last frame was received; null while frames come, and before
+    the first).
 
-    `echoes`: labels and names of it that the attributes of its tracks say too → the names of those attributes. It is there only where
-    there are such, and only for who may see every class: views hide by it.
+    `echoes`: labels and names of it that the attributes of its tracks say too → the names of those
+    attributes. It is there only where there are such, and only for who may see every class: views
+    hide by it.
     """
 
     camera: str
@@ -115,7 +120,8 @@ class State(Summary, frozen=True, kw_only=True):
 
 
 class Wall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The summaries that changed in a tick; all of them when `full`. `site` is missing on the wall of the fleet."""
+    """The summaries that changed in a tick; all of them when `full`. `site` is missing on the wall
+    of the fleet."""
 
     site: str | None = None
     tick: int

@@ -1,6 +1,8 @@
-"""What a scene's types cannot say: shapes that make no sense, and names that lead nowhere. Pure; for the registry, off the hot path.
+"""What a scene's types cannot say: shapes that make no sense, and names that lead nowhere. Pure;
+for the registry, off the hot path.
 
-Simple polygons as in OGC Simple Feature Access 1.2.1, 6.1.11: no edge crosses or touches another but its neighbour in their common point.
+Simple polygons as in OGC Simple Feature Access 1.2.1, 6.1.11: no edge crosses or touches another
+but its neighbour in their common point.
 """
 
 from collections.abc import Sequence
@@ -22,13 +24,24 @@ def require_sound(scene: Scene) -> None:
     found = problems(scene)
     if found:
         more = f" (and {len(found) - MAX_TOLD} more)" if len(found) > MAX_TOLD else ""
-        raise BadInput("the scene makes no sense: " + "; ".join(found[:MAX_TOLD]) + more, hint="Draw these shapes again.")
+        raise BadInput(
+            "the scene makes no sense: " + "; ".join(found[:MAX_TOLD]) + more,
+            hint="Draw these shapes again.",
+        )
 
 
 def problems(scene: Scene) -> list[str]:
     """What is wrong with a scene, for people; nothing when it can be used."""
-    found = [f"zone {name}: {why}" for name, zone in scene.zones.items() if (why := _zone(zone)) is not None]
-    found += [f"line {name}: {why}" for name, line in scene.lines.items() if (why := _line(line)) is not None]
+    found = [
+        f"zone {name}: {why}"
+        for name, zone in scene.zones.items()
+        if (why := _zone(zone)) is not None
+    ]
+    found += [
+        f"line {name}: {why}"
+        for name, line in scene.lines.items()
+        if (why := _line(line)) is not None
+    ]
     places = scene.zones.keys() | scene.lines.keys()
     for rule in scene.severities:
         kind, _, place = rule.partition("/")
@@ -49,7 +62,10 @@ def _zone(zone: Zone) -> str | None:
         return "its first point is repeated at the end; a polygon closes by itself"
     edges = list(zip(points, [*points[1:], points[0]], strict=True))
     if (crossing := _crossing(edges, closed=True)) is not None:
-        return f"it crosses or touches itself: {_edge(edges, crossing[0])} and {_edge(edges, crossing[1])}"
+        return (
+            f"it crosses or touches itself: {_edge(edges, crossing[0])} and "
+            f"{_edge(edges, crossing[1])}"
+        )
     if _area(points) < MIN_AREA:
         return "it has no area"
     return None
@@ -60,7 +76,10 @@ def _line(line: Line) -> str | None:
         return why
     edges = list(pairwise(line.points))
     if (crossing := _crossing(edges, closed=False)) is not None:
-        return f"it crosses or touches itself: {_edge(edges, crossing[0])} and {_edge(edges, crossing[1])}"
+        return (
+            f"it crosses or touches itself: {_edge(edges, crossing[0])} and "
+            f"{_edge(edges, crossing[1])}"
+        )
     if line.name_in == line.name_out:
         return f"both directions are called {line.name_in!r}"
     return None
@@ -81,7 +100,8 @@ def _area(points: Sequence[Point]) -> float:
 
 
 def _crossing(edges: Sequence[tuple[Point, Point]], *, closed: bool) -> tuple[int, int] | None:
-    """The first two edges that meet where they should not. Neighbours may meet in their common point and must not fold back."""
+    """The first two edges that meet where they should not. Neighbours may meet in their common
+    point and must not fold back."""
     last = len(edges) - 1
     for i, (a, b) in enumerate(edges):
         for j in range(i + 1, len(edges)):

@@ -18,15 +18,30 @@ def digest(rule: Zone | Line | Ground) -> str:
 
 
 class SceneRules:
-    """Zones, lines and track rules in microseconds. `digests` (``zone:<id>``, ``line:<id>``, ``ground``) tell two versions of one apart."""
+    """Zones, lines and track rules in microseconds. `digests` (``zone:<id>``, ``line:<id>``,
+    ``ground``) tell two versions of one apart."""
 
     __slots__ = (
-        "digests", "event_only", "expected_fps", "ground", "lines", "lost_us", "min_hits", "place", "severities", "stationary_us", "zones"
-    )  # fmt: skip
+        "digests",
+        "event_only",
+        "expected_fps",
+        "ground",
+        "lines",
+        "lost_us",
+        "min_hits",
+        "place",
+        "severities",
+        "stationary_us",
+        "zones",
+    )
 
     def __init__(self, scene: Scene) -> None:
-        self.zones = {key: CompiledZone(key, zone, digest(zone)) for key, zone in sorted(scene.zones.items())}
-        self.lines = {key: CompiledLine(key, line, digest(line)) for key, line in sorted(scene.lines.items())}
+        self.zones = {
+            key: CompiledZone(key, zone, digest(zone)) for key, zone in sorted(scene.zones.items())
+        }
+        self.lines = {
+            key: CompiledLine(key, line, digest(line)) for key, line in sorted(scene.lines.items())
+        }
         self.min_hits = scene.min_hits
         self.lost_us = round(scene.lost_after_s * 1_000_000)
         self.stationary_us = round(scene.stationary_after_s * 1_000_000)
@@ -34,7 +49,11 @@ class SceneRules:
         self.event_only = scene.event_only
         self.severities = scene.severities
         self.place = scene.place
-        self.ground = GroundPlane(scene.ground.picture, scene.ground.metres) if scene.ground is not None else None
+        self.ground = (
+            GroundPlane(scene.ground.picture, scene.ground.metres)
+            if scene.ground is not None
+            else None
+        )
         self.digests = {f"zone:{key}": zone.digest for key, zone in self.zones.items()}
         self.digests |= {f"line:{key}": line.digest for key, line in self.lines.items()}
         if scene.ground is not None:
@@ -42,7 +61,8 @@ class SceneRules:
 
 
 def changed(old: dict[str, str], new: dict[str, str]) -> dict[str, list[str]]:
-    """Rules ``added``, ``removed`` and ``changed`` from one `SceneRules.digests` to another; only what is not empty."""
+    """Rules ``added``, ``removed`` and ``changed`` from one `SceneRules.digests` to another; only
+    what is not empty."""
     found = {
         "added": sorted(new.keys() - old.keys()),
         "removed": sorted(old.keys() - new.keys()),

@@ -1,10 +1,11 @@
-"""Plane geometry of the hot path, plain Python on floats: polygons and polylines in picture coordinates (0..1, y downwards).
+"""Plane geometry of the hot path, plain Python on floats: polygons and polylines in picture
+coordinates (0..1, y downwards).
 
 Proven equal to shapely by a property test (`tests/property/test_geometry.py`). Rules at the border:
 
 * a point within `BORDER` of a polygon's border is inside (shapely's ``covers``);
-* a path that touches a polyline belongs to its right side (``>= 0``), so a path that comes to rest on a line and goes on crosses it
-  exactly once, and one that goes back does not cross it;
+* a path that touches a polyline belongs to its right side (``>= 0``), so a path that comes to rest
+  on a line and goes on crosses it exactly once, and one that goes back does not cross it;
 * a polygon that intersects itself is read even-odd.
 """
 
@@ -58,7 +59,8 @@ class Polygon:
         self.bottom = max(y for _, y in points)
 
     def locate(self, x: float, y: float) -> tuple[bool, float]:
-        """(inside, clearance): a point that moves by less than `clearance` along both axes stays on its side of the border."""
+        """(inside, clearance): a point that moves by less than `clearance` along both axes stays on
+        its side of the border."""
         outside = max(self.left - x, x - self.right, self.top - y, y - self.bottom)
         if outside > BORDER:
             return False, outside
@@ -85,7 +87,8 @@ class Polygon:
 
 
 def crossings(edges: tuple[Edge, ...], px: float, py: float, qx: float, qy: float) -> int:
-    """Signed crossings of the way from p to q: +1 for each from left to right (seen walking along the edges), -1 for each back."""
+    """Signed crossings of the way from p to q: +1 for each from left to right (seen walking along
+    the edges), -1 for each back."""
     net = 0
     wx, wy = qx - px, qy - py
     for ex, ey, dx, dy, _ in edges:

@@ -1,6 +1,8 @@
-"""From the picture to the ground: a homography out of a calibration, and the speed of what moves on it. Plain Python on floats.
+"""From the picture to the ground: a homography out of a calibration, and the speed of what moves on
+it. Plain Python on floats.
 
-Speeds are of positions averaged over `WINDOW_US` each, so that a box which jitters by pixels does not run.
+Speeds are of positions averaged over `WINDOW_US` each, so that a box which jitters by pixels does
+not run.
 """
 
 from collections.abc import Sequence
@@ -18,8 +20,9 @@ Matrix = tuple[float, float, float, float, float, float, float, float, float]
 
 
 class Pace(msgspec.Struct, array_like=True):
-    """One track on the ground. The window under way: `since_us`, sums of anchors and of times after it, `frames`. The last finished one:
-    its mean time `at_us` (0: none) and place in metres. `metres` over `over_us` so far, `speed` and `top` in m/s."""
+    """One track on the ground. The window under way: `since_us`, sums of anchors and of times after
+    it, `frames`. The last finished one: its mean time `at_us` (0: none) and place in metres.
+    `metres` over `over_us` so far, `speed` and `top` in m/s."""
 
     since_us: int = 0
     sum_x: float = 0.0
@@ -36,19 +39,27 @@ class Pace(msgspec.Struct, array_like=True):
 
 
 class GroundPlane:
-    """Metres on the ground of a point in the picture. Raises ValueError for a calibration that says nothing or contradicts itself."""
+    """Metres on the ground of a point in the picture. Raises ValueError for a calibration that says
+    nothing or contradicts itself."""
 
     __slots__ = ("matrix",)
 
     def __init__(self, picture: Sequence[Pair], metres: Sequence[Pair]) -> None:
         if len(picture) != len(metres) or len(picture) < 4:
-            raise ValueError("a ground calibration needs at least 4 points, as many in metres as in the picture")
+            raise ValueError(
+                "a ground calibration needs at least 4 points, as many in metres as in the picture"
+            )
         self.matrix = _homography(picture, metres)
         extent = max(hypot(x - metres[0][0], y - metres[0][1]) for x, y in metres)
         for (px, py), (mx, my) in zip(picture, metres, strict=True):
             found = self.locate(px, py)
-            if found is None or not hypot(found[0] - mx, found[1] - my) <= WORST_RESIDUAL * extent:  # not a number fits nothing
-                raise ValueError(f"no plane maps the ground points on their metres: ({px}, {py}) does not fit; are they in the same order?")
+            if (
+                found is None or not hypot(found[0] - mx, found[1] - my) <= WORST_RESIDUAL * extent
+            ):  # not a number fits nothing
+                raise ValueError(
+                    f"no plane maps the ground points on their metres: ({px}, {py}) does not "
+                    "fit; are they in the same order?"
+                )
 
     def locate(self, x: float, y: float) -> Pair | None:
         """Where this is on the ground, in metres; None at the horizon and above it."""
@@ -71,7 +82,8 @@ class GroundPlane:
         pace.frames += 1
 
     def finish(self, pace: Pace) -> None:
-        """End the window under way: where it was on average, and how fast it came there from the one before."""
+        """End the window under way: where it was on average, and how fast it came there from the
+        one before."""
         frames = pace.frames
         if not frames:
             return
@@ -91,15 +103,21 @@ class GroundPlane:
         pace.sum_us = pace.frames = 0
 
     def speeds(self, pace: Pace) -> tuple[float | None, float | None, float | None]:
-        """Metres, and average and top speed in m/s, of a whole track; None where it was not on the ground long enough."""
+        """Metres, and average and top speed in m/s, of a whole track; None where it was not on the
+        ground long enough."""
         self.finish(pace)
         if not pace.over_us:
             return None, None, None
-        return round(pace.metres, 2), round(pace.metres * 1_000_000 / pace.over_us, 2), round(pace.top, 2)
+        return (
+            round(pace.metres, 2),
+            round(pace.metres * 1_000_000 / pace.over_us, 2),
+            round(pace.top, 2),
+        )
 
 
 def _homography(picture: Sequence[Pair], metres: Sequence[Pair]) -> Matrix:
-    """Least squares over all pairs (direct linear transformation on normalised points, the scale fixed at their centre)."""
+    """Least squares over all pairs (direct linear transformation on normalised points, the scale
+    fixed at their centre)."""
     px, py, ps = _normal(picture)
     mx, my, ms = _normal(metres)
     rows: list[list[float]] = []
@@ -113,9 +131,21 @@ def _homography(picture: Sequence[Pair], metres: Sequence[Pair]) -> Matrix:
         raise ValueError("the ground points lie on a line; take four corners of an area")
     # picture → normalised → normalised metres → metres
     inner = ((a, b, c), (d, e, f), (g, h, 1.0))
-    lifted = [[row[0] * ps, row[1] * ps, row[2] - ps * (row[0] * px + row[1] * py)] for row in inner]
+    lifted = [
+        [row[0] * ps, row[1] * ps, row[2] - ps * (row[0] * px + row[1] * py)] for row in inner
+    ]
     (a, b, c), (d, e, f), (g, h, i) = lifted
-    return (a / ms + mx * g, b / ms + mx * h, c / ms + mx * i, d / ms + my * g, e / ms + my * h, f / ms + my * i, g, h, i)
+    return (
+        a / ms + mx * g,
+        b / ms + mx * h,
+        c / ms + mx * i,
+        d / ms + my * g,
+        e / ms + my * h,
+        f / ms + my * i,
+        g,
+        h,
+        i,
+    )
 
 
 def _normal(points: Sequence[Pair]) -> tuple[float, float, float]:
@@ -129,7 +159,8 @@ def _normal(points: Sequence[Pair]) -> tuple[float, float, float]:
 
 
 def _solve(system: list[list[float]]) -> list[float]:
-    """Gaussian elimination with partial pivoting of n rows of n + 1 numbers. Raises ValueError when it is singular."""
+    """Gaussian elimination with partial pivoting of n rows of n + 1 numbers. Raises ValueError when
+    it is singular."""
     size = len(system)
     for column in range(size):
         pivot = max(range(column, size), key=lambda row: abs(system[row][column]))

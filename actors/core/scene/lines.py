@@ -1,13 +1,17 @@
 """Lines: counting what crosses a polyline, immune to jitter.
 
-The way from anchor to anchor is tested against the polyline's segments, so walking around an end counts nothing, and the net of these
-crossings says on which side an object is, whatever the polyline's shape. With every touch the travel needed starts anew: an object has
-settled on a side after `frames` consecutive frames there, the last three of them at least as far from the line as the travel needed and all
-together `SETTLED` times `min_travel`. It counts when it settles on the other side than before.
+The way from anchor to anchor is tested against the polyline's segments, so walking around an end
+counts nothing, and the net of these crossings says on which side an object is, whatever the
+polyline's shape. With every touch the travel needed starts anew: an object has settled on a side
+after `frames` consecutive frames there, the last three of them at least as far from the line as the
+travel needed and all together `SETTLED` times `min_travel`. It counts when it settles on the other
+side than before.
 
-The travel needed is `min_travel`, and where the object went back and forth over the line `SWAY` times the farthest it got in between,
-at most `MOST` times `min_travel`. So whoever stands on a line counts nothing, however long and however its box jitters, wherever it came
-from and wherever it goes back to. One that is first seen within `min_travel` and sways before it settles has no known side to come from.
+The travel needed is `min_travel`, and where the object went back and forth over the line `SWAY`
+times the farthest it got in between, at most `MOST` times `min_travel`. So whoever stands on a line
+counts nothing, however long and however its box jitters, wherever it came from and wherever it goes
+back to. One that is first seen within `min_travel` and sways before it settles has no known side to
+come from.
 """
 
 import msgspec
@@ -15,15 +19,17 @@ import msgspec
 from actors.core.scene.geometry import crossings, distance, edges_of
 from actors.core.scene.scene import Line
 
-# Chosen by simulation: people who come from afar, stand 0 to 0.6 % beside the line for a minute at 25 fps and go back, a hundred for each
-# jitter (sigma 0.3 to 2 %, ±1 %, ±2 %). Next to none is miscounted, nor any who walks over it at 0.05 to 5 % a frame.
+# Chosen by simulation: people who come from afar, stand 0 to 0.6 % beside the line for a minute at
+# 25 fps and go back, a hundred for each jitter (sigma 0.3 to 2 %, ±1 %, ±2 %). Next to none is
+# miscounted, nor any who walks over it at 0.05 to 5 % a frame.
 SWAY = 2.0
 SETTLED = 10.0
 MOST = 4.0
 
 
 class Count(msgspec.Struct, array_like=True):
-    """Flow over a line since `since_us` (capture time of the first frame it was counted in; 0 before)."""
+    """Flow over a line since `since_us` (capture time of the first frame it was counted in; 0
+    before)."""
 
     ins: int = 0
     outs: int = 0
@@ -38,11 +44,14 @@ class Count(msgspec.Struct, array_like=True):
 
 
 class Crossing(msgspec.Struct, array_like=True):
-    """One object and one line, from the first touch until the object has settled. No crossing at all is: settled on its side.
+    """One object and one line, from the first touch until the object has settled. No crossing at
+    all is: settled on its side.
 
-    `net` signed crossings since the last count; `frames` consecutive frames since it changed, their distances in `area` as a sum, in `peak`
-    as the largest, in `depth` and `before` as the last two; `sway` the largest `peak` between two touches, `touches` of them. Distances in
-    picture widths, saturated at the line's `most_travel`. `born`: first seen within `min_travel`. `armed` is not used any more.
+    `net` signed crossings since the last count; `frames` consecutive frames since it changed, their
+    distances in `area` as a sum, in `peak` as the largest, in `depth` and `before` as the last two;
+    `sway` the largest `peak` between two touches, `touches` of them. Distances in picture widths,
+    saturated at the line's `most_travel`. `born`: first seen within `min_travel`. `armed` is not
+    used any more.
     """
 
     net: int = 0
@@ -60,7 +69,18 @@ class Crossing(msgspec.Struct, array_like=True):
 class CompiledLine:
     """A line ready for the hot path. The anchor is the bottom centre."""
 
-    __slots__ = ("area", "digest", "edges", "frames", "id", "labels", "min_travel", "most_travel", "name_in", "name_out")
+    __slots__ = (
+        "area",
+        "digest",
+        "edges",
+        "frames",
+        "id",
+        "labels",
+        "min_travel",
+        "most_travel",
+        "name_in",
+        "name_out",
+    )
 
     def __init__(self, line_id: str, line: Line, digest: str) -> None:
         self.id = line_id
@@ -84,7 +104,8 @@ class CompiledLine:
 
 
 def first(line: CompiledLine, depth: float) -> Crossing | None:
-    """The crossing of an object first seen `depth` from the line: on which side one near it really is must be seen first."""
+    """The crossing of an object first seen `depth` from the line: on which side one near it really
+    is must be seen first."""
     return Crossing(touches=0, born=True) if depth < line.min_travel else None
 
 
@@ -98,8 +119,11 @@ def idle(crossing: Crossing) -> bool:
     return not (crossing.net or crossing.touches or crossing.born)
 
 
-def advance(crossing: Crossing, line: CompiledLine, crossed: int, depth: float, *, confirmed: bool) -> int:
-    """One more frame, `crossed` on its way and now `depth` from the line: +1 counts *in*, -1 *out*, 0 nothing.
+def advance(
+    crossing: Crossing, line: CompiledLine, crossed: int, depth: float, *, confirmed: bool
+) -> int:
+    """One more frame, `crossed` on its way and now `depth` from the line: +1 counts *in*, -1 *out*,
+    0 nothing.
 
     Only a confirmed track counts; a crossing from before its confirmation counts with it.
     """
@@ -136,4 +160,10 @@ def advance(crossing: Crossing, line: CompiledLine, crossed: int, depth: float, 
 
 
 def _restart(crossing: Crossing) -> None:
-    crossing.frames, crossing.depth, crossing.before, crossing.area, crossing.peak = 0, 0.0, 0.0, 0.0, 0.0
+    crossing.frames, crossing.depth, crossing.before, crossing.area, crossing.peak = (
+        0,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+    )

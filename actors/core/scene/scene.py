@@ -1,4 +1,5 @@
-"""The scene of a camera: its zones, lines and rules, as the registry keeps them (TOML and REST use these shapes)."""
+"""The scene of a camera: its zones, lines and rules, as the registry keeps them (TOML and REST use
+these shapes)."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +18,8 @@ Metres = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 
 
 class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A polygon. An object is inside after `enter_frames` frames and `enter_ms` of capture time inside, outside after `exit_*` outside."""
+    """A polygon. An object is inside after `enter_frames` frames and `enter_ms` of capture time
+    inside, outside after `exit_*` outside."""
 
     points: Annotated[list[Point], msgspec.Meta(min_length=3, max_length=64)]
     anchor: Anchor = "bottom_center"
@@ -30,10 +32,12 @@ class Zone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A polyline with two named directions. Seen walking from the first point to the last, crossing from left to right is `in`.
+    """A polyline with two named directions. Seen walking from the first point to the last, crossing
+    from left to right is `in`.
 
-    An object has crossed after `frames` frames on the other side and `min_travel` (picture widths) beyond the line, up to four times that
-    after it went to and fro over the line: more than jitter makes of one that stands on it.
+    An object has crossed after `frames` frames on the other side and `min_travel` (picture widths)
+    beyond the line, up to four times that after it went to and fro over the line: more than jitter
+    makes of one that stands on it.
     """
 
     points: Annotated[list[Point], msgspec.Meta(min_length=2, max_length=32)]
@@ -45,14 +49,16 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ground(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A ground calibration: points of the picture, and where they are on the ground, in metres from any origin. At least four pairs in the
-    same order, not on a line; more than four are averaged. With it tracks have speeds."""
+    """A ground calibration: points of the picture, and where they are on the ground, in metres from
+    any origin. At least four pairs in the same order, not on a line; more than four are averaged.
+    With it tracks have speeds."""
 
     picture: Annotated[list[Point], msgspec.Meta(min_length=4, max_length=32)]
     metres: Annotated[list[tuple[Metres, Metres]], msgspec.Meta(min_length=4, max_length=32)]
 
     def __post_init__(self) -> None:
-        """Raises ValueError for pairs that make no plane; read from JSON or TOML it is a ValidationError."""
+        """Raises ValueError for pairs that make no plane; read from JSON or TOML it is a
+        ValidationError."""
         GroundPlane(self.picture, self.metres)
 
 
@@ -69,9 +75,10 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All the rules of one camera. Times are capture time in seconds.
 
-    Frames are expected at `expected_fps` (None: as often as they came so far); a camera that gives none for three of them, and at least
-    `camera.stale_after_s`, is not seeing. `event_only`: none are expected, it is never stale while its device is heard.
-    `severities` overrides the severity of an event by ``<type>`` or, stronger, ``<type>/<zone or line>``.
+    Frames are expected at `expected_fps` (None: as often as they came so far); a camera that gives
+    none for three of them, and at least `camera.stale_after_s`, is not seeing. `event_only`: none
+    are expected, it is never stale while its device is heard. `severities` overrides the severity
+    of an event by ``<type>`` or, stronger, ``<type>/<zone or line>``.
     """
 
     zones: Annotated[dict[CameraId, Zone], msgspec.Meta(max_length=64)] = {}

@@ -1,8 +1,9 @@
 """Zones: where an object is inside, with hysteresis in frames and in milliseconds on both sides.
 
-An object is inside a zone after `enter_frames` consecutive frames *and* `enter_ms` of capture time inside, and outside after
-`exit_frames` consecutive frames *and* `exit_ms` outside. Consecutive is meant: one frame that disagrees starts the count anew
-(Frigate's is cumulative, video reference 2.1, finding 1).
+An object is inside a zone after `enter_frames` consecutive frames *and* `enter_ms` of capture time
+inside, and outside after `exit_frames` consecutive frames *and* `exit_ms` outside. Consecutive is
+meant: one frame that disagrees starts the count anew (Frigate's is cumulative, video reference 2.1,
+finding 1).
 """
 
 import msgspec
@@ -15,9 +16,11 @@ ENTERED, EXITED = 1, -1
 
 
 class Stay(msgspec.Struct, array_like=True):
-    """One object and one zone. No stay at all is: outside, and seen outside in the last frame. Times are stream time (µs).
+    """One object and one zone. No stay at all is: outside, and seen outside in the last frame.
+    Times are stream time (µs).
 
-    `against` counts the consecutive frames that contradict `inside`, the first of them at `since_us`.
+    `against` counts the consecutive frames that contradict `inside`, the first of them at
+    `since_us`.
     """
 
     inside: bool = False
@@ -30,7 +33,18 @@ class Stay(msgspec.Struct, array_like=True):
 class CompiledZone:
     """A zone ready for the hot path."""
 
-    __slots__ = ("anchor", "digest", "enter_frames", "enter_us", "exit_frames", "exit_us", "id", "labels", "loitering_us", "polygon")
+    __slots__ = (
+        "anchor",
+        "digest",
+        "enter_frames",
+        "enter_us",
+        "exit_frames",
+        "exit_us",
+        "id",
+        "labels",
+        "loitering_us",
+        "polygon",
+    )
 
     def __init__(self, zone_id: str, zone: Zone, digest: str) -> None:
         self.id = zone_id
@@ -42,10 +56,13 @@ class CompiledZone:
         self.enter_us = zone.enter_ms * 1000
         self.exit_frames = zone.exit_frames
         self.exit_us = zone.exit_ms * 1000
-        self.loitering_us = round(zone.loitering_s * 1_000_000) if zone.loitering_s is not None else None
+        self.loitering_us = (
+            round(zone.loitering_s * 1_000_000) if zone.loitering_s is not None else None
+        )
 
     def locate(self, box: Box) -> tuple[bool, float]:
-        """(inside, clearance): no box whose sides all lie within `clearance` of these gives another answer."""
+        """(inside, clearance): no box whose sides all lie within `clearance` of these gives another
+        answer."""
         x1, y1, x2, y2 = box
         if self.anchor == "bottom_center":
             return self.polygon.locate((x1 + x2) * 0.5, y2)
@@ -57,7 +74,8 @@ class CompiledZone:
 
 
 def advance(stay: Stay, zone: CompiledZone, inside: bool, now_us: int, *, confirmed: bool) -> int:
-    """One more frame: `ENTERED`, `EXITED` or 0. Only a confirmed track enters. A transition is dated by its first frame."""
+    """One more frame: `ENTERED`, `EXITED` or 0. Only a confirmed track enters. A transition is
+    dated by its first frame."""
     if inside == stay.inside:
         stay.against = 0
         return 0
@@ -76,7 +94,8 @@ def advance(stay: Stay, zone: CompiledZone, inside: bool, now_us: int, *, confir
 
 
 def occupy(here: dict[str, int], label: str, more: int) -> None:
-    """So many more (or fewer) objects of a label in a zone that holds `here`; a label without objects is left out."""
+    """So many more (or fewer) objects of a label in a zone that holds `here`; a label without
+    objects is left out."""
     here[label] = here.get(label, 0) + more
     if not here[label]:
         del here[label]

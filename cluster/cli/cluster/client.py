@@ -1,4 +1,5 @@
-"""Where the cluster API is, and asking it: pages put together, keys so that a repeated request changes nothing twice."""
+"""Where the cluster API is, and asking it: pages put together, keys so that a repeated request
+changes nothing twice."""
 
 import argparse
 import asyncio
@@ -27,8 +28,18 @@ TRIES = 2  # of a request whose answer was lost
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """``--url``, ``--token-file``, ``--json`` and those that find the running instance."""
-    parser.add_argument("--url", default="", metavar="URL", help="the cluster API, for example http://127.0.0.1:8001 (default: found)")
-    parser.add_argument("--token-file", default="", metavar="FILE", help="file with the token (default: one is made for the running Eyrie)")
+    parser.add_argument(
+        "--url",
+        default="",
+        metavar="URL",
+        help="the cluster API, for example http://127.0.0.1:8001 (default: found)",
+    )
+    parser.add_argument(
+        "--token-file",
+        default="",
+        metavar="FILE",
+        help="file with the token (default: one is made for the running Eyrie)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_settings_options(parser)
     parser.add_argument("--settings", default="", help=argparse.SUPPRESS)
@@ -44,17 +55,25 @@ class ApiClient:
         else:
             known = settings(arguments)
             record = asyncio.run(recorded(known))
-            secure = bool(known.hub.tls_cert_file) and record.host not in ("127.0.0.1", "::1", "localhost")
-            url = f"{'https' if secure else 'http'}://{EVERYWHERE.get(record.host, record.host)}:{record.port}"
+            secure = bool(known.hub.tls_cert_file) and record.host not in (
+                "127.0.0.1",
+                "::1",
+                "localhost",
+            )
+            url = f"{'https' if secure else 'http'}://{EVERYWHERE.get(record.host, record.host)}:{record.port}"  # noqa: E501
             tls = pinned(known.hub.tls_cert_file) if secure else None
         self._rest = HubRest(url, token, tls, who="the cluster API")
 
     def read(self, path: str, **query: object) -> dict[str, Any]:
         """GET."""
         given = {key.rstrip("_"): value for key, value in query.items() if value not in (None, "")}
-        return _decoded(self._rest.send("GET", ROOT + path + (f"?{urlencode(given)}" if given else "")).body)
+        return _decoded(
+            self._rest.send("GET", ROOT + path + (f"?{urlencode(given)}" if given else "")).body
+        )
 
-    def all(self, path: str, key: str, *, cursor: str = "after", **query: object) -> list[dict[str, Any]]:
+    def all(
+        self, path: str, key: str, *, cursor: str = "after", **query: object
+    ) -> list[dict[str, Any]]:
         """Every page of a list."""
         found: list[dict[str, Any]] = []
         after: object = None
@@ -78,7 +97,9 @@ class ApiClient:
         key = secrets.token_hex(12)
         for left in range(TRIES - 1, -1, -1):
             try:
-                return _decoded(self._rest.send("POST", ROOT + path, body, key=key, timeout_s=timeout_s).body)
+                return _decoded(
+                    self._rest.send("POST", ROOT + path, body, key=key, timeout_s=timeout_s).body
+                )
             except Unavailable:
                 if not left:
                     raise
@@ -87,12 +108,16 @@ class ApiClient:
     def change(self, path: str, make: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Read, make the new body, PUT under the ETag that was read."""
         read = self._rest.send("GET", ROOT + path)
-        return _decoded(self._rest.send("PUT", ROOT + path, make(_decoded(read.body)), etag=read.etag).body)
+        return _decoded(
+            self._rest.send("PUT", ROOT + path, make(_decoded(read.body)), etag=read.etag).body
+        )
 
     def node(self, text: str) -> str:
         """A node by its id, the beginning of it, or its address. Raises NotFound."""
         nodes = self.all("/nodes", "nodes")
-        found = [node["id"] for node in nodes if node["address"] == text] or [node["id"] for node in nodes if node["id"].startswith(text)]
+        found = [node["id"] for node in nodes if node["address"] == text] or [
+            node["id"] for node in nodes if node["id"].startswith(text)
+        ]
         if len(found) != 1:
             raise NotFound(
                 f"{counted(len(found), 'node is', 'nodes are')} called {text}",
@@ -102,7 +127,8 @@ class ApiClient:
 
 
 def process_name(text: str) -> str:
-    """``hub:0``, as the log of decisions writes it, is the process ``hub-0``; everything else is itself."""
+    """``hub:0``, as the log of decisions writes it, is the process ``hub-0``; everything else is
+    itself."""
     kind, _, index = text.partition(":")
     return f"{kind}-{index}" if kind in SERVICES and index.isdecimal() else text
 
@@ -131,7 +157,10 @@ async def recorded(known: Settings) -> ApiRecord:
     finally:
         await database.close()
     if found is None or not found.port:
-        raise ConfigError("the cluster API does not listen", hint="Does Eyrie run? `eyrie status` tells; its log says why not.")
+        raise ConfigError(
+            "the cluster API does not listen",
+            hint="Does Eyrie run? `eyrie status` tells; its log says why not.",
+        )
     return found
 
 

@@ -24,9 +24,12 @@ exit codes: 0 done, 1 failed or something is wrong, 2 wrong usage
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "cluster", help="nodes, hubs, actors: look, scale, move, drain", description="The cluster: what runs, and how to change it.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        "cluster",
+        help="nodes, hubs, actors: look, scale, move, drain",
+        description="The cluster: what runs, and how to change it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     for module in (tables, changes, progress, processes):
         module.add_parsers(kinds)

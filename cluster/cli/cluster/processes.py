@@ -22,21 +22,44 @@ SHOWN = 15  # functions
 
 def add_parsers(kinds: Any) -> None:
     """Add ``log-level``, ``profile`` and ``room``."""
-    level = kinds.add_parser("log-level", help="another log level for a while", epilog=EXAMPLES, formatter_class=_RAW)
+    level = kinds.add_parser(
+        "log-level", help="another log level for a while", epilog=EXAMPLES, formatter_class=_RAW
+    )
     level.add_argument("process", help="an actor, hub-0, policy-0 or supervisor")
-    level.add_argument("level", nargs="?", default="", choices=("", "debug", "info", "warning", "error"), metavar="LEVEL")
-    level.add_argument("--for", dest="for_s", type=duration, default=600.0, metavar="TIME", help="such as 30s, 10m, 2h (10m)")
+    level.add_argument(
+        "level",
+        nargs="?",
+        default="",
+        choices=("", "debug", "info", "warning", "error"),
+        metavar="LEVEL",
+    )
+    level.add_argument(
+        "--for",
+        dest="for_s",
+        type=duration,
+        default=600.0,
+        metavar="TIME",
+        help="such as 30s, 10m, 2h (10m)",
+    )
     level.add_argument("--reset", action="store_true", help="the settings' level again")
     level.set_defaults(act=log_level)
     add_options(level)
-    profile = kinds.add_parser("profile", help="where a process spends its time", epilog=EXAMPLES, formatter_class=_RAW)
+    profile = kinds.add_parser(
+        "profile", help="where a process spends its time", epilog=EXAMPLES, formatter_class=_RAW
+    )
     profile.add_argument("process")
-    profile.add_argument("--for", dest="for_s", type=duration, default=5.0, metavar="TIME", help="at most 30s (5s)")
+    profile.add_argument(
+        "--for", dest="for_s", type=duration, default=5.0, metavar="TIME", help="at most 30s (5s)"
+    )
     profile.add_argument("--hz", type=whole, default=50, help="samples a second, at most 200 (50)")
-    profile.add_argument("--out", default="", metavar="FILE", help="write the collapsed stacks there")
+    profile.add_argument(
+        "--out", default="", metavar="FILE", help="write the collapsed stacks there"
+    )
     profile.set_defaults(act=take_profile)
     add_options(profile)
-    room = kinds.add_parser("room", help="ask for room for so many cameras (Ray's autoscaler)", formatter_class=_RAW)
+    room = kinds.add_parser(
+        "room", help="ask for room for so many cameras (Ray's autoscaler)", formatter_class=_RAW
+    )
     room.add_argument("cameras", type=whole)
     room.set_defaults(act=make_room)
     add_options(room)
@@ -63,22 +86,36 @@ def take_profile(link: ApiClient, arguments: argparse.Namespace) -> int:
     """Sample, then show the functions in which most samples ended."""
     body = {"for_s": arguments.for_s, "hz": arguments.hz}
     with console.spinner(f"{arguments.process} is sampled for {arguments.for_s:g} s"):
-        found = link.post(f"/processes/{part(process_name(arguments.process))}/profile", body, timeout_s=arguments.for_s + 20.0)
+        found = link.post(
+            f"/processes/{part(process_name(arguments.process))}/profile",
+            body,
+            timeout_s=arguments.for_s + 20.0,
+        )
     if arguments.out:
         try:
             Path(arguments.out).write_text(found["stacks"], encoding="utf-8")
         except OSError as error:
-            raise ConfigError(f"{arguments.out} cannot be written: {error.strerror}", hint="Name a file that can.") from error
+            raise ConfigError(
+                f"{arguments.out} cannot be written: {error.strerror}", hint="Name a file that can."
+            ) from error
     if arguments.json:
         console.emit(found)
         return console.OK
-    rows = [(function, str(own), f"{100 * own / max(1, found['samples']):.0f} %") for function, own in hottest(found["stacks"])[:SHOWN]]
+    rows = [
+        (function, str(own), f"{100 * own / max(1, found['samples']):.0f} %")
+        for function, own in hottest(found["stacks"])[:SHOWN]
+    ]
     console.table(
-        f"{console.counted(found['samples'], 'sample')} of {console.counted(found['threads'], 'thread')}",
+        f"{console.counted(found['samples'], 'sample')} of "
+        f"{console.counted(found['threads'], 'thread')}",
         ("function", "samples", "of all"),
         rows,
     )
-    console.note(f"collapsed stacks are in {arguments.out}" if arguments.out else "--out FILE keeps the stacks for a flame graph")
+    console.note(
+        f"collapsed stacks are in {arguments.out}"
+        if arguments.out
+        else "--out FILE keeps the stacks for a flame graph"
+    )
     return console.OK
 
 
@@ -99,7 +136,8 @@ def make_room(link: ApiClient, arguments: argparse.Namespace) -> int:
         console.emit(found)
     else:
         console.say(
-            f"asked for room for {console.counted(found['cameras'], 'camera')}; nodes come where something can make the cluster grow"
+            f"asked for room for {console.counted(found['cameras'], 'camera')}; nodes come where "
+            "something can make the cluster grow"
         )
     return console.OK
 

@@ -10,7 +10,8 @@ from cluster.cli.cluster.client import ApiClient, add_options, part
 from cluster.cli.cluster.tables import show_operations, target
 
 POLL_S = 0.3
-AWAY_S = 60.0  # seconds that the API may be away (its process is replaced) while an operation is followed
+# seconds that the API may be away (its process is replaced) while an operation is followed
+AWAY_S = 60.0
 OVER = ("done", "failed", "cancelled")
 
 EXAMPLES = """examples:
@@ -26,12 +27,17 @@ exit codes: 0 done, 1 failed or cancelled
 def add_parsers(kinds: Any) -> None:
     """Add ``operations``."""
     parser = kinds.add_parser(
-        "operations", help="what is under way, and what was", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        "operations",
+        help="what is under way, and what was",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("id", nargs="?", default="", help="show this one")
     parser.add_argument("--watch", default="", metavar="ID", help="follow it until it is over")
     parser.add_argument("--cancel", default="", metavar="ID", help="begin nothing more of it")
-    parser.add_argument("--state", default="", help="only waiting, running, done, failed or cancelled")
+    parser.add_argument(
+        "--state", default="", help="only waiting, running, done, failed or cancelled"
+    )
     parser.set_defaults(act=run)
     add_options(parser)
 
@@ -57,12 +63,20 @@ def run(link: ApiClient, arguments: argparse.Namespace) -> int:
 
 
 def follow(link: ApiClient, operation: str, *, json: bool) -> int:
-    """Until it is over: a bar on a terminal, then its figures. Ctrl-C leaves it running, and says so."""
+    """Until it is over: a bar on a terminal, then its figures. Ctrl-C leaves it running, and says
+    so."""
     try:
         one = _until_over(link, operation)
     except KeyboardInterrupt:
-        console.note(f"operation {operation} goes on: follow it with `eyrie cluster operations --watch {operation}`,", style="yellow")
-        console.note(f"or begin nothing more of it with `eyrie cluster operations --cancel {operation}`", style="yellow")
+        console.note(
+            f"operation {operation} goes on: follow it with `eyrie cluster operations --watch "
+            f"{operation}`,",
+            style="yellow",
+        )
+        console.note(
+            f"or begin nothing more of it with `eyrie cluster operations --cancel {operation}`",
+            style="yellow",
+        )
         raise
     if json:
         console.emit(one)
@@ -86,7 +100,9 @@ def _until_over(link: ApiClient, operation: str) -> dict[str, Any]:
                 if time.monotonic() - heard > AWAY_S:
                     raise
                 continue
-            bar.update(task, completed=one["done"], total=one["total"] or None, description=_title(one))
+            bar.update(
+                task, completed=one["done"], total=one["total"] or None, description=_title(one)
+            )
     return one
 
 
@@ -96,7 +112,11 @@ def _title(one: dict[str, Any]) -> str:
 
 def _show(one: dict[str, Any]) -> None:
     style = {"done": "green", "failed": "bold red", "cancelled": "yellow"}.get(one["state"], "")
-    console.say(f"{one['kind']} {target(one['target'])}: {one['state']}, {one['done']} of {one['total']}{_detail(one)}", style=style)
+    console.say(
+        f"{one['kind']} {target(one['target'])}: {one['state']}, {one['done']} of "
+        f"{one['total']}{_detail(one)}",
+        style=style,
+    )
     for name, value in sorted(one["figures"].items()):
         console.say(f"  {name:<24} {value:g}")
 

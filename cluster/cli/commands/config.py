@@ -19,19 +19,27 @@ EXAMPLES = """examples:
   eyrie config --changed           only what is not the default
   EYRIE_HUB_PORT=9000 eyrie config --json
   eyrie config --write "$EYRIE_SETTINGS_FILE"    for the processes that Ray starts on a machine without a launcher (a pod)
-"""
+"""  # noqa: E501
 
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "config", help="print the settings in force", description="Print the settings in force, secrets hidden.", epilog=EXAMPLES,
+        "config",
+        help="print the settings in force",
+        description="Print the settings in force, secrets hidden.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     add_settings_options(parser)
     parser.add_argument("--changed", action="store_true", help="only values that are no defaults")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--write", default="", metavar="FILE", help="write what processes on this machine read; needs the fleet's servers")
+    parser.add_argument(
+        "--write",
+        default="",
+        metavar="FILE",
+        help="write what processes on this machine read; needs the fleet's servers",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit({name: {"value": value, "origin": origin} for name, value, origin in rows})
     else:
-        console.table("", ("setting", "value", "from"), [(name, _text(value), origin) for name, value, origin in rows])
+        console.table(
+            "",
+            ("setting", "value", "from"),
+            [(name, _text(value), origin) for name, value, origin in rows],
+        )
     return console.OK
 
 
@@ -66,13 +78,16 @@ def fleet_settings(settings: Settings) -> Settings:
         "EYRIE_REDIS_URL": settings.redis.url,
         "EYRIE_RAY_TOKEN_FILE": settings.ray.token_file,
         "EYRIE_POLICY_KEY_FILE": settings.policy.key_file,
-        "EYRIE_AUTH_JWKS_FILE, EYRIE_AUTH_JWKS_URL or EYRIE_AUTH_HS256_SECRET_FILE": settings.auth.jwks_file
+        "EYRIE_AUTH_JWKS_FILE, EYRIE_AUTH_JWKS_URL or EYRIE_AUTH_HS256_SECRET_FILE": settings.auth.jwks_file  # noqa: E501
         or settings.auth.jwks_url
         or settings.auth.hs256_secret_file,
     }
     missing = [name for name, value in given.items() if not value]
     if missing:
-        raise ConfigError(f"not set: {'; '.join(missing)}", hint="Nothing can be made up on a machine that is one of many: set them.")
+        raise ConfigError(
+            f"not set: {'; '.join(missing)}",
+            hint="Nothing can be made up on a machine that is one of many: set them.",
+        )
     return resolve(settings, of(settings), dsn="", url="", address="", ray_token="")
 
 

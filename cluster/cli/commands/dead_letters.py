@@ -25,21 +25,32 @@ EXAMPLES = """examples:
   eyrie dead-letters discard 19 --reason "test device"
 
 exit codes: 0 done, 1 at least one was not, 2 wrong usage
-"""
+"""  # noqa: E501
 
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "dead-letters", help="what was refused", description="Items that were refused: list, show, replay, discard.", epilog=EXAMPLES,
+        "dead-letters",
+        help="what was refused",
+        description="Items that were refused: list, show, replay, discard.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     found = kinds.add_parser("list", help="by id, oldest first")
     found.add_argument("--camera", default="", metavar="CAMERA")
     found.add_argument("--status", default="", choices=["", "new", "replayed", "discarded"])
-    found.add_argument("--after", type=whole, default=0, metavar="ID", help="only those with a greater id")
-    found.add_argument("--limit", type=whole, default=100, metavar="N", help="at most so many (default 100, at most 500)")
+    found.add_argument(
+        "--after", type=whole, default=0, metavar="ID", help="only those with a greater id"
+    )
+    found.add_argument(
+        "--limit",
+        type=whole,
+        default=100,
+        metavar="N",
+        help="at most so many (default 100, at most 500)",
+    )
     show = kinds.add_parser("show", help="one, with its raw item")
     show.add_argument("id", type=whole)
     replay = kinds.add_parser("replay", help="record them as late facts")
@@ -63,7 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
     failed = 0
     for letter in arguments.ids:
         try:
-            done = msgspec.json.decode(hub.send("POST", f"/v1/dead-letters/{letter}/{arguments.kind}", body).body, type=dict[str, Any])
+            done = msgspec.json.decode(
+                hub.send("POST", f"/v1/dead-letters/{letter}/{arguments.kind}", body).body,
+                type=dict[str, Any],
+            )
         except EyrieError as error:
             failed += 1
             console.fail(error)
@@ -71,23 +85,43 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             console.emit(done)
         else:
-            console.say(" ".join([f"{letter} {done['status']}", str(done.get("event", ""))]).rstrip())
+            console.say(
+                " ".join([f"{letter} {done['status']}", str(done.get("event", ""))]).rstrip()
+            )
     return console.FAILED if failed else console.OK
 
 
 def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
-    asked = {"camera": arguments.camera, "status": arguments.status, "after": arguments.after, "limit": arguments.limit}
+    asked = {
+        "camera": arguments.camera,
+        "status": arguments.status,
+        "after": arguments.after,
+        "limit": arguments.limit,
+    }
     query = "&".join(f"{key}={quote(str(value))}" for key, value in asked.items() if value)
-    page = msgspec.json.decode(hub.send("GET", f"/v1/dead-letters?{query}").body, type=dict[str, Any])
+    page = msgspec.json.decode(
+        hub.send("GET", f"/v1/dead-letters?{query}").body, type=dict[str, Any]
+    )
     if arguments.json:
         console.emit(page)
         return console.OK
     rows = [
-        (str(row["id"]), row["camera"], row["session"], str(row["seq"]), row["status"], row["code"], _detail(row), row["received"])
+        (
+            str(row["id"]),
+            row["camera"],
+            row["session"],
+            str(row["seq"]),
+            row["status"],
+            row["code"],
+            _detail(row),
+            row["received"],
+        )
         for row in page["dead_letters"]
     ]
     console.table(
-        console.counted(len(rows), "dead letter"), ("id", "camera", "session", "seq", "status", "code", "detail", "received"), rows
+        console.counted(len(rows), "dead letter"),
+        ("id", "camera", "session", "seq", "status", "code", "detail", "received"),
+        rows,
     )
     if "next" in page:
         console.note(f"there are more: --after {page['next']}")
@@ -96,13 +130,19 @@ def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
 
 def _detail(row: dict[str, Any]) -> str:
     """Why it was refused, where that is not hidden from who asks."""
-    return row["detail"][:80] if isinstance(row["detail"], str) else f"hidden ({row['detail']['redacted']})"
+    return (
+        row["detail"][:80]
+        if isinstance(row["detail"], str)
+        else f"hidden ({row['detail']['redacted']})"
+    )
 
 
 def _show(hub: HubRest, arguments: argparse.Namespace) -> int:
     found = hub.get(f"/v1/dead-letters/{arguments.id}")
     if found is None:
-        raise NotFound(f"there is no dead letter {arguments.id}", hint="`eyrie dead-letters list` shows them.")
+        raise NotFound(
+            f"there is no dead letter {arguments.id}", hint="`eyrie dead-letters list` shows them."
+        )
     letter = msgspec.json.decode(found.body, type=dict[str, Any])
     if arguments.json:
         console.emit(letter)
@@ -115,11 +155,21 @@ def _show(hub: HubRest, arguments: argparse.Namespace) -> int:
 
 
 def _item(letter: dict[str, Any]) -> list[str]:
-    """The item as it came: JSON, MessagePack as JSON, other text as it is, other bytes in base64; or that it is hidden."""
+    """The item as it came: JSON, MessagePack as JSON, other text as it is, other bytes in base64;
+    or that it is hidden."""
     if isinstance(letter.get("raw"), dict):
-        return [f"the item is hidden from this token: {', '.join(map(str, letter['raw'].values()))}"]
-    raw = letter["raw"].encode() if "raw" in letter else base64.b64decode(letter.get("raw_base64", ""))
-    for name, decode in (("JSON", msgspec.json.decode), ("MessagePack, as JSON", msgspec.msgpack.decode)):
+        return [
+            f"the item is hidden from this token: {', '.join(map(str, letter['raw'].values()))}"
+        ]
+    raw = (
+        letter["raw"].encode()
+        if "raw" in letter
+        else base64.b64decode(letter.get("raw_base64", ""))
+    )
+    for name, decode in (
+        ("JSON", msgspec.json.decode),
+        ("MessagePack, as JSON", msgspec.msgpack.decode),
+    ):
         try:
             item = msgspec.json.encode(decode(raw))
         except (msgspec.MsgspecError, UnicodeError, TypeError):
@@ -128,4 +178,7 @@ def _item(letter: dict[str, Any]) -> list[str]:
     if "raw" in letter:
         return ["the item (text):", *letter["raw"].splitlines()]
     text = letter.get("raw_base64", "")
-    return ["the item (base64):", *(text[at : at + BASE64_LINE] for at in range(0, len(text), BASE64_LINE))]
+    return [
+        "the item (base64):",
+        *(text[at : at + BASE64_LINE] for at in range(0, len(text), BASE64_LINE)),
+    ]

@@ -16,17 +16,23 @@ EXAMPLES = """examples:
   eyrie doctor --json
 
 exit codes: 0 Eyrie can start (there may be warnings), 1 it cannot: the table says what to do, 2 wrong usage or settings
-"""
+"""  # noqa: E501
 
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "doctor", help="whether Eyrie can run here", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Check Python, descriptors, memory, the data directory, disks, ports and the clock. Nothing is changed or started.",
-    )  # fmt: skip
+        "doctor",
+        help="whether Eyrie can run here",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Check Python, descriptors, memory, the data directory, disks, ports and the "
+        "clock. Nothing is changed or started.",
+    )
     add_settings_options(parser)
-    parser.add_argument("--node", action="store_true", help="check what a further node of a cluster needs")
+    parser.add_argument(
+        "--node", action="store_true", help="check what a further node of a cluster needs"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -38,6 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit({"ok": not failed, "findings": found})
     else:
-        console.table("", ("check", "", "found", "what to do"), [(one.check, one.verdict, one.found, one.next_step) for one in found])
-        console.note("Eyrie cannot start here." if failed else "Eyrie can start here.", style="bold red" if failed else "bold green")
+        console.table(
+            "",
+            ("check", "", "found", "what to do"),
+            [(one.check, one.verdict, one.found, one.next_step) for one in found],
+        )
+        console.note(
+            "Eyrie cannot start here." if failed else "Eyrie can start here.",
+            style="bold red" if failed else "bold green",
+        )
     return console.FAILED if failed else console.OK

@@ -29,7 +29,7 @@ EXAMPLES = """examples:
 
 A change tells which state it changes; when somebody else was faster it is refused.
 exit codes: 0 done, 1 refused, 2 wrong policy or usage
-"""
+"""  # noqa: E501
 
 MIN_PREFIX = 6
 
@@ -37,29 +37,53 @@ MIN_PREFIX = 6
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "policy", help="who may do what", description="Policy revisions: upload, look at, activate, roll back.", epilog=EXAMPLES,
+        "policy",
+        help="who may do what",
+        description="Policy revisions: upload, look at, activate, roll back.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
-    upload = kinds.add_parser("upload", help="keep the *.rego files of a folder as a revision; it is not in force by that")
+    upload = kinds.add_parser(
+        "upload", help="keep the *.rego files of a folder as a revision; it is not in force by that"
+    )
     upload.add_argument("folder", metavar="FOLDER")
     upload.add_argument("--note", default="", help="what it is for")
     found = kinds.add_parser("list", help="revisions, newest first")
     show = kinds.add_parser("show", help="what is in force, or one revision with its modules")
     show.add_argument("revision", nargs="?", default="")
-    shadow = kinds.add_parser("shadow", help="compare a revision with the one in force, and what it decides otherwise")
-    shadow.add_argument("revision", nargs="?", default="", help="without: the one that is compared now")
+    shadow = kinds.add_parser(
+        "shadow", help="compare a revision with the one in force, and what it decides otherwise"
+    )
+    shadow.add_argument(
+        "revision", nargs="?", default="", help="without: the one that is compared now"
+    )
     turn = shadow.add_mutually_exclusive_group()
     turn.add_argument("--start", action="store_true", help="begin to compare")
     turn.add_argument("--stop", action="store_true", help="end it; the report stays")
     activate = kinds.add_parser("activate", help="put a revision in force")
     activate.add_argument("revision")
     rollback = kinds.add_parser("rollback", help="put the one before in force")
-    rollback.add_argument("revision", nargs="?", default="", help="another one, or `previous` (the default)")
-    rollback.add_argument("--offline", action="store_true", help="by the database alone (--config, --data-dir), whatever runs or not")
-    rollback.add_argument("--key-file", type=Path, metavar="FILE", help="with --offline: policy.key_file; default: the data directory's")
+    rollback.add_argument(
+        "revision", nargs="?", default="", help="another one, or `previous` (the default)"
+    )
+    rollback.add_argument(
+        "--offline",
+        action="store_true",
+        help="by the database alone (--config, --data-dir), whatever runs or not",
+    )
+    rollback.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="with --offline: policy.key_file; default: the data directory's",
+    )
     for kind in (activate, rollback):
-        kind.add_argument("--lock-out", action="store_true", help="even when nobody like you may change the policy after it")
+        kind.add_argument(
+            "--lock-out",
+            action="store_true",
+            help="even when nobody like you may change the policy after it",
+        )
     for kind in (upload, found, show, shadow, activate, rollback):
         add_hub_options(kind)
         kind.add_argument("--json", action="store_true", help="print JSON")
@@ -76,9 +100,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.kind == "shadow":
         return _shadow(hub, arguments)
     if arguments.kind == "upload":
-        done = _send(hub, "POST", "/v1/policy/revisions", {"modules": read_sources(arguments.folder), "note": arguments.note})
+        done = _send(
+            hub,
+            "POST",
+            "/v1/policy/revisions",
+            {"modules": read_sources(arguments.folder), "note": arguments.note},
+        )
     elif arguments.kind == "show":
-        path = f"/v1/policy/revisions/{_name(hub, arguments.revision)}" if arguments.revision else "/v1/policy"
+        path = (
+            f"/v1/policy/revisions/{_name(hub, arguments.revision)}"
+            if arguments.revision
+            else "/v1/policy"
+        )
         done = _send(hub, "GET", path)
     else:
         back = arguments.kind == "rollback" and arguments.revision in ("", PREVIOUS)
@@ -102,10 +135,21 @@ def _list(hub: HubRest, arguments: argparse.Namespace) -> int:
         console.emit({"revisions": found})
         return console.OK
     rows = [
-        (str(row["number"]), row["revision"][:12], "in force" if row["active"] else "", row["created"], row["author"], row["note"])
+        (
+            str(row["number"]),
+            row["revision"][:12],
+            "in force" if row["active"] else "",
+            row["created"],
+            row["author"],
+            row["note"],
+        )
         for row in found
     ]
-    console.table(console.counted(len(rows), "revision"), ("number", "revision", "state", "created", "by", "note"), rows)
+    console.table(
+        console.counted(len(rows), "revision"),
+        ("number", "revision", "state", "created", "by", "note"),
+        rows,
+    )
     return console.OK
 
 
@@ -123,7 +167,10 @@ def _shadow(hub: HubRest, arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit(report)
         return console.OK
-    rows = [tuple(str(flip[key]) for key in ("kind", "action", "role", "site", "count")) for flip in report["flips"]]
+    rows = [
+        tuple(str(flip[key]) for key in ("kind", "action", "role", "site", "count"))
+        for flip in report["flips"]
+    ]
     state = "it runs" if report["ended"] is None else f"ended {report['ended']}"
     title = f"revision {report['revision'][:12]}: {report['evaluated']} decisions compared, {state}"
     console.table(title, ("kind", "action", "role", "site", "count"), rows)
@@ -148,15 +195,26 @@ def _name(hub: HubRest, prefix: str) -> str:
     if prefix == PREVIOUS:
         found = _send(hub, "GET", "/v1/policy").get("previous")
         if found is None:
-            raise NotFound("there is no revision before the one in force", hint="`eyrie policy list` shows all.")
+            raise NotFound(
+                "there is no revision before the one in force",
+                hint="`eyrie policy list` shows all.",
+            )
         return str(found)
     if len(prefix) < MIN_PREFIX:
-        raise BadInput(f"{prefix} is too short for the name of a revision", hint=f"Give at least {MIN_PREFIX} digits of it.")
+        raise BadInput(
+            f"{prefix} is too short for the name of a revision",
+            hint=f"Give at least {MIN_PREFIX} digits of it.",
+        )
     names = [row["revision"] for row in _revisions(hub) if row["revision"].startswith(prefix)]
     if len(names) != 1:
-        raise NotFound(f"{console.counted(len(names), 'revision')} called {prefix}", hint="`eyrie policy list` shows them.")
+        raise NotFound(
+            f"{console.counted(len(names), 'revision')} called {prefix}",
+            hint="`eyrie policy list` shows them.",
+        )
     return str(names[0])
 
 
-def _send(hub: HubRest, method: str, path: str, body: object = None, *, etag: str = "") -> dict[str, Any]:
+def _send(
+    hub: HubRest, method: str, path: str, body: object = None, *, etag: str = ""
+) -> dict[str, Any]:
     return msgspec.json.decode(hub.send(method, path, body, etag=etag).body, type=dict[str, Any])

@@ -28,26 +28,39 @@ EXAMPLES = """examples:
 Whoever asks must be allowed to see every class (pii:read). Names are shown, and what kind of value they had; never a value.
 
 exit codes: 0 done, 1 refused or not reached, 2 wrong usage
-"""
+"""  # noqa: E501
 
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "privacy", help="attributes that no list knows", description="What redaction hides because no list knows it.", epilog=EXAMPLES,
+        "privacy",
+        help="attributes that no list knows",
+        description="What redaction hides because no list knows it.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     names = kinds.add_parser(
-        "attributes", help="names of attributes that are seen and on no list", epilog=EXAMPLES,
+        "attributes",
+        help="names of attributes that are seen and on no list",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     names.add_argument("--site", default="", metavar="SITE", help="only of this site")
     names.add_argument(
-        "--events", type=whole, default=2_000, metavar="N", help=f"look at the newest N events (default 2000, up to {MAX_EVENTS})"
+        "--events",
+        type=whole,
+        default=2_000,
+        metavar="N",
+        help=f"look at the newest N events (default 2000, up to {MAX_EVENTS})",
     )
     names.add_argument(
-        "--cameras", type=whole, default=50, metavar="N", help=f"and at the states of N cameras (default 50, up to {MAX_CAMERAS})"
+        "--cameras",
+        type=whole,
+        default=50,
+        metavar="N",
+        help=f"and at the states of N cameras (default 50, up to {MAX_CAMERAS})",
     )
     add_hub_options(names)
     names.add_argument("--json", action="store_true", help="print JSON")
@@ -56,9 +69,18 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List them."""
     if not 0 <= arguments.events <= MAX_EVENTS or not 0 <= arguments.cameras <= MAX_CAMERAS:
-        raise BadInput(f"--events is 0 to {MAX_EVENTS}, --cameras 0 to {MAX_CAMERAS}", hint="What is looked at is bounded.")
+        raise BadInput(
+            f"--events is 0 to {MAX_EVENTS}, --cameras 0 to {MAX_CAMERAS}",
+            hint="What is looked at is bounded.",
+        )
     site = require_id(arguments.site, "site") if arguments.site else ""
-    tokens = token_source(arguments, subject="privacy", typ="user", roles=["admin"], scopes=["pii:read", "restricted:read"])
+    tokens = token_source(
+        arguments,
+        subject="privacy",
+        typ="user",
+        roles=["admin"],
+        scopes=["pii:read", "restricted:read"],
+    )
     hub = HubRest(http_url(arguments), tokens(), tls_context(arguments))
     shown = _shown(arguments)
     survey = NameSurvey(shown)
@@ -79,13 +101,19 @@ def _shown(arguments: argparse.Namespace) -> list[str]:
     try:
         return settings(arguments).policy.shown_attributes
     except ConfigError:
-        console.note("the settings of that hub are not here: names on its list (policy.shown_attributes) are listed too")
+        console.note(
+            "the settings of that hub are not here: names on its list (policy.shown_attributes) "
+            "are listed too"
+        )
         return []
 
 
 def _look(survey: NameSurvey, fields: Any, where: str) -> None:
     if b'"redacted"' in msgspec.json.encode(fields):
-        raise Forbidden("this token may not see every class, so names are hidden from it", hint="Use one with the scope pii:read.")
+        raise Forbidden(
+            "this token may not see every class, so names are hidden from it",
+            hint="Use one with the scope pii:read.",
+        )
     if isinstance(fields, dict):
         survey.look(fields, where)
 
@@ -94,7 +122,11 @@ def _events(hub: HubRest, site: str, most: int) -> Iterator[dict[str, Any]]:
     path = f"/v1/sites/{site}/events" if site else "/v1/fleet/events"
     after, left = "", most
     while left > 0:
-        page = _page(hub, f"{path}?order=newest&limit={min(left, PAGE)}" + (f"&after={quote(after)}" if after else ""))
+        page = _page(
+            hub,
+            f"{path}?order=newest&limit={min(left, PAGE)}"
+            + (f"&after={quote(after)}" if after else ""),
+        )
         yield from page["events"]
         left -= len(page["events"])
         after = page.get("next", "")
@@ -116,19 +148,40 @@ def _page(hub: HubRest, path: str) -> dict[str, Any]:
     return msgspec.json.decode(hub.send("GET", path).body, type=dict[str, Any])
 
 
-def _print(arguments: argparse.Namespace, survey: NameSurvey, shown: list[str], events: int, cameras: int) -> None:
+def _print(
+    arguments: argparse.Namespace, survey: NameSurvey, shown: list[str], events: int, cameras: int
+) -> None:
     found = sorted(survey.found.items(), key=lambda item: (-item[1].count, item[0]))
     if arguments.json:
-        names = [{"name": name, "count": seen.count, "kind": seen.kind, "where": seen.where} for name, seen in found]
-        console.emit({"attributes": names, "more": survey.more, "events": events, "cameras": cameras, "shown_attributes": shown})
+        names = [
+            {"name": name, "count": seen.count, "kind": seen.kind, "where": seen.where}
+            for name, seen in found
+        ]
+        console.emit(
+            {
+                "attributes": names,
+                "more": survey.more,
+                "events": events,
+                "cameras": cameras,
+                "shown_attributes": shown,
+            }
+        )
         return
     rows = [(name, str(seen.count), seen.kind, seen.where) for name, seen in found]
     looked = f"{console.counted(events, 'event')} and {console.counted(cameras, 'camera')}"
     title = f"{console.counted(len(rows), 'name')} on no list, in {looked}"
     console.table(title, ("name", "seen", "for example", "in"), rows)
     if survey.more:
-        console.note("there are more names than are listed; names that are values themselves do that")
+        console.note(
+            "there are more names than are listed; names that are values themselves do that"
+        )
     if found:
-        console.say("Those that harm nobody may be shown to everybody; in the settings of the hubs, which read them when they start:")
+        console.say(
+            "Those that harm nobody may be shown to everybody; in the settings of the hubs, "
+            "which read them when they start:"
+        )
         console.say("[policy]")
-        console.say(f"shown_attributes = {msgspec.json.encode([*shown, *(name for name, _ in found)]).decode()}")
+        console.say(
+            "shown_attributes = "
+            f"{msgspec.json.encode([*shown, *(name for name, _ in found)]).decode()}"
+        )

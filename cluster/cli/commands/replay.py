@@ -16,7 +16,13 @@ from actors.core.errors import EyrieError
 from actors.core.identifiers import LABEL_PATTERN, require_id
 from cluster.cli import console
 from cluster.cli.commands import replay_sites
-from cluster.cli.hub_options import EDGE_PATH, add_hub_options, tls_context, token_source, websocket_url
+from cluster.cli.hub_options import (
+    EDGE_PATH,
+    add_hub_options,
+    tls_context,
+    token_source,
+    websocket_url,
+)
 from cluster.cli.options import decimal
 from edge.adapters.coco_classes import CLASSES
 from edge.adapters.formats import FORMATS
@@ -37,40 +43,98 @@ The account must add up: every message committed, duplicate, or rejected with a 
 
 exit codes: 0 everything is accounted for; 2 wrong usage;
 1 it is not, nothing could be used, there are fields that nothing reads, or the hub refused a camera
-"""
+"""  # noqa: E501
 
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "replay", help="stream a recording", description="Stream a recording through the edge socket, one device per camera.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        "replay",
+        help="stream a recording",
+        description="Stream a recording through the edge socket, one device per camera.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--format", required=True, choices=sorted(FORMATS), help="what the file holds")
-    parser.add_argument("--fps", type=_positive, metavar="N", help="frames a second of a recording without times (default 30)")
     parser.add_argument(
-        "--frame-size", type=_size, metavar="WxH", help="pixels of the frames (default: 960x752 deepstream, 1920x1080 else)"
-    )
-    parser.add_argument("--camera", metavar="ID", help="the camera's id; in a recording of many cameras, replay only this one")
-    parser.add_argument("--speed", type=_speed, default=1.0, metavar="N|max", help="times capture time, or as fast as it goes (default 1)")
-    parser.add_argument(
-        "--lateness-s", type=_positive, default=WATERMARK_S, metavar="S", help=f"how late a message may be (default {WATERMARK_S})"
-    )
-    parser.add_argument("--again", default="", metavar="NAME", help="replay as new sessions of this name instead of going on")
-    parser.add_argument(
-        "--label", action="append", default=[], type=_label, metavar="NAME | CLASS=NAME",
-        help="what objects are called (mot, coco): all of them, or those of a class number; may be repeated",
-    )  # fmt: skip
-    parser.add_argument("--classes", choices=["coco"], help="name class numbers (mot) as detectors trained on COCO count them, from 0")
-    parser.add_argument(
-        "--pass-unknown-fields", action="store_true", help="send lines with fields that nothing reads (ndjson), and count them"
+        "--format", required=True, choices=sorted(FORMATS), help="what the file holds"
     )
     parser.add_argument(
-        "--site", default="", metavar="SITE", help="register cameras that nobody registered yet in this site (default: asked on a terminal)"
+        "--fps",
+        type=_positive,
+        metavar="N",
+        help="frames a second of a recording without times (default 30)",
     )
-    parser.add_argument("--rejects", type=Path, metavar="FILE", help="write rejected messages there, one JSON a line with its reason")
-    parser.add_argument("--stall-s", type=_positive, default=60.0, metavar="S", help="give up when nothing moves for so long (default 60)")
+    parser.add_argument(
+        "--frame-size",
+        type=_size,
+        metavar="WxH",
+        help="pixels of the frames (default: 960x752 deepstream, 1920x1080 else)",
+    )
+    parser.add_argument(
+        "--camera",
+        metavar="ID",
+        help="the camera's id; in a recording of many cameras, replay only this one",
+    )
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="N|max",
+        help="times capture time, or as fast as it goes (default 1)",
+    )
+    parser.add_argument(
+        "--lateness-s",
+        type=_positive,
+        default=WATERMARK_S,
+        metavar="S",
+        help=f"how late a message may be (default {WATERMARK_S})",
+    )
+    parser.add_argument(
+        "--again",
+        default="",
+        metavar="NAME",
+        help="replay as new sessions of this name instead of going on",
+    )
+    parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        type=_label,
+        metavar="NAME | CLASS=NAME",
+        help="what objects are called (mot, coco): all of them, or those of a class number; may "
+        "be repeated",
+    )
+    parser.add_argument(
+        "--classes",
+        choices=["coco"],
+        help="name class numbers (mot) as detectors trained on COCO count them, from 0",
+    )
+    parser.add_argument(
+        "--pass-unknown-fields",
+        action="store_true",
+        help="send lines with fields that nothing reads (ndjson), and count them",
+    )
+    parser.add_argument(
+        "--site",
+        default="",
+        metavar="SITE",
+        help="register cameras that nobody registered yet in this site (default: asked on a "
+        "terminal)",
+    )
+    parser.add_argument(
+        "--rejects",
+        type=Path,
+        metavar="FILE",
+        help="write rejected messages there, one JSON a line with its reason",
+    )
+    parser.add_argument(
+        "--stall-s",
+        type=_positive,
+        default=60.0,
+        metavar="S",
+        help="give up when nothing moves for so long (default 60)",
+    )
     add_hub_options(parser)
     parser.add_argument("--json", action="store_true", help="print the account as JSON")
 
@@ -81,10 +145,20 @@ def run(arguments: argparse.Namespace) -> int:
         require_id(arguments.camera, "camera")
     tokens = token_source(arguments, subject="replay", typ="edge")
     options = ReplayOptions(
-        arguments.file, arguments.format, websocket_url(arguments, EDGE_PATH), tokens, arguments.fps, arguments.frame_size,
-        arguments.camera, arguments.speed, arguments.lateness_s, arguments.again, arguments.stall_s,
-        labels=_labels(arguments), pass_unknown_fields=arguments.pass_unknown_fields,
-    )  # fmt: skip
+        arguments.file,
+        arguments.format,
+        websocket_url(arguments, EDGE_PATH),
+        tokens,
+        arguments.fps,
+        arguments.frame_size,
+        arguments.camera,
+        arguments.speed,
+        arguments.lateness_s,
+        arguments.again,
+        arguments.stall_s,
+        labels=_labels(arguments),
+        pass_unknown_fields=arguments.pass_unknown_fields,
+    )
     if not arguments.token_file:  # a token of somebody's own says itself what it may bring about
         options = msgspec.structs.replace(options, only=replay_sites.settle(options, arguments))
     with ExitStack() as stack:
@@ -93,7 +167,11 @@ def run(arguments: argparse.Namespace) -> int:
 
         def keep(rejection: Rejection) -> None:
             if rejects is not None:
-                row = {"code": rejection.code, "detail": rejection.detail, "raw": rejection.raw.decode("utf-8", "replace")}
+                row = {
+                    "code": rejection.code,
+                    "detail": rejection.detail,
+                    "raw": rejection.raw.decode("utf-8", "replace"),
+                }
                 rejects.write(msgspec.json.encode(row) + b"\n")
 
         replay = Replay(options, on_reject=keep, tls=tls_context(arguments))
@@ -103,7 +181,11 @@ def run(arguments: argparse.Namespace) -> int:
 
             def report(progress: ReplayProgress) -> None:
                 share = progress.read_bytes / progress.total_bytes if progress.total_bytes else 0.0
-                expected = progress.messages if share >= 1.0 or not share else round(progress.messages / share)
+                expected = (
+                    progress.messages
+                    if share >= 1.0 or not share
+                    else round(progress.messages / share)
+                )
                 bar.update(task, completed=progress.settled, total=max(expected, progress.settled))
 
             try:
@@ -136,10 +218,18 @@ def _quiet() -> Iterator[None]:
 def _print(account: ReplayAccount, path: Path, form: str, *, as_json: bool) -> None:
     resembles = _resembles(path) if account.useless else None
     if as_json:
-        told = {**msgspec.to_builtins(account), "adds_up": account.adds_up, "useless": account.useless}
+        told = {
+            **msgspec.to_builtins(account),
+            "adds_up": account.adds_up,
+            "useless": account.useless,
+        }
         console.emit({**told, "looks_like": resembles} if account.useless else told)
         return
-    rows = [("messages", account.messages), ("committed", account.committed), ("duplicate", account.duplicate)]
+    rows = [
+        ("messages", account.messages),
+        ("committed", account.committed),
+        ("duplicate", account.duplicate),
+    ]
     rows += [(f"rejected: {code}", count) for code, count in account.rejected.items()]
     if account.other_cameras:
         rows.append(("of other cameras, left out", account.other_cameras))
@@ -149,7 +239,9 @@ def _print(account: ReplayAccount, path: Path, form: str, *, as_json: bool) -> N
         rows.append(("not settled", account.unsettled))
     rows.append(("cameras", account.cameras))
     rows += [("frames sent", account.frames), ("objects sent", account.objects)]
-    rows += [(f"objects left out: {code}", count) for code, count in account.dropped_objects.items()]
+    rows += [
+        (f"objects left out: {code}", count) for code, count in account.dropped_objects.items()
+    ]
     rows += [(f"objects mended: {code}", count) for code, count in account.mended_objects.items()]
     rows += [(f"unknown field {name}", count) for name, count in account.unknown_fields.items()]
     console.table("", ("replay", "count"), [(name, f"{count:,}") for name, count in rows])
@@ -157,7 +249,10 @@ def _print(account: ReplayAccount, path: Path, form: str, *, as_json: bool) -> N
         shape = f"It looks like {resembles}." if resembles not in (None, form) else f"Is it {form}?"
         console.note(f"Nothing of it could be used. {shape}", style="bold red")
     if account.unknown_fields:
-        console.note("Fields that nothing reads: mend them, or send the lines with --pass-unknown-fields.", style="bold red")
+        console.note(
+            "Fields that nothing reads: mend them, or send the lines with --pass-unknown-fields.",
+            style="bold red",
+        )
     for remark, count in account.remarks.items():
         console.note(f"{count:,} times: {remark}", style="yellow")
     if account.dropped_objects.get(BOX_OUTSIDE, 0) > account.messages // 10:
@@ -165,7 +260,9 @@ def _print(account: ReplayAccount, path: Path, form: str, *, as_json: bool) -> N
     for camera, reason in account.refused_cameras.items():
         console.note(f"camera {camera} was refused: {reason}", style="red")
     if any(code.startswith("conflict") for code in account.rejected):
-        console.note("A newer session of these cameras exists; `--again NAME` replays as a new one.")
+        console.note(
+            "A newer session of these cameras exists; `--again NAME` replays as a new one."
+        )
 
 
 def _resembles(path: Path) -> str | None:
@@ -176,12 +273,18 @@ def _resembles(path: Path) -> str | None:
 def _label(text: str) -> tuple[str, str]:
     number, is_class, name = text.rpartition("=")
     if not re.match(LABEL_PATTERN, name) or (is_class and not number.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither NAME nor CLASS=NAME, for example 2=car")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither NAME nor CLASS=NAME, for example 2=car"
+        )
     return number, name
 
 
 def _labels(arguments: argparse.Namespace) -> dict[str, str]:
-    classes = {str(number): name for number, name in enumerate(CLASSES)} if arguments.classes == "coco" else {}
+    classes = (
+        {str(number): name for number, name in enumerate(CLASSES)}
+        if arguments.classes == "coco"
+        else {}
+    )
     return {**classes, **dict(arguments.label)}
 
 

@@ -1,6 +1,8 @@
-"""Which cameras a recording names, and what becomes of those that nobody registered: they are registered in a named site, or it is refused.
+"""Which cameras a recording names, and what becomes of those that nobody registered: they are
+registered in a named site, or it is refused.
 
-A typing error in a name, or a recording of somebody else's cameras, would else leave tiles on every wall.
+A typing error in a name, or a recording of somebody else's cameras, would else leave tiles on every
+wall.
 """
 
 import argparse
@@ -23,9 +25,11 @@ SHOWN = 5  # names in a message
 
 
 def settle(options: ReplayOptions, arguments: argparse.Namespace) -> frozenset[str]:
-    """The cameras of the recording that may be sent: the registered ones, and those that are registered now in `--site`.
+    """The cameras of the recording that may be sent: the registered ones, and those that are
+    registered now in `--site`.
 
-    Raises BadInput where some are not registered and no site is named, and what the registry says against it.
+    Raises BadInput where some are not registered and no site is named, and what the registry says
+    against it.
     """
     hub = rest(arguments, subject="replay")
     with console.spinner("looking which cameras it names"):
@@ -38,12 +42,17 @@ def settle(options: ReplayOptions, arguments: argparse.Namespace) -> frozenset[s
     if not site:
         raise BadInput(
             f"{told(missing)} of {options.path.name} not registered",
-            hint="Name their site with --site SITE, which registers them there; or register them first: `eyrie registry apply`.",
+            hint="Name their site with --site SITE, which registers them there; or register them "
+            "first: `eyrie registry apply`.",
         )
     asyncio.run(_register(hub, require_id(site, "site"), missing))
     console.note(f"registered {console.counted(len(missing), 'camera')} in site {site}")
     if not named.all:
-        console.note(f"only the first {MOST_READINGS:,} messages were looked at: cameras that come later are left out", style="yellow")
+        console.note(
+            f"only the first {MOST_READINGS:,} messages were looked at: cameras that come later "
+            "are left out",
+            style="yellow",
+        )
     return frozenset(known | named.cameras)
 
 
@@ -51,7 +60,10 @@ def told(missing: Collection[str]) -> str:
     """Some names, and how many there are."""
     names = sorted(missing)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{console.counted(len(names), 'camera')} ({', '.join(names[:SHOWN])}{more}) {'is' if len(names) == 1 else 'are'}"
+    return (
+        f"{console.counted(len(names), 'camera')} ({', '.join(names[:SHOWN])}{more}) "
+        f"{'is' if len(names) == 1 else 'are'}"
+    )
 
 
 def _asked(missing: list[str]) -> str:
@@ -67,4 +79,6 @@ async def _register(hub: HubRest, site: str, cameras: list[str]) -> None:
     if await target.site(site) is None:
         await target.carry_out(RegistryChange(f"site {site}", [], AddSite(NewSite(site=site))))
     for camera in cameras:
-        await target.carry_out(RegistryChange(f"camera {camera}", [], AddCamera(NewCamera(camera=camera, site=site))))
+        await target.carry_out(
+            RegistryChange(f"camera {camera}", [], AddCamera(NewCamera(camera=camera, site=site)))
+        )

@@ -1,4 +1,5 @@
-"""``eyrie sign-in``: a link that signs one browser in, once. It is shown on a terminal, or written to a file: never to a pipe or a log."""
+"""``eyrie sign-in``: a link that signs one browser in, once. It is shown on a terminal, or written
+to a file: never to a pipe or a log."""
 
 import argparse
 import asyncio
@@ -31,25 +32,48 @@ EXAMPLES = """examples:
   eyrie sign-in --role viewer --site demo            somebody else's
   eyrie sign-in --file link.txt                      where there is no terminal: a file that only you can read
   eyrie sign-in --url https://eyrie.example          behind a proxy
-"""
+"""  # noqa: E501
 
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "sign-in", help="make a link that signs a browser in, once",
-        description=f"Make a link to the console that works once, within {MINUTES} minutes.", epilog=EXAMPLES,
+        "sign-in",
+        help="make a link that signs a browser in, once",
+        description=f"Make a link to the console that works once, within {MINUTES} minutes.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     add_link_options(parser)
-    parser.add_argument("--file", type=Path, metavar="FILE", help="write the link to this file (0600) instead of the terminal")
-    parser.add_argument("--subject", default=ADMIN["subject"], help="who signs in (default operator)")
-    parser.add_argument("--role", action="append", help="a role (default admin; may repeat)")
-    parser.add_argument("--any-role", action="store_true", help="take roles that the policy on this machine does not list")
-    parser.add_argument("--site", action="append", help="a site, '*' for all, the default (may repeat)")
-    parser.add_argument("--scope", action="append", help="a scope (default, with no role named: pii:read; may repeat)")
     parser.add_argument(
-        "--lifetime-s", type=decimal, default=None, metavar="S", help="seconds the token lives (default: as long as it may)"
+        "--file",
+        type=Path,
+        metavar="FILE",
+        help="write the link to this file (0600) instead of the terminal",
+    )
+    parser.add_argument(
+        "--subject", default=ADMIN["subject"], help="who signs in (default operator)"
+    )
+    parser.add_argument("--role", action="append", help="a role (default admin; may repeat)")
+    parser.add_argument(
+        "--any-role",
+        action="store_true",
+        help="take roles that the policy on this machine does not list",
+    )
+    parser.add_argument(
+        "--site", action="append", help="a site, '*' for all, the default (may repeat)"
+    )
+    parser.add_argument(
+        "--scope",
+        action="append",
+        help="a scope (default, with no role named: pii:read; may repeat)",
+    )
+    parser.add_argument(
+        "--lifetime-s",
+        type=decimal,
+        default=None,
+        metavar="S",
+        help="seconds the token lives (default: as long as it may)",
     )
 
 
@@ -64,14 +88,23 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.any_role:
         require_known(arguments.role or [], granted(read_sources(settings.policy.rego_dir)))
     token = issue(
-        settings.auth, sub=arguments.subject, typ="user", jti=secrets.token_hex(12), now_s=time.time(),
-        roles=arguments.role or ADMIN["role"], sites=arguments.site or ADMIN["site"],
-        scopes=arguments.scope or ([] if arguments.role else ADMIN["scope"]), lifetime=arguments.lifetime_s,
-    )  # fmt: skip
+        settings.auth,
+        sub=arguments.subject,
+        typ="user",
+        jti=secrets.token_hex(12),
+        now_s=time.time(),
+        roles=arguments.role or ADMIN["role"],
+        sites=arguments.site or ADMIN["site"],
+        scopes=arguments.scope or ([] if arguments.role else ADMIN["scope"]),
+        lifetime=arguments.lifetime_s,
+    )
     link = link_of(settings, f"{http_url(arguments)}/", token)
     if arguments.file is not None:
         write_whole(arguments.file, f"{link}\n".encode())
-        console.note(f"{arguments.file} holds a link that signs one browser in, once, within {MINUTES} minutes")
+        console.note(
+            f"{arguments.file} holds a link that signs one browser in, once, within {MINUTES} "
+            "minutes"
+        )
     else:
         console.say(link, style="bold green")
         console.note(f"signs one browser in, once, within {MINUTES} minutes")
@@ -79,7 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def link_of(settings: Settings, url: str, token: str) -> str:
-    """The console's address `url` with a new code for `token` in its fragment. Raises Unavailable."""
+    """The console's address `url` with a new code for `token` in its fragment. Raises
+    Unavailable."""
     offered = sign_in.offer(token)
 
     async def keep() -> None:

@@ -40,9 +40,12 @@ class Running(msgspec.Struct):
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "status", help="what runs", description="What runs on this data directory.", epilog=EXAMPLES,
+        "status",
+        help="what runs",
+        description="What runs on this data directory.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     add_settings_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -63,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _look(data: DataDir) -> Running:
-    found = Running(str(data.path), sorted({record.name.partition("-")[0] for record in data.noted()}))
+    found = Running(
+        str(data.path), sorted({record.name.partition("-")[0] for record in data.noted()})
+    )
     try:
         settings = read_resolved(data.settings_file)
         scheme = "https" if settings.hub.tls_cert_file else "http"
@@ -73,21 +78,32 @@ async def _look(data: DataDir) -> Running:
         return found
     try:
         hubs = sorted(living(await stores.hubs.all()), key=lambda hub: hub.name)
-        found.hubs = [{"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)} for h in hubs]
+        found.hubs = [
+            {"name": h.name, "url": f"{scheme}://{h.host}:{h.port}/", "age_s": round(h.age_s, 1)}
+            for h in hubs
+        ]
         api = await stores.api.find()
         supervised = api is not None and abs(api.age_s) < SUPERVISED_S
         if api is not None and supervised and api.port:
             found.api = f"{api.host}:{api.port}"
         if not supervised:
             heard = "never" if api is None else f"{api.age_s:.0f} s ago"
-            found.problem = f"the supervisor does not work (heard {heard}): nothing that fails is replaced"
+            found.problem = (
+                f"the supervisor does not work (heard {heard}): nothing that fails is replaced"
+            )
         owners = await stores.cameras.owners()
         rows = await stores.cameras.ownership(list(owners))
         found.cameras = [
-            {"camera": c, "owner": row.owner or "", "generation": row.generation or None, "session": row.position.session,
-             "last_seq": row.position.last_seq, "last_offset": row.position.last_offset}
+            {
+                "camera": c,
+                "owner": row.owner or "",
+                "generation": row.generation or None,
+                "session": row.position.session,
+                "last_seq": row.position.last_seq,
+                "last_offset": row.position.last_offset,
+            }
             for c, row in sorted(rows.items())
-        ]  # fmt: skip
+        ]
     except EyrieError as error:
         found.problem = error.detail
     finally:
@@ -109,7 +125,13 @@ def _show(found: Running) -> None:
         console.table(
             "",
             columns,
-            [[console.generation(row[name]) if name == "generation" else str(row[name]) for name in columns] for row in found.cameras],
+            [
+                [
+                    console.generation(row[name]) if name == "generation" else str(row[name])
+                    for name in columns
+                ]
+                for row in found.cameras
+            ],
         )
     if found.problem:
         console.note(f"problem: {found.problem}", style="bold red")

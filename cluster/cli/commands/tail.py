@@ -10,7 +10,13 @@ from actors.core.errors import BadInput
 from actors.core.identifiers import is_id
 from actors.core.log_format import one_line
 from cluster.cli import console
-from cluster.cli.hub_options import DASHBOARD_PATH, add_hub_options, tls_context, token_source, websocket_url
+from cluster.cli.hub_options import (
+    DASHBOARD_PATH,
+    add_hub_options,
+    tls_context,
+    token_source,
+    websocket_url,
+)
 from cluster.cli.options import decimal, whole
 from cluster.dashboard_client import ReceivedPublication, publications
 
@@ -27,14 +33,25 @@ exit codes: 0 enough seen, 1 no connection or refused, 2 wrong usage, 130 interr
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "tail", help="watch a channel", description="Watch channels, one line per publication.", epilog=EXAMPLES,
+        "tail",
+        help="watch a channel",
+        description="Watch channels, one line per publication.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "channels", nargs="+", metavar="CHANNEL", help="camera:<id>, site:<id>, fleet, events:camera:<id>, events:site:<id>, …"
+        "channels",
+        nargs="+",
+        metavar="CHANNEL",
+        help="camera:<id>, site:<id>, fleet, events:camera:<id>, events:site:<id>, …",
     )
     parser.add_argument("--count", type=whole, metavar="N", help="stop after so many publications")
-    parser.add_argument("--timeout-s", type=decimal, metavar="S", help="stop with exit code 1 when they did not come within so long")
+    parser.add_argument(
+        "--timeout-s",
+        type=decimal,
+        metavar="S",
+        help="stop with exit code 1 when they did not come within so long",
+    )
     add_hub_options(parser)
     parser.add_argument("--json", action="store_true", help="print every publication as JSON")
 
@@ -46,19 +63,38 @@ def run(arguments: argparse.Namespace) -> int:
     if len(set(arguments.channels)) != len(arguments.channels):
         raise BadInput("a channel is named twice", hint="Name each once.")
     if arguments.count is not None and arguments.count < 1:
-        raise BadInput(f"--count {arguments.count} sees nothing", hint="Name a number from 1 on, or leave it out.")
+        raise BadInput(
+            f"--count {arguments.count} sees nothing",
+            hint="Name a number from 1 on, or leave it out.",
+        )
     if arguments.timeout_s is not None and not 0 < arguments.timeout_s < math.inf:
-        raise BadInput(f"--timeout-s {arguments.timeout_s:g} is no time to wait", hint="Name seconds above 0, or leave it out.")
-    tokens = token_source(arguments, subject="tail", typ="user", roles=["operator"], scopes=["plates:read", "names:read", "faces:read"])
+        raise BadInput(
+            f"--timeout-s {arguments.timeout_s:g} is no time to wait",
+            hint="Name seconds above 0, or leave it out.",
+        )
+    tokens = token_source(
+        arguments,
+        subject="tail",
+        typ="user",
+        roles=["operator"],
+        scopes=["plates:read", "names:read", "faces:read"],
+    )
     return asyncio.run(_tail(arguments, websocket_url(arguments, DASHBOARD_PATH), tokens()))
 
 
 def require_channel(channel: str) -> None:
     """Raises :class:`BadInput` for what is no channel of design section 7."""
     kind, _, name = channel.removeprefix("events:").partition(":")
-    if channel.startswith("#") or channel in ("fleet", "events:fleet") or (kind in ("camera", "site") and is_id(name)):
+    if (
+        channel.startswith("#")
+        or channel in ("fleet", "events:fleet")
+        or (kind in ("camera", "site") and is_id(name))
+    ):
         return
-    raise BadInput(f"{channel!r} is no channel", hint="Channels: camera:<id>, site:<id>, fleet, each also after events:, and #<user>.")
+    raise BadInput(
+        f"{channel!r} is no channel",
+        hint="Channels: camera:<id>, site:<id>, fleet, each also after events:, and #<user>.",
+    )
 
 
 async def _tail(arguments: argparse.Namespace, url: str, token: str) -> int:
@@ -68,7 +104,13 @@ async def _tail(arguments: argparse.Namespace, url: str, token: str) -> int:
         async with asyncio.timeout(arguments.timeout_s), contextlib.aclosing(found) as stream:  # type: ignore[type-var]
             async for publication in stream:
                 if arguments.json:
-                    console.emit({"channel": publication.channel, "offset": publication.offset, "data": publication.data})
+                    console.emit(
+                        {
+                            "channel": publication.channel,
+                            "offset": publication.offset,
+                            "data": publication.data,
+                        }
+                    )
                 else:
                     console.say(one_line(line(publication)))
                 seen += 1
@@ -85,15 +127,37 @@ def line(publication: ReceivedPublication) -> str:
     """A publication for a person."""
     data = publication.data if isinstance(publication.data, dict) else {}
     if publication.channel.startswith("events:"):
-        named = [f"{key}={data[key]}" for key in ("track", "label", "zone", "line", "severity") if data.get(key)]
-        return " ".join([str(data.get("time", "")), str(data.get("camera", "")), str(data.get("type", "")), *named])
+        named = [
+            f"{key}={data[key]}"
+            for key in ("track", "label", "zone", "line", "severity")
+            if data.get(key)
+        ]
+        return " ".join(
+            [
+                str(data.get("time", "")),
+                str(data.get("camera", "")),
+                str(data.get("type", "")),
+                *named,
+            ]
+        )
     if "cameras" in data:
-        shown = ", ".join(f"{entry.get('camera')} {_status(entry)} {_count(entry)}" for entry in data["cameras"])
+        shown = ", ".join(
+            f"{entry.get('camera')} {_status(entry)} {_count(entry)}" for entry in data["cameras"]
+        )
         return f"tick {data.get('tick')}: {shown or 'no change'}"
-    counts = " ".join(f"{name}={count.get('in', 0)}/{count.get('out', 0)}" for name, count in (data.get("counts") or {}).items())
+    counts = " ".join(
+        f"{name}={count.get('in', 0)}/{count.get('out', 0)}"
+        for name, count in (data.get("counts") or {}).items()
+    )
     return " ".join(
-        [str(data.get("time", "")), str(data.get("camera", publication.channel)), _status(data), _count(data), counts]
-    )  # fmt: skip
+        [
+            str(data.get("time", "")),
+            str(data.get("camera", publication.channel)),
+            _status(data),
+            _count(data),
+            counts,
+        ]
+    )
 
 
 def _status(state: dict[str, Any]) -> str:
@@ -103,4 +167,7 @@ def _status(state: dict[str, Any]) -> str:
 
 
 def _count(state: dict[str, Any]) -> str:
-    return " ".join(f"{number} {label}" for label, number in (state.get("objects") or {}).items()) or "empty"
+    return (
+        " ".join(f"{number} {label}" for label, number in (state.get("objects") or {}).items())
+        or "empty"
+    )

@@ -35,13 +35,18 @@ exit codes: 0 sound or equal, 1 not
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "audit", help="prove what is stored", description="Prove that stored events are complete, in order and unaltered.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        "audit",
+        help="prove what is stored",
+        description="Prove that stored events are complete, in order and unaltered.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_settings_options(parser)
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     one = kinds.add_parser("verify", help="check every camera's hash chain and offsets")
-    one.add_argument("source", nargs="?", default="", metavar="SOURCE", help="default: where the settings say")
+    one.add_argument(
+        "source", nargs="?", default="", metavar="SOURCE", help="default: where the settings say"
+    )
     one.add_argument("--json", action="store_true", help="print JSON")
     two = kinds.add_parser("diff", help="compare what two runs derived from the same observations")
     two.add_argument("a", metavar="A")
@@ -50,7 +55,9 @@ def add_parser(commands: Any) -> None:
     audit_log.add_parser(kinds)
     out = kinds.add_parser("export", help="write everything stored to a file")
     out.add_argument("file", metavar="FILE")
-    out.add_argument("--source", default="", metavar="SOURCE", help="default: where the settings say")
+    out.add_argument(
+        "--source", default="", metavar="SOURCE", help="default: where the settings say"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,7 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     first, second = Derived(), Derived()
     asyncio.run(_each(arguments.a, first.take))
     asyncio.run(_each(arguments.b, second.take))
-    return _tell(compare(first, second), "equal in everything derived from observations", as_json=arguments.json)
+    return _tell(
+        compare(first, second),
+        "equal in everything derived from observations",
+        as_json=arguments.json,
+    )
 
 
 async def _each(source: str | PostgresSettings, take: Callable[[Record], None]) -> None:
@@ -91,14 +102,20 @@ async def _export(source: str | PostgresSettings, path: Path) -> int:
 
 
 def _tell(verdict: Verdict, praise: str, *, as_json: bool) -> int:
-    looked = f"{console.counted(verdict.cameras, 'camera')}, {console.counted(verdict.events, 'event')}"
+    looked = (
+        f"{console.counted(verdict.cameras, 'camera')}, {console.counted(verdict.events, 'event')}"
+    )
     if as_json:
         console.emit({"green": verdict.green, **msgspec.to_builtins(verdict)})
     elif verdict.green:
         console.say(f"{looked}: {praise}", style="green")
     else:
         console.table(
-            f"{console.counted(verdict.found, 'finding')} in {looked}", ("camera", "what", "detail"),
-            [(finding.camera, finding.what, finding.detail) for finding in verdict.findings[:SHOWN]],
-        )  # fmt: skip
+            f"{console.counted(verdict.found, 'finding')} in {looked}",
+            ("camera", "what", "detail"),
+            [
+                (finding.camera, finding.what, finding.detail)
+                for finding in verdict.findings[:SHOWN]
+            ],
+        )
     return console.OK if verdict.green else console.FAILED

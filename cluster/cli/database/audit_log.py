@@ -32,24 +32,48 @@ T = TypeVar("T")
 
 
 def stored_at(settings: Settings) -> str | PostgresSettings:
-    """Where an instance with these settings stores: the database they name, else the data directory."""
+    """Where an instance with these settings stores: the database they name, else the data
+    directory."""
     return settings.postgres if settings.postgres.dsn else str(of(settings).path)
 
 
 def add_parser(kinds: Any) -> None:
     """Add ``log`` to the kinds of ``eyrie audit``."""
     log = kinds.add_parser("log", help="who changed what")
-    log.add_argument("what", nargs="?", default="show", choices=("show", "verify", "checkpoint"), help="default: show the newest entries")
     log.add_argument(
-        "--source", default="", metavar="SOURCE", help="a data directory or a postgresql:// address; default: where the settings say"
+        "what",
+        nargs="?",
+        default="show",
+        choices=("show", "verify", "checkpoint"),
+        help="default: show the newest entries",
     )
-    log.add_argument("--key-file", type=Path, metavar="FILE", help="the secret that seals (policy.key_file); default: the data directory's")
     log.add_argument(
-        "--checkpoint", type=Path, metavar="FILE",
-        help="with verify: the checkpoint that the log must contain (default: the one that `eyrie up` keeps in the data directory)",
-    )  # fmt: skip
-    log.add_argument("--without-checkpoint", action="store_true", help="with verify: take an older end that was sealed once for the end")
-    log.add_argument("--limit", type=whole, default=SHOWN, metavar="N", help=f"entries shown (default {SHOWN})")
+        "--source",
+        default="",
+        metavar="SOURCE",
+        help="a data directory or a postgresql:// address; default: where the settings say",
+    )
+    log.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="the secret that seals (policy.key_file); default: the data directory's",
+    )
+    log.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="with verify: the checkpoint that the log must contain (default: the one that "
+        "`eyrie up` keeps in the data directory)",
+    )
+    log.add_argument(
+        "--without-checkpoint",
+        action="store_true",
+        help="with verify: take an older end that was sealed once for the end",
+    )
+    log.add_argument(
+        "--limit", type=whole, default=SHOWN, metavar="N", help=f"entries shown (default {SHOWN})"
+    )
     log.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -58,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     source = arguments.source or stored_at(loaded(arguments).settings)
     if arguments.what == "verify":
         key, kept = sealing_key(arguments), _kept(arguments)
-        return _tell(_read(source, lambda log: prove(log.read(), key, kept)), as_json=arguments.json)
+        return _tell(
+            _read(source, lambda log: prove(log.read(), key, kept)), as_json=arguments.json
+        )
     if arguments.what == "checkpoint":
         console.emit(checkpoint(_read(source, _head), time.time_ns() // 1000))
         return console.OK
@@ -68,8 +94,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit([_plain(entry) for entry in entries])
     else:
-        rows = [(str(e.number), rfc3339(e.time_us), e.who, e.action, e.target, e.detail) for e in entries]
-        console.table("what was changed, newest first", ("number", "when", "who", "what", "target", "detail"), rows)
+        rows = [
+            (str(e.number), rfc3339(e.time_us), e.who, e.action, e.target, e.detail)
+            for e in entries
+        ]
+        console.table(
+            "what was changed, newest first",
+            ("number", "when", "who", "what", "target", "detail"),
+            rows,
+        )
     return console.OK
 
 
@@ -88,12 +121,16 @@ def _read(source: str | PostgresSettings, ask: Callable[[PostgresAuditLog], Awai
 async def _head(log: PostgresAuditLog) -> AuditHead:
     found = await log.head()
     if found is None or not found.seal:
-        raise BadInput("the end of the log is missing or not sealed", hint="`eyrie audit log verify` says what else is wrong.")
+        raise BadInput(
+            "the end of the log is missing or not sealed",
+            hint="`eyrie audit log verify` says what else is wrong.",
+        )
     return found
 
 
 def sealing_key(arguments: argparse.Namespace) -> bytes:
-    """The secret of `policy.key_file`: the file named, the running platform's, or the data directory's."""
+    """The secret of `policy.key_file`: the file named, the running platform's, or the data
+    directory's."""
     data = data_dir(arguments)
     path = arguments.key_file
     if path is None and data.settings_file.exists():
@@ -108,7 +145,8 @@ def _kept(arguments: argparse.Namespace) -> Checkpoint | None:
         return None
     if arguments.checkpoint is None and not path.exists():
         raise BadInput(
-            f"there is no checkpoint in {path}, and without one nobody can tell whether the log was cut off",
+            f"there is no checkpoint in {path}, and without one nobody can tell whether the log "
+            "was cut off",
             hint="Name one with --checkpoint, or --without-checkpoint to look at the rest.",
         )
     return audit_checkpoint.read(path)
@@ -120,10 +158,21 @@ def _tell(proof: Proof, *, as_json: bool) -> int:
     elif proof.sound:
         console.say(f"{proof.entries} entries: sound", style="green")
     else:
-        console.table(f"the audit log was altered ({proof.entries} entries)", ("finding",), [(finding,) for finding in proof.findings])
+        console.table(
+            f"the audit log was altered ({proof.entries} entries)",
+            ("finding",),
+            [(finding,) for finding in proof.findings],
+        )
     return console.OK if proof.sound else console.FAILED
 
 
 def _plain(entry: AuditEntry) -> dict[str, Any]:
-    return {"number": entry.number, "time": rfc3339(entry.time_us), "who": entry.who, "token": entry.token, "action": entry.action,
-            "target": entry.target, "detail": entry.detail}  # fmt: skip
+    return {
+        "number": entry.number,
+        "time": rfc3339(entry.time_us),
+        "who": entry.who,
+        "token": entry.token,
+        "action": entry.action,
+        "target": entry.target,
+        "detail": entry.detail,
+    }

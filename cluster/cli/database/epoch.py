@@ -24,23 +24,46 @@ EXAMPLES = """examples:
 Events that were shown after the state which came back are gone; without new epochs their ids would be given out again. A restored dump,
 base backup or data directory is known by itself and needs no command. It may be run while the platform runs: dashboards read anew.
 exit codes: 0 done, 1 nothing was renewed, 2 wrong usage
-"""
+"""  # noqa: E501
 
 
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "epoch", help="a new numbering of events", description="The numbering of cameras' events.", epilog=EXAMPLES,
+        "epoch",
+        help="a new numbering of events",
+        description="The numbering of cameras' events.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     add_settings_options(parser)
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
-    renew = kinds.add_parser("renew", help="start a new epoch", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    renew = kinds.add_parser(
+        "renew",
+        help="start a new epoch",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     which = renew.add_mutually_exclusive_group(required=True)
-    which.add_argument("--camera", action="append", default=None, metavar="CAMERA", help="this one; may be given again")
+    which.add_argument(
+        "--camera",
+        action="append",
+        default=None,
+        metavar="CAMERA",
+        help="this one; may be given again",
+    )
     which.add_argument("--all", action="store_true", help="every camera")
-    renew.add_argument("--source", default="", metavar="SOURCE", help="a data directory or a postgresql:// address; default: the settings'")
-    renew.add_argument("--key-file", metavar="FILE", help="the secret that seals (policy.key_file); default: the data directory's")
+    renew.add_argument(
+        "--source",
+        default="",
+        metavar="SOURCE",
+        help="a data directory or a postgresql:// address; default: the settings'",
+    )
+    renew.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help="the secret that seals (policy.key_file); default: the data directory's",
+    )
     renew.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -59,10 +82,15 @@ def run(arguments: argparse.Namespace) -> int:
                 missing = sorted(set(wanted or ()) - set(done))
                 if missing:
                     raise NotFound(
-                        f"no camera is called {', '.join(missing)}; nothing was renewed", hint="`eyrie registry show` lists them."
+                        f"no camera is called {', '.join(missing)}; nothing was renewed",
+                        hint="`eyrie registry show` lists them.",
                     )
                 draft = AuditDraft(
-                    who, "", "epoch.renew", "all" if wanted is None else ",".join(wanted), console.counted(len(done), "camera")
+                    who,
+                    "",
+                    "epoch.renew",
+                    "all" if wanted is None else ",".join(wanted),
+                    console.counted(len(done), "camera"),
                 )
                 await PostgresAuditLog(database).writer(sealing(key, draft))(connection)
             return done
@@ -74,5 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.emit({"renewed": done})
     else:
-        console.say(f"{console.counted(len(done), 'camera starts', 'cameras start')} a new epoch", style="green")
+        console.say(
+            f"{console.counted(len(done), 'camera starts', 'cameras start')} a new epoch",
+            style="green",
+        )
     return console.OK if done else console.FAILED

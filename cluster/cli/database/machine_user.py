@@ -5,7 +5,8 @@ import pwd
 
 
 def machine_user() -> str:
-    """The real user of this process by the system's table: the environment (`LOGNAME`, `USER`) says what anybody likes."""
+    """The real user of this process by the system's table: the environment (`LOGNAME`, `USER`) says
+    what anybody likes."""
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name

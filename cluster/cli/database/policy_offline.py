@@ -1,4 +1,5 @@
-"""``eyrie policy rollback --offline``: another revision in force by the database alone, when nobody gets in or nothing runs."""
+"""``eyrie policy rollback --offline``: another revision in force by the database alone, when nobody
+gets in or nothing runs."""
 
 import argparse
 import asyncio
@@ -46,15 +47,33 @@ async def _rollback(settings: PostgresSettings, key: bytes, wanted: str) -> dict
         store = PostgresRevisionStore(database)
         current = await store.current()
         if current is None:
-            raise NotFound("no revision was ever in force here", hint="`eyrie up` puts the packaged policy in force.")
+            raise NotFound(
+                "no revision was ever in force here",
+                hint="`eyrie up` puts the packaged policy in force.",
+            )
         revisions.require_genuine(current, key)
         record = await _find(store, current.previous if wanted == PREVIOUS else wanted)
         await sandbox.bounded(revisions.unpack(record, key), review.at_load())
         new = revisions.activation(current, record.revision, key, author=machine_user())
-        draft = AuditDraft(new.author, "", "policy.rollback", record.revision, f"generation {new.generation}, offline")
-        if not await store.activate(new, audit=PostgresAuditLog(database).writer(sealing(key, draft))):
-            raise Conflict("somebody else changed the policy just now", hint="Look at it and try again.")
-        return {"generation": new.generation, "revision": new.revision, "previous": new.previous, "author": new.author}
+        draft = AuditDraft(
+            new.author,
+            "",
+            "policy.rollback",
+            record.revision,
+            f"generation {new.generation}, offline",
+        )
+        if not await store.activate(
+            new, audit=PostgresAuditLog(database).writer(sealing(key, draft))
+        ):
+            raise Conflict(
+                "somebody else changed the policy just now", hint="Look at it and try again."
+            )
+        return {
+            "generation": new.generation,
+            "revision": new.revision,
+            "previous": new.previous,
+            "author": new.author,
+        }
     finally:
         await database.close()
 
@@ -62,7 +81,10 @@ async def _rollback(settings: PostgresSettings, key: bytes, wanted: str) -> dict
 async def _find(store: PostgresRevisionStore, wanted: str | None) -> RevisionRecord:
     """The revision whose name begins with `wanted`."""
     if wanted is None:
-        raise NotFound("there is no revision before this one", hint="Name one; an error names those that there are.")
+        raise NotFound(
+            "there is no revision before this one",
+            hint="Name one; an error names those that there are.",
+        )
     names: list[str] = []
     before = NEWEST
     while page := await store.list(before=before, limit=PAGE):
@@ -71,7 +93,8 @@ async def _find(store: PostgresRevisionStore, wanted: str | None) -> RevisionRec
     found = [name for name in names if name.startswith(wanted)]
     if len(found) != 1:
         raise BadInput(
-            f"{console.counted(len(found), 'revision')} called {wanted[:64]}", hint="There are: " + ", ".join(n[:12] for n in names[:20])
+            f"{console.counted(len(found), 'revision')} called {wanted[:64]}",
+            hint="There are: " + ", ".join(n[:12] for n in names[:20]),
         )
     record = await store.get(found[0])
     if record is None:

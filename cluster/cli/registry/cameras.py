@@ -1,4 +1,5 @@
-"""``eyrie cameras``: the cameras there are, how each is, and which of them nobody registered by hand."""
+"""``eyrie cameras``: the cameras there are, how each is, and which of them nobody registered by
+hand."""
 
 import argparse
 from datetime import UTC, datetime
@@ -45,14 +46,38 @@ class Listed(msgspec.Struct, frozen=True):
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "cameras", help="list cameras, with filters", description="The cameras there are, and how each is.", epilog=EXAMPLES,
+        "cameras",
+        help="list cameras, with filters",
+        description="The cameras there are, and how each is.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--site", default="", metavar="SITE", help="only of this site")
-    parser.add_argument("--status", choices=STATUSES, action="append", default=[], help="only with this status (may repeat)")
-    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="only with this tag (may repeat: with all of them)")
-    parser.add_argument("--idle", type=duration, metavar="TIME", help="only where nothing was seen for so long, such as 10m, 2h, 7d")
-    parser.add_argument("--auto-registered", action="store_true", help="only those that a device brought about by itself")
+    parser.add_argument(
+        "--status",
+        choices=STATUSES,
+        action="append",
+        default=[],
+        help="only with this status (may repeat)",
+    )
+    parser.add_argument(
+        "--tag",
+        action="append",
+        default=[],
+        metavar="TAG",
+        help="only with this tag (may repeat: with all of them)",
+    )
+    parser.add_argument(
+        "--idle",
+        type=duration,
+        metavar="TIME",
+        help="only where nothing was seen for so long, such as 10m, 2h, 7d",
+    )
+    parser.add_argument(
+        "--auto-registered",
+        action="store_true",
+        help="only those that a device brought about by itself",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--ids", action="store_true", help="print ids alone, one a line")
@@ -62,7 +87,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List them."""
     hub = rest(arguments, subject="cameras")
-    found = [camera for camera in cameras(hub, arguments.site) if chosen(camera, arguments, to_us(datetime.now(UTC)))]
+    found = [
+        camera
+        for camera in cameras(hub, arguments.site)
+        if chosen(camera, arguments, to_us(datetime.now(UTC)))
+    ]
     if arguments.json:
         console.emit({"cameras": found})
     elif arguments.ids:
@@ -71,12 +100,27 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         told = [
             (
-                c.camera, c.site, c.name, ", ".join(c.tags), c.status + (f" ({c.reason})" if c.reason else ""),
-                "never" if c.seen is None else c.seen[:19].replace("T", " "), f"{c.fps:.1f}", "by a device" if c.auto_registered else "",
+                c.camera,
+                c.site,
+                c.name,
+                ", ".join(c.tags),
+                c.status + (f" ({c.reason})" if c.reason else ""),
+                "never" if c.seen is None else c.seen[:19].replace("T", " "),
+                f"{c.fps:.1f}",
+                "by a device" if c.auto_registered else "",
             )
             for c in found
-        ]  # fmt: skip
-        columns = ("camera", "site", "name", "tags", "status", "last seen (UTC)", "fps", "registered")
+        ]
+        columns = (
+            "camera",
+            "site",
+            "name",
+            "tags",
+            "status",
+            "last seen (UTC)",
+            "fps",
+            "registered",
+        )
         console.table(console.counted(len(found), "camera"), columns, told)
     return console.OK
 
@@ -89,7 +133,11 @@ def chosen(camera: Listed, arguments: argparse.Namespace, now_us: int) -> bool:
         return False
     if not set(arguments.tag) <= set(camera.tags):
         return False
-    return arguments.idle is None or camera.seen is None or now_us - parse_rfc3339(camera.seen) >= arguments.idle * 1_000_000
+    return (
+        arguments.idle is None
+        or camera.seen is None
+        or now_us - parse_rfc3339(camera.seen) >= arguments.idle * 1_000_000
+    )
 
 
 def cameras(hub: HubRest, site: str = "") -> list[Listed]:
@@ -98,12 +146,25 @@ def cameras(hub: HubRest, site: str = "") -> list[Listed]:
     wall = hub.get(f"/v1/sites/{quote(site)}/state" if site else "/v1/fleet/state")
     shown: dict[str, dict[str, Any]] = {}
     if wall is not None:
-        shown = {one["camera"]: one for one in msgspec.json.decode(wall.body, type=dict[str, Any]).get("cameras", [])}
-    return sorted((_listed(row, shown.get(row["camera"], {})) for row in registered), key=lambda one: (one.site, one.camera))
+        shown = {
+            one["camera"]: one
+            for one in msgspec.json.decode(wall.body, type=dict[str, Any]).get("cameras", [])
+        }
+    return sorted(
+        (_listed(row, shown.get(row["camera"], {})) for row in registered),
+        key=lambda one: (one.site, one.camera),
+    )
 
 
 def _listed(row: dict[str, Any], summary: dict[str, Any]) -> Listed:
     return Listed(
-        row["camera"], row["site"], row["name"], row["tags"], row.get("auto_registered", False), summary.get("status", UNKNOWN),
-        summary.get("reason"), summary.get("received"), summary.get("fps", 0.0),
-    )  # fmt: skip
+        row["camera"],
+        row["site"],
+        row["name"],
+        row["tags"],
+        row.get("auto_registered", False),
+        summary.get("status", UNKNOWN),
+        summary.get("reason"),
+        summary.get("received"),
+        summary.get("fps", 0.0),
+    )

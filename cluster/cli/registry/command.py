@@ -1,4 +1,5 @@
-"""``eyrie registry``: sites, cameras and scenes from a file, what is registered, and what a file never does."""
+"""``eyrie registry``: sites, cameras and scenes from a file, what is registered, and what a file
+never does."""
 
 import argparse
 import asyncio
@@ -30,7 +31,7 @@ EXAMPLES = """examples:
 A camera that moves, or gets another id, goes on under that id: its past stays with its old id and site. `eyrie cameras` lists with filters.
 A file brings about what it names and leaves the rest alone; applying it twice changes nothing the second time.
 exit codes: 0 done, 1 refused or changed by somebody else meanwhile, 2 wrong file or usage
-"""
+"""  # noqa: E501
 
 COLOURS = {"+": "green", "-": "red", "~": "yellow"}
 
@@ -38,9 +39,12 @@ COLOURS = {"+": "green", "-": "red", "~": "yellow"}
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
-        "registry", help="sites, cameras and zones", description="Sites, cameras and their scenes.", epilog=EXAMPLES,
+        "registry",
+        help="sites, cameras and zones",
+        description="Sites, cameras and their scenes.",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     apply = kinds.add_parser("apply", help="bring about what a TOML file names")
     apply.add_argument("file", metavar="FILE")
@@ -62,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         text = Path(arguments.file).read_bytes()
     except OSError as error:
-        raise BadInput(f"{arguments.file} cannot be read: {error.strerror}", hint="Name a registry file.") from error
+        raise BadInput(
+            f"{arguments.file} cannot be read: {error.strerror}", hint="Name a registry file."
+        ) from error
     file = parse(text)
     target = HubTarget(rest(arguments, subject="registry"))
     steps = asyncio.run(compare(file, target))
@@ -84,13 +90,20 @@ def _tell(steps: list[RegistryChange], arguments: argparse.Namespace) -> None:
     if not steps:
         console.note("nothing differs")
     else:
-        console.note(f"{console.counted(len(steps), 'change')} " + ("would be made" if arguments.dry_run else "made"))
+        console.note(
+            f"{console.counted(len(steps), 'change')} "
+            + ("would be made" if arguments.dry_run else "made")
+        )
 
 
 async def _show(arguments: argparse.Namespace, hub: HubRest) -> int:
     target = HubTarget(hub)
     sites: dict[str, SiteFields] = {}
-    for name in [row["site"] for row in rows(hub, "/v1/sites", "sites") if arguments.site in ("", row["site"])]:
+    for name in [
+        row["site"]
+        for row in rows(hub, "/v1/sites", "sites")
+        if arguments.site in ("", row["site"])
+    ]:
         if (site := await target.site(name)) is not None:
             sites[name] = site.fields
     query = f"?site={quote(arguments.site)}" if arguments.site else ""
@@ -106,13 +119,26 @@ async def _show(arguments: argparse.Namespace, hub: HubRest) -> int:
             {
                 "sites": sites,
                 "cameras": {
-                    name: {"site": camera.site, **msgspec.to_builtins(camera.fields), "scene": camera.scene}
+                    name: {
+                        "site": camera.site,
+                        **msgspec.to_builtins(camera.fields),
+                        "scene": camera.scene,
+                    }
                     for name, camera in cameras.items()
                 },
             }
         )
     else:
-        shown = [(row["site"], row["camera"], row["name"], ", ".join(row["tags"]), str(row["scene_version"])) for row in listed]
+        shown = [
+            (
+                row["site"],
+                row["camera"],
+                row["name"],
+                ", ".join(row["tags"]),
+                str(row["scene_version"]),
+            )
+            for row in listed
+        ]
         console.table(
             f"{console.counted(len(shown), 'camera')} in {console.counted(len(sites), 'site')}",
             ("site", "camera", "name", "tags", "scene"),

@@ -1,8 +1,10 @@
-"""Deliveries to dashboards per CPU-second, next to two floors measured in the same run with the same receiver.
+"""Deliveries to dashboards per CPU-second, next to two floors measured in the same run with the
+same receiver.
 
-(a) one prebuilt frame sent by non-blocking `send` on bare sockets, (b) a plain Starlette send loop, (c) a hub's camera channel with one
-publication per loop turn, and coalesced with 16, (d) a hub's wall of 50 cameras, counted in camera updates. Each server is a process of its
-own and measures its own CPU; rounds alternate and the median counts.
+(a) one prebuilt frame sent by non-blocking `send` on bare sockets, (b) a plain Starlette send loop,
+(c) a hub's camera channel with one publication per loop turn, and coalesced with 16, (d) a hub's
+wall of 50 cameras, counted in camera updates. Each server is a process of its own and measures its
+own CPU; rounds alternate and the median counts.
 """
 
 import multiprocessing
@@ -32,8 +34,9 @@ BURST = 16
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """One server's figures: medians of its rounds, `per_cpu_s_spread` the least and the greatest of them. Latencies in seconds;
-    `bytes_per_client` and its `parts` (package → bytes) only where measured."""
+    """One server's figures: medians of its rounds, `per_cpu_s_spread` the least and the greatest of
+    them. Latencies in seconds; `bytes_per_client` and its `parts` (package → bytes) only where
+    measured."""
 
     per_cpu_s: float
     per_s: float
@@ -50,10 +53,16 @@ def run(seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS) -> Measured:
         "raw": measure(servers.raw, clients, rounds, PUBLICATIONS),
         "naive": measure(naive_server.naive, clients, rounds, PUBLICATIONS),
         "camera": measure(servers.camera, clients, rounds, PUBLICATIONS),
-        "coalesced": measure(partial(servers.camera, burst=BURST), clients, rounds, PUBLICATIONS * 4),
+        "coalesced": measure(
+            partial(servers.camera, burst=BURST), clients, rounds, PUBLICATIONS * 4
+        ),
         "wall": measure(servers.wall, clients, rounds, WALL_PUBLICATIONS),
     }
-    nats = measure(partial(daemon_peers.nats, burst=BURST), clients, rounds, PUBLICATIONS * 4) if daemon_peers.program("nats") else None
+    nats = (
+        measure(partial(daemon_peers.nats, burst=BURST), clients, rounds, PUBLICATIONS * 4)
+        if daemon_peers.program("nats")
+        else None
+    )
     many = MEMORY_CLIENTS if clients == CLIENTS else clients
     memory = {
         "bare": measure(naive_server.naive, many, 0, 0).bytes_per_client,
@@ -62,15 +71,23 @@ def run(seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS) -> Measured:
     }
     raw, naive, camera, wall = (measured[name] for name in ("raw", "naive", "camera", "wall"))
     figures: dict[str, object] = {"seed": seed, "clients": clients, "rounds": rounds}
-    figures |= {name: msgspec.to_builtins(measured[name]) for name in ("camera", "coalesced", "wall")}
-    figures["memory"] = {"connections": many} | {f"{name}_bytes_per_client": size for name, size in memory.items()}
-    figures["idle_memory_by_part"] = _largest(measure(servers.traced, min(many, CLIENTS), 0, 0).parts, memory["idle"])
+    figures |= {
+        name: msgspec.to_builtins(measured[name]) for name in ("camera", "coalesced", "wall")
+    }
+    figures["memory"] = {"connections": many} | {
+        f"{name}_bytes_per_client": size for name, size in memory.items()
+    }
+    figures["idle_memory_by_part"] = _largest(
+        measure(servers.traced, min(many, CLIENTS), 0, 0).parts, memory["idle"]
+    )
     return Measured(
         figures=figures,
         floor={
             "raw": msgspec.to_builtins(raw),
             "naive": msgspec.to_builtins(naive),
-            "nats_coalesced": msgspec.to_builtins(nats) if nats else "absent: no NATS server on this machine (make peers)",
+            "nats_coalesced": msgspec.to_builtins(nats)
+            if nats
+            else "absent: no NATS server on this machine (make peers)",
         },
         ratios={
             "camera_vs_raw": camera.per_cpu_s / raw.per_cpu_s,
@@ -85,15 +102,24 @@ def run(seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS) -> Measured:
 
 
 def _largest(parts: dict[str, float], whole: float) -> dict[str, float]:
-    """Bytes of one client by the part that made them, the small ones together; what Python's tracing does not see (the event loop's own
-    memory, what the allocator keeps) is what is missing to `whole`."""
-    named = {part: size for part, size in sorted(parts.items(), key=lambda item: -item[1]) if size >= SMALL_PART_BYTES}
-    rest = {"small parts": sum(parts.values()) - sum(named.values()), "outside Python's objects": whole - sum(parts.values())}
+    """Bytes of one client by the part that made them, the small ones together; what Python's
+    tracing does not see (the event loop's own memory, what the allocator keeps) is what is missing
+    to `whole`."""
+    named = {
+        part: size
+        for part, size in sorted(parts.items(), key=lambda item: -item[1])
+        if size >= SMALL_PART_BYTES
+    }
+    rest = {
+        "small parts": sum(parts.values()) - sum(named.values()),
+        "outside Python's objects": whole - sum(parts.values()),
+    }
     return named | rest
 
 
 def measure(server: Callable[..., None], clients: int, rounds: int, publications: int) -> Outcome:
-    """One server against the receiver. `server` gets (pipe, progress file, clients, rounds, publications) in a process of its own."""
+    """One server against the receiver. `server` gets (pipe, progress file, clients, rounds,
+    publications) in a process of its own."""
     context = multiprocessing.get_context("spawn")
     with tempfile.NamedTemporaryFile(prefix="eyrie-bench-") as progress:
         progress.write(bytes(8))
@@ -101,7 +127,11 @@ def measure(server: Callable[..., None], clients: int, rounds: int, publications
         to_server, server_end = context.Pipe()
         to_receiver, receiver_end = context.Pipe()
         children = [
-            context.Process(target=server, args=(server_end, progress.name, clients, rounds, publications), daemon=True),
+            context.Process(
+                target=server,
+                args=(server_end, progress.name, clients, rounds, publications),
+                daemon=True,
+            ),
             context.Process(target=receive, args=(receiver_end, progress.name), daemon=True),
         ]
         for child in children:
@@ -140,7 +170,9 @@ def _converse(to_server: Connection, to_receiver: Connection) -> Outcome:
     per_cpu_s = [report.messages / report.cpu_s for report in reports]
     return Outcome(
         per_cpu_s=statistics.median(per_cpu_s) if per_cpu_s else 0.0,
-        per_s=statistics.median(report.messages / report.wall_s for report in reports) if reports else 0.0,
+        per_s=statistics.median(report.messages / report.wall_s for report in reports)
+        if reports
+        else 0.0,
         p50_s=percentile(latencies, 0.50),
         p99_s=percentile(latencies, 0.99),
         bytes_per_client=bytes_per_client,
@@ -154,5 +186,9 @@ def _hear(pipe: Connection) -> Any:
         if pipe.poll(ANSWER_S):
             return pipe.recv()
     except EOFError as error:
-        raise StartError("a process of the bench ended early", hint="Run it again; its own output says why.") from error
-    raise StartError("a process of the bench does not answer", hint="Run it again on a quieter machine.")
+        raise StartError(
+            "a process of the bench ended early", hint="Run it again; its own output says why."
+        ) from error
+    raise StartError(
+        "a process of the bench does not answer", hint="Run it again on a quieter machine."
+    )

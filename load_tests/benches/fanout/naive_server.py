@@ -1,4 +1,5 @@
-"""The naive floor of the fan-out bench: Starlette under uvicorn as most tutorials have it, `send` in a loop over a list of websockets."""
+"""The naive floor of the fan-out bench: Starlette under uvicorn as most tutorials have it, `send`
+in a loop over a list of websockets."""
 
 import asyncio
 import socket
@@ -13,7 +14,9 @@ from load_tests.benches.fanout.receiver import ReceiverPlan
 from load_tests.benches.fanout.servers import BODY_BYTES, ReceiverProgress, drive, serve, stamped
 
 
-def naive(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
+def naive(
+    pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int
+) -> None:
     """Starlette, and `send` in a loop over a list of websockets."""
     sockets: list[WebSocket] = []
 
@@ -28,9 +31,13 @@ def naive(pipe: Connection, progress_path: str, clients: int, rounds: int, publi
     async def main() -> None:
         progress = ReceiverProgress(progress_path)
         config = uvicorn.Config(
-            Starlette(routes=[WebSocketRoute("/ws", endpoint)]), log_config=None, log_level="error", ws_per_message_deflate=False,
-            ws_ping_interval=None, lifespan="off",
-        )  # fmt: skip
+            Starlette(routes=[WebSocketRoute("/ws", endpoint)]),
+            log_config=None,
+            log_level="error",
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,
+            lifespan="off",
+        )
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))

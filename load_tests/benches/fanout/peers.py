@@ -1,5 +1,6 @@
-"""The peers of the field on the same work as a hub's camera channel: 1,000 subscribers, one publication of 450 bytes at a time, and 16 at a
-time, with the receiver and the flow control of the fan-out bench. Counted are deliveries per processor second of the server.
+"""The peers of the field on the same work as a hub's camera channel: 1,000 subscribers, one
+publication of 450 bytes at a time, and 16 at a time, with the receiver and the flow control of the
+fan-out bench. Counted are deliveries per processor second of the server.
 
 A peer that is not installed is reported as absent. `make peers` installs them all.
 """
@@ -18,16 +19,33 @@ Server = Callable[..., None]
 ABSENT = "absent: not installed on this machine"
 
 
-def run(seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS, publications: int = PUBLICATIONS) -> Measured:
+def run(
+    seed: int, *, clients: int = CLIENTS, rounds: int = ROUNDS, publications: int = PUBLICATIONS
+) -> Measured:
     """The whole bench. `seed` is taken for uniformity: nothing in it is random."""
     outcomes = {
-        name: measure(server, clients, rounds, publications * (BURST // 4 if "coalesced" in name else 1)) for name, server in _servers()
+        name: measure(
+            server, clients, rounds, publications * (BURST // 4 if "coalesced" in name else 1)
+        )
+        for name, server in _servers()
     }
     present = {name.split("_", maxsplit=1)[0] for name in outcomes}
-    absent = {name: ABSENT for name in (*python_peers.PACKAGES, *daemon_peers.PROGRAMS) if name not in present}
+    absent = {
+        name: ABSENT
+        for name in (*python_peers.PACKAGES, *daemon_peers.PROGRAMS)
+        if name not in present
+    }
     figures: dict[str, object] = {"seed": seed, "clients": clients, "rounds": rounds}
-    figures |= {name: msgspec.to_builtins(outcome) for name, outcome in outcomes.items() if name.startswith("eyrie")}
-    floor: dict[str, object] = {name: msgspec.to_builtins(outcome) for name, outcome in outcomes.items() if not name.startswith("eyrie")}
+    figures |= {
+        name: msgspec.to_builtins(outcome)
+        for name, outcome in outcomes.items()
+        if name.startswith("eyrie")
+    }
+    floor: dict[str, object] = {
+        name: msgspec.to_builtins(outcome)
+        for name, outcome in outcomes.items()
+        if not name.startswith("eyrie")
+    }
     return Measured(figures=figures, floor=floor | absent, ratios=_ratios(outcomes))
 
 

@@ -1,5 +1,6 @@
-"""Peers of the fan-out bench in Python: python-socketio and Django Channels, both under uvicorn and uvloop with what makes them fastest:
-websockets only, no compression, no pings, and the broadcast of the library itself, in the process that holds the sockets."""
+"""Peers of the fan-out bench in Python: python-socketio and Django Channels, both under uvicorn and
+uvloop with what makes them fastest: websockets only, no compression, no pings, and the broadcast of
+the library itself, in the process that holds the sockets."""
 
 import asyncio
 import importlib.util
@@ -24,11 +25,19 @@ def present(peer: str) -> bool:
     return importlib.util.find_spec(PACKAGES[peer]) is not None
 
 
-def socketio(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
+def socketio(
+    pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int
+) -> None:
     """python-socketio: `emit` to a room."""
     from socketio import ASGIApp, AsyncServer
 
-    hub = AsyncServer(async_mode="asgi", transports=["websocket"], ping_interval=HOUR_S, ping_timeout=HOUR_S, http_compression=False)
+    hub = AsyncServer(
+        async_mode="asgi",
+        transports=["websocket"],
+        ping_interval=HOUR_S,
+        ping_timeout=HOUR_S,
+        http_compression=False,
+    )
 
     async def connect(sid: str, environ: dict[str, Any]) -> None:
         del environ
@@ -43,8 +52,11 @@ def socketio(pipe: Connection, progress_path: str, clients: int, rounds: int, pu
     _serve(pipe, progress_path, wish, ASGIApp(hub), publish, rounds, publications)
 
 
-def channels(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
-    """Django Channels: `group_send` through its layer in memory, which is faster than the one on Redis and serves one process alone."""
+def channels(
+    pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int
+) -> None:
+    """Django Channels: `group_send` through its layer in memory, which is faster than the one on
+    Redis and serves one process alone."""
     from channels.generic.websocket import AsyncWebsocketConsumer
     from channels.layers import get_channel_layer
     from django.conf import settings
@@ -60,24 +72,47 @@ def channels(pipe: Connection, progress_path: str, clients: int, rounds: int, pu
         async def published(self, event: dict[str, str]) -> None:
             await self.send(text_data=event["text"])
 
-        async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        async def receive(
+            self, text_data: str | None = None, bytes_data: bytes | None = None
+        ) -> None:
             del text_data, bytes_data
             await self.send(text_data="ready")
 
     async def publish() -> None:
-        await get_channel_layer().group_send(ROOM, {"type": "published", "text": stamped(BODY_BYTES).decode()})
+        await get_channel_layer().group_send(
+            ROOM, {"type": "published", "text": stamped(BODY_BYTES).decode()}
+        )
 
-    _serve(pipe, progress_path, ReceiverPlan(0, clients, "/", "hello", b"ready"), Viewer.as_asgi(), publish, rounds, publications)
+    _serve(
+        pipe,
+        progress_path,
+        ReceiverPlan(0, clients, "/", "hello", b"ready"),
+        Viewer.as_asgi(),
+        publish,
+        rounds,
+        publications,
+    )
 
 
 def _serve(
-    pipe: Connection, progress_path: str, wish: ReceiverPlan, app: Any, send: Callable[[], Awaitable[None]], rounds: int, publications: int
+    pipe: Connection,
+    progress_path: str,
+    wish: ReceiverPlan,
+    app: Any,
+    send: Callable[[], Awaitable[None]],
+    rounds: int,
+    publications: int,
 ) -> None:
     async def main() -> None:
         progress = ReceiverProgress(progress_path)
         config = uvicorn.Config(
-            app, log_config=None, log_level="critical", ws_per_message_deflate=False, ws_ping_interval=None, lifespan="off"
-        )  # fmt: skip
+            app,
+            log_config=None,
+            log_level="critical",
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,
+            lifespan="off",
+        )
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -91,7 +126,9 @@ def _serve(
             progress.sent += size * wish.clients
             return size
 
-        here = ReceiverPlan(listener.getsockname()[1], wish.clients, wish.path, wish.hello, wish.answer)
+        here = ReceiverPlan(
+            listener.getsockname()[1], wish.clients, wish.path, wish.hello, wish.answer
+        )
         await drive(pipe, here, progress, publish, wish.clients, rounds, publications)
         server.should_exit = server.force_exit = True
         await serving

@@ -1,7 +1,8 @@
-"""The one lean receiver of the fan-out bench: many sockets, one epoll, no decoding. It counts bytes and samples latencies.
+"""The one lean receiver of the fan-out bench: many sockets, one epoll, no decoding. It counts bytes
+and samples latencies.
 
-It runs in a process of its own; how far it is stands in a shared file (eight bytes, little endian), so that the server under test can
-wait for it without a message per delivery.
+It runs in a process of its own; how far it is stands in a shared file (eight bytes, little endian),
+so that the server under test can wait for it without a message per delivery.
 """
 
 import base64
@@ -22,8 +23,8 @@ CONNECT_S = 60.0
 
 
 class ReceiverPlan(msgspec.Struct, frozen=True):
-    """How to connect: `path` empty for bare sockets; `hello` is sent as one text message (to a bare socket as it is), and the answer
-    awaited that holds `answer`."""
+    """How to connect: `path` empty for bare sockets; `hello` is sent as one text message (to a bare
+    socket as it is), and the answer awaited that holds `answer`."""
 
     port: int
     clients: int
@@ -33,7 +34,8 @@ class ReceiverPlan(msgspec.Struct, frozen=True):
 
 
 def receive(pipe: Connection, progress: str) -> None:
-    """The process: gets a :class:`ReceiverPlan`, says ``connected``, then counts until ``report`` (sends latencies in seconds) or ``end``."""
+    """The process: gets a :class:`ReceiverPlan`, says ``connected``, then counts until ``report``
+    (sends latencies in seconds) or ``end``."""
     with Path(progress).open("r+b") as file, mmap.mmap(file.fileno(), 8) as shared:
         wish: ReceiverPlan = pipe.recv()
         sockets = [_connect(wish) for _ in range(wish.clients)]
@@ -69,9 +71,15 @@ def _count(pipe: Connection, sockets: list[socket.socket], shared: mmap.mmap) ->
                 poll.unregister(fd)
                 continue
             total += size
-            if fd in sampled and (at := bytes(view[:size]).rfind(STAMP)) >= 0 and at + len(STAMP) + STAMP_DIGITS <= size:
+            if (
+                fd in sampled
+                and (at := bytes(view[:size]).rfind(STAMP)) >= 0
+                and at + len(STAMP) + STAMP_DIGITS <= size
+            ):
                 start = at + len(STAMP)
-                latencies.append((time.monotonic_ns() - int(buffer[start : start + STAMP_DIGITS])) / 1e9)
+                latencies.append(
+                    (time.monotonic_ns() - int(buffer[start : start + STAMP_DIGITS])) / 1e9
+                )
         shared[:] = total.to_bytes(8, "little")
 
 
@@ -80,7 +88,8 @@ def _connect(wish: ReceiverPlan) -> socket.socket:
     if wish.path:
         key = base64.b64encode(b"0123456789abcdef").decode()
         sock.sendall(
-            f"GET {wish.path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+            f"GET {wish.path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: "
+            f"Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
             "Sec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         _read_until(sock, b"\r\n\r\n")
@@ -103,5 +112,7 @@ def _read_until(sock: socket.socket, mark: bytes) -> None:
 def _masked(payload: bytes) -> bytes:
     """A client's text frame; a mask of zeros leaves the payload as it is."""
     size = len(payload)
-    head = bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+    head = (
+        bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+    )
     return head + bytes(4) + payload

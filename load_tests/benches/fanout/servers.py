@@ -1,7 +1,9 @@
-"""The servers of the fan-out bench, one process each: bare sockets, and a whole hub over doubles of its stores (`naive_server` is another).
+"""The servers of the fan-out bench, one process each: bare sockets, and a whole hub over doubles of
+its stores (`naive_server` is another).
 
-Each publishes to its own clients and measures its own CPU seconds. Publications are held back when the receiver is more than
-:data:`WINDOW` of them behind, so that a slow receiver costs idle time and not CPU of the server.
+Each publishes to its own clients and measures its own CPU seconds. Publications are held back when
+the receiver is more than :data:`WINDOW` of them behind, so that a slow receiver costs idle time and
+not CPU of the server.
 """
 
 import asyncio
@@ -73,7 +75,8 @@ class ReceiverProgress:
         return int.from_bytes(self._shared[:], "little")
 
     async def settled(self) -> int:
-        """Bytes the receiver has got once no more come: the size of a peer's frames is its own affair, so it is measured."""
+        """Bytes the receiver has got once no more come: the size of a peer's frames is its own
+        affair, so it is measured."""
         seen, since = 0, time.monotonic()
         while not seen or time.monotonic() - since < SETTLED_S:
             if self.received() != seen:
@@ -117,7 +120,9 @@ def raw(pipe: Connection, progress_path: str, clients: int, rounds: int, publica
             size = publish()
             while progress.behind(WINDOW * size * clients):
                 time.sleep(0.0005)
-        pipe.send(Report(publications * clients, time.process_time() - cpu, time.perf_counter() - began))
+        pipe.send(
+            Report(publications * clients, time.process_time() - cpu, time.perf_counter() - began)
+        )
     pipe.send("paced")
     for _ in range(PACED):
         publish()
@@ -129,38 +134,64 @@ def raw(pipe: Connection, progress_path: str, clients: int, rounds: int, publica
 # a hub
 
 
-def camera(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int, burst: int = 1) -> None:
-    """A hub's camera channel: a state comes from the broker, and every subscriber gets it. `burst` states come in one loop turn."""
+def camera(
+    pipe: Connection,
+    progress_path: str,
+    clients: int,
+    rounds: int,
+    publications: int,
+    burst: int = 1,
+) -> None:
+    """A hub's camera channel: a state comes from the broker, and every subscriber gets it. `burst`
+    states come in one loop turn."""
 
     async def main() -> None:
         progress = ReceiverProgress(progress_path)
         node, server, listener = await _hub()
         counted = _count_frames(node, progress)
         hello = '{"id":1,"connect":{"token":"t"}}\n{"id":2,"subscribe":{"channel":"camera:c0"}}'
-        wish = ReceiverPlan(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":')
+        wish = ReceiverPlan(
+            listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":'
+        )
         version = VERSION
 
         async def publish() -> int:
             nonlocal version
             for _ in range(burst):
                 version += 1
-                node.feed.take(BrokerMessage("state", SITE, "c0", 1, version, body=stamped(BODY_BYTES)))
+                node.feed.take(
+                    BrokerMessage("state", SITE, "c0", 1, version, body=stamped(BODY_BYTES))
+                )
             await asyncio.sleep(0)
             return counted[-1] * burst
 
-        await drive(pipe, wish, progress, publish, clients, rounds, publications // burst, per_publication=burst)
+        await drive(
+            pipe,
+            wish,
+            progress,
+            publish,
+            clients,
+            rounds,
+            publications // burst,
+            per_publication=burst,
+        )
         await _end(node, server)
 
     serve(main)
 
 
-def idle(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
+def idle(
+    pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int
+) -> None:
     """A hub with clients that are connected and subscribed to nothing: memory alone."""
     _still(pipe, clients, private_bytes)
 
 
-def traced(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
-    """The same, told by part: which library or package of ours holds how many bytes of each client, by Python's own tracing."""
+def traced(
+    pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int
+) -> None:
+    """The same, told by part: which library or package of ours holds how many bytes of each client,
+    by Python's own tracing."""
     tracemalloc.start()
     _still(pipe, clients, _by_part)
 
@@ -170,11 +201,17 @@ def _still(pipe: Connection, clients: int, measure: Callable[[], Any]) -> None:
         node, server, listener = await _hub()
         empty = measure()
         hello = '{"id":1,"connect":{"token":"t"}}'
-        pipe.send(ReceiverPlan(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"connect":'))
+        pipe.send(
+            ReceiverPlan(
+                listener.getsockname()[1], clients, "/connection/websocket", hello, b'"connect":'
+            )
+        )
         await asyncio.to_thread(pipe.recv)
         full = measure()
         pipe.send(
-            {part: (full[part] - empty.get(part, 0)) / clients for part in full} if isinstance(full, dict) else (full - empty) / clients
+            {part: (full[part] - empty.get(part, 0)) / clients for part in full}
+            if isinstance(full, dict)
+            else (full - empty) / clients
         )
         pipe.send("paced")
         pipe.send("done")
@@ -184,21 +221,28 @@ def _still(pipe: Connection, clients: int, measure: Callable[[], Any]) -> None:
     serve(main)
 
 
-def wall(pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int) -> None:
+def wall(
+    pipe: Connection, progress_path: str, clients: int, rounds: int, publications: int
+) -> None:
     """A hub's wall: all cameras of a site change in every tick. Counted are camera updates."""
 
     async def main() -> None:
         progress = ReceiverProgress(progress_path)
         node, server, listener = await _hub()
         counted = _count_frames(node, progress)
-        hello = f'{{"id":1,"connect":{{"token":"t"}}}}\n{{"id":2,"subscribe":{{"channel":"site:{SITE}"}}}}'
-        wish = ReceiverPlan(listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":')
+        hello = f'{{"id":1,"connect":{{"token":"t"}}}}\n{{"id":2,"subscribe":{{"channel":"site:{SITE}"}}}}'  # noqa: E501
+        wish = ReceiverPlan(
+            listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":'
+        )
         version = VERSION
 
         async def publish() -> int:
             nonlocal version
             version += 1
-            entries = [LiveSummary(f"c{number}", 1, version, 0, stamped(SUMMARY_BYTES)) for number in range(WALL_CAMERAS)]
+            entries = [
+                LiveSummary(f"c{number}", 1, version, 0, stamped(SUMMARY_BYTES))
+                for number in range(WALL_CAMERAS)
+            ]
             node.feed.take(BrokerMessage("summaries", SITE, entries=entries))
             topic = node.topics[f"site:{SITE}"]
             assert topic.wall is not None
@@ -206,19 +250,38 @@ def wall(pipe: Connection, progress_path: str, clients: int, rounds: int, public
             await asyncio.sleep(0)
             return counted[-1]
 
-        await drive(pipe, wish, progress, publish, clients, rounds, publications, per_publication=WALL_CAMERAS)
+        await drive(
+            pipe,
+            wish,
+            progress,
+            publish,
+            clients,
+            rounds,
+            publications,
+            per_publication=WALL_CAMERAS,
+        )
         await _end(node, server)
 
     serve(main)
 
 
 async def drive(
-    pipe: Connection, wish: ReceiverPlan, progress: ReceiverProgress, publish: Callable[[], Awaitable[int]], clients: int, rounds: int,
-    publications: int, *, per_publication: int = 1, used_cpu_s: Callable[[], float] = time.process_time, pid: int | None = None,
-) -> None:  # fmt: skip
+    pipe: Connection,
+    wish: ReceiverPlan,
+    progress: ReceiverProgress,
+    publish: Callable[[], Awaitable[int]],
+    clients: int,
+    rounds: int,
+    publications: int,
+    *,
+    per_publication: int = 1,
+    used_cpu_s: Callable[[], float] = time.process_time,
+    pid: int | None = None,
+) -> None:
     """Wait for the clients, measure memory and throughput, then publish at a pace for latencies.
 
-    `used_cpu_s` tells the processor seconds of the server, `pid` is its process; this one is the default of both.
+    `used_cpu_s` tells the processor seconds of the server, `pid` is its process; this one is the
+    default of both.
     """
     empty = private_bytes(pid)
     pipe.send(wish)
@@ -230,7 +293,13 @@ async def drive(
             size = await publish()
             while progress.behind(WINDOW * size * clients):
                 await asyncio.sleep(0.0005)
-        pipe.send(Report(publications * clients * per_publication, used_cpu_s() - cpu, time.perf_counter() - began))
+        pipe.send(
+            Report(
+                publications * clients * per_publication,
+                used_cpu_s() - cpu,
+                time.perf_counter() - began,
+            )
+        )
     pipe.send("paced")
     for _ in range(PACED):
         await publish()
@@ -255,12 +324,25 @@ def _count_frames(node: Node, progress: ReceiverProgress) -> list[int]:
 
 async def _hub() -> tuple[Node, HubServer, socket.socket]:
     records = [CameraRecord(f"c{number}", SITE, "", b"{}", 1, []) for number in range(WALL_CAMERAS)]
-    hub = HubSettings(port=0, ping_s=3600.0, max_message_bytes=65_536, connections_burst=100_000, max_connections_per_user=100_000)
+    hub = HubSettings(
+        port=0,
+        ping_s=3600.0,
+        max_message_bytes=65_536,
+        connections_burst=100_000,
+        max_connections_per_user=100_000,
+    )
     settings = Settings(hub=hub, camera=CameraSettings(wall_hz=0.001))
     cameras = CameraCache(_Records(records))
     limiter = Limiter(LimitsSettings(user_connects_burst=100_000), 1, None)
     access = Access(_Everybody(), _Everybody(), cameras, limiter)
-    node = Node(settings, name="bench", access=access, cameras=cameras, broker=_Silence(), events=_NoEvents())
+    node = Node(
+        settings,
+        name="bench",
+        access=access,
+        cameras=cameras,
+        broker=_Silence(),
+        events=_NoEvents(),
+    )
     node.start()
     server = HubServer(_no_app, node, hub, headers=AnswerHeaders(), hosts=Hosts("127.0.0.1"))
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
@@ -293,17 +375,27 @@ def _many_files() -> None:
 def private_bytes(pid: int | None = None) -> int:
     """Private bytes of a process, of this one without `pid`."""
     gc.collect()
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid or 'self'}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:])
+    fields = dict(
+        line.split(":", 1)
+        for line in Path(f"/proc/{pid or 'self'}/smaps_rollup")
+        .read_text(encoding="ascii")
+        .splitlines()[1:]
+    )
     return sum(int(fields[name].split()[0]) * 1024 for name in ("Private_Dirty", "Private_Clean"))
 
 
 def _by_part() -> dict[str, int]:
-    """Bytes of living Python objects by the library, or the package of this project, whose line made them."""
+    """Bytes of living Python objects by the library, or the package of this project, whose line
+    made them."""
     gc.collect()
     parts: dict[str, int] = {}
     for statistic in tracemalloc.take_snapshot().statistics("filename"):
         path = Path(statistic.traceback[0].filename)
-        below = path.parts[path.parts.index("site-packages") + 1 :] if "site-packages" in path.parts else (path.parent.name,)
+        below = (
+            path.parts[path.parts.index("site-packages") + 1 :]
+            if "site-packages" in path.parts
+            else (path.parent.name,)
+        )
         parts[below[0]] = parts.get(below[0], 0) + statistic.size
     return parts
 
@@ -325,7 +417,9 @@ class _Records:
     async def camera(self, camera: str) -> CameraRecord | None:
         return self._records.get(camera)
 
-    async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
+    async def cameras(
+        self, site: str | None = None, *, deleted: bool = False
+    ) -> list[CameraRecord]:
         return list(self._records.values())
 
 
@@ -360,7 +454,9 @@ class _Silence:
     async def summaries(self, site: str) -> list[LiveSummary]:
         return []
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
+    async def history(
+        self, site: str, camera: str | None, after: int, limit: int
+    ) -> tuple[str, int, list[BrokerMessage]]:
         return "", 0, []
 
 
@@ -371,7 +467,9 @@ class _NoEvents:
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         return []
 
-    async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
+    async def page(
+        self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int
+    ) -> EventPage:
         return EventPage([], None)
 
     async def homeless(self) -> int:

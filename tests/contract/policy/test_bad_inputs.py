@@ -1,7 +1,9 @@
-"""Bad policies and bad inputs, 103 to 119 of the list, each by its number and on both engines: refused when it is loaded, or denied.
+"""Bad policies and bad inputs, 103 to 119 of the list, each by its number and on both engines:
+refused when it is loaded, or denied.
 
-What a policy is loaded by is the linter, then the engine. 107, 108, 109 and 115 would kill or stall an engine, so they must end at the
-linter or at the guard. 120 is in `tests/unit/policy/engine/test_modules.py`, `tests/integration/policy/test_revisions.py` and
+What a policy is loaded by is the linter, then the engine. 107, 108, 109 and 115 would kill or stall
+an engine, so they must end at the linter or at the guard. 120 is in
+`tests/unit/policy/engine/test_modules.py`, `tests/integration/policy/test_revisions.py` and
 `tests/integration/security/test_bundles.py`, 121 in `tests/unit/policy/engine/test_opa_engine.py`.
 """
 
@@ -20,7 +22,10 @@ from policy.engine.opa_engine import OpaEngine
 from policy.engine.rego_engine import RegoEngine
 from tests.support.servers.opa_server import MISSING, opa_binary, opa_server
 
-HEAD = 'package eyrie.authz\n\ndefault allow := false\n\nreason := "ok"\n\nredact := []\n\nmax_hz := null\n\n'
+HEAD = (
+    'package eyrie.authz\n\ndefault allow := false\n\nreason := "ok"\n\nredact := '
+    "[]\n\nmax_hz := null\n\n"
+)
 ADMIN = 'allow if input.subject.who == "admin"\n'
 
 Load = Callable[[dict[str, str]], Engine]
@@ -28,7 +33,8 @@ Load = Callable[[dict[str, str]], Engine]
 
 @pytest.fixture(scope="module", params=["regopy", pytest.param("opa", marks=pytest.mark.opa)])
 def load(request: pytest.FixtureRequest) -> Iterator[Load]:
-    """Brings a policy to an engine as the product does. Raises ConfigError for one that is refused."""
+    """Brings a policy to an engine as the product does. Raises ConfigError for one that is
+    refused."""
     if request.param == "regopy":
         yield RegoEngine
         return
@@ -76,14 +82,16 @@ INPUTS: dict[str, DecisionInput] = {
     "105 2^63": asked("admin", n=2**63),
     "105 -2^63 - 1": asked("admin", n=-(2**63) - 1),
     "105 10^4000": asked("admin", n=10**4000),
-    "106 a key that is there twice after escapes": DecisionInput("connect", {"who": "nobody", "\u0077ho ": "admin"}, {}),
+    "106 a key that is there twice after escapes": DecisionInput(
+        "connect", {"who": "nobody", "\u0077ho ": "admin"}, {}
+    ),
     "107 50,000 deep": asked(deep(50_000)),
     "107 nine deep": asked(deep(9)),
     "108 a text of 50,000": asked("a" * 50_000),
     "a list instead of the name": asked(["admin"]),
     "an object instead of the name": asked({"admin": "admin"}),
     "a number that looks like none": asked(float("nan")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("question", INPUTS.values(), ids=INPUTS)
@@ -95,20 +103,23 @@ def test_103_to_108_a_bad_input_is_denied(load: Load, question: DecisionInput) -
 
 # Rules that must not be loaded.
 REFUSED: dict[str, str] = {
-    "108 a regular expression that never ends": 'allow if regex.match("^(a|a)*$", input.subject.who)\n',
-    "109 a text that is replaced for ever": 'allow if replace(input.subject.who, "a", "aa") == "b"\n',
+    "108 a regular expression that never ends": 'allow if regex.match("^(a|a)*$", '
+    "input.subject.who)\n",
+    "109 a text that is replaced for ever": 'allow if replace(input.subject.who, "a", "aa") == '
+    '"b"\n',
     "110 a rule that uses itself": "allow if a\n\na if b\n\nb if a\n",
     "110 a function that calls itself": "allow if f(1)\n\nf(x) if f(x)\n",
     "112 a second default": "default allow := true\n",
     "114 a body of v0": "allow { true }\n",
     "114 a set of v0": "redacted[x] { x := 1 }\n",
-    "115 a request to somewhere": 'allow if http.send({"method": "get", "url": "http://127.0.0.1"}).status_code == 200\n',
+    "115 a request to somewhere": 'allow if http.send({"method": "get", "url": '
+    '"http://127.0.0.1"}).status_code == 200\n',
     "115 a look into the engine": "allow if opa.runtime().env\n",
     "116 another package's data": "allow if data.system.main\n",
     "116 another package by a path": 'allow if data["../system"].x\n',
     "116 everything there is": "allow if count(data) > 0\n",
     "`with` outside of a test": "allow if a with input as {}\n\na if input\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("rules", REFUSED.values(), ids=REFUSED)
@@ -120,18 +131,30 @@ def test_108_to_116_a_bad_policy_is_refused(load: Load, rules: str) -> None:
 # Whole policies that must not be loaded.
 POLICIES: dict[str, dict[str, str]] = {
     "116 a package of the engine's": {"authz.rego": HEAD.replace("eyrie.authz", "system")},
-    "116 a package with a path in it": {"authz.rego": HEAD.replace("eyrie.authz", 'eyrie["../authz"]')},
-    "117 a file that sets another default": {"authz.rego": HEAD + ADMIN, "more.rego": "package eyrie.authz\n\ndefault allow := true\n"},
-    "117 a file that names the revision": {"authz.rego": HEAD + ADMIN, "more.rego": 'package eyrie.authz\n\nrevision := "other"\n'},
+    "116 a package with a path in it": {
+        "authz.rego": HEAD.replace("eyrie.authz", 'eyrie["../authz"]')
+    },
+    "117 a file that sets another default": {
+        "authz.rego": HEAD + ADMIN,
+        "more.rego": "package eyrie.authz\n\ndefault allow := true\n",
+    },
+    "117 a file that names the revision": {
+        "authz.rego": HEAD + ADMIN,
+        "more.rego": 'package eyrie.authz\n\nrevision := "other"\n',
+    },
     "118 no default": {"authz.rego": HEAD.replace("default allow := false", "allow if false")},
-    "118 a default that allows": {"authz.rego": HEAD.replace("default allow := false", "default allow := true")},
+    "118 a default that allows": {
+        "authz.rego": HEAD.replace("default allow := false", "default allow := true")
+    },
     "118 no entrypoint": {"authz.rego": "package eyrie.authz\n\ndefault allow := false\n"},
     "118 nothing": {"authz.rego": ""},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("sources", POLICIES.values(), ids=POLICIES)
-def test_116_to_118_a_policy_out_of_its_place_is_refused(load: Load, sources: dict[str, str]) -> None:
+def test_116_to_118_a_policy_out_of_its_place_is_refused(
+    load: Load, sources: dict[str, str]
+) -> None:
     with pytest.raises(ConfigError):
         load(sources)
 
@@ -141,14 +164,17 @@ def test_117_the_revision_says_that_a_file_was_added(load: Load) -> None:
     more = {**sources, "more.rego": "package eyrie.authz\n\nallow if input.action\n"}
     assert one(load(sources), asked("nobody")).allow is False
     added = load(more)
-    assert one(added, asked("nobody")).allow, "what is uploaded decides: it is reviewed, signed and named by its hash"
+    assert one(added, asked("nobody")).allow, (
+        "what is uploaded decides: it is reviewed, signed and named by its hash"
+    )
     assert added.revision != revision(sources)
 
 
 # Rules that load somewhere and must deny.
 DENIED: dict[str, str] = {
     "111 a variable that nobody bound": 'allow if x == "a"\n',
-    "113 two values of one rule": "allow := true if input.action\n\nallow := false if input.subject\n",
+    "113 two values of one rule": "allow := true if input.action\n\nallow := false if "
+    "input.subject\n",
     "119 a text": 'allow := "true" if input.action\n',
     "119 a number": "allow := 1 if input.action\n",
     "119 an empty list": "allow := [] if input.action\n",
@@ -156,7 +182,7 @@ DENIED: dict[str, str] = {
     "119 a set of true": "allow := {true} if input.action\n",
     "119 an object": 'allow := {"allow": true} if input.action\n',
     "119 null": "allow := null if input.action\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("rules", DENIED.values(), ids=DENIED)

@@ -12,7 +12,9 @@ from tests.support.servers.store_fixtures import Servers, wipe
 
 
 @pytest.fixture(params=["double", "real"])
-async def hubs(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[tuple[Buckets, Buckets]]:
+async def hubs(
+    request: pytest.FixtureRequest, servers: Servers
+) -> AsyncIterator[tuple[Buckets, Buckets]]:
     """Two hubs' ways to the same buckets."""
     if request.param == "double":
         memory = MemoryBuckets()
@@ -25,7 +27,9 @@ async def hubs(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterato
     await second.close()
 
 
-async def test_check_38_two_hubs_together_get_exactly_the_burst(hubs: tuple[Buckets, Buckets]) -> None:
+async def test_check_38_two_hubs_together_get_exactly_the_burst(
+    hubs: tuple[Buckets, Buckets],
+) -> None:
     ask = Ask("user_requests:ada", 0.01, 20)
 
     async def many(buckets: Buckets) -> int:
@@ -37,8 +41,15 @@ async def test_check_38_two_hubs_together_get_exactly_the_burst(hubs: tuple[Buck
     assert 90 < grant.retry_s <= 100
 
 
-async def test_tokens_come_back_at_the_rate_and_a_part_of_what_is_wanted_is_given(hubs: tuple[Buckets, Buckets]) -> None:
-    assert [grant.given for grant in await hubs[0].take([Ask("a:x", 100.0, 5, 3), Ask("a:x", 100.0, 5, 3), Ask("a:y", 100.0, 5, 9)])] == [
+async def test_tokens_come_back_at_the_rate_and_a_part_of_what_is_wanted_is_given(
+    hubs: tuple[Buckets, Buckets],
+) -> None:
+    assert [
+        grant.given
+        for grant in await hubs[0].take(
+            [Ask("a:x", 100.0, 5, 3), Ask("a:x", 100.0, 5, 3), Ask("a:y", 100.0, 5, 9)]
+        )
+    ] == [
         3,
         2,
         5,

@@ -12,7 +12,9 @@ from tests.support.servers.store_fixtures import Servers, wipe
 
 
 @pytest.fixture(params=["double", "real"])
-async def hubs(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[tuple[GrantStore, GrantStore]]:
+async def hubs(
+    request: pytest.FixtureRequest, servers: Servers
+) -> AsyncIterator[tuple[GrantStore, GrantStore]]:
     """Two hubs' ways to the same names."""
     if request.param == "double":
         memory = MemoryGrants()
@@ -25,7 +27,9 @@ async def hubs(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterato
     await second.close()
 
 
-async def test_what_one_hub_notes_another_knows_for_its_time(hubs: tuple[GrantStore, GrantStore]) -> None:
+async def test_what_one_hub_notes_another_knows_for_its_time(
+    hubs: tuple[GrantStore, GrantStore],
+) -> None:
     first, second = hubs
     await first.note(["a", "b"], 60)
     await first.note(["c"], 1)

@@ -9,11 +9,20 @@ from storage.ports.live import BrokerMessage, LiveEvent, LiveState, LiveSummary
 from tests.support.servers.store_fixtures import Contract
 
 
-def state(camera: str = "cam-1", generation: int = 1, version: int = 1, *, site: str = "site") -> LiveState:
+def state(
+    camera: str = "cam-1", generation: int = 1, version: int = 1, *, site: str = "site"
+) -> LiveState:
     return LiveState(site, camera, generation, version, 0, f'{{"version":{version}}}'.encode())
 
 
-def event(offset: int, camera: str = "cam-1", generation: int = 1, *, epoch: str = "e1", site: str = "site") -> LiveEvent:
+def event(
+    offset: int,
+    camera: str = "cam-1",
+    generation: int = 1,
+    *,
+    epoch: str = "e1",
+    site: str = "site",
+) -> LiveEvent:
     return LiveEvent(site, camera, generation, epoch, offset, f'{{"offset":{offset}}}'.encode())
 
 
@@ -46,8 +55,17 @@ async def test_a_state_reaches_its_watchers_and_is_kept(contract: Contract) -> N
 async def test_an_older_state_is_never_shown(contract: Contract) -> None:
     await contract.broker.watch([], [("site", "cam-1")])
     for generation, version in ((1, 2), (1, 2), (1, 1), (2, 1), (2, 2)):
-        assert await contract.publisher.publish([state(generation=generation, version=version)], [], {}, {}) == set()
-    assert [(p.generation, p.version) for p in await received(contract, 3)] == [(1, 2), (2, 1), (2, 2)]
+        assert (
+            await contract.publisher.publish(
+                [state(generation=generation, version=version)], [], {}, {}
+            )
+            == set()
+        )
+    assert [(p.generation, p.version) for p in await received(contract, 3)] == [
+        (1, 2),
+        (2, 1),
+        (2, 2),
+    ]
 
 
 async def test_a_lower_generation_is_refused_in_every_lane(contract: Contract) -> None:
@@ -59,15 +77,21 @@ async def test_a_lower_generation_is_refused_in_every_lane(contract: Contract) -
     assert await publish([], [event(1, generation=4), event(1, "cam-2")], {}, {}) == {"cam-1"}
     assert await publish([], [], entries, {}) == {"cam-1"}
     assert await publish([], [], {}, entries) == {"cam-1"}
-    assert await publish([], [], {}, {"site": entries["site"][:1]}) == {"cam-1"}, "a message without entries is not sent"
+    assert await publish([], [], {}, {"site": entries["site"][:1]}) == {"cam-1"}, (
+        "a message without entries is not sent"
+    )
     seen = await received(contract, 3)
     assert [p.kind for p in seen] == ["event", "summaries", "heartbeat"]
-    assert {p.camera for p in seen if p.camera} | {e.camera for p in seen for e in p.entries} == {"cam-2"}
+    assert {p.camera for p in seen if p.camera} | {e.camera for p in seen for e in p.entries} == {
+        "cam-2"
+    }
     assert await contract.broker.state("site", "cam-1") is None
     assert [e.camera for e in await contract.broker.summaries("site")] == ["cam-2"]
 
 
-async def test_operations_of_the_cluster_reach_who_watches_them_and_the_last_ones_are_kept(contract: Contract) -> None:
+async def test_operations_of_the_cluster_reach_who_watches_them_and_the_last_ones_are_kept(
+    contract: Contract,
+) -> None:
     assert await contract.broker.operations() == b""
     await contract.publisher.show_operations(b"[1]")
     await contract.broker.watch_operations()
@@ -84,7 +108,9 @@ async def test_fences_only_rise(contract: Contract) -> None:
     await contract.publisher.raise_fences([("site", "cam-1", 5)])
     with pytest.raises(Fenced):
         await contract.publisher.raise_fences([("site", "cam-1", 4), ("site", "cam-2", 2)])
-    assert await contract.publisher.fences([("site", "cam-1"), ("site", "cam-2"), ("other", "cam-3")]) == {"cam-1": 5, "cam-2": 2}
+    assert await contract.publisher.fences(
+        [("site", "cam-1"), ("site", "cam-2"), ("other", "cam-3")]
+    ) == {"cam-1": 5, "cam-2": 2}
 
 
 async def test_what_passes_raises_a_lost_fence(contract: Contract) -> None:
@@ -99,12 +125,18 @@ async def test_events_are_shown_once_and_numbered_by_site(contract: Contract) ->
     assert await publish([], [event(1), event(2), event(3)], {}, {}) == set(), "a repeated call"
     seen = await received(contract, 4)
     assert [(p.camera, p.epoch, p.offset, p.stream_offset) for p in seen] == [
-        ("cam-1", "e1", 1, 1), ("cam-1", "e1", 2, 2), ("cam-2", "e1", 1, 3), ("cam-1", "e1", 3, 4),
-    ]  # fmt: skip
+        ("cam-1", "e1", 1, 1),
+        ("cam-1", "e1", 2, 2),
+        ("cam-2", "e1", 1, 3),
+        ("cam-1", "e1", 3, 4),
+    ]
     assert len({p.stream_epoch for p in seen}) == 1
-    assert await contract.publisher.published_marks([("site", "cam-1"), ("site", "cam-2"), ("site", "cam-3"), ("other", "cam-1")]) == {
-        "cam-1": ("e1", 3), "cam-2": ("e1", 1),
-    }  # fmt: skip
+    assert await contract.publisher.published_marks(
+        [("site", "cam-1"), ("site", "cam-2"), ("site", "cam-3"), ("other", "cam-1")]
+    ) == {
+        "cam-1": ("e1", 3),
+        "cam-2": ("e1", 1),
+    }
     assert await contract.broker.history("site", None, 0, 10) == (seen[0].stream_epoch, 4, seen)
     assert await contract.broker.history("site", None, 2, 1) == (seen[0].stream_epoch, 4, seen[2:3])
     assert await contract.broker.history("site", "cam-1", 1, 10) == ("e1", 3, [seen[1], seen[3]])
@@ -115,10 +147,15 @@ async def test_events_are_shown_once_and_numbered_by_site(contract: Contract) ->
 async def test_a_hole_after_the_mark_is_refused(contract: Contract) -> None:
     publish = contract.publisher.publish
     await publish([], [event(1)], {}, {})
-    assert await publish([], [event(3), event(2, "cam-2")], {}, {}) == {"cam-1"}, "a camera without a mark begins where it is"
+    assert await publish([], [event(3), event(2, "cam-2")], {}, {}) == {"cam-1"}, (
+        "a camera without a mark begins where it is"
+    )
     assert await publish([], [event(2), event(3)], {}, {}) == set()
     assert await publish([], [event(2, epoch="e2")], {}, {}) == {"cam-1"}, "a new epoch begins at 1"
-    assert await contract.publisher.published_marks([("site", "cam-1"), ("site", "cam-2")]) == {"cam-1": ("e1", 3), "cam-2": ("e1", 2)}
+    assert await contract.publisher.published_marks([("site", "cam-1"), ("site", "cam-2")]) == {
+        "cam-1": ("e1", 3),
+        "cam-2": ("e1", 2),
+    }
 
 
 async def test_a_new_epoch_of_a_camera_begins_its_stream_anew(contract: Contract) -> None:
@@ -128,7 +165,9 @@ async def test_a_new_epoch_of_a_camera_begins_its_stream_anew(contract: Contract
     assert await publish([], [event(1, epoch="e2")], {}, {}) == set()
     epoch, top, events = await contract.broker.history("site", "cam-1", 0, 10)
     assert (epoch, top, [(p.epoch, p.offset) for p in events]) == ("e2", 1, [("e2", 1)])
-    assert (await contract.broker.history("site", None, 0, 10))[:2] == (before[0], 3), "the site's numbering goes on"
+    assert (await contract.broker.history("site", None, 0, 10))[:2] == (before[0], 3), (
+        "the site's numbering goes on"
+    )
 
 
 async def test_a_lost_mark_is_set_without_replay_and_renews_the_site(contract: Contract) -> None:
@@ -146,7 +185,9 @@ async def test_a_lost_mark_is_set_without_replay_and_renews_the_site(contract: C
         await contract.publisher.set_marks([("site", "cam-1", 0, "e1", 1)])
 
 
-async def test_the_mark_of_a_camera_without_events_leaves_the_site_alone(contract: Contract) -> None:
+async def test_the_mark_of_a_camera_without_events_leaves_the_site_alone(
+    contract: Contract,
+) -> None:
     await contract.publisher.publish([], [event(1, "cam-2")], {}, {})
     before = await contract.broker.history("site", None, 0, 10)
     await contract.publisher.set_marks([("site", "cam-1", 1, "e1", 0)])
@@ -159,7 +200,9 @@ async def test_large_batches_over_several_sites(contract: Contract) -> None:
     sites = ["site-1", "site-2"]
     await contract.broker.watch(sites, [(site, name) for site in sites for name in names])
     states = [LiveState(site, name, 1, 1, 1, b"{}") for site in sites for name in names]
-    events = [LiveEvent(site, name, 1, "e1", n, b"{}") for site in sites for name in names for n in (1, 2)]
+    events = [
+        LiveEvent(site, name, 1, "e1", n, b"{}") for site in sites for name in names for n in (1, 2)
+    ]
     summaries = {site: [LiveSummary(name, 1, 1, 1, b"{}") for name in names] for site in sites}
     assert await contract.publisher.publish(states, events, summaries, {}) == set()
     for site in sites:
@@ -206,5 +249,7 @@ async def test_a_hub_is_told_by_name_and_a_name_nobody_has_is_noticed(contract: 
     await contract.broker.echo("hub-1.abc", b"here I am")
     assert (await received(contract, 1))[0].body == b"here I am"
     assert await contract.broker.tell("hub-1.abc", b"for you")
-    assert [(p.kind, p.site, p.body) for p in await received(contract, 1)] == [("canary", "hub-1.abc", b"for you")]
+    assert [(p.kind, p.site, p.body) for p in await received(contract, 1)] == [
+        ("canary", "hub-1.abc", b"for you")
+    ]
     assert not await contract.broker.tell("hub-2.abc", b"for nobody")

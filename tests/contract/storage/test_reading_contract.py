@@ -1,4 +1,5 @@
-"""`storage.ports.events.EventStore`, `Registry` and `DeadLetterStore`: the doubles and PostgreSQL."""
+"""`storage.ports.events.EventStore`, `Registry` and `DeadLetterStore`: the doubles and
+PostgreSQL."""
 
 import time
 
@@ -15,8 +16,12 @@ from tests.support.store_rows import RECEIVED_US, event_of, row_of, running
 async def _with_events(contract: Contract, names: list[str], count: int) -> dict[str, str]:
     at = await running(contract.registry, contract.cameras, names)
     for name, (generation, position) in at.items():
-        events = [event_of(name, position, n, received_us=RECEIVED_US + n) for n in range(1, count + 1)]
-        assert await contract.cameras.commit([row_of(name, generation, position, events=events)]) == {name}
+        events = [
+            event_of(name, position, n, received_us=RECEIVED_US + n) for n in range(1, count + 1)
+        ]
+        assert await contract.cameras.commit(
+            [row_of(name, generation, position, events=events)]
+        ) == {name}
     return {name: position.epoch for name, (_, position) in at.items()}
 
 
@@ -29,7 +34,10 @@ async def test_events_after_an_offset_in_order_and_bounded(contract: Contract) -
 
 async def test_the_latest_events_oldest_first(contract: Contract) -> None:
     await _with_events(contract, ["cam-1", "cam-2"], 5)
-    assert [(e.camera, e.offset) for e in await contract.events.latest("cam-1", 2)] == [("cam-1", 4), ("cam-1", 5)]
+    assert [(e.camera, e.offset) for e in await contract.events.latest("cam-1", 2)] == [
+        ("cam-1", 4),
+        ("cam-1", 5),
+    ]
     assert await contract.events.latest("unknown", 2) == []
 
 
@@ -43,38 +51,66 @@ async def test_the_events_of_a_site_in_pages_both_ways(contract: Contract) -> No
     assert ([(e.camera, e.offset) for e in page.rows], page.more) == ([("cam-2", 3)], None)
     back = await contract.events.page(query, newest=True, beyond=key_of(page.rows[0]), limit=2)
     assert [(e.camera, e.offset) for e in back.rows] == [("cam-1", 3), ("cam-2", 2)]
-    assert (await contract.events.page(EventQuery(sites=("elsewhere",)), newest=True, beyond=None, limit=3)).rows == []
+    assert (
+        await contract.events.page(
+            EventQuery(sites=("elsewhere",)), newest=True, beyond=None, limit=3
+        )
+    ).rows == []
 
 
 async def test_filters_are_asked_before_the_limit(contract: Contract) -> None:
     at = await running(contract.registry, contract.cameras, ["cam-1"])
     generation, position = at["cam-1"]
     labels = ["person"] * 8 + ["car"] + ["person"] * 8
-    events = [event_of("cam-1", position, n, label=label, received_us=RECEIVED_US + n) for n, label in enumerate(labels, 1)]
-    assert await contract.cameras.commit([row_of("cam-1", generation, position, events=events)]) == {"cam-1"}
+    events = [
+        event_of("cam-1", position, n, label=label, received_us=RECEIVED_US + n)
+        for n, label in enumerate(labels, 1)
+    ]
+    assert await contract.cameras.commit(
+        [row_of("cam-1", generation, position, events=events)]
+    ) == {"cam-1"}
     for newest in (False, True):
-        for query in (EventQuery(sites=("site",), labels=("car", "bus")), EventQuery(camera="cam-1", labels=("car",), zones=("door",))):
+        for query in (
+            EventQuery(sites=("site",), labels=("car", "bus")),
+            EventQuery(camera="cam-1", labels=("car",), zones=("door",)),
+        ):
             page = await contract.events.page(query, newest=newest, beyond=None, limit=5)
             assert ([e.offset for e in page.rows], page.more) == ([9], None)
     none = EventQuery(camera="cam-1", severities=("critical",))
     assert (await contract.events.page(none, newest=True, beyond=None, limit=5)).rows == []
     later = EventQuery(camera="cam-1", epoch=position.epoch, after_offset=15)
-    assert [e.offset for e in (await contract.events.page(later, newest=False, beyond=None, limit=5)).rows] == [16, 17]
-    assert (await contract.events.page(EventQuery(sites=("site",), exclude=("cam-1",)), newest=True, beyond=None, limit=5)).rows == []
+    assert [
+        e.offset
+        for e in (await contract.events.page(later, newest=False, beyond=None, limit=5)).rows
+    ] == [16, 17]
+    assert (
+        await contract.events.page(
+            EventQuery(sites=("site",), exclude=("cam-1",)), newest=True, beyond=None, limit=5
+        )
+    ).rows == []
 
 
 async def test_events_of_today_have_a_partition(contract: Contract) -> None:
     at = await running(contract.registry, contract.cameras, ["cam-1"])
     generation, position = at["cam-1"]
     event = event_of("cam-1", position, received_us=time.time_ns() // 1000)
-    assert await contract.cameras.commit([row_of("cam-1", generation, position, events=[event])]) == {"cam-1"}
+    assert await contract.cameras.commit(
+        [row_of("cam-1", generation, position, events=[event])]
+    ) == {"cam-1"}
     assert await contract.events.homeless() == 0
 
 
 async def test_the_export_holds_everything_by_camera_and_offset(contract: Contract) -> None:
     await _with_events(contract, ["cam-2", "cam-1"], 3)
     everything = [(e.camera, e.offset) async for e in contract.events.export()]
-    assert everything == [("cam-1", 1), ("cam-1", 2), ("cam-1", 3), ("cam-2", 1), ("cam-2", 2), ("cam-2", 3)]
+    assert everything == [
+        ("cam-1", 1),
+        ("cam-1", 2),
+        ("cam-1", 3),
+        ("cam-2", 1),
+        ("cam-2", 2),
+        ("cam-2", 3),
+    ]
     assert [(e.camera, e.offset) async for e in contract.events.export(["cam-2"])] == everything[3:]
     assert [e async for e in contract.events.export(["unknown"])] == []
 
@@ -87,7 +123,13 @@ async def test_the_registry_lists_by_site(contract: Contract) -> None:
     assert [c.camera for c in await contract.registry.cameras("site-1")] == ["cam-1", "cam-2"]
     found = await contract.registry.camera("cam-2")
     assert found is not None
-    assert (found.site, found.name, found.tags, found.scene, found.scene_version) == ("site-1", "Hall", ["indoor", "public"], b"{}", 1)
+    assert (found.site, found.name, found.tags, found.scene, found.scene_version) == (
+        "site-1",
+        "Hall",
+        ["indoor", "public"],
+        b"{}",
+        1,
+    )
     assert await contract.registry.camera("unknown") is None
 
 
@@ -112,23 +154,47 @@ async def test_ids_are_checked_before_they_are_stored(contract: Contract, name: 
 
 
 async def test_dead_letters_are_kept_several_at_once_in_their_order(contract: Contract) -> None:
-    letters = [NewLetter(f"cam-{n}", "s\x00", "bad_input", f"\ud800 {n}" + "x" * 2_000, bytes([n]), RECEIVED_US + n) for n in range(5)]
+    letters = [
+        NewLetter(
+            f"cam-{n}",
+            "s\x00",
+            "bad_input",
+            f"\ud800 {n}" + "x" * 2_000,
+            bytes([n]),
+            RECEIVED_US + n,
+        )
+        for n in range(5)
+    ]
     ids = await contract.dead_letters.add_many(letters)
     found = await contract.dead_letters.list()
     assert [x.id for x in found] == ids == sorted(ids)
-    assert [(x.camera, x.raw, x.received_us, x.seq) for x in found] == [(x.camera, x.raw, x.received_us, 0) for x in letters]
+    assert [(x.camera, x.raw, x.received_us, x.seq) for x in found] == [
+        (x.camera, x.raw, x.received_us, 0) for x in letters
+    ]
     assert await contract.dead_letters.add_many([]) == []
 
 
 async def test_dead_letters_are_listed_and_settled_once(contract: Contract) -> None:
-    ids = [await contract.dead_letters.add(f"cam-{n % 2}", "", "undecodable", "not json\x00", b"\x00\x01", RECEIVED_US) for n in range(4)]
+    ids = [
+        await contract.dead_letters.add(
+            f"cam-{n % 2}", "", "undecodable", "not json\x00", b"\x00\x01", RECEIVED_US
+        )
+        for n in range(4)
+    ]
     assert ids == sorted(ids)
     assert [x.id for x in await contract.dead_letters.list(limit=2)] == ids[:2]
     assert [x.id for x in await contract.dead_letters.list(after=ids[1])] == ids[2:]
     assert [x.id for x in await contract.dead_letters.list(camera="cam-1")] == [ids[1], ids[3]]
     assert await contract.dead_letters.mark(ids[:2], "replayed") == 2
     assert await contract.dead_letters.mark(ids[1:], "discarded") == 2, "what was replayed stays so"
-    assert [x.status for x in await contract.dead_letters.list()] == ["replayed", "replayed", "discarded", "discarded"]
+    assert [x.status for x in await contract.dead_letters.list()] == [
+        "replayed",
+        "replayed",
+        "discarded",
+        "discarded",
+    ]
     assert await contract.dead_letters.list(status="new") == []
     with pytest.raises((BadInput, Conflict)):
-        await contract.dead_letters.mark([*ids, await contract.dead_letters.add("", "", "c", "d", b"", RECEIVED_US)], "eaten")
+        await contract.dead_letters.mark(
+            [*ids, await contract.dead_letters.add("", "", "c", "d", b"", RECEIVED_US)], "eaten"
+        )

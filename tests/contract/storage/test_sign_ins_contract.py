@@ -12,7 +12,9 @@ from tests.support.servers.store_fixtures import Servers, wipe
 
 
 @pytest.fixture(params=["double", "real"])
-async def hubs(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[tuple[SignInStore, SignInStore]]:
+async def hubs(
+    request: pytest.FixtureRequest, servers: Servers
+) -> AsyncIterator[tuple[SignInStore, SignInStore]]:
     """Two hubs' ways to the same codes."""
     if request.param == "double":
         memory = MemorySignIns()

@@ -45,7 +45,9 @@ async def camera(stores: Stores, site: str) -> str:
 
 
 @pytest.fixture
-async def begin(settings: Settings, stores: Stores) -> AsyncIterator[Callable[[Sequence[str]], Awaitable[Process]]]:
+async def begin(
+    settings: Settings, stores: Stores
+) -> AsyncIterator[Callable[[Sequence[str]], Awaitable[Process]]]:
     """Start an actor process for cameras; all are closed at the end."""
     begun: list[Process] = []
 

@@ -1,4 +1,5 @@
-"""Back-pressure of an actor process over real stores, without Ray: credits are bounded together, a full mailbox refuses and asks again."""
+"""Back-pressure of an actor process over real stores, without Ray: credits are bounded together, a
+full mailbox refuses and asks again."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,7 +31,9 @@ async def cameras(stores: Stores, site: str) -> list[str]:
     return names
 
 
-async def test_the_credits_of_all_cameras_stay_within_the_process(begin: Begin, cameras: list[str]) -> None:
+async def test_the_credits_of_all_cameras_stay_within_the_process(
+    begin: Begin, cameras: list[str]
+) -> None:
     process = await begin(cameras)
     for camera in cameras:
         process.attach(camera)
@@ -44,14 +47,18 @@ async def test_the_credits_of_all_cameras_stay_within_the_process(begin: Begin, 
     assert sum(ack.credits for ack in newest.values()) <= 256
 
 
-async def test_a_full_mailbox_refuses_answers_questions_and_asks_again(begin: Begin, cameras: list[str]) -> None:
+async def test_a_full_mailbox_refuses_answers_questions_and_asks_again(
+    begin: Begin, cameras: list[str]
+) -> None:
     process = await begin(cameras)
     loud, quiet = cameras[0], cameras[1]
     for camera in (loud, quiet):
         process.attach(camera)
     await process.has(Welcomed, 2)
     body = walk(range(1, 61))
-    again = [Data(loud, f"{process.hub}/1", "s1", 1, 0, "json", body) for _ in range(5)]  # resends are free: only these can be too many
+    again = [
+        Data(loud, f"{process.hub}/1", "s1", 1, 0, "json", body) for _ in range(5)
+    ]  # resends are free: only these can be too many
     process.send(*again, Data(quiet, f"{process.hub}/1", "s1", 1, 0, "json", walk(range(1, 6))))
     await process.has(AskedAgain)
     described = process.actor.describe()["hosted"][loud]
@@ -67,7 +74,10 @@ async def test_a_full_mailbox_refuses_answers_questions_and_asks_again(begin: Be
 async def test_an_observation_without_an_event_waits_for_the_interval_and_no_longer(
     stores: Stores, settings: Settings, cameras: list[str]
 ) -> None:
-    calm = msgspec.structs.replace(settings, camera=msgspec.structs.replace(settings.camera, heartbeat_s=60.0, commit_interval_s=0.05))
+    calm = msgspec.structs.replace(
+        settings,
+        camera=msgspec.structs.replace(settings.camera, heartbeat_s=60.0, commit_interval_s=0.05),
+    )
     process = await Process.begin(calm, stores, cameras[:1])
     try:
         process.attach(cameras[0])

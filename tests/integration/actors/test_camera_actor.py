@@ -12,7 +12,16 @@ import pytest
 from actors import commit_loop
 from actors.core.errors import BadInput, Full, Unavailable
 from actors.core.messages.commits import CommitRow
-from actors.core.messages.deliveries import NOT_OWNER, Acked, AskedAgain, Data, Dismissed, Refused, Rejected, Welcomed
+from actors.core.messages.deliveries import (
+    NOT_OWNER,
+    Acked,
+    AskedAgain,
+    Data,
+    Dismissed,
+    Refused,
+    Rejected,
+    Welcomed,
+)
 from actors.core.settings import Settings
 from storage.embedded.packages import POSTGRES
 from storage.embedded.redis import answers
@@ -42,7 +51,9 @@ async def test_observations_are_committed_before_they_are_acked_and_shown_afterw
     assert marks[camera] == (position.epoch, position.last_offset)
 
 
-async def test_a_resend_changes_nothing_and_is_acked_again(begin: Begin, stores: Stores, camera: str) -> None:
+async def test_a_resend_changes_nothing_and_is_acked_again(
+    begin: Begin, stores: Stores, camera: str
+) -> None:
     process = await begin([camera])
     process.attach(camera)
     process.data(camera, range(1, 26))
@@ -56,7 +67,9 @@ async def test_a_resend_changes_nothing_and_is_acked_again(begin: Begin, stores:
     assert await stores.cameras.ownership([camera]) == before
 
 
-async def test_a_hole_is_asked_for_and_nothing_behind_it_is_applied(begin: Begin, stores: Stores, camera: str) -> None:
+async def test_a_hole_is_asked_for_and_nothing_behind_it_is_applied(
+    begin: Begin, stores: Stores, camera: str
+) -> None:
     process = await begin([camera])
     process.attach(camera)
     await process.has(Welcomed)
@@ -91,13 +104,17 @@ async def test_killed_between_commit_and_publish_the_next_owner_publishes_the_re
     second = await begin([camera])
     await until(lambda: not second.actor._cameras[camera].behind)
     marks = await stores.publisher.published_marks([(site, camera)])
-    assert marks[camera][1] == (await stores.cameras.ownership([camera]))[camera].position.last_offset
+    assert (
+        marks[camera][1] == (await stores.cameras.ownership([camera]))[camera].position.last_offset
+    )
     second.attach(camera)
     await second.has(Welcomed)
     assert second.of(Welcomed)[0].resume_from == 40
 
 
-async def test_a_stale_incarnation_stores_and_shows_nothing_and_sends_its_hubs_elsewhere(begin: Begin, stores: Stores, camera: str) -> None:
+async def test_a_stale_incarnation_stores_and_shows_nothing_and_sends_its_hubs_elsewhere(
+    begin: Begin, stores: Stores, camera: str
+) -> None:
     old = await begin([camera])
     old.attach(camera)
     await old.has(Welcomed)
@@ -114,10 +131,16 @@ async def test_a_stale_incarnation_stores_and_shows_nothing_and_sends_its_hubs_e
     assert {answer.code for answer in old.of(Dismissed)} == {NOT_OWNER}
     assert max(answer.seq for answer in old.of(Acked)) == 5
     after = (await stores.cameras.ownership([camera]))[camera]
-    assert (after.owner, after.generation, after.position.last_seq) == (new.actor.name, before.generation, 10)
+    assert (after.owner, after.generation, after.position.last_seq) == (
+        new.actor.name,
+        before.generation,
+        10,
+    )
 
 
-async def test_a_commit_refused_for_a_moved_row_is_activated_again_under_the_own_name(begin: Begin, stores: Stores, camera: str) -> None:
+async def test_a_commit_refused_for_a_moved_row_is_activated_again_under_the_own_name(
+    begin: Begin, stores: Stores, camera: str
+) -> None:
     process = await begin([camera])
     process.attach(camera)
     await process.has(Welcomed)
@@ -134,7 +157,9 @@ async def test_a_commit_refused_for_a_moved_row_is_activated_again_under_the_own
     await process.acked(camera, 10)
 
 
-async def test_a_newer_session_supersedes_the_older_one(begin: Begin, stores: Stores, camera: str) -> None:
+async def test_a_newer_session_supersedes_the_older_one(
+    begin: Begin, stores: Stores, camera: str
+) -> None:
     process = await begin([camera])
     process.attach(camera, "s1", "1")
     await process.has(Welcomed)
@@ -152,14 +177,18 @@ async def test_a_newer_session_supersedes_the_older_one(begin: Begin, stores: St
     assert (position.session, position.last_seq) == ("s2", 3)
 
 
-async def test_bad_items_go_to_the_dead_letters_with_the_position(begin: Begin, stores: Stores, camera: str) -> None:
+async def test_bad_items_go_to_the_dead_letters_with_the_position(
+    begin: Begin, stores: Stores, camera: str
+) -> None:
     process = await begin([camera])
     process.attach(camera)
     await process.has(Welcomed)
     items = walk(range(1, 4))
     items[1] = b'{"time": "yesterday"}'
     link = f"{process.hub}/1"
-    process.send(Data(camera, link, "s1", 1, 0, "json", items, [Rejected(1, "bad_input", "no time")]))
+    process.send(
+        Data(camera, link, "s1", 1, 0, "json", items, [Rejected(1, "bad_input", "no time")])
+    )
     await process.acked(camera, 3)
     assert [(refused.seq, refused.code) for refused in process.of(Refused)] == [(2, "bad_input")]
     (letter,) = await stores.dead_letters.list(camera=camera)
@@ -180,11 +209,16 @@ async def test_redis_away_delays_nothing_durable_and_everything_is_shown_on_its_
     await process.acked(camera, 39)
     await until(lambda: process.actor._live._away, what="the loss of Redis to be seen")
     redis.start(lambda: answers(redis.folder / "redis.sock"))
-    await until(lambda: not process.actor._live._away and not process.actor._cameras[camera].behind, within_s=30)
+    await until(
+        lambda: not process.actor._live._away and not process.actor._cameras[camera].behind,
+        within_s=30,
+    )
     position = (await stores.cameras.ownership([camera]))[camera].position
     marks = await stores.publisher.published_marks([(site, camera)])
     assert marks[camera] == (position.epoch, position.last_offset)
-    assert (await stores.publisher.fences([(site, camera)]))[camera] == process.actor._cameras[camera].generation
+    assert (await stores.publisher.fences([(site, camera)]))[camera] == process.actor._cameras[
+        camera
+    ].generation
 
 
 async def test_postgresql_away_holds_the_acks_and_loses_nothing(
@@ -198,7 +232,10 @@ async def test_postgresql_away_holds_the_acks_and_loses_nothing(
     database = servers[0]
     database.stop(signal.SIGKILL)
     process.data(camera, range(6, 30))
-    await until(lambda: process.actor._commits.counts["unknown"] or process.actor._commits.in_flight, what="a commit that cannot be made")
+    await until(
+        lambda: process.actor._commits.counts["unknown"] or process.actor._commits.in_flight,
+        what="a commit that cannot be made",
+    )
     assert max(answer.seq for answer in process.of(Acked)) == 5
     database.start(lambda: _accepts(database))
 
@@ -214,11 +251,19 @@ async def test_postgresql_away_holds_the_acks_and_loses_nothing(
     assert [row.offset for row in rows] == list(range(1, len(rows) + 1))
 
 
-@pytest.mark.parametrize("beats", [False, True], ids=["nothing is written", "only the least write finds room"])
+@pytest.mark.parametrize(
+    "beats", [False, True], ids=["nothing is written", "only the least write finds room"]
+)
 async def test_an_outage_is_told_once_and_so_is_its_end(
-    begin: Begin, stores: Stores, camera: str, beats: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    begin: Begin,
+    stores: Stores,
+    camera: str,
+    beats: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """On a full disk the heartbeat is still written now and then, between two commits that are not."""
+    """On a full disk the heartbeat is still written now and then, between two commits that are
+    not."""
     monkeypatch.setattr(commit_loop, "RETRY_S", 0.01)
     process = await begin([camera])
     process.attach(camera)
@@ -274,7 +319,9 @@ async def test_a_row_that_postgresql_refuses_without_naming_it_harms_its_camera_
     assert process.actor.health()["failed"] == ""
 
 
-async def test_many_cameras_in_one_process_share_commits(begin: Begin, stores: Stores, site: str) -> None:
+async def test_many_cameras_in_one_process_share_commits(
+    begin: Begin, stores: Stores, site: str
+) -> None:
     cameras = [f"{site}-{number}" for number in range(12)]
     for camera in cameras:
         await stores.registry.register(camera, site)
@@ -300,7 +347,9 @@ async def test_stop_commits_what_was_stepped(begin: Begin, stores: Stores, camer
     assert (await stores.cameras.ownership([camera]))[camera].position.last_seq == 30
 
 
-async def test_a_released_camera_is_dismissed_as_not_owned(begin: Begin, stores: Stores, camera: str) -> None:
+async def test_a_released_camera_is_dismissed_as_not_owned(
+    begin: Begin, stores: Stores, camera: str
+) -> None:
     process = await begin([camera])
     process.attach(camera)
     await process.has(Welcomed)
@@ -324,7 +373,9 @@ async def test_health_and_describe_answer_at_once(begin: Begin, camera: str) -> 
 
 def _accepts(database: Server) -> bool:
     check = server_programs(POSTGRES) / "pg_isready"
-    return subprocess.run([str(check), "-q", "-h", str(database.folder)], check=False).returncode == 0
+    return (
+        subprocess.run([str(check), "-q", "-h", str(database.folder)], check=False).returncode == 0
+    )
 
 
 async def test_redis_ahead_of_a_restored_row_raises_the_generation_and_starts_a_new_epoch(
@@ -341,7 +392,9 @@ async def test_redis_ahead_of_a_restored_row_raises_the_generation_and_starts_a_
     place = (await stores.cameras.ownership([camera]))[camera]
     assert place.generation > 50
     assert place.position.epoch != epoch
-    assert [row.offset for row in await events_of(stores, camera)] == list(range(1, place.position.last_offset + 1))
+    assert [row.offset for row in await events_of(stores, camera)] == list(
+        range(1, place.position.last_offset + 1)
+    )
 
     async def shown() -> bool:
         marks = await stores.publisher.published_marks([(site, camera)])
@@ -352,7 +405,9 @@ async def test_redis_ahead_of_a_restored_row_raises_the_generation_and_starts_a_
             await asyncio.sleep(0.01)
 
 
-async def test_a_camera_whose_row_cannot_be_made_harms_no_neighbour(begin: Begin, stores: Stores, site: str, camera: str) -> None:
+async def test_a_camera_whose_row_cannot_be_made_harms_no_neighbour(
+    begin: Begin, stores: Stores, site: str, camera: str
+) -> None:
     bad = f"{camera}-bad"
     await stores.registry.register(bad, site)
     process = await begin([bad, camera])

@@ -1,4 +1,5 @@
-"""I4: a commit statement that does not ask for owner and generation lets a stale incarnation write, and the checker says so."""
+"""I4: a commit statement that does not ask for owner and generation lets a stale incarnation write,
+and the checker says so."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -16,8 +17,11 @@ Begin = Callable[[Sequence[str]], Awaitable[Process]]
 FENCE = "p.owner = g.owner AND p.generation = g.generation AND "
 
 
-async def a_zombie_writes(begin: Begin, settings: Settings, camera: str, fenced: bool) -> tuple[list[Violation], int]:
-    """A replaced incarnation goes on with what it has; the violations of I4, and the seq it got acked."""
+async def a_zombie_writes(
+    begin: Begin, settings: Settings, camera: str, fenced: bool
+) -> tuple[list[Violation], int]:
+    """A replaced incarnation goes on with what it has; the violations of I4, and the seq it got
+    acked."""
     await install_witness(settings.postgres)
     old = await begin([camera])
     old.attach(camera)
@@ -41,20 +45,28 @@ async def a_zombie_writes(begin: Begin, settings: Settings, camera: str, fenced:
     await until(settled, what="the fate of the stale commit")
     assert new.actor.name != old.actor.name
     found = check([], await read_back(settings.postgres, [camera]))
-    return [violation for violation in found if violation.invariant == "I4"], max(ack.seq for ack in old.of(Acked))
+    return [violation for violation in found if violation.invariant == "I4"], max(
+        ack.seq for ack in old.of(Acked)
+    )
 
 
-async def test_the_fence_holds_a_stale_incarnation_off(begin: Begin, stores: Stores, settings: Settings, camera: str) -> None:
+async def test_the_fence_holds_a_stale_incarnation_off(
+    begin: Begin, stores: Stores, settings: Settings, camera: str
+) -> None:
     assert await a_zombie_writes(begin, settings, camera, fenced=True) == ([], 10)
 
 
-async def test_a_commit_without_the_fence_is_caught(begin: Begin, stores: Stores, settings: Settings, camera: str) -> None:
+async def test_a_commit_without_the_fence_is_caught(
+    begin: Begin, stores: Stores, settings: Settings, camera: str
+) -> None:
     found, acked = await a_zombie_writes(begin, settings, camera, fenced=False)
     assert acked > 10, "the broken statement did not write: nothing was proven"
     assert any("its owner is" in violation.detail for violation in found)
 
 
-async def test_an_incarnation_that_was_written_off_leaves_its_cameras_and_ends_itself(begin: Begin, stores: Stores, camera: str) -> None:
+async def test_an_incarnation_that_was_written_off_leaves_its_cameras_and_ends_itself(
+    begin: Begin, stores: Stores, camera: str
+) -> None:
     process = await begin([camera])
     ended: list[str] = []
     process.actor._written_off = ended.append

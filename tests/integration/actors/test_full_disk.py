@@ -1,4 +1,5 @@
-"""The disk under PostgreSQL is really full: dashboards are told `store_full`, nothing acked is lost, and all goes on once there is room.
+"""The disk under PostgreSQL is really full: dashboards are told `store_full`, nothing acked is
+lost, and all goes on once there is room.
 
 Mounts a disk of memory, so it needs root.
 """

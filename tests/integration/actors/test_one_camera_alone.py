@@ -1,4 +1,5 @@
-"""Whatever the core of one camera stumbles over is that camera's trouble alone: its process and the others in it go on."""
+"""Whatever the core of one camera stumbles over is that camera's trouble alone: its process and the
+others in it go on."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,9 @@ from tests.support.waiting import until
 Begin = Callable[[Sequence[str]], Awaitable[Process]]
 
 
-@pytest.mark.parametrize("work", ["step", "pending_commit", "committed", "live_state", "session_opened"])
+@pytest.mark.parametrize(
+    "work", ["step", "pending_commit", "committed", "live_state", "session_opened"]
+)
 async def test_what_fails_for_one_camera_fails_for_it_alone(
     stores: Stores, begin: Begin, site: str, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:

@@ -1,4 +1,5 @@
-"""What dashboards are told while PostgreSQL stands still or Redis is full, by real servers: a reason in time, and its end."""
+"""What dashboards are told while PostgreSQL stands still or Redis is full, by real servers: a
+reason in time, and its end."""
 
 import asyncio
 import os
@@ -28,8 +29,11 @@ Begin = Callable[[Sequence[str]], Awaitable[Process]]
 
 
 @asynccontextmanager
-async def shown(settings: Settings, site: str, camera: str) -> AsyncIterator[Callable[[], str | None]]:
-    """What a hub that listens to this site says is wrong with the camera; it must have been heard once."""
+async def shown(
+    settings: Settings, site: str, camera: str
+) -> AsyncIterator[Callable[[], str | None]]:
+    """What a hub that listens to this site says is wrong with the camera; it must have been heard
+    once."""
     broker, live = RedisBroker(settings.redis, name="hub-watch"), LiveStates()
     await broker.open()
     live.expect(site, [camera], time.monotonic())
@@ -42,7 +46,9 @@ async def shown(settings: Settings, site: str, camera: str) -> AsyncIterator[Cal
 
     listening = asyncio.create_task(listen())
     try:
-        await until(lambda: (known := live.known(camera)) is not None and known.alive, what="a heartbeat")
+        await until(
+            lambda: (known := live.known(camera)) is not None and known.alive, what="a heartbeat"
+        )
 
         def wrong() -> str | None:
             live.sweep(time.monotonic())
@@ -76,7 +82,11 @@ async def test_postgresql_that_stands_still_is_named_and_online_comes_back(
 
 
 async def test_redis_at_its_limit_is_named_and_online_comes_back(
-    servers: tuple[Server, Server, Settings], begin: Begin, site: str, camera: str, caplog: pytest.LogCaptureFixture
+    servers: tuple[Server, Server, Settings],
+    begin: Begin,
+    site: str,
+    camera: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     process = await begin([camera])
     process.attach(camera)
@@ -93,15 +103,23 @@ async def test_redis_at_its_limit_is_named_and_online_comes_back(
             await by_hand.call([("CONFIG", "SET", "maxmemory", "0")], writing=True)
             await by_hand.close()
         await until(lambda: wrong() is None, what="that it is online again")
-    told = [record.message for record in caplog.records if "Redis" in record.message and record.levelname == "WARNING"]
+    told = [
+        record.message
+        for record in caplog.records
+        if "Redis" in record.message and record.levelname == "WARNING"
+    ]
     assert len(told) == 2, told
 
 
-async def test_a_clock_that_is_set_makes_no_camera_stale_and_hides_no_silence(settings: Settings, stores: Stores, camera: str) -> None:
+async def test_a_clock_that_is_set_makes_no_camera_stale_and_hides_no_silence(
+    settings: Settings, stores: Stores, camera: str
+) -> None:
     """An hour forward while observations come, two hours back before they end."""
     ahead_us = 0
     clock = WallClock(wall=lambda: wall_us() + ahead_us)
-    short = msgspec.structs.replace(settings, camera=msgspec.structs.replace(settings.camera, stale_after_s=5.0))
+    short = msgspec.structs.replace(
+        settings, camera=msgspec.structs.replace(settings.camera, stale_after_s=5.0)
+    )
     process = await Process.begin(short, stores, [camera], clock=clock)
     try:
         process.attach(camera)
@@ -126,7 +144,8 @@ async def test_a_clock_that_is_set_makes_no_camera_stale_and_hides_no_silence(se
 async def test_a_full_redis_is_named_and_stays_named_where_cameras_have_no_events(
     servers: tuple[Server, Server, Settings], begin: Begin, site: str, camera: str
 ) -> None:
-    """Catching up asks Redis for no memory then, and the heartbeat of a refused batch, which says that all is well, still arrives."""
+    """Catching up asks Redis for no memory then, and the heartbeat of a refused batch, which says
+    that all is well, still arrives."""
     process = await begin([camera])
     process.attach(camera)
     by_hand, seqs = RedisLink(servers[2].redis, "by-hand"), iter(range(1, 10_000))
@@ -134,7 +153,9 @@ async def test_a_full_redis_is_named_and_stays_named_where_cameras_have_no_event
 
     async def see() -> None:
         while True:
-            process.send(Data(camera, f"{process.hub}/1", "s1", next(seqs), wall_us(), "json", standing))
+            process.send(
+                Data(camera, f"{process.hub}/1", "s1", next(seqs), wall_us(), "json", standing)
+            )
             await asyncio.sleep(0.02)
 
     async with shown(servers[2], site, camera) as wrong, asyncio.TaskGroup() as tasks:
@@ -157,7 +178,8 @@ async def test_a_full_redis_is_named_and_stays_named_where_cameras_have_no_event
 async def test_what_has_to_be_read_back_from_a_database_that_stands_still_holds_no_heartbeat(
     servers: tuple[Server, Server, Settings], begin: Begin, site: str, camera: str
 ) -> None:
-    """Events that were committed while Redis was full are read back from PostgreSQL, which stands still by then: the reason is told."""
+    """Events that were committed while Redis was full are read back from PostgreSQL, which stands
+    still by then: the reason is told."""
     process = await begin([camera])
     process.attach(camera)
     by_hand = RedisLink(servers[2].redis, "by-hand")

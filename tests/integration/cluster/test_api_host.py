@@ -1,4 +1,5 @@
-"""The API as the supervisor's process runs it: packaged policy, revoked tokens, a port that is taken, an address that is found."""
+"""The API as the supervisor's process runs it: packaged policy, revoked tokens, a port that is
+taken, an address that is found."""
 
 import asyncio
 import os
@@ -70,17 +71,30 @@ async def hosted(
 ) -> AsyncIterator[tuple[ApiHost, Stores, Settings]]:
     ensure_secret(folder / "policy.secret")
     settings = Settings(
-        auth=auth_settings(folder), cluster=ClusterSettings(api_port=port),
-        policy=PolicySettings(key_file=str(folder / "policy.secret"), decide_timeout_s=10.0, poll_s=0.05),
-    )  # fmt: skip
+        auth=auth_settings(folder),
+        cluster=ClusterSettings(api_port=port),
+        policy=PolicySettings(
+            key_file=str(folder / "policy.secret"), decide_timeout_s=10.0, poll_s=0.05
+        ),
+    )
     memory = memory_stores()
-    stores = Stores(memory.cluster, memory.registry, Records(), MemoryAuditLog(), Address(), memory.publisher)
+    stores = Stores(
+        memory.cluster, memory.registry, Records(), MemoryAuditLog(), Address(), memory.publisher
+    )
     engine = PolicyActor(RegoEngine(read_sources()))
 
     async def decide(questions: bytes) -> bytes:
         return engine.decide(questions)
 
-    host = ApiHost(settings, stores, StillSupervisor(), policy=decide, inspector=StillInspector(), room=Rooms(), working=working)
+    host = ApiHost(
+        settings,
+        stores,
+        StillSupervisor(),
+        policy=decide,
+        inspector=StillInspector(),
+        room=Rooms(),
+        working=working,
+    )
     host.start()
     try:
         yield host, stores, settings
@@ -91,16 +105,29 @@ async def hosted(
 def client(stores: Stores, settings: Settings, role: str) -> httpx.AsyncClient:
     record = stores.api.record
     assert record is not None
-    token = issue(settings.auth, sub=role, typ="user", now_s=time.time(), roles=[role], sites=["*"], jti=f"{role}-1")
+    token = issue(
+        settings.auth,
+        sub=role,
+        typ="user",
+        now_s=time.time(),
+        roles=[role],
+        sites=["*"],
+        jti=f"{role}-1",
+    )
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.AsyncClient(base_url=f"http://{record.host}:{record.port}/v1/cluster", headers=headers, timeout=30)
+    return httpx.AsyncClient(
+        base_url=f"http://{record.host}:{record.port}/v1/cluster", headers=headers, timeout=30
+    )
 
 
 async def test_policy_and_revocations_hold(tmp_path: Path) -> None:
     async with hosted(tmp_path) as (host, stores, settings):
         await until(stores.api.listens, what="the address")
         assert host.status()["port"] == stores.api.record.port if stores.api.record else False
-        async with client(stores, settings, "admin") as admin, client(stores, settings, "viewer") as viewer:
+        async with (
+            client(stores, settings, "admin") as admin,
+            client(stores, settings, "viewer") as viewer,
+        ):
             assert (await viewer.get("/nodes")).status_code == 403
             assert (await admin.put(f"/nodes/{NODE}/cordon", json={})).status_code == 200
             assert stores.audit_log.entries[0].who == "admin"
@@ -110,22 +137,30 @@ async def test_policy_and_revocations_hold(tmp_path: Path) -> None:
                     await asyncio.sleep(0.05)
 
 
-async def test_a_port_that_is_taken_is_had_when_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_port_that_is_taken_is_had_when_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen(1)
         port = int(other.getsockname()[1])
         monkeypatch.setattr(hosting, "RETRY_S", 0.05)
         async with hosted(tmp_path, port) as (host, stores, settings):
-            await until(lambda: "in use" in host.status().get("problem", ""), what="the problem told")
-            assert stores.api.record == ApiRecord("127.0.0.1", 0, os.getpid()), "the supervisor is heard all the same"
+            await until(
+                lambda: "in use" in host.status().get("problem", ""), what="the problem told"
+            )
+            assert stores.api.record == ApiRecord("127.0.0.1", 0, os.getpid()), (
+                "the supervisor is heard all the same"
+            )
             other.close()
             await until(stores.api.listens, what="the port")
             async with client(stores, settings, "admin") as admin:
                 assert (await admin.get("/nodes")).status_code == 200
 
 
-async def test_a_supervisor_that_does_not_work_is_not_recorded_as_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_supervisor_that_does_not_work_is_not_recorded_as_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hosting, "RECORD_S", 0.01)
     works = True
     async with hosted(tmp_path, working=lambda: works) as (_host, stores, _settings):

@@ -1,4 +1,5 @@
-"""The cluster API in the supervisor's process, on the real stack: found by the command, and what it orders happens."""
+"""The cluster API in the supervisor's process, on the real stack: found by the command, and what it
+orders happens."""
 
 import asyncio
 import json
@@ -34,7 +35,11 @@ def eyrie(running: Stack, capsys: pytest.CaptureFixture[str], *words: str) -> di
 
 def test_everything_is_seen_and_told(running: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     status = eyrie(running, capsys, "status")
-    assert (status["overview"]["hubs_ready"], status["overview"]["policies_ready"], status["overview"]["nodes"]) == (1, 1, 1)
+    assert (
+        status["overview"]["hubs_ready"],
+        status["overview"]["policies_ready"],
+        status["overview"]["nodes"],
+    ) == (1, 1, 1)
     (hub,) = status["hubs"]
     assert hub["pid"] > 0
     names = {process["name"] for process in asyncio.run(get(running, "/processes"))["processes"]}
@@ -42,7 +47,9 @@ def test_everything_is_seen_and_told(running: Stack, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("process", ["hub-0", "policy-0", "supervisor"])
-def test_a_process_is_asked_while_it_runs(running: Stack, capsys: pytest.CaptureFixture[str], process: str) -> None:
+def test_a_process_is_asked_while_it_runs(
+    running: Stack, capsys: pytest.CaptureFixture[str], process: str
+) -> None:
     assert eyrie(running, capsys, "log-level", process)["level"] == "info"
     assert eyrie(running, capsys, "log-level", process, "debug", "--for", "10m")["left_s"] > 500
     assert eyrie(running, capsys, "log-level", process, "--reset")["level"] == "info"
@@ -51,7 +58,9 @@ def test_a_process_is_asked_while_it_runs(running: Stack, capsys: pytest.Capture
     assert "MainThread" in profile["stacks"]
 
 
-def test_hubs_are_scaled_and_followed_to_the_end(running: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hubs_are_scaled_and_followed_to_the_end(
+    running: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert eyrie(running, capsys, "plan", "scale", "hubs", "2")["problem"] == ""
     done = eyrie(running, capsys, "scale", "hubs", "2")
     assert done["state"] == "done"
@@ -60,22 +69,39 @@ def test_hubs_are_scaled_and_followed_to_the_end(running: Stack, capsys: pytest.
     assert done["state"] == "done"
     assert len(eyrie(running, capsys, "hubs")["hubs"]) == 1
     audited = asyncio.run(audit(running))
-    assert [entry["action"] for entry in audited][:4] == ["cluster.settle", "cluster.shape", "cluster.settle", "cluster.shape"]
+    assert [entry["action"] for entry in audited][:4] == [
+        "cluster.settle",
+        "cluster.shape",
+        "cluster.settle",
+        "cluster.shape",
+    ]
 
 
 def token(running: Stack, role: str) -> str:
-    return issue(running.settings.auth, sub="olga", typ="user", jti="t1", now_s=time.time(), roles=[role], sites=["*"])
+    return issue(
+        running.settings.auth,
+        sub="olga",
+        typ="user",
+        jti="t1",
+        now_s=time.time(),
+        roles=[role],
+        sites=["*"],
+    )
 
 
 async def get(running: Stack, path: str, role: str = "admin") -> dict[str, Any]:
     record = await recorded(running.settings)
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token(running, role)}"}, timeout=30) as http:
+    async with httpx.AsyncClient(
+        headers={"Authorization": f"Bearer {token(running, role)}"}, timeout=30
+    ) as http:
         answered = await http.get(f"http://{record.host}:{record.port}/v1/cluster{path}")
         return dict(answered.raise_for_status().json())
 
 
 async def audit(running: Stack) -> list[dict[str, Any]]:
     hub = running.ready["hubs"][0]
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token(running, 'privacy')}"}, timeout=30) as http:
+    async with httpx.AsyncClient(
+        headers={"Authorization": f"Bearer {token(running, 'privacy')}"}, timeout=30
+    ) as http:
         answered = await http.get(f"http://{hub['host']}:{hub['port']}/v1/audit")
         return list(answered.raise_for_status().json()["entries"])

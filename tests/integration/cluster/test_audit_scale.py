@@ -1,4 +1,5 @@
-"""An audit of many events takes little memory and less than a minute for a million, from the database and from an export."""
+"""An audit of many events takes little memory and less than a minute for a million, from the
+database and from an export."""
 
 import json
 import subprocess
@@ -22,14 +23,28 @@ from tests.support.servers.store_fixtures import settings_of
 from tests.support.servers.store_servers import postgres
 
 COLUMNS = (
-    "camera", "epoch", "offset", "received", "time", "type", "severity", "site", "session", "seq", "track", "label", "zone", "line", "body",
+    "camera",
+    "epoch",
+    "offset",
+    "received",
+    "time",
+    "type",
+    "severity",
+    "site",
+    "session",
+    "seq",
+    "track",
+    "label",
+    "zone",
+    "line",
+    "body",
     "hash",
-)  # fmt: skip
+)
 CAMERAS = 20
 MAX_MEMORY = 200 * 1024 * 1024  # bytes: the interpreter and a head per camera, never the events
 START = datetime.now(UTC).replace(hour=0, minute=0, second=1, microsecond=0)
-# Runs the command and tells its own peak memory on standard error.
-# VmHWM and not ru_maxrss: the latter survives exec, so it would tell of the process that runs the tests.
+# Runs the command and tells its own peak memory on standard error. VmHWM and not ru_maxrss: the
+# latter survives exec, so it would tell of the process that runs the tests.
 MEASURED = """
 import sys
 from cluster.cli.main import main
@@ -46,16 +61,42 @@ def rows(camera: str, count: int) -> Iterator[tuple[Any, ...]]:
     for offset in range(1, count + 1):
         moment = START + timedelta(milliseconds=offset)
         event = Event(
-            id=f"{camera}/e1/{offset}", type="zone.entered", site="s", camera=camera, epoch="e1", offset=offset, session="boot-1",
-            seq=offset, time=rfc3339(to_us(moment)), received=rfc3339(to_us(moment)), severity="notice", track=f"t{offset % 97}",
-            label="person", zone="door", data={},
-        )  # fmt: skip
+            id=f"{camera}/e1/{offset}",
+            type="zone.entered",
+            site="s",
+            camera=camera,
+            epoch="e1",
+            offset=offset,
+            session="boot-1",
+            seq=offset,
+            time=rfc3339(to_us(moment)),
+            received=rfc3339(to_us(moment)),
+            severity="notice",
+            track=f"t{offset % 97}",
+            label="person",
+            zone="door",
+            data={},
+        )
         stored = seal(event, chain, received_us=0, time_us=0)
         chain = stored.hash
         yield (
-            camera, "e1", offset, moment, moment, event.type, event.severity, "s", "boot-1", offset, event.track, "person", "door", None,
-            stored.body, stored.hash,
-        )  # fmt: skip
+            camera,
+            "e1",
+            offset,
+            moment,
+            moment,
+            event.type,
+            event.severity,
+            "s",
+            "boot-1",
+            offset,
+            event.track,
+            "person",
+            "door",
+            None,
+            stored.body,
+            stored.hash,
+        )
 
 
 async def fill(dsn: str, events: int) -> None:
@@ -74,14 +115,23 @@ async def fill(dsn: str, events: int) -> None:
                 last = row[-1]
                 yield row
 
-        await connection.copy_records_to_table("events", records=kept(), columns=COLUMNS, timeout=600)
+        await connection.copy_records_to_table(
+            "events", records=kept(), columns=COLUMNS, timeout=600
+        )
         await connection.execute("INSERT INTO cameras (camera, site) VALUES ($1, 's')", camera)
         position = Position("boot-1", each, "e1", each, last)
         await connection.execute(
-            "INSERT INTO positions (camera, generation, session, last_seq, epoch, last_offset, chain, snapshot) "
+            "INSERT INTO positions (camera, generation, session, last_seq, epoch, last_offset, "
+            "chain, snapshot) "
             "VALUES ($1, 1, $2, $3, $4, $5, $6, $7)",
-            camera, position.session, each, "e1", each, last, encode(Snapshot(VERSION, session="boot-1", seq=each)),
-        )  # fmt: skip
+            camera,
+            position.session,
+            each,
+            "e1",
+            each,
+            last,
+            encode(Snapshot(VERSION, session="boot-1", seq=each)),
+        )
     await connection.execute("VACUUM ANALYZE events")
     await connection.close()
 
@@ -90,14 +140,20 @@ def audit(*arguments: str) -> tuple[int, str, float, int]:
     """(exit code, output, seconds, peak bytes) of `eyrie audit …`."""
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, "audit", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", MEASURED, "audit", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.stderr, done.stdout
     return done.returncode, done.stdout, time.monotonic() - began, int(done.stderr.splitlines()[-1])
 
 
 async def audited(events: int, folder: Path) -> list[tuple[float, int]]:
-    """Verify `events` in a database, export them, verify the export, damage it and verify again; (seconds, bytes) of the first two."""
+    """Verify `events` in a database, export them, verify the export, damage it and verify again;
+    (seconds, bytes) of the first two."""
     with postgres() as (_, dsn):
         await fill(dsn, events)
         code, output, from_database_s, memory = audit("verify", dsn, "--json")

@@ -1,4 +1,5 @@
-"""An embedded PostgreSQL that ended on a full disk is started again and again, says why it is not there, and is back once there is room."""
+"""An embedded PostgreSQL that ended on a full disk is started again and again, says why it is not
+there, and is back once there is room."""
 
 import contextlib
 import os
@@ -31,7 +32,12 @@ def test_a_postgresql_that_a_full_disk_ended_waits_says_why_and_is_back_by_itsel
         restarts = Restarts(data, told.append, now=lambda: now[0])
         data.note("test", os.getpid())  # for `eyrie status`: something runs here
         postgres.start()
-        write_resolved(data.settings_file, Settings(data=DataSettings(dir=str(data.path)), postgres=PostgresSettings(dsn=postgres.dsn)))
+        write_resolved(
+            data.settings_file,
+            Settings(
+                data=DataSettings(dir=str(data.path)), postgres=PostgresSettings(dsn=postgres.dsn)
+            ),
+        )
         try:
             with filled(disk):
                 end(postgres)
@@ -46,7 +52,9 @@ def test_a_postgresql_that_a_full_disk_ended_waits_says_why_and_is_back_by_itsel
             postgres.stop()
     assert len(told) == TRIES + 2, told
     assert told[0] == "PostgreSQL ended; starting it again"
-    assert all(f" are needed in {data.path}, and " in line and "make room" in line for line in told[1:-1]), told
+    assert all(
+        f" are needed in {data.path}, and " in line and "make room" in line for line in told[1:-1]
+    ), told
     assert told[-1].startswith("PostgreSQL is back after")
     assert said.returncode == 1
     assert "PostgreSQL cannot be reached" in said.stderr

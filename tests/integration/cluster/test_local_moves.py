@@ -1,6 +1,8 @@
-"""Moves, densities, pauses and a crash in the middle of a move: real supervisor, stores, actors and pump, without Ray's processes.
+"""Moves, densities, pauses and a crash in the middle of a move: real supervisor, stores, actors and
+pump, without Ray's processes.
 
-Every event that is stored is what an undisturbed run stores, in a chain without a hole; every ack is durable.
+Every event that is stored is what an undisturbed run stores, in a chain without a hole; every ack
+is durable.
 """
 
 import asyncio
@@ -27,7 +29,14 @@ CAMERAS = [f"cam-{number}" for number in range(8)]
 class Rig:
     """A cluster in this process, under load."""
 
-    def __init__(self, settings: Settings, stores: Stores, supervisor: Supervisor, machine: LocalMachine, edge: LocalEdge) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        supervisor: Supervisor,
+        machine: LocalMachine,
+        edge: LocalEdge,
+    ) -> None:
         self.settings = settings
         self.stores = stores
         self.supervisor = supervisor
@@ -36,7 +45,9 @@ class Rig:
 
     async def carried_out(self, kind: str, target: str) -> Operation:
         """Ask and wait until it is done."""
-        operation, _new = await self.stores.cluster.ask(RequestedOperation(f"{kind}-{time.monotonic_ns()}", kind, target, {}, "test"))
+        operation, _new = await self.stores.cluster.ask(
+            RequestedOperation(f"{kind}-{time.monotonic_ns()}", kind, target, {}, "test")
+        )
         self.supervisor.wake()
         async with asyncio.timeout(60):
             while not operation.over:
@@ -50,7 +61,10 @@ class Rig:
     async def more(self, count: int, cameras: Sequence[str] = ()) -> None:
         """Wait until so many more of each camera are acked."""
         goals = {camera: self.edge.acked(camera) + count for camera in cameras or self.edge.cameras}
-        await until(lambda: all(self.edge.acked(camera) >= goal for camera, goal in goals.items()), what=f"{count} more acks")
+        await until(
+            lambda: all(self.edge.acked(camera) >= goal for camera, goal in goals.items()),
+            what=f"{count} more acks",
+        )
 
     async def sound(self) -> None:
         """All is acked, stored once, and what an undisturbed run would have stored."""
@@ -59,28 +73,52 @@ class Rig:
             position = (await self.stores.cameras.ownership([camera]))[camera].position
             assert position.last_seq == self.edge.last[camera] == self.edge.acked(camera)
             rows = await self.stores.events.after(camera, position.epoch, 0, 100_000)
-            chain = [AuditEvent(row.camera, row.epoch, row.offset, row.body.decode(), row.hash.hex()) for row in rows]
+            chain = [
+                AuditEvent(row.camera, row.epoch, row.offset, row.body.decode(), row.hash.hex())
+                for row in rows
+            ]
             end = CameraTotals(
-                camera, position.session, position.last_seq, position.epoch, position.last_offset, position.chain.hex(), {}, {}
+                camera,
+                position.session,
+                position.last_seq,
+                position.epoch,
+                position.last_offset,
+                position.chain.hex(),
+                {},
+                {},
             )
             verdict = verify([*chain, end])
             assert verdict.green, verdict.findings
-            zones = [event["seq"] for row in rows if (event := msgspec.json.decode(row.body))["type"].startswith("zone.")]
-            # The person of `walk` is in the zone at even tens; an exit is told with the sixth frame outside.
-            assert zones == [seq for seq in range(1, position.last_seq + 1) if seq == 1 or seq % 20 in (0, 15)]
+            zones = [
+                event["seq"]
+                for row in rows
+                if (event := msgspec.json.decode(row.body))["type"].startswith("zone.")
+            ]
+            # The person of `walk` is in the zone at even tens; an exit is told with the sixth frame
+            # outside.
+            assert zones == [
+                seq for seq in range(1, position.last_seq + 1) if seq == 1 or seq % 20 in (0, 15)
+            ]
 
 
 @asynccontextmanager
-async def cluster(servers: Servers, stores: Stores, cameras: Sequence[str], *, density: int = 1) -> AsyncIterator[Rig]:
+async def cluster(
+    servers: Servers, stores: Stores, cameras: Sequence[str], *, density: int = 1
+) -> AsyncIterator[Rig]:
     """Start, stream, stop."""
     settings = Settings(
-        postgres=servers.settings.postgres, redis=servers.settings.redis, camera=CameraSettings(heartbeat_s=0.5),
-        cluster=ClusterSettings(cameras_per_actor=density, reconcile_s=0.1), hub=HubSettings(drain_s=0.1),
-    )  # fmt: skip
+        postgres=servers.settings.postgres,
+        redis=servers.settings.redis,
+        camera=CameraSettings(heartbeat_s=0.5),
+        cluster=ClusterSettings(cameras_per_actor=density, reconcile_s=0.1),
+        hub=HubSettings(drain_s=0.1),
+    )
     for camera in cameras:
         await stores.registry.register(camera, "site", scene=SCENE)
     machine = LocalMachine(settings)
-    supervisor = Supervisor(settings, await open_stores(settings, name="supervisor", connections=4), machine)
+    supervisor = Supervisor(
+        settings, await open_stores(settings, name="supervisor", connections=4), machine
+    )
     directory = LocalDirectory(supervisor, machine)
     edge = LocalEdge(directory, cameras)
     rig = Rig(settings, stores, supervisor, machine, edge)
@@ -95,7 +133,9 @@ async def cluster(servers: Servers, stores: Stores, cameras: Sequence[str], *, d
         await machine.close()
 
 
-async def test_moves_under_load_lose_nothing_and_rest_less_than_a_second(servers: Servers, stores: Stores) -> None:
+async def test_moves_under_load_lose_nothing_and_rest_less_than_a_second(
+    servers: Servers, stores: Stores
+) -> None:
     async with cluster(servers, stores, CAMERAS[:3]) as rig:
         rests = []
         for number in range(12):
@@ -108,14 +148,18 @@ async def test_moves_under_load_lose_nothing_and_rest_less_than_a_second(servers
             assert after.generation == before.generation + 1, "one activation per move"
             assert operation.figures["interruptions"] == 1.0
             rests.append(rig.edge.longest_rest(camera, since))
-        assert max(rests) < 1.0, f"last ack before to first ack after, each move: {[round(rest, 3) for rest in rests]}"
+        assert max(rests) < 1.0, (
+            f"last ack before to first ack after, each move: {[round(rest, 3) for rest in rests]}"
+        )
         await rig.sound()
 
 
 async def test_density_one_eight_one_under_load(servers: Servers, stores: Stores) -> None:
     async with cluster(servers, stores, CAMERAS) as rig:
         for version, density in enumerate((8, 1)):
-            assert await stores.cluster.want(WantedShape(density=Density(density)), expected=version, who="test")
+            assert await stores.cluster.want(
+                WantedShape(density=Density(density)), expected=version, who="test"
+            )
             await rig.carried_out("settle", "density")
             await rig.more(30)
             assert len(set((await stores.cameras.owners()).values())) == 8 // density
@@ -123,7 +167,9 @@ async def test_density_one_eight_one_under_load(servers: Servers, stores: Stores
 
 
 @pytest.mark.parametrize("crash", ["source", "supervisor"])
-async def test_a_crash_between_release_and_assignment_loses_nothing(servers: Servers, stores: Stores, crash: str) -> None:
+async def test_a_crash_between_release_and_assignment_loses_nothing(
+    servers: Servers, stores: Stores, crash: str
+) -> None:
     async with cluster(servers, stores, CAMERAS[:2]) as rig:
         camera = CAMERAS[0]
         before = (await stores.cameras.ownership([camera]))[camera]
@@ -133,9 +179,15 @@ async def test_a_crash_between_release_and_assignment_loses_nothing(servers: Ser
             await rig.carried_out("move", camera)
         else:
             await rig.supervisor._tasks.cancel()
-            await rig.machine.local[before.owner].release([camera], 5.0)  # and the supervisor died then
+            await rig.machine.local[before.owner].release(
+                [camera], 5.0
+            )  # and the supervisor died then
             await rig.supervisor._stores.close()
-            again = Supervisor(rig.settings, await open_stores(rig.settings, name="supervisor", connections=4), rig.machine)
+            again = Supervisor(
+                rig.settings,
+                await open_stores(rig.settings, name="supervisor", connections=4),
+                rig.machine,
+            )
             rig.supervisor = again
             rig.edge._pump._directory.supervisor = again  # type: ignore[attr-defined]
             await again.start()
@@ -145,7 +197,9 @@ async def test_a_crash_between_release_and_assignment_loses_nothing(servers: Ser
         await rig.sound()
 
 
-async def test_a_paused_camera_takes_nothing_more_in_and_goes_on_where_it_was(servers: Servers, stores: Stores) -> None:
+async def test_a_paused_camera_takes_nothing_more_in_and_goes_on_where_it_was(
+    servers: Servers, stores: Stores
+) -> None:
     async with cluster(servers, stores, CAMERAS[:2], density=2) as rig:
         paused, other = CAMERAS[:2]
         await stores.cluster.order("camera", paused, paused=True, who="test")
@@ -154,9 +208,13 @@ async def test_a_paused_camera_takes_nothing_more_in_and_goes_on_where_it_was(se
         await until(lambda: actor.describe()["hosted"][paused]["paused"], what="the pause")
         hosted = actor._cameras[paused]
         limit = hosted.core.order.credit.limit
-        await rig.carried_out("move", paused)  # alone there is no room elsewhere: a process of its own; it stays paused
+        await rig.carried_out(
+            "move", paused
+        )  # alone there is no room elsewhere: a process of its own; it stays paused
         await rig.more(60, [other])
-        (state,) = [camera for camera in rig.supervisor.snapshot().cameras if camera.camera == paused]
+        (state,) = [
+            camera for camera in rig.supervisor.snapshot().cameras if camera.camera == paused
+        ]
         assert state.paused
         assert rig.edge.acked(paused) <= limit
         await stores.cluster.order("camera", paused, paused=False, who="test")

@@ -1,4 +1,5 @@
-"""Cameras that move, hubs that come and go, densities that change, on real Ray under load: nothing acked is lost or stored twice.
+"""Cameras that move, hubs that come and go, densities that change, on real Ray under load: nothing
+acked is lost or stored twice.
 
 What is asked for is written to the store, as the cluster's API does; the supervisor carries it out.
 """
@@ -43,7 +44,9 @@ async def stores(running: Stack) -> AsyncIterator[Stores]:
 @asynccontextmanager
 async def load(running: Stack, stores: Stores, name: str, *, cameras: int) -> AsyncIterator[Load]:
     """A load under way, with acks."""
-    made = Load(running.url, running.token(), [f"{name}-{number}" for number in range(cameras)], seed=SEED)
+    made = Load(
+        running.url, running.token(), [f"{name}-{number}" for number in range(cameras)], seed=SEED
+    )
     await made.register(stores.registry, SITE)
     await made.begin()
     try:
@@ -53,7 +56,9 @@ async def load(running: Stack, stores: Stores, name: str, *, cameras: int) -> As
         await made.end()
 
 
-async def carried_out(stores: Stores, kind: str, target: str, *, within_s: float = 180.0, **params: object) -> Operation:
+async def carried_out(
+    stores: Stores, kind: str, target: str, *, within_s: float = 180.0, **params: object
+) -> Operation:
     """Ask for an operation and wait until it is done."""
     id = f"{kind}-{target}-{time.monotonic_ns()}"
     await stores.cluster.ask(RequestedOperation(id, kind, target, dict(params), "test"))
@@ -77,26 +82,42 @@ async def want(stores: Stores, **changes: object) -> None:
     """Change the shape."""
     stored = (await stores.cluster.orders()).wanted
     before = WantedShape() if stored is None else stored.wanted
-    fields: dict[str, object] = {"hubs": before.hubs, "policies": before.policies, "density": before.density, **changes}
+    fields: dict[str, object] = {
+        "hubs": before.hubs,
+        "policies": before.policies,
+        "density": before.density,
+        **changes,
+    }
     version = 0 if stored is None else stored.version
     assert await stores.cluster.want(WantedShape(**fields), expected=version, who="test")  # type: ignore[arg-type]
 
 
 def silences(made: Load, camera: str, since: float) -> list[float]:
     """Seconds between consecutive acks of a camera after `since` (wall clock), longest first."""
-    times = [entry.at_s for entry in made.history if isinstance(entry, Acknowledged) and entry.camera == camera]
-    return sorted((after - before for before, after in pairwise(times) if after >= since), reverse=True)
+    times = [
+        entry.at_s
+        for entry in made.history
+        if isinstance(entry, Acknowledged) and entry.camera == camera
+    ]
+    return sorted(
+        (after - before for before, after in pairwise(times) if after >= since), reverse=True
+    )
 
 
 async def nothing_lost(running: Stack, made: Load) -> None:
-    """Everything is acked, read back by a connection of its own and checked against what was sent."""
+    """Everything is acked, read back by a connection of its own and checked against what was
+    sent."""
     await made.finish()
     stored = await read_back(running.settings.postgres, list(made.cameras))
     assert check(made.history, stored) == []
-    assert {row.camera: row.last_seq for row in stored.cameras} == {camera.name: camera.sent for camera in made.cameras.values()}
+    assert {row.camera: row.last_seq for row in stored.cameras} == {
+        camera.name: camera.sent for camera in made.cameras.values()
+    }
 
 
-async def test_a_moved_camera_rests_less_than_a_second_and_loses_nothing(running: Stack, stores: Stores) -> None:
+async def test_a_moved_camera_rests_less_than_a_second_and_loses_nothing(
+    running: Stack, stores: Stores
+) -> None:
     async with load(running, stores, "moved", cameras=2) as made:
         before = (await stores.cameras.ownership(["moved-0"]))["moved-0"]
         since = time.time()
@@ -105,7 +126,10 @@ async def test_a_moved_camera_rests_less_than_a_second_and_loses_nothing(running
             await made.more(20)
         assert operation.figures["interruptions"] == 1.0
         longest = silences(made, "moved-0", since)[0]
-        tell(f"longest time between two acks of the moved camera: {longest:.3f} s; {operation.figures}")
+        tell(
+            f"longest time between two acks of the moved camera: {longest:.3f} s; "
+            f"{operation.figures}"
+        )
         await nothing_lost(running, made)
         after = (await stores.cameras.ownership(["moved-0"]))["moved-0"]
         assert after.owner != before.owner
@@ -124,7 +148,10 @@ async def test_a_hundred_moves_under_load(running: Stack, stores: Stores) -> Non
             await made.more(15)
             longest.append(silences(made, camera, since)[0])
         longest.sort()
-        tell(f"interruptions of 100 moves, last ack before to first ack after: p50 {longest[49]:.3f} s, p99 {longest[98]:.3f} s")
+        tell(
+            "interruptions of 100 moves, last ack before to first ack after: p50 "
+            f"{longest[49]:.3f} s, p99 {longest[98]:.3f} s"
+        )
         await nothing_lost(running, made)
         assert longest[98] < 1.0
 
@@ -141,11 +168,14 @@ async def test_density_one_sixteen_one_under_load(running: Stack, stores: Stores
             longest = sorted(silences(made, camera, since)[0] for camera in names)
             tell(
                 f"density {density}: {time.monotonic() - began:.1f} s, {operation.figures}, "
-                f"longest between two acks of a camera: p50 {longest[8]:.3f} s, max {longest[-1]:.3f} s"
+                f"longest between two acks of a camera: p50 {longest[8]:.3f} s, max "
+                f"{longest[-1]:.3f} s"
             )
             owners = await stores.cameras.owners()
             processes = len({owners[camera] for camera in names})
-            assert processes == 16 if density == 1 else processes <= 2, "cameras of the other tests are packed along"
+            assert processes == 16 if density == 1 else processes <= 2, (
+                "cameras of the other tests are packed along"
+            )
         await nothing_lost(running, made)
 
 
@@ -164,7 +194,9 @@ async def test_hubs_one_three_one_under_load(running: Stack, stores: Stores) -> 
 
 
 @pytest.mark.prove
-async def test_a_paused_camera_sends_nothing_more_and_goes_on_where_it_was(running: Stack, stores: Stores) -> None:
+async def test_a_paused_camera_sends_nothing_more_and_goes_on_where_it_was(
+    running: Stack, stores: Stores
+) -> None:
     async with load(running, stores, "paused", cameras=2) as made:
         await stores.cluster.order("camera", "paused-0", paused=True, who="test")
         camera = made.cameras["paused-0"]

@@ -1,4 +1,5 @@
-"""Operations as they go: from the store by the API's process and Redis to a stock Centrifuge client at a hub."""
+"""Operations as they go: from the store by the API's process and Redis to a stock Centrifuge client
+at a hub."""
 
 import asyncio
 import json
@@ -25,7 +26,10 @@ async def test_a_stock_client_follows_an_operation(tmp_path: Path) -> None:
         async with client(hub, protobuf=False) as stock:
             watcher = Watcher()
             await stock.new_subscription(CHANNEL, events=watcher).subscribe()
-            await until(lambda: _seen(watcher, ("op1", "waiting", 0)), what="the running operations at the start")
+            await until(
+                lambda: _seen(watcher, ("op1", "waiting", 0)),
+                what="the running operations at the start",
+            )
             await store.begin("op1", total=4)
             await store.progress("op1", done=3, total=4, detail="moved 3")
             progress.hurry()
@@ -33,7 +37,10 @@ async def test_a_stock_client_follows_an_operation(tmp_path: Path) -> None:
             await store.finish("op1", "done", figures={"interruption_p99_s": 0.3})
             await until(lambda: _seen(watcher, ("op1", "done", 3)), what="its end, without a hurry")
             last = watcher.publications[-1].data["operations"][0]
-            assert (last["figures"], watcher.offsets == sorted(watcher.offsets)) == ({"interruption_p99_s": 0.3}, True)
+            assert (last["figures"], watcher.offsets == sorted(watcher.offsets)) == (
+                {"interruption_p99_s": 0.3},
+                True,
+            )
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -79,5 +86,7 @@ async def test_unchanged_operations_are_shown_seldom() -> None:
 
 def _seen(watcher: Watcher, wanted: tuple[str, str, int]) -> bool:
     return any(
-        (one["id"], one["state"], one["done"]) == wanted for publication in watcher.publications for one in publication.data["operations"]
+        (one["id"], one["state"], one["done"]) == wanted
+        for publication in watcher.publications
+        for one in publication.data["operations"]
     )

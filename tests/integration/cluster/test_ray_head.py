@@ -1,4 +1,5 @@
-"""The private Ray head: joinable with its token only, on loopback, and gone with everything it started."""
+"""The private Ray head: joinable with its token only, on loopback, and gone with everything it
+started."""
 
 import os
 import signal
@@ -37,12 +38,18 @@ def data() -> Iterator[DataDir]:
 
 def join(head: RayHead, token_file: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", JOIN, head.address], env={**environment(token_file), "PYTHONPATH": str(ROOT)}, capture_output=True,
-        text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", JOIN, head.address],
+        env={**environment(token_file), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
-def test_it_is_joined_with_the_token_of_the_settings_and_leaves_nothing(data: DataDir, tmp_path: Path) -> None:
+def test_it_is_joined_with_the_token_of_the_settings_and_leaves_nothing(
+    data: DataDir, tmp_path: Path
+) -> None:
     named = tmp_path / "named.token"
     ensure_token(named)
     head = RayHead(data, cameras=7, settings=RaySettings(token_file=str(named)))
@@ -55,17 +62,24 @@ def test_it_is_joined_with_the_token_of_the_settings_and_leaves_nothing(data: Da
         other = tmp_path / "other.token"
         other.write_text("0" * 64, encoding="ascii")
         assert join(head, other).returncode != 0
-        family = {pid: start_time(pid) for pid in descendants(next(r.pid for r in data.noted() if r.name == "ray"))}
+        family = {
+            pid: start_time(pid)
+            for pid in descendants(next(r.pid for r in data.noted() if r.name == "ray"))
+        }
         assert len(family) >= 3
     finally:
         head.stop()
-    assert [pid for pid, started in family.items() if started is not None and start_time(pid) == started] == []
+    assert [
+        pid for pid, started in family.items() if started is not None and start_time(pid) == started
+    ] == []
     assert list(data.run.glob("*.pid")) == []
     assert not head.alive()
 
 
 def test_it_starts_again_after_a_kill(data: DataDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    awkward = data.path / ("t" * max(1, 24 - len(str(data.path))))  # with Ray's sockets below it a path would be too long for the kernel
+    awkward = data.path / (
+        "t" * max(1, 24 - len(str(data.path)))
+    )  # with Ray's sockets below it a path would be too long for the kernel
     awkward.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(awkward))
     head = RayHead(data, cameras=1)

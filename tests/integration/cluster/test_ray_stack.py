@@ -1,4 +1,5 @@
-"""Real Ray, PostgreSQL and Redis, one edge client: from the socket to the database, and what a killed actor costs (nothing)."""
+"""Real Ray, PostgreSQL and Redis, one edge client: from the socket to the database, and what a
+killed actor costs (nothing)."""
 
 import asyncio
 import json
@@ -42,7 +43,10 @@ async def stores(running: Stack) -> AsyncIterator[Stores]:
 
 def seen(number: int) -> Observation:
     x = 0.2 if (number // 10) % 2 == 0 else 0.8
-    return Observation(START + timedelta(milliseconds=100 * number), [Object("person", (x - 0.05, 0.4, x + 0.05, 0.6), 0.9, "p1")])
+    return Observation(
+        START + timedelta(milliseconds=100 * number),
+        [Object("person", (x - 0.05, 0.4, x + 0.05, 0.6), 0.9, "p1")],
+    )
 
 
 def alive(pid: int) -> bool:
@@ -53,15 +57,30 @@ async def audited(stores: Stores, camera: str) -> int:
     """Events of `camera`, after its chain was verified."""
     position = (await stores.cameras.ownership([camera]))[camera].position
     found = await stores.events.after(camera, position.epoch, 0, 100_000)
-    rows = [row for row in found if row.offset <= position.last_offset]  # a goodbye may have been committed between the two readings
-    records: list[CameraTotals | AuditEvent] = [AuditEvent(r.camera, r.epoch, r.offset, r.body.decode(), r.hash.hex()) for r in rows]
-    totals = CameraTotals(camera, position.session, position.last_seq, position.epoch, position.last_offset, position.chain.hex(), {}, {})
+    rows = [
+        row for row in found if row.offset <= position.last_offset
+    ]  # a goodbye may have been committed between the two readings
+    records: list[CameraTotals | AuditEvent] = [
+        AuditEvent(r.camera, r.epoch, r.offset, r.body.decode(), r.hash.hex()) for r in rows
+    ]
+    totals = CameraTotals(
+        camera,
+        position.session,
+        position.last_seq,
+        position.epoch,
+        position.last_offset,
+        position.chain.hex(),
+        {},
+        {},
+    )
     verdict = verify([*records, totals])
     assert verdict.green, verdict.findings
     return len(rows)
 
 
-async def test_observations_reach_the_database_through_a_ray_actor_each(running: Stack, stores: Stores) -> None:
+async def test_observations_reach_the_database_through_a_ray_actor_each(
+    running: Stack, stores: Stores
+) -> None:
     cameras = [f"e2e-{number}" for number in range(3)]
     for camera in cameras:
         await stores.registry.register(camera, "e2e", scene=SCENE)
@@ -82,7 +101,9 @@ async def test_observations_reach_the_database_through_a_ray_actor_each(running:
         assert await audited(stores, camera) >= 10
 
 
-async def test_an_actor_killed_under_load_loses_no_acked_observation_and_stores_none_twice(running: Stack, stores: Stores) -> None:
+async def test_an_actor_killed_under_load_loses_no_acked_observation_and_stores_none_twice(
+    running: Stack, stores: Stores
+) -> None:
     camera = "killed"
     await stores.registry.register(camera, "e2e", scene=SCENE)
     async with EdgeClient(running.url, running.token()) as client, asyncio.timeout(90):
@@ -113,7 +134,9 @@ async def test_an_actor_killed_under_load_loses_no_acked_observation_and_stores_
     assert await derived(stores, camera) == await derived(stores, undisturbed)
 
 
-async def test_a_frozen_actor_is_replaced_and_does_nothing_after_it_thaws(running: Stack, stores: Stores) -> None:
+async def test_a_frozen_actor_is_replaced_and_does_nothing_after_it_thaws(
+    running: Stack, stores: Stores
+) -> None:
     camera = "frozen"
     await stores.registry.register(camera, "e2e", scene=SCENE)
     async with EdgeClient(running.url, running.token()) as client, asyncio.timeout(90):
@@ -132,7 +155,11 @@ async def test_a_frozen_actor_is_replaced_and_does_nothing_after_it_thaws(runnin
         await until(lambda: not alive(record.pid), within_s=30, what="the end of the thawed actor")
         await feed(stream, 100, 150)
     final = (await stores.cameras.ownership([camera]))[camera]
-    assert (final.owner, final.generation, final.position.last_seq) == (after.owner, after.generation, 150)
+    assert (final.owner, final.generation, final.position.last_seq) == (
+        after.owner,
+        after.generation,
+        150,
+    )
     await audited(stores, camera)
 
 
@@ -149,16 +176,26 @@ async def derived(stores: Stores, camera: str) -> list[tuple[object, ...]]:
     rows = await stores.events.after(camera, position.epoch, 0, 100_000)
     events = [msgspec.json.decode(row.body) for row in rows]
     return [
-        (e["type"], e.get("track"), e.get("zone"), e["seq"], e["time"]) for e in events if not e["type"].startswith(("camera.", "stream."))
+        (e["type"], e.get("track"), e.get("zone"), e["seq"], e["time"])
+        for e in events
+        if not e["type"].startswith(("camera.", "stream."))
     ]
 
 
-async def test_http_ingest_is_idempotent_and_tells_the_expected_seq(running: Stack, stores: Stores) -> None:
+async def test_http_ingest_is_idempotent_and_tells_the_expected_seq(
+    running: Stack, stores: Stores
+) -> None:
     camera = "by-http"
     base = running.url.replace("ws://", "http://").removesuffix("/v1/edge")
     headers = {"authorization": f"Bearer {running.token()}"}
-    body = {"session": "s1", "first_seq": 1, "observations": [msgspec.to_builtins(seen(number)) for number in range(5)]}
-    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=30, trust_env=False) as client:
+    body = {
+        "session": "s1",
+        "first_seq": 1,
+        "observations": [msgspec.to_builtins(seen(number)) for number in range(5)],
+    }
+    async with httpx.AsyncClient(
+        base_url=base, headers=headers, timeout=30, trust_env=False
+    ) as client:
         path = f"/v1/cameras/{camera}/observations"
         first = await client.post(path, content=msgspec.json.encode(body))
         assert (first.status_code, first.json()["seq"]) == (200, 5), first.text
@@ -168,17 +205,30 @@ async def test_http_ingest_is_idempotent_and_tells_the_expected_seq(running: Sta
         assert (ahead.status_code, ahead.json()["expected_seq"]) == (409, 6)
         broken = await client.post(path, content=b"{")
         assert broken.status_code == 400
-        nobody = await client.post(path, content=msgspec.json.encode(body), headers={"authorization": "Bearer x"})
+        nobody = await client.post(
+            path, content=msgspec.json.encode(body), headers={"authorization": "Bearer x"}
+        )
         assert nobody.status_code == 401
     assert (await stores.cameras.ownership([camera]))[camera].position.last_seq == 5
 
 
-async def test_a_hub_told_sigterm_sends_its_clients_elsewhere_and_another_takes_its_place(running: Stack, stores: Stores) -> None:
-    """Dashboards are closed with 3001, which reconnects; the edge goes on where it was; nobody had to restart anything."""
+async def test_a_hub_told_sigterm_sends_its_clients_elsewhere_and_another_takes_its_place(
+    running: Stack, stores: Stores
+) -> None:
+    """Dashboards are closed with 3001, which reconnects; the edge goes on where it was; nobody had
+    to restart anything."""
     await stores.registry.register("drained", "e2e", scene=SCENE)
     before = {hub.pid for hub in await stores.hubs.all() if alive(hub.pid)}
     assert len(before) == 1
-    viewer = issue(running.settings.auth, sub="ada", typ="user", jti="sigterm", now_s=time.time(), roles=["viewer"], sites=["e2e"])
+    viewer = issue(
+        running.settings.auth,
+        sub="ada",
+        typ="user",
+        jti="sigterm",
+        now_s=time.time(),
+        roles=["viewer"],
+        sites=["e2e"],
+    )
     dashboards = running.url.replace("/v1/edge", "/connection/websocket")
     async with EdgeClient(running.url, running.token()) as client, asyncio.timeout(120):
         stream = await client.open("drained")

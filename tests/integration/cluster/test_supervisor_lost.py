@@ -1,4 +1,5 @@
-"""The supervisor dies, and then every other part, with nothing else that could wake it: no hello, no new camera, no question of a person.
+"""The supervisor dies, and then every other part, with nothing else that could wake it: no hello,
+no new camera, no question of a person.
 
 One stack for all pairs. Each kill is proven by the end of that very process.
 """
@@ -27,7 +28,8 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 HEAL_S = 60.0  # seconds a machine under load may take to start a process of Ray
-NAMED_S = 10.0  # seconds within which a supervisor that does not work is named (design section 12, promise 15)
+# seconds within which a supervisor that does not work is named (design section 12, promise 15)
+NAMED_S = 10.0
 SUPERVISOR, HUB, POLICY = "ray::RaySupervisor", "ray::RayHub", "ray::RayPolicy"
 
 
@@ -55,7 +57,9 @@ async def replaced(running: Stack, title: str, killed: list[int]) -> None:
     """Those of `title` have ended, and as many others run."""
     await until(lambda: all(map(gone, killed)), what=f"the end of {title}")
     await until(
-        lambda: len([pid for pid in running.pids(title) if pid not in killed]) == len(killed), within_s=HEAL_S, what=f"another {title}"
+        lambda: len([pid for pid in running.pids(title) if pid not in killed]) == len(killed),
+        within_s=HEAL_S,
+        what=f"another {title}",
     )
 
 
@@ -82,7 +86,9 @@ async def asked(running: Stack, stores: Stores, path: str) -> str:
 
 
 @pytest.mark.parametrize("title", [POLICY, HUB])
-async def test_the_supervisor_and_a_service_are_killed_and_both_come_back(running: Stack, stores: Stores, title: str) -> None:
+async def test_the_supervisor_and_a_service_are_killed_and_both_come_back(
+    running: Stack, stores: Stores, title: str
+) -> None:
     supervisor, service = running.pids(SUPERVISOR), running.pids(title)
     kill([*supervisor, *service])
     await replaced(running, SUPERVISOR, supervisor)
@@ -94,7 +100,9 @@ async def test_the_supervisor_and_a_service_are_killed_and_both_come_back(runnin
     await answers(ready, "a hub that is ready")
 
 
-async def test_the_supervisor_and_a_camera_actor_are_killed_and_the_camera_is_hosted_again(running: Stack, stores: Stores) -> None:
+async def test_the_supervisor_and_a_camera_actor_are_killed_and_the_camera_is_hosted_again(
+    running: Stack, stores: Stores
+) -> None:
     camera = "unattended"
     await stores.registry.register(camera, "e2e", scene=SCENE)
     async with EdgeClient(running.url, running.token()) as client, asyncio.timeout(60):
@@ -121,7 +129,9 @@ async def test_a_supervisor_that_stands_still_is_named_in_time_and_replaced(
         return await asyncio.to_thread(main, ["status", "--data-dir", running.settings.data.dir])
 
     async def named() -> bool:
-        return await status() == 1 and "supervisor_up 0.0" in await asked(running, stores, "/metrics")
+        return await status() == 1 and "supervisor_up 0.0" in await asked(
+            running, stores, "/metrics"
+        )
 
     assert await status() == 0
     [supervisor] = running.pids(SUPERVISOR)
@@ -132,21 +142,30 @@ async def test_a_supervisor_that_stands_still_is_named_in_time_and_replaced(
         await answers(named, "that it does not work")
         took_s = asyncio.get_running_loop().time() - began
         assert "the supervisor does not work" in capsys.readouterr().err
-        assert re.search("the supervisor has not worked for [0-9]+ s", await asked(running, stores, "/health/ready"))
+        assert re.search(
+            "the supervisor has not worked for [0-9]+ s",
+            await asked(running, stores, "/health/ready"),
+        )
         await replaced(running, SUPERVISOR, [supervisor])
     finally:
         if not gone(supervisor):
             os.kill(supervisor, signal.SIGCONT)
 
     async def well() -> bool:
-        return await status() == 0 and "supervisor_up 1.0" in await asked(running, stores, "/metrics")
+        return await status() == 0 and "supervisor_up 1.0" in await asked(
+            running, stores, "/metrics"
+        )
 
     await answers(well, "that it works again")
-    assert took_s <= 2 * NAMED_S, f"named after {took_s:.1f} s"  # twice: other tests may run beside this one
+    assert took_s <= 2 * NAMED_S, (
+        f"named after {took_s:.1f} s"
+    )  # twice: other tests may run beside this one
 
 
 @pytest.mark.prove
-async def test_a_supervisor_that_ray_does_not_start_again_is_started_and_heard(running: Stack, stores: Stores) -> None:
+async def test_a_supervisor_that_ray_does_not_start_again_is_started_and_heard(
+    running: Stack, stores: Stores
+) -> None:
     supervisor, ray = running.pids(SUPERVISOR), running.settings.ray
     with asker(ray.address, Path(ray.token_file)) as driver:
         assert await asyncio.to_thread(driver.ask, "end", NAME, ray.namespace)
@@ -154,13 +173,17 @@ async def test_a_supervisor_that_ray_does_not_start_again_is_started_and_heard(r
     await replaced(running, SUPERVISOR, supervisor)
 
     async def heard() -> bool:
-        named = asyncio.get_running_loop().time() > ended + NAMED_S  # from then on whoever still asks the old one says that it is gone
+        named = (
+            asyncio.get_running_loop().time() > ended + NAMED_S
+        )  # from then on whoever still asks the old one says that it is gone
         return named and "supervisor_up 1.0" in await asked(running, stores, "/metrics")
 
     await answers(heard, "that hubs hear the new one")
 
 
-async def test_without_the_driver_a_hub_keeps_the_supervisor_at_work(running: Stack, stores: Stores) -> None:
+async def test_without_the_driver_a_hub_keeps_the_supervisor_at_work(
+    running: Stack, stores: Stores
+) -> None:
     supervisor = running.pids(SUPERVISOR)
     kill([running.driver.pid, *supervisor])
     await replaced(running, SUPERVISOR, supervisor)

@@ -1,4 +1,5 @@
-"""Two real raylets: what is told of them, where an actor goes, a frozen one, and one that is let go."""
+"""Two real raylets: what is told of them, where an actor goes, a frozen one, and one that is let
+go."""
 
 import os
 import signal
@@ -31,7 +32,13 @@ def pair() -> Iterator[tuple[RayNode, Asker]]:
         try:
             head.wait()
             settings = RaySettings(address=head.address, token_file=str(head.token_file))
-            node = RayNode(further, address=head.address, settings=settings, cameras=4, settings_file=further.settings_file)
+            node = RayNode(
+                further,
+                address=head.address,
+                settings=settings,
+                cameras=4,
+                settings_file=further.settings_file,
+            )
             node.spawn()
             try:
                 node.wait()
@@ -53,17 +60,27 @@ def test_both_are_told_and_an_actor_runs_where_it_is_bound_to(pair: tuple[RayNod
     node, driver = pair
     head, further = driver.nodes()
     assert (head.head, head.alive, head.draining, head.slots) == (True, True, False, 4)
-    assert (further.id, further.head, further.alive, further.slots) == (node.node_id, False, True, 4)
+    assert (further.id, further.head, further.alive, further.slots) == (
+        node.node_id,
+        False,
+        True,
+        4,
+    )
     for place, settings in ((head.id, ""), (further.id, str(node._settings_file))):
         assert driver.ask("where", place) == [place, settings]
     assert driver.ask("where", "ab" * 28) is None, "no node of that id, nothing runs"
 
 
-def test_a_frozen_raylet_is_seen_at_once_and_seen_again_when_it_wakes(pair: tuple[RayNode, Asker]) -> None:
+def test_a_frozen_raylet_is_seen_at_once_and_seen_again_when_it_wakes(
+    pair: tuple[RayNode, Asker],
+) -> None:
     raylet, _started = pair[0]._raylet
     os.kill(raylet, signal.SIGSTOP)
     try:
-        block_until(lambda: frozen(raylet), "every thread of the raylet stands still: the signal alone does not say so")
+        block_until(
+            lambda: frozen(raylet),
+            "every thread of the raylet stands still: the signal alone does not say so",
+        )
         found = of(pair)
         assert found is not None, "Ray itself gives it up much later"
         assert not found.alive
@@ -72,7 +89,9 @@ def test_a_frozen_raylet_is_seen_at_once_and_seen_again_when_it_wakes(pair: tupl
     block_until(lambda: (again := of(pair)) is not None and again.alive, "it answers again")
 
 
-def test_a_node_that_is_let_go_ends_by_itself_and_resources_can_be_asked_for(pair: tuple[RayNode, Asker]) -> None:
+def test_a_node_that_is_let_go_ends_by_itself_and_resources_can_be_asked_for(
+    pair: tuple[RayNode, Asker],
+) -> None:
     node, driver = pair
     driver.ask("request", 8)
     driver.ask("release", "ab" * 28, 5.0)  # one that is gone already

@@ -1,4 +1,5 @@
-"""`eyrie up` in trouble: servers that take connections and say nothing, its own servers killed under it, and itself killed."""
+"""`eyrie up` in trouble: servers that take connections and say nothing, its own servers killed
+under it, and itself killed."""
 
 import os
 import signal
@@ -33,8 +34,14 @@ def mute() -> Iterator[socket.socket]:
         ("EYRIE_REDIS_URL", "redis://127.0.0.1:{}/0", "Redis"),
     ],
 )
-def test_an_external_server_that_says_nothing_is_told_in_time(mute: socket.socket, variable: str, address: str, told: str) -> None:
-    env = {variable: address.format(mute.getsockname()[1]), "EYRIE_POSTGRES_CONNECT_TIMEOUT_S": "2", "EYRIE_REDIS_TIMEOUT_S": "2"}
+def test_an_external_server_that_says_nothing_is_told_in_time(
+    mute: socket.socket, variable: str, address: str, told: str
+) -> None:
+    env = {
+        variable: address.format(mute.getsockname()[1]),
+        "EYRIE_POSTGRES_CONNECT_TIMEOUT_S": "2",
+        "EYRIE_REDIS_TIMEOUT_S": "2",
+    }
     with data_folder() as path:
         begun = time.monotonic()
         refused = eyrie("up", "--data-dir", path, "--port", "0", env=env)
@@ -74,7 +81,9 @@ def test_killed_servers_come_back_and_a_killed_launcher_leaves_its_port_free() -
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
             block_until(
-                lambda: all(pid_of(first, name) not in (None, pid) for name, pid in before.items()), "servers are back", within_s=40
+                lambda: all(pid_of(first, name) not in (None, pid) for name, pid in before.items()),
+                "servers are back",
+                within_s=40,
             )
             block_until(lambda: is_ready(first), "the hub is ready again", within_s=40)
             family = {pid: start_time(pid) for pid in first.processes()}
@@ -83,5 +92,9 @@ def test_killed_servers_come_back_and_a_killed_launcher_leaves_its_port_free() -
         port = urlsplit(first.url).port
         with product(path, "--no-simulate", "--port", str(port)) as second:
             assert urlsplit(second.url).port == port
-            assert [pid for pid, started in family.items() if started is not None and start_time(pid) == started] == []
+            assert [
+                pid
+                for pid, started in family.items()
+                if started is not None and start_time(pid) == started
+            ] == []
         assert second.data.noted() == []

@@ -1,4 +1,5 @@
-"""What the console owes its reader whatever the hub does: live tiles, a live picture, nothing stale in silence, no code from labels."""
+"""What the console owes its reader whatever the hub does: live tiles, a live picture, nothing stale
+in silence, no code from labels."""
 
 import re
 
@@ -29,12 +30,16 @@ def test_the_wall_shows_every_camera_and_changes(hub: FakeConsoleHub, opened: Op
     gate = page.locator("[data-camera=cam-1] .facts b").last
     before = gate.inner_text()
     expect(gate).not_to_have_text(before)
-    expect(page.locator("[data-camera=cam-2] .last-event")).to_contain_text(re.compile("zone.entered|line.crossed"))
+    expect(page.locator("[data-camera=cam-2] .last-event")).to_contain_text(
+        re.compile("zone.entered|line.crossed")
+    )
     screenshot(page, "console-wall-fake")
     assert errors == []
 
 
-def test_attack_10_a_link_replaces_no_session_without_being_told_to(hub: FakeConsoleHub, opened: Opened) -> None:
+def test_attack_10_a_link_replaces_no_session_without_being_told_to(
+    hub: FakeConsoleHub, opened: Opened
+) -> None:
     page, errors = opened
     page.goto(f"{hub.url}#token={TOKEN}")
     expect(page.locator(".tile")).to_have_count(8)

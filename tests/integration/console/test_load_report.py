@@ -1,4 +1,5 @@
-"""The report of a load test in a real browser: nothing fetched, nothing wider than the screen, legible on light and dark ones."""
+"""The report of a load test in a real browser: nothing fetched, nothing wider than the screen,
+legible on light and dark ones."""
 
 from pathlib import Path
 
@@ -22,11 +23,13 @@ RATIO = """() => {
     const [one, two] = [element instanceof SVGElement ? style.fill : style.color, paper].map(light).sort((a, b) => b - a);
     return (one + 0.05) / (two + 0.05);
   }).reduce((least, ratio) => Math.min(least, ratio), 99);
-}"""
+}"""  # noqa: E501
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 390)])
-def test_a_report_is_whole_and_legible(opened: tuple[Page, list[str]], tmp_path: Path, scheme: str, width: int) -> None:
+def test_a_report_is_whole_and_legible(
+    opened: tuple[Page, list[str]], tmp_path: Path, scheme: str, width: int
+) -> None:
     page, errors = opened
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -36,7 +39,9 @@ def test_a_report_is_whole_and_legible(opened: tuple[Page, list[str]], tmp_path:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(path.as_uri())
     expect(page.get_by_role("heading", name="steady")).to_be_visible()
-    expect(page.get_by_role("img", name="Ack latency from the scheduled time, ms: p50 up to")).to_be_visible()
+    expect(
+        page.get_by_role("img", name="Ack latency from the scheduled time, ms: p50 up to")
+    ).to_be_visible()
     page.get_by_text("Figures", exact=True).first.click()
     expect(page.get_by_role("columnheader", name="median").first).to_be_visible()
     screenshot(page, f"load-report-{scheme}-{width}")

@@ -1,4 +1,5 @@
-"""Who sees what: tokens, decisions, revocations and redaction on open sockets, and the same by REST."""
+"""Who sees what: tokens, decisions, revocations and redaction on open sockets, and the same by
+REST."""
 
 import asyncio
 import time
@@ -46,7 +47,9 @@ async def test_bad_tokens_close_and_expired_ones_may_be_renewed(tmp_path: Path) 
         assert await refused_with(hub, hub.token()) == 4013
 
 
-async def test_check_09_a_token_that_runs_out_closes_after_the_grace_and_refresh_prevents_it(tmp_path: Path) -> None:
+async def test_check_09_a_token_that_runs_out_closes_after_the_grace_and_refresh_prevents_it(
+    tmp_path: Path,
+) -> None:
     settings = HubSettings(port=0, expired_grace_s=0.2)
     async with (
         running_hub(tmp_path, hub=settings) as hub,
@@ -58,23 +61,34 @@ async def test_check_09_a_token_that_runs_out_closes_after_the_grace_and_refresh
         assert await closed_with(one) == 3005
         assert (await two.ask("ping"))["ping"] == {}
         assert "error" not in await two.ask("refresh", token=hub.token())
-        await two.socket.send(msgspec.json.encode({"id": 99, "refresh": {"token": hub.token("eve")}}).decode())
+        await two.socket.send(
+            msgspec.json.encode({"id": 99, "refresh": {"token": hub.token("eve")}}).decode()
+        )
         assert await closed_with(two) == 3500
 
 
-async def test_policy_is_asked_for_every_channel_and_unknown_cameras_are_not_told_to_outsiders(tmp_path: Path) -> None:
+async def test_policy_is_asked_for_every_channel_and_unknown_cameras_are_not_told_to_outsiders(
+    tmp_path: Path,
+) -> None:
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1")
         hub.policy.denied |= {("subscribe", "north"), ("subscribe", "cam-1")}
         async with hub.dashboard() as dash:
-            for channel in ("camera:cam-1", "site:north", "events:camera:cam-1", "events:site:north"):
+            for channel in (
+                "camera:cam-1",
+                "site:north",
+                "events:camera:cam-1",
+                "events:site:north",
+            ):
                 assert (await dash.ask("subscribe", channel=channel))["error"]["code"] == 103
             assert (await dash.ask("subscribe", channel="camera:cam-2"))["error"]["code"] == 102
             assert (await dash.ask("subscribe", channel="site:south"))["error"]["code"] == 102
             hub.policy.unavailable = True
             assert (await dash.ask("subscribe", channel="fleet"))["error"] == {
-                "code": 100, "message": "internal server error", "temporary": True,
-            }  # fmt: skip
+                "code": 100,
+                "message": "internal server error",
+                "temporary": True,
+            }
 
 
 async def test_check_27_a_changed_policy_reaches_open_sockets(tmp_path: Path) -> None:
@@ -98,7 +112,11 @@ async def test_check_27_a_changed_policy_reaches_open_sockets(tmp_path: Path) ->
 
 
 async def test_a_revoked_token_is_closed_and_stays_out(tmp_path: Path) -> None:
-    async with running_hub(tmp_path) as hub, hub.dashboard(hub.token("ada")) as ada, hub.dashboard(hub.token("bob")) as bob:
+    async with (
+        running_hub(tmp_path) as hub,
+        hub.dashboard(hub.token("ada")) as ada,
+        hub.dashboard(hub.token("bob")) as bob,
+    ):
         hub.hub.revoked(Revocations([Revocation("jti", "ada-1", 0)]))
         assert await closed_with(ada) == 4501
         assert hub.hub.node.stats.closes == {4501: 1}
@@ -106,7 +124,9 @@ async def test_a_revoked_token_is_closed_and_stays_out(tmp_path: Path) -> None:
         assert await refused_with(hub, hub.token("ada")) == 3500
 
 
-async def test_a_decision_that_holds_for_a_while_is_asked_again_when_that_is_over(tmp_path: Path) -> None:
+async def test_a_decision_that_holds_for_a_while_is_asked_again_when_that_is_over(
+    tmp_path: Path,
+) -> None:
     async with running_hub(tmp_path) as hub, hub.dashboard() as dash:
         await hub.register("cam-1")
         hub.policy.valid_s = 0.5
@@ -125,7 +145,11 @@ async def test_views_are_encoded_apart_and_thinned_to_their_rate(tmp_path: Path)
             async with hub.dashboard() as calm:
                 await calm.ask("subscribe", channel="camera:cam-1")
                 for version in range(1, 11):
-                    await hub.show("cam-1", version, tracks=[{"id": "1", "label": "person", "sub_label": "Ada"}])
+                    await hub.show(
+                        "cam-1",
+                        version,
+                        tracks=[{"id": "1", "label": "person", "sub_label": "Ada"}],
+                    )
                 for _ in range(10):
                     assert (await full.publication())["data"]["tracks"][0]["sub_label"] == "Ada"
                 first = last = await calm.publication()
@@ -144,7 +168,9 @@ async def test_cameras_that_policy_hides_are_left_out_of_walls_and_events(tmp_pa
         await hub.register("cam-1")
         await hub.register("vault", tags=["restricted"])
         hub.policy.denied.add(("subscribe", "vault"))
-        wall = (await dash.ask("subscribe", channel="site:north"))["subscribe"]["publications"][0]["data"]
+        wall = (await dash.ask("subscribe", channel="site:north"))["subscribe"]["publications"][0][
+            "data"
+        ]
         assert [camera["camera"] for camera in wall["cameras"]] == ["cam-1"]
         await dash.ask("subscribe", channel="events:site:north")
         await hub.happen("vault", 1)
@@ -155,7 +181,9 @@ async def test_cameras_that_policy_hides_are_left_out_of_walls_and_events(tmp_pa
         assert all("vault" not in str(publication) for publication in seen)
 
 
-async def test_a_camera_not_heard_is_shown_stale_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_camera_not_heard_is_shown_stale_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live_states, "STALE_AFTER_S", 0.5)
     async with running_hub(tmp_path) as hub, hub.dashboard() as dash:
         await hub.register("cam-1")
@@ -165,7 +193,9 @@ async def test_a_camera_not_heard_is_shown_stale_and_comes_back(tmp_path: Path, 
         seen = [(await dash.publication())["data"] for _ in range(2)]
         wall, state = sorted(seen, key=lambda data: "tracks" in data)
         assert (state["status"], state["reason"]) == ("stale", "actor_lost")
-        assert [(camera["status"], camera["reason"]) for camera in wall["cameras"]] == [("stale", "actor_lost")]
+        assert [(camera["status"], camera["reason"]) for camera in wall["cameras"]] == [
+            ("stale", "actor_lost")
+        ]
         await hub.beat(("cam-1", 1, 1, 0))
         assert (await dash.publication())["data"]["status"] == "online"
         hub.broker.disconnect()
@@ -210,18 +240,32 @@ async def test_history_has_limits_order_and_position(tmp_path: Path) -> None:
         await dash.ask("subscribe", channel=channel)
         position = (await dash.ask("history", channel=channel))["history"]
         assert (position["offset"], "publications" in position) == (5, False)
-        everything = (await dash.ask("history", channel=channel, limit=-1))["history"]["publications"]
+        everything = (await dash.ask("history", channel=channel, limit=-1))["history"][
+            "publications"
+        ]
         assert [publication["offset"] for publication in everything] == [1, 2, 3, 4, 5]
         since = {"offset": 2, "epoch": position["epoch"]}
-        page = (await dash.ask("history", channel=channel, limit=2, since=since))["history"]["publications"]
-        assert [publication["offset"] for publication in page] == [3, 4]
-        newest = (await dash.ask("history", channel=channel, limit=2, reverse=True))["history"]["publications"]
-        assert [publication["offset"] for publication in newest] == [5, 4]
-        back = (await dash.ask("history", channel=channel, limit=2, reverse=True, since={"offset": 4, "epoch": position["epoch"]}))[
-            "history"
+        page = (await dash.ask("history", channel=channel, limit=2, since=since))["history"][
+            "publications"
         ]
+        assert [publication["offset"] for publication in page] == [3, 4]
+        newest = (await dash.ask("history", channel=channel, limit=2, reverse=True))["history"][
+            "publications"
+        ]
+        assert [publication["offset"] for publication in newest] == [5, 4]
+        back = (
+            await dash.ask(
+                "history",
+                channel=channel,
+                limit=2,
+                reverse=True,
+                since={"offset": 4, "epoch": position["epoch"]},
+            )
+        )["history"]
         assert [publication["offset"] for publication in back["publications"]] == [3, 2]
-        lost = await dash.ask("history", channel=channel, limit=2, since={"offset": 2, "epoch": "other"})
+        lost = await dash.ask(
+            "history", channel=channel, limit=2, since={"offset": 2, "epoch": "other"}
+        )
         assert lost["error"]["code"] == 112
 
 
@@ -231,21 +275,33 @@ async def test_recovery_beyond_redis_comes_from_postgresql(tmp_path: Path) -> No
         for offset in range(1, 5):
             await hub.happen("cam-1", offset)
         del hub.memory.redis.sites["north"].streams["cam-1"][:3]
-        reply = (await dash.ask("subscribe", channel="events:camera:cam-1", recover=True, epoch="e1", offset=1))["subscribe"]
+        reply = (
+            await dash.ask(
+                "subscribe", channel="events:camera:cam-1", recover=True, epoch="e1", offset=1
+            )
+        )["subscribe"]
         assert [publication["offset"] for publication in reply["publications"]] == [2, 3, 4]
 
 
 async def test_reads_by_rest(tmp_path: Path) -> None:
-    async with running_hub(tmp_path) as hub, httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30) as http:
+    async with (
+        running_hub(tmp_path) as hub,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30) as http,
+    ):
         await hub.register("cam-1", scene=b'{"zones":{}}')
         await hub.register("cam-2", site="south")
         await hub.show("cam-1", 3)
         for offset in (1, 2, 3):
             await hub.happen("cam-1", offset)
         refused = await http.get("/v1/cameras")
-        assert (refused.status_code, refused.headers["content-type"]) == (401, "application/problem+json")
+        assert (refused.status_code, refused.headers["content-type"]) == (
+            401,
+            "application/problem+json",
+        )
         http.headers["authorization"] = f"Bearer {hub.token()}"
-        assert (await http.get("/v1/sites")).json() == {"sites": [{"site": "north", "cameras": 1}, {"site": "south", "cameras": 1}]}
+        assert (await http.get("/v1/sites")).json() == {
+            "sites": [{"site": "north", "cameras": 1}, {"site": "south", "cameras": 1}]
+        }
         page = (await http.get("/v1/cameras", params={"limit": "1"})).json()
         assert [camera["camera"] for camera in page["cameras"]] == ["cam-1"]
         rest = (await http.get("/v1/cameras", params={"after": page["next"]})).json()
@@ -256,18 +312,38 @@ async def test_reads_by_rest(tmp_path: Path) -> None:
         assert (await http.get("/v1/sites/north/state")).json()["cameras"][0]["version"] == 3
         scene = await http.get("/v1/cameras/cam-1/scene")
         assert (scene.json()["scene"]["zones"], scene.headers["etag"]) == ({}, '"1"')
-        events = (await http.get("/v1/cameras/cam-1/events", params={"after": "1", "limit": "2"})).json()
-        assert ([event["offset"] for event in events["events"]], events["next"], events["epoch"]) == ([2, 3], 3, "e1")
-        assert [event["offset"] for event in (await http.get("/v1/cameras/cam-1/events")).json()["events"]] == [1, 2, 3]
+        events = (
+            await http.get("/v1/cameras/cam-1/events", params={"after": "1", "limit": "2"})
+        ).json()
+        assert (
+            [event["offset"] for event in events["events"]],
+            events["next"],
+            events["epoch"],
+        ) == ([2, 3], 3, "e1")
+        assert [
+            event["offset"]
+            for event in (await http.get("/v1/cameras/cam-1/events")).json()["events"]
+        ] == [1, 2, 3]
         for path, status in (
-            ("/v1/cameras/nobody", 404), ("/v1/cameras/UPPER", 400), ("/v1/cameras/cam-1/events?limit=1000000000", 400),
-            ("/v1/nothing", 404), ("/v1/cameras/cam-1/events?after=-1", 400), ("/v1/sites/nowhere/state", 404),
-        ):  # fmt: skip
+            ("/v1/cameras/nobody", 404),
+            ("/v1/cameras/UPPER", 400),
+            ("/v1/cameras/cam-1/events?limit=1000000000", 400),
+            ("/v1/nothing", 404),
+            ("/v1/cameras/cam-1/events?after=-1", 400),
+            ("/v1/sites/nowhere/state", 404),
+        ):
             answer = await http.get(path)
             assert answer.status_code == status, path
             assert answer.json()["hint"]
-        hub.policy.denied |= {("registry.read", "cam-1"), ("subscribe", "cam-1"), ("subscribe", "north"), ("history", "cam-1")}
-        assert [camera["camera"] for camera in (await http.get("/v1/cameras")).json()["cameras"]] == ["cam-2"]
+        hub.policy.denied |= {
+            ("registry.read", "cam-1"),
+            ("subscribe", "cam-1"),
+            ("subscribe", "north"),
+            ("history", "cam-1"),
+        }
+        assert [
+            camera["camera"] for camera in (await http.get("/v1/cameras")).json()["cameras"]
+        ] == ["cam-2"]
         for path in (
             "/v1/cameras/cam-1",
             "/v1/cameras/cam-1/state",

@@ -1,6 +1,8 @@
-"""What policy is really asked on every way into a hub, against what the tables and the OpenAPI document say: one call or more to each.
+"""What policy is really asked on every way into a hub, against what the tables and the OpenAPI
+document say: one call or more to each.
 
-Who asks has a scope that names the way, so that every question is told apart. Each way is gone twice: where policy allows all, and none.
+Who asks has a scope that names the way, so that every question is told apart. Each way is gone
+twice: where policy allows all, and none.
 """
 
 import asyncio
@@ -32,28 +34,56 @@ from tests.support.hub.hub import TestHub, running_hub
 from tests.support.servers.store_servers import redis
 
 NAMES = {
-    "camera": "gate", "site": "north", "zone": "door", "line": "entry", "letter": "1", "revision": "0" * 64, "node": NODE,
-    "actor": "gate.0011223344", "hub": "hub-0", "policy": "policy-0", "process": "hub-0", "operation": "op1",
-}  # fmt: skip
+    "camera": "gate",
+    "site": "north",
+    "zone": "door",
+    "line": "entry",
+    "letter": "1",
+    "revision": "0" * 64,
+    "node": NODE,
+    "actor": "gate.0011223344",
+    "hub": "hub-0",
+    "policy": "policy-0",
+    "process": "hub-0",
+    "operation": "op1",
+}
 SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]
 BODIES: dict[str, Any] = {
-    "addSite": {"site": "east"}, "addCamera": {"camera": "tower", "site": "north", "tags": ["roof"]}, "changeSite": {"name": "North"},
-    "changeCamera": {"tags": ["door"]}, "changeScene": {"zones": {"door": {"points": SQUARE}}}, "changeZone": {"points": SQUARE},
-    "changeLine": {"points": SQUARE[:2]}, "discardDeadLetter": {"reason": "noise"}, "uploadRevision": {"modules": {}},
-    "startShadow": {"revision": "0" * 64}, "revoke": {"jti": "somebody"}, "postObservations": {"session": "s", "observations": []},
-}  # fmt: skip
-# What is done to the deployment itself is asked by the row, so here is once more what the rows must say.
+    "addSite": {"site": "east"},
+    "addCamera": {"camera": "tower", "site": "north", "tags": ["roof"]},
+    "changeSite": {"name": "North"},
+    "changeCamera": {"tags": ["door"]},
+    "changeScene": {"zones": {"door": {"points": SQUARE}}},
+    "changeZone": {"points": SQUARE},
+    "changeLine": {"points": SQUARE[:2]},
+    "discardDeadLetter": {"reason": "noise"},
+    "uploadRevision": {"modules": {}},
+    "startShadow": {"revision": "0" * 64},
+    "revoke": {"jti": "somebody"},
+    "postObservations": {"session": "s", "observations": []},
+}
+# What is done to the deployment itself is asked by the row, so here is once more what the rows must
+# say.
 OF_SYSTEM = {
-    ("GET", "/v1/policy"): "policy.read", ("POST", "/v1/policy"): "policy.change", ("PUT", "/v1/policy"): "policy.change",
-    ("DELETE", "/v1/policy"): "policy.change", ("GET", "/v1/audit"): "audit.read", ("GET", "/v1/revocations"): "token.revoke",
+    ("GET", "/v1/policy"): "policy.read",
+    ("POST", "/v1/policy"): "policy.change",
+    ("PUT", "/v1/policy"): "policy.change",
+    ("DELETE", "/v1/policy"): "policy.change",
+    ("GET", "/v1/audit"): "audit.read",
+    ("GET", "/v1/revocations"): "token.revoke",
     ("POST", "/v1/revocations"): "token.revoke",
-}  # fmt: skip
-EMPTY_LISTS = {"listSites", "listCameras", "listDeadLetters"}  # who may see nothing of them gets an empty page
+}
+EMPTY_LISTS = {
+    "listSites",
+    "listCameras",
+    "listDeadLetters",
+}  # who may see nothing of them gets an empty page
 Asked = dict[str, set[str]]
 
 
 class Recorder:
-    """A `Decider` that allows all, or nothing, and keeps which actions were asked for each scope."""
+    """A `Decider` that allows all, or nothing, and keeps which actions were asked for each
+    scope."""
 
     def __init__(self, *, allow: bool) -> None:
         self.allow = allow
@@ -72,7 +102,9 @@ async def furnished(folder: Path, recorder: Recorder) -> AsyncIterator[TestHub]:
     """A hub with something of everything."""
     actor = FakeActor("actor.one")
     await asyncio.to_thread(folder.mkdir)
-    async with running_hub(folder, decider=recorder, directory=FakeDirectory(lambda camera: actor)) as hub:
+    async with running_hub(
+        folder, decider=recorder, directory=FakeDirectory(lambda camera: actor)
+    ) as hub:
         scene = {"zones": {"door": {"points": SQUARE}}, "lines": {"entry": {"points": SQUARE[:2]}}}
         await hub.register("gate", scene=msgspec.json.encode(scene))
         await hub.register("dock", site="south")
@@ -134,9 +166,20 @@ async def stream(hub: TestHub, id: str, path: str, recorder: Recorder) -> None:
         if connected is None or "connect" not in connected:
             return
         before = recorder.asked.pop(id)
-        commands = [("subscribe", "camera:gate"), ("subscribe", "cluster:operations"), ("subscribe", "events:camera:gate")]
-        for number, (method, channel) in enumerate([*commands, ("history", "events:camera:gate")], 2):
-            data = json.dumps({"id": number, method: {"channel": channel, **({"limit": 1} if method == "history" else {})}})
+        commands = [
+            ("subscribe", "camera:gate"),
+            ("subscribe", "cluster:operations"),
+            ("subscribe", "events:camera:gate"),
+        ]
+        for number, (method, channel) in enumerate(
+            [*commands, ("history", "events:camera:gate")], 2
+        ):
+            data = json.dumps(
+                {
+                    "id": number,
+                    method: {"channel": channel, **({"limit": 1} if method == "history" else {})},
+                }
+            )
             sent = {key: connected["connect"][key] for key in ("session", "node")} | {"data": data}
             assert (await http.post("/emulation", json=sent)).status_code == 204
             await told(lines, number)
@@ -158,9 +201,17 @@ async def told(lines: AsyncIterator[str], number: int) -> dict[str, Any] | None:
 
 async def edge(hub: TestHub) -> None:
     """The edge socket."""
-    headers = {"authorization": f"Bearer {hub.token('edge-1', typ='edge', roles=['edge'], scopes=['edge'])}"}
+    headers = {
+        "authorization": "Bearer "
+        f"{hub.token('edge-1', typ='edge', roles=['edge'], scopes=['edge'])}"
+    }
     url = f"ws://127.0.0.1:{hub.port}/v1/edge"
-    async with connect(url, subprotocols=["eyrie.edge.v1+json"], additional_headers=headers, proxy=None) as socket:  # type: ignore[list-item]
+    async with connect(
+        url,
+        subprotocols=["eyrie.edge.v1+json"],  # type: ignore[list-item]
+        additional_headers=headers,
+        proxy=None,
+    ) as socket:
         await socket.send(json.dumps({"type": "hello", "camera": "gate", "session": "s1"}))
         with contextlib.suppress(ConnectionClosed):
             async with asyncio.timeout(30):
@@ -177,7 +228,10 @@ async def everything(folder: Path, *, allow: bool) -> Asked:
         await stream(hub, "httpStream", "/connection/http_stream", recorder)
         await edge(hub)
         statuses = await rest(hub, allow=allow)  # last: it deletes the camera
-        assert not allow or {id for id, status in statuses.items() if status in (401, 403, 405, 500)} == set()
+        assert (
+            not allow
+            or {id for id, status in statuses.items() if status in (401, 403, 405, 500)} == set()
+        )
     return recorder.asked
 
 
@@ -191,12 +245,18 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
 
 def wrong(endpoints: Iterable[Endpoint], asked: Asked) -> set[str]:
     """The endpoints whose rows say something else than what was asked."""
-    return {endpoint.id for endpoint in endpoints if set(endpoint.actions) != asked.get(endpoint.id, set())}
+    return {
+        endpoint.id
+        for endpoint in endpoints
+        if set(endpoint.actions) != asked.get(endpoint.id, set())
+    }
 
 
 def test_every_row_says_what_is_asked(asked: Asked) -> None:
     assert wrong(rest_table.ENDPOINTS, asked) == set()
-    assert {row.id: set(row.actions) for row in SPECIALS if row.actions} == {row.id: asked.get(row.id) for row in SPECIALS if row.actions}
+    assert {row.id: set(row.actions) for row in SPECIALS if row.actions} == {
+        row.id: asked.get(row.id) for row in SPECIALS if row.actions
+    }
     rows = {endpoint.id for endpoint in rest_table.ENDPOINTS} | {row.id for row in SPECIALS}
     assert set(asked) - rows == set(), "no question without a row"
 
@@ -206,59 +266,92 @@ def test_the_document_says_what_the_rows_say() -> None:
     for endpoint in rest_table.ENDPOINTS:
         operation = document["paths"][endpoint.path][endpoint.method.lower()]
         assert operation.get(openapi.ACTIONS, []) == list(endpoint.actions)
-        assert [action for action in endpoint.actions if f"`{action}`" not in operation["description"]] == []
+        assert [
+            action for action in endpoint.actions if f"`{action}`" not in operation["description"]
+        ] == []
 
 
 def test_a_row_that_says_another_action_is_found(asked: Asked) -> None:
     for endpoint in rest_table.ENDPOINTS:
-        changed = [msgspec.structs.replace(one, action="another.action") if one.id == endpoint.id else one for one in rest_table.ENDPOINTS]
+        changed = [
+            msgspec.structs.replace(one, action="another.action") if one.id == endpoint.id else one
+            for one in rest_table.ENDPOINTS
+        ]
         assert wrong(changed, asked) == {endpoint.id}
 
 
-async def test_a_handler_that_asks_another_action_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_handler_that_asks_another_action_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     view = Access.view
 
-    async def another(self: Access, use: Any, *rest: Any, **options: Any) -> tuple[View, float | None]:
+    async def another(
+        self: Access, use: Any, *rest: Any, **options: Any
+    ) -> tuple[View, float | None]:
         return await view(self, "history" if use == "subscribe" else "subscribe", *rest, **options)
 
     monkeypatch.setattr(Access, "view", another)
     recorder = Recorder(allow=True)
     async with furnished(tmp_path / "hub", recorder) as hub:
         await rest(hub, allow=True)
-    of_views = {endpoint.id for endpoint in rest_table.ENDPOINTS if endpoint.action in ("subscribe", "history")}
+    of_views = {
+        endpoint.id
+        for endpoint in rest_table.ENDPOINTS
+        if endpoint.action in ("subscribe", "history")
+    }
     assert wrong(rest_table.ENDPOINTS, recorder.asked) >= of_views
     assert len(of_views) == 6
 
 
 def test_rows_about_the_deployment_ask_what_they_are_for() -> None:
-    rows = [endpoint for endpoint in rest_table.ENDPOINTS if endpoint.path.startswith(("/v1/policy", "/v1/audit", "/v1/revocations"))]
+    rows = [
+        endpoint
+        for endpoint in rest_table.ENDPOINTS
+        if endpoint.path.startswith(("/v1/policy", "/v1/audit", "/v1/revocations"))
+    ]
     found = {(row.method, "/".join(row.path.split("/")[:3])): row.action for row in rows}
     assert found == OF_SYSTEM
     assert {row.action for row in rows} <= set(SYSTEM)
     assert [row.id for row in rows if row.also] == []
-    assert [row.id for row in rest_table.ENDPOINTS if row.path.startswith("/v1/") and not row.action] == [
-        "signIn"
-    ]  # its code is the credential
+    assert [
+        row.id for row in rest_table.ENDPOINTS if row.path.startswith("/v1/") and not row.action
+    ] == ["signIn"]  # its code is the credential
 
 
 async def test_ways_without_an_action_ask_nothing(tmp_path: Path) -> None:
     recorder = Recorder(allow=False)
     async with furnished(tmp_path / "hub", recorder) as hub, httpx.AsyncClient(timeout=30) as http:
-        for path in [row.path for row in SPECIALS if not row.actions and row.id != "serverApi"] + ["/health/live", "/health/ready"]:
+        for path in [row.path for row in SPECIALS if not row.actions and row.id != "serverApi"] + [
+            "/health/live",
+            "/health/ready",
+        ]:
             port = hub.hub.private_port if path.startswith("/metrics") else hub.port
-            answer = await http.get(f"http://127.0.0.1:{port}{path.replace('{rest:path}', 'v1/scene.json')}")
+            answer = await http.get(
+                f"http://127.0.0.1:{port}{path.replace('{rest:path}', 'v1/scene.json')}"
+            )
             status = 404 if path == "/v1/{rest:path}" else 200
             assert answer.status_code == status, path
         public = [row.path for row in SPECIALS if row.path.startswith("/metrics")]
-        assert {(await http.get(f"http://127.0.0.1:{hub.port}{path}")).status_code for path in public} == {404}
+        assert {
+            (await http.get(f"http://127.0.0.1:{hub.port}{path}")).status_code for path in public
+        } == {404}
     assert recorder.asked == {}
 
 
 async def test_the_server_api_goes_by_its_key_alone(tmp_path: Path) -> None:
     with redis() as (_, url):
-        async with compatible_hub(tmp_path, url, "hub-a") as hub, httpx.AsyncClient(timeout=30) as http:
-            for headers, status in (({}, 401), ({"x-api-key": "wrong"}, 401), ({"x-api-key": "key"}, 200)):
-                answer = await http.post(f"http://127.0.0.1:{hub.port}/api/info", json={}, headers=headers)
+        async with (
+            compatible_hub(tmp_path, url, "hub-a") as hub,
+            httpx.AsyncClient(timeout=30) as http,
+        ):
+            for headers, status in (
+                ({}, 401),
+                ({"x-api-key": "wrong"}, 401),
+                ({"x-api-key": "key"}, 200),
+            ):
+                answer = await http.post(
+                    f"http://127.0.0.1:{hub.port}/api/info", json={}, headers=headers
+                )
                 assert answer.status_code == status
             assert hub.policy.asked == []
 
@@ -266,9 +359,21 @@ async def test_the_server_api_goes_by_its_key_alone(tmp_path: Path) -> None:
 async def test_the_routes_are_those_of_the_tables(tmp_path: Path) -> None:
     async with furnished(tmp_path / "hub", Recorder(allow=True)) as hub:
         routes = hub.hub.app.app.routes
-    found = {(method, route.path) for route in routes if isinstance(route, Route) for method in (route.methods or ())}
-    rows: set[tuple[str, str]] = {(endpoint.method, endpoint.path) for endpoint in rest_table.ENDPOINTS}
-    rows |= {(method, row.path) for row in SPECIALS if row.kind == "http" and row.id != "serverApi" for method in row.methods}
+    found = {
+        (method, route.path)
+        for route in routes
+        if isinstance(route, Route)
+        for method in (route.methods or ())
+    }
+    rows: set[tuple[str, str]] = {
+        (endpoint.method, endpoint.path) for endpoint in rest_table.ENDPOINTS
+    }
+    rows |= {
+        (method, row.path)
+        for row in SPECIALS
+        if row.kind == "http" and row.id != "serverApi"
+        for method in row.methods
+    }
     files = {("GET", "/")} if not any(isinstance(route, Mount) for route in routes) else set()
     rows |= files
     rows |= {("HEAD", path) for method, path in rows if method == "GET"}
@@ -283,8 +388,13 @@ async def test_the_cluster_api_asks_what_its_document_says(tmp_path: Path) -> No
         recorder = Recorder(allow=allow)
         folder = tmp_path / str(allow)
         await asyncio.to_thread(folder.mkdir)
-        async with running_api(folder, decider=recorder) as api, httpx.AsyncClient(base_url=api.url, timeout=30) as http:
+        async with (
+            running_api(folder, decider=recorder) as api,
+            httpx.AsyncClient(base_url=api.url, timeout=30) as http,
+        ):
             for endpoint in ordered(table.ENDPOINTS):
-                status = await call(http, endpoint, api.token(f"of-{endpoint.id}", scopes=[endpoint.id]))
+                status = await call(
+                    http, endpoint, api.token(f"of-{endpoint.id}", scopes=[endpoint.id])
+                )
                 assert (status == 403) is not allow, endpoint.id
         assert wrong(table.ENDPOINTS, recorder.asked) == set()

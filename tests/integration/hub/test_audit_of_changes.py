@@ -1,4 +1,5 @@
-"""Whatever somebody changes by a hub stands in the audit log, and nothing is changed that cannot be recorded."""
+"""Whatever somebody changes by a hub stands in the audit log, and nothing is changed that cannot be
+recorded."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,23 +15,42 @@ from tests.support.hub.hub import TestHub, running_hub
 SQUARE = {"points": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}
 ALWAYS = {"if-match": "*"}
 
-# (method, path, body) → (action, target, detail), in an order in which each one has something to change.
+# (method, path, body) → (action, target, detail), in an order in which each one has something to
+# change.
 CHANGES: list[tuple[tuple[str, str, Any], tuple[str, str, str]]] = [
     (("POST", "/v1/sites", {"site": "west"}), ("site.add", "west", "")),
     (("PUT", "/v1/sites/west", {"name": "West"}), ("site.change", "west", "")),
-    (("POST", "/v1/cameras", {"camera": "c1", "site": "west", "tags": ["a"]}), ("camera.add", "c1", "site west, tags a")),
-    (("PUT", "/v1/cameras/c1", {"tags": ["b", "c"]}), ("camera.change", "c1", "tags b, c, before tags a")),
+    (
+        ("POST", "/v1/cameras", {"camera": "c1", "site": "west", "tags": ["a"]}),
+        ("camera.add", "c1", "site west, tags a"),
+    ),
+    (
+        ("PUT", "/v1/cameras/c1", {"tags": ["b", "c"]}),
+        ("camera.change", "c1", "tags b, c, before tags a"),
+    ),
     (("PUT", "/v1/cameras/c1/scene", {"min_hits": 2}), ("scene.change", "c1", "scene")),
     (("PUT", "/v1/cameras/c1/scene/zones/door", SQUARE), ("scene.change", "c1", "zone door")),
-    (("DELETE", "/v1/cameras/c1/scene/zones/door", None), ("scene.change", "c1", "zone door removed")),
-    (("POST", "/v1/cameras/c1/counts/reset", {"lines": ["gate"]}), ("counts.reset", "c1", "lines gate")),
+    (
+        ("DELETE", "/v1/cameras/c1/scene/zones/door", None),
+        ("scene.change", "c1", "zone door removed"),
+    ),
+    (
+        ("POST", "/v1/cameras/c1/counts/reset", {"lines": ["gate"]}),
+        ("counts.reset", "c1", "lines gate"),
+    ),
     (("POST", "/v1/dead-letters/1/replay", {}), ("deadletter.replay", "1", "camera c1")),
-    (("POST", "/v1/dead-letters/2/discard", {"reason": "a test"}), ("deadletter.discard", "2", "camera c1: a test")),
-    (("POST", "/v1/revocations", {"jti": "t-9", "reason": "lost"}), ("token.revoke", "jti:t-9", "lost")),
+    (
+        ("POST", "/v1/dead-letters/2/discard", {"reason": "a test"}),
+        ("deadletter.discard", "2", "camera c1: a test"),
+    ),
+    (
+        ("POST", "/v1/revocations", {"jti": "t-9", "reason": "lost"}),
+        ("token.revoke", "jti:t-9", "lost"),
+    ),
     (("POST", "/v1/revocations", {"subject": "eve"}), ("token.revoke", "subject:eve", "")),
     (("DELETE", "/v1/cameras/c1", None), ("camera.delete", "c1", "site west")),
     (("DELETE", "/v1/sites/west", None), ("site.delete", "west", "")),
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -38,7 +58,9 @@ async def hub(tmp_path: Path) -> AsyncIterator[TestHub]:
     actor = FakeActor("actor-1")
     async with running_hub(tmp_path, directory=FakeDirectory(lambda name: actor)) as running:
         for _ in range(2):
-            await running.memory.dead_letters.add("c1", "s1", "bad_input", "why", b"{}", 1_790_000_000_000_000)
+            await running.memory.dead_letters.add(
+                "c1", "s1", "bad_input", "why", b"{}", 1_790_000_000_000_000
+            )
         yield running
 
 
@@ -59,7 +81,9 @@ def everything(hub: TestHub) -> object:
     return repr((database.sites, database.cameras, database.dead_letters, records.found))  # type: ignore[attr-defined]
 
 
-async def test_every_change_is_recorded_once_and_none_is_made_without_its_record(hub: TestHub) -> None:
+async def test_every_change_is_recorded_once_and_none_is_made_without_its_record(
+    hub: TestHub,
+) -> None:
     log = log_of(hub)
     async with client(hub) as http:
         for (method, path, body), told in CHANGES:

@@ -1,4 +1,5 @@
-"""Bad input of edges and dashboards against a whole hub with a real actor: each is answered, none is a failure, neighbours go on."""
+"""Bad input of edges and dashboards against a whole hub with a real actor: each is answered, none
+is a failure, neighbours go on."""
 
 import asyncio
 import logging
@@ -33,9 +34,17 @@ class Place:
 
     @asynccontextmanager
     async def edge(self, protocol: str = SUBPROTOCOL_JSON) -> AsyncIterator["Edge"]:
-        headers = {"authorization": f"Bearer {self.hub.token('edge-1', typ='edge', roles=['edge'])}"}
+        headers = {
+            "authorization": f"Bearer {self.hub.token('edge-1', typ='edge', roles=['edge'])}"
+        }
         url = f"ws://127.0.0.1:{self.hub.port}/v1/edge"
-        async with connect(url, subprotocols=[protocol], additional_headers=headers, compression=None, proxy=None) as socket:  # type: ignore[list-item]
+        async with connect(
+            url,
+            subprotocols=[protocol],  # type: ignore[list-item]
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+        ) as socket:
             yield Edge(socket)
 
 
@@ -53,7 +62,11 @@ class Edge:
                     raw = await self.socket.recv()
                 except ConnectionClosed:
                     return {"type": "closed", "code": self.socket.close_code}
-                found: dict[str, Any] = msgspec.json.decode(raw) if isinstance(raw, str) else msgspec.msgpack.decode(raw)
+                found: dict[str, Any] = (
+                    msgspec.json.decode(raw)
+                    if isinstance(raw, str)
+                    else msgspec.msgpack.decode(raw)
+                )
                 if found["type"] in kinds:
                     return found
 
@@ -61,15 +74,20 @@ class Edge:
         """Say hello; the seq to go on from."""
         message = {"type": "hello", "camera": camera, "session": session}
         packed = self.socket.subprotocol == SUBPROTOCOL_MSGPACK
-        await self.socket.send(msgspec.msgpack.encode(message) if packed else msgspec.json.encode(message).decode())
+        await self.socket.send(
+            msgspec.msgpack.encode(message) if packed else msgspec.json.encode(message).decode()
+        )
         return int((await self.until("welcome"))["resume_from"])
 
     async def good(self, camera: str, seq: int) -> None:
-        """Send one good observation and wait until it is durable; nothing else may be asked or said of its camera meanwhile."""
+        """Send one good observation and wait until it is durable; nothing else may be asked or said
+        of its camera meanwhile."""
         item = {"time": TIME, "objects": [{"label": "person", "box": [0.1, 0.1, 0.2, 0.2]}]}
         message = {"type": "observe", "camera": camera, "first_seq": seq, "observations": [item]}
         packed = self.socket.subprotocol == SUBPROTOCOL_MSGPACK
-        await self.socket.send(msgspec.msgpack.encode(message) if packed else msgspec.json.encode(message).decode())
+        await self.socket.send(
+            msgspec.msgpack.encode(message) if packed else msgspec.json.encode(message).decode()
+        )
         while True:
             found = await self.until("ack", "resync", "reject", "bye", "closed")
             if found.get("camera", camera) != camera:
@@ -83,15 +101,22 @@ class Edge:
 async def place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Place]:
     """A hub; whatever a test does to it, nothing may be logged as an error."""
     memory = memory_stores()
-    async with local_actor(memory) as actor, running_hub(tmp_path, memory=memory, directory=actor, hub=HubSettings(port=0)) as hub:
+    async with (
+        local_actor(memory) as actor,
+        running_hub(tmp_path, memory=memory, directory=actor, hub=HubSettings(port=0)) as hub,
+    ):
         await hub.register("cam", "other")
         yield Place(hub)
         assert hub.hub.node.failed is None
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert [
+        record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR
+    ] == []
 
 
 def observe(items: str, *, first_seq: str = "1", camera: str = '"cam"') -> str:
-    return f'{{"type":"observe","camera":{camera},"first_seq":{first_seq},"observations":[{items}]}}'
+    return (
+        f'{{"type":"observe","camera":{camera},"first_seq":{first_seq},"observations":[{items}]}}'
+    )
 
 
 def item(objects: str = "[]", *, time: str = f'"{TIME}"', more: str = "") -> str:
@@ -102,7 +127,8 @@ def seen(*, label: str = '"person"', box: str = BOX, more: str = "") -> str:
     return f'[{{"label":{label},"box":{box}{more}}}]'
 
 
-# Frames of which nothing can be used: their socket is closed, or their camera asked where to go on and at last ended, with a code of ours.
+# Frames of which nothing can be used: their socket is closed, or their camera asked where to go on
+# and at last ended, with a code of ours.
 FRAMES: dict[str, str | bytes] = {
     "49 empty": "",
     "50 no object": "[1,2]",
@@ -147,7 +173,9 @@ async def test_a_frame_that_is_no_message_ends_its_camera_alone(place: Place) ->
             await neighbour.good("other", number)
 
 
-async def test_frames_that_cannot_be_used_end_one_camera_of_a_gateway_and_dashboards_see_it(place: Place) -> None:
+async def test_frames_that_cannot_be_used_end_one_camera_of_a_gateway_and_dashboards_see_it(
+    place: Place,
+) -> None:
     async with place.edge() as edge, place.hub.dashboard() as dash:
         await dash.ask("subscribe", channel="camera:cam")
         await edge.hello("other")
@@ -188,7 +216,8 @@ async def test_a_packed_frame_that_is_no_message_closes_its_socket_alone(place: 
             await neighbour.good("other", number)
 
 
-# Items that are bad among good ones: rejected with their seq, the others of the same frame are applied.
+# Items that are bad among good ones: rejected with their seq, the others of the same frame are
+# applied.
 ITEMS: dict[str, str] = {
     "not an object": "7",
     "62 lone surrogate": item(seen(label='"\\ud800"')),
@@ -251,7 +280,9 @@ async def test_an_odd_item_is_applied(place: Place) -> None:
 async def test_a_gap_to_the_end_of_all_numbers_leaves_the_camera_usable(place: Place) -> None:
     async with place.edge() as edge:
         await edge.hello("cam")
-        await edge.socket.send('{"type":"gap","camera":"cam","first_seq":1,"last_seq":9007199254740992,"reason":"x"}')
+        await edge.socket.send(
+            '{"type":"gap","camera":"cam","first_seq":1,"last_seq":9007199254740992,"reason":"x"}'
+        )
         found = await edge.until("ack", "bye")
         assert (found["type"], found["code"]) == ("bye", 4008)
     async with place.edge() as edge:
@@ -259,7 +290,9 @@ async def test_a_gap_to_the_end_of_all_numbers_leaves_the_camera_usable(place: P
         await edge.good("cam", 1)
 
 
-async def test_the_same_seq_with_another_body_is_noticed_and_two_sockets_do_not_mix(place: Place) -> None:  # 58, 74
+async def test_the_same_seq_with_another_body_is_noticed_and_two_sockets_do_not_mix(
+    place: Place,
+) -> None:  # 58, 74
     async with place.edge() as one, place.edge() as two:
         await one.hello("cam")
         await one.good("cam", 1)
@@ -276,13 +309,23 @@ COMMANDS: dict[str, tuple[str, int | None]] = {
     "75 channel of 10 KB": ('{"id":5,"subscribe":{"channel":"camera:' + "x" * 10_000 + '"}}', 102),
     "75 channel with NUL": ('{"id":5,"subscribe":{"channel":"camera:cam\\u0000"}}', 102),
     "75 channel of another": ('{"id":5,"subscribe":{"channel":"#somebody"}}', 103),
-    "76 offset -1": ('{"id":5,"subscribe":{"channel":"events:camera:cam","recover":true,"offset":-1}}', None),
-    "76 offset 2^63": ('{"id":5,"subscribe":{"channel":"events:camera:cam","recover":true,"offset":9223372036854775808}}', None),
+    "76 offset -1": (
+        '{"id":5,"subscribe":{"channel":"events:camera:cam","recover":true,"offset":-1}}',
+        None,
+    ),
+    "76 offset 2^63": (
+        '{"id":5,"subscribe":{"channel":"events:camera:cam","recover":true,"offset":9223372036854775808}}',
+        None,
+    ),
     "76 beyond the head": (
         '{"id":5,"subscribe":{"channel":"events:camera:cam","recover":true,"offset":9223372036854775807,"epoch":"e"}}',
         0,
     ),
-    "76 another epoch": ('{"id":5,"subscribe":{"channel":"events:site:north","recover":true,"offset":4,"epoch":"\\u0000\'; --"}}', 0),
+    "76 another epoch": (
+        '{"id":5,"subscribe":{"channel":"events:site:north","recover":true,"offset":4,"epoch":"\\u0000\'; '  # noqa: E501
+        '--"}}',
+        0,
+    ),
     "76 a camera that is not there": ('{"id":5,"subscribe":{"channel":"camera:nobody"}}', 102),
     "77 unsubscribe unknown": ('{"id":5,"unsubscribe":{"channel":"camera:never"}}', 0),
     "78 unknown method": ('{"id":5,"dance":{}}', None),
@@ -290,7 +333,13 @@ COMMANDS: dict[str, tuple[str, int | None]] = {
     "78 id text": ('{"id":"x","ping":{}}', None),
     "78 id beyond 32 bits": ('{"id":4294967296,"ping":{}}', None),
     "80 refresh with rubbish": ('{"id":5,"refresh":{"token":"a.b.c"}}', None),
-    "81 a filter": ('{"id":5,"subscribe":{"channel":"camera:cam","tf":' + '{"nodes":[' * 500 + "]}" * 500 + "}}", None),
+    "81 a filter": (
+        '{"id":5,"subscribe":{"channel":"camera:cam","tf":'
+        + '{"nodes":[' * 500
+        + "]}" * 500
+        + "}}",
+        None,
+    ),
     "history limit": ('{"id":5,"history":{"channel":"events:camera:cam","limit":-2}}', None),
     "publish": ('{"id":5,"publish":{"channel":"camera:cam","data":{}}}', 108),
     "rpc": ('{"id":5,"rpc":{"method":"x"}}', 108),
@@ -342,13 +391,17 @@ QUERIES: dict[str, int] = {
 
 async def test_a_bad_request_is_a_problem_and_no_failure(place: Place) -> None:
     headers = {"authorization": f"Bearer {place.hub.token()}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{place.hub.port}", timeout=30, headers=headers, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{place.hub.port}", timeout=30, headers=headers, trust_env=False
+    ) as http:
         for target, status in QUERIES.items():
             answer = await http.get(target)
             assert answer.status_code == status, target
             assert status == 200 or answer.json()["hint"], target
         for target in ("/%00", "/..%2f..%2fetc%2fpasswd", "/%2e%2e/settings.json"):
-            assert (await http.get(target)).status_code in (404, 503), target  # 503: the console is not built
+            assert (await http.get(target)).status_code in (404, 503), (
+                target
+            )  # 503: the console is not built
 
 
 BODIES: dict[str, bytes] = {
@@ -364,10 +417,17 @@ BODIES: dict[str, bytes] = {
 
 
 async def test_a_bad_post_is_a_problem_and_no_failure(place: Place) -> None:
-    headers = {"authorization": f"Bearer {place.hub.token('edge-1', typ='edge', roles=['edge'])}", "content-type": "application/json"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{place.hub.port}", timeout=30, headers=headers, trust_env=False) as http:
+    headers = {
+        "authorization": f"Bearer {place.hub.token('edge-1', typ='edge', roles=['edge'])}",
+        "content-type": "application/json",
+    }
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{place.hub.port}", timeout=30, headers=headers, trust_env=False
+    ) as http:
         for name, body in BODIES.items():
             answer = await http.post("/v1/cameras/cam/observations", content=body)
             assert (answer.status_code, bool(answer.json()["hint"])) == (400, True), name
-        good = msgspec.json.encode({"session": "s1", "first_seq": 1, "observations": [{"time": TIME, "objects": []}]})
+        good = msgspec.json.encode(
+            {"session": "s1", "first_seq": 1, "observations": [{"time": TIME, "objects": []}]}
+        )
         assert (await http.post("/v1/cameras/cam/observations", content=good)).json()["seq"] == 1

@@ -1,4 +1,5 @@
-"""The stock centrifuge-python client, in both encodings: connect, subscribe, receive, lose the connection, recover."""
+"""The stock centrifuge-python client, in both encodings: connect, subscribe, receive, lose the
+connection, recover."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -62,11 +63,18 @@ class Life(ClientEventHandler):  # type: ignore[misc]
 
 
 @asynccontextmanager
-async def client(hub: TestHub, *, protobuf: bool, life: Life | None = None, sub: str = "ada") -> AsyncIterator[Client]:
+async def client(
+    hub: TestHub, *, protobuf: bool, life: Life | None = None, sub: str = "ada"
+) -> AsyncIterator[Client]:
     """A connected client that reconnects fast."""
     made = Client(
-        hub.url, token=hub.token(sub), use_protobuf=protobuf, events=life, min_reconnect_delay=0.01, max_reconnect_delay=0.05
-    )  # fmt: skip
+        hub.url,
+        token=hub.token(sub),
+        use_protobuf=protobuf,
+        events=life,
+        min_reconnect_delay=0.01,
+        max_reconnect_delay=0.05,
+    )
     await made.connect()
     await made.ready(timeout=30)
     try:
@@ -85,8 +93,14 @@ async def test_live_states_and_walls(tmp_path: Path, protobuf: bool) -> None:
         await stock.new_subscription("fleet", events=wall).subscribe()
         await until(lambda: camera.publications and wall.publications, what="the first messages")
         await hub.show("cam-1", 2)
-        await until(lambda: camera.offsets == [1, 2] and len(wall.publications) == 2, what="the change")
-        assert b'"version":2' in camera.publications[1].data if protobuf else camera.publications[1].data["version"] == 2
+        await until(
+            lambda: camera.offsets == [1, 2] and len(wall.publications) == 2, what="the change"
+        )
+        assert (
+            b'"version":2' in camera.publications[1].data
+            if protobuf
+            else camera.publications[1].data["version"] == 2
+        )
 
 
 @pytest.mark.parametrize("protobuf", [False, True], ids=["json", "protobuf"])
@@ -107,7 +121,10 @@ async def test_a_lost_connection_recovers_every_event_once(tmp_path: Path, proto
             if offset % 7 == 0:
                 await asyncio.sleep(0)
         for lane in lanes:
-            await until(lambda lane=lane: lane.offsets and lane.offsets[-1] == 39, what="the last event")  # type: ignore[misc]
+            await until(
+                lambda lane=lane: lane.offsets and lane.offsets[-1] == 39,  # type: ignore[misc]
+                what="the last event",
+            )
             assert lane.offsets == list(range(2, 40))
             assert all(context.recovered for context in lane.subscribed[1:])
             assert len(lane.subscribed) > 1

@@ -1,4 +1,5 @@
-"""The public test suite of centrifuge-python, as its authors wrote it, against hubs with the compatibility profile and a real Redis."""
+"""The public test suite of centrifuge-python, as its authors wrote it, against hubs with the
+compatibility profile and a real Redis."""
 
 import asyncio
 import os
@@ -24,8 +25,25 @@ FETCH_S = 120
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked suite."""
     folder = tmp_path_factory.mktemp("centrifuge")
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", PACKAGE, "--require-hashes", "-r"]
-    fetched = subprocess.run([*command, str(REQUIREMENTS), "-d", str(folder)], check=False, capture_output=True, timeout=FETCH_S, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--no-binary",
+        PACKAGE,
+        "--require-hashes",
+        "-r",
+    ]
+    fetched = subprocess.run(
+        [*command, str(REQUIREMENTS), "-d", str(folder)],
+        check=False,
+        capture_output=True,
+        timeout=FETCH_S,
+        text=True,
+    )
     if fetched.returncode:
         if os.environ.get("CI"):
             pytest.fail(f"the suite cannot be fetched: {fetched.stderr[-500:]}")
@@ -54,7 +72,10 @@ async def test_public_suite_passes(suite: Path, redis_url: str, tmp_path: Path, 
     ran = 0
     async with compatible_hubs(tmp_path, redis_url, hubs) as port:
         for path in (tests, suite / "tests" / "centrifugo.py"):
-            path.write_text(re.sub(r"localhost:(8000|\d+)(?=[/\"])", f"127.0.0.1:{port}", _pristine(path)), "utf-8")
+            path.write_text(
+                re.sub(r"localhost:(8000|\d+)(?=[/\"])", f"127.0.0.1:{port}", _pristine(path)),
+                "utf-8",
+            )
         for name in classes:
             count, output = await _run(suite, f"tests.test_client.{name}")
             ran += count
@@ -75,9 +96,15 @@ def _pristine(path: Path) -> str:
 async def _run(suite: Path, name: str) -> tuple[int, str]:
     """(how many tests ran, what went wrong)."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "unittest", name, cwd=suite, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        sys.executable,
+        "-m",
+        "unittest",
+        name,
+        cwd=suite,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
         env=os.environ | {"PYTHONPATH": str(suite)},
-    )  # fmt: skip
+    )
     try:
         async with asyncio.timeout(CLASS_S):
             output, _ = await process.communicate()

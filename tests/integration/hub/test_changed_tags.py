@@ -1,4 +1,5 @@
-"""A camera's changed tags reach who watches it, its site's wall, the fleet's and their events; a review that fails harms only its own."""
+"""A camera's changed tags reach who watches it, its site's wall, the fleet's and their events; a
+review that fails harms only its own."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ async def unsubscribed(dash: Dash) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("channel", ["camera:cam-1", "events:camera:cam-1"])
-async def test_check_27_who_may_not_watch_it_any_more_is_unsubscribed(tmp_path: Path, channel: str) -> None:
+async def test_check_27_who_may_not_watch_it_any_more_is_unsubscribed(
+    tmp_path: Path, channel: str
+) -> None:
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1", "cam-2")
         async with hub.dashboard() as dash:
@@ -35,10 +38,14 @@ async def test_check_27_who_may_not_watch_it_any_more_is_unsubscribed(tmp_path: 
             push = await unsubscribed(dash)
             assert (push["channel"], push["unsubscribe"]["code"]) == (channel, 2502)
             told = (await dash.ask("subscribe", channel=channel))["error"]
-            assert (told["code"], told["temporary"]) == (102, True), "it is as if it were not there, and may come back"
+            assert (told["code"], told["temporary"]) == (102, True), (
+                "it is as if it were not there, and may come back"
+            )
             await hub.memory.registry.remove_camera("cam-1")
             deleted = await dash.ask("subscribe", channel=channel)
-            assert deleted["error"] == told, "who saw it before does not learn whether it is hidden or deleted"
+            assert deleted["error"] == told, (
+                "who saw it before does not learn whether it is hidden or deleted"
+            )
             await hub.show("cam-2", 2)
             assert (await dash.publication())["data"]["camera"] == "cam-2"
 
@@ -55,7 +62,10 @@ async def test_check_27_a_wall_loses_and_gains_it(tmp_path: Path, channel: str) 
                 await hub.memory.registry.update_camera("cam-1", name="", tags=tags)
                 while True:
                     wall = (await dash.publication())["data"]
-                    if wall["full"] and sorted(camera["camera"] for camera in wall["cameras"]) == seen:
+                    if (
+                        wall["full"]
+                        and sorted(camera["camera"] for camera in wall["cameras"]) == seen
+                    ):
                         break
 
 

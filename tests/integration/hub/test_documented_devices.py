@@ -1,4 +1,5 @@
-"""What the pages tell a device to send, sent as it is written there, to a hub with a real actor behind it."""
+"""What the pages tell a device to send, sent as it is written there, to a hub with a real actor
+behind it."""
 
 import asyncio
 import json
@@ -33,7 +34,11 @@ def block(page: str, name: str) -> str:
 def like(told: Any, said: Any) -> bool:
     """Whether `said` is what the page tells; an ellipsis there stands for any value."""
     if isinstance(told, dict):
-        return isinstance(said, dict) and told.keys() == said.keys() and all(like(told[name], said[name]) for name in told)
+        return (
+            isinstance(said, dict)
+            and told.keys() == said.keys()
+            and all(like(told[name], said[name]) for name in told)
+        )
     return bool(told in (ANY, said))
 
 
@@ -43,7 +48,9 @@ async def hub(tmp_path: Path) -> AsyncIterator[TestHub]:
     settings = CameraSettings(commit_interval_s=0.05)
     async with (
         local_actor(memory, settings) as actor,
-        running_hub(tmp_path, memory=memory, directory=actor, hub=HubSettings(port=0), camera=settings) as running,
+        running_hub(
+            tmp_path, memory=memory, directory=actor, hub=HubSettings(port=0), camera=settings
+        ) as running,
     ):
         await running.register("gate-1")
         yield running
@@ -56,14 +63,22 @@ def edge_token(hub: TestHub) -> str:
 async def test_the_exchange_in_json(hub: TestHub) -> None:
     headers = {"Authorization": f"Bearer {edge_token(hub)}"}
     url = f"ws://127.0.0.1:{hub.port}/v1/edge"
-    async with connect(url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, proxy=None) as socket:  # type: ignore[list-item]
+    async with connect(
+        url,
+        subprotocols=[SUBPROTOCOL_JSON],  # type: ignore[list-item]
+        additional_headers=headers,
+        proxy=None,
+    ) as socket:
         for line in block("protocols.md", "edge-json").splitlines():
             way, text = line[0], line[1:].replace(ANY, f'"{ANY}"')
             if way == "\N{RIGHTWARDS ARROW}":
                 await socket.send(text)
                 continue
             async with asyncio.timeout(30):
-                while (said := json.loads(await socket.recv()))["type"] in ("ping", "pong") or said.get("seq", 2) < 2:
+                while (said := json.loads(await socket.recv()))["type"] in (
+                    "ping",
+                    "pong",
+                ) or said.get("seq", 2) < 2:
                     pass
             assert like(json.loads(text), said), (text, said)
     assert (await happened(hub))[0] == "camera.online"
@@ -73,7 +88,11 @@ async def happened(hub: TestHub) -> list[str]:
     """The types of the events of the camera, in order."""
     async with httpx.AsyncClient(timeout=30) as http:
         url = f"http://127.0.0.1:{hub.port}/v1/cameras/gate-1/events"
-        found = (await http.get(url, headers={"Authorization": f"Bearer {hub.token()}"})).raise_for_status().json()
+        found = (
+            (await http.get(url, headers={"Authorization": f"Bearer {hub.token()}"}))
+            .raise_for_status()
+            .json()
+        )
     return [event["type"] for event in found["events"]]
 
 
@@ -85,32 +104,54 @@ def run(code: str, **names: Any) -> dict[str, Any]:
 
 async def test_the_exchange_in_messagepack(hub: TestHub) -> None:
     code = block("protocols.md", "edge-msgpack")
-    left = await asyncio.to_thread(run, code, url=f"ws://127.0.0.1:{hub.port}", token=edge_token(hub))
+    left = await asyncio.to_thread(
+        run, code, url=f"ws://127.0.0.1:{hub.port}", token=edge_token(hub)
+    )
     assert left["answer"]["seq"] == left["sent"] == 1
 
 
 async def test_the_post(hub: TestHub) -> None:
     head, _, body = block("protocols.md", "edge-http").partition("\n\n")
     (method, path, _), *lines = (line.split(maxsplit=2) for line in head.splitlines())
-    headers = {name.rstrip(":"): value for name, value, *_ in lines if name != "Host:"} | {"Authorization": f"Bearer {edge_token(hub)}"}
+    headers = {name.rstrip(":"): value for name, value, *_ in lines if name != "Host:"} | {
+        "Authorization": f"Bearer {edge_token(hub)}"
+    }
     async with httpx.AsyncClient(timeout=30) as http:
-        answer = await http.request(method, f"http://127.0.0.1:{hub.port}{path}", headers=headers, content=body)
+        answer = await http.request(
+            method, f"http://127.0.0.1:{hub.port}{path}", headers=headers, content=body
+        )
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"session": "boot-93d0", "seq": 2, "rejected": []}
     assert "alarm.button" in await happened(hub)
 
 
-async def test_the_client(hub: TestHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_client(
+    hub: TestHub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
-    await asyncio.to_thread(run, block("edge-client.md", "edge-client"), url=f"ws://127.0.0.1:{hub.port}", token=edge_token(hub))
+    await asyncio.to_thread(
+        run,
+        block("edge-client.md", "edge-client"),
+        url=f"ws://127.0.0.1:{hub.port}",
+        token=edge_token(hub),
+    )
     assert "committed=2" in capsys.readouterr().out
     assert "alarm.button" in await happened(hub)
 
 
 def test_the_observation_that_is_shown_is_one() -> None:
     text = (DOCS / "protocols.md").read_text(encoding="utf-8")
-    shown = text[text.index("### What an observation is") :].partition("    {")[2].partition("\n\n")[0]
+    shown = (
+        text[text.index("### What an observation is") :].partition("    {")[2].partition("\n\n")[0]
+    )
     found = msgspec.json.decode(f"{{{shown}", type=Observation)
     assert found.objects is not None
     assert found.alarm is not None
-    assert (found.objects[0].id, found.objects[0].attributes, found.alarm.track) == ("17", {"hat": True, "colour": "red"}, "17")
+    assert (found.objects[0].id, found.objects[0].attributes, found.alarm.track) == (
+        "17",
+        {"hat": True, "colour": "red"},
+        "17",
+    )

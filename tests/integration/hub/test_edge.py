@@ -1,4 +1,5 @@
-"""The edge socket and HTTP ingest of a whole hub in this process, over an actor that answers as told."""
+"""The edge socket and HTTP ingest of a whole hub in this process, over an actor that answers as
+told."""
 
 import asyncio
 import time
@@ -41,16 +42,29 @@ class Rig:
         return self.hub.token("edge-1", **({"typ": "edge", "roles": ["edge"]} | options))
 
     @asynccontextmanager
-    async def edge(self, *, token: str | None = None, protocol: str = SUBPROTOCOL_JSON) -> AsyncIterator["Edge"]:
+    async def edge(
+        self, *, token: str | None = None, protocol: str = SUBPROTOCOL_JSON
+    ) -> AsyncIterator["Edge"]:
         headers = {} if token == "" else {"authorization": f"Bearer {token or self.token()}"}
         url = f"ws://127.0.0.1:{self.hub.port}/v1/edge"
-        async with connect(url, subprotocols=[protocol], additional_headers=headers, compression=None, proxy=None) as socket:  # type: ignore[list-item]
+        async with connect(
+            url,
+            subprotocols=[protocol],  # type: ignore[list-item]
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+        ) as socket:
             yield Edge(socket)
 
     @asynccontextmanager
     async def http(self, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
         headers = {"authorization": f"Bearer {self.token(**options)}"}
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.hub.port}", timeout=30, headers=headers, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.hub.port}",
+            timeout=30,
+            headers=headers,
+            trust_env=False,
+        ) as client:
             yield client
 
 
@@ -62,23 +76,36 @@ class Edge:
 
     async def say(self, **fields: Any) -> None:
         packed = self.socket.subprotocol == SUBPROTOCOL_MSGPACK
-        await self.socket.send(msgspec.msgpack.encode(fields) if packed else msgspec.json.encode(fields).decode())
+        await self.socket.send(
+            msgspec.msgpack.encode(fields) if packed else msgspec.json.encode(fields).decode()
+        )
 
     async def hear(self, kind: str) -> dict[str, Any]:
         """The next message of one kind; others are passed over."""
         async with asyncio.timeout(30):
             while True:
                 raw = await self.socket.recv()
-                found: dict[str, Any] = msgspec.json.decode(raw) if isinstance(raw, str) else msgspec.msgpack.decode(raw)
+                found: dict[str, Any] = (
+                    msgspec.json.decode(raw)
+                    if isinstance(raw, str)
+                    else msgspec.msgpack.decode(raw)
+                )
                 if found["type"] == kind:
                     return found
 
-    async def hello(self, camera: str = "cam", session: str = "s1", **fields: Any) -> dict[str, Any]:
+    async def hello(
+        self, camera: str = "cam", session: str = "s1", **fields: Any
+    ) -> dict[str, Any]:
         await self.say(type="hello", camera=camera, session=session, **fields)
         return await self.hear("welcome")
 
     async def observe(self, first_seq: int, count: int = 1, camera: str = "cam") -> None:
-        await self.say(type="observe", camera=camera, first_seq=first_seq, observations=[{"time": TIME, "objects": []}] * count)
+        await self.say(
+            type="observe",
+            camera=camera,
+            first_seq=first_seq,
+            observations=[{"time": TIME, "objects": []}] * count,
+        )
 
     async def closed(self) -> tuple[int, str]:
         """The close code and reason."""
@@ -94,7 +121,9 @@ class Edge:
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     actor = FakeActor("actor-1")
     directory = FakeDirectory(lambda camera: actor)
-    async with running_hub(tmp_path, hub=HubSettings(port=0, first_message_s=0.5), directory=directory) as hub:
+    async with running_hub(
+        tmp_path, hub=HubSettings(port=0, first_message_s=0.5), directory=directory
+    ) as hub:
         await hub.register("cam", "other")
         yield Rig(hub, actor, directory)
 
@@ -150,26 +179,36 @@ async def test_what_policy_denies_ends_that_camera_and_not_its_neighbour(rig: Ri
         assert (await edge.hear("ack"))["seq"] == 1
 
 
-async def test_a_changed_policy_ends_an_open_stream(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_changed_policy_ends_an_open_stream(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(edge_socket, "TICK_S", 0.02)
     monkeypatch.setattr(edge_socket, "RECHECK_S", 0.02)
     async with rig.edge() as edge:
         await edge.hello()
         rig.hub.policy.unavailable = True
-        await until(lambda: rig.hub.policy.asked[-1].action == "ingest" and len(rig.hub.policy.asked) > 4)
+        await until(
+            lambda: rig.hub.policy.asked[-1].action == "ingest" and len(rig.hub.policy.asked) > 4
+        )
         rig.hub.policy.unavailable = False
         await edge.observe(1)
         assert (await edge.hear("ack"))["seq"] == 1
         rig.hub.policy.denied.add(("ingest", "cam"))
-        assert (await edge.closed())[0] == 4403, "it was allowed before: the device comes back, slowly"
+        assert (await edge.closed())[0] == 4403, (
+            "it was allowed before: the device comes back, slowly"
+        )
 
 
-async def test_a_revoked_token_ends_an_open_stream(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_revoked_token_ends_an_open_stream(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(edge_socket, "TICK_S", 0.02)
     monkeypatch.setattr(edge_socket, "RECHECK_S", 0.02)
     async with rig.edge() as edge:
         await edge.hello()
-        rig.hub.hub.revoked(Revocations(PolicyMarks(None, [Revocation("jti", "edge-1-1", 0)]).revocations))
+        rig.hub.hub.revoked(
+            Revocations(PolicyMarks(None, [Revocation("jti", "edge-1-1", 0)]).revocations)
+        )
         code, text = await edge.closed()
     assert code == 4501
     assert "revoked" in text
@@ -212,14 +251,18 @@ async def test_a_stranger_fills_no_table(rig: Rig) -> None:
     assert rig.hub.hub.edge.frames.seen == 1
 
 
-async def test_a_socket_without_a_hello_is_closed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_socket_without_a_hello_is_closed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(edge_socket, "TICK_S", 0.02)
     async with rig.edge() as edge:
         assert (await edge.closed())[0] == 4005
 
 
 async def test_an_unknown_subprotocol_is_told_what_to_offer(rig: Rig) -> None:
-    async with connect(f"ws://127.0.0.1:{rig.hub.port}/v1/edge", compression=None, proxy=None) as socket:
+    async with connect(
+        f"ws://127.0.0.1:{rig.hub.port}/v1/edge", compression=None, proxy=None
+    ) as socket:
         assert "eyrie.edge.v1+msgpack" in (await Edge(socket).closed())[1]
 
 
@@ -235,7 +278,9 @@ async def test_a_superseded_stream_is_told_and_stays_away(rig: Rig) -> None:
     async with rig.edge() as edge:
         await edge.hello()
         rig.actor.override = lambda item: (
-            [Dismissed("cam", item.link, 4509, "superseded by a newer session")] if isinstance(item, Data) else None
+            [Dismissed("cam", item.link, 4509, "superseded by a newer session")]
+            if isinstance(item, Data)
+            else None
         )
         await edge.observe(1)
         code, text = await edge.closed()
@@ -244,7 +289,13 @@ async def test_a_superseded_stream_is_told_and_stays_away(rig: Rig) -> None:
 
 
 def post(first_seq: int, count: int = 1, session: str = "s1") -> bytes:
-    return msgspec.json.encode({"session": session, "first_seq": first_seq, "observations": [{"time": TIME, "objects": []}] * count})
+    return msgspec.json.encode(
+        {
+            "session": session,
+            "first_seq": first_seq,
+            "observations": [{"time": TIME, "objects": []}] * count,
+        }
+    )
 
 
 PATH = "/v1/cameras/cam/observations"
@@ -252,12 +303,20 @@ PATH = "/v1/cameras/cam/observations"
 
 async def test_http_commits_answers_again_and_tells_the_expected_seq(rig: Rig) -> None:
     async with rig.http() as client:
-        assert (await client.post(PATH, content=post(1, 3))).json() == {"session": "s1", "seq": 3, "rejected": []}
+        assert (await client.post(PATH, content=post(1, 3))).json() == {
+            "session": "s1",
+            "seq": 3,
+            "rejected": [],
+        }
         assert (await client.post(PATH, content=post(1, 3))).json()["seq"] == 3
         ahead = await client.post(PATH, content=post(5))
         assert (ahead.status_code, ahead.json()["expected_seq"]) == (409, 4)
-        packed = msgspec.msgpack.encode({"session": "s1", "first_seq": 4, "observations": [{"time": TIME}]})
-        answer = await client.post(PATH, content=packed, headers={"content-type": "application/msgpack"})
+        packed = msgspec.msgpack.encode(
+            {"session": "s1", "first_seq": 4, "observations": [{"time": TIME}]}
+        )
+        answer = await client.post(
+            PATH, content=packed, headers={"content-type": "application/msgpack"}
+        )
         assert answer.json()["seq"] == 4
     assert len([item for item in rig.actor.items if isinstance(item, Attach)]) == 1
 
@@ -270,7 +329,9 @@ async def test_http_tells_what_was_rejected(rig: Rig) -> None:
         return [*refusals, Acked("cam", item.link, item.first_seq + len(item.items) - 1, 100)]
 
     rig.actor.override = refuse
-    body = msgspec.json.encode({"session": "s1", "first_seq": 1, "observations": [{"time": TIME}, {"time": 7}]})
+    body = msgspec.json.encode(
+        {"session": "s1", "first_seq": 1, "observations": [{"time": TIME}, {"time": 7}]}
+    )
     async with rig.http() as client:
         answer = (await client.post(PATH, content=body)).json()
     assert answer["seq"] == 2
@@ -286,7 +347,9 @@ async def test_http_over_credit_is_429_with_retry_after(rig: Rig) -> None:
 
 
 async def test_http_supersession_is_a_conflict(rig: Rig) -> None:
-    rig.actor.override = lambda item: [Dismissed("cam", item.link, 4509, "superseded")] if isinstance(item, Attach) else None
+    rig.actor.override = lambda item: (
+        [Dismissed("cam", item.link, 4509, "superseded")] if isinstance(item, Attach) else None
+    )
     async with rig.http() as client:
         answer = await client.post(PATH, content=post(1))
     assert answer.status_code == 409
@@ -307,9 +370,16 @@ async def test_http_goes_on_with_the_successor_of_a_lost_actor(rig: Rig) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "status"), [(b"{", "application/json", 400), (b"x", "text/plain", 400), (b"[" * 20_000, "application/json", 400)]
+    ("content", "kind", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"x", "text/plain", 400),
+        (b"[" * 20_000, "application/json", 400),
+    ],
 )
-async def test_http_bad_input_is_a_problem_with_a_hint(rig: Rig, content: bytes, kind: str, status: int) -> None:
+async def test_http_bad_input_is_a_problem_with_a_hint(
+    rig: Rig, content: bytes, kind: str, status: int
+) -> None:
     async with rig.http() as client:
         answer = await client.post(PATH, content=content, headers={"content-type": kind})
     assert answer.status_code == status
@@ -319,12 +389,16 @@ async def test_http_bad_input_is_a_problem_with_a_hint(rig: Rig, content: bytes,
 
 async def test_http_needs_a_token_and_a_decision(rig: Rig) -> None:
     async with rig.http() as client:
-        assert (await client.post(PATH, content=post(1), headers={"authorization": ""})).status_code == 401
+        assert (
+            await client.post(PATH, content=post(1), headers={"authorization": ""})
+        ).status_code == 401
         rig.hub.policy.denied.add(("ingest", "cam"))
         assert (await client.post(PATH, content=post(1))).status_code == 403
         rig.hub.policy.unavailable = True
         assert (await client.post(PATH, content=post(1))).status_code == 503
-        assert (await client.post("/v1/cameras/No%20Such/observations", content=post(1))).status_code == 400
+        assert (
+            await client.post("/v1/cameras/No%20Such/observations", content=post(1))
+        ).status_code == 400
 
 
 async def test_welcomes_of_a_reattach_resync_the_edge(rig: Rig) -> None:
@@ -344,7 +418,9 @@ async def test_welcomes_of_a_reattach_resync_the_edge(rig: Rig) -> None:
 
 async def test_an_address_opens_so_many_sockets_and_gets_its_place_back(tmp_path: Path) -> None:
     limits = HubSettings(port=0, max_edge_sockets_per_address=2)
-    async with running_hub(tmp_path, hub=limits, directory=FakeDirectory(lambda camera: FakeActor("actor-1"))) as hub:
+    async with running_hub(
+        tmp_path, hub=limits, directory=FakeDirectory(lambda camera: FakeActor("actor-1"))
+    ) as hub:
         await hub.register("cam", "other")
         rig = Rig(hub, FakeActor("actor-1"), FakeDirectory(lambda camera: FakeActor("actor-1")))
         async with rig.edge() as first:

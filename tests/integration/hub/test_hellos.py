@@ -1,4 +1,5 @@
-"""Hellos of a gateway that carries many cameras: every one is answered, in turn, however many come at once."""
+"""Hellos of a gateway that carries many cameras: every one is answered, in turn, however many come
+at once."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +19,8 @@ from tests.support.waiting import until
 
 
 class HeldPolicy:
-    """A `Decider` that allows, once it is let; `most` is how many questions waited at the same time."""
+    """A `Decider` that allows, once it is let; `most` is how many questions waited at the same
+    time."""
 
     def __init__(self) -> None:
         self.let = asyncio.Event()
@@ -32,20 +34,38 @@ class HeldPolicy:
         return Decision(True, "allowed", "r1")
 
 
-async def test_as_many_hellos_in_a_row_as_a_socket_may_carry_are_all_welcomed(tmp_path: Path) -> None:
+async def test_as_many_hellos_in_a_row_as_a_socket_may_carry_are_all_welcomed(
+    tmp_path: Path,
+) -> None:
     policy, actor = HeldPolicy(), FakeActor("actor-1")
     cameras = [f"cam-{number}" for number in range(MAX_CAMERAS)]
-    async with running_hub(tmp_path, directory=FakeDirectory(lambda camera: actor), decider=policy) as hub:
+    async with running_hub(
+        tmp_path, directory=FakeDirectory(lambda camera: actor), decider=policy
+    ) as hub:
         await hub.register(*cameras)
         headers = {"authorization": f"Bearer {hub.token('gateway', typ='edge', roles=['edge'])}"}
         url = f"ws://127.0.0.1:{hub.port}/v1/edge"
         protocols = [Subprotocol(SUBPROTOCOL_JSON)]
-        async with connect(url, subprotocols=protocols, additional_headers=headers, compression=None, proxy=None, max_queue=None) as socket:
+        async with connect(
+            url,
+            subprotocols=protocols,
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+            max_queue=None,
+        ) as socket:
             for camera in [*cameras, "one-too-many"]:
-                await socket.send(msgspec.json.encode({"type": "hello", "camera": camera, "session": "s1"}).decode())
-            # The last one is refused at once, so all before it have been read while policy was silent.
+                await socket.send(
+                    msgspec.json.encode(
+                        {"type": "hello", "camera": camera, "session": "s1"}
+                    ).decode()
+                )
+            # The last one is refused at once, so all before it have been read while policy was
+            # silent.
             assert [await heard(socket, "bye")] == [{"camera": "one-too-many", "code": 4008}]
-            await until(lambda: policy.waiting == MAX_ASKING, what="as many questions at once as may be")
+            await until(
+                lambda: policy.waiting == MAX_ASKING, what="as many questions at once as may be"
+            )
             policy.let.set()
             welcomed = [(await heard(socket, "welcome"))["camera"] for _ in cameras]
             assert sorted(welcomed) == sorted(cameras)

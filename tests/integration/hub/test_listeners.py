@@ -18,7 +18,9 @@ async def test_hubs_of_one_deployment_share_a_port_and_others_do_not(tmp_path: P
         assert found is not None
         assert (found.instance, found.hub) == ("test", "hub-test")
         shared = HubSettings(port=hub.port)
-        async with running_hub(tmp_path, hub=shared, name="hub-second", memory=hub.memory) as second:
+        async with running_hub(
+            tmp_path, hub=shared, name="hub-second", memory=hub.memory
+        ) as second:
             assert second.port == hub.port
             async with second.dashboard() as dash:
                 assert dash.connected["connect"]["node"] in ("hub-test", "hub-second")

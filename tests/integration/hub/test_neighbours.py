@@ -16,7 +16,9 @@ from tests.support.hub.hub import running_hub
 from tests.support.waiting import until
 
 
-async def test_a_slow_reader_who_is_alone_in_its_group_is_closed_and_the_hub_goes_on(tmp_path: Path) -> None:
+async def test_a_slow_reader_who_is_alone_in_its_group_is_closed_and_the_hub_goes_on(
+    tmp_path: Path,
+) -> None:
     async with running_hub(tmp_path, hub=HubSettings(port=0, queue_bytes=65_536)) as hub:
         await hub.register("cam-1")
         await hub.happen("cam-1", 1)
@@ -25,9 +27,11 @@ async def test_a_slow_reader_who_is_alone_in_its_group_is_closed_and_the_hub_goe
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", hub.port))
         async with connect(hub.url, sock=sock, compression=None, max_queue=1) as slow:
-            command = f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"events:fleet"}}}}'
+            command = f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"events:fleet"}}}}'  # noqa: E501
             await slow.send(command)
-            await until(lambda: any(d.groups for d in hub.hub.node.dashboards), what="the subscription")
+            await until(
+                lambda: any(d.groups for d in hub.hub.node.dashboards), what="the subscription"
+            )
             slow.transport.pause_reading()
             offset = 1
             while not hub.hub.node.fanout.stats.slow_closed:
@@ -51,12 +55,20 @@ async def test_history_of_a_site_leaves_out_the_cameras_that_policy_hides(tmp_pa
         await dash.ask("subscribe", channel="events:site:north")
         await hub.happen("vault", 1)
         await hub.happen("cam-1", 1)
-        for asked in ({"limit": -1}, {"limit": 10, "since": {"offset": 0, "epoch": ""}}, {"limit": 10, "reverse": True}):
+        for asked in (
+            {"limit": -1},
+            {"limit": 10, "since": {"offset": 0, "epoch": ""}},
+            {"limit": 10, "reverse": True},
+        ):
             result = (await dash.ask("history", channel="events:site:north", **asked))["history"]
-            assert [publication["data"]["camera"] for publication in result["publications"]] == ["cam-1"], asked
+            assert [publication["data"]["camera"] for publication in result["publications"]] == [
+                "cam-1"
+            ], asked
 
 
-async def test_an_error_nobody_foresaw_closes_the_one_it_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_nobody_foresaw_closes_the_one_it_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running_hub(tmp_path) as hub, hub.dashboard() as unlucky, hub.dashboard() as other:
         await hub.register("cam-1")
 
@@ -72,9 +84,14 @@ async def test_an_error_nobody_foresaw_closes_the_one_it_met(tmp_path: Path, mon
         assert "subscribe" in await other.ask("subscribe", channel="camera:cam-1")
 
 
-async def test_a_registry_that_hangs_does_not_keep_staleness_or_pings_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_registry_that_hangs_does_not_keep_staleness_or_pings_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live_states, "STALE_AFTER_S", 1.5)
-    async with running_hub(tmp_path, hub=HubSettings(port=0, ping_s=1.0)) as hub, hub.dashboard() as dash:
+    async with (
+        running_hub(tmp_path, hub=HubSettings(port=0, ping_s=1.0)) as hub,
+        hub.dashboard() as dash,
+    ):
         await hub.register("cam-1")
         await hub.show("cam-1", 1)
         await dash.ask("subscribe", channel="fleet")
@@ -88,7 +105,9 @@ async def test_a_registry_that_hangs_does_not_keep_staleness_or_pings_back(tmp_p
         assert seen["data"]["cameras"][0]["status"] == "stale"
 
 
-async def test_a_hub_whose_reader_has_failed_says_so_and_asks_to_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hub_whose_reader_has_failed_says_so_and_asks_to_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running_hub(tmp_path) as hub, hub.dashboard() as dash:
         await hub.register("cam-1")
         await dash.ask("subscribe", channel="site:north")

@@ -1,4 +1,5 @@
-"""Schemathesis over the hub's OpenAPI document, against a real hub: whatever is asked, the answer is one that the document tells of."""
+"""Schemathesis over the hub's OpenAPI document, against a real hub: whatever is asked, the answer
+is one that the document tells of."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,8 +21,12 @@ from tests.support.hub.api_fuzz import Known, fuzz, in_thread
 from tests.support.hub.hub import TestHub, running_hub
 
 SEED = 20260301
-NEVER_GOOD = ["POST /v1/dead-letters/{letter}/replay"]  # what was refused once is refused again, unless the rules changed
-SLOW = frozenset({"uploadRevision", "activateRevision", "rollBackPolicy"})  # each tries the policy in a process of its own
+NEVER_GOOD = [
+    "POST /v1/dead-letters/{letter}/replay"
+]  # what was refused once is refused again, unless the rules changed
+SLOW = frozenset(
+    {"uploadRevision", "activateRevision", "rollBackPolicy"}
+)  # each tries the policy in a process of its own
 SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]
 
 
@@ -37,7 +42,18 @@ async def furnished(folder: Path) -> AsyncIterator[TestHub]:
         await hub.register("gate", "dock", "yard", scene=msgspec.json.encode(scene))
         await memory.registry.add_site("spare")
         await hub.show(
-            "gate", 3, tracks=[{"id": "1", "label": "car", "score": 0.5, "box": [0, 0, 0.1, 0.1], "current_zones": [], "stationary": True}]
+            "gate",
+            3,
+            tracks=[
+                {
+                    "id": "1",
+                    "label": "car",
+                    "score": 0.5,
+                    "box": [0, 0, 0.1, 0.1],
+                    "current_zones": [],
+                    "stationary": True,
+                }
+            ],
         )
         for offset in 1, 2, 3:
             await hub.happen("gate", offset)
@@ -46,16 +62,29 @@ async def furnished(folder: Path) -> AsyncIterator[TestHub]:
         revisions = hub.hub.context.stores.revisions
         assert revisions is not None
         await hub.hub.context.stores.decisions.write(
-            [DecisionRow("r1", "subscribe", "viewer", "north", True, "allowed", "{}", bytes(32), "{}")]
+            [
+                DecisionRow(
+                    "r1", "subscribe", "viewer", "north", True, "allowed", "{}", bytes(32), "{}"
+                )
+            ]
         )
         yield hub
 
 
 def prepared(url: str, headers: dict[str, str]) -> str:
     """Two revisions, one after the other in force, and a shadow; the name of the second."""
-    with httpx.Client(base_url=f"{url}/v1/policy", headers={**headers, "If-Match": "*"}, timeout=60) as http:
-        for modules in read_sources(), read_sources() | {"more.rego": "package eyrie.more\n\nfast := 10\n"}:
-            found = http.post("/revisions", json={"modules": modules}).raise_for_status().json()["revision"]
+    with httpx.Client(
+        base_url=f"{url}/v1/policy", headers={**headers, "If-Match": "*"}, timeout=60
+    ) as http:
+        for modules in (
+            read_sources(),
+            read_sources() | {"more.rego": "package eyrie.more\n\nfast := 10\n"},
+        ):
+            found = (
+                http.post("/revisions", json={"modules": modules})
+                .raise_for_status()
+                .json()["revision"]
+            )
             http.post(f"/revisions/{found}/activate", json={}).raise_for_status()
         http.put("/shadow", json={"revision": found}).raise_for_status()
     return str(found)
@@ -76,17 +105,35 @@ def run(folder: Path, examples: int) -> None:
         asyncio.run(kept.put(link.name, link.sealed, sign_in.LIFE_S))
         revision = prepared(url, {"Authorization": f"Bearer {people}"})
         names = {
-            "camera": ["gate", "dock", "yard"], "site": ["north", "spare"], "letter": ["1", "2", "3"], "revision": [revision],
-            "zone": ["z1"], "line": ["l1"],
-        }  # fmt: skip
+            "camera": ["gate", "dock", "yard"],
+            "site": ["north", "spare"],
+            "letter": ["1", "2", "3"],
+            "revision": [revision],
+            "zone": ["z1"],
+            "line": ["l1"],
+        }
         bodies: dict[str, Any] = {
-            "addSite": {"site": "south"}, "addCamera": {"camera": "tower", "site": "north"}, "changeSite": {"name": "North"},
-            "changeCamera": {"tags": ["door"]}, "changeScene": {"zones": {"z1": {"points": SQUARE}}}, "changeZone": {"points": SQUARE},
-            "changeLine": {"points": [[0.1, 0.1], [0.9, 0.9]]}, "resetCounts": {}, "startShadow": {"revision": revision},
-            "uploadRevision": {"modules": read_sources()}, "revoke": {"jti": "somebody"}, "activateRevision": {}, "rollBackPolicy": {},
-            "discardDeadLetter": {"reason": "noise"}, "signIn": {"code": link.code},
-            "postObservations": {"session": "s1", "first_seq": 1, "observations": [{"time": "2026-03-01T12:00:00Z", "objects": []}]},
-        }  # fmt: skip
+            "addSite": {"site": "south"},
+            "addCamera": {"camera": "tower", "site": "north"},
+            "changeSite": {"name": "North"},
+            "changeCamera": {"tags": ["door"]},
+            "changeScene": {"zones": {"z1": {"points": SQUARE}}},
+            "changeZone": {"points": SQUARE},
+            "changeLine": {"points": [[0.1, 0.1], [0.9, 0.9]]},
+            "resetCounts": {},
+            "startShadow": {"revision": revision},
+            "uploadRevision": {"modules": read_sources()},
+            "revoke": {"jti": "somebody"},
+            "activateRevision": {},
+            "rollBackPolicy": {},
+            "discardDeadLetter": {"reason": "noise"},
+            "signIn": {"code": link.code},
+            "postObservations": {
+                "session": "s1",
+                "first_seq": 1,
+                "observations": [{"time": "2026-03-01T12:00:00Z", "objects": []}],
+            },
+        }
         found = fuzz(url, Known(names, bodies, token_of, SLOW), examples=examples, seed_number=SEED)
         assert (found.never_good(), found.calls > 2 * examples * 20) == (NEVER_GOOD, True)
 

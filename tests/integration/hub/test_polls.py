@@ -1,4 +1,5 @@
-"""Who polls by REST is told what is stale, as a subscriber is: also of a camera that nobody on this hub watches."""
+"""Who polls by REST is told what is stale, as a subscriber is: also of a camera that nobody on this
+hub watches."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +21,11 @@ PROMISE_S = 10.0
 async def polled(hub: TestHub, path: str) -> dict[str, Any]:
     """The camera as a poll of `path` shows it."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30) as http:
-        answer = (await http.get(path, headers={"authorization": f"Bearer {hub.token()}"})).raise_for_status().json()
+        answer = (
+            (await http.get(path, headers={"authorization": f"Bearer {hub.token()}"}))
+            .raise_for_status()
+            .json()
+        )
     return dict(answer["cameras"][0] if "cameras" in answer else answer)
 
 
@@ -41,7 +46,9 @@ async def beating(hub: TestHub) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_camera_whose_actor_is_gone_is_stale_at_the_first_poll(tmp_path: Path, path: str) -> None:
+async def test_a_camera_whose_actor_is_gone_is_stale_at_the_first_poll(
+    tmp_path: Path, path: str
+) -> None:
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1")
         await hub.show("cam-1", 3)
@@ -55,7 +62,9 @@ async def test_a_camera_whose_actor_is_gone_is_stale_at_the_first_poll(tmp_path:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_living_camera_is_online_and_later_polls_wait_for_nothing(tmp_path: Path, path: str) -> None:
+async def test_a_living_camera_is_online_and_later_polls_wait_for_nothing(
+    tmp_path: Path, path: str
+) -> None:
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1")
         await hub.show("cam-1", 3)

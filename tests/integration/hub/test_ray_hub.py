@@ -1,4 +1,5 @@
-"""The hub as a Ray actor: over real servers and a real policy actor, it serves, says so, and ends in order."""
+"""The hub as a Ray actor: over real servers and a real policy actor, it serves, says so, and ends
+in order."""
 
 import asyncio
 import json
@@ -29,7 +30,9 @@ NAMESPACE = "hubtest"
 async def _serve(servers: Servers, folder: Path) -> None:
     auth = auth_settings(folder)
     plain: Settings = msgspec.structs.replace(servers.settings, auth=auth, hub=HubSettings(port=0))
-    settings = msgspec.structs.replace(plain, ray=msgspec.structs.replace(plain.ray, namespace=NAMESPACE))
+    settings = msgspec.structs.replace(
+        plain, ray=msgspec.structs.replace(plain.ray, namespace=NAMESPACE)
+    )
     path = folder / "settings.json"
     write_resolved(path, settings)
     await wipe(settings)
@@ -41,18 +44,32 @@ async def _serve(servers: Servers, folder: Path) -> None:
     try:
         found = await hub.open(60)
         assert found["ready"] or found["reasons"] == ["Redis is not heard"]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{found['private_port']}", timeout=30) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{found['private_port']}", timeout=30
+        ) as http:
             deadline = time.monotonic() + 30
             while (ready := await http.get("/health/ready")).status_code != 200:
                 assert time.monotonic() < deadline, ready.text
                 await asyncio.sleep(0.05)
             assert "\neyrie_hub_dashboards 0.0\n" in (await http.get("/metrics")).text
         assert [record.port for record in await stores.hubs.all()] == [found["port"]]
-        token = issue(auth, sub="ada", typ="user", jti="t1", now_s=time.time(), roles=["viewer"], sites=["north"])
-        async with connect(f"ws://127.0.0.1:{found['port']}/connection/websocket", compression=None) as socket:
+        token = issue(
+            auth,
+            sub="ada",
+            typ="user",
+            jti="t1",
+            now_s=time.time(),
+            roles=["viewer"],
+            sites=["north"],
+        )
+        async with connect(
+            f"ws://127.0.0.1:{found['port']}/connection/websocket", compression=None
+        ) as socket:
             await socket.send(json.dumps({"id": 1, "connect": {"token": token}}))
             assert json.loads(await socket.recv())["connect"]["client"]
-            await socket.send('{"id":2,"subscribe":{"channel":"site:north"}}\n{"id":3,"subscribe":{"channel":"fleet"}}')
+            await socket.send(
+                '{"id":2,"subscribe":{"channel":"site:north"}}\n{"id":3,"subscribe":{"channel":"fleet"}}'
+            )
             wall = json.loads(await socket.recv())["subscribe"]["publications"][0]["data"]
             assert [camera["reason"] for camera in wall["cameras"]] == ["never_seen"]
             assert json.loads(await socket.recv())["error"]["code"] == 103

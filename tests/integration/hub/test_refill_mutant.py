@@ -1,4 +1,5 @@
-"""I5: a hub whose refill after a lost Redis connection is removed skips events in silence, and the checker says so."""
+"""I5: a hub whose refill after a lost Redis connection is removed skips events in silence, and the
+checker says so."""
 
 from pathlib import Path
 
@@ -17,7 +18,8 @@ CAMERA = "cam-1"
 
 
 async def lost_and_back(hub: TestHub) -> list[str]:
-    """A watcher, a lost connection with two events in it, one after it; the violations of I5 and I7."""
+    """A watcher, a lost connection with two events in it, one after it; the violations of I5 and
+    I7."""
     await hub.register(CAMERA)
     await hub.happen(CAMERA, 1)
     history: list[Operation] = []
@@ -31,9 +33,16 @@ async def lost_and_back(hub: TestHub) -> list[str]:
         await hub.happen(CAMERA, 4)
         while not any(isinstance(seen, ShownEvent) and seen.offset == 4 for seen in history):
             event = (await dash.publication())["data"]
-            history.append(ShownEvent("dash", CAMERA, event["epoch"], event["offset"], event["type"], event["time"]))
+            history.append(
+                ShownEvent(
+                    "dash", CAMERA, event["epoch"], event["offset"], event["type"], event["time"]
+                )
+            )
     rows = [stored.row for stored in hub.memory.database.events]
-    events = [AuditEvent(row.camera, row.epoch, row.offset, row.body.decode(), row.hash.hex()) for row in rows]
+    events = [
+        AuditEvent(row.camera, row.epoch, row.offset, row.body.decode(), row.hash.hex())
+        for row in rows
+    ]
     totals = CameraTotals(CAMERA, "", 0, rows[-1].epoch, rows[-1].offset, "", {}, {})
     found = check(history, Stored([totals], events))
     return [violation.detail for violation in found if violation.invariant == "I5"]
@@ -50,7 +59,9 @@ def whatever_comes(self: TopicPosition, epoch: str, item: Item) -> list[Item]:
     return [item]
 
 
-async def test_a_hub_without_refill_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hub_without_refill_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def nothing(self: Feed) -> None:
         """No comparison after a notice."""
 

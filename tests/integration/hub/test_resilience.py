@@ -1,4 +1,5 @@
-"""A hub that is full, in a hurry, or on its way out: what dashboards are told, over real sockets."""
+"""A hub that is full, in a hurry, or on its way out: what dashboards are told, over real
+sockets."""
 
 import asyncio
 import contextlib
@@ -36,9 +37,15 @@ async def refusal(hub: TestHub) -> tuple[int, int]:
     return response.status_code, int(response.headers["Retry-After"])
 
 
-async def test_limits_of_address_and_rate_answer_503_and_say_when_to_come_back(tmp_path: Path) -> None:
+async def test_limits_of_address_and_rate_answer_503_and_say_when_to_come_back(
+    tmp_path: Path,
+) -> None:
     limited = HubSettings(port=0, max_connections_per_address=2)
-    async with running_hub(tmp_path, hub=limited) as hub, hub.dashboard(), hub.dashboard("") as second:
+    async with (
+        running_hub(tmp_path, hub=limited) as hub,
+        hub.dashboard(),
+        hub.dashboard("") as second,
+    ):
         status, after = await refusal(hub)
         assert (status, after >= 1) == (503, True)
         assert hub.hub.node.admission.refused["address"] == 1
@@ -46,13 +53,21 @@ async def test_limits_of_address_and_rate_answer_503_and_say_when_to_come_back(t
         await until(lambda: len(hub.hub.node.dashboards) == 1, what="the end of the second")
         async with hub.dashboard() as third:
             assert third.connected["connect"]
-    async with running_hub(tmp_path, hub=HubSettings(port=0, connections_per_s=0.001, connections_burst=1)) as hub, hub.dashboard():
+    async with (
+        running_hub(
+            tmp_path, hub=HubSettings(port=0, connections_per_s=0.001, connections_burst=1)
+        ) as hub,
+        hub.dashboard(),
+    ):
         assert (await refusal(hub))[0] == 503
         assert hub.hub.node.admission.refused["rate"] == 1
 
 
 async def test_too_many_connections_of_one_user_are_closed_with_3504(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, hub=HubSettings(port=0, max_connections_per_user=1)) as hub, hub.dashboard() as first:
+    async with (
+        running_hub(tmp_path, hub=HubSettings(port=0, max_connections_per_user=1)) as hub,
+        hub.dashboard() as first,
+    ):
         assert first.connected["connect"]
         async with connect(hub.url, compression=None) as socket_of_second:
             await socket_of_second.send(json.dumps({"id": 1, "connect": {"token": hub.token()}}))
@@ -61,7 +76,9 @@ async def test_too_many_connections_of_one_user_are_closed_with_3504(tmp_path: P
             assert other.connected["connect"]
 
 
-async def test_a_stopping_hub_is_first_not_ready_then_closes_its_dashboards_in_batches(tmp_path: Path) -> None:
+async def test_a_stopping_hub_is_first_not_ready_then_closes_its_dashboards_in_batches(
+    tmp_path: Path,
+) -> None:
     count = 60
     async with running_hub(tmp_path, hub=HubSettings(port=0, drain_s=0.5)) as hub:
         opened = [await connect(hub.url, compression=None) for _ in range(count)]
@@ -84,13 +101,17 @@ async def test_a_stopping_hub_is_first_not_ready_then_closes_its_dashboards_in_b
         delays = Counter(reason.partition("reconnect_after_ms=")[2] for _, reason in ends)
         assert len(delays) > count // 2, "everybody has a delay of its own"
         assert {ready for _, ready in seen} == {False}
-        assert max(at for at, _ in seen) - min(at for at, _ in seen) >= 0.04, "not all in one moment"
+        assert max(at for at, _ in seen) - min(at for at, _ in seen) >= 0.04, (
+            "not all in one moment"
+        )
         assert hub.hub.node.to_drain == count
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", hub.port)) != 0
 
 
-async def test_the_canary_comes_back_and_a_silent_one_makes_the_hub_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_canary_comes_back_and_a_silent_one_makes_the_hub_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(canary, "PERIOD_S", 0.05)
     monkeypatch.setattr(canary, "LATE_S", 0.5)
     async with running_hub(tmp_path) as hub:
@@ -99,7 +120,10 @@ async def test_the_canary_comes_back_and_a_silent_one_makes_the_hub_not_ready(tm
         assert hub.hub.health.ready().ready
         assert len(hub.hub.node.dashboards) == 0, "it is no dashboard"
         hub.memory.publisher.faults.down.add("echo")
-        await until(lambda: any("canary" in reason for reason in hub.hub.health.ready().reasons), what="the canary is missed")
+        await until(
+            lambda: any("canary" in reason for reason in hub.hub.health.ready().reasons),
+            what="the canary is missed",
+        )
         hub.memory.publisher.faults.down.clear()
         await until(lambda: hub.hub.health.ready().ready, what="the canary is back")
 
@@ -112,7 +136,9 @@ async def test_metrics_tell_drops_recoveries_latencies_and_the_canary(tmp_path: 
         asked = {"channel": "events:camera:gate", "recover": True, "offset": 1, "epoch": "e1"}
         assert (await dash.ask("subscribe", **asked))["subscribe"]["recovered"]
         await dash.ask("unsubscribe", channel="events:camera:gate")
-        assert not (await dash.ask("subscribe", **asked | {"epoch": "e0"}))["subscribe"].get("recovered", False)
+        assert not (await dash.ask("subscribe", **asked | {"epoch": "e0"}))["subscribe"].get(
+            "recovered", False
+        )
         await hub.show("gate", 1)
         await dash.publication()
         hub.hub.node.fanout.stats.drop("live", "slow", 3)
@@ -137,11 +163,16 @@ async def test_nobody_else_is_taken_for_the_canary(tmp_path: Path) -> None:
         assert caught.value.response.status_code == 403
 
 
-async def test_a_canary_that_has_not_said_its_key_yet_is_counted_as_no_dashboard_either(tmp_path: Path) -> None:
-    """It connects while the hub starts and after every loss: who counts dashboards then, or may open one, does not meet it."""
+async def test_a_canary_that_has_not_said_its_key_yet_is_counted_as_no_dashboard_either(
+    tmp_path: Path,
+) -> None:
+    """It connects while the hub starts and after every loss: who counts dashboards then, or may
+    open one, does not meet it."""
     async with running_hub(tmp_path, hub=HubSettings(port=0, max_connections_per_address=1)) as hub:
         private = f"ws://127.0.0.1:{hub.hub.private_port}/connection/websocket"
-        async with connect(private, compression=None, origin=canary.origin(hub.hub.node.canary_key)):
+        async with connect(
+            private, compression=None, origin=canary.origin(hub.hub.node.canary_key)
+        ):
             assert "\neyrie_hub_dashboards 0.0\n" in await hub.metrics()
             async with hub.dashboard() as dash:
                 assert dash.connected["connect"]

@@ -1,4 +1,5 @@
-"""Tokens taken back, by REST and by command, and how fast open sockets and HTTP follow: the watch polls what the routes wrote."""
+"""Tokens taken back, by REST and by command, and how fast open sockets and HTTP follow: the watch
+polls what the routes wrote."""
 
 import asyncio
 import json
@@ -35,7 +36,9 @@ async def watched(folder: Path) -> AsyncIterator[TestHub]:
     async with running_hub(folder, directory=FakeDirectory(lambda name: actor)) as hub:
         await hub.register("cam")
         settings = PolicySettings()
-        watch = PolicyPoller(hub.hub.context.stores.policy.marks, Enforcer(_nobody, settings), settings)
+        watch = PolicyPoller(
+            hub.hub.context.stores.policy.marks, Enforcer(_nobody, settings), settings
+        )
         watch.on_revocations(hub.hub.revoked)
         task = asyncio.create_task(watch.run())
         yield hub
@@ -44,13 +47,22 @@ async def watched(folder: Path) -> AsyncIterator[TestHub]:
 
 
 def client(hub: TestHub, **token: Any) -> httpx.AsyncClient:
-    headers = {"authorization": f"Bearer {hub.token(**({'sub': 'pia', 'roles': ['privacy']} | token))}"}
+    headers = {
+        "authorization": f"Bearer {hub.token(**({'sub': 'pia', 'roles': ['privacy']} | token))}"
+    }
     return httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30, headers=headers)
 
 
 @pytest.mark.parametrize("asked", [{"jti": "ada-1"}, {"subject": "ada"}], ids=["jti", "subject"])
-async def test_check_08_a_revocation_closes_open_sockets_within_five_seconds(tmp_path: Path, asked: dict[str, str]) -> None:
-    async with watched(tmp_path) as hub, client(hub) as http, hub.dashboard() as revoked, hub.dashboard(hub.token("ben")) as other:
+async def test_check_08_a_revocation_closes_open_sockets_within_five_seconds(
+    tmp_path: Path, asked: dict[str, str]
+) -> None:
+    async with (
+        watched(tmp_path) as hub,
+        client(hub) as http,
+        hub.dashboard() as revoked,
+        hub.dashboard(hub.token("ben")) as other,
+    ):
         assert "connect" in revoked.connected
         began = time.monotonic()
         answered = await http.post("/v1/revocations", json=asked)
@@ -66,20 +78,30 @@ async def test_check_08_a_revocation_closes_open_sockets_within_five_seconds(tmp
         assert [(row["kind"], row["value"]) for row in listed] == [next(iter(asked.items()))]
 
 
-async def test_check_36_a_revoked_device_is_cut_within_five_seconds_and_no_other(tmp_path: Path) -> None:
+async def test_check_36_a_revoked_device_is_cut_within_five_seconds_and_no_other(
+    tmp_path: Path,
+) -> None:
     async with watched(tmp_path) as hub, client(hub) as http:
         await hub.register("cam-2")
         url = f"ws://127.0.0.1:{hub.port}/v1/edge"
 
         def edge(name: str) -> connect:
             headers = {"authorization": f"Bearer {hub.token(name, typ='edge', roles=['edge'])}"}
-            return connect(url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, compression=None, proxy=None)  # type: ignore[list-item]
+            return connect(
+                url,
+                subprotocols=[SUBPROTOCOL_JSON],  # type: ignore[list-item]
+                additional_headers=headers,
+                compression=None,
+                proxy=None,
+            )
 
         async with edge("stolen") as stolen, edge("honest") as honest:
             for socket, camera in ((stolen, "cam"), (honest, "cam-2")):
                 await socket.send(json.dumps({"type": "hello", "camera": camera, "session": "s1"}))
                 assert json.loads(await socket.recv())["type"] == "welcome"
-            await http.post("/v1/revocations", json={"subject": "stolen", "reason": "the box was stolen"})
+            await http.post(
+                "/v1/revocations", json={"subject": "stolen", "reason": "the box was stolen"}
+            )
             async with asyncio.timeout(FOLLOWS_S):
                 said = json.loads(await stolen.recv())
                 while said["type"] != "bye":
@@ -89,9 +111,20 @@ async def test_check_36_a_revoked_device_is_cut_within_five_seconds_and_no_other
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"jti": "a", "subject": "b"}, {"jti": ""}, {"jti": "a\nb"}, {"subject": "x" * 256}, {"jti": 7}, {"jti": "a", "why": "b"}]
+    "asked",
+    [
+        {},
+        {"jti": "a", "subject": "b"},
+        {"jti": ""},
+        {"jti": "a\nb"},
+        {"subject": "x" * 256},
+        {"jti": 7},
+        {"jti": "a", "why": "b"},
+    ],
 )
-async def test_a_revocation_names_one_token_or_one_subject(tmp_path: Path, asked: dict[str, Any]) -> None:
+async def test_a_revocation_names_one_token_or_one_subject(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
     async with watched(tmp_path) as hub, client(hub) as http:
         answered = await http.post("/v1/revocations", json=asked)
         assert (answered.status_code, answered.json()["title"]) == (400, "bad_input")

@@ -1,4 +1,5 @@
-"""HTTP ingest signed by a device's own key, against a hub over HTTP: what holds, every field flipped, and what is sent again."""
+"""HTTP ingest signed by a device's own key, against a hub over HTTP: what holds, every field
+flipped, and what is sent again."""
 
 import asyncio
 import base64
@@ -36,7 +37,13 @@ COVERED = ("@method", "@authority", "@path", "content-type")
 
 
 def body(first_seq: int = 1, session: str = "s1") -> bytes:
-    return json.dumps({"session": session, "first_seq": first_seq, "observations": [{"time": TIME, "objects": []}]}).encode()
+    return json.dumps(
+        {
+            "session": session,
+            "first_seq": first_seq,
+            "observations": [{"time": TIME, "objects": []}],
+        }
+    ).encode()
 
 
 @dataclass
@@ -51,7 +58,9 @@ class Rig:
     def url(self, camera: str = "cam") -> str:
         return f"http://127.0.0.1:{self.hub.port}/v1/cameras/{camera}/observations"
 
-    async def send(self, headers: dict[str, str], sent: bytes, camera: str = "cam", method: str = "POST") -> httpx.Response:
+    async def send(
+        self, headers: dict[str, str], sent: bytes, camera: str = "cam", method: str = "POST"
+    ) -> httpx.Response:
         async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
             return await http.request(method, self.url(camera), content=sent, headers=headers)
 
@@ -68,7 +77,9 @@ async def serving(tmp_path: Path, **options: Any) -> AsyncIterator[Rig]:
     ]
     auth = msgspec.structs.replace(auth_settings(tmp_path), device_keys_file=str(file))
     actor = FakeActor("actor-1")
-    async with running_hub(tmp_path, auth=auth, directory=FakeDirectory(lambda name: actor), **options) as hub:
+    async with running_hub(
+        tmp_path, auth=auth, directory=FakeDirectory(lambda name: actor), **options
+    ) as hub:
         await hub.register("cam", "cam-2", "cam-3")
         yield Rig(hub, file, *keys)
 
@@ -80,10 +91,14 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "hmac"])
-async def test_a_signed_post_needs_no_token_and_comes_from_the_device_of_its_key(rig: Rig, kind: str) -> None:
+async def test_a_signed_post_needs_no_token_and_comes_from_the_device_of_its_key(
+    rig: Rig, kind: str
+) -> None:
     answered = await rig.post(getattr(rig, kind), body())
     assert (answered.status_code, answered.json()["seq"]) == (200, 1)
-    subject = next(question.subject for question in rig.hub.policy.asked if question.action == "ingest")
+    subject = next(
+        question.subject for question in rig.hub.policy.asked if question.action == "ingest"
+    )
     assert (subject["typ"], subject["roles"], subject["sites"]) == ("edge", ["edge"], ["*"])
     assert subject["cameras"] == (["cam", "cam-2"] if kind == "ed25519" else ["cam"])
 
@@ -110,7 +125,10 @@ FLIPS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("kind", ["ed25519", "hmac"])
 async def test_check_30_every_field_of_a_signature_counts(rig: Rig, kind: str, flip: str) -> None:
     sent = body()
-    headers = {name.lower(): value for name, value in signed(getattr(rig, kind), "POST", rig.url(), sent).items()}
+    headers = {
+        name.lower(): value
+        for name, value in signed(getattr(rig, kind), "POST", rig.url(), sent).items()
+    }
     change = dict(FLIPS[flip])
     if (swap := change.pop("swap", None)) is not None:
         assert swap[0] in headers["signature-input"]
@@ -126,15 +144,24 @@ async def test_check_30_the_method_is_signed_and_a_header_counts_once(rig: Rig) 
     put = signed(rig.ed25519, "PUT", rig.url(), sent)
     assert (await rig.send(put, sent)).status_code == 401
     async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-        twice = [*signed(rig.ed25519, "POST", rig.url(), sent).items(), ("content-digest", "sha-256=:AAAA:")]
+        twice = [
+            *signed(rig.ed25519, "POST", rig.url(), sent).items(),
+            ("content-digest", "sha-256=:AAAA:"),
+        ]
         assert (await http.post(rig.url(), content=sent, headers=twice)).status_code == 401
 
 
 @pytest.mark.parametrize("left_out", COVERED)
-async def test_check_30_a_good_signature_over_too_little_is_refused(rig: Rig, left_out: str) -> None:
+async def test_check_30_a_good_signature_over_too_little_is_refused(
+    rig: Rig, left_out: str
+) -> None:
     covered = tuple(name for name in COVERED if name != left_out)
-    assert (await rig.send(signed_at(rig.ed25519, rig.url(), body(), covered=covered), body())).status_code == 401
-    assert (await rig.send(signed_at(rig.ed25519, rig.url(), None), body())).status_code == 401, "nothing says which body it is"
+    assert (
+        await rig.send(signed_at(rig.ed25519, rig.url(), body(), covered=covered), body())
+    ).status_code == 401
+    assert (await rig.send(signed_at(rig.ed25519, rig.url(), None), body())).status_code == 401, (
+        "nothing says which body it is"
+    )
 
 
 async def test_check_30_the_key_decides_the_algorithm(rig: Rig) -> None:
@@ -151,14 +178,22 @@ async def test_check_31_a_batch_sent_again_changes_nothing(rig: Rig) -> None:
     fresh = await rig.post(rig.ed25519, sent)
     assert [answer.status_code for answer in (first, again, fresh)] == [200, 200, 200]
     assert first.json() == again.json() == fresh.json(), "the ack of a duplicate"
-    assert (await rig.send(headers, sent, "cam-2")).status_code == 401, "to another camera of the same key"
+    assert (await rig.send(headers, sent, "cam-2")).status_code == 401, (
+        "to another camera of the same key"
+    )
 
 
 def signed_at(
-    key: RequestKey, url: str, sent: bytes | None, *, age_s: float = 0.0, nonce: str | None = "a-nonce-of-16-ch",
+    key: RequestKey,
+    url: str,
+    sent: bytes | None,
+    *,
+    age_s: float = 0.0,
+    nonce: str | None = "a-nonce-of-16-ch",
     covered: tuple[str, ...] = COVERED,
-) -> dict[str, str]:  # fmt: skip
-    """Signed well, but at another time, with another nonce or over less than the client would choose; no digest without `sent`."""
+) -> dict[str, str]:
+    """Signed well, but at another time, with another nonce or over less than the client would
+    choose; no digest without `sent`."""
 
     class Resolver(HTTPSignatureKeyResolver):
         def resolve_private_key(self, key_id: str) -> Any:
@@ -168,13 +203,26 @@ def signed_at(
     options: dict[str, Any] = {} if nonce is None else {"nonce": nonce}
     signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=Resolver())
     created = datetime.now(UTC) - timedelta(seconds=age_s)
-    signer.sign(message, key_id=key.keyid, created=created, covered_component_ids=covered, body=sent, **options)
+    signer.sign(
+        message,
+        key_id=key.keyid,
+        created=created,
+        covered_component_ids=covered,
+        body=sent,
+        **options,
+    )
     return dict(message.headers)
 
 
-@pytest.mark.parametrize(("age_s", "status"), [(290.0, 200), (320.0, 401), (-290.0, 200), (-320.0, 401), (86_400.0, 401)])
-async def test_check_31_a_request_is_good_for_five_minutes_around_its_time(rig: Rig, age_s: float, status: int) -> None:
-    assert (await rig.send(signed_at(rig.ed25519, rig.url(), body(), age_s=age_s), body())).status_code == status
+@pytest.mark.parametrize(
+    ("age_s", "status"), [(290.0, 200), (320.0, 401), (-290.0, 200), (-320.0, 401), (86_400.0, 401)]
+)
+async def test_check_31_a_request_is_good_for_five_minutes_around_its_time(
+    rig: Rig, age_s: float, status: int
+) -> None:
+    assert (
+        await rig.send(signed_at(rig.ed25519, rig.url(), body(), age_s=age_s), body())
+    ).status_code == status
 
 
 async def test_check_31_a_nonce_is_for_one_request(rig: Rig) -> None:
@@ -182,21 +230,34 @@ async def test_check_31_a_nonce_is_for_one_request(rig: Rig) -> None:
     assert (await rig.send(signed_at(rig.ed25519, url, body(1)), body(1))).status_code == 200
     refused = await rig.send(signed_at(rig.ed25519, url, body(2)), body(2))
     assert (refused.status_code, "nonce" in refused.json()["detail"]) == (401, True)
-    assert (await rig.send(signed_at(rig.ed25519, url, body(2), nonce="another-nonce"), body(2))).status_code == 200
+    assert (
+        await rig.send(signed_at(rig.ed25519, url, body(2), nonce="another-nonce"), body(2))
+    ).status_code == 200
     for nonce in (None, "short", "x" * 129):
-        assert (await rig.send(signed_at(rig.ed25519, url, body(3), nonce=nonce), body(3))).status_code == 401
+        assert (
+            await rig.send(signed_at(rig.ed25519, url, body(3), nonce=nonce), body(3))
+        ).status_code == 401
 
 
 async def test_check_32_a_key_is_for_its_cameras_under_the_packaged_policy(tmp_path: Path) -> None:
     async with serving(tmp_path, decider=real_policy()) as rig:
-        assert [(await rig.post(rig.ed25519, body(), camera)).status_code for camera in ("cam", "cam-2", "cam-3")] == [200, 200, 403]
-        assert [(await rig.post(rig.hmac, body(), camera)).status_code for camera in ("cam", "cam-2", "new-one")] == [200, 403, 403]
+        assert [
+            (await rig.post(rig.ed25519, body(), camera)).status_code
+            for camera in ("cam", "cam-2", "cam-3")
+        ] == [200, 200, 403]
+        assert [
+            (await rig.post(rig.hmac, body(), camera)).status_code
+            for camera in ("cam", "cam-2", "new-one")
+        ] == [200, 403, 403]
 
 
 async def test_a_key_that_is_dropped_or_revoked_holds_no_longer(rig: Rig) -> None:
     key = next(key for key in device_keys.read(rig.file) if key.keyid == rig.ed25519.keyid)
     assert (await rig.post(rig.ed25519, body())).status_code == 200
-    for revocation in (Revocation("certificate", key.fingerprint, 0), Revocation("subject", "gate-box", int(time.time()) + 30)):
+    for revocation in (
+        Revocation("certificate", key.fingerprint, 0),
+        Revocation("subject", "gate-box", int(time.time()) + 30),
+    ):
         rig.hub.hub.revoked(Revocations([revocation]))
         assert (await rig.post(rig.ed25519, body())).status_code == 401
         assert (await rig.post(rig.hmac, body(), "cam")).status_code == 200, "nobody else"
@@ -210,7 +271,9 @@ async def test_a_key_that_is_dropped_or_revoked_holds_no_longer(rig: Rig) -> Non
     assert (await rig.post(rig.hmac, body(), "cam")).status_code == 200
 
 
-async def test_the_example_posts_and_the_command_makes_its_key(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_example_posts_and_the_command_makes_its_key(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = ["--folder", str(tmp_path)]
     assert main(["keys", "device", "yard-box", "--camera", "cam-3", "--json", *folder]) == 0
     made = json.loads(capsys.readouterr().out)

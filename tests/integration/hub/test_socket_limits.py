@@ -1,4 +1,5 @@
-"""Traps of the libraries and hostile peers, each against a real hub: handshakes, frames, floods, slow readers, slow writers.
+"""Traps of the libraries and hostile peers, each against a real hub: handshakes, frames, floods,
+slow readers, slow writers.
 
 The U-numbers are those of the reliability reference, section 0.3.
 """
@@ -36,8 +37,17 @@ class Raw:
     async def handshake(self, *headers: str, path: str = PATH) -> str:
         """Ask for a websocket; the answer's head."""
         key = base64.b64encode(os.urandom(16)).decode()
-        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {key}",
-                 "Sec-WebSocket-Version: 13", *headers, "", ""]  # fmt: skip
+        lines = [
+            f"GET {path} HTTP/1.1",
+            "Host: localhost",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Key: {key}",
+            "Sec-WebSocket-Version: 13",
+            *headers,
+            "",
+            "",
+        ]
         self.writer.write("\r\n".join(lines).encode())
         return (await self.reader.readuntil(b"\r\n\r\n")).decode()
 
@@ -88,7 +98,9 @@ async def ping_pong(hub: TestHub) -> None:
         assert (await dash.ask("ping"))["ping"] == {}
 
 
-async def test_check_20_an_empty_subprotocol_header_is_tolerated_and_a_known_one_chosen(tmp_path: Path) -> None:
+async def test_check_20_an_empty_subprotocol_header_is_tolerated_and_a_known_one_chosen(
+    tmp_path: Path,
+) -> None:
     async with running_hub(tmp_path) as hub:
         async with raw(hub) as client:
             answer = await client.handshake("Sec-WebSocket-Protocol: ")
@@ -97,7 +109,9 @@ async def test_check_20_an_empty_subprotocol_header_is_tolerated_and_a_known_one
             answer = await client.handshake("Sec-WebSocket-Protocol: centrifuge-json")
             assert "sec-websocket-protocol: centrifuge-json" in answer.lower()
         async with raw(hub) as client:
-            assert (await client.handshake("Sec-WebSocket-Protocol: soap")).startswith("HTTP/1.1 400")
+            assert (await client.handshake("Sec-WebSocket-Protocol: soap")).startswith(
+                "HTTP/1.1 400"
+            )
 
 
 async def test_deflate_is_never_negotiated(tmp_path: Path) -> None:  # U3
@@ -108,23 +122,35 @@ async def test_deflate_is_never_negotiated(tmp_path: Path) -> None:  # U3
 
 
 @pytest.mark.parametrize("path", [PATH, "/v1/edge"])
-async def test_a_foreign_origin_is_refused_before_the_socket_is_accepted(tmp_path: Path, path: str) -> None:  # U8
+async def test_a_foreign_origin_is_refused_before_the_socket_is_accepted(
+    tmp_path: Path, path: str
+) -> None:  # U8
     async with running_hub(tmp_path) as hub:
         for origin in ("http://evil.example", "null", f"http://127.0.0.1:{hub.port}.evil.example"):
             async with raw(hub) as client:
-                assert (await client.handshake(f"Origin: {origin}", path=path)).startswith("HTTP/1.1 403")
+                assert (await client.handshake(f"Origin: {origin}", path=path)).startswith(
+                    "HTTP/1.1 403"
+                )
         async with raw(hub) as client:
             own = f"Origin: http://127.0.0.1:{hub.port}"
             assert (await client.handshake(own, own, path=path)).startswith("HTTP/1.1 403")
         async with raw(hub) as client:
-            assert (await client.handshake(f"Origin: http://localhost:{hub.port}")).startswith("HTTP/1.1 101")
+            assert (await client.handshake(f"Origin: http://localhost:{hub.port}")).startswith(
+                "HTTP/1.1 101"
+            )
 
 
 async def test_silence_after_the_handshake_is_stale(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, hub=HubSettings(port=0, first_message_s=0.3)) as hub, raw(hub) as client:
+    async with (
+        running_hub(tmp_path, hub=HubSettings(port=0, first_message_s=0.3)) as hub,
+        raw(hub) as client,
+    ):
         await client.handshake()
         assert await client.close_code() == 3502
-    async with running_hub(tmp_path, hub=HubSettings(port=0, first_message_s=0.3)) as hub, raw(hub) as client:
+    async with (
+        running_hub(tmp_path, hub=HubSettings(port=0, first_message_s=0.3)) as hub,
+        raw(hub) as client,
+    ):
         await client.handshake()
         client.writer.write(masked(0x01, b'{"id":1,'))  # a message that never ends
         assert await client.close_code() == 3502
@@ -171,7 +197,9 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("name", FRAMES)
-async def test_bad_frames_close_with_a_code_and_harm_nobody(tmp_path: Path, name: str) -> None:  # U12
+async def test_bad_frames_close_with_a_code_and_harm_nobody(
+    tmp_path: Path, name: str
+) -> None:  # U12
     frame, code = FRAMES[name]
     async with running_hub(tmp_path) as hub:
         async with raw(hub) as client:
@@ -196,7 +224,9 @@ async def test_a_ping_flood_is_closed(tmp_path: Path) -> None:  # U5
         await ping_pong(hub)
 
 
-async def test_a_reader_that_stalls_is_closed_with_its_bytes_bounded_and_forgotten(tmp_path: Path) -> None:  # U6
+async def test_a_reader_that_stalls_is_closed_with_its_bytes_bounded_and_forgotten(
+    tmp_path: Path,
+) -> None:  # U6
     settings = HubSettings(port=0, queue_bytes=65_536)
     async with running_hub(tmp_path, hub=settings) as hub:
         await hub.register("cam-1")
@@ -205,9 +235,16 @@ async def test_a_reader_that_stalls_is_closed_with_its_bytes_bounded_and_forgott
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", hub.port))
-        async with connect(hub.url, sock=sock, compression=None, max_queue=1) as slow, hub.dashboard() as fast:
-            await slow.send(f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"events:fleet"}}}}')
-            await until(lambda: any(len(d.groups) for d in hub.hub.node.dashboards), what="the subscription")
+        async with (
+            connect(hub.url, sock=sock, compression=None, max_queue=1) as slow,
+            hub.dashboard() as fast,
+        ):
+            await slow.send(
+                f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"events:fleet"}}}}'
+            )
+            await until(
+                lambda: any(len(d.groups) for d in hub.hub.node.dashboards), what="the subscription"
+            )
             slow.transport.pause_reading()
             await fast.ask("subscribe", channel="events:fleet")
             offset = 1
@@ -232,8 +269,16 @@ async def test_a_stalled_live_reader_is_conflated_not_queued(tmp_path: Path) -> 
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", hub.port))
         async with connect(hub.url, sock=sock, compression=None, max_queue=1) as slow:
-            await slow.send(f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"camera:cam-1"}}}}')
-            await until(lambda: "camera:cam-1" in hub.hub.node.topics and hub.hub.node.topics["camera:cam-1"].groups, what="it is there")
+            await slow.send(
+                f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"camera:cam-1"}}}}'
+            )
+            await until(
+                lambda: (
+                    "camera:cam-1" in hub.hub.node.topics
+                    and hub.hub.node.topics["camera:cam-1"].groups
+                ),
+                what="it is there",
+            )
             slow.transport.pause_reading()
             version = 1
             while hub.hub.node.fanout.stats.conflated < 20:
@@ -248,7 +293,9 @@ async def test_a_stalled_live_reader_is_conflated_not_queued(tmp_path: Path) -> 
                     pass
 
 
-async def test_a_peer_that_never_answers_the_close_is_aborted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_peer_that_never_answers_the_close_is_aborted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(websocket_protocol, "CLOSE_S", 0.2)
     async with running_hub(tmp_path) as hub, raw(hub) as client:
         await client.handshake()
@@ -260,9 +307,16 @@ async def test_a_peer_that_never_answers_the_close_is_aborted(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(
-    "start", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b"POST /v1/cameras/a/observations HTTP/1.1\r\nHost: localhost\r\n"]
+    "start",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        b"POST /v1/cameras/a/observations HTTP/1.1\r\nHost: localhost\r\n",
+    ],
 )
-async def test_a_header_that_does_not_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:  # U1
+async def test_a_header_that_does_not_end_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: bytes
+) -> None:  # U1
     monkeypatch.setattr(BoundedHttp, "header_s", 0.4)
     async with running_hub(tmp_path) as hub, raw(hub) as client:
         began = time.monotonic()
@@ -276,12 +330,15 @@ async def test_a_header_that_does_not_end_is_cut_off(tmp_path: Path, monkeypatch
         assert time.monotonic() - began < 20
 
 
-async def test_a_body_that_does_not_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # U1
+async def test_a_body_that_does_not_end_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # U1
     monkeypatch.setattr(BoundedHttp, "body_s", 0.4)
     async with running_hub(tmp_path) as hub, raw(hub) as client:
         token = hub.token("edge", typ="edge", roles=["ingester"])
         head = (
-            f"POST /v1/cameras/a/observations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nAuthorization: Bearer {token}\r\n\r\n"
+            "POST /v1/cameras/a/observations HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+            f"100\r\nAuthorization: Bearer {token}\r\n\r\n"
         )
         client.writer.write(head.encode() + b'{"half":')
         async with asyncio.timeout(30):
@@ -293,7 +350,9 @@ async def test_a_body_that_does_not_end_is_cut_off(tmp_path: Path, monkeypatch: 
     "head",
     [
         b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Big: " + b"a" * 20_000 + b"\r\n\r\n",
-        b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(5_000)) + b"\r\n",
+        b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
+        + b"".join(b"X-%d: 1\r\n" % n for n in range(5_000))
+        + b"\r\n",
     ],
 )
 async def test_headers_are_bounded(tmp_path: Path, head: bytes) -> None:  # U2
@@ -309,11 +368,20 @@ async def test_headers_are_bounded(tmp_path: Path, head: bytes) -> None:  # U2
 
 @pytest.mark.parametrize(
     "headers",
-    ["Host: a/b?x", "Host: a b", "Host: a\r\nHost: b", "Host: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked"],
+    [
+        "Host: a/b?x",
+        "Host: a b",
+        "Host: a\r\nHost: b",
+        "Host: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked",
+    ],
 )
-async def test_requests_that_two_parsers_may_read_differently_are_refused(tmp_path: Path, headers: str) -> None:  # U11
+async def test_requests_that_two_parsers_may_read_differently_are_refused(
+    tmp_path: Path, headers: str
+) -> None:  # U11
     async with running_hub(tmp_path) as hub, raw(hub) as client:
-        client.writer.write(f"GET /health/live HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n".encode())
+        client.writer.write(
+            f"GET /health/live HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n".encode()
+        )
         async with asyncio.timeout(30):
             answer = await client.reader.read()
         assert answer.startswith(b"HTTP/1.1 400")
@@ -342,7 +410,9 @@ async def test_a_draining_hub_sends_newcomers_away(tmp_path: Path) -> None:
         assert int(refused.value.response.headers["Retry-After"]) >= 1
 
 
-async def test_tokens_never_reach_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:  # U9
+async def test_tokens_never_reach_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:  # U9
     async with running_hub(tmp_path) as hub:
         token = hub.token()
         async with connect(f"{hub.url}?token={token}") as socket:

@@ -1,4 +1,5 @@
-"""A store that takes no writes as a dashboard sees it, over the whole way from device to websocket: the reason, and its end by itself."""
+"""A store that takes no writes as a dashboard sees it, over the whole way from device to websocket:
+the reason, and its end by itself."""
 
 import asyncio
 import time
@@ -19,7 +20,9 @@ TOLD_S = 10.0  # design section 4, promise 6
 FULL_AFTER_S = 100.0  # seconds until PostgreSQL has used up what it had reserved
 
 
-async def test_a_database_that_only_reads_is_named_and_online_comes_back(servers: Servers, tmp_path: Path) -> None:
+async def test_a_database_that_only_reads_is_named_and_online_comes_back(
+    servers: Servers, tmp_path: Path
+) -> None:
     settings = settings_of(servers.settings.postgres.dsn, servers.settings.redis.url)
     operator = await Database.open(settings.postgres, name="operator")
 
@@ -45,8 +48,14 @@ async def test_a_database_that_only_reads_is_named_and_online_comes_back(servers
 @pytest.mark.parametrize(
     ("command", "undo"),
     [
-        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),  # what a failover leaves behind; nobody listens there
-        (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),
+        (
+            ("REPLICAOF", "127.0.0.1", "1"),
+            ("REPLICAOF", "NO", "ONE"),
+        ),  # what a failover leaves behind; nobody listens there
+        (
+            ("CONFIG", "SET", "min-replicas-to-write", "1"),
+            ("CONFIG", "SET", "min-replicas-to-write", "0"),
+        ),
     ],
     ids=["a-replica", "too-few-replicas"],
 )

@@ -1,4 +1,5 @@
-"""SIGTERM to the process of a hub that serves, with its loop in a thread beside the main one, as Ray runs it."""
+"""SIGTERM to the process of a hub that serves, with its loop in a thread beside the main one, as
+Ray runs it."""
 
 import asyncio
 import json
@@ -41,7 +42,7 @@ loop = threading.Thread(target=lambda: asyncio.run(serve(*arguments)), daemon=Tr
 loop.start()
 while True:
     loop.join(0.01)
-"""
+"""  # noqa: E501
 
 
 @contextmanager
@@ -55,9 +56,13 @@ def hub(folder: Path, how: str) -> Iterator[tuple["subprocess.Popen[str]", dict[
             process.kill()
 
 
-async def closed_by(process: "subprocess.Popen[str]", told: dict[str, Any]) -> tuple[int | None, str | None]:
+async def closed_by(
+    process: "subprocess.Popen[str]", told: dict[str, Any]
+) -> tuple[int | None, str | None]:
     """How a dashboard is closed by a SIGTERM, or by two of them."""
-    async with connect(f"ws://127.0.0.1:{told['port']}/connection/websocket", compression=None) as socket:
+    async with connect(
+        f"ws://127.0.0.1:{told['port']}/connection/websocket", compression=None
+    ) as socket:
         await socket.send(json.dumps({"id": 1, "connect": {"token": told["token"]}}))
         assert "client" in json.loads(await socket.recv())["connect"]
         process.send_signal(signal.SIGTERM)

@@ -5,21 +5,38 @@ from pathlib import Path
 
 from tests.support.hub.hub import running_hub
 
-TRACK = {"id": "t1", "label": "car", "sub_label": "AB 123", "score": 0.9, "box": [0, 0, 1, 1], "current_zones": [], "stationary": False}
+TRACK = {
+    "id": "t1",
+    "label": "car",
+    "sub_label": "AB 123",
+    "score": 0.9,
+    "box": [0, 0, 1, 1],
+    "current_zones": [],
+    "stationary": False,
+}
 
 
 async def test_a_projection_holds_for_the_first_and_every_later_state(tmp_path: Path) -> None:
-    async with running_hub(tmp_path) as hub, hub.dashboard() as boxes, hub.dashboard() as summary, hub.dashboard() as again:
+    async with (
+        running_hub(tmp_path) as hub,
+        hub.dashboard() as boxes,
+        hub.dashboard() as summary,
+        hub.dashboard() as again,
+    ):
         await hub.register("gate")
         await hub.show("gate", 1, tracks=[TRACK])
-        first = (await boxes.ask("subscribe", channel="camera:gate", data={"projection": "boxes"}))["subscribe"]["publications"][0]["data"]
+        first = (await boxes.ask("subscribe", channel="camera:gate", data={"projection": "boxes"}))[
+            "subscribe"
+        ]["publications"][0]["data"]
         assert set(first["tracks"][0]) == {"id", "label", "score", "box"}
         await summary.ask("subscribe", channel="camera:gate", data={"projection": "summary"})
         await again.ask("subscribe", channel="camera:gate", data={"projection": "boxes"})
         await hub.show("gate", 2, tracks=[TRACK])
         assert "occupancy" not in (await boxes.publication())["data"]
         assert "tracks" not in (await summary.publication())["data"]
-        assert len(hub.hub.node.topics["camera:gate"].groups) == 2, "equal wishes share one encoding"
+        assert len(hub.hub.node.topics["camera:gate"].groups) == 2, (
+            "equal wishes share one encoding"
+        )
 
 
 async def test_a_lower_rate_thins_only_who_asked_for_it(tmp_path: Path) -> None:
@@ -60,6 +77,8 @@ async def test_a_wall_shows_the_cameras_with_the_tags_asked_for(tmp_path: Path) 
 async def test_a_wish_the_channel_cannot_grant_is_told(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub, hub.dashboard() as dash:
         await hub.register("gate")
-        assert (await dash.ask("subscribe", channel="camera:gate", data={"projection": "tiny"}))["error"]["code"] == 107
+        assert (await dash.ask("subscribe", channel="camera:gate", data={"projection": "tiny"}))[
+            "error"
+        ]["code"] == 107
         async with asyncio.timeout(30):
             assert "subscribe" in await dash.ask("subscribe", channel="camera:gate")

@@ -1,4 +1,5 @@
-"""The wheel `eyrie-edge`, installed alone into an empty environment, streams to a hub's socket: without Ray, without a server."""
+"""The wheel `eyrie-edge`, installed alone into an empty environment, streams to a hub's socket:
+without Ray, without a server."""
 
 import asyncio
 import json
@@ -40,7 +41,7 @@ for name in ("hub", "storage", "policy", "cluster", "ray", "actors.camera_actor"
     except ImportError:
         missing.append(name)
 print(json.dumps({"committed": committed, "modules": len(modules), "missing": missing, "where": edge.__file__}))
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ async def test_it_streams_alone(python: Path, tmp_path: Path) -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         program = await asyncio.create_subprocess_exec(
             python, "-c", PROGRAM, server.url, stdout=asyncio.subprocess.PIPE, cwd=tmp_path, env=env
-        )  # fmt: skip
+        )
         out, _ = await asyncio.wait_for(program.communicate(), 60)
     assert program.returncode == 0
     told = json.loads(out)
@@ -90,7 +91,15 @@ async def test_it_streams_alone(python: Path, tmp_path: Path) -> None:
 def test_it_asks_for_what_it_imports_and_no_more(python: Path) -> None:
     (info,) = python.parents[1].glob("lib/python*/site-packages/eyrie_edge-*.dist-info")
     asked = [
-        line.removeprefix("Requires-Dist: ") for line in (info / "METADATA").read_text().splitlines() if line.startswith("Requires-Dist")
+        line.removeprefix("Requires-Dist: ")
+        for line in (info / "METADATA").read_text().splitlines()
+        if line.startswith("Requires-Dist")
     ]
-    assert sorted(line.partition(">")[0] for line in asked if "extra" not in line) == ["msgspec", "websockets"]
-    assert sorted(line.partition(">")[0] for line in asked if "extra" in line) == ["cryptography", "http-message-signatures"]
+    assert sorted(line.partition(">")[0] for line in asked if "extra" not in line) == [
+        "msgspec",
+        "websockets",
+    ]
+    assert sorted(line.partition(">")[0] for line in asked if "extra" in line) == [
+        "cryptography",
+        "http-message-signatures",
+    ]

@@ -1,4 +1,5 @@
-"""A wheel built from this checkout carries the built console, the policies, SQL and Lua, and nothing of the tests."""
+"""A wheel built from this checkout carries the built console, the policies, SQL and Lua, and
+nothing of the tests."""
 
 import shutil
 import subprocess
@@ -18,21 +19,45 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     if not (STATIC / "index.html").is_file():
         pytest.skip("the console is not built: make console")
     source = tmp_path_factory.mktemp("source")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=30).stdout.decode()
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=30
+    ).stdout.decode()
     for name in listed.split("\0"):
-        if name and (ROOT / name).is_file() and not name.startswith(("tests/", "console/", "docs/")):
+        if (
+            name
+            and (ROOT / name).is_file()
+            and not name.startswith(("tests/", "console/", "docs/"))
+        ):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
     shutil.copytree(STATIC, source / "hub" / "static")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--no-index", "-w", "dist", "."]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=110, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-build-isolation",
+        "--no-deps",
+        "--no-index",
+        "-w",
+        "dist",
+        ".",
+    ]
+    done = subprocess.run(
+        command, cwd=source, capture_output=True, text=True, timeout=110, check=False
+    )
     assert done.returncode == 0, done.stderr
     (wheel,) = (source / "dist").glob("eyrie-*.whl")
     return zipfile.ZipFile(wheel).namelist()
 
 
 def test_the_console_is_inside(names: list[str]) -> None:
-    built = {f"hub/static/{path.relative_to(STATIC).as_posix()}" for path in STATIC.rglob("*") if path.is_file() and path.name[0] != "."}
+    built = {
+        f"hub/static/{path.relative_to(STATIC).as_posix()}"
+        for path in STATIC.rglob("*")
+        if path.is_file() and path.name[0] != "."
+    }
     assert built
     assert built <= set(names)
 

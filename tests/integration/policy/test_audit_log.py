@@ -1,4 +1,5 @@
-"""The audit log against a real PostgreSQL: what it tells is proven, and every way to alter it is found."""
+"""The audit log against a real PostgreSQL: what it tells is proven, and every way to alter it is
+found."""
 
 import asyncio
 import json
@@ -23,25 +24,34 @@ CHANGES = {
     "deleted": "DELETE FROM audit_log WHERE number = 3",
     "deleted first": "DELETE FROM audit_log WHERE number = 1",
     "renumbered": "UPDATE audit_log SET number = 9 WHERE number = 5",
-    "reordered": "UPDATE audit_log SET number = CASE number WHEN 2 THEN 102 ELSE 101 END WHERE number IN (2, 3)",
+    "reordered": "UPDATE audit_log SET number = CASE number WHEN 2 THEN 102 ELSE 101 END WHERE "
+    "number IN (2, 3)",
     "truncated": "DELETE FROM audit_log WHERE number > 3",
     "truncated with its end": "WITH d AS (DELETE FROM audit_log WHERE number > 3) "
     "UPDATE audit_head SET number = 3, hash = (SELECT hash FROM audit_log WHERE number = 3)",
     "truncated with a copied seal": "WITH d AS (DELETE FROM audit_log WHERE number > 3) "
     "UPDATE audit_head SET number = 3, hash = (SELECT hash FROM audit_log WHERE number = 3), "
     "seal = (SELECT seal FROM audit_log WHERE number = 3)",
-    "emptied": "WITH d AS (DELETE FROM audit_log) UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''",
-    "emptied but for entry 0": "WITH d AS (DELETE FROM audit_log WHERE number > 0) UPDATE audit_head SET number = 0, "
-    "hash = (SELECT hash FROM audit_log WHERE number = 0), seal = (SELECT seal FROM audit_log WHERE number = 0)",
+    "emptied": "WITH d AS (DELETE FROM audit_log) UPDATE audit_head SET number = 0, hash = "
+    "decode(repeat('00', 32), 'hex'), seal = ''",
+    "emptied but for entry 0": "WITH d AS (DELETE FROM audit_log WHERE number > 0) UPDATE "
+    "audit_head SET number = 0, "
+    "hash = (SELECT hash FROM audit_log WHERE number = 0), seal = (SELECT seal FROM audit_log "
+    "WHERE number = 0)",
     "end removed": "DELETE FROM audit_head",
-    "added": "INSERT INTO audit_log SELECT 6, time_us, who, token, action, target, detail, hash, seal FROM audit_log WHERE number = 5",
+    "added": "INSERT INTO audit_log SELECT 6, time_us, who, token, action, target, detail, hash, "
+    "seal FROM audit_log WHERE number = 5",
 }
 
 
 async def fill(stores: Stores, count: int = 5) -> Checkpoint:
     await stores.audit_log.begin(beginning(KEY))
     for number in range(count):
-        await stores.audit_log.append(sealing(KEY, AuditDraft("ada", f"t-{number}", "policy.activate", f"r{number}", "ü" * number)))
+        await stores.audit_log.append(
+            sealing(
+                KEY, AuditDraft("ada", f"t-{number}", "policy.activate", f"r{number}", "ü" * number)
+            )
+        )
     return await end(stores)
 
 
@@ -69,7 +79,9 @@ async def test_what_was_written_is_sound_also_by_many_at_once(stores: Stores) ->
     assert not await stores.audit_log.begin(beginning(KEY))
 
 
-async def test_a_log_from_before_there_was_an_entry_0_is_proven_by_a_checkpoint_and_by_nothing_else(stores: Stores) -> None:
+async def test_a_log_from_before_there_was_an_entry_0_is_proven_by_a_checkpoint_and_by_nothing_else(
+    stores: Stores,
+) -> None:
     for _ in range(3):
         await stores.audit_log.append(sealing(KEY, AuditDraft("ada", "t", "policy.activate", "r")))
     assert not await stores.audit_log.begin(beginning(KEY))
@@ -86,16 +98,22 @@ async def test_check_64_every_alteration_is_found(stores: Stores, change: str) -
         assert not (await proof(stores, kept)).sound
         assert not (await proof(stores)).sound
     finally:
-        await stores.database.fetch("INSERT INTO audit_head (number, hash, seal) VALUES (0, '', '') ON CONFLICT DO NOTHING")
+        await stores.database.fetch(
+            "INSERT INTO audit_head (number, hash, seal) VALUES (0, '', '') ON CONFLICT DO NOTHING"
+        )
 
 
-async def test_check_64_an_older_end_that_was_sealed_once_is_found_by_a_checkpoint_kept_elsewhere(stores: Stores) -> None:
+async def test_check_64_an_older_end_that_was_sealed_once_is_found_by_a_checkpoint_kept_elsewhere(
+    stores: Stores,
+) -> None:
     await fill(stores, 3)
     old = (await stores.database.fetch("SELECT number, hash, seal FROM audit_head"))[0]
     kept = await fill(stores, 2)
     await stores.database.fetch("DELETE FROM audit_log WHERE number > 3")
     await stores.database.fetch("UPDATE audit_head SET number = $1, hash = $2, seal = $3", *old)
-    assert (await proof(stores)).sound, "without the checkpoint nobody can tell; the documents say so"
+    assert (await proof(stores)).sound, (
+        "without the checkpoint nobody can tell; the documents say so"
+    )
     assert not (await proof(stores, kept)).sound
     with pytest.raises(BadInput):
         await proof(stores, Checkpoint(kept.number + 1, kept.hash, kept.seal))
@@ -114,9 +132,13 @@ async def test_a_change_and_its_record_come_together_or_not_at_all(stores: Store
     with pytest.raises(Unavailable):
         await steps[0]()
     assert await stores.revisions.get(record.revision) is None
-    writer = stores.audit_log.writer(sealing(KEY, AuditDraft("pia", "t", "policy.upload", record.revision)))
+    writer = stores.audit_log.writer(
+        sealing(KEY, AuditDraft("pia", "t", "policy.upload", record.revision))
+    )
     assert await stores.revisions.add(record, audit=writer)
-    assert not await stores.revisions.add(record, audit=writer), "what changes nothing is not recorded"
+    assert not await stores.revisions.add(record, audit=writer), (
+        "what changes nothing is not recorded"
+    )
     with pytest.raises(Unavailable):
         await steps[1]()
     assert await stores.shadows.find() is None
@@ -132,7 +154,11 @@ async def test_a_change_and_its_record_come_together_or_not_at_all(stores: Store
 
 
 async def test_the_command(
-    stores: Stores, servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    stores: Stores,
+    servers: Servers,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     key_file, kept = tmp_path / "key", tmp_path / "kept.json"
     key_file.write_bytes(KEY)

@@ -1,4 +1,5 @@
-"""The log of decisions and shadow evaluation against a real PostgreSQL, written by a real policy actor."""
+"""The log of decisions and shadow evaluation against a real PostgreSQL, written by a real policy
+actor."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,9 +28,15 @@ from tests.support.servers.store_fixtures import Servers
 
 KEY = b"k" * 32
 SOURCES = read_sources()
-OTHERWISE = {"authz.rego": SOURCES["authz.rego"].replace('looking := {"connect", "subscribe"}', 'looking := {"connect"}')}
+OTHERWISE = {
+    "authz.rego": SOURCES["authz.rego"].replace(
+        'looking := {"connect", "subscribe"}', 'looking := {"connect"}'
+    )
+}
 ASKED = [
-    inputs.subscribe(Principal("ada", "t", "user", 1, 2, (role,), (site,)), "camera", "gate", site="north")
+    inputs.subscribe(
+        Principal("ada", "t", "user", 1, 2, (role,), (site,)), "camera", "gate", site="north"
+    )
     for role in ("guest", "viewer", "admin")
     for site in ("north", "south")
 ]
@@ -49,14 +56,27 @@ async def in_force(stores: Stores) -> str:
     return current.revision
 
 
-async def test_check_29_the_log_holds_revision_rule_hash_and_masked_input(stores: Stores, servers: Servers, tmp_path: Path) -> None:
+async def test_check_29_the_log_holds_revision_rule_hash_and_masked_input(
+    stores: Stores, servers: Servers, tmp_path: Path
+) -> None:
     path = tmp_path / "policy.secret"
     key = ensure_secret(path)
     await revisions.keep_default(stores.revisions, key, SOURCES)
-    settings: Settings = msgspec.structs.replace(servers.settings, policy=PolicySettings(key_file=str(path), poll_s=0.05))
+    settings: Settings = msgspec.structs.replace(
+        servers.settings, policy=PolicySettings(key_file=str(path), poll_s=0.05)
+    )
     actor = PolicyActor.from_settings(settings)
     try:
-        actor.decide(encode_questions([*ASKED, DecisionInput("connect", {"typ": "user", "who": "ada.lovelace"}, {"kind": "dashboard"})]))
+        actor.decide(
+            encode_questions(
+                [
+                    *ASKED,
+                    DecisionInput(
+                        "connect", {"typ": "user", "who": "ada.lovelace"}, {"kind": "dashboard"}
+                    ),
+                ]
+            )
+        )
         rows: list[DecisionRow] = []
 
         async def look() -> None:
@@ -66,7 +86,10 @@ async def test_check_29_the_log_holds_revision_rule_hash_and_masked_input(stores
             await look()
     finally:
         actor.close()
-    assert [(row.role, row.allow, row.rule) for row in rows[:2]] == [("guest", True, "allowed"), ("guest", False, "out_of_scope")]
+    assert [(row.role, row.allow, row.rule) for row in rows[:2]] == [
+        ("guest", True, "allowed"),
+        ("guest", False, "out_of_scope"),
+    ]
     assert {row.revision for row in rows} == {actor.revision}
     assert {len(row.input_hash) for row in rows} == {32}
     assert "ada" not in str(rows)
@@ -75,7 +98,9 @@ async def test_check_29_the_log_holds_revision_rule_hash_and_masked_input(stores
     assert [row.id for row in newest] == [rows[-1].id, rows[-2].id]
 
 
-async def test_a_full_queue_and_a_lost_batch_are_counted(stores: Stores, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_queue_and_a_lost_batch_are_counted(
+    stores: Stores, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     queue = DecisionQueue(limit=4)
     made = RegoEngine(SOURCES).decide(ASKED)
     queue.put(ASKED, made)
@@ -99,13 +124,16 @@ async def test_the_log_is_kept_within_rows_and_days(stores: Stores, database: Da
     rows = [row_of(question, Decision(True, "allowed", "r")) for question in ASKED]
     await stores.decisions.write(rows)
     await stores.database.fetch(
-        "UPDATE policy_decisions SET time = now() - interval '40 days' WHERE id IN (SELECT max(id) FROM policy_decisions)"
+        "UPDATE policy_decisions SET time = now() - interval '40 days' WHERE id IN (SELECT "
+        "max(id) FROM policy_decisions)"
     )
     await DecisionLogWriter(DecisionQueue(), PolicySettings(log_rows=3))(database)
     assert len(await stores.decisions.after(0, 10)) == 2
 
 
-async def test_a_shadow_reports_flips_by_action_role_and_site(stores: Stores, database: Database) -> None:
+async def test_a_shadow_reports_flips_by_action_role_and_site(
+    stores: Stores, database: Database
+) -> None:
     revision = await in_force(stores)
     made = RegoEngine(SOURCES).decide(ASKED)
     assert {decision.revision for decision in made} == {revision}
@@ -127,7 +155,11 @@ async def test_a_shadow_reports_flips_by_action_role_and_site(stores: Stores, da
         ("allow_to_deny", "subscribe", "guest", "north", 1),
     ]
     example = msgspec.json.decode(found[0].example)
-    assert (example["was"], example["is"], example["input"]["subject"]["roles"]) == ("allowed", "no_role", ["viewer"])
+    assert (example["was"], example["is"], example["input"]["subject"]["roles"]) == (
+        "allowed",
+        "no_role",
+        ["viewer"],
+    )
     shadow = await stores.shadows.find()
     assert shadow is not None
     assert (shadow.evaluated, shadow.ended_us) == (7, None)
@@ -136,7 +168,9 @@ async def test_a_shadow_reports_flips_by_action_role_and_site(stores: Stores, da
     assert (await stores.revisions.current()).revision == revision  # type: ignore[union-attr]
 
 
-async def test_a_shadow_that_cannot_be_evaluated_ends_with_the_reason(stores: Stores, database: Database) -> None:
+async def test_a_shadow_that_cannot_be_evaluated_ends_with_the_reason(
+    stores: Stores, database: Database
+) -> None:
     await in_force(stores)
     record = revisions.signed(OTHERWISE, b"x" * 32, author="eve")
     await stores.revisions.add(record)
@@ -150,14 +184,27 @@ async def test_a_shadow_that_cannot_be_evaluated_ends_with_the_reason(stores: St
 
 
 def test_what_is_unknown_is_masked() -> None:
-    question = DecisionInput("connect", {"roles": ["viewer"], "name": "ada"}, {"kind": "dashboard", "plate": "B-1"}, {"ip": "::1"})
+    question = DecisionInput(
+        "connect",
+        {"roles": ["viewer"], "name": "ada"},
+        {"kind": "dashboard", "plate": "B-1"},
+        {"ip": "::1"},
+    )
     text = str(masked(question))
     assert not any(word in text for word in ("ada", "B-1", "::1", "name", "plate"))
-    assert row_of(DecisionInput("a\x00", {"roles": ["x"]}, {}), Decision(False, "bad_question", "r")).input == "{}"
+    assert (
+        row_of(
+            DecisionInput("a\x00", {"roles": ["x"]}, {}), Decision(False, "bad_question", "r")
+        ).input
+        == "{}"
+    )
 
 
 def test_groups_of_flips_are_bounded() -> None:
-    rows = [DecisionRow("r", "subscribe", "viewer", f"site-{n}", True, "allowed", "{}", b"", "{}") for n in range(MAX_GROUPS + 20)]
+    rows = [
+        DecisionRow("r", "subscribe", "viewer", f"site-{n}", True, "allowed", "{}", b"", "{}")
+        for n in range(MAX_GROUPS + 20)
+    ]
     flips = compare(rows, [Decision(False, "denied", "s")] * len(rows), frozenset())
     assert len(flips) == MAX_GROUPS + 1
     assert (flips[-1].site, flips[-1].count) == (OTHER, 20)

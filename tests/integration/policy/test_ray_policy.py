@@ -1,4 +1,5 @@
-"""The policy actor under a real Ray: found by name, replaced after a kill, and the gate stays closed meanwhile."""
+"""The policy actor under a real Ray: found by name, replaced after a kill, and the gate stays
+closed meanwhile."""
 
 import asyncio
 import contextlib
@@ -75,10 +76,17 @@ async def test_the_life_of_a_policy_actor(tmp_path: Path) -> None:
     await gate.close()
 
 
-async def test_settings_that_cannot_be_used_are_told_and_a_second_replica_helps(tmp_path: Path) -> None:
+async def test_settings_that_cannot_be_used_are_told_and_a_second_replica_helps(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "bad").mkdir()
-    empty = settings_file(tmp_path / "bad", Settings(policy=PolicySettings(rego_dir=str(tmp_path / "bad"))))
-    broken, good = start(empty, 1, namespace=NAMESPACE), start(settings_file(tmp_path, Settings()), 0, namespace=NAMESPACE)
+    empty = settings_file(
+        tmp_path / "bad", Settings(policy=PolicySettings(rego_dir=str(tmp_path / "bad")))
+    )
+    broken, good = (
+        start(empty, 1, namespace=NAMESPACE),
+        start(settings_file(tmp_path, Settings()), 0, namespace=NAMESPACE),
+    )
     try:
         with pytest.raises(ConfigError, match="1 to 32"):
             await broken.open(30.0)
@@ -92,7 +100,8 @@ async def test_settings_that_cannot_be_used_are_told_and_a_second_replica_helps(
             good.kill()
 
 
-# Few steps, each of them long: unions of large sets. The bound of steps does not see it, so the process has to go.
+# Few steps, each of them long: unions of large sets. The bound of steps does not see it, so the
+# process has to go.
 STUCK = """package eyrie.authz
 
 default allow := false
@@ -113,26 +122,37 @@ allow if {
 	input.action == "subscribe"
 	count([1 | some a in digits; some b in digits; sum(large | {a, b}) > count(input.subject.roles)]) > 0
 }
-"""
+"""  # noqa: E501
 
 
-async def test_check_46_a_policy_that_runs_for_ever_is_killed_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_46_a_policy_that_runs_for_ever_is_killed_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "stuck"
     folder.mkdir()
     (folder / "authz.rego").write_text(STUCK % ", ".join(map(str, range(100))))
-    settings = Settings(policy=PolicySettings(rego_dir=str(folder)), ray=RaySettings(namespace=NAMESPACE))
+    settings = Settings(
+        policy=PolicySettings(rego_dir=str(folder)), ray=RaySettings(namespace=NAMESPACE)
+    )
     monkeypatch.setattr(ray_policy, "STUCK_S", 0.5)
     machine, tasks = RayMachine(settings_file(folder, settings), settings), Tasks(lambda _: None)
     services = Services({"policy": machine.start_policy}, tasks, start_timeout_s=60.0, grace_s=1.0)
-    gate = Enforcer(PolicyCaller(1, namespace=NAMESPACE, timeout_s=0.5), PolicySettings(decide_timeout_s=0.5))
+    gate = Enforcer(
+        PolicyCaller(1, namespace=NAMESPACE, timeout_s=0.5), PolicySettings(decide_timeout_s=0.5)
+    )
     try:
         services.want("policy", 1)
         watched = services.services["policy-0"]
         await until(lambda: watched.state == "ready", within_s=60)
         stuck = watched.pid
         assert stuck > 0
-        assert (await gate.decide(inputs.subscribe(ADA, "fleet"))).reason == bounds.POLICY_UNAVAILABLE
-        await until(lambda: watched.restarts == 1 and watched.state == "ready" and watched.pid != stuck, within_s=60)
+        assert (
+            await gate.decide(inputs.subscribe(ADA, "fleet"))
+        ).reason == bounds.POLICY_UNAVAILABLE
+        await until(
+            lambda: watched.restarts == 1 and watched.state == "ready" and watched.pid != stuck,
+            within_s=60,
+        )
         assert "killed" in watched.last_error
         gate.drop()
         await until_allowed(gate)

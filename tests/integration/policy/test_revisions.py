@@ -1,4 +1,5 @@
-"""Revisions against a real PostgreSQL and real engines: what is activated decides, what does not fit is never loaded."""
+"""Revisions against a real PostgreSQL and real engines: what is activated decides, what does not
+fit is never loaded."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,10 @@ from tests.support.waiting import until
 KEY = b"k" * 32
 ADA = Principal("ada", "t-1", "user", 100, 700, ("viewer",), ("north",))
 ASKED = inputs.connect(ADA, to="dashboard")
-CLOSED = {"closed.rego": 'package eyrie.authz\n\ndefault allow := false\n\nreason := "closed"\n\nredact := []\n\nmax_hz := null\n'}
+CLOSED = {
+    "closed.rego": "package eyrie.authz\n\ndefault allow := false\n\nreason := "
+    '"closed"\n\nredact := []\n\nmax_hz := null\n'
+}
 
 
 class Loaded:
@@ -47,15 +51,21 @@ class Loaded:
         return "" if self.engine is None else self.engine.revision
 
 
-async def activate(stores: Stores, modules: Mapping[str, str], key: bytes = KEY) -> PolicyActivation:
+async def activate(
+    stores: Stores, modules: Mapping[str, str], key: bytes = KEY
+) -> PolicyActivation:
     record = revisions.signed(modules, key, author="pia")
     await stores.revisions.add(record)
-    made = revisions.activation(await stores.revisions.current(), record.revision, key, author="pia")
+    made = revisions.activation(
+        await stores.revisions.current(), record.revision, key, author="pia"
+    )
     assert await stores.revisions.activate(made)
     return made
 
 
-async def test_the_settings_modules_are_in_force_until_somebody_activates_others(stores: Stores) -> None:
+async def test_the_settings_modules_are_in_force_until_somebody_activates_others(
+    stores: Stores,
+) -> None:
     packaged = read_sources()
     for modules in (packaged, packaged, CLOSED, packaged):
         await revisions.keep_default(stores.revisions, KEY, modules)
@@ -86,14 +96,17 @@ async def test_what_is_activated_decides(stores: Stores) -> None:
 @pytest.mark.parametrize(
     "tamper",
     [
-        "UPDATE policy_revisions SET source = replace(source::text, '6c', '6d')::bytea WHERE author <> ''",
+        "UPDATE policy_revisions SET source = replace(source::text, '6c', '6d')::bytea WHERE "
+        "author <> ''",
         "UPDATE policy_revisions SET source = 'not json' WHERE author <> ''",
         "UPDATE policy_revisions SET signature = '' WHERE author <> ''",
         "UPDATE policy_activations SET signature = '' WHERE generation = 2",
         "UPDATE policy_activations SET generation = 7 WHERE generation = 2",
     ],
 )
-async def test_120_what_does_not_fit_is_not_loaded_and_the_last_good_one_stays(stores: Stores, tamper: str) -> None:
+async def test_120_what_does_not_fit_is_not_loaded_and_the_last_good_one_stays(
+    stores: Stores, tamper: str
+) -> None:
     await revisions.keep_default(stores.revisions, KEY, read_sources())
     loaded, late = Loaded(stores), Loaded(stores)
     await loaded.loader.look()
@@ -146,7 +159,9 @@ def answers(actor: PolicyActor) -> Decision:
 def settings(servers: Servers, tmp_path: Path) -> Settings:
     path = tmp_path / "policy.secret"
     ensure_secret(path)
-    return msgspec.structs.replace(servers.settings, policy=PolicySettings(key_file=str(path), poll_s=0.05))
+    return msgspec.structs.replace(
+        servers.settings, policy=PolicySettings(key_file=str(path), poll_s=0.05)
+    )
 
 
 async def test_a_policy_actor_follows_within_seconds(stores: Stores, settings: Settings) -> None:

@@ -1,4 +1,5 @@
-"""A hub and a cluster that have something to hide for every rule, and all that leaves them: what the sweep of attack 5 looks at."""
+"""A hub and a cluster that have something to hide for every rule, and all that leaves them: what
+the sweep of attack 5 looks at."""
 
 import json
 from collections.abc import Iterable
@@ -17,7 +18,8 @@ GATE = Subject("gate", "north", 6)
 
 
 class Hidden(msgspec.Struct, frozen=True):
-    """What a rule hides: words in ids (empty where those are seen), and words in everything else."""
+    """What a rule hides: words in ids (empty where those are seen), and words in everything
+    else."""
 
     subject: Subject
     ids: tuple[str, ...]
@@ -25,7 +27,11 @@ class Hidden(msgspec.Struct, frozen=True):
 
 
 RULES = {
-    "site": Hidden(Subject("camdockqzx", "siteofsouthqzx", 1), ("camdockqzx", "siteofsouthqzx"), "saidofdockqzx"),
+    "site": Hidden(
+        Subject("camdockqzx", "siteofsouthqzx", 1),
+        ("camdockqzx", "siteofsouthqzx"),
+        "saidofdockqzx",
+    ),
     "tag": Hidden(Subject("camstrongqzx", "north", 2), ("camstrongqzx",), "saidofstrongqzx"),
     "denial": Hidden(Subject("camvaultqzx", "north", 3), ("camvaultqzx",), "saidofvaultqzx"),
     "redaction": Hidden(Subject("till", "north", 4), (), "saidoftillqzx"),
@@ -34,7 +40,8 @@ RULES = {
 
 
 class Asker(msgspec.Struct, frozen=True):
-    """Who asks. `everywhere`: at all sites, where the rule `site` hides nothing. `runs`: the cluster, so it is told all ids."""
+    """Who asks. `everywhere`: at all sites, where the rule `site` hides nothing. `runs`: the
+    cluster, so it is told all ids."""
 
     token: dict[str, Any]
     everywhere: bool = False
@@ -46,7 +53,9 @@ ASKERS = {
     "viewer of one site": Asker({"roles": ["viewer"], "sites": ["north"]}),
     "admin of one site": Asker({"roles": ["admin"], "sites": ["north"], "scopes": ["pii:read"]}),
     "guest": Asker({"roles": ["guest"], "sites": ["*"]}, everywhere=True),
-    "operator": Asker({"roles": ["operator"], "sites": ["*"], "scopes": ["pii:read"]}, everywhere=True, runs=True),
+    "operator": Asker(
+        {"roles": ["operator"], "sites": ["*"], "scopes": ["pii:read"]}, everywhere=True, runs=True
+    ),
     "device": Asker({"typ": "edge", "roles": ["edge"], "sites": ["north"], "cameras": ["gate"]}),
 }
 EVENTS = ("events:site:north", "events:fleet")
@@ -67,19 +76,35 @@ def square() -> dict[str, Any]:
 def state(hidden: Hidden, rule: str) -> dict[str, Any]:
     """Fields of a state that says what is hidden in every place where it may be."""
     said, private = hidden.said, rule == "redaction"
-    track = {"id": "t", "label": "car", "score": 1, "box": [0, 0, 1, 1], "current_zones": [], "stationary": False, "sub_label": said}
-    fields: dict[str, Any] = {"tracks": [track | {"attributes": {"plate": said, "matricula": said}}]}
+    track = {
+        "id": "t",
+        "label": "car",
+        "score": 1,
+        "box": [0, 0, 1, 1],
+        "current_zones": [],
+        "stationary": False,
+        "sub_label": said,
+    }
+    fields: dict[str, Any] = {
+        "tracks": [track | {"attributes": {"plate": said, "matricula": said}}]
+    }
     fields |= {"objects": {said: 1}, "occupancy": {"door": {said: 1}}}
     return fields | ({"echoes": {said: ["plate"]}} if private else {})
 
 
 def event(hidden: Hidden) -> dict[str, Any]:
     said = hidden.said
-    return {"type": f"alarm.{said}", "label": said, "track": said, "data": {"text": said, "data": {"plate": said, "Kennzeichen": said}}}
+    return {
+        "type": f"alarm.{said}",
+        "label": said,
+        "track": said,
+        "data": {"text": said, "data": {"plate": said, "Kennzeichen": said}},
+    }
 
 
 class World:
-    """A hub and a cluster API with something to hide for every rule, and a gate that everybody sees."""
+    """A hub and a cluster API with something to hide for every rule, and a gate that everybody
+    sees."""
 
     def __init__(self, hub: TestHub, api: TestApi) -> None:
         self.hub = hub
@@ -88,30 +113,51 @@ class World:
         self.offsets = 0
 
     async def begin(self) -> None:
-        registry, scene = self.hub.memory.registry, {"zones": {"door": square()}, "lines": {"entry": LINE}}
+        registry, scene = (
+            self.hub.memory.registry,
+            {"zones": {"door": square()}, "lines": {"entry": LINE}},
+        )
         await registry.register("gate", "north", name="Gate", scene=json.dumps(scene).encode())
         for rule, hidden in RULES.items():
             hides = rule not in ("redaction", "rate")
             tags = [f"tag-{hidden.said}"] if hides else []
             line = LINE | {"name_in": hidden.said}
-            named = {"zones": {"door": square(), hidden.said: square()}, "lines": {"entry": line}} if hides else scene
+            named = (
+                {"zones": {"door": square(), hidden.said: square()}, "lines": {"entry": line}}
+                if hides
+                else scene
+            )
             await registry.register(
-                hidden.subject.camera, hidden.subject.site, name=hidden.said if hides else rule, scene=json.dumps(named).encode(),
+                hidden.subject.camera,
+                hidden.subject.site,
+                name=hidden.said if hides else rule,
+                scene=json.dumps(named).encode(),
                 tags=[*tags, "restricted"] if rule == "tag" else tags,
-            )  # fmt: skip
+            )
             raw = b"{}" if rule == "rate" else hidden.said.encode()
             await self.hub.memory.dead_letters.add(
-                hidden.subject.camera, "s1", "bad", f"no use: {raw.decode()}", raw, 1_790_000_000_000_000
+                hidden.subject.camera,
+                "s1",
+                "bad",
+                f"no use: {raw.decode()}",
+                raw,
+                1_790_000_000_000_000,
             )
-        operations = await fill_cluster(self.api, [hidden.subject for hidden in RULES.values() if hidden.ids])
+        operations = await fill_cluster(
+            self.api, [hidden.subject for hidden in RULES.values() if hidden.ids]
+        )
         await self.hub.memory.publisher.show_operations(operations)
         for camera in ("slow", "gate"):
             await self.hub.show(camera, 0)
         token = self.hub.token("early", sites=["*"])
-        async with self.hub.dashboard(token) as dash:  # from now on what was shown is what the rate allows
+        async with self.hub.dashboard(
+            token
+        ) as dash:  # from now on what was shown is what the rate allows
             for channel in ("camera:slow", *WALLS):
                 await dash.ask("subscribe", channel=channel)
-            async with self.hub.dashboard(self.hub.token("calm", roles=["guest"], sites=["*"])) as calm:
+            async with self.hub.dashboard(
+                self.hub.token("calm", roles=["guest"], sites=["*"])
+            ) as calm:
                 for channel in ("camera:slow", *WALLS):
                     await calm.ask("subscribe", channel=channel)
 
@@ -126,8 +172,11 @@ class World:
         await self.hub.show("gate", self.versions)
         await self.hub.happen("gate", self.offsets)
 
-    async def told(self, askers: Iterable[str], rules: Iterable[str] = RULES) -> dict[str, list[Told]]:
-        """Everything that these are told of what `rules` hide: by requests, and on every transport while something happens."""
+    async def told(
+        self, askers: Iterable[str], rules: Iterable[str] = RULES
+    ) -> dict[str, list[Told]]:
+        """Everything that these are told of what `rules` hide: by requests, and on every transport
+        while something happens."""
         rules = tuple(rules)
         subjects = [RULES[rule].subject for rule in rules]
         found: dict[str, list[Told]] = {}
@@ -135,7 +184,9 @@ class World:
             token = self.hub.token(name, **ASKERS[name].token)
             found[name] = await by_requests(self.hub, token, subjects)
             found[name] += await by_edge(self.hub, token, [*subjects, GATE])
-            found[name] += await by_cluster(self.api, token, [RULES[rule].subject for rule in rules if RULES[rule].ids])
+            found[name] += await by_cluster(
+                self.api, token, [RULES[rule].subject for rule in rules if RULES[rule].ids]
+            )
             insider = self.hub.token("insider", sites=["*"], scopes=["pii:read", "restricted:read"])
             async with sessions(self.hub, token) as open_ones, self.hub.dashboard(insider) as watch:
                 for session in open_ones:
@@ -155,5 +206,7 @@ class World:
         seen: set[str] = set()
         while seen != {*EVENTS, *WALLS}:
             push = await watch.push()
-            if '"camera": "gate"' in (said := json.dumps(push)) and (push["channel"] in EVENTS or f'"version": {self.versions}' in said):
+            if '"camera": "gate"' in (said := json.dumps(push)) and (
+                push["channel"] in EVENTS or f'"version": {self.versions}' in said
+            ):
                 seen.add(push["channel"])

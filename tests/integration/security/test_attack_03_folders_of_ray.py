@@ -1,4 +1,5 @@
-"""Attack 3: another user of the machine becomes the one that Eyrie runs as, by way of the folder that Ray leaves open to everybody."""
+"""Attack 3: another user of the machine becomes the one that Eyrie runs as, by way of the folder
+that Ray leaves open to everybody."""
 
 import os
 import pwd
@@ -14,7 +15,10 @@ from tests.support.cluster.product import data_folder
 
 STRANGER = "nobody"
 
-pytestmark = [pytest.mark.ray, pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +71,27 @@ def replace(path: Path) -> bool:
     return True
 
 
-def test_ray_does_leave_its_folder_open_so_that_this_test_means_something(head: tuple[RayHead, Path]) -> None:
+def test_ray_does_leave_its_folder_open_so_that_this_test_means_something(
+    head: tuple[RayHead, Path],
+) -> None:
     _, folder = head
-    assert stat.S_IMODE(folder.stat().st_mode) & stat.S_IWOTH, "Ray no longer opens its folder: the closed one above it may go"
+    assert stat.S_IMODE(folder.stat().st_mode) & stat.S_IWOTH, (
+        "Ray no longer opens its folder: the closed one above it may go"
+    )
 
 
-def test_attack_03_a_stranger_replaces_nothing_in_the_folder_of_ray(head: tuple[RayHead, Path]) -> None:
+def test_attack_03_a_stranger_replaces_nothing_in_the_folder_of_ray(
+    head: tuple[RayHead, Path],
+) -> None:
     _, folder = head
     assert not as_stranger(lambda: replace(folder / "ray_current_cluster"))
     assert not as_stranger(lambda: bool(os.listdir(folder)))
     assert not as_stranger(lambda: not (folder / "planted").write_text("x"))
 
 
-def test_attack_03_the_address_of_the_head_is_the_chosen_one_whatever_a_file_says(head: tuple[RayHead, Path]) -> None:
+def test_attack_03_the_address_of_the_head_is_the_chosen_one_whatever_a_file_says(
+    head: tuple[RayHead, Path],
+) -> None:
     running, folder = head
     before = running.address
     (folder / "ray_current_cluster").write_text("127.0.0.1:1", encoding="ascii")

@@ -1,5 +1,5 @@
-"""What policy says of one camera binds it wherever its data leaves: on walls, in events of its site and the fleet, in history, recovery and
-REST; a denial, a class to hide and a rate alike (attack 5).
+"""What policy says of one camera binds it wherever its data leaves: on walls, in events of its site
+and the fleet, in history, recovery and REST; a denial, a class to hide and a rate alike (attack 5).
 
 None of the cameras has a tag: the rules name them.
 """
@@ -43,11 +43,15 @@ def modules() -> dict[str, str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub]:
-    async with running_hub(tmp_path_factory.mktemp("hub"), decider=real_policy(modules())) as running:
+    async with running_hub(
+        tmp_path_factory.mktemp("hub"), decider=real_policy(modules())
+    ) as running:
         for camera in CAMERAS:
             await running.register(camera)
             await running.show(camera, 1)
-            await running.happen(camera, 1, type="alarm.seen", data={"data": {"plate": f"{PLATE}-{camera}"}})
+            await running.happen(
+                camera, 1, type="alarm.seen", data={"data": {"plate": f"{PLATE}-{camera}"}}
+            )
         yield running
 
 
@@ -72,12 +76,20 @@ async def channels(dash: Dash, *names: str) -> dict[str, Any]:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_attack_05_a_camera_denied_by_its_name_is_on_no_wall_and_in_no_events(hub: TestHub) -> None:
+async def test_attack_05_a_camera_denied_by_its_name_is_on_no_wall_and_in_no_events(
+    hub: TestHub,
+) -> None:
     async with hub.dashboard(anna(hub)) as dash:
-        told = [json.dumps(await channels(dash, "site:north", "fleet", "events:site:north", "events:fleet"))]
+        told = [
+            json.dumps(
+                await channels(dash, "site:north", "fleet", "events:site:north", "events:fleet")
+            )
+        ]
         told.append(json.dumps(await dash.ask("history", channel="events:site:north", limit=-1)))
         await dash.ask("unsubscribe", channel="events:site:north")
-        recovered = await dash.ask("subscribe", channel="events:site:north", recover=True, offset=0, epoch="")
+        recovered = await dash.ask(
+            "subscribe", channel="events:site:north", recover=True, offset=0, epoch=""
+        )
         assert recovered["subscribe"]["recovered"]
         told.append(json.dumps(recovered))
         for camera in ("vault", "gate"):
@@ -96,14 +108,27 @@ async def test_attack_05_a_camera_denied_by_its_name_is_on_no_wall_and_in_no_eve
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_attack_05_a_class_hidden_of_one_camera_is_hidden_in_events_of_its_site_and_the_fleet(hub: TestHub) -> None:
+async def test_attack_05_a_class_hidden_of_one_camera_is_hidden_in_events_of_its_site_and_the_fleet(
+    hub: TestHub,
+) -> None:
     async with hub.dashboard(anna(hub)) as dash:
         await channels(dash, "events:site:north", "events:fleet")
         told = [json.dumps(await dash.ask("history", channel="events:site:north", limit=-1))]
         await dash.ask("unsubscribe", channel="events:site:north")
-        told.append(json.dumps(await dash.ask("subscribe", channel="events:site:north", recover=True, offset=0, epoch="")))
+        told.append(
+            json.dumps(
+                await dash.ask(
+                    "subscribe", channel="events:site:north", recover=True, offset=0, epoch=""
+                )
+            )
+        )
         for camera in ("till", "gate"):
-            await hub.happen(camera, offset(hub, camera), type="alarm.seen", data={"data": {"plate": f"{PLATE}-{camera}"}})
+            await hub.happen(
+                camera,
+                offset(hub, camera),
+                type="alarm.seen",
+                data={"data": {"plate": f"{PLATE}-{camera}"}},
+            )
         live = ""
         while live.count(f"{PLATE}-gate") < 2:
             live += json.dumps(await dash.push())
@@ -116,13 +141,16 @@ async def test_attack_05_a_class_hidden_of_one_camera_is_hidden_in_events_of_its
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_attack_05_a_rate_of_one_camera_holds_by_every_way(hub: TestHub) -> None:
-    """Once in a thousand seconds: what was shown first is what everybody sees while this test runs."""
+    """Once in a thousand seconds: what was shown first is what everybody sees while this test
+    runs."""
 
     def versions(told: Any) -> set[int]:
         if isinstance(told, dict):
             own = {told["version"]} if told.get("camera") == "slow" and "version" in told else set()
             return own.union(*(versions(value) for value in told.values()))
-        return set().union(*(versions(value) for value in told)) if isinstance(told, list) else set()
+        return (
+            set().union(*(versions(value) for value in told)) if isinstance(told, list) else set()
+        )
 
     token = anna(hub)
     async with hub.dashboard(token) as dash:
@@ -152,16 +180,22 @@ async def test_attack_05_a_recovery_asks_what_history_asks(hub: TestHub) -> None
     for channel in ("events:camera:gate", "events:site:north"):
         async with hub.dashboard(anna(hub, "guest")) as dash:
             assert "error" in await dash.ask("history", channel=channel, limit=-1)
-            answer = (await dash.ask("subscribe", channel=channel, recover=True, offset=0, epoch=""))["subscribe"]
+            answer = (
+                await dash.ask("subscribe", channel=channel, recover=True, offset=0, epoch="")
+            )["subscribe"]
             assert answer["was_recovering"]
             assert not answer.get("recovered")
             assert not answer.get("publications")
         async with hub.dashboard(anna(hub)) as dash:
-            assert (await dash.ask("subscribe", channel=channel, recover=True, offset=0, epoch=""))["subscribe"]["publications"]
+            assert (await dash.ask("subscribe", channel=channel, recover=True, offset=0, epoch=""))[
+                "subscribe"
+            ]["publications"]
 
 
 @pytest.mark.asyncio
-async def test_attack_05_a_changed_rule_of_one_camera_reaches_open_walls_and_events(tmp_path: Any) -> None:
+async def test_attack_05_a_changed_rule_of_one_camera_reaches_open_walls_and_events(
+    tmp_path: Any,
+) -> None:
     async with running_hub(tmp_path) as hub:
         assert isinstance(hub.policy, Policy)
         for camera in ("gate", "vault"):

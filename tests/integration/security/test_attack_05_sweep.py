@@ -1,12 +1,17 @@
-"""Every way by which something leaves, against every rule that hides something, for every asker: a cell each (attacks 5 and 9).
+"""Every way by which something leaves, against every rule that hides something, for every asker: a
+cell each (attacks 5 and 9).
 
-The ways are listed from what runs: routes of hubs and of the cluster API by every method, whole, streamed, by pages, refusing; every kind
-of channel on every transport, in JSON and protobuf, subscribed, recovered, read back and pushed; what a device reads back; metrics, and the
-log on disk. What a rule hides carries words of its own, which are looked for in all that leaves, in any form (`tests.support.leaks`).
+The ways are listed from what runs: routes of hubs and of the cluster API by every method, whole,
+streamed, by pages, refusing; every kind of channel on every transport, in JSON and protobuf,
+subscribed, recovered, read back and pushed; what a device reads back; metrics, and the log on disk.
+What a rule hides carries words of its own, which are looked for in all that leaves, in any form
+(`tests.support.leaks`).
 
-For each rule its mechanism is taken out, for every kind of asker whom it binds otherwise, and its cells must turn red. A way that is red
-for no rule then is in :data:`NOTHING`, and turns red in a product whose errors, headers and metrics tell what there is. Without a product
-that turns them red stay those that refuse whoever comes (a device at the sockets of dashboards) with a text that never changes.
+For each rule its mechanism is taken out, for every kind of asker whom it binds otherwise, and its
+cells must turn red. A way that is red for no rule then is in :data:`NOTHING`, and turns red in a
+product whose errors, headers and metrics tell what there is. Without a product that turns them red
+stay those that refuse whoever comes (a device at the sockets of dashboards) with a text that never
+changes.
 """
 
 import base64
@@ -48,36 +53,79 @@ from tests.support.leaks import holds, words_in
 
 pytestmark = pytest.mark.timeout(400)  # many requests, on a machine that may be busy with others
 
-# Ways that hold nothing of a camera (of a zone: numbers): they are red for no rule, whatever is taken out.
+# Ways that hold nothing of a camera (of a zone: numbers): they are red for no rule, whatever is
+# taken out.
 NOTHING = (
     "GET / ",
-    "GET /health", "GET /openapi", "GET /asyncapi", "GET /schemas", "GET /docs", "GET /metrics", "GET /v1/policy", "GET /v1/audit",
-    "GET /v1/revocations", "/connection/", "POST /emulation", "/v1/{rest:path}", "POST /v1/", "PUT /v1/", "DELETE /v1/", "/scene/zones/",
-    " cluster:operations", " #{camera}", "history fleet", "history site:", "history camera:", "history events:fleet",
-    "recover events:fleet", "subscribe events:", "GET /v1/sites/{site} ",
-    "cluster GET /v1/cluster ", "/v1/cluster/nodes", "/v1/cluster/hubs", "/v1/cluster/policies", "/v1/cluster/shape",
-    "/v1/cluster/processes", "cluster PUT ", "cluster POST /v1/cluster/operations", " refused ",
-)  # fmt: skip
+    "GET /health",
+    "GET /openapi",
+    "GET /asyncapi",
+    "GET /schemas",
+    "GET /docs",
+    "GET /metrics",
+    "GET /v1/policy",
+    "GET /v1/audit",
+    "GET /v1/revocations",
+    "/connection/",
+    "POST /emulation",
+    "/v1/{rest:path}",
+    "POST /v1/",
+    "PUT /v1/",
+    "DELETE /v1/",
+    "/scene/zones/",
+    " cluster:operations",
+    " #{camera}",
+    "history fleet",
+    "history site:",
+    "history camera:",
+    "history events:fleet",
+    "recover events:fleet",
+    "subscribe events:",
+    "GET /v1/sites/{site} ",
+    "cluster GET /v1/cluster ",
+    "/v1/cluster/nodes",
+    "/v1/cluster/hubs",
+    "/v1/cluster/policies",
+    "/v1/cluster/shape",
+    "/v1/cluster/processes",
+    "cluster PUT ",
+    "cluster POST /v1/cluster/operations",
+    " refused ",
+)
 EVENTS_OF = ("/events", " events:")
 STATES_OF = ("/state", " camera:", " site:", " fleet")
 # Rule → parts of the names of ways that must turn red when its mechanism is taken out.
 SHOWN_BY = {
-    "site": ("GET /v1/cameras", "GET /v1/sites", "GET /v1/dead-letters", "camera:", " site:", " events:site:"),
+    "site": (
+        "GET /v1/cameras",
+        "GET /v1/sites",
+        "GET /v1/dead-letters",
+        "camera:",
+        " site:",
+        " events:site:",
+    ),
     "tag": ("GET /v1/cameras", "GET /v1/dead-letters", *EVENTS_OF, *STATES_OF),
     "denial": ("GET /v1/cameras", "GET /v1/dead-letters", *EVENTS_OF, *STATES_OF),
     "redaction": (*EVENTS_OF, *STATES_OF),
     "rate": STATES_OF,
 }
 WORDS = tuple(word for hidden in RULES.values() for word in (*hidden.ids, hidden.said))
-# Where who runs the cluster is told the ids of all cameras (docs/security.md, "What an operator sees").
+# Where who runs the cluster is told the ids of all cameras (docs/security.md, "What an operator
+# sees").
 OF_THE_CLUSTER = ("cluster ", " cluster:operations")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder, policy, actor = tmp_path_factory.mktemp("hub"), real_policy(rules()), FakeActor("actor-1")
+    folder, policy, actor = (
+        tmp_path_factory.mktemp("hub"),
+        real_policy(rules()),
+        FakeActor("actor-1"),
+    )
     async with (
-        running_hub(folder, decider=policy, limits=LIMITS, directory=FakeDirectory(lambda name: actor)) as hub,
+        running_hub(
+            folder, decider=policy, limits=LIMITS, directory=FakeDirectory(lambda name: actor)
+        ) as hub,
         running_api(folder, decider=policy, memory=hub.memory) as api,
     ):
         made = World(hub, api)
@@ -107,13 +155,21 @@ def test_attack_05_a_word_is_found_in_every_form(shift: str) -> None:
         told = f'{{"next": "{shift}{text}~9"}}'.encode()
         parted = "-".join(text)
         escaped = "".join(f"%{ord(letter):02X}" for letter in text)
-        for form in (told, base64.b64encode(told), base64.urlsafe_b64encode(told), told.hex().encode(), parted.encode(), escaped.encode()):
+        for form in (
+            told,
+            base64.b64encode(told),
+            base64.urlsafe_b64encode(told),
+            told.hex().encode(),
+            parted.encode(),
+            escaped.encode(),
+        ):
             assert holds(b"before " + form + b" after", word), form
     assert not holds(base64.b64encode(b"something else") + word[:-1].encode(), word)
 
 
 def red(told: Iterable[Told], rule: str, *, runs: bool = False) -> set[str]:
-    """The ways that told what the rule hides; from who runs the cluster it hides no ids in what is of the cluster."""
+    """The ways that told what the rule hides; from who runs the cluster it hides no ids in what is
+    of the cluster."""
     hidden, found = RULES[rule], set()
     for one in told:
         words = words_in(one.body, WORDS)
@@ -125,19 +181,31 @@ def red(told: Iterable[Told], rule: str, *, runs: bool = False) -> set[str]:
 
 def ids_of_the_cluster(told: Iterable[Told]) -> set[str]:
     """The words that the cluster API told whoever did not name them."""
-    return {word for one in told if one.way.startswith("cluster ") for word in words_in(one.body, WORDS) if word not in one.asked}
+    return {
+        word
+        for one in told
+        if one.way.startswith("cluster ")
+        for word in words_in(one.body, WORDS)
+        if word not in one.asked
+    }
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_attack_05_what_a_rule_hides_leaves_by_no_way(world: World, tmp_path: Path, record_property: Any) -> None:
+async def test_attack_05_what_a_rule_hides_leaves_by_no_way(
+    world: World, tmp_path: Path, record_property: Any
+) -> None:
     with log_on_disk(tmp_path) as log:
         everything = await world.told(ASKERS)
     cells = 0
     for name, told in everything.items():
         asker = ASKERS[name]
         ways = {one.way for one in told}
-        assert {f"{method} {path}" for method, path in requests(world.hub)} | routes_of_the_cluster() <= ways
-        assert ids_of_the_cluster(told) == ({word for hidden in RULES.values() for word in hidden.ids} if asker.runs else set()), name
+        assert {
+            f"{method} {path}" for method, path in requests(world.hub)
+        } | routes_of_the_cluster() <= ways
+        assert ids_of_the_cluster(told) == (
+            {word for hidden in RULES.values() for word in hidden.ids} if asker.runs else set()
+        ), name
         for rule in RULES:
             if not (rule == "site" and asker.everywhere):
                 cells += len(ways)
@@ -146,7 +214,9 @@ async def test_attack_05_what_a_rule_hides_leaves_by_no_way(world: World, tmp_pa
         assert words_in(one.body, WORDS) == set(), one.way
     written = log.read_bytes()
     assert b"denied" in written
-    assert [hidden.said for hidden in RULES.values() if holds(written, hidden.said)] == [], "the log has ids, and nothing that was said"
+    assert [hidden.said for hidden in RULES.values() if holds(written, hidden.said)] == [], (
+        "the log has ids, and nothing that was said"
+    )
     record_property("cells", cells)
     assert cells > 3_000
 
@@ -183,7 +253,8 @@ def _newest(self: Pacing, key: object, hz: object, newest: Any, now: float) -> A
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """Rules, who asks, and the mechanism that is taken out: what then is red for each of them is the rule's, or `shows`."""
+    """Rules, who asks, and the mechanism that is taken out: what then is red for each of them is
+    the rule's, or `shows`."""
 
     rules: tuple[str, ...]
     asker: str
@@ -198,9 +269,16 @@ BROKEN = [
     Broken(("site",), "viewer of one site", UNASKED),
     Broken(("site", "tag", "denial"), "admin of one site", UNASKED),
     Broken(("tag", "denial"), "viewer", UNASKED),
-    Broken(("site", "tag", "denial"), "device", ((EdgeAccess, "_may", _admitted),), shows=("edge ",)),
+    Broken(
+        ("site", "tag", "denial"), "device", ((EdgeAccess, "_may", _admitted),), shows=("edge ",)
+    ),
     Broken(("redaction",), "viewer", UNHIDDEN),
-    Broken(("redaction",), "admin of one site", UNHIDDEN, shows=(" camera:", " site:", "/sites/{site}/events", "GET /v1/dead-letters")),
+    Broken(
+        ("redaction",),
+        "admin of one site",
+        UNHIDDEN,
+        shows=(" camera:", " site:", "/sites/{site}/events", "GET /v1/dead-letters"),
+    ),
     Broken(("rate",), "viewer", UNPACED),
 ]
 
@@ -217,11 +295,17 @@ async def test_attack_05_a_product_without_the_mechanism_turns_the_cells_red(wor
         ways |= {one.way for one in told}
         for rule in broken.rules:
             found[rule] |= (reds := red(told, rule))
-            shown = {one.way for one in told if any(part in one.way for part in broken.shows or SHOWN_BY[rule])} - nothing(ways)
+            shown = {
+                one.way
+                for one in told
+                if any(part in one.way for part in broken.shows or SHOWN_BY[rule])
+            } - nothing(ways)
             assert shown
             assert shown - reds == set(), f"{rule}: {broken.asker}"
     shows = ways - nothing(ways)
-    assert shows - set().union(*found.values()) == set(), "a way that no rule can turn red is no cell: list it, or let it show something"
+    assert shows - set().union(*found.values()) == set(), (
+        "a way that no rule can turn red is no cell: list it, or let it show something"
+    )
 
 
 def nothing(ways: Iterable[str]) -> set[str]:
@@ -230,7 +314,9 @@ def nothing(ways: Iterable[str]) -> set[str]:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_attack_05_a_product_that_tells_what_there_is_turns_the_other_ways_red(world: World, tmp_path: Path) -> None:
+async def test_attack_05_a_product_that_tells_what_there_is_turns_the_other_ways_red(
+    world: World, tmp_path: Path
+) -> None:
     there = " ".join(WORDS)
     init, of, collect = EyrieError.__init__, AnswerHeaders.of, NodeCollector.collect
 
@@ -248,12 +334,17 @@ async def test_attack_05_a_product_that_tells_what_there_is_turns_the_other_ways
 
     def refusing(codec: type[Any]) -> Any:
         error = codec.error
-        return lambda self, id, found: error(self, id, ReplyError(found.code, there, found.temporary))
+        return lambda self, id, found: error(
+            self, id, ReplyError(found.code, there, found.temporary)
+        )
 
     def replying(codec: type[Any]) -> Any:
         reply = codec.reply
         return lambda self, id, method, found: reply(
-            self, id, method, msgspec.structs.replace(found, epoch=there) if hasattr(found, "epoch") else found
+            self,
+            id,
+            method,
+            msgspec.structs.replace(found, epoch=there) if hasattr(found, "epoch") else found,
         )
 
     with pytest.MonkeyPatch.context() as patch, log_on_disk(tmp_path) as log:

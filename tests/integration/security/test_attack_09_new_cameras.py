@@ -1,4 +1,5 @@
-"""A camera that is new is hidden from open walls and events until policy has been asked about it (attack 9): not even for a moment."""
+"""A camera that is new is hidden from open walls and events until policy has been asked about it
+(attack 9): not even for a moment."""
 
 import asyncio
 import json
@@ -18,7 +19,8 @@ CHANNELS = ("site:north", "fleet", "events:site:north", "events:fleet")
 
 
 class Held:
-    """The packaged policy, which answers questions about `camera` to `roles` no sooner than it is let go, while it `holds`."""
+    """The packaged policy, which answers questions about `camera` to `roles` no sooner than it is
+    let go, while it `holds`."""
 
     def __init__(self, camera: str, *, roles: list[str]) -> None:
         self.holds = False
@@ -28,7 +30,11 @@ class Held:
         self._go = asyncio.Event()
 
     async def decide(self, question: DecisionInput) -> Decision:
-        if self.holds and question.resource.get("camera") == self._camera and question.subject.get("roles") == self._roles:
+        if (
+            self.holds
+            and question.resource.get("camera") == self._camera
+            and question.subject.get("roles") == self._roles
+        ):
             self.waiting += 1
             await self._go.wait()
         return await self._policy.decide(question)
@@ -44,7 +50,9 @@ class Held:
 async def hub_reads(hub: TestHub) -> AsyncIterator[httpx.AsyncClient]:
     """Reads by REST of who may see every site, but nothing with the tag `restricted`."""
     headers = {"authorization": f"Bearer {hub.token('anna')}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=30) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=30
+    ) as http:
         yield http
 
 
@@ -71,13 +79,18 @@ async def happens(hub: TestHub, times: int) -> None:
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["together", "apart"])
-async def test_attack_09_a_new_camera_is_hidden_from_who_watches_already(tmp_path: Path, *, elsewhere: bool) -> None:
+async def test_attack_09_a_new_camera_is_hidden_from_who_watches_already(
+    tmp_path: Path, *, elsewhere: bool
+) -> None:
     async with running_hub(tmp_path, decider=real_policy()) as hub:
         await hub.register("gate")
         await hub.show("gate", 1)
         await hub.happen("gate", 1)
         token, trusted = hub.token("anna"), hub.token("tom", scopes=["pii:read", "restricted:read"])
-        async with hub.dashboard(token) as dash, hub.dashboard(trusted if elsewhere else token) as other:
+        async with (
+            hub.dashboard(token) as dash,
+            hub.dashboard(trusted if elsewhere else token) as other,
+        ):
             for one in (dash, other):
                 for channel in CHANNELS:
                     answer = await one.ask("subscribe", channel=channel)
@@ -100,20 +113,30 @@ async def test_attack_09_no_event_of_a_new_camera_is_lost_or_told_twice(tmp_path
             found: dict[str, list[tuple[str, int]]] = {"events:site:north": [], "events:fleet": []}
             while any(len(told) < 41 for told in found.values()):
                 push = await dash.push()
-                found[push["channel"]].append((push["pub"]["data"]["camera"], push["pub"]["data"]["offset"]))
-            expected = [(camera, number) for number in range(1, 21) for camera in ("vault", "yard")] + [("gate", 2)]
+                found[push["channel"]].append(
+                    (push["pub"]["data"]["camera"], push["pub"]["data"]["offset"])
+                )
+            expected = [
+                (camera, number) for number in range(1, 21) for camera in ("vault", "yard")
+            ] + [("gate", 2)]
             for channel, told in found.items():
                 assert told == expected, channel
 
 
-async def test_attack_09_who_comes_while_events_wait_for_policy_starts_at_once(tmp_path: Path) -> None:
-    """Events wait here for as long as nobody can say who may see a new camera, and for one that is nowhere."""
+async def test_attack_09_who_comes_while_events_wait_for_policy_starts_at_once(
+    tmp_path: Path,
+) -> None:
+    """Events wait here for as long as nobody can say who may see a new camera, and for one that is
+    nowhere."""
     decider = Held("yard", roles=["viewer"])
     async with running_hub(tmp_path, decider=decider) as hub:
         await hub.register("gate")
         await hub.happen("gate", 1)
         channels = ("events:site:north", "events:fleet", "site:north", "fleet")
-        async with hub.dashboard(hub.token("anna")) as anna, hub.dashboard(hub.token("tom", roles=["admin"])) as tom:
+        async with (
+            hub.dashboard(hub.token("anna")) as anna,
+            hub.dashboard(hub.token("tom", roles=["admin"])) as tom,
+        ):
             await anna.ask("subscribe", channel="events:site:north")
             decider.holds = True
             await hub.register("yard")
@@ -121,15 +144,24 @@ async def test_attack_09_who_comes_while_events_wait_for_policy_starts_at_once(t
                 await hub.happen(camera, 2)
             await until(lambda: decider.waiting > 0, what="the question about the new camera")
             for channel in channels:
-                position = {"recover": True, "offset": 0, "epoch": ""} if channel == "events:site:north" else {}
+                position = (
+                    {"recover": True, "offset": 0, "epoch": ""}
+                    if channel == "events:site:north"
+                    else {}
+                )
                 answer = await tom.ask("subscribe", channel=channel, **position)
                 assert "error" not in answer, (channel, answer)
                 if position:
-                    assert [pub["data"]["id"] for pub in answer["subscribe"]["publications"]] == ["gate/e1/1"]
+                    assert [pub["data"]["id"] for pub in answer["subscribe"]["publications"]] == [
+                        "gate/e1/1"
+                    ]
                     assert answer["subscribe"]["recovered"]
             assert anna.pushes == []
             decider.let_go()
-            for dash, expected in ((anna, {"events:site:north"}), (tom, {"events:site:north", "events:fleet"})):
+            for dash, expected in (
+                (anna, {"events:site:north"}),
+                (tom, {"events:site:north", "events:fleet"}),
+            ):
                 told: dict[str, list[str]] = {channel: [] for channel in expected}
                 while any(len(found) < 2 for found in told.values()):
                     push = await dash.push()
@@ -138,8 +170,11 @@ async def test_attack_09_who_comes_while_events_wait_for_policy_starts_at_once(t
                 assert all(found == ["yard/e1/2", "gate/e1/2"] for found in told.values()), told
 
 
-async def test_attack_09_a_subscription_is_decided_about_what_is_new_when_it_starts(tmp_path: Path) -> None:
-    """Policy is asked about a wall; a camera is new before the answer comes, and everybody else has been asked about it by then."""
+async def test_attack_09_a_subscription_is_decided_about_what_is_new_when_it_starts(
+    tmp_path: Path,
+) -> None:
+    """Policy is asked about a wall; a camera is new before the answer comes, and everybody else has
+    been asked about it by then."""
     decider = Held("gate", roles=["operator"])
     async with running_hub(tmp_path, decider=decider) as hub:
         await hub.register("gate")
@@ -165,13 +200,18 @@ async def test_attack_09_a_subscription_is_decided_about_what_is_new_when_it_sta
                     await hub.happen(vault, 2)
                     await hub.show("gate", number, fps=float(number))
                     await hub.happen("gate", number)
-                    while f'"gate/e1/{number}"' not in told[-1] and f'"fps": {number}.0' not in told[-1]:
+                    while (
+                        f'"gate/e1/{number}"' not in told[-1]
+                        and f'"fps": {number}.0' not in told[-1]
+                    ):
                         told.append(json.dumps(await olga.push()))
                     assert "gate" in told[-1]
                     assert "vault" not in "".join(told), channel
 
 
-async def test_attack_09_reads_show_no_camera_that_is_newer_than_what_policy_was_asked_about(tmp_path: Path) -> None:
+async def test_attack_09_reads_show_no_camera_that_is_newer_than_what_policy_was_asked_about(
+    tmp_path: Path,
+) -> None:
     """A camera is registered by this hub while policy is asked about the others."""
     decider = Held("gate", roles=["viewer"])
     async with running_hub(tmp_path, decider=decider) as hub, hub_reads(hub) as http:
@@ -190,13 +230,20 @@ async def test_attack_09_reads_show_no_camera_that_is_newer_than_what_policy_was
 
 
 @pytest.mark.parametrize(
-    ("first", "then"), [("/v1/fleet/events", "/v1/fleet/state"), ("/v1/sites/north/state", "/v1/sites")], ids=["fleet", "sites"]
+    ("first", "then"),
+    [("/v1/fleet/events", "/v1/fleet/state"), ("/v1/sites/north/state", "/v1/sites")],
+    ids=["fleet", "sites"],
 )
-async def test_attack_09_reads_show_and_count_by_one_memory_of_a_site(tmp_path: Path, first: str, then: str) -> None:
-    """What a hub remembers of a site and of the fleet is of different ages: for neither is something shown that only the other knows."""
+async def test_attack_09_reads_show_and_count_by_one_memory_of_a_site(
+    tmp_path: Path, first: str, then: str
+) -> None:
+    """What a hub remembers of a site and of the fleet is of different ages: for neither is
+    something shown that only the other knows."""
     async with running_hub(tmp_path, decider=real_policy()) as hub, hub_reads(hub) as http:
         await hub.register("gate")
-        assert "gate" in (await http.get("/v1/fleet/state")).text  # who reads first waits for actors, and reads more
+        assert (
+            "gate" in (await http.get("/v1/fleet/state")).text
+        )  # who reads first waits for actors, and reads more
         hub.hub.node.cameras.forget("", "north")
         await http.get(first)
         await hub.register("vault", tags=["restricted"])

@@ -1,4 +1,5 @@
-"""Attack 10: who writes to the database empties the audit log, or cuts it off. It verifies as sound no more, whatever is written after."""
+"""Attack 10: who writes to the database empties the audit log, or cuts it off. It verifies as sound
+no more, whatever is written after."""
 
 import asyncio
 import base64
@@ -36,12 +37,23 @@ def settings(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ensure_secret(tmp_path / "policy.secret")
     monkeypatch.setenv("EYRIE_DATA_DIR", str(tmp_path))
     return msgspec.structs.replace(
-        servers.settings, data=DataSettings(dir=str(tmp_path)), policy=PolicySettings(key_file=str(tmp_path / "policy.secret"))
+        servers.settings,
+        data=DataSettings(dir=str(tmp_path)),
+        policy=PolicySettings(key_file=str(tmp_path / "policy.secret")),
     )
 
 
 async def verify(settings: Settings, *options: str) -> int:
-    arguments = ["audit", "log", "verify", "--source", settings.postgres.dsn, "--key-file", settings.policy.key_file, *options]
+    arguments = [
+        "audit",
+        "log",
+        "verify",
+        "--source",
+        settings.postgres.dsn,
+        "--key-file",
+        settings.policy.key_file,
+        *options,
+    ]
     return await asyncio.to_thread(main, arguments)
 
 
@@ -50,7 +62,9 @@ async def begun(settings: Settings, stores: Stores) -> AsyncIterator[TestHub]:
     """A deployment that was set up, and in which somebody has changed something."""
     await asyncio.to_thread(prepare_stores, settings)
     folder = of(settings).path
-    async with running_hub(folder, decider=real_policy(), policy_store=stores.policy, audit_log=stores.audit_log) as hub:
+    async with running_hub(
+        folder, decider=real_policy(), policy_store=stores.policy, audit_log=stores.audit_log
+    ) as hub:
         await revoke(hub, "1")
         await asyncio.to_thread(audit_checkpoint.look, settings)
         yield hub
@@ -58,11 +72,15 @@ async def begun(settings: Settings, stores: Stores) -> AsyncIterator[TestHub]:
 
 async def revoke(hub: TestHub, jti: str, **token: object) -> int:
     headers = {"authorization": f"Bearer {hub.token('pia', **({'roles': ['privacy']} | token))}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=30, trust_env=False
+    ) as http:
         return (await http.post("/v1/revocations", json={"jti": jti})).status_code
 
 
-async def test_attack_10_an_emptied_log_never_verifies_again(settings: Settings, stores: Stores) -> None:
+async def test_attack_10_an_emptied_log_never_verifies_again(
+    settings: Settings, stores: Stores
+) -> None:
     async with begun(settings, stores) as hub:
         kept = of(settings).audit_checkpoint
         before = kept.read_bytes()
@@ -83,11 +101,21 @@ async def test_attack_10_an_emptied_log_never_verifies_again(settings: Settings,
         assert kept.read_bytes() == before
         kept.unlink()
         assert await verify(settings) == 2, "without a checkpoint nobody says that it is sound"
-        arguments = ["--source", settings.postgres.dsn, "--key-file", settings.policy.key_file, "--without-checkpoint"]
-        assert await asyncio.to_thread(main, ["audit", "log", "verify", *arguments]) == 1, "nor is it: its beginning is gone"
+        arguments = [
+            "--source",
+            settings.postgres.dsn,
+            "--key-file",
+            settings.policy.key_file,
+            "--without-checkpoint",
+        ]
+        assert await asyncio.to_thread(main, ["audit", "log", "verify", *arguments]) == 1, (
+            "nor is it: its beginning is gone"
+        )
 
 
-async def test_attack_10_an_older_end_that_was_sealed_once_does_not_verify(settings: Settings, stores: Stores) -> None:
+async def test_attack_10_an_older_end_that_was_sealed_once_does_not_verify(
+    settings: Settings, stores: Stores
+) -> None:
     async with begun(settings, stores) as hub:
         old = (await stores.database.fetch(HEAD))[0]
         for jti in "234":
@@ -96,7 +124,10 @@ async def test_attack_10_an_older_end_that_was_sealed_once_does_not_verify(setti
         writer.start(settings)
         await asyncio.to_thread(writer.stop)
         kept = audit_checkpoint.read(of(settings).audit_checkpoint)
-        assert (kept.number, base64.b64decode(kept.hash)) == (4, (await stores.database.fetch(HEAD))[0]["hash"])
+        assert (kept.number, base64.b64decode(kept.hash)) == (
+            4,
+            (await stores.database.fetch(HEAD))[0]["hash"],
+        )
         assert await verify(settings) == 0
         await stores.database.fetch("DELETE FROM audit_log WHERE number > 1")
         await stores.database.fetch(OLD_END, *old)
@@ -110,7 +141,9 @@ async def test_attack_10_an_older_end_that_was_sealed_once_does_not_verify(setti
         assert "older backup" in told[0]
         for jti in "5678":
             await revoke(hub, jti)
-        assert await verify(settings) == 1, "what was written in place of the entries that are gone is not them"
+        assert await verify(settings) == 1, (
+            "what was written in place of the entries that are gone is not them"
+        )
 
 
 async def test_attack_10_who_restores_an_older_backup_is_told_so_and_what_to_do(
@@ -138,18 +171,29 @@ async def test_attack_10_who_restores_an_older_backup_is_told_so_and_what_to_do(
         await stores.database.fetch("UPDATE audit_log SET who = 'eve' WHERE number = 1")
         capsys.readouterr()
         assert await verify(settings, "--json") == 1
-        assert "older backup" not in capsys.readouterr().out, "what no backup explains is called none"
+        assert "older backup" not in capsys.readouterr().out, (
+            "what no backup explains is called none"
+        )
 
 
 @pytest.mark.parametrize(
     "token",
-    [{"roles": ["viewer"]}, {"roles": ["admin"], "sites": ["north"]}, {"roles": ["guest"]}, {"roles": ["edge"], "typ": "edge"}],
+    [
+        {"roles": ["viewer"]},
+        {"roles": ["admin"], "sites": ["north"]},
+        {"roles": ["guest"]},
+        {"roles": ["edge"], "typ": "edge"},
+    ],
     ids=["viewer", "admin of one site", "guest", "device"],
 )
-async def test_attack_10_nobody_else_reads_or_fills_the_log(settings: Settings, stores: Stores, token: dict[str, object]) -> None:
+async def test_attack_10_nobody_else_reads_or_fills_the_log(
+    settings: Settings, stores: Stores, token: dict[str, object]
+) -> None:
     async with begun(settings, stores) as hub:
         assert await revoke(hub, "x", **token) in (401, 403)
         headers = {"authorization": f"Bearer {hub.token('eve', **token)}"}
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=30, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=30, trust_env=False
+        ) as http:
             assert (await http.get("/v1/audit")).status_code in (401, 403)
         assert (await stores.database.fetch(HEAD))[0]["number"] == 1

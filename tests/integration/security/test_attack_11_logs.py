@@ -23,16 +23,22 @@ for number in range(2_000):
 """
 
 
-def test_attack_11_the_common_log_stays_within_its_bound_and_lines_stay_whole(tmp_path: Path) -> None:
+def test_attack_11_the_common_log_stays_within_its_bound_and_lines_stay_whole(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "eyrie.log"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"w{n}"]) for n in range(3)]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"w{n}"]) for n in range(3)
+    ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     kept = sorted(tmp_path.glob("eyrie.log*"))
     assert [one.name for one in kept] == ["eyrie.log", "eyrie.log.1", "eyrie.log.2"]
     assert all(one.stat().st_size <= 20_000 + 200 for one in kept)
     lines = [line for one in kept for line in one.read_text().splitlines()]
     assert all(line.endswith("x" * 50) and line.startswith("w") for line in lines)
-    assert {"w0 1999", "w1 1999", "w2 1999"} & {line.rsplit(" ", 1)[0] for line in lines}, "the newest are there"
+    assert {"w0 1999", "w1 1999", "w2 1999"} & {line.rsplit(" ", 1)[0] for line in lines}, (
+        "the newest are there"
+    )
 
 
 def test_attack_11_a_process_of_ours_logs_to_it(tmp_path: Path) -> None:
@@ -40,7 +46,10 @@ def test_attack_11_a_process_of_ours_logs_to_it(tmp_path: Path) -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     try:
-        log_to_file(Settings(data=DataSettings(dir=str(data.path)), log=LogSettings(max_mb=1, files=1)), "test")
+        log_to_file(
+            Settings(data=DataSettings(dir=str(data.path)), log=LogSettings(max_mb=1, files=1)),
+            "test",
+        )
         for _ in range(800):
             logging.getLogger("eyrie.test").info("%s", "y" * 4_000)
     finally:
@@ -51,11 +60,19 @@ def test_attack_11_a_process_of_ours_logs_to_it(tmp_path: Path) -> None:
     assert sum(sizes) <= 2 * 1_048_576 + 8_192
 
 
-def test_attack_11_a_server_that_floods_its_output_is_bounded_and_does_not_wait(tmp_path: Path) -> None:
+def test_attack_11_a_server_that_floods_its_output_is_bounded_and_does_not_wait(
+    tmp_path: Path,
+) -> None:
     data = DataDir(tmp_path / "data")
     data.prepare()
     child = ServerProcess("loud", data)
-    process = child.spawn([sys.executable, "-c", "import sys\nfor n in range(90): sys.stderr.write('z' * 1_048_575 + '\\n')"])
+    process = child.spawn(
+        [
+            sys.executable,
+            "-c",
+            "import sys\nfor n in range(90): sys.stderr.write('z' * 1_048_575 + '\\n')",
+        ]
+    )
     assert process.wait(120) == 0
     block_until(lambda: child.log_tail().count("z") > 0, "the end of its log")
     sizes = [one.stat().st_size for one in data.logs.glob("loud.log*")]

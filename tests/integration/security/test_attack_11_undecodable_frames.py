@@ -1,4 +1,5 @@
-"""Devices that send what nobody can decode: it is kept within its bounds, whatever becomes of their sockets; the rest is counted."""
+"""Devices that send what nobody can decode: it is kept within its bounds, whatever becomes of their
+sockets; the rest is counted."""
 
 import asyncio
 from collections import Counter
@@ -28,18 +29,31 @@ def device(hub: TestHub, name: str, camera: str) -> str:
 
 
 async def rubbish(hub: TestHub, token: str, camera: str, number: int) -> int:
-    """One socket that is greeted, sends useless frames until it is closed, and how many it could send."""
+    """One socket that is greeted, sends useless frames until it is closed, and how many it could
+    send."""
     url = f"ws://127.0.0.1:{hub.port}/v1/edge"
     headers = {"authorization": f"Bearer {token}"} if token else {}
     sent = 0
-    async with connect(url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, compression=None, proxy=None) as socket:  # type: ignore[list-item]
+    async with connect(
+        url,
+        subprotocols=[SUBPROTOCOL_JSON],  # type: ignore[list-item]
+        additional_headers=headers,
+        compression=None,
+        proxy=None,
+    ) as socket:
         try:
             if token:
-                await socket.send(msgspec.json.encode({"type": "hello", "camera": camera, "session": f"s{number}"}).decode())
+                await socket.send(
+                    msgspec.json.encode(
+                        {"type": "hello", "camera": camera, "session": f"s{number}"}
+                    ).decode()
+                )
                 while msgspec.json.decode(await socket.recv())["type"] != "welcome":
                     pass
             for frame in range(EACH):
-                await socket.send(f'{{"type":"observe","camera":"{camera}","rubbish":"{number}-{frame}"')
+                await socket.send(
+                    f'{{"type":"observe","camera":"{camera}","rubbish":"{number}-{frame}"'
+                )
                 sent += 1
             async with asyncio.timeout(30):
                 while True:
@@ -49,7 +63,9 @@ async def rubbish(hub: TestHub, token: str, camera: str, number: int) -> int:
 
 
 async def flood(hub: TestHub, token: str, camera: str) -> int:
-    return sum(await asyncio.gather(*(rubbish(hub, token, camera, number) for number in range(SOCKETS))))
+    return sum(
+        await asyncio.gather(*(rubbish(hub, token, camera, number) for number in range(SOCKETS)))
+    )
 
 
 async def letters_of(hub: TestHub) -> list[DeadLetterRow]:
@@ -59,10 +75,15 @@ async def letters_of(hub: TestHub) -> list[DeadLetterRow]:
 async def written(hub: TestHub) -> None:
     """All that was seen has been kept or counted."""
     frames = hub.hub.edge.frames
-    await until(lambda: frames.seen and frames.kept + frames.lost.total() == frames.seen, what="every frame being kept or counted")
+    await until(
+        lambda: frames.seen and frames.kept + frames.lost.total() == frames.seen,
+        what="every frame being kept or counted",
+    )
 
 
-async def test_attack_11_hundreds_of_undecodable_frames_are_kept_though_their_sockets_are_closed(tmp_path: Path) -> None:
+async def test_attack_11_hundreds_of_undecodable_frames_are_kept_though_their_sockets_are_closed(
+    tmp_path: Path,
+) -> None:
     async with running_hub(tmp_path, directory=FakeDirectory(lambda _: FakeActor("a"))) as hub:
         for camera, site in CAMERAS.items():
             await hub.register(camera, site=site)
@@ -72,16 +93,24 @@ async def test_attack_11_hundreds_of_undecodable_frames_are_kept_though_their_so
         await written(hub)
         found = await letters_of(hub)
         frames = hub.hub.edge.frames
-        assert len(found) == frames.kept >= 2 * SOCKETS, "each socket has sent at least one that was read"
+        assert len(found) == frames.kept >= 2 * SOCKETS, (
+            "each socket has sent at least one that was read"
+        )
         assert set(frames.lost) == {"stranger"}, "who has no token fills no table"
         assert set(Counter(letter.camera for letter in found)) == set(CAMERAS)
-        assert len({letter.raw for letter in found if letter.camera == "gate"}) == sum(letter.camera == "gate" for letter in found)
+        assert len({letter.raw for letter in found if letter.camera == "gate"}) == sum(
+            letter.camera == "gate" for letter in found
+        )
         assert hub.memory.dead_letters.faults.calls["add_many"] < len(found), "they go in batches"
 
 
-async def test_attack_11_beyond_the_rate_of_a_device_frames_are_counted_and_others_lose_nothing(tmp_path: Path) -> None:
+async def test_attack_11_beyond_the_rate_of_a_device_frames_are_counted_and_others_lose_nothing(
+    tmp_path: Path,
+) -> None:
     bounds = DeadLettersSettings(device_per_s=0.001, device_burst=30, hub_burst=10_000)
-    async with running_hub(tmp_path, dead_letters=bounds, directory=FakeDirectory(lambda _: FakeActor("a"))) as hub:
+    async with running_hub(
+        tmp_path, dead_letters=bounds, directory=FakeDirectory(lambda _: FakeActor("a"))
+    ) as hub:
         await hub.register("gate")
         await hub.register("dock", site="south")
         await flood(hub, device(hub, "stolen", "gate"), "gate")
@@ -93,13 +122,22 @@ async def test_attack_11_beyond_the_rate_of_a_device_frames_are_counted_and_othe
         assert found["dock"] >= 1
         assert dict(frames.lost) == {"device_rate": frames.seen - found.total()}
         told = await hub.metrics()
-        assert f'eyrie_hub_edge_undecodable_frames_lost_total{{reason="device_rate"}} {float(frames.lost["device_rate"])}' in told
+        assert (
+            f'eyrie_hub_edge_undecodable_frames_lost_total{{reason="device_rate"}} '
+            f"{float(frames.lost['device_rate'])}" in told
+        )
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             health = (await http.get(f"http://127.0.0.1:{hub.port}/health/ready")).json()
-        assert [note for note in health["notes"] if f"{frames.lost['device_rate']} for device_rate" in note]
+        assert [
+            note
+            for note in health["notes"]
+            if f"{frames.lost['device_rate']} for device_rate" in note
+        ]
 
 
-async def test_attack_11_frames_wait_for_a_store_that_is_away_as_many_as_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_attack_11_frames_wait_for_a_store_that_is_away_as_many_as_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(undecodable, "MAX_WAITING", 50)
     monkeypatch.setattr(undecodable, "RETRY_S", 0.05)
     async with running_hub(tmp_path, directory=FakeDirectory(lambda _: FakeActor("a"))) as hub:
@@ -114,16 +152,26 @@ async def test_attack_11_frames_wait_for_a_store_that_is_away_as_many_as_fit(tmp
         assert (len(await letters_of(hub)), dict(frames.lost)) == (50, {"queue": frames.seen - 50})
 
 
-async def test_attack_11_a_frame_is_never_the_letter_of_a_camera_that_its_device_may_not_send(tmp_path: Path) -> None:
+async def test_attack_11_a_frame_is_never_the_letter_of_a_camera_that_its_device_may_not_send(
+    tmp_path: Path,
+) -> None:
     async with running_hub(tmp_path, directory=FakeDirectory(lambda _: FakeActor("a"))) as hub:
         await hub.register("gate")
         await hub.register("dock", site="south")
         url = f"ws://127.0.0.1:{hub.port}/v1/edge"
         headers = {"authorization": f"Bearer {device(hub, 'box', 'gate')}"}
-        async with connect(url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, compression=None, proxy=None) as socket:  # type: ignore[list-item]
+        async with connect(
+            url,
+            subprotocols=[SUBPROTOCOL_JSON],  # type: ignore[list-item]
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+        ) as socket:
             await socket.send('{"type":"hello","camera":"gate","session":"s1"}')
             while msgspec.json.decode(await socket.recv())["type"] != "welcome":
                 pass
-            await socket.send('{"type":"observe","camera":"dock","first_seq":1,"observations":[{"rubbish":}]}')
+            await socket.send(
+                '{"type":"observe","camera":"dock","first_seq":1,"observations":[{"rubbish":}]}'
+            )
             await written(hub)
         assert [letter.camera for letter in await letters_of(hub)] == ["gate"]

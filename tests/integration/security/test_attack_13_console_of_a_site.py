@@ -1,4 +1,5 @@
-"""Attack 13: who is limited to a site, or to cameras, uses the console in a real Chromium, which is told nothing of others."""
+"""Attack 13: who is limited to a site, or to cameras, uses the console in a real Chromium, which is
+told nothing of others."""
 
 import re
 from collections.abc import Iterator
@@ -13,28 +14,48 @@ from hub.static_files import FOLDER
 from tests.support.hub.api_fuzz import in_thread
 from tests.support.hub.hub import TestHub
 from tests.support.hub.two_sites import CAMERAS, two_sites
-from tests.support.servers.browser import chromium_path, fresh_page, open_browser, painted, screenshot, until
+from tests.support.servers.browser import (
+    chromium_path,
+    fresh_page,
+    open_browser,
+    painted,
+    screenshot,
+    until,
+)
 
 pytestmark = pytest.mark.browser
 OTHERS = re.compile("dock|ramp|south", re.IGNORECASE)
-# Who signs in → the limits of their token, and the cameras of their wall. Every one of them may see less than all.
+# Who signs in → the limits of their token, and the cameras of their wall. Every one of them may see
+# less than all.
 LIMITED: dict[str, tuple[dict[str, Any], set[str]]] = {
     "viewer of a site": ({"roles": ["viewer"], "sites": ["north"]}, {"gate", "yard"}),
     "operator of a site": ({"roles": ["operator"], "sites": ["north"]}, {"gate", "yard"}),
     "admin of a site": ({"roles": ["admin"], "sites": ["north"]}, {"gate", "yard"}),
     "guest of a site": ({"roles": ["guest"], "sites": ["north"]}, {"gate", "yard"}),
-    "viewer of a camera of a site": ({"roles": ["viewer"], "sites": ["north"], "cameras": ["gate"]}, {"gate"}),
+    "viewer of a camera of a site": (
+        {"roles": ["viewer"], "sites": ["north"], "cameras": ["gate"]},
+        {"gate"},
+    ),
     "viewer of a camera": ({"roles": ["viewer"], "sites": [], "cameras": ["gate"]}, {"gate"}),
-}  # fmt: skip
+}
 # Who has nothing to see there → what they are told.
 NOWHERE: dict[str, tuple[dict[str, Any], str]] = {
     "viewer of no site": ({"roles": ["viewer"], "sites": []}, "no camera that this token may show"),
-    "viewer of a site that is not there": ({"roles": ["viewer"], "sites": ["west"]}, "no camera that this token may show"),
-    "guest of a camera": ({"roles": ["guest"], "sites": [], "cameras": ["gate"]}, "opens as #camera="),
+    "viewer of a site that is not there": (
+        {"roles": ["viewer"], "sites": ["west"]},
+        "no camera that this token may show",
+    ),
+    "guest of a camera": (
+        {"roles": ["guest"], "sites": [], "cameras": ["gate"]},
+        "opens as #camera=",
+    ),
     "auditor": ({"roles": ["auditor"]}, "none of its roles may look at cameras"),
     "nobody": ({"roles": []}, "none of its roles may look at cameras"),
-    "device": ({"typ": "edge", "roles": ["edge"], "sites": ["north"], "cameras": ["gate"]}, "did not accept the token"),
-}  # fmt: skip
+    "device": (
+        {"typ": "edge", "roles": ["edge"], "sites": ["north"], "cameras": ["gate"]},
+        "did not accept the token",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +82,17 @@ class Visit:
 
     def received(self) -> str:
         """All until now, but the files of the console."""
-        return "".join(self.frames) + "".join(answer.text() for answer in self.answers if "/v1/" in answer.url)
+        return "".join(self.frames) + "".join(
+            answer.text() for answer in self.answers if "/v1/" in answer.url
+        )
 
     def _socket(self, socket: WebSocket) -> None:
-        socket.on("framereceived", lambda frame: self.frames.append(frame if isinstance(frame, str) else frame.decode(errors="replace")))
+        socket.on(
+            "framereceived",
+            lambda frame: self.frames.append(
+                frame if isinstance(frame, str) else frame.decode(errors="replace")
+            ),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +124,9 @@ def name_of(who: str, what: str) -> str:
 
 
 @pytest.mark.parametrize("who", LIMITED)
-def test_attack_13_a_limited_user_sees_their_cameras_and_no_word_of_others(hub: TestHub, visit: Visit, who: str) -> None:
+def test_attack_13_a_limited_user_sees_their_cameras_and_no_word_of_others(
+    hub: TestHub, visit: Visit, who: str
+) -> None:
     limits, cameras = LIMITED[who]
     page = visit.page
     sign_in(visit, hub, limits)
@@ -112,7 +142,9 @@ def test_attack_13_a_limited_user_sees_their_cameras_and_no_word_of_others(hub: 
     expect(page.locator("canvas.scene")).to_have_attribute("data-tracks", "1")
     expect(page.locator("main.camera h1")).to_have_text("GATE · gate")
     if "guest" in limits["roles"]:
-        expect(page.locator(".events-panel .note")).to_contain_text("Events from before are not yours to see")
+        expect(page.locator(".events-panel .note")).to_contain_text(
+            "Events from before are not yours to see"
+        )
     else:
         expect(page.locator(".events li")).to_have_count(1)
     screenshot(page, name_of(who, "camera"))
@@ -123,7 +155,9 @@ def test_attack_13_a_limited_user_sees_their_cameras_and_no_word_of_others(hub: 
     assert "gate" in visit.received()
 
     page.goto(f"http://127.0.0.1:{hub.port}/#camera=dock")
-    expect(page.locator(".veil")).to_have_text("There is no camera dock, or it is not yours to see.")
+    expect(page.locator(".veil")).to_have_text(
+        "There is no camera dock, or it is not yours to see."
+    )
     expect(page.locator("main.camera .pill")).to_have_text("Not shown")
     expect(page.locator(".events-panel .note")).to_contain_text("not yours to see")
     screenshot(page, name_of(who, "other-camera"))
@@ -133,7 +167,9 @@ def test_attack_13_a_limited_user_sees_their_cameras_and_no_word_of_others(hub: 
 
 
 @pytest.mark.parametrize("who", NOWHERE)
-def test_attack_13_who_may_see_nothing_is_told_what_is_missing(hub: TestHub, visit: Visit, who: str) -> None:
+def test_attack_13_who_may_see_nothing_is_told_what_is_missing(
+    hub: TestHub, visit: Visit, who: str
+) -> None:
     limits, told = NOWHERE[who]
     sign_in(visit, hub, limits)
     expect(visit.page.locator("#app")).to_contain_text(told)
@@ -148,18 +184,24 @@ def test_attack_13_who_sees_all_sites_has_them_all_on_one_wall(hub: TestHub, vis
     expect(visit.page.locator(".tile[data-status=online]")).to_have_count(len(CAMERAS))
     expect(visit.page.locator("section h2")).to_have_text(["north", "south"])
     screenshot(visit.page, name_of("viewer of all", "wall"))
-    assert {"dock", "ramp", "south"} <= set(OTHERS.findall(visit.received())), "what the other tests look for would be found"
+    assert {"dock", "ramp", "south"} <= set(OTHERS.findall(visit.received())), (
+        "what the other tests look for would be found"
+    )
     assert visit.errors == []
 
 
-def test_attack_13_what_is_taken_away_leaves_the_page_and_the_wall(hub: TestHub, visit: Visit) -> None:
+def test_attack_13_what_is_taken_away_leaves_the_page_and_the_wall(
+    hub: TestHub, visit: Visit
+) -> None:
     page = visit.page
     keeper = hub.token("keeper", roles=["admin"], scopes=["restricted:read"])
 
     def tag(*tags: str) -> None:
         headers = {"authorization": f"Bearer {keeper}", "if-match": "*"}
         url = f"http://127.0.0.1:{hub.port}/v1/cameras/yard"
-        httpx.put(url, headers=headers, json={"name": "YARD", "tags": tags}, timeout=30, trust_env=False).raise_for_status()
+        httpx.put(
+            url, headers=headers, json={"name": "YARD", "tags": tags}, timeout=30, trust_env=False
+        ).raise_for_status()
 
     sign_in(visit, hub, {"roles": ["viewer"], "sites": ["north"]})
     page.locator("[data-camera=yard]").click()
@@ -167,7 +209,9 @@ def test_attack_13_what_is_taken_away_leaves_the_page_and_the_wall(hub: TestHub,
     assert painted(page) > 1000
     try:
         tag("restricted")
-        expect(page.locator(".veil")).to_have_text("There is no camera yard, or it is not yours to see.", timeout=20_000)
+        expect(page.locator(".veil")).to_have_text(
+            "There is no camera yard, or it is not yours to see.", timeout=20_000
+        )
         expect(page.locator(".events li")).to_have_count(0)
         expect(page.locator("main.camera table:visible")).to_have_count(0)
         assert until(page, lambda: painted(page) < 1000), "the picture stays"

@@ -1,4 +1,5 @@
-"""Attack 15: names, roles and token ids as identity providers make them get in, mean nobody else, and end no line anywhere."""
+"""Attack 15: names, roles and token ids as identity providers make them get in, mean nobody else,
+and end no line anywhere."""
 
 import json
 import time
@@ -15,23 +16,54 @@ from tests.support.hub.hub import TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
 from tests.support.tokens import claims, forge, secret_of
 
-# Auth0, Keycloak, Entra ID, GitHub Actions, an address with a tag, names of people, the longest that OpenID Connect knows, and what is
-# syntax somewhere: a channel's limit of users, a Redis hash tag, SQL, Lua, a metric's label.
+# Auth0, Keycloak, Entra ID, GitHub Actions, an address with a tag, names of people, the longest
+# that OpenID Connect knows, and what is syntax somewhere: a channel's limit of users, a Redis hash
+# tag, SQL, Lua, a metric's label.
 NAMES = [
-    "auth0|5f7c8ec7c33c6c004bbafe82", "f:8b5c:jane", "jane+ops@example.org", "Jörg Müller", "山田 太郎",
-    "repo:octo-org/octo-repo:ref:refs/heads/main", "s" * 255,
-    "ü" * 255, "a,b", "#ada", "eyrie:{north}:fences", "'; DROP TABLE cameras; --", '"}]=1', "\\u0000", "100 %", "🎥",
-]  # fmt: skip
-NO_NAMES = ["", "s" * 256, "ada\n", "ada\x00", "\x1b[2Jada", "ada\x85", "ada\u2028", "ada\ud800", 7, None, ["ada"]]
+    "auth0|5f7c8ec7c33c6c004bbafe82",
+    "f:8b5c:jane",
+    "jane+ops@example.org",
+    "Jörg Müller",
+    "山田 太郎",
+    "repo:octo-org/octo-repo:ref:refs/heads/main",
+    "s" * 255,
+    "ü" * 255,
+    "a,b",
+    "#ada",
+    "eyrie:{north}:fences",
+    "'; DROP TABLE cameras; --",
+    '"}]=1',
+    "\\u0000",
+    "100 %",
+    "🎥",
+]
+NO_NAMES = [
+    "",
+    "s" * 256,
+    "ada\n",
+    "ada\x00",
+    "\x1b[2Jada",
+    "ada\x85",
+    "ada\u2028",
+    "ada\ud800",
+    7,
+    None,
+    ["ada"],
+]
 ROLES = ["viewer", "Wache Süd", "https://example.org/roles#Kamera Leser", "r" * 128, "夜" * 128]
 
 # The packaged policy, and a deployment's own role with a space and an umlaut in its name.
-OWN_ROLE = 'package eyrie.authz\n\ngranted if {\n\t"Wache%20S%C3%BCd" in input.subject.roles\n\tinput.action in reading\n}\n'
+OWN_ROLE = (
+    'package eyrie.authz\n\ngranted if {\n\t"Wache%20S%C3%BCd" in '
+    "input.subject.roles\n\tinput.action in reading\n}\n"
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub]:
-    async with running_hub(tmp_path_factory.mktemp("hub"), decider=real_policy(read_sources() | {"own.rego": OWN_ROLE})) as running:
+    async with running_hub(
+        tmp_path_factory.mktemp("hub"), decider=real_policy(read_sources() | {"own.rego": OWN_ROLE})
+    ) as running:
         await running.register("gate", site="north")
         await running.register("dock", site="south")
         yield running
@@ -43,7 +75,11 @@ def token(hub: TestHub, **changes: Any) -> str:
 
 
 def client(hub: TestHub, text: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers={"authorization": f"Bearer {text}"}, timeout=30)
+    return httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{hub.port}",
+        headers={"authorization": f"Bearer {text}"},
+        timeout=30,
+    )
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -57,8 +93,14 @@ async def test_attack_15_a_real_name_gets_in_and_is_revoked_alone(hub: TestHub, 
         assert (await dash.ask("subscribe", channel="camera:dock"))["error"]["code"] == 103
         assert (await http.get("/v1/cameras/gate")).status_code == 200
     async with client(hub, pia) as http:
-        assert (await http.post("/v1/revocations", json={"subject": name, "reason": "a test"})).status_code == 201
-        entry = (await http.get("/v1/audit", params={"limit": 1})).raise_for_status().json()["entries"][0]
+        assert (
+            await http.post("/v1/revocations", json={"subject": name, "reason": "a test"})
+        ).status_code == 201
+        entry = (
+            (await http.get("/v1/audit", params={"limit": 1}))
+            .raise_for_status()
+            .json()["entries"][0]
+        )
         assert entry["target"] == f"subject:{name}"
         revoked = (await http.get("/v1/revocations")).json()["revocations"]
     assert name in [row["value"] for row in revoked]
@@ -69,7 +111,9 @@ async def test_attack_15_a_real_name_gets_in_and_is_revoked_alone(hub: TestHub, 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("claim", ["sub", "jti", "roles", "scopes"])
 @pytest.mark.parametrize("value", NO_NAMES, ids=range(len(NO_NAMES)))
-async def test_attack_15_what_could_end_a_line_is_refused_and_the_claim_is_named(hub: TestHub, claim: str, value: Any) -> None:
+async def test_attack_15_what_could_end_a_line_is_refused_and_the_claim_is_named(
+    hub: TestHub, claim: str, value: Any
+) -> None:
     given = value if claim in ("sub", "jti") else [value]
     async with client(hub, token(hub, **{claim: given})) as http:
         answer = await http.get("/v1/cameras/gate")
@@ -79,7 +123,9 @@ async def test_attack_15_what_could_end_a_line_is_refused_and_the_claim_is_named
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_attack_15_a_role_of_any_script_reaches_the_policy_as_itself_alone(hub: TestHub) -> None:
+async def test_attack_15_a_role_of_any_script_reaches_the_policy_as_itself_alone(
+    hub: TestHub,
+) -> None:
     seen = {}
     for role in (*ROLES, "Wache Sud", "Wache%20S%C3%BCd", "wache süd"):
         async with client(hub, token(hub, roles=[role], scopes=[role])) as http:

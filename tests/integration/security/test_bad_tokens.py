@@ -1,7 +1,8 @@
-"""Bad tokens, 85 to 102 of the list, each by its number and shown to a real hub: by REST, at a dashboard's connect and at an edge's.
+"""Bad tokens, 85 to 102 of the list, each by its number and shown to a real hub: by REST, at a
+dashboard's connect and at an edge's.
 
-Each is refused with 401, or closed; never an error of ours; and decided in less than 5 ms. `tests/unit/policy/identity/test_tokens.py`
-looks closer.
+Each is refused with 401, or closed; never an error of ours; and decided in less than 5 ms.
+`tests/unit/policy/identity/test_tokens.py` looks closer.
 """
 
 import asyncio
@@ -54,7 +55,11 @@ class Maker:
 
     def expiring(self, text: str) -> str:
         """`exp` is `text` as it stands in the JSON."""
-        return self.raw(json.dumps(self.claims()).replace(f'"exp": {self.now_s + 600}', f'"exp": {text}').encode())
+        return self.raw(
+            json.dumps(self.claims())
+            .replace(f'"exp": {self.now_s + 600}', f'"exp": {text}')
+            .encode()
+        )
 
 
 Make = Callable[[Maker], str]
@@ -76,8 +81,12 @@ ALGORITHMS: tuple[Any, ...] = ("none", "None", "NONE", [], {}, None)
 CASES: dict[str, Make] = {
     **{f"85 alg {alg!r}": _alg(alg) for alg in ALGORITHMS},
     "85 alg none without a signature": lambda m: m.token({"alg": "none"}).rpartition(".")[0] + ".",
-    "87 a header 200,000 deep": lambda m: b64(b'{"alg":"HS256","a":' + b"[" * 200_000 + b"]" * 200_000 + b"}") + ".e30.AAAA",
-    "87 a header 250 deep": lambda m: ".".join([b64(b'{"alg":"HS256","a":' + b"[" * 250 + b"]" * 250 + b"}"), *m.token().split(".")[1:]]),
+    "87 a header 200,000 deep": lambda m: (
+        b64(b'{"alg":"HS256","a":' + b"[" * 200_000 + b"]" * 200_000 + b"}") + ".e30.AAAA"
+    ),
+    "87 a header 250 deep": lambda m: ".".join(
+        [b64(b'{"alg":"HS256","a":' + b"[" * 250 + b"]" * 250 + b"}"), *m.token().split(".")[1:]]
+    ),
     "88 claims that are a list": lambda m: m.raw(json.dumps([m.claims()]).encode()),
     "88 claims that are a text": lambda m: m.raw(b'"claims"'),
     "88 claims that are deep": lambda m: m.raw(b"[" * 3000 + b"]" * 3000),
@@ -85,7 +94,10 @@ CASES: dict[str, Make] = {
         f"89 exp {text[:12]}": _exp(text)
         for text in ("null", "[]", "Infinity", "1e400", '"9999999999"', "9" * 4301, "true", "NaN")
     },
-    **{f"90 no {name}": _without(name) for name in ("aud", "sub", "exp", "iss", "jti", "iat", "typ")},
+    **{
+        f"90 no {name}": _without(name)
+        for name in ("aud", "sub", "exp", "iss", "jti", "iat", "typ")
+    },
     "91 crit": lambda m: m.token({"alg": "HS256", "crit": ["exp"], "exp": 1}),
     "91 crit of nothing": lambda m: m.token({"alg": "HS256", "crit": []}),
     "92 padding behind": lambda m: m.token() + "==",
@@ -104,9 +116,15 @@ CASES: dict[str, Make] = {
     "95 kid with a path": lambda m: m.token({"alg": "HS256", "kid": "../../../etc/passwd"}),
     "95 kid with a line break": lambda m: m.token({"alg": "HS256", "kid": "a\nb"}),
     "95 kid of another type": lambda m: m.token({"alg": "HS256", "kid": ["local"]}),
-    "96 jku to a listener": lambda m: m.token({"alg": "HS256", "kid": "far", "jku": f"http://127.0.0.1:{m.listener}/keys"}),
-    "96 x5u to a listener": lambda m: m.token({"alg": "HS256", "kid": "far", "x5u": f"http://127.0.0.1:{m.listener}/cert"}),
-    "97 a JWE": lambda m: ".".join([b64(b'{"alg":"dir","enc":"A128GCM"}'), "", b64(b"i" * 12), b64(b"text"), b64(b"t" * 16)]),
+    "96 jku to a listener": lambda m: m.token(
+        {"alg": "HS256", "kid": "far", "jku": f"http://127.0.0.1:{m.listener}/keys"}
+    ),
+    "96 x5u to a listener": lambda m: m.token(
+        {"alg": "HS256", "kid": "far", "x5u": f"http://127.0.0.1:{m.listener}/cert"}
+    ),
+    "97 a JWE": lambda m: ".".join(
+        [b64(b'{"alg":"dir","enc":"A128GCM"}'), "", b64(b"i" * 12), b64(b"text"), b64(b"t" * 16)]
+    ),
     "97 a JWE's header on three segments": lambda m: m.token({"alg": "RSA1_5", "enc": "A128GCM"}),
     "98 10,000 audiences": lambda m: m.token(aud=["eyrie"] * 10_000),
     "98 nine audiences": lambda m: m.token(aud=["eyrie"] * 9),
@@ -117,8 +135,10 @@ CASES: dict[str, Make] = {
     "102 sites in a list of lists": lambda m: m.token(sites=[["north"], ["south"]]),
     "102 sites in a text": lambda m: m.token(sites="north"),
     "102 a site of everything and more": lambda m: m.token(sites=["*", "north/*"]),
-    "102 sites twice": lambda m: m.raw(json.dumps(m.claims()).replace('"sites"', '"sites": ["*"], "sites"').encode()),
-}  # fmt: skip
+    "102 sites twice": lambda m: m.raw(
+        json.dumps(m.claims()).replace('"sites"', '"sites": ["*"], "sites"').encode()
+    ),
+}
 
 
 @pytest.fixture
@@ -144,7 +164,10 @@ async def by_rest(port: int, token: str) -> int:
     """The status; the token goes as it is, whatever a client library would say to it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        head = f"GET /v1/cameras HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+        head = (
+            f"GET /v1/cameras HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: "
+            f"close\r\nAuthorization: Bearer {token}\r\n\r\n"
+        )
         writer.write(head.encode("utf-8", "surrogatepass"))
         async with asyncio.timeout(10):
             return int((await reader.readline()).split()[1])
@@ -164,7 +187,12 @@ async def by_dashboard(hub: TestHub, token: str) -> int:
 async def by_edge(hub: TestHub, token: str) -> int:
     """The code of the bye, or of the close."""
     url = f"ws://127.0.0.1:{hub.port}/v1/edge"
-    async with connect(url, subprotocols=["eyrie.edge.v1+json"], compression=None, proxy=None) as edge:  # type: ignore[list-item]
+    async with connect(
+        url,
+        subprotocols=["eyrie.edge.v1+json"],  # type: ignore[list-item]
+        compression=None,
+        proxy=None,
+    ) as edge:
         if await sent(edge, {"type": "hello", "camera": "cam", "session": "s", "token": token}):
             with contextlib.suppress(ConnectionClosed):
                 return int(json.loads(await edge.recv())["code"])
@@ -172,7 +200,8 @@ async def by_edge(hub: TestHub, token: str) -> int:
 
 
 async def sent(client: ClientConnection, message: dict[str, Any]) -> bool:
-    """Send it; False when it was too long, and the hub has said so: it reads no further, so nobody waits for its end."""
+    """Send it; False when it was too long, and the hub has said so: it reads no further, so nobody
+    waits for its end."""
     text = json.dumps(message)
     with contextlib.suppress(ConnectionClosed):
         await client.send(text)
@@ -189,10 +218,16 @@ def closed_with(client: ClientConnection) -> int:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("case", CASES)
-async def test_85_to_102_a_bad_token_is_refused_everywhere(hub: TestHub, listener: socket.socket, case: str) -> None:
+async def test_85_to_102_a_bad_token_is_refused_everywhere(
+    hub: TestHub, listener: socket.socket, case: str
+) -> None:
     token = CASES[case](maker(hub, listener))
     # What no header can carry is refused before it is read as one: too long, or not a line of text.
-    assert await by_rest(hub.port, token) in ((401,) if token.isascii() and token.isprintable() and len(token) < 8_000 else (400, 401, 431))
+    assert await by_rest(hub.port, token) in (
+        (401,)
+        if token.isascii() and token.isprintable() and len(token) < 8_000
+        else (400, 401, 431)
+    )
     # 3500: no valid token; 3501, 1007, 1009: not even a message; 109: genuine, but over.
     assert await by_dashboard(hub, token) in (3500, 3501, 1007, 1009, 109)
     assert await by_edge(hub, token) in (4501, 4500, 1007, 1009)
@@ -202,7 +237,9 @@ async def test_85_to_102_a_bad_token_is_refused_everywhere(hub: TestHub, listene
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_85_to_102_a_bad_token_is_decided_in_5_ms(hub_free: tuple[JwtVerifier, Maker], case: str) -> None:
+def test_85_to_102_a_bad_token_is_decided_in_5_ms(
+    hub_free: tuple[JwtVerifier, Maker], case: str
+) -> None:
     verifier, made = hub_free
     token = CASES[case](made)
     took = []
@@ -233,7 +270,12 @@ async def test_86_a_public_key_is_no_secret(tmp_path: Path) -> None:
     private = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
     public, numbers = private.public_key(), private.public_key().public_numbers()
     jwks = tmp_path / "jwks.json"
-    key = {"kty": "RSA", "kid": "r", "n": b64(numbers.n.to_bytes(256, "big")), "e": b64(numbers.e.to_bytes(3, "big"))}
+    key = {
+        "kty": "RSA",
+        "kid": "r",
+        "n": b64(numbers.n.to_bytes(256, "big")),
+        "e": b64(numbers.e.to_bytes(3, "big")),
+    }
     jwks.write_text(json.dumps({"keys": [key]}))
     jwks.chmod(0o644)
     spki, pkcs1 = serialization.PublicFormat.SubjectPublicKeyInfo, serialization.PublicFormat.PKCS1
@@ -252,7 +294,9 @@ async def test_86_a_public_key_is_no_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_101_a_revoked_token_stays_revoked_however_it_is_written(hub: TestHub, listener: socket.socket) -> None:
+async def test_101_a_revoked_token_stays_revoked_however_it_is_written(
+    hub: TestHub, listener: socket.socket
+) -> None:
     token = maker(hub, listener).token(jti="lost")
     assert await by_rest(hub.port, token) == 200
     hub.hub.revoked(Revocations([Revocation("jti", "lost", 0)]))
@@ -267,4 +311,6 @@ async def test_101_a_revoked_token_stays_revoked_however_it_is_written(hub: Test
     assert await by_rest(hub.port, token + "=") == 401
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}") as http:
         again = maker(hub, listener).token(jti="new")
-        assert (await http.get("/v1/cameras", headers={"authorization": f"Bearer {again}"})).status_code == 200
+        assert (
+            await http.get("/v1/cameras", headers={"authorization": f"Bearer {again}"})
+        ).status_code == 200

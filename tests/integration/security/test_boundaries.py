@@ -49,8 +49,24 @@ def client(hub: TestHub, **token: Any) -> httpx.AsyncClient:
 
 
 BAD_IDS = (
-    "*", "gate*", "[a-z]", "g?te", "a b", "gate\n", "a}b", "{a}", "..", "Enforcer", "gäte", "gate\x00", "", "x" * 65, "-gate", "a:b", "$gate",
-)  # fmt: skip
+    "*",
+    "gate*",
+    "[a-z]",
+    "g?te",
+    "a b",
+    "gate\n",
+    "a}b",
+    "{a}",
+    "..",
+    "Enforcer",
+    "gäte",
+    "gate\x00",
+    "",
+    "x" * 65,
+    "-gate",
+    "a:b",
+    "$gate",
+)
 
 
 async def test_check_24_a_pattern_is_no_name(tmp_path: Path) -> None:
@@ -67,8 +83,12 @@ async def test_check_24_a_pattern_is_no_name(tmp_path: Path) -> None:
                     encoded = "".join(f"%{byte:02x}" for byte in name.encode())
                     assert (await http.get(path.format(encoded))).status_code in (400, 404), name
                 for kind in ("camera:", "site:", "events:camera:", "events:site:"):
-                    assert (await dash.ask("subscribe", channel=kind + name))["error"]["code"] == 102, name
-                async with connect(url, subprotocols=[FORM], additional_headers=edge, compression=None, proxy=None) as socket:
+                    assert (await dash.ask("subscribe", channel=kind + name))["error"][
+                        "code"
+                    ] == 102, name
+                async with connect(
+                    url, subprotocols=[FORM], additional_headers=edge, compression=None, proxy=None
+                ) as socket:
                     await socket.send(json.dumps({"type": "hello", "camera": name, "session": "s"}))
                     assert json.loads(await socket.recv())["code"] == 4500, name
         assert hub.memory.redis.sites == {}
@@ -77,7 +97,11 @@ async def test_check_24_a_pattern_is_no_name(tmp_path: Path) -> None:
 
 def test_check_24_nothing_subscribes_by_a_pattern() -> None:
     root = Path(__file__).resolve().parents[3]
-    files = [*(root / "storage").rglob("*.py"), *(root / "storage").rglob("*.lua"), *(root / "hub").rglob("*.py")]
+    files = [
+        *(root / "storage").rglob("*.py"),
+        *(root / "storage").rglob("*.lua"),
+        *(root / "hub").rglob("*.py"),
+    ]
     assert len(files) > 50
     assert [path.name for path in files if "psubscribe" in path.read_text("utf-8").lower()] == []
 
@@ -99,7 +123,9 @@ async def _garbage(_questions: bytes) -> bytes:
 
 
 async def _undefined(_questions: bytes) -> bytes:
-    return encode_reply(DecisionReply("r", [bounds.denied(bounds.POLICY_ERROR, "r")]))  # P2: `{}`, 500; P3: a rule that is undefined
+    return encode_reply(
+        DecisionReply("r", [bounds.denied(bounds.POLICY_ERROR, "r")])
+    )  # P2: `{}`, 500; P3: a rule that is undefined
 
 
 async def _too_few(_questions: bytes) -> bytes:
@@ -111,25 +137,44 @@ async def _too_many(_questions: bytes) -> bytes:
 
 
 FAILURES: dict[str, Callable[[bytes], Awaitable[bytes]]] = {
-    "P1 killed": _dead, "P1 stopped": _silent, "P2 garbage": _garbage, "P2 undefined": _undefined, "P2 too few": _too_few,
+    "P1 killed": _dead,
+    "P1 stopped": _silent,
+    "P2 garbage": _garbage,
+    "P2 undefined": _undefined,
+    "P2 too few": _too_few,
     "P2 too many": _too_many,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-async def test_check_26_without_a_decision_there_is_no_access(tmp_path: Path, failure: Callable[[bytes], Awaitable[bytes]]) -> None:
+async def test_check_26_without_a_decision_there_is_no_access(
+    tmp_path: Path, failure: Callable[[bytes], Awaitable[bytes]]
+) -> None:
     """The best token there is gets nothing, by no way."""
     policy = Enforcer(failure, PolicySettings(decide_timeout_s=0.2))
     actor = FakeActor("actor-1")
-    async with running_hub(tmp_path, decider=policy, directory=FakeDirectory(lambda name: actor)) as hub:
+    async with running_hub(
+        tmp_path, decider=policy, directory=FakeDirectory(lambda name: actor)
+    ) as hub:
         await hub.register("gate")
-        token: dict[str, Any] = {"roles": ["admin", "operator", "privacy"], "scopes": ["pii:read", "restricted:read"]}
+        token: dict[str, Any] = {
+            "roles": ["admin", "operator", "privacy"],
+            "scopes": ["pii:read", "restricted:read"],
+        }
         async with client(hub, **token) as http:
             for method, path in (
-                ("GET", "/v1/cameras/gate"), ("GET", "/v1/cameras/gate/state"), ("GET", "/v1/fleet/events"), ("GET", "/v1/policy"),
-                ("GET", "/v1/audit"), ("PUT", "/v1/cameras/gate"), ("DELETE", "/v1/cameras/gate"), ("POST", "/v1/revocations"),
-            ):  # fmt: skip
-                answer = await http.request(method, path, json={"jti": "x"} if "revo" in path else {})
+                ("GET", "/v1/cameras/gate"),
+                ("GET", "/v1/cameras/gate/state"),
+                ("GET", "/v1/fleet/events"),
+                ("GET", "/v1/policy"),
+                ("GET", "/v1/audit"),
+                ("PUT", "/v1/cameras/gate"),
+                ("DELETE", "/v1/cameras/gate"),
+                ("POST", "/v1/revocations"),
+            ):
+                answer = await http.request(
+                    method, path, json={"jti": "x"} if "revo" in path else {}
+                )
                 assert answer.status_code in (403, 503), path
         async with connect(hub.url, compression=None, proxy=None) as socket:
             await socket.send(json.dumps({"id": 1, "connect": {"token": hub.token(**token)}}))
@@ -137,8 +182,15 @@ async def test_check_26_without_a_decision_there_is_no_access(tmp_path: Path, fa
                 await socket.recv()
             assert socket.close_code in (3507, 4013)
         async with client(hub, sub="box", typ="edge", roles=["edge"]) as http:
-            body = {"session": "s", "first_seq": 1, "observations": [{"time": "2026-03-01T12:00:00Z"}]}
-            assert (await http.post("/v1/cameras/gate/observations", json=body)).status_code in (403, 503)
+            body = {
+                "session": "s",
+                "first_seq": 1,
+                "observations": [{"time": "2026-03-01T12:00:00Z"}],
+            }
+            assert (await http.post("/v1/cameras/gate/observations", json=body)).status_code in (
+                403,
+                503,
+            )
         assert actor.items == []
         assert "gate" in hub.memory.database.cameras
     await policy.close()
@@ -146,7 +198,9 @@ async def test_check_26_without_a_decision_there_is_no_access(tmp_path: Path, fa
 
 def test_check_26_a_missing_rule_and_an_unknown_action_are_denied() -> None:
     subject = {"typ": "user", "roles": ["admin"], "sites": ["*"], "cameras": None, "scopes": []}
-    (made,) = RegoEngine(read_sources()).decide([DecisionInput("fly", subject, {"kind": "dashboard"})])
+    (made,) = RegoEngine(read_sources()).decide(
+        [DecisionInput("fly", subject, {"kind": "dashboard"})]
+    )
     assert (made.allow, made.reason) == (False, "no_role")
 
 
@@ -154,7 +208,9 @@ def test_check_26_a_missing_rule_and_an_unknown_action_are_denied() -> None:
 
 
 @asynccontextmanager
-async def watching(folder: Path, roles: list[str]) -> AsyncIterator[tuple[TestHub, Any, PolicyActor]]:
+async def watching(
+    folder: Path, roles: list[str]
+) -> AsyncIterator[tuple[TestHub, Any, PolicyActor]]:
     """A dashboard of these roles on the events of a gate, and the policy actor behind it."""
     actor = PolicyActor(RegoEngine(read_sources()))
 
@@ -175,15 +231,22 @@ async def watching(folder: Path, roles: list[str]) -> AsyncIterator[tuple[TestHu
 async def test_check_27_a_token_without_the_role_ends_what_the_role_gave(tmp_path: Path) -> None:
     async with watching(tmp_path, ["viewer"]) as (hub, (dash, _), _actor):
         async with asyncio.timeout(FOLLOWS_S):
-            await dash.socket.send(json.dumps({"id": 99, "refresh": {"token": hub.token(roles=["nobody"])}}))
+            await dash.socket.send(
+                json.dumps({"id": 99, "refresh": {"token": hub.token(roles=["nobody"])}})
+            )
             await dash.socket.wait_closed()
         assert dash.socket.close_code == 3507
 
 
-async def test_check_27_a_policy_that_takes_the_role_away_ends_open_subscriptions(tmp_path: Path) -> None:
+async def test_check_27_a_policy_that_takes_the_role_away_ends_open_subscriptions(
+    tmp_path: Path,
+) -> None:
     async with watching(tmp_path, ["viewer"]) as (_hub, (dash, gate), actor):
         sources = read_sources()
-        changed = {name: text.replace('looking := {"connect", "subscribe"}', 'looking := {"connect"}') for name, text in sources.items()}
+        changed = {
+            name: text.replace('looking := {"connect", "subscribe"}', 'looking := {"connect"}')
+            for name, text in sources.items()
+        }
         assert changed != sources
         engine = RegoEngine(changed)
         async with asyncio.timeout(FOLLOWS_S):
@@ -206,16 +269,24 @@ async def test_check_54_a_body_is_decided_and_stored_as_one_and_the_same(tmp_pat
     async with running_hub(tmp_path) as hub, client(hub, roles=["admin"]) as http:
         await hub.memory.registry.add_site("north")
         await hub.memory.registry.add_site("south")
-        body = b'{"camera":"first","site":"south","tags":["restricted"],"camera":"second","site":"north","tags":[]}'
-        made = await http.post("/v1/cameras", content=body, headers={"content-type": "application/json"})
+        body = b'{"camera":"first","site":"south","tags":["restricted"],"camera":"second","site":"north","tags":[]}'  # noqa: E501
+        made = await http.post(
+            "/v1/cameras", content=body, headers={"content-type": "application/json"}
+        )
         assert made.status_code == 201
-        asked = [question.resource for question in hub.policy.asked if question.action == "register"]
+        asked = [
+            question.resource for question in hub.policy.asked if question.action == "register"
+        ]
         assert {(one["camera"], one["site"]) for one in asked} == {("second", "north")}
-        assert [(record.camera, record.site, record.tags) for record in hub.memory.database.cameras.values()] == [("second", "north", [])]
+        assert [
+            (record.camera, record.site, record.tags)
+            for record in hub.memory.database.cameras.values()
+        ] == [("second", "north", [])]
 
 
 async def test_check_54_what_an_edge_says_twice_is_stored_once(stores: Stores) -> None:
-    """Ingest, policy and PostgreSQL see the same text, in which no key is twice: it is encoded anew after it was read."""
+    """Ingest, policy and PostgreSQL see the same text, in which no key is twice: it is encoded anew
+    after it was read."""
     raw = (
         b'{"time":"2026-03-01T11:00:00Z","time":"2026-03-01T12:00:00Z","alarm":{"type":"first","type":"second",'
         b'"text":"one","text":"two","data":{"plate":"KA 1","plate":"KA 2","deep":{"a":1,"a":2}}}}'
@@ -226,12 +297,25 @@ async def test_check_54_what_an_edge_says_twice_is_stored_once(stores: Stores) -
     data: AlarmData = decoding.alarm_data(seen.alarm)
     generation, position = (await running(stores.registry, stores.cameras, ["gate"]))["gate"]
     event = Event(
-        id=f"gate/{position.epoch}/1", type="alarm.second", site="site", camera="gate", epoch=position.epoch, offset=1,
-        session=position.session, seq=1, time="2026-03-01T12:00:00Z", received="2026-03-01T12:00:00Z", severity="warning",
+        id=f"gate/{position.epoch}/1",
+        type="alarm.second",
+        site="site",
+        camera="gate",
+        epoch=position.epoch,
+        offset=1,
+        session=position.session,
+        seq=1,
+        time="2026-03-01T12:00:00Z",
+        received="2026-03-01T12:00:00Z",
+        severity="warning",
         data=msgspec.to_builtins(data),
-    )  # fmt: skip
-    stored = seal(event, position.chain, received_us=1_790_000_000_000_000, time_us=1_790_000_000_000_000)
-    assert await stores.cameras.commit([row_of("gate", generation, position, events=[stored])]) == {"gate"}
+    )
+    stored = seal(
+        event, position.chain, received_us=1_790_000_000_000_000, time_us=1_790_000_000_000_000
+    )
+    assert await stores.cameras.commit([row_of("gate", generation, position, events=[stored])]) == {
+        "gate"
+    }
     (row,) = await stores.events.latest("gate", 10)
     assert isinstance(row, EventRow)
     document = json.loads(row.body, object_pairs_hook=once)

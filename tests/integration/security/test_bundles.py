@@ -1,4 +1,5 @@
-"""Attacks on what is uploaded as a policy (120): what a folder may hold, and what a body may. Signatures: `tests/integration/policy`."""
+"""Attacks on what is uploaded as a policy (120): what a folder may hold, and what a body may.
+Signatures: `tests/integration/policy`."""
 
 import asyncio
 import os
@@ -48,7 +49,9 @@ def _many(folder: Path) -> None:
 def _large(folder: Path) -> None:
     """Every file is within its bound, all together are beyond the body's."""
     for number in range(12):
-        (folder / f"m{number}.rego").write_text(f"package eyrie.m{number}\n# " + "x" * 60_000 + "\n")
+        (folder / f"m{number}.rego").write_text(
+            f"package eyrie.m{number}\n# " + "x" * 60_000 + "\n"
+        )
 
 
 def _garbage(folder: Path) -> None:
@@ -69,7 +72,7 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "too much together": _large,
     "bytes that are no text": _garbage,
     "no policy at all": _other,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("make", FOLDERS.values(), ids=FOLDERS)
@@ -102,14 +105,21 @@ BODIES: dict[str, Any] = {
     "a file of 600 KB": {"authz.rego": GOOD + "#" * 600_000},
     "a file beyond its bound": {"authz.rego": GOOD + "#" * 66_000},
     "thirty-three files": {f"m{number}.rego": f"package eyrie.m{number}\n" for number in range(33)},
-    "the product's own rule": {"authz.rego": GOOD, "revision.rego": 'package eyrie.authz\n\nrevision := "x"\n'},
-}  # fmt: skip
+    "the product's own rule": {
+        "authz.rego": GOOD,
+        "revision.rego": 'package eyrie.authz\n\nrevision := "x"\n',
+    },
+}
 
 
 @pytest.mark.parametrize("modules", BODIES.values(), ids=BODIES)
-async def test_120_a_body_that_is_no_plain_policy_is_refused(hub: TestHub, modules: dict[str, str]) -> None:
+async def test_120_a_body_that_is_no_plain_policy_is_refused(
+    hub: TestHub, modules: dict[str, str]
+) -> None:
     headers = {"authorization": f"Bearer {hub.token('pia', roles=['privacy'])}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=60) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{hub.port}", headers=headers, timeout=60
+    ) as http:
         answer = await http.post("/v1/policy/revisions", json={"modules": modules})
     assert (answer.status_code, answer.json()["title"]) == (400, "bad_input")
     assert kept(hub) == {}

@@ -1,4 +1,5 @@
-"""Two sites, and every id of the one tried by everybody of the other: the answer is the one for an id that nobody has (check 22)."""
+"""Two sites, and every id of the one tried by everybody of the other: the answer is the one for an
+id that nobody has (check 22)."""
 
 import json
 import re
@@ -21,7 +22,8 @@ SQUARE = {"points": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}
 LINE = {"points": [[0.5, 0.0], [0.5, 1.0]]}
 ROLES = ("guest", "viewer", "operator", "admin", "privacy")
 
-# What is there in the other site, in its place an id that nobody has, and one of the own site that shows the question can be answered.
+# What is there in the other site, in its place an id that nobody has, and one of the own site that
+# shows the question can be answered.
 THERE = {"camera": ("dock", "vault"), "site": ("south",), "letter": ("1", "2")}
 NOWHERE = {"camera": "nobody", "site": "nowhere", "letter": "999"}
 OWN = {"camera": "gate", "site": "north", "letter": "3"}
@@ -55,18 +57,28 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("GET", "/v1/dead-letters/{letter}", None),
     ("POST", "/v1/dead-letters/{letter}/replay", {}),
     ("POST", "/v1/dead-letters/{letter}/discard", {"reason": "a test"}),
-]  # fmt: skip
-CHANNELS = ("camera:{camera}", "events:camera:{camera}", "site:{site}", "events:site:{site}", "#{sub}")
+]
+CHANNELS = (
+    "camera:{camera}",
+    "events:camera:{camera}",
+    "site:{site}",
+    "events:site:{site}",
+    "#{sub}",
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub]:
-    """North has a gate, south a dock and a restricted vault, each with a scene, a state, an event and a dead letter."""
+    """North has a gate, south a dock and a restricted vault, each with a scene, a state, an event
+    and a dead letter."""
     actor = FakeActor("actor-1")
     registry = RegistrySettings(auto_register=False)
     async with running_hub(
-        tmp_path_factory.mktemp("hub"), directory=FakeDirectory(lambda name: actor), decider=real_policy(), registry=registry
-    ) as running:  # fmt: skip
+        tmp_path_factory.mktemp("hub"),
+        directory=FakeDirectory(lambda name: actor),
+        decider=real_policy(),
+        registry=registry,
+    ) as running:
         scene = json.dumps({"zones": {"door": SQUARE}, "lines": {"entry": LINE}}).encode()
         await running.register("gate", site="north", scene=scene)
         await running.register("dock", site="south", scene=scene)
@@ -75,7 +87,9 @@ async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub
             site = "north" if camera == "gate" else "south"
             await running.show(camera, 1, site=site)
             await running.happen(camera, 1, site=site)
-            await running.memory.dead_letters.add(camera, "s1", "bad_input", "why", b"{}", 1_790_000_000_000_000)
+            await running.memory.dead_letters.add(
+                camera, "s1", "bad_input", "why", b"{}", 1_790_000_000_000_000
+            )
         yield running
 
 
@@ -89,14 +103,20 @@ def ids_of(path: str) -> str:
     return kind
 
 
-async def shape(http: httpx.AsyncClient, method: str, path: str, body: Any, value: str) -> tuple[Any, ...]:
+async def shape(
+    http: httpx.AsyncClient, method: str, path: str, body: Any, value: str
+) -> tuple[Any, ...]:
     """Everything a client can tell of the answer, with the id taken out."""
     kind = ids_of(path)
     if "@" in path:
         path, body = "/v1/cameras", {"camera": "fresh", "site": value}
     url = path.replace(f"{{{kind}}}", value).replace("{zone}", "door").replace("{line}", "entry")
     answer = await http.request(method, url, json=body)
-    headers = {name: text for name, text in answer.headers.items() if name not in ("date", "content-length")}
+    headers = {
+        name: text
+        for name, text in answer.headers.items()
+        if name not in ("date", "content-length")
+    }
     return answer.status_code, re.sub(rf"\b{re.escape(value)}\b", "ID", answer.text), headers
 
 
@@ -114,23 +134,39 @@ async def test_check_22_the_sweep_knows_every_route_with_an_id(hub: TestHub) -> 
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(("role", "cameras"), [*((role, None) for role in ROLES), ("operator", ["gate"])])
-async def test_check_22_another_sites_ids_are_answered_as_ids_that_nobody_has(hub: TestHub, role: str, cameras: list[str] | None) -> None:
-    before = repr((hub.memory.database.cameras, hub.memory.database.sites, hub.memory.database.dead_letters))
-    async with client(hub, hub.token("ada", roles=[role], sites=["north"], cameras=cameras)) as http:
+@pytest.mark.parametrize(
+    ("role", "cameras"), [*((role, None) for role in ROLES), ("operator", ["gate"])]
+)
+async def test_check_22_another_sites_ids_are_answered_as_ids_that_nobody_has(
+    hub: TestHub, role: str, cameras: list[str] | None
+) -> None:
+    before = repr(
+        (hub.memory.database.cameras, hub.memory.database.sites, hub.memory.database.dead_letters)
+    )
+    async with client(
+        hub, hub.token("ada", roles=[role], sites=["north"], cameras=cameras)
+    ) as http:
         for method, path, body in REQUESTS:
             kind = ids_of(path)
             nobody = await shape(http, method, path, body, NOWHERE[kind])
             for value in THERE[kind]:
                 assert await shape(http, method, path, body, value) == nobody, (method, path, value)
             if "?" not in path or "after=" in path:
-                assert nobody[0] in ((401,) if path.endswith("/observations") else (403,)), (method, path, nobody)
-    after = repr((hub.memory.database.cameras, hub.memory.database.sites, hub.memory.database.dead_letters))
+                assert nobody[0] in ((401,) if path.endswith("/observations") else (403,)), (
+                    method,
+                    path,
+                    nobody,
+                )
+    after = repr(
+        (hub.memory.database.cameras, hub.memory.database.sites, hub.memory.database.dead_letters)
+    )
     assert after == before
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_check_22_who_sees_every_site_is_not_told_of_a_restricted_camera(hub: TestHub) -> None:
+async def test_check_22_who_sees_every_site_is_not_told_of_a_restricted_camera(
+    hub: TestHub,
+) -> None:
     async with client(hub, hub.token("ada", roles=["admin", "operator"], sites=["*"])) as http:
         for method, path, body in REQUESTS:
             if "{camera}" in path and not path.endswith("/observations"):
@@ -138,12 +174,16 @@ async def test_check_22_who_sees_every_site_is_not_told_of_a_restricted_camera(h
                 assert await shape(http, method, path, body, "vault") == nobody, (method, path)
         for method, path, body in REQUESTS:
             if "{letter}" in path:
-                assert await shape(http, method, path, body, "2") == await shape(http, method, path, body, "999")
+                assert await shape(http, method, path, body, "2") == await shape(
+                    http, method, path, body, "999"
+                )
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_check_22_lists_hold_nothing_of_another_site(hub: TestHub) -> None:
-    async with client(hub, hub.token("ada", roles=["admin", "operator", "privacy"], sites=["north"])) as http:
+    async with client(
+        hub, hub.token("ada", roles=["admin", "operator", "privacy"], sites=["north"])
+    ) as http:
         for path in ("/v1/cameras", "/v1/sites", "/v1/dead-letters"):
             answer = await http.get(path)
             assert answer.status_code == 200
@@ -154,7 +194,9 @@ async def test_check_22_lists_hold_nothing_of_another_site(hub: TestHub) -> None
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("role", ROLES)
-async def test_check_22_channels_of_another_site_are_answered_as_channels_that_nobody_has(hub: TestHub, role: str) -> None:
+async def test_check_22_channels_of_another_site_are_answered_as_channels_that_nobody_has(
+    hub: TestHub, role: str
+) -> None:
     async with hub.dashboard(hub.token("ada", roles=[role], sites=["north"])) as dash:
         for channel in CHANNELS:
             kind = next((kind for kind in THERE if f"{{{kind}}}" in channel), "sub")
@@ -170,13 +212,21 @@ async def test_check_22_channels_of_another_site_are_answered_as_channels_that_n
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("cameras", [None, ["gate"]], ids=["site", "camera"])
-async def test_check_32_an_edge_is_answered_about_another_sites_camera_as_about_none(hub: TestHub, cameras: list[str] | None) -> None:
+async def test_check_32_an_edge_is_answered_about_another_sites_camera_as_about_none(
+    hub: TestHub, cameras: list[str] | None
+) -> None:
     token = hub.token("box", typ="edge", roles=["edge"], sites=["north"], cameras=cameras)
     url = f"ws://127.0.0.1:{hub.port}/v1/edge"
     told = []
     for camera in ("nobody", "dock", "vault"):
         headers = {"authorization": f"Bearer {token}"}
-        async with connect(url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, compression=None, proxy=None) as socket:  # type: ignore[list-item]
+        async with connect(
+            url,
+            subprotocols=[SUBPROTOCOL_JSON],  # type: ignore[list-item]
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+        ) as socket:
             await socket.send(json.dumps({"type": "hello", "camera": camera, "session": "s1"}))
             bye = (await socket.recv()).replace(camera, "ID")  # type: ignore[arg-type]
             await socket.wait_closed()
@@ -184,7 +234,10 @@ async def test_check_32_an_edge_is_answered_about_another_sites_camera_as_about_
     assert told[0] == told[1] == told[2]
     assert told[0][1] == 4503
     async with client(hub, token) as http:
-        path, body = "/v1/cameras/{camera}/observations", {"session": "s1", "first_seq": 1, "observations": []}
+        path, body = (
+            "/v1/cameras/{camera}/observations",
+            {"session": "s1", "first_seq": 1, "observations": []},
+        )
         nobody = await shape(http, "POST", path, body, "nobody")
         assert nobody[0] == 403
         for camera in ("dock", "vault"):

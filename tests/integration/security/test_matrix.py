@@ -1,6 +1,8 @@
-"""Operation x role x place, through the real sockets and REST of a hub under the packaged policy (check 21).
+"""Operation x role x place, through the real sockets and REST of a hub under the packaged policy
+(check 21).
 
-The table is written down here and asks nobody: each cell is compared with what the engine decides and with what the hub did.
+The table is written down here and asks nobody: each cell is compared with what the engine decides
+and with what the hub did.
 """
 
 import contextlib
@@ -28,8 +30,9 @@ from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import Dash, TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
 
-# An operation, what it is done to, and who may. `ingester` is a service's token, `edge` a device's, `nobody` a user's without a role.
-# Presence and publish exist for no channel of Eyrie's own: nobody gets them, whatever policy says.
+# An operation, what it is done to, and who may. `ingester` is a service's token, `edge` a device's,
+# `nobody` a user's without a role. Presence and publish exist for no channel of Eyrie's own: nobody
+# gets them, whatever policy says.
 TABLE = """
 connect              deployment  guest viewer operator admin privacy
 refresh              deployment  guest viewer operator admin privacy
@@ -70,12 +73,20 @@ ingest.http          camera      ingester edge
 
 ROLES = ("guest", "viewer", "operator", "admin", "privacy", "ingester", "edge", "nobody")
 # What a token covers and what is asked for: the same site, another one, and everything.
-PLACES = {"own": (("north",), "north"), "other": (("north",), "south"), "everywhere": (("*",), "south")}
+PLACES = {
+    "own": (("north",), "north"),
+    "other": (("north",), "south"),
+    "everywhere": (("*",), "south"),
+}
 CAMERAS = {"north": "gate", "south": "dock"}
 CHANNELS = {
-    "subscribe.camera": "camera:{camera}", "subscribe.events": "events:camera:{camera}", "subscribe.wall": "site:{site}",
-    "subscribe.site": "events:site:{site}", "subscribe.fleet": "fleet", "subscribe.all": "events:fleet",
-}  # fmt: skip
+    "subscribe.camera": "camera:{camera}",
+    "subscribe.events": "events:camera:{camera}",
+    "subscribe.wall": "site:{site}",
+    "subscribe.site": "events:site:{site}",
+    "subscribe.fleet": "fleet",
+    "subscribe.all": "events:fleet",
+}
 NO_REVISION = "/v1/policy/revisions/" + "0" * 64
 # Method, path, body and the status of who may.
 REST: dict[str, tuple[str, str, Any, int]] = {
@@ -101,20 +112,44 @@ REST: dict[str, tuple[str, str, Any, int]] = {
     "policy.log": ("GET", "/v1/policy/decisions", None, 200),
     "audit.read": ("GET", "/v1/audit", None, 200),
     "token.revoke": ("POST", "/v1/revocations", {"jti": "of-nobody"}, 201),
-    "ingest.http": ("POST", "/v1/cameras/{camera}/observations", {"session": "s-{n}", "first_seq": 1, "observations": [
-        {"time": "2026-03-01T12:00:00Z", "objects": []}]}, 200),
-}  # fmt: skip
+    "ingest.http": (
+        "POST",
+        "/v1/cameras/{camera}/observations",
+        {
+            "session": "s-{n}",
+            "first_seq": 1,
+            "observations": [{"time": "2026-03-01T12:00:00Z", "objects": []}],
+        },
+        200,
+    ),
+}
 # Operation → what policy is asked.
 ACTIONS = {
-    "read.state": "subscribe", "read.wall": "subscribe", "read.fleet": "subscribe", "read.events": "history",
-    "read.events.site": "history", "read.events.fleet": "history", "read.camera": "registry.read", "read.scene": "registry.read",
-    "read.site": "registry.read", "change.camera": "registry.write", "change.scene": "registry.write", "reset.counts": "registry.write",
-    "add.camera": "register", "change.site": "registry.write", "letter.read": "deadletter.read", "letter.replay": "deadletter.replay",
-    "letter.discard": "deadletter.discard", "policy.log": "policy.read", "ingest.socket": "ingest", "ingest.http": "ingest",
+    "read.state": "subscribe",
+    "read.wall": "subscribe",
+    "read.fleet": "subscribe",
+    "read.events": "history",
+    "read.events.site": "history",
+    "read.events.fleet": "history",
+    "read.camera": "registry.read",
+    "read.scene": "registry.read",
+    "read.site": "registry.read",
+    "change.camera": "registry.write",
+    "change.scene": "registry.write",
+    "reset.counts": "registry.write",
+    "add.camera": "register",
+    "change.site": "registry.write",
+    "letter.read": "deadletter.read",
+    "letter.replay": "deadletter.replay",
+    "letter.discard": "deadletter.discard",
+    "policy.log": "policy.read",
+    "ingest.socket": "ingest",
+    "ingest.http": "ingest",
     "refresh": "connect",
-}  # fmt: skip
+}
 NOT_OF_THE_POLICY = ("presence", "publish")
-# Policy lets these register a camera too, which they do by sending it: REST takes a user's token alone.
+# Policy lets these register a camera too, which they do by sending it: REST takes a user's token
+# alone.
 BY_SENDING = {"add.camera": ("ingester", "edge")}
 
 
@@ -132,20 +167,35 @@ def cells() -> list[Cell]:
     made = []
     for line in TABLE.strip().splitlines():
         operation, kind, who = line.split(maxsplit=2)
-        places = ("everywhere",) if kind == "deployment" else ("other", "everywhere") if kind == "fleet" else tuple(PLACES)
-        made += [Cell(operation, kind, role, place, role in who.split() and place != "other") for role in ROLES for place in places]
+        places = (
+            ("everywhere",)
+            if kind == "deployment"
+            else ("other", "everywhere")
+            if kind == "fleet"
+            else tuple(PLACES)
+        )
+        made += [
+            Cell(operation, kind, role, place, role in who.split() and place != "other")
+            for role in ROLES
+            for place in places
+        ]
     return made
 
 
 def principal(role: str, sites: tuple[str, ...]) -> Principal:
     typ = {"ingester": "service", "edge": "edge"}.get(role, "user")
-    return Principal(role, f"{role}-1", typ, 0, 1, () if role == "nobody" else (role,), sites, None, ())
+    return Principal(
+        role, f"{role}-1", typ, 0, 1, () if role == "nobody" else (role,), sites, None, ()
+    )
 
 
 def question(cell: Cell) -> DecisionInput:
     """What the engine is asked about a cell."""
     sites, site = PLACES[cell.place]
-    who, action = principal(cell.role, sites), ACTIONS.get(cell.operation, cell.operation.partition(".")[0])
+    who, action = (
+        principal(cell.role, sites),
+        ACTIONS.get(cell.operation, cell.operation.partition(".")[0]),
+    )
     if cell.kind == "deployment":
         if action == "connect":
             return inputs.connect(who, to="dashboard")
@@ -153,18 +203,25 @@ def question(cell: Cell) -> DecisionInput:
         return inputs.on_system(named, who, "audit" if named == "audit.read" else "policy")
     if cell.kind == "fleet":
         return inputs.on_fleet(action, who)
-    return inputs.on_camera(action, who, CAMERAS[site], site=site) if cell.kind == "camera" else inputs.on_site(action, who, site)
+    return (
+        inputs.on_camera(action, who, CAMERAS[site], site=site)
+        if cell.kind == "camera"
+        else inputs.on_site(action, who, site)
+    )
 
 
 class Asker:
     """One role with one token, at the hub."""
 
-    def __init__(self, hub: TestHub, token: str, http: httpx.AsyncClient, dash: Dash | None) -> None:
+    def __init__(
+        self, hub: TestHub, token: str, http: httpx.AsyncClient, dash: Dash | None
+    ) -> None:
         self.hub, self.token, self.http, self.dash = hub, token, http, dash
         self.numbers = itertools.count(1)
 
     async def allowed(self, cell: Cell) -> bool:
-        """Do it; whether the hub let it happen. Anything but the answer of who may or a refusal is an error of the test."""
+        """Do it; whether the hub let it happen. Anything but the answer of who may or a refusal is
+        an error of the test."""
         _, site = PLACES[cell.place]
         if cell.operation in REST:
             return await self._rest(cell, site)
@@ -176,10 +233,18 @@ class Asker:
 
     async def _rest(self, cell: Cell, site: str) -> bool:
         method, path, body, good = REST[cell.operation]
-        values = {"{site}": site, "{camera}": CAMERAS[site], "{n}": f"{cell.role}-{next(self.numbers)}"}
+        values = {
+            "{site}": site,
+            "{camera}": CAMERAS[site],
+            "{n}": f"{cell.role}-{next(self.numbers)}",
+        }
         if "{letter}" in path:
             letters = self.hub.memory.dead_letters
-            values["{letter}"] = str(await letters.add(CAMERAS[site], "s", "bad_input", "why", b"{}", 1_790_000_000_000_000))
+            values["{letter}"] = str(
+                await letters.add(
+                    CAMERAS[site], "s", "bad_input", "why", b"{}", 1_790_000_000_000_000
+                )
+            )
         text = json.dumps(body)
         for name, value in values.items():
             path, text = path.replace(name, value), text.replace(name, value)
@@ -190,7 +255,11 @@ class Asker:
     async def _dashboard(self, dash: Dash, operation: str, site: str) -> bool:
         if operation == "refresh":
             return "error" not in await dash.ask("refresh", token=self.token)
-        channel = CHANNELS.get(operation, CHANNELS["subscribe.events"]).replace("{site}", site).replace("{camera}", CAMERAS[site])
+        channel = (
+            CHANNELS.get(operation, CHANNELS["subscribe.events"])
+            .replace("{site}", site)
+            .replace("{camera}", CAMERAS[site])
+        )
         if operation in CHANNELS:
             answer = await dash.ask("subscribe", channel=channel)
         elif operation == "publish":
@@ -206,7 +275,13 @@ class Asker:
     async def _hello(self, camera: str) -> bool:
         headers = {"authorization": f"Bearer {self.token}"}
         url = f"ws://127.0.0.1:{self.hub.port}/v1/edge"
-        async with connect(url, subprotocols=[SUBPROTOCOL_JSON], additional_headers=headers, compression=None, proxy=None) as socket:  # type: ignore[list-item]
+        async with connect(
+            url,
+            subprotocols=[SUBPROTOCOL_JSON],  # type: ignore[list-item]
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+        ) as socket:
             session = f"s-{camera}-{next(self.numbers)}"
             await socket.send(json.dumps({"type": "hello", "camera": camera, "session": session}))
             told = json.loads(await socket.recv())
@@ -222,9 +297,18 @@ async def askers(hub: TestHub, role: str) -> AsyncIterator[dict[tuple[str, ...],
         for sites in sorted({sites for sites, _ in PLACES.values()}):
             who = principal(role, sites)
             token = hub.token(role, typ=who.typ, roles=list(who.roles), sites=list(sites))
-            headers = {"authorization": f"Bearer {token}", "if-match": "*", "content-type": "application/json"}
+            headers = {
+                "authorization": f"Bearer {token}",
+                "if-match": "*",
+                "content-type": "application/json",
+            }
             http = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30, headers=headers, trust_env=False)
+                httpx.AsyncClient(
+                    base_url=f"http://127.0.0.1:{hub.port}",
+                    timeout=30,
+                    headers=headers,
+                    trust_env=False,
+                )
             )
             dash: Dash | None = None
             with contextlib.suppress(ConnectionClosed):
@@ -238,7 +322,10 @@ async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub
     actor = FakeActor("actor-1")
     registry = RegistrySettings(auto_register=False)
     async with running_hub(
-        tmp_path_factory.mktemp("hub"), directory=FakeDirectory(lambda name: actor), decider=real_policy(), registry=registry
+        tmp_path_factory.mktemp("hub"),
+        directory=FakeDirectory(lambda name: actor),
+        decider=real_policy(),
+        registry=registry,
     ) as running:
         for site, camera in CAMERAS.items():
             await running.register(camera, site=site)
@@ -249,30 +336,55 @@ async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub
 def test_check_21_the_table_has_every_operation_role_and_place() -> None:
     made = cells()
     assert len(made) == len(set(made)) >= 200
-    assert {cell.operation for cell in made} == {*REST, *CHANNELS, "connect", "refresh", "history", "ingest.socket", *NOT_OF_THE_POLICY}
+    assert {cell.operation for cell in made} == {
+        *REST,
+        *CHANNELS,
+        "connect",
+        "refresh",
+        "history",
+        "ingest.socket",
+        *NOT_OF_THE_POLICY,
+    }
     assert 0.1 < sum(cell.allowed for cell in made) / len(made) < 0.5
 
 
 def test_check_21_the_engine_decides_as_the_table_says() -> None:
     asked = [cell for cell in cells() if cell.operation not in NOT_OF_THE_POLICY]
     made = RegoEngine(read_sources()).decide([question(cell) for cell in asked])
-    expected = [cell.allowed or (cell.role in BY_SENDING.get(cell.operation, ()) and cell.place != "other") for cell in asked]
-    assert [cell for cell, decision, allow in zip(asked, made, expected, strict=True) if decision.allow != allow] == []
+    expected = [
+        cell.allowed or (cell.role in BY_SENDING.get(cell.operation, ()) and cell.place != "other")
+        for cell in asked
+    ]
+    assert [
+        cell
+        for cell, decision, allow in zip(asked, made, expected, strict=True)
+        if decision.allow != allow
+    ] == []
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("role", ROLES)
 async def test_check_21_sockets_and_rest_do_as_the_table_says(hub: TestHub, role: str) -> None:
     async with askers(hub, role) as made:
-        wrong = [cell for cell in cells() if cell.role == role and await made[PLACES[cell.place][0]].allowed(cell) != cell.allowed]
+        wrong = [
+            cell
+            for cell in cells()
+            if cell.role == role and await made[PLACES[cell.place][0]].allowed(cell) != cell.allowed
+        ]
     assert wrong == []
 
 
 BROKEN: dict[str, Callable[[str], str]] = {
-    "everybody may write": lambda rego: rego.replace('"guest": looking', '"guest": (looking | running)'),
-    "sites do not count": lambda rego: rego.replace("site_covered if input.resource.site in input.subject.sites", "site_covered := true"),
-    "edges may watch": lambda rego: rego.replace('input.action in {"connect", "ingest", "register"}', "true"),
-}  # fmt: skip
+    "everybody may write": lambda rego: rego.replace(
+        '"guest": looking', '"guest": (looking | running)'
+    ),
+    "sites do not count": lambda rego: rego.replace(
+        "site_covered if input.resource.site in input.subject.sites", "site_covered := true"
+    ),
+    "edges may watch": lambda rego: rego.replace(
+        'input.action in {"connect", "ingest", "register"}', "true"
+    ),
+}
 
 
 @pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
@@ -283,6 +395,10 @@ def test_a_policy_that_gives_more_away_does_not_fit_the_table(change: Callable[[
     asked = [cell for cell in cells() if cell.operation not in NOT_OF_THE_POLICY]
     made = RegoEngine(broken).decide([question(cell) for cell in asked])
     before = RegoEngine(sources).decide([question(cell) for cell in asked])
-    given = [cell for cell, old, new in zip(asked, before, made, strict=True) if new.allow and not old.allow]
+    given = [
+        cell
+        for cell, old, new in zip(asked, before, made, strict=True)
+        if new.allow and not old.allow
+    ]
     assert given
     assert not any(cell.allowed for cell in given)

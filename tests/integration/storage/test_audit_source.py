@@ -18,7 +18,9 @@ from tests.support.servers.store_servers import postgres
 from tests.support.store_rows import event_of, row_of, running
 
 
-def test_the_database_of_the_settings_is_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_database_of_the_settings_is_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with postgres() as (_, dsn):
         asyncio.run(store(dsn, tampered=False))
         config = tmp_path / "eyrie.toml"
@@ -36,7 +38,9 @@ async def test_an_audit_of_a_database_that_is_written_to_is_of_one_moment() -> N
         await migrate(settings)
         database = await Database.open(settings.postgres, name="test")
         store = PostgresCameraStore(database)
-        ((generation, position),) = (await running(PostgresRegistry(database), store, ["cam-1"])).values()
+        ((generation, position),) = (
+            await running(PostgresRegistry(database), store, ["cam-1"])
+        ).values()
         ended = asyncio.Event()
 
         async def write() -> int:
@@ -52,7 +56,9 @@ async def test_an_audit_of_a_database_that_is_written_to_is_of_one_moment() -> N
             for _ in range(40):
                 found = [item async for item in read_archive(settings.postgres)]
                 [row] = [item for item in found if isinstance(item, Activation)]
-                assert [event.offset for event in found if isinstance(event, EventRow)] == list(range(1, row.position.last_offset + 1))
+                assert [event.offset for event in found if isinstance(event, EventRow)] == list(
+                    range(1, row.position.last_offset + 1)
+                )
         finally:
             ended.set()
             written = await writing
@@ -66,10 +72,19 @@ async def store(dsn: str, *, tampered: bool) -> None:
     await migrate(settings)
     database = await Database.open(settings.postgres, name="test")
     if tampered:
-        await database.fetch("UPDATE events SET body = replace(convert_from(body, 'UTF8'), 'door', 'roof')::bytea", writing=True)
+        await database.fetch(
+            "UPDATE events SET body = replace(convert_from(body, 'UTF8'), 'door', 'roof')::bytea",
+            writing=True,
+        )
     else:
         store = PostgresCameraStore(database)
-        generation, position = (await running(PostgresRegistry(database), store, ["cam-1"]))["cam-1"]
-        assert await store.commit([row_of("cam-1", generation, position, events=[event_of("cam-1", position)])]) == {"cam-1"}
-        await database.fetch("UPDATE positions SET snapshot = NULL", writing=True)  # the test's rows hold none that can be read
+        generation, position = (await running(PostgresRegistry(database), store, ["cam-1"]))[
+            "cam-1"
+        ]
+        assert await store.commit(
+            [row_of("cam-1", generation, position, events=[event_of("cam-1", position)])]
+        ) == {"cam-1"}
+        await database.fetch(
+            "UPDATE positions SET snapshot = NULL", writing=True
+        )  # the test's rows hold none that can be read
     await database.close()

@@ -19,17 +19,26 @@ from tests.support.servers.store_fixtures import Servers
 from tests.support.store_rows import OWNER, event_of, row_of, running
 
 
-async def test_concurrent_commits_of_the_same_cameras_do_not_deadlock(stores: Stores, servers: Servers) -> None:
+async def test_concurrent_commits_of_the_same_cameras_do_not_deadlock(
+    stores: Stores, servers: Servers
+) -> None:
     names = [f"cam-{n:02d}" for n in range(40)]
     at = await running(stores.registry, stores.cameras, names)
-    databases = [await Database.open(servers.settings.postgres, name=f"writer-{n}") for n in range(4)]
+    databases = [
+        await Database.open(servers.settings.postgres, name=f"writer-{n}") for n in range(4)
+    ]
     moved: list[str] = []
 
     async def writer(number: int) -> None:
         order = random.Random(number)
         for seqs in range(1, 16):
             held = await stores.cameras.ownership(names)
-            rows = [row_of(n, at[n][0], held[n].position, seqs=seqs, events=[event_of(n, held[n].position)]) for n in names]
+            rows = [
+                row_of(
+                    n, at[n][0], held[n].position, seqs=seqs, events=[event_of(n, held[n].position)]
+                )
+                for n in names
+            ]
             order.shuffle(rows)
             moved.extend(await PostgresCameraStore(databases[number]).commit(rows))
 
@@ -39,7 +48,9 @@ async def test_concurrent_commits_of_the_same_cameras_do_not_deadlock(stores: St
     after = await stores.cameras.ownership(names)
     for name in names:
         offsets = [e.offset for e in await stores.events.after(name, at[name][1].epoch, 0, 1000)]
-        assert offsets == list(range(1, moved.count(name) + 1)), "one event for every time it moved, no hole, none twice"
+        assert offsets == list(range(1, moved.count(name) + 1)), (
+            "one event for every time it moved, no hole, none twice"
+        )
         assert after[name].position.last_offset == len(offsets)
 
 
@@ -49,22 +60,30 @@ async def test_an_activation_waits_for_a_commit_and_then_fences_it(stores: Store
         await blocking.execute("UPDATE positions SET snapshot = 'held' WHERE camera = 'cam-1'")
         activating = asyncio.create_task(stores.cameras.activate(OWNER, ["cam-1"]))
         await _waits_for_lock(stores.database)
-        committing = asyncio.create_task(stores.cameras.commit([row_of("cam-1", generation, position)]))
+        committing = asyncio.create_task(
+            stores.cameras.commit([row_of("cam-1", generation, position)])
+        )
     assert [a.generation for a in await activating] == [generation + 1]
     moved = await committing
     held = (await stores.cameras.ownership(["cam-1"]))["cam-1"]
     assert held.generation == generation + 1
-    assert (held.position.last_seq == 1) == (moved == {"cam-1"}), "it went first whole or not at all"
+    assert (held.position.last_seq == 1) == (moved == {"cam-1"}), (
+        "it went first whole or not at all"
+    )
     assert await stores.cameras.commit([row_of("cam-1", generation, held.position)]) == set()
 
 
 async def _waits_for_lock(database: Database) -> None:
     async with asyncio.timeout(30):
-        while not await database.fetch_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not await database.fetch_value(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        ):
             await asyncio.sleep(0.005)
 
 
-async def test_a_lock_that_is_not_had_in_time_is_no_unknown_outcome(servers: Servers, stores: Stores) -> None:
+async def test_a_lock_that_is_not_had_in_time_is_no_unknown_outcome(
+    servers: Servers, stores: Stores
+) -> None:
     generation, position = (await running(stores.registry, stores.cameras, ["cam-1"]))["cam-1"]
     settings = _with_timeout(servers, 0.4)
     database = await Database.open(settings, name="impatient")
@@ -72,11 +91,15 @@ async def test_a_lock_that_is_not_had_in_time_is_no_unknown_outcome(servers: Ser
         await blocking.execute("SELECT 1 FROM positions FOR UPDATE")
         with pytest.raises(Unavailable):
             await PostgresCameraStore(database).commit([row_of("cam-1", generation, position)])
-    assert await PostgresCameraStore(database).commit([row_of("cam-1", generation, position)]) == {"cam-1"}
+    assert await PostgresCameraStore(database).commit([row_of("cam-1", generation, position)]) == {
+        "cam-1"
+    }
     await database.close()
 
 
-async def test_a_frozen_server_makes_a_write_unknown_and_a_read_unavailable(servers: Servers, stores: Stores) -> None:
+async def test_a_frozen_server_makes_a_write_unknown_and_a_read_unavailable(
+    servers: Servers, stores: Stores
+) -> None:
     generation, position = (await running(stores.registry, stores.cameras, ["cam-1"]))["cam-1"]
     database = await Database.open(_with_timeout(servers, 0.4), name="frozen")
     cameras = PostgresCameraStore(database)
@@ -105,15 +128,22 @@ async def test_a_frozen_server_makes_a_write_unknown_and_a_read_unavailable(serv
 async def test_a_cut_connection_is_replaced(stores: Stores, servers: Servers) -> None:
     generation, position = (await running(stores.registry, stores.cameras, ["cam-1"]))["cam-1"]
     database = await Database.open(servers.settings.postgres, name="to-be-cut")
-    cut = "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name = 'to-be-cut'"
+    cut = (
+        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name = "
+        "'to-be-cut'"
+    )
     async with stores.database.transaction() as blocking:
         await blocking.execute("SELECT 1 FROM positions FOR UPDATE")
-        committing = asyncio.create_task(PostgresCameraStore(database).commit([row_of("cam-1", generation, position)]))
+        committing = asyncio.create_task(
+            PostgresCameraStore(database).commit([row_of("cam-1", generation, position)])
+        )
         await _waits_for_lock(stores.database)
         assert await stores.database.fetch(cut)
         with pytest.raises(UnknownOutcome):
             await committing
-    assert await PostgresCameraStore(database).commit([row_of("cam-1", generation, position)]) == {"cam-1"}
+    assert await PostgresCameraStore(database).commit([row_of("cam-1", generation, position)]) == {
+        "cam-1"
+    }
     await database.close()
 
 
@@ -132,8 +162,11 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("statement", ["commit_positions", "commit_whole"])
 @pytest.mark.parametrize("cameras", [1, 400])
-async def test_every_plan_of_a_commit_locks_in_the_order_of_cameras(stores: Stores, statement: str, cameras: int) -> None:
-    """With a hash of the given rows, or a scan of the heap, two commits of the same cameras could wait for each other."""
+async def test_every_plan_of_a_commit_locks_in_the_order_of_cameras(
+    stores: Stores, statement: str, cameras: int
+) -> None:
+    """With a hash of the given rows, or a scan of the heap, two commits of the same cameras could
+    wait for each other."""
     for number in range(cameras):
         await stores.registry.register(f"cam-{number:03d}", "site")
     text = sql("cameras")[statement]
@@ -143,9 +176,15 @@ async def test_every_plan_of_a_commit_locks_in_the_order_of_cameras(stores: Stor
             if analyzed:
                 await connection.execute("ANALYZE positions")
             await connection.execute(f"PREPARE commit_plan AS {text}")
-            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE commit_plan ({given})"))
+            plan = "\n".join(
+                row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE commit_plan ({given})")
+            )
             await connection.execute("DEALLOCATE commit_plan")
-            read = [line.strip() for line in plan.splitlines() if "on positions p" in line and "Update" not in line]
+            read = [
+                line.strip()
+                for line in plan.splitlines()
+                if "on positions p" in line and "Update" not in line
+            ]
             assert read, plan
             assert all("Index Scan using positions_pkey" in line for line in read), plan
             assert "Hash" not in plan, plan

@@ -1,4 +1,5 @@
-"""The embedded servers as real processes: durable, closed to strangers, gone with us, and back after any death."""
+"""The embedded servers as real processes: durable, closed to strangers, gone with us, and back
+after any death."""
 
 import asyncio
 import errno
@@ -32,7 +33,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become an
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that every user may traverse, as /var/lib is (the test runner's own may be closed)."""
+    """A folder that every user may traverse, as /var/lib is (the test runner's own may be
+    closed)."""
     folder = Path(tempfile.mkdtemp(prefix="eyrie-e-", dir="/tmp"))
     folder.chmod(0o711)
     try:
@@ -76,7 +78,8 @@ def until(condition: Callable[[], object], within_s: float = 20.0) -> None:
 
 
 def forked(work: Callable[[], int], user: str = "") -> int:
-    """The pid of a child of ours that does `work` as `user` and ends with what it returns (the interpreter may be closed to that user)."""
+    """The pid of a child of ours that does `work` as `user` and ends with what it returns (the
+    interpreter may be closed to that user)."""
     pid = os.fork()
     if pid:
         return pid
@@ -95,7 +98,8 @@ def forked(work: Callable[[], int], user: str = "") -> int:
 
 
 class Holder:
-    """A launcher in small, in a process of its own: holds the data directory and both servers until SIGTERM."""
+    """A launcher in small, in a process of its own: holds the data directory and both servers until
+    SIGTERM."""
 
     def __init__(self, place: Path, user: str) -> None:
         self._place = place
@@ -119,7 +123,9 @@ class Holder:
                 if signal.sigtimedwait({signal.SIGTERM}, 0.02) is not None:
                     break
             else:
-                (self._place / "answer").write_text(asyncio.run(self._answer(postgres.dsn)), encoding="utf-8")
+                (self._place / "answer").write_text(
+                    asyncio.run(self._answer(postgres.dsn)), encoding="utf-8"
+                )
                 (self._place / "question").unlink()
                 signal.sigwait({signal.SIGTERM})
             redis.stop()
@@ -136,7 +142,8 @@ class Holder:
         return [int(word) for word in self._told.read_text(encoding="ascii").split()]
 
     def ask(self, statement: str) -> str:
-        """One statement, asked by the holder: PostgreSQL lets in nobody but the user it belongs to."""
+        """One statement, asked by the holder: PostgreSQL lets in nobody but the user it belongs
+        to."""
         fresh = self._place / "question.new"
         fresh.write_text(statement, encoding="utf-8")
         fresh.chmod(0o666)
@@ -176,17 +183,27 @@ def listens_on_tcp(pid: int) -> bool:
 
 async def test_postgresql_is_durable_and_bounded(postgres: EmbeddedPostgres) -> None:
     expected = {
-        "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "data_checksums": "on", "server_encoding": "UTF8",
-        "listen_addresses": "", "max_connections": "20", "idle_in_transaction_session_timeout": "5s", "lock_timeout": "5s",
-        "statement_timeout": "30s", "TimeZone": "UTC",
-    }  # fmt: skip
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "data_checksums": "on",
+        "server_encoding": "UTF8",
+        "listen_addresses": "",
+        "max_connections": "20",
+        "idle_in_transaction_session_timeout": "5s",
+        "lock_timeout": "5s",
+        "statement_timeout": "30s",
+        "TimeZone": "UTC",
+    }
     assert {name: await ask(postgres.dsn, f"SHOW {name}") for name in expected} == expected
     assert str(await ask(postgres.dsn, "SHOW server_version")).startswith("18.")
     assert not listens_on_tcp(postgres.pid)
     assert user_of(postgres.pid) != 0
 
 
-async def test_what_was_committed_is_there_after_an_orderly_stop(postgres: EmbeddedPostgres) -> None:
+async def test_what_was_committed_is_there_after_an_orderly_stop(
+    postgres: EmbeddedPostgres,
+) -> None:
     await ask(postgres.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
     postgres.stop()
     assert not postgres.alive()
@@ -207,17 +224,24 @@ async def test_a_killed_postgresql_recovers(postgres: EmbeddedPostgres, data: Da
     assert await ask(postgres.dsn, "SELECT n FROM kept") == 42
 
 
-def test_only_the_owner_may_open_the_sockets(postgres: EmbeddedPostgres, redis: EmbeddedRedis, data: DataDir) -> None:
+def test_only_the_owner_may_open_the_sockets(
+    postgres: EmbeddedPostgres, redis: EmbeddedRedis, data: DataDir
+) -> None:
     for folder in (data.socket_folder("pg"), data.socket_folder("redis")):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not listens_on_tcp(redis.pid)
 
 
 @as_root
-def test_a_stranger_cannot_connect(postgres: EmbeddedPostgres, redis: EmbeddedRedis, data: DataDir) -> None:
+def test_a_stranger_cannot_connect(
+    postgres: EmbeddedPostgres, redis: EmbeddedRedis, data: DataDir
+) -> None:
     if user_of(postgres.pid) == pwd.getpwnam(STRANGER).pw_uid:
         pytest.skip(f"PostgreSQL itself runs as {STRANGER} here")
-    for path in (data.socket_folder("pg") / ".s.PGSQL.5432", data.socket_folder("redis") / "redis.sock"):
+    for path in (
+        data.socket_folder("pg") / ".s.PGSQL.5432",
+        data.socket_folder("redis") / "redis.sock",
+    ):
         assert path.is_socket()
 
         def connect(path: Path = path) -> int:
@@ -229,7 +253,9 @@ def test_a_stranger_cannot_connect(postgres: EmbeddedPostgres, redis: EmbeddedRe
 
 
 @as_root
-def test_a_directory_that_the_servers_user_cannot_reach_is_told_and_left_as_it_was(place: Path) -> None:
+def test_a_directory_that_the_servers_user_cannot_reach_is_told_and_left_as_it_was(
+    place: Path,
+) -> None:
     closed = place / "closed"
     closed.mkdir(mode=0o700)
     data = DataDir(closed / "data")
@@ -243,7 +269,9 @@ def test_a_directory_that_the_servers_user_cannot_reach_is_told_and_left_as_it_w
 
 @as_root
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-async def test_servers_start_from_packages_in_a_closed_home(place: Path, monkeypatch: pytest.MonkeyPatch, umask: int) -> None:
+async def test_servers_start_from_packages_in_a_closed_home(
+    place: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
     home = place / "home"
     home.mkdir(mode=0o700)
     for server in (POSTGRES, VALKEY):
@@ -254,7 +282,9 @@ async def test_servers_start_from_packages_in_a_closed_home(place: Path, monkeyp
         for folder in (installed, installed.with_name(f"{server.package}.libs")):
             if folder.exists():
                 shutil.copytree(folder, home / folder.name)
-        monkeypatch.delitem(sys.modules, server.package, raising=False)  # its pytest plugin imports it
+        monkeypatch.delitem(
+            sys.modules, server.package, raising=False
+        )  # its pytest plugin imports it
     monkeypatch.syspath_prepend(str(home))
     before = os.umask(umask)
     try:
@@ -275,7 +305,9 @@ async def test_servers_start_from_packages_in_a_closed_home(place: Path, monkeyp
 
 
 @as_root
-def test_no_server_runs_as_root_nor_in_a_folder_of_root(postgres: EmbeddedPostgres, redis: EmbeddedRedis, data: DataDir) -> None:
+def test_no_server_runs_as_root_nor_in_a_folder_of_root(
+    postgres: EmbeddedPostgres, redis: EmbeddedRedis, data: DataDir
+) -> None:
     for pid, name in ((postgres.pid, "pg"), (redis.pid, "redis")):
         assert user_of(pid) != 0
         assert data.socket_folder(name).stat().st_uid == user_of(pid)
@@ -292,7 +324,9 @@ def test_a_folder_that_anybody_could_replace_is_refused(place: Path) -> None:
     assert private_folder(place / "sockets").is_dir()
 
 
-async def test_a_deep_data_directory_works_and_leaves_no_folder_of_sockets_elsewhere(place: Path) -> None:
+async def test_a_deep_data_directory_works_and_leaves_no_folder_of_sockets_elsewhere(
+    place: Path,
+) -> None:
     data = DataDir(place / "/".join(["a-rather-long-folder-name"] * 5))
     data.prepare()
     postgres, redis = EmbeddedPostgres(data, max_connections=20), EmbeddedRedis(data)
@@ -308,7 +342,9 @@ async def test_a_deep_data_directory_works_and_leaves_no_folder_of_sockets_elsew
     assert not any(folder.exists() for folder in folders)
 
 
-def test_a_server_that_does_not_start_shows_the_end_of_its_log(postgres: EmbeddedPostgres, data: DataDir) -> None:
+def test_a_server_that_does_not_start_shows_the_end_of_its_log(
+    postgres: EmbeddedPostgres, data: DataDir
+) -> None:
     postgres.stop()
     with (data.path / "postgres" / "18" / "postgresql.conf").open("a", encoding="ascii") as file:
         file.write("no_such_setting = 1\n")
@@ -330,8 +366,12 @@ def test_redis_comes_back_after_being_killed(redis: EmbeddedRedis, data: DataDir
     assert answers(path)
 
 
-@pytest.mark.parametrize("user", ["", pytest.param(STRANGER, marks=as_root)], ids=["as we are", "as a normal user"])
-def test_servers_die_with_a_killed_launcher_and_the_next_one_goes_on(place: Path, user: str) -> None:
+@pytest.mark.parametrize(
+    "user", ["", pytest.param(STRANGER, marks=as_root)], ids=["as we are", "as a normal user"]
+)
+def test_servers_die_with_a_killed_launcher_and_the_next_one_goes_on(
+    place: Path, user: str
+) -> None:
     if user:
         shutil.chown(place, user)
     first = Holder(place, user)
@@ -348,7 +388,9 @@ def test_servers_die_with_a_killed_launcher_and_the_next_one_goes_on(place: Path
     assert all(start_time(pid) is None for pid in servers)
 
 
-async def test_two_instances_do_not_disturb_each_other(postgres: EmbeddedPostgres, redis: EmbeddedRedis, place: Path) -> None:
+async def test_two_instances_do_not_disturb_each_other(
+    postgres: EmbeddedPostgres, redis: EmbeddedRedis, place: Path
+) -> None:
     other = DataDir(place / "other")
     other.prepare()
     second = EmbeddedPostgres(other, max_connections=20)

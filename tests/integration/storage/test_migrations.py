@@ -38,7 +38,9 @@ async def settings(server: str) -> Settings:
 
 async def test_every_migration_once_whoever_starts_first(settings: Settings) -> None:
     results = await asyncio.gather(*(migrate(settings) for _ in range(4)))
-    assert sorted(name for names in results for name in names) == [migration.name for migration in known()]
+    assert sorted(name for names in results for name in names) == [
+        migration.name for migration in known()
+    ]
     assert await migrate(settings) == []
 
 
@@ -49,17 +51,26 @@ async def test_a_changed_file_is_refused_by_name(settings: Settings) -> None:
         await migrate(settings, migrations=changed)
 
 
-async def test_a_failing_migration_leaves_nothing_and_can_be_tried_again(settings: Settings) -> None:
-    broken = [*known(), Migration("0099_broken", "CREATE TABLE half (x int); SELECT no_such_function()")]
+async def test_a_failing_migration_leaves_nothing_and_can_be_tried_again(
+    settings: Settings,
+) -> None:
+    broken = [
+        *known(),
+        Migration("0099_broken", "CREATE TABLE half (x int); SELECT no_such_function()"),
+    ]
     with pytest.raises(ConfigError):
         await migrate(settings, migrations=broken)
     database = await Database.open(settings.postgres, name="look")
     assert await database.fetch_value("SELECT to_regclass('half')") is None
     await database.close()
-    assert await migrate(settings, migrations=[*known(), Migration("0099_broken", "CREATE TABLE half (x int)")]) == ["0099_broken"]
+    assert await migrate(
+        settings, migrations=[*known(), Migration("0099_broken", "CREATE TABLE half (x int)")]
+    ) == ["0099_broken"]
 
 
-async def test_a_migration_does_not_queue_the_others_behind_its_lock(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_migration_does_not_queue_the_others_behind_its_lock(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await migrate(settings)
     monkeypatch.setattr(migrations, "LOCK_TIMEOUT_S", 0.05)
     monkeypatch.setattr(migrations, "LOCK_TRIES", 2)
@@ -83,23 +94,33 @@ async def test_partitions_are_made_ahead(settings: Settings) -> None:
     database = await Database.open(settings.postgres, name="partitions")
     report = await make_partitions(database, PARTITIONS_AHEAD + 2)
     today = datetime.now(UTC).date()
-    assert report.made == [partition_name(today + timedelta(days=PARTITIONS_AHEAD + n)) for n in (1, 2)]
+    assert report.made == [
+        partition_name(today + timedelta(days=PARTITIONS_AHEAD + n)) for n in (1, 2)
+    ]
     assert report.default_rows == 0
     assert (await make_partitions(database)).made == []
     await database.close()
 
 
-async def test_events_without_a_partition_are_kept_told_and_moved_home(settings: Settings, servers_redis: str) -> None:
+async def test_events_without_a_partition_are_kept_told_and_moved_home(
+    settings: Settings, servers_redis: str
+) -> None:
     await migrate(settings)
-    stores = await open_stores(msgspec.structs.replace(settings, redis=settings_of("", servers_redis).redis), name="test")
+    stores = await open_stores(
+        msgspec.structs.replace(settings, redis=settings_of("", servers_redis).redis), name="test"
+    )
     generation, position = (await running(stores.registry, stores.cameras, ["cam-1"]))["cam-1"]
     day = datetime.now(UTC) + timedelta(days=PARTITIONS_AHEAD + 1)
     event = event_of("cam-1", position, received_us=int(day.timestamp() * 1_000_000))
-    assert await stores.cameras.commit([row_of("cam-1", generation, position, events=[event])]) == {"cam-1"}
+    assert await stores.cameras.commit([row_of("cam-1", generation, position, events=[event])]) == {
+        "cam-1"
+    }
     assert (await make_partitions(stores.database)).default_rows == 1
     report = await make_partitions(stores.database, PARTITIONS_AHEAD + 1)
     assert (report.made, report.default_rows) == ([partition_name(day.date())], 0)
-    assert await stores.database.fetch_value(f"SELECT count(*) FROM {partition_name(day.date())}") == 1
+    assert (
+        await stores.database.fetch_value(f"SELECT count(*) FROM {partition_name(day.date())}") == 1
+    )
     assert [e.body for e in await stores.events.latest("cam-1", 5)] == [event.body]
     await stores.close()
 
@@ -111,15 +132,24 @@ def test_wanted_days_cross_a_month() -> None:
 
 async def test_updates_of_a_position_are_hot(settings: Settings, servers_redis: str) -> None:
     await migrate(settings)
-    stores = await open_stores(msgspec.structs.replace(settings, redis=settings_of("", servers_redis).redis), name="test")
+    stores = await open_stores(
+        msgspec.structs.replace(settings, redis=settings_of("", servers_redis).redis), name="test"
+    )
     names = [f"cam-{n}" for n in range(20)]
     at = await running(stores.registry, stores.cameras, names)
     for _ in range(50):
-        rows = [row_of(name, generation, position, snapshot=b"x" * 1024) for name, (generation, position) in at.items()]
+        rows = [
+            row_of(name, generation, position, snapshot=b"x" * 1024)
+            for name, (generation, position) in at.items()
+        ]
         assert await stores.cameras.commit(rows) == set(names)
         at = {row.camera: (row.generation, row.after) for row in rows}
     await stores.database.fetch("SELECT pg_stat_force_next_flush()")
-    updated, hot = (await stores.database.fetch("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'positions'"))[0]
+    updated, hot = (
+        await stores.database.fetch(
+            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'positions'"
+        )
+    )[0]
     assert updated >= 1000
     assert hot / updated > 0.95
     await stores.close()

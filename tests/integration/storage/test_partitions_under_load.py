@@ -1,4 +1,5 @@
-"""Day partitions made while events flow: at midnight, with a full default partition, past a day that cannot be made."""
+"""Day partitions made while events flow: at midnight, with a full default partition, past a day
+that cannot be made."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -44,7 +45,8 @@ async def database(server: str) -> AsyncIterator[Database]:
 
 
 class Committers:
-    """One task per camera commits an event at a time, received alternately at the given moments; stores how long the slowest took."""
+    """One task per camera commits an event at a time, received alternately at the given moments;
+    stores how long the slowest took."""
 
     def __init__(self, database: Database, moments: list[datetime]) -> None:
         self._store = PostgresCameraStore(database)
@@ -66,7 +68,12 @@ class Committers:
         at, loop = position, asyncio.get_running_loop()
         while not self.ending:
             received = self._moments[self.committed % len(self._moments)]
-            row = row_of(camera, generation, at, events=[event_of(camera, at, received_us=int(received.timestamp() * 1_000_000))])
+            row = row_of(
+                camera,
+                generation,
+                at,
+                events=[event_of(camera, at, received_us=int(received.timestamp() * 1_000_000))],
+            )
             began = loop.time()
             try:
                 assert await self._store.commit([row]) == {camera}
@@ -84,18 +91,24 @@ async def drop_day(database: Database, day: date) -> None:
 
 
 async def per_table(database: Database) -> dict[str, int]:
-    rows = await database.fetch("SELECT tableoid::regclass::text AS name, count(*) AS events FROM events GROUP BY 1")
+    rows = await database.fetch(
+        "SELECT tableoid::regclass::text AS name, count(*) AS events FROM events GROUP BY 1"
+    )
     return {row["name"]: row["events"] for row in rows}
 
 
-async def made_under_load(database: Database, moments: list[datetime]) -> tuple[PartitionReport, Committers]:
+async def made_under_load(
+    database: Database, moments: list[datetime]
+) -> tuple[PartitionReport, Committers]:
     load = Committers(database, moments)
     running_load = asyncio.create_task(load.run())
     try:
         await until(lambda: load.committed > 50 or running_load.done(), what="events flowing")
         report = await make_partitions(database)
         before = load.committed
-        await until(lambda: load.committed > before + 50 or running_load.done(), what="events still flowing")
+        await until(
+            lambda: load.committed > before + 50 or running_load.done(), what="events still flowing"
+        )
     finally:
         load.ending = True
         await running_load
@@ -112,33 +125,45 @@ async def test_todays_partition_is_made_while_events_flow_into_it(database: Data
 
 async def test_both_sides_of_midnight_find_their_day(database: Database) -> None:
     """The last microsecond of a day and the first of the next, while both days are missing."""
-    midnight = datetime.combine((datetime.now(UTC) + timedelta(days=2)).date(), datetime.min.time(), UTC)
+    midnight = datetime.combine(
+        (datetime.now(UTC) + timedelta(days=2)).date(), datetime.min.time(), UTC
+    )
     moments = [midnight - timedelta(microseconds=1), midnight]
     for moment in moments:
         await drop_day(database, moment.date())
     report, load = await made_under_load(database, moments)
-    assert (sorted(report.made), report.default_rows) == ([partition_name(moment.date()) for moment in moments], 0)
+    assert (sorted(report.made), report.default_rows) == (
+        [partition_name(moment.date()) for moment in moments],
+        0,
+    )
     found = await per_table(database)
     assert set(found) == {partition_name(moment.date()) for moment in moments}
     assert sum(found.values()) == load.committed
 
 
 async def test_a_full_default_partition_is_moved_home_while_events_flow(database: Database) -> None:
-    """200,000 events of a day without a partition, and as many of a clock that is years off, which stay."""
+    """200,000 events of a day without a partition, and as many of a clock that is years off, which
+    stay."""
     now = datetime.now(UTC)
     await drop_day(database, now.date())
     fill = """
         INSERT INTO events (camera, epoch, "offset", received, time, type, severity, site, session, seq, body, hash)
-        SELECT 'filler', 'e', n, $1, $1, 'zone.entered', 'info', 'site', 's', n, '{}', '' FROM generate_series($2::bigint, $3) AS n"""
+        SELECT 'filler', 'e', n, $1, $1, 'zone.entered', 'info', 'site', 's', n, '{}', '' FROM generate_series($2::bigint, $3) AS n"""  # noqa: E501
     await database.fetch(fill, now, 1, 200_000)
     await database.fetch(fill, now + timedelta(days=4000), 200_001, 400_000)
     report, load = await made_under_load(database, [now])
     assert report == PartitionReport([partition_name(now.date())], 200_000, {})
-    assert await per_table(database) == {partition_name(now.date()): 200_000 + load.committed, "events_default": 200_000}
+    assert await per_table(database) == {
+        partition_name(now.date()): 200_000 + load.committed,
+        "events_default": 200_000,
+    }
 
 
-async def test_commits_wait_for_one_try_while_a_reader_holds_the_default_partition(database: Database) -> None:
-    """Who asks for the lock holds up whoever comes later, so it asks in short tries; the day is made once the reader is gone."""
+async def test_commits_wait_for_one_try_while_a_reader_holds_the_default_partition(
+    database: Database,
+) -> None:
+    """Who asks for the lock holds up whoever comes later, so it asks in short tries; the day is
+    made once the reader is gone."""
     now = datetime.now(UTC)
     await drop_day(database, now.date())
     load = Committers(database, [now])
@@ -147,7 +172,10 @@ async def test_commits_wait_for_one_try_while_a_reader_holds_the_default_partiti
     async with database.transaction(readonly=True) as reading:
         await reading.fetchval("SELECT count(*) FROM events_default")
         making = asyncio.create_task(make_partitions(database))
-        waits = "SELECT count(*) FROM pg_locks WHERE relation = 'events_default'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted"
+        waits = (
+            "SELECT count(*) FROM pg_locks WHERE relation = 'events_default'::regclass AND "
+            "mode = 'AccessExclusiveLock' AND NOT granted"
+        )
         seen = 0
         for _ in range(2):  # a second try means that the first gave up
             async with asyncio.timeout(20):
@@ -157,7 +185,9 @@ async def test_commits_wait_for_one_try_while_a_reader_holds_the_default_partiti
                 while await reading.fetchval(waits) > 0:
                     await asyncio.sleep(0.005)
         before = load.committed
-        await until(lambda: load.committed > before or running_load.done(), what="commits between the tries")
+        await until(
+            lambda: load.committed > before or running_load.done(), what="commits between the tries"
+        )
     report = await making
     load.ending = True
     await running_load
@@ -165,8 +195,11 @@ async def test_commits_wait_for_one_try_while_a_reader_holds_the_default_partiti
     assert load.slowest_s < 10 * TRY_S
 
 
-async def test_a_day_that_cannot_be_made_does_not_stop_the_next(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """Somebody's table has the name of today; the days after it are made, the trouble is told, and it is tried again soon."""
+async def test_a_day_that_cannot_be_made_does_not_stop_the_next(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody's table has the name of today; the days after it are made, the trouble is told, and
+    it is tried again soon."""
     today = datetime.now(UTC).date()
     await drop_day(database, today)
     await drop_day(database, today + timedelta(days=1))
@@ -174,8 +207,14 @@ async def test_a_day_that_cannot_be_made_does_not_stop_the_next(database: Databa
     maintenance = PartitionMaintenance(PostgresPartitions(database), EventsSettings())
     assert await maintenance.round() <= RETRY_S
     assert maintenance.status()["made"] == [partition_name(today + timedelta(days=1))]
-    assert f"{partition_name(today)} cannot be made: DuplicateTableError" in maintenance.status()["trouble"]
+    assert (
+        f"{partition_name(today)} cannot be made: DuplicateTableError"
+        in maintenance.status()["trouble"]
+    )
     assert "cannot be made" in caplog.text
     await database.fetch(f"DROP TABLE {partition_name(today)}")
     assert await maintenance.round() > RETRY_S
-    assert (maintenance.status()["made"], maintenance.status()["trouble"]) == ([partition_name(today)], "")
+    assert (maintenance.status()["made"], maintenance.status()["trouble"]) == (
+        [partition_name(today)],
+        "",
+    )

@@ -16,14 +16,21 @@ async def test_moves_are_the_same_in_slices_of_any_size(servers: Servers) -> Non
         await install_witness(servers.settings.postgres)
         at = await running(stores.registry, stores.cameras, CAMERAS)
         for _ in range(4):
-            rows = [row_of(name, generation, position, events=[event_of(name, position)]) for name, (generation, position) in at.items()]
+            rows = [
+                row_of(name, generation, position, events=[event_of(name, position)])
+                for name, (generation, position) in at.items()
+            ]
             assert await stores.cameras.commit(rows) == set(CAMERAS)
             at = {row.camera: (row.generation, row.after) for row in rows}
         whole = await moves_of(database, CAMERAS)
-        assert [(move.camera, move.offset) for move in whole if move.offset] == [(name, n) for n in range(1, 5) for name in CAMERAS]
+        assert [(move.camera, move.offset) for move in whole if move.offset] == [
+            (name, n) for n in range(1, 5) for name in CAMERAS
+        ]
         for size in (1, 3, 4):
             assert await moves_of(database, CAMERAS, size) == whole
     finally:
-        await database.fetch("DROP TRIGGER IF EXISTS witness ON positions", writing=True)  # the servers are shared
+        await database.fetch(
+            "DROP TRIGGER IF EXISTS witness ON positions", writing=True
+        )  # the servers are shared
         await database.close()
         await stores.close()

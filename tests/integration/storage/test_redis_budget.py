@@ -31,17 +31,23 @@ async def link(settings: RedisSettings) -> AsyncIterator[RedisLink]:
 
 async def used(link: RedisLink, field: bytes = b"used_memory") -> int:
     (info,) = await link.call([("INFO", "memory")], writing=False)
-    return next(int(line.split(b":")[1]) for line in info.split(b"\r\n") if line.startswith(field + b":"))
+    return next(
+        int(line.split(b":")[1]) for line in info.split(b"\r\n") if line.startswith(field + b":")
+    )
 
 
-async def publish(publisher: RedisPublisher, cameras: int, first: int, last: int, size: int) -> None:
+async def publish(
+    publisher: RedisPublisher, cameras: int, first: int, last: int, size: int
+) -> None:
     for offset in range(first, last + 1):
         body = b'{"x":"' + b"a" * size + b'"}'
         events = [LiveEvent("site", f"cam-{n}", 1, "e1", offset, body) for n in range(cameras)]
         assert await publisher.publish([], events, {}, {}) == set()
 
 
-async def test_streams_stay_within_their_budget_whatever_the_size_of_events(settings: RedisSettings, link: RedisLink) -> None:
+async def test_streams_stay_within_their_budget_whatever_the_size_of_events(
+    settings: RedisSettings, link: RedisLink
+) -> None:
     """40 MB of events, small and large ones, under a budget of 4; the newest are there."""
     publisher = RedisPublisher(settings, name="publisher")
     await publisher.open()
@@ -50,12 +56,17 @@ async def test_streams_stay_within_their_budget_whatever_the_size_of_events(sett
     await publish(publisher, 20, 301, 400, 16_000)
     await publish(publisher, 20, 401, 500, 300)
     assert await used(link) - empty < 1.5 * settings.events_mb * MIB
-    newest = await link.call([("XREVRANGE", keys.stream("site", f"cam-{n}"), "+", "-", "COUNT", 1) for n in range(20)], writing=False)
+    newest = await link.call(
+        [("XREVRANGE", keys.stream("site", f"cam-{n}"), "+", "-", "COUNT", 1) for n in range(20)],
+        writing=False,
+    )
     assert {entries[0][0] for entries in newest} == {b"500-0"}
     await publisher.close()
 
 
-async def test_new_cameras_make_silent_streams_smaller(settings: RedisSettings, link: RedisLink) -> None:
+async def test_new_cameras_make_silent_streams_smaller(
+    settings: RedisSettings, link: RedisLink
+) -> None:
     now = 0.0
     budget = StreamBudget(4 * MIB, clock=lambda: now)
     silent = keys.stream("site", "silent")
@@ -73,13 +84,21 @@ async def test_new_cameras_make_silent_streams_smaller(settings: RedisSettings, 
     assert budget.cut == 3000 - left
 
 
-async def test_a_full_server_is_given_room_and_publishing_goes_on(settings: RedisSettings, link: RedisLink) -> None:
+async def test_a_full_server_is_given_room_and_publishing_goes_on(
+    settings: RedisSettings, link: RedisLink
+) -> None:
     """The limit is reached: the call says so, the streams give way, and the next call is taken."""
     publisher = RedisPublisher(settings, name="publisher")
     await publisher.open()
     await publish(publisher, 10, 1, 100, 8000)
     limit = await used(link)
-    await link.call([("CONFIG", "SET", "maxmemory-policy", "noeviction"), ("CONFIG", "SET", "maxmemory", limit)], writing=True)
+    await link.call(
+        [
+            ("CONFIG", "SET", "maxmemory-policy", "noeviction"),
+            ("CONFIG", "SET", "maxmemory", limit),
+        ],
+        writing=True,
+    )
     refused = 0
     offset = 100
     while offset < 300:

@@ -30,7 +30,9 @@ def server() -> Iterator[tuple[Server, RedisSettings]]:
 
 
 @asynccontextmanager
-async def opened(settings: RedisSettings, *, inbox: Inbox | None = None) -> AsyncIterator[tuple[RedisPublisher, RedisBroker]]:
+async def opened(
+    settings: RedisSettings, *, inbox: Inbox | None = None
+) -> AsyncIterator[tuple[RedisPublisher, RedisBroker]]:
     publisher = RedisPublisher(settings, name="publisher")
     broker = RedisBroker(settings, name="hub", inbox=inbox)
     await publisher.open()
@@ -63,7 +65,9 @@ def restart(process: Server, settings: RedisSettings) -> None:
     process.start(lambda: answers(process.folder / "redis.sock"))
 
 
-async def test_a_killed_redis_is_told_and_everything_is_watched_again(server: tuple[Server, RedisSettings]) -> None:
+async def test_a_killed_redis_is_told_and_everything_is_watched_again(
+    server: tuple[Server, RedisSettings],
+) -> None:
     process, settings = server
     async with opened(settings) as (publisher, broker):
         await broker.watch(["site"], [("site", "cam-1")])
@@ -79,14 +83,22 @@ async def test_a_killed_redis_is_told_and_everything_is_watched_again(server: tu
         await after(broker, b"resubscribed")
         assert broker.reconnections == 1
         assert await publisher.published_marks([("site", "cam-1")]) == {}
-        await publisher.publish([state(2), LiveState("site", "cam-2", 1, 1, 0, b"{}")], [event(2)], {}, {})
+        await publisher.publish(
+            [state(2), LiveState("site", "cam-2", 1, 1, 0, b"{}")], [event(2)], {}, {}
+        )
         async with asyncio.timeout(30):
             seen = [await broker.inbox.get() for _ in range(3)]
-        assert [(p.kind, p.camera) for p in seen] == [("event", "cam-1"), ("state", "cam-1"), ("state", "cam-2")]
+        assert [(p.kind, p.camera) for p in seen] == [
+            ("event", "cam-1"),
+            ("state", "cam-1"),
+            ("state", "cam-2"),
+        ]
         assert seen[0].stream_epoch != first_epoch, "a server that forgot numbers anew"
 
 
-async def test_a_hanging_redis_is_a_loss_and_writes_are_unknown(server: tuple[Server, RedisSettings]) -> None:
+async def test_a_hanging_redis_is_a_loss_and_writes_are_unknown(
+    server: tuple[Server, RedisSettings],
+) -> None:
     process, settings = server
     async with opened(settings) as (publisher, broker):
         await broker.watch(["site"], [])
@@ -98,7 +110,9 @@ async def test_a_hanging_redis_is_a_loss_and_writes_are_unknown(server: tuple[Se
         finally:
             process.send(signal.SIGCONT)
         await after(broker, b"resubscribed")
-        assert await publisher.publish([], [event(1), event(2)], {}, {}) == set(), "repeated without harm"
+        assert await publisher.publish([], [event(1), event(2)], {}, {}) == set(), (
+            "repeated without harm"
+        )
         assert (await broker.history("site", "cam-1", 0, 10))[1] == 2
 
 
@@ -114,8 +128,11 @@ async def test_a_listener_that_was_kicked_says_so(server: tuple[Server, RedisSet
         assert (await broker.inbox.get()).offset == 1
 
 
-async def test_a_server_with_another_run_id_numbers_anew(server: tuple[Server, RedisSettings]) -> None:
-    """As after a fail-over to a replica, which may lack the last entries: the data is there, the counter is not to be trusted."""
+async def test_a_server_with_another_run_id_numbers_anew(
+    server: tuple[Server, RedisSettings],
+) -> None:
+    """As after a fail-over to a replica, which may lack the last entries: the data is there, the
+    counter is not to be trusted."""
     _, settings = server
     async with opened(settings) as (publisher, broker):
         await publisher.publish([], [event(1), event(2)], {}, {})
@@ -127,7 +144,9 @@ async def test_a_server_with_another_run_id_numbers_anew(server: tuple[Server, R
         renewed, top, events = await broker.history("site", None, 0, 10)
         assert (top, [p.offset for p in events]) == (1, [3])
         assert renewed != epoch
-        assert (await broker.history("site", "cam-1", 0, 10))[:2] == ("e1", 3), "the camera's own numbering goes on"
+        assert (await broker.history("site", "cam-1", 0, 10))[:2] == ("e1", 3), (
+            "the camera's own numbering goes on"
+        )
 
 
 async def test_forgotten_scripts_are_loaded_again(server: tuple[Server, RedisSettings]) -> None:
@@ -142,17 +161,25 @@ async def test_forgotten_scripts_are_loaded_again(server: tuple[Server, RedisSet
         assert (await broker.history("site", "cam-1", 0, 10))[1] == 2
 
 
-async def test_forged_messages_are_dropped_and_counted(server: tuple[Server, RedisSettings]) -> None:
+async def test_forged_messages_are_dropped_and_counted(
+    server: tuple[Server, RedisSettings],
+) -> None:
     _, settings = server
     async with opened(settings) as (publisher, broker):
         await broker.watch(["site"], [("site", "cam-1")])
         wall, live = keys.wall_channel("site"), keys.live_channel("site", "cam-1")
         encode = msgspec.msgpack.encode
         forged: list[tuple[str, bytes]] = [
-            (wall, b"\xc1"), (wall, b""), (wall, b"\x91" * 3000), (wall, b"\xd9\x02\xff\xfe"), (wall, encode({"kind": "event"})),
-            (wall, encode(BrokerMessage("event", "elsewhere"))), (wall, encode(BrokerMessage("notice", "site", body=b"resubscribed"))),
-            (live, encode(BrokerMessage("state", "site", "cam-2"))), (live, encode(BrokerMessage("event", "site", "cam-1"))),
-        ]  # fmt: skip
+            (wall, b"\xc1"),
+            (wall, b""),
+            (wall, b"\x91" * 3000),
+            (wall, b"\xd9\x02\xff\xfe"),
+            (wall, encode({"kind": "event"})),
+            (wall, encode(BrokerMessage("event", "elsewhere"))),
+            (wall, encode(BrokerMessage("notice", "site", body=b"resubscribed"))),
+            (live, encode(BrokerMessage("state", "site", "cam-2"))),
+            (live, encode(BrokerMessage("event", "site", "cam-1"))),
+        ]
         link = RedisLink(settings, "forger")
         await link.call([("PUBLISH", *pair) for pair in forged], writing=True)
         await link.close()
@@ -166,13 +193,17 @@ async def test_a_slow_reader_loses_with_a_notice(server: tuple[Server, RedisSett
     async with opened(settings, inbox=Inbox(max_items=10)) as (publisher, broker):
         await broker.watch([], [("site", "cam-1")])
         await publisher.publish([state(version) for version in range(1, 16)], [], {}, {})
-        await until(lambda: broker.inbox.overflows == 1 and len(broker.inbox) == 6, what="the overflow")
+        await until(
+            lambda: broker.inbox.overflows == 1 and len(broker.inbox) == 6, what="the overflow"
+        )
         seen = [await broker.inbox.get() for _ in range(6)]
         assert (seen[0].kind, seen[0].body) == ("notice", b"overflowed")
         assert [p.version for p in seen[1:]] == [11, 12, 13, 14, 15]
 
 
-async def test_a_write_refused_by_the_server_is_unavailable(server: tuple[Server, RedisSettings]) -> None:
+async def test_a_write_refused_by_the_server_is_unavailable(
+    server: tuple[Server, RedisSettings],
+) -> None:
     _, settings = server
     async with opened(settings) as (publisher, _):
         link = RedisLink(settings, "operator")
@@ -184,7 +215,9 @@ async def test_a_write_refused_by_the_server_is_unavailable(server: tuple[Server
         assert await publisher.publish([state(1)], [], {}, {}) == set()
 
 
-async def test_wrong_settings_are_told_at_once(server: tuple[Server, RedisSettings], tmp_path: object) -> None:
+async def test_wrong_settings_are_told_at_once(
+    server: tuple[Server, RedisSettings], tmp_path: object
+) -> None:
     _, settings = server
     with pytest.raises(ConfigError, match=r"redis.url"):
         RedisPublisher(RedisSettings(url="http://nowhere"), name="x")
@@ -207,7 +240,10 @@ async def test_bytes_that_are_no_reply_are_a_lost_connection(tmp_path: Path) -> 
                 garbled.append(data)
                 writer.write(b"xyz\r\n")
             else:
-                writer.write((b"$12\r\nrun_id:abc\r\n\r\n" if b"INFO" in data else b"+OK\r\n") * data.count(b"*"))
+                writer.write(
+                    (b"$12\r\nrun_id:abc\r\n\r\n" if b"INFO" in data else b"+OK\r\n")
+                    * data.count(b"*")
+                )
         writer.close()
 
     path = tmp_path / "s"
@@ -219,7 +255,9 @@ async def test_bytes_that_are_no_reply_are_a_lost_connection(tmp_path: Path) -> 
             await broker.watch(["site"], [])
         with pytest.raises(Unavailable):
             await broker.state("site", "cam-1")
-        await until(lambda: sum(b"SUBSCRIBE" in data for data in garbled) >= 2, what="another attempt")
+        await until(
+            lambda: sum(b"SUBSCRIBE" in data for data in garbled) >= 2, what="another attempt"
+        )
     finally:
         await broker.close()
         server.close()
@@ -227,10 +265,11 @@ async def test_bytes_that_are_no_reply_are_a_lost_connection(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("turns", [0, 1], ids=["before the write", "within the write"])
-async def test_a_write_on_a_connection_that_is_given_up_meanwhile_is_a_loss_and_no_silent_reconnection(
+async def test_a_write_on_a_connection_that_is_given_up_meanwhile_is_a_loss_and_no_silent_reconnection(  # noqa: E501
     server: tuple[Server, RedisSettings], turns: int
 ) -> None:
-    """A process that thaws: the ping is due and so is the deadline of the reader, which gives the connection up."""
+    """A process that thaws: the ping is due and so is the deadline of the reader, which gives the
+    connection up."""
     connection = make_connection(server[1], "thawed")
     await connect(connection, 5.0)
     writing = asyncio.create_task(write(connection, "PING"))
@@ -239,4 +278,6 @@ async def test_a_write_on_a_connection_that_is_given_up_meanwhile_is_a_loss_and_
     await connection.disconnect(nowait=True)
     with pytest.raises(LOST):
         await writing
-    assert not connection.is_connected, "whoever listens would take the new connection for the old one"
+    assert not connection.is_connected, (
+        "whoever listens would take the new connection for the old one"
+    )

@@ -1,4 +1,5 @@
-"""The cluster API on a real port over doubles: a cluster that stands still, and what tests say to it."""
+"""The cluster API on a real port over doubles: a cluster that stands still, and what tests say to
+it."""
 
 import asyncio
 import time
@@ -12,10 +13,26 @@ import httpx
 import msgspec
 
 from actors.core.errors import BadInput, NotFound, Unavailable
-from actors.core.settings import AuthSettings, ClusterSettings, HubSettings, LimitsSettings, PolicySettings, Settings
+from actors.core.settings import (
+    AuthSettings,
+    ClusterSettings,
+    HubSettings,
+    LimitsSettings,
+    PolicySettings,
+    Settings,
+)
 from cluster.api.context import ApiContext
 from cluster.api.server import ApiServer
-from cluster.supervisor.models import PLAN_KINDS, ActorState, CameraState, ClusterSnapshot, NodeState, PlanReport, PlanStep, ServiceState
+from cluster.supervisor.models import (
+    PLAN_KINDS,
+    ActorState,
+    CameraState,
+    ClusterSnapshot,
+    NodeState,
+    PlanReport,
+    PlanStep,
+    ServiceState,
+)
 from hub.access.authorization import Access
 from hub.access.rate_limits import Limiter
 from hub.access.registry_cache import CameraCache
@@ -34,11 +51,39 @@ NODE = "a" * 56
 OTHER = "b" * 56
 SNAPSHOT = ClusterSnapshot(
     nodes=(
-        NodeState(NODE, "10.0.0.1", 4.0, 2**34, 64, True, False, True, False, "", 2, 2, ("hub-0", "policy-0")),
-        NodeState(OTHER, "10.0.0.2", 4.0, 2**34, 64, True, False, False, False, "", 0, 0, ("hub-1",)),
+        NodeState(
+            NODE,
+            "10.0.0.1",
+            4.0,
+            2**34,
+            64,
+            True,
+            False,
+            True,
+            False,
+            "",
+            2,
+            2,
+            ("hub-0", "policy-0"),
+        ),
+        NodeState(
+            OTHER, "10.0.0.2", 4.0, 2**34, 64, True, False, False, False, "", 0, 0, ("hub-1",)
+        ),
     ),
     actors=(
-        ActorState("gate.0011223344", NODE, 11, "ready", ("gate",), 1, "most room", 12.5, 0.001, 0.004, 0.03),
+        ActorState(
+            "gate.0011223344",
+            NODE,
+            11,
+            "ready",
+            ("gate",),
+            1,
+            "most room",
+            12.5,
+            0.001,
+            0.004,
+            0.03,
+        ),
         ActorState("dock.0011223344", NODE, 12, "ready", ("dock",), 1, "most room", 11.5),
     ),
     services=(
@@ -48,17 +93,41 @@ SNAPSHOT = ClusterSnapshot(
     ),
     cameras=(
         CameraState("dock", "north", "dock.0011223344", NODE, "hosted", 3),
-        CameraState("gate", "north", "gate.0011223344", NODE, "hosted", 7, 0.012, 4, 0.02, 1, 0, "it died: killed"),
-        CameraState("yard", "south", "", "", "quarantined", 2, failures=6, last_error="it did not start", quarantined=True),
+        CameraState(
+            "gate",
+            "north",
+            "gate.0011223344",
+            NODE,
+            "hosted",
+            7,
+            0.012,
+            4,
+            0.02,
+            1,
+            0,
+            "it died: killed",
+        ),
+        CameraState(
+            "yard",
+            "south",
+            "",
+            "",
+            "quarantined",
+            2,
+            failures=6,
+            last_error="it did not start",
+            quarantined=True,
+        ),
     ),
     wanted=WantedShape(),
     version=0,
-)  # fmt: skip
+)
 
 
 @dataclass
 class StillSupervisor:
-    """`cluster.supervisor.models.SupervisorPort` of a cluster that stands still. `problem` is what every plan says; `woken` counts."""
+    """`cluster.supervisor.models.SupervisorPort` of a cluster that stands still. `problem` is what
+    every plan says; `woken` counts."""
 
     now: ClusterSnapshot = SNAPSHOT
     problem: str = ""
@@ -76,8 +145,18 @@ class StillSupervisor:
         """One step, for a target that is there."""
         if kind not in PLAN_KINDS:
             raise BadInput(f"no kind {kind}")
-        names = {*(node.id for node in self.now.nodes), *(camera.camera for camera in self.now.cameras), "cluster", "hubs", "policies"}
-        names |= {"density", *(actor.name for actor in self.now.actors), *(service.name for service in self.now.services)}
+        names = {
+            *(node.id for node in self.now.nodes),
+            *(camera.camera for camera in self.now.cameras),
+            "cluster",
+            "hubs",
+            "policies",
+        }
+        names |= {
+            "density",
+            *(actor.name for actor in self.now.actors),
+            *(service.name for service in self.now.services),
+        }
         if target.rpartition(":")[2] not in names:
             raise NotFound(f"there is no {target[:80]}")
         step = PlanStep("moved", target, 1.5, ("gate",), 0.2)
@@ -152,7 +231,16 @@ class TestApi:
 
     def token(self, sub: str = "olga", **options: Any) -> str:
         """A genuine one of an administrator."""
-        return issue(self.auth, sub=sub, typ="user", now_s=time.time(), roles=["admin"], sites=["*"], jti=f"{sub}-1", **options)
+        return issue(
+            self.auth,
+            sub=sub,
+            typ="user",
+            now_s=time.time(),
+            roles=["admin"],
+            sites=["*"],
+            jti=f"{sub}-1",
+            **options,
+        )
 
     def client(self, sub: str = "olga") -> httpx.AsyncClient:
         """Shows the token."""
@@ -166,22 +254,46 @@ class TestApi:
 
 @asynccontextmanager
 async def running_api(
-    folder: Path, *, decider: Decider | None = None, hub: HubSettings | None = None, memory: MemoryStores | None = None,
-    limits: LimitsSettings | None = None, **options: Any,
-) -> AsyncIterator[TestApi]:  # fmt: skip
-    """Start one on a free port. `options` go to the application; `decider` is asked instead of the double; `memory` is a hub's."""
+    folder: Path,
+    *,
+    decider: Decider | None = None,
+    hub: HubSettings | None = None,
+    memory: MemoryStores | None = None,
+    limits: LimitsSettings | None = None,
+    **options: Any,
+) -> AsyncIterator[TestApi]:
+    """Start one on a free port. `options` go to the application; `decider` is asked instead of the
+    double; `memory` is a hub's."""
     mine = memory is None
     memory = memory or memory_stores()
-    for camera, site in (("dock", "north"), ("gate", "north"), ("yard", "south"), ("attic", "south")) if mine else ():
+    for camera, site in (
+        (("dock", "north"), ("gate", "north"), ("yard", "south"), ("attic", "south"))
+        if mine
+        else ()
+    ):
         await memory.registry.register(camera, site)
     auth = auth_settings(folder)
     ensure_secret(folder / "policy.secret")
     settings = Settings(
-        auth=auth, policy=PolicySettings(key_file=str(folder / "policy.secret")), cluster=ClusterSettings(api_port=0),
-        hub=hub or HubSettings(), limits=limits or LimitsSettings(),
-    )  # fmt: skip
-    policy, overseer, inspector, rooms, audit = Policy(), StillSupervisor(), StillInspector(), Rooms(), MemoryAuditLog()
-    access = Access(JwtVerifier(auth), decider or policy, CameraCache(memory.registry), Limiter(settings.limits, 1, None))
+        auth=auth,
+        policy=PolicySettings(key_file=str(folder / "policy.secret")),
+        cluster=ClusterSettings(api_port=0),
+        hub=hub or HubSettings(),
+        limits=limits or LimitsSettings(),
+    )
+    policy, overseer, inspector, rooms, audit = (
+        Policy(),
+        StillSupervisor(),
+        StillInspector(),
+        Rooms(),
+        MemoryAuditLog(),
+    )
+    access = Access(
+        JwtVerifier(auth),
+        decider or policy,
+        CameraCache(memory.registry),
+        Limiter(settings.limits, 1, None),
+    )
     auditor = Auditor(audit, settings.policy.key_file)
     desk = ApiContext(memory.cluster, overseer, auditor, memory.registry, inspector, rooms)
     server = ApiServer(settings, desk, access, **options)

@@ -1,4 +1,5 @@
-"""What is wrong with a deployment's file, in words: rules that `deploy/compose.yaml` and `deploy/kuberay.yaml` hold."""
+"""What is wrong with a deployment's file, in words: rules that `deploy/compose.yaml` and
+`deploy/kuberay.yaml` hold."""
 
 import re
 from collections import Counter
@@ -12,7 +13,9 @@ from storage.process.settings_files import load
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
 OURS = re.compile(r"\A\$\{EYRIE_IMAGE(:\?[^}]*)?\}\Z")  # the id or digest that the build gave
 # An option that takes a secret, a shell that puts one into an argument, a password in an address.
-IN_ARGUMENTS = re.compile(r"--?(requirepass|password|masterauth|token|redis[-_]password)\b|\$\$?\(\s*(cat|<)|`|://[^/\s:@]*:[^/\s@]+@")
+IN_ARGUMENTS = re.compile(
+    r"--?(requirepass|password|masterauth|token|redis[-_]password)\b|\$\$?\(\s*(cat|<)|`|://[^/\s:@]*:[^/\s@]+@"
+)
 NAME_OF_A_SECRET = re.compile(r"(?i)(password|passwd|secret|token|_key)\Z")
 
 
@@ -20,10 +23,15 @@ def of_compose(found: Mapping[str, Any]) -> list[str]:
     """Of a compose file, as read from YAML."""
     services: Mapping[str, Any] = found["services"]
     sources = Counter(
-        secret["source"] for service in services.values() for secret in service.get("secrets", []) if isinstance(secret, dict)
+        secret["source"]
+        for service in services.values()
+        for secret in service.get("secrets", [])
+        if isinstance(secret, dict)
     )
     users = Counter(str(service.get("user", "root")) for service in services.values())
-    problems = [f"secret {source} is mounted by several" for source, times in sources.items() if times > 1]
+    problems = [
+        f"secret {source} is mounted by several" for source, times in sources.items() if times > 1
+    ]
     for name, service in services.items():
         image, user = str(service.get("image", "")), str(service.get("user", "root"))
         problems += [f"{name}: {problem}" for problem in _of_image(image)]
@@ -32,7 +40,10 @@ def of_compose(found: Mapping[str, Any]) -> list[str]:
             *_words(service.get("command", [])),
             *_words(service.get("healthcheck", {}).get("test", [])),
         ]
-        problems += [f"{name}: {problem}" for problem in [*_of_arguments(words), *_of_environment(service.get("environment", {}))]]
+        problems += [
+            f"{name}: {problem}"
+            for problem in [*_of_arguments(words), *_of_environment(service.get("environment", {}))]
+        ]
         if user.split(":")[0] in ("root", "0", "") or users[user] > 1:
             problems.append(f"{name}: no user of its own: {user}")
         if (
@@ -49,8 +60,16 @@ def of_compose(found: Mapping[str, Any]) -> list[str]:
             path = str(found["secrets"][source]["file"])
             if path.split("/")[-2:] != [name, secret["target"] if isinstance(secret, dict) else ""]:
                 problems.append(f"{name}: {source} is no file of its own: {path}")
-        problems += [f"{name}: mounts {volume}" for volume in service.get("volumes", []) if volume.split(":")[0] not in found["volumes"]]
-        problems += [f"{name}: publishes {port}" for port in service.get("ports", []) if not port.startswith("127.0.0.1:")]
+        problems += [
+            f"{name}: mounts {volume}"
+            for volume in service.get("volumes", [])
+            if volume.split(":")[0] not in found["volumes"]
+        ]
+        problems += [
+            f"{name}: publishes {port}"
+            for port in service.get("ports", [])
+            if not port.startswith("127.0.0.1:")
+        ]
     environments = [service.get("environment", {}) for service in services.values()]
     return problems + _of_policy(environments)
 
@@ -76,10 +95,17 @@ def of_manifest(objects: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _pods(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     spec = found.get("spec", {})
-    groups = [spec["headGroupSpec"], *spec["workerGroupSpecs"]] if found["kind"] == "RayCluster" else [spec]
+    groups = (
+        [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
+        if found["kind"] == "RayCluster"
+        else [spec]
+    )
     for group in groups:
         if isinstance(group, dict) and "template" in group:
-            yield f"{found['kind']} {found['metadata']['name']} {group.get('groupName', '')}".strip(), group["template"]["spec"]
+            yield (
+                f"{found['kind']} {found['metadata']['name']} {group.get('groupName', '')}".strip(),
+                group["template"]["spec"],
+            )
 
 
 def _of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
@@ -93,15 +119,23 @@ def _of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
         name, context = container["name"], container.get("securityContext", {})
         lists = [container.get("command", []), container.get("args", []), *_probes(container)]
         yield from (f"{name}: {problem}" for problem in _of_image(container["image"]))
-        yield from (f"{name}: {problem}" for problem in _of_arguments([word for words in lists for word in words]))
-        given = {entry["name"]: entry["value"] for entry in container.get("env", []) if "value" in entry}
+        yield from (
+            f"{name}: {problem}"
+            for problem in _of_arguments([word for words in lists for word in words])
+        )
+        given = {
+            entry["name"]: entry["value"] for entry in container.get("env", []) if "value" in entry
+        }
         yield from (f"{name}: {problem}" for problem in _of_environment(given))
         yield from (
             f"{name}: {e['name']} is a secret in the environment"
             for e in container.get("env", [])
             if "secretKeyRef" in e.get("valueFrom", {})
         )
-        locked = context.get("allowPrivilegeEscalation") is False and context.get("readOnlyRootFilesystem") is True
+        locked = (
+            context.get("allowPrivilegeEscalation") is False
+            and context.get("readOnlyRootFilesystem") is True
+        )
         if not locked or context.get("capabilities") != {"drop": ["ALL"]}:
             yield f"{name}: may do more than it needs"
 
@@ -133,10 +167,15 @@ def _of_environment(variables: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_policy(environments: Iterable[Mapping[str, str]]) -> list[str]:
-    """What Eyrie itself says of the settings, and whether an OPA that they name is asked with a token."""
+    """What Eyrie itself says of the settings, and whether an OPA that they name is asked with a
+    token."""
     problems = []
     for variables in environments:
-        given = {name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value) for name, value in variables.items() if name.startswith("EYRIE_")}
+        given = {
+            name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
+            for name, value in variables.items()
+            if name.startswith("EYRIE_")
+        }
         try:
             opa = load("", given).settings.opa
             if opa.url and not opa.token_file:

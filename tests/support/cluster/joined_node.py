@@ -1,4 +1,5 @@
-"""A further node of a running product: `eyrie up --address` as a child with a data directory of its own; killed, frozen or drained."""
+"""A further node of a running product: `eyrie up --address` as a child with a data directory of its
+own; killed, frozen or drained."""
 
 import contextlib
 import json
@@ -18,9 +19,12 @@ from tests.support.waiting import block_until
 
 
 class JoinedNode:
-    """A node that joins `head`. `before`: words before the command, such as ``ip netns exec NAME``."""
+    """A node that joins `head`. `before`: words before the command, such as ``ip netns exec
+    NAME``."""
 
-    def __init__(self, head: Product, path: Path, arguments: Sequence[str] = (), before: Sequence[str] = ()) -> None:
+    def __init__(
+        self, head: Product, path: Path, arguments: Sequence[str] = (), before: Sequence[str] = ()
+    ) -> None:
         self.data = DataDir(path)
         self.data.prepare()
         for key in head.data.keys.iterdir():
@@ -29,9 +33,23 @@ class JoinedNode:
         address = read_resolved(head.data.settings_file).ray.address
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*before, *COMMAND, "up", "--json", "--data-dir", str(path), "--address", address, *arguments], cwd=ROOT,
-                stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )  # fmt: skip
+                [
+                    *before,
+                    *COMMAND,
+                    "up",
+                    "--json",
+                    "--data-dir",
+                    str(path),
+                    "--address",
+                    address,
+                    *arguments,
+                ],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
         self.id = ""
         self._frozen: list[int] = []
 
@@ -48,7 +66,13 @@ class JoinedNode:
 
     def processes(self) -> list[int]:
         """Its whole tree."""
-        return sorted({self._process.pid, *descendants(self._process.pid), *(record.pid for record in self.data.noted())})
+        return sorted(
+            {
+                self._process.pid,
+                *descendants(self._process.pid),
+                *(record.pid for record in self.data.noted()),
+            }
+        )
 
     def freeze(self) -> None:
         """SIGSTOP for the whole tree, the launcher first: as a machine that hangs."""
@@ -67,7 +91,12 @@ class JoinedNode:
         self._signal(signal.SIGSTOP)
         self._signal(signal.SIGKILL)
         self._process.communicate(timeout=STOP_S)
-        block_until(lambda: all(start_time(pid) != began for pid, began in started.items() if began is not None), "the node is gone")
+        block_until(
+            lambda: all(
+                start_time(pid) != began for pid, began in started.items() if began is not None
+            ),
+            "the node is gone",
+        )
         self._frozen = []
 
     def leave(self) -> dict[str, Any]:

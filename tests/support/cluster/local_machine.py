@@ -1,7 +1,8 @@
-"""A `cluster.supervisor.ports.Machine` whose camera processes are real actors over real stores, all in this process, and an edge that
-drives them.
+"""A `cluster.supervisor.ports.Machine` whose camera processes are real actors over real stores, all
+in this process, and an edge that drives them.
 
-Everything of a move is real but the processes and the calls between them: supervisor, PostgreSQL, Redis, camera actors, the hub's pump.
+Everything of a move is real but the processes and the calls between them: supervisor, PostgreSQL,
+Redis, camera actors, the hub's pump.
 """
 
 import asyncio
@@ -30,7 +31,8 @@ PACE_S = 0.05  # seconds between two deliveries of a camera
 
 
 class LocalProcess:
-    """A camera actor that is opened, asked and killed like a process. `crash_after_release`: it is gone once it has released."""
+    """A camera actor that is opened, asked and killed like a process. `crash_after_release`: it is
+    gone once it has released."""
 
     def __init__(self, name: str, settings: Settings, capacity: int, node: str) -> None:
         self.name = name
@@ -75,7 +77,9 @@ class LocalProcess:
         """Not asked."""
         return {}
 
-    async def reset_counts(self, camera: str, lines: Sequence[str] | None, reason: str | None) -> str:
+    async def reset_counts(
+        self, camera: str, lines: Sequence[str] | None, reason: str | None
+    ) -> str:
         """Not asked."""
         raise NotImplementedError
 
@@ -139,7 +143,8 @@ class LocalMachine(FakeMachine):
 
 
 class LocalDirectory:
-    """`actors.ports.Directory` that asks a supervisor in this process, as `actors.ray_directory` asks one elsewhere."""
+    """`actors.ports.Directory` that asks a supervisor in this process, as `actors.ray_directory`
+    asks one elsewhere."""
 
     def __init__(self, supervisor: Supervisor, machine: LocalMachine) -> None:
         self.supervisor = supervisor
@@ -159,12 +164,15 @@ class LocalDirectory:
 
 
 class LocalEdge:
-    """A device per camera that sends as far as its credits reach and resends from where it is asked. `acks` are (when, seq)."""
+    """A device per camera that sends as far as its credits reach and resends from where it is
+    asked. `acks` are (when, seq)."""
 
     def __init__(self, directory: LocalDirectory, cameras: Sequence[str]) -> None:
         self._pump = Pump("hub-0", directory, HubSettings(linger_s=0.0), self._answered)
         self.cameras = list(cameras)
-        self.acks: dict[str, list[tuple[float, int]]] = {camera: [(time.monotonic(), 0)] for camera in cameras}
+        self.acks: dict[str, list[tuple[float, int]]] = {
+            camera: [(time.monotonic(), 0)] for camera in cameras
+        }
         self._next = dict.fromkeys(cameras, 1)
         self._limit = dict.fromkeys(cameras, 0)
         self.last: dict[str, int] = {}  # where each ends
@@ -205,7 +213,15 @@ class LocalEdge:
             first = self._next[camera]
             last = min(first + BATCH - 1, self._limit[camera], self.last.get(camera, 2**62))
             if last >= first:
-                data = Data(camera, f"hub-0/{camera}", "s1", first, wall_us(), "json", walk(range(first, last + 1)))
+                data = Data(
+                    camera,
+                    f"hub-0/{camera}",
+                    "s1",
+                    first,
+                    wall_us(),
+                    "json",
+                    walk(range(first, last + 1)),
+                )
                 self._next[camera] = last + 1
                 self._pump.put(data)
             await asyncio.sleep(PACE_S)
@@ -215,7 +231,9 @@ class LocalEdge:
         match answer:
             case Welcomed():
                 self._next[camera] = answer.resume_from
-                self._limit[camera] = max(self._limit[camera], answer.resume_from - 1 + answer.credits)
+                self._limit[camera] = max(
+                    self._limit[camera], answer.resume_from - 1 + answer.credits
+                )
                 self._note(camera, answer.resume_from - 1)
             case Acked():
                 self._limit[camera] = max(self._limit[camera], answer.seq + answer.credits)

@@ -1,7 +1,8 @@
-"""Somebody who has just met Eyrie: a system user with a fresh home, at a terminal, on a machine whose temporary folders are empty.
+"""Somebody who has just met Eyrie: a system user with a fresh home, at a terminal, on a machine
+whose temporary folders are empty.
 
-That machine is this one, in mount and IPC namespaces of their own: what a run leaves in temporary folders and shared memory is seen, and
-nobody else's is. Linux, root and util-linux.
+That machine is this one, in mount and IPC namespaces of their own: what a run leaves in temporary
+folders and shared memory is seen, and nobody else's is. Linux, root and util-linux.
 """
 
 import asyncio
@@ -26,8 +27,12 @@ from cluster.launcher.first_publication import first_publication
 ROOT = Path(__file__).resolve().parents[3]
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 TOOLS = ("unshare", "nsenter", "setpriv", "setsid", "useradd", "git", "make")
-# How this machine's package clients reach what they need; nothing else of our own environment comes along.
-CLIENTS = re.compile(r"^(PIP_|NPM_CONFIG_|NODE_EXTRA_|SSL_CERT_|REQUESTS_|.*CA_BUNDLE$|.*CAINFO$|(https?|no)_proxy$)", re.IGNORECASE)
+# How this machine's package clients reach what they need; nothing else of our own environment comes
+# along.
+CLIENTS = re.compile(
+    r"^(PIP_|NPM_CONFIG_|NODE_EXTRA_|SSL_CERT_|REQUESTS_|.*CA_BUNDLE$|.*CAINFO$|(https?|no)_proxy$)",
+    re.IGNORECASE,
+)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 COLUMNS = 300
 END_S = 90.0
@@ -55,8 +60,19 @@ class Person:
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """What a login gives."""
-        own = {"HOME": str(self.home), "USER": self.name, "LOGNAME": self.name, "PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "TERM": "xterm"}
-        return {**{name: value for name, value in os.environ.items() if CLIENTS.match(name)}, **own, **more}
+        own = {
+            "HOME": str(self.home),
+            "USER": self.name,
+            "LOGNAME": self.name,
+            "PATH": SYSTEM_PATH,
+            "LANG": "C.UTF-8",
+            "TERM": "xterm",
+        }
+        return {
+            **{name: value for name, value in os.environ.items() if CLIENTS.match(name)},
+            **own,
+            **more,
+        }
 
 
 class Machine:
@@ -66,7 +82,9 @@ class Machine:
         fresh = [f"mount -t tmpfs -o mode=1777 tmpfs {path}" for path in TEMPORARY]
         script = "; ".join([*fresh, *mounts, "echo ready", "exec sleep infinity"])
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--ipc", "--propagation", "private", "sh", "-ec", script], stdout=subprocess.PIPE, text=True
+            ["unshare", "--mount", "--ipc", "--propagation", "private", "sh", "-ec", script],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == "ready\n", "the namespaces could not be made"
@@ -74,18 +92,42 @@ class Machine:
     def command(self, person: Person, folder: Path, words: Sequence[str | Path]) -> list[str]:
         """`words` as that person in `folder`, inside."""
         become = ["setpriv", f"--reuid={person.uid}", f"--regid={person.gid}", "--clear-groups"]
-        return ["nsenter", f"--target={self._holder.pid}", "--mount", "--ipc", f"--wdns={folder}", *become, *map(str, words)]
+        return [
+            "nsenter",
+            f"--target={self._holder.pid}",
+            "--mount",
+            "--ipc",
+            f"--wdns={folder}",
+            *become,
+            *map(str, words),
+        ]
 
     def attempt(
-        self, person: Person, folder: Path, *words: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 120.0
+        self,
+        person: Person,
+        folder: Path,
+        *words: str | Path,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = 120.0,
     ) -> "subprocess.CompletedProcess[str]":
         """Run to the end, well or not."""
         return subprocess.run(
-            self.command(person, folder, words), env=person.environment(env or {}), capture_output=True, text=True, timeout=timeout_s,
+            self.command(person, folder, words),
+            env=person.environment(env or {}),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
             check=False,
-        )  # fmt: skip
+        )
 
-    def run(self, person: Person, folder: Path, *words: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 120.0) -> str:
+    def run(
+        self,
+        person: Person,
+        folder: Path,
+        *words: str | Path,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = 120.0,
+    ) -> str:
         """Run to the end; what it printed. Fails when it fails."""
         done = self.attempt(person, folder, *words, env=env, timeout_s=timeout_s)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
@@ -96,15 +138,23 @@ class Machine:
         return Path(f"/proc/{self._holder.pid}/root{path}")
 
     def left(self) -> list[str]:
-        """What is there beside the empty machine: processes, files in temporary folders, shared memory."""
+        """What is there beside the empty machine: processes, files in temporary folders, shared
+        memory."""
         own = os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != self._holder.pid:
                 with contextlib.suppress(OSError):
                     if os.readlink(entry / "ns" / "mnt") == own:
-                        found.append(f"process {entry.name}: {(entry / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")
-        found += [f"file {folder}/{name}" for folder in TEMPORARY for name in os.listdir(self.inside(folder))]
+                        found.append(
+                            f"process {entry.name}: "
+                            f"{(entry / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}"
+                        )
+        found += [
+            f"file {folder}/{name}"
+            for folder in TEMPORARY
+            for name in os.listdir(self.inside(folder))
+        ]
         segments = self._sysv("/proc/sysvipc/shm") + self._sysv("/proc/sysvipc/sem")
         return found + [f"IPC {line}" for line in segments]
 
@@ -119,7 +169,10 @@ class Machine:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(OSError):
-                    if os.readlink(entry / "ns" / "mnt") == own and int(entry.name) != self._holder.pid:
+                    if (
+                        os.readlink(entry / "ns" / "mnt") == own
+                        and int(entry.name) != self._holder.pid
+                    ):
                         os.kill(int(entry.name), signal.SIGKILL)
         self._holder.kill()
         self._holder.communicate()
@@ -128,35 +181,53 @@ class Machine:
 class Terminal:
     """A command at a terminal of its own, whose foreground process group a Ctrl-C reaches."""
 
-    def __init__(self, machine: Machine, person: Person, folder: Path, words: Sequence[str | Path], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        person: Person,
+        folder: Path,
+        words: Sequence[str | Path],
+        env: Mapping[str, str],
+    ) -> None:
         self._ours, theirs = os.openpty()
         termios.tcsetwinsize(theirs, (50, COLUMNS))
         self._said = bytearray()
         self._process = subprocess.Popen(
-            machine.command(person, folder, ["setsid", "--ctty", *words]), stdin=theirs, stdout=theirs, stderr=theirs,
+            machine.command(person, folder, ["setsid", "--ctty", *words]),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
             env=person.environment(env),
-        )  # fmt: skip
+        )
         os.close(theirs)
         self._reader = threading.Thread(target=self._read, name="terminal", daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError):  # the other side is closed: everybody at this terminal has ended
+        with contextlib.suppress(
+            OSError
+        ):  # the other side is closed: everybody at this terminal has ended
             while part := os.read(self._ours, 65536):
                 self._said += part
 
     @property
     def said(self) -> str:
         """What is on the screen, without colours."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._said.decode(errors="replace")).replace("\r", "\n")
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._said.decode(errors="replace")).replace(
+            "\r", "\n"
+        )
 
     def until(self, pattern: str, within_s: float) -> "re.Match[str]":
         """Wait until the screen matches. Fails with the screen when the command ends before."""
         deadline = time.monotonic() + within_s
         while (found := re.search(pattern, self.said)) is None:
             ended = self._process.poll() is not None
-            assert not ended or re.search(pattern, self.said), f"it ended with {self._process.returncode}:\n{self.said[-4000:]}"
-            assert time.monotonic() < deadline, f"not within {within_s:g} s: {pattern}\n{self.said[-4000:]}"
+            assert not ended or re.search(pattern, self.said), (
+                f"it ended with {self._process.returncode}:\n{self.said[-4000:]}"
+            )
+            assert time.monotonic() < deadline, (
+                f"not within {within_s:g} s: {pattern}\n{self.said[-4000:]}"
+            )
             time.sleep(0.05)
         return found
 
@@ -189,7 +260,13 @@ def machine(*mounts: str) -> Iterator[Machine]:
 
 
 @contextlib.contextmanager
-def terminal(where: Machine, who: Person, folder: Path, *words: str | Path, env: Mapping[str, str] | None = None) -> Iterator[Terminal]:
+def terminal(
+    where: Machine,
+    who: Person,
+    folder: Path,
+    *words: str | Path,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Terminal]:
     """A command at a terminal, which is hung up at the end."""
     made = Terminal(where, who, folder, words, env or {})
     try:
@@ -199,20 +276,33 @@ def terminal(where: Machine, who: Person, folder: Path, *words: str | Path, env:
 
 
 def clone(where: Machine, who: Person, folder: Path) -> Path:
-    """A clone of what is committed here, in `folder`. Git refuses a repository of another user: it comes by way of a bundle."""
+    """A clone of what is committed here, in `folder`. Git refuses a repository of another user: it
+    comes by way of a bundle."""
     bundle = who.home.parent / "eyrie.bundle"
-    subprocess.run(["git", "-c", "safe.directory=*", "bundle", "create", "--quiet", bundle, "HEAD"], cwd=ROOT, check=True, timeout=60)
+    subprocess.run(
+        ["git", "-c", "safe.directory=*", "bundle", "create", "--quiet", bundle, "HEAD"],
+        cwd=ROOT,
+        check=True,
+        timeout=60,
+    )
     bundle.chmod(0o644)
     where.run(who, who.home, "git", "clone", "--quiet", bundle, folder)
     return folder
 
 
-def wall_seen_and_stopped(up: Terminal, where: Machine, who: Person, checkout: Path, data: Path) -> None:
-    """Wait for the wall, see it live on a websocket of our own, press Ctrl-C, and find nothing left."""
+def wall_seen_and_stopped(
+    up: Terminal, where: Machine, who: Person, checkout: Path, data: Path
+) -> None:
+    """Wait for the wall, see it live on a websocket of our own, press Ctrl-C, and find nothing
+    left."""
     up.until("first live publication on a subscriber", INSTALL_S)
     url = up.until(r"console +http(://[0-9.:]+/)", 5)[1]
-    token = where.run(who, checkout, checkout / ".venv" / "bin" / "eyrie", "token", "--data-dir", data).strip()
-    seen = asyncio.run(first_publication(f"ws{url}connection/websocket", token, SITE, SEEN_S, None, hint=""))
+    token = where.run(
+        who, checkout, checkout / ".venv" / "bin" / "eyrie", "token", "--data-dir", data
+    ).strip()
+    seen = asyncio.run(
+        first_publication(f"ws{url}connection/websocket", token, SITE, SEEN_S, None, hint="")
+    )
     assert len(seen["cameras"]) > 0
     up.until("Ctrl-C stops everything", 5)
     up.interrupt()
@@ -220,21 +310,36 @@ def wall_seen_and_stopped(up: Terminal, where: Machine, who: Person, checkout: P
     assert "stopped; everything acked is on disk" in up.said
     assert "Traceback" not in up.said
     assert where.left() == []
-    assert [path for path in (data / "run").rglob("*") if path.is_socket() or path.suffix == ".pid"] == []
+    assert [
+        path for path in (data / "run").rglob("*") if path.is_socket() or path.suffix == ".pid"
+    ] == []
     assert (data / "postgres").is_dir()
     assert code in (0, -2, 130), up.said[-2000:]  # -2: make itself ends by the signal
 
 
 @contextlib.contextmanager
 def person(home: str, *, system_user: bool = False) -> Iterator[Person]:
-    """Root, or a system user made for this, with a closed home of that name below a folder of its own; removed at the end."""
+    """Root, or a system user made for this, with a closed home of that name below a folder of its
+    own; removed at the end."""
     base = Path(tempfile.mkdtemp(prefix="eyrie-newcomer-", dir="/home"))
     base.chmod(0o755)
     path = base / home
     name = f"eyrie-{secrets.token_hex(4)}" if system_user else "root"
     try:
         if system_user:
-            subprocess.run(["useradd", "--no-create-home", "--home-dir", path, "--shell", "/bin/sh", "--user-group", name], check=True)
+            subprocess.run(
+                [
+                    "useradd",
+                    "--no-create-home",
+                    "--home-dir",
+                    path,
+                    "--shell",
+                    "/bin/sh",
+                    "--user-group",
+                    name,
+                ],
+                check=True,
+            )
         entry = pwd.getpwnam(name)
         path.mkdir(mode=0o700)
         path.chmod(0o700)

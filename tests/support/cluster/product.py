@@ -1,4 +1,5 @@
-"""The product as a user starts it: `eyrie up` as a child process on a data directory of its own, stopped or killed by the test."""
+"""The product as a user starts it: `eyrie up` as a child process on a data directory of its own,
+stopped or killed by the test."""
 
 import asyncio
 import contextlib
@@ -30,7 +31,8 @@ COMMAND = [sys.executable, "-m", "cluster.cli.main"]
 
 @contextlib.contextmanager
 def data_folder() -> Iterator[Path]:
-    """A data directory that PostgreSQL's own user may reach (a test's usual temporary folder is closed to it), removed at the end."""
+    """A data directory that PostgreSQL's own user may reach (a test's usual temporary folder is
+    closed to it), removed at the end."""
     path = Path(tempfile.mkdtemp(prefix="eyrie-"))
     path.chmod(0o711)
     try:
@@ -39,24 +41,37 @@ def data_folder() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def eyrie(*arguments: str | Path, timeout_s: float = 120.0, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+def eyrie(
+    *arguments: str | Path, timeout_s: float = 120.0, env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run an `eyrie` command to its end; output as text."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False,
+        [*COMMAND, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-    )  # fmt: skip
+    )
 
 
 class Product:
     """A running `eyrie up`."""
 
-    def __init__(self, path: Path, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: Path, arguments: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> None:
         self.data = DataDir(path)
         with (path / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*COMMAND, "up", "--json", "--port", "0", "--data-dir", str(path), *arguments], cwd=ROOT, stdout=subprocess.PIPE,
-                stderr=log, text=True, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-            )  # fmt: skip
+                [*COMMAND, "up", "--json", "--port", "0", "--data-dir", str(path), *arguments],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+            )
         self.ready: dict[str, Any] = {}
 
     def wait_ready(self) -> None:
@@ -85,7 +100,16 @@ class Product:
     def token(self) -> str:
         """An administrator's, as `eyrie token` makes it."""
         auth = read_resolved(self.data.settings_file).auth
-        return issue(auth, sub="operator", typ="user", jti="t", now_s=time.time(), roles=["admin"], sites=["*"], scopes=["pii:read"])
+        return issue(
+            auth,
+            sub="operator",
+            typ="user",
+            jti="t",
+            now_s=time.time(),
+            roles=["admin"],
+            sites=["*"],
+            scopes=["pii:read"],
+        )
 
     def log(self) -> str:
         """What it said on standard error."""
@@ -93,7 +117,13 @@ class Product:
 
     def processes(self) -> list[int]:
         """Every process of the instance: its tree, and what the run folder names."""
-        return sorted({self._process.pid, *descendants(self._process.pid), *(record.pid for record in self.data.noted())})
+        return sorted(
+            {
+                self._process.pid,
+                *descendants(self._process.pid),
+                *(record.pid for record in self.data.noted()),
+            }
+        )
 
     def kill_everything(self) -> list[int]:
         """`kill -9` for the whole tree and the run folder's pids, at once; the pids."""
@@ -103,7 +133,10 @@ class Product:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
         self._process.communicate(timeout=STOP_S)
-        block_until(lambda: not any(start_time(pid) is not None for pid in pids), "the killed processes are gone")
+        block_until(
+            lambda: not any(start_time(pid) is not None for pid in pids),
+            "the killed processes are gone",
+        )
         return pids
 
     def kill_launcher(self) -> None:
@@ -141,9 +174,15 @@ def committed_seqs(data: DataDir) -> int:
     """How many observations are committed, over all cameras and their current sessions."""
 
     async def read() -> int:
-        database = await Database.open(read_resolved(data.settings_file).postgres, name="test", size=1)
+        database = await Database.open(
+            read_resolved(data.settings_file).postgres, name="test", size=1
+        )
         try:
-            return int(await database.fetch_value("SELECT coalesce(sum(last_seq), 0)::bigint FROM positions"))
+            return int(
+                await database.fetch_value(
+                    "SELECT coalesce(sum(last_seq), 0)::bigint FROM positions"
+                )
+            )
         finally:
             await database.close()
 

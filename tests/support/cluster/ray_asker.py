@@ -1,7 +1,8 @@
-"""A Ray driver for tests, in a process of its own: Ray reads its environment when it is imported, and a test process imported it long ago.
+"""A Ray driver for tests, in a process of its own: Ray reads its environment when it is imported,
+and a test process imported it long ago.
 
-``python -m tests.support.cluster.ray_asker ADDRESS TOKEN_FILE``: one JSON list a line on standard input, one JSON value a line on standard
-output.
+``python -m tests.support.cluster.ray_asker ADDRESS TOKEN_FILE``: one JSON list a line on standard
+input, one JSON value a line on standard output.
 """
 
 import asyncio
@@ -43,7 +44,9 @@ async def carry_out(words: list[Any]) -> Any:
             return await ray_nodes.nodes()
         case ["where", node]:
             actor: Any = ray.remote(Where)
-            made = actor.options(num_cpus=0, max_restarts=0, resources={"camera_slot": 1}, **ray_nodes.bound_to(node)).remote()
+            made = actor.options(
+                num_cpus=0, max_restarts=0, resources={"camera_slot": 1}, **ray_nodes.bound_to(node)
+            ).remote()
             return await answer(made.tell.remote(), ANSWER_S, "an actor")
         case ["release", node, seconds]:
             return await ray_nodes.release(node, seconds)
@@ -96,9 +99,13 @@ class Asker:
 def asker(address: str, token_file: Path) -> Iterator[Asker]:
     """A driver of the cluster at `address`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.cluster.ray_asker", address, str(token_file)], cwd=ROOT, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True, env={**environment(token_file), "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [sys.executable, "-m", "tests.support.cluster.ray_asker", address, str(token_file)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**environment(token_file), "PYTHONPATH": str(ROOT)},
+    )
     try:
         yield Asker(process)
     finally:

@@ -1,4 +1,5 @@
-"""The whole stack on Ray, without the launcher: bare servers, a Ray head, the driver as a child. For the tests of `cluster`."""
+"""The whole stack on Ray, without the launcher: bare servers, a Ray head, the driver as a child.
+For the tests of `cluster`."""
 
 import os
 import secrets
@@ -25,7 +26,7 @@ from actors.core.settings import (
     RaySettings,
     RedisSettings,
     Settings,
-)  # fmt: skip
+)
 from cluster.launcher import launcher
 from cluster.ray.head import RayHead
 from cluster.ray.process import descendants, environment
@@ -42,7 +43,14 @@ READY_S = 120.0
 class Stack:
     """The running stack."""
 
-    def __init__(self, settings: Settings, path: Path, driver: "subprocess.Popen[bytes]", ready: dict[str, Any], started_s: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        path: Path,
+        driver: "subprocess.Popen[bytes]",
+        ready: dict[str, Any],
+        started_s: float,
+    ) -> None:
         self.settings = settings
         self.path = path
         self.driver = driver
@@ -56,7 +64,9 @@ class Stack:
         hub = self.ready["hubs"][0]
         return f"ws://{hub['host']}:{hub['port']}/v1/edge"
 
-    def token(self, *, sites: tuple[str, ...] = ("*",), cameras: tuple[str, ...] | None = None) -> str:
+    def token(
+        self, *, sites: tuple[str, ...] = ("*",), cameras: tuple[str, ...] | None = None
+    ) -> str:
         """An edge token."""
         return issue(
             self.settings.auth,
@@ -91,14 +101,15 @@ class Stack:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, now or by chance later: a hub that is replaced must come back on the same one."""
+    """A port that nobody listens on, now or by chance later: a hub that is replaced must come back
+    on the same one."""
     return launcher.free_port("127.0.0.1", 0)
 
 
 @contextmanager
 def stack(*, variant: str = "", **sections: Mapping[str, Any]) -> Iterator[Stack]:
-    """Start everything, stop everything. `sections` override settings (``cluster={...}``); `variant`: of
-    `tests.support.load.broken_product`."""
+    """Start everything, stop everything. `sections` override settings (``cluster={...}``);
+    `variant`: of `tests.support.load.broken_product`."""
     with (
         tempfile.TemporaryDirectory(prefix="eyrie-stack-") as name,
         store_servers.postgres() as (_postgres, dsn),
@@ -110,9 +121,13 @@ def stack(*, variant: str = "", **sections: Mapping[str, Any]) -> Iterator[Stack
         secret = data.keys / "hs256"
         secret.write_text(secrets.token_hex(32))
         secret.chmod(0o600)
-        seal = data.keys / "policy.secret"  # seals the audit log: without, nobody may register a camera
+        seal = (
+            data.keys / "policy.secret"
+        )  # seals the audit log: without, nobody may register a camera
         ensure_secret(seal)
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests/support/broken"), str(ROOT)] if variant else [str(ROOT)])
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [str(ROOT / "tests/support/broken"), str(ROOT)] if variant else [str(ROOT)]
+        )
         os.environ["BROKEN_VARIANT"] = variant
         head = RayHead(data, cameras=64)
         head.spawn()
@@ -130,8 +145,14 @@ def stack(*, variant: str = "", **sections: Mapping[str, Any]) -> Iterator[Stack
                 cluster=ClusterSettings(**{"api_port": 0, **sections.get("cluster", {})}),
             )
             write_resolved(data.settings_file, settings)
-            prepare = "import sys; from cluster.launcher.setup import prepare_stores; from storage.process.settings_files import read_resolved; prepare_stores(read_resolved(sys.argv[1]))"  # noqa: E501
-            subprocess.run([sys.executable, "-c", prepare, str(data.settings_file)], check=True, cwd=ROOT)
+            prepare = (
+                "import sys; from cluster.launcher.setup import prepare_stores; from "
+                "storage.process.settings_files import read_resolved; "
+                "prepare_stores(read_resolved(sys.argv[1]))"
+            )
+            subprocess.run(
+                [sys.executable, "-c", prepare, str(data.settings_file)], check=True, cwd=ROOT
+            )
             began = time.monotonic()
             with (folder / "driver.err").open("wb") as errors:
                 driver = subprocess.Popen(
@@ -145,9 +166,15 @@ def stack(*, variant: str = "", **sections: Mapping[str, Any]) -> Iterator[Stack
             try:
                 assert driver.stdout is not None
                 first = driver.stdout.readline()
-                told: dict[str, Any] = msgspec.json.decode(first) if first else {"error": (folder / "driver.err").read_text()[-3000:]}
+                told: dict[str, Any] = (
+                    msgspec.json.decode(first)
+                    if first
+                    else {"error": (folder / "driver.err").read_text()[-3000:]}
+                )
                 assert "ready" in told, told
-                running = Stack(settings, data.settings_file, driver, told["ready"], time.monotonic() - began)
+                running = Stack(
+                    settings, data.settings_file, driver, told["ready"], time.monotonic() - began
+                )
                 yield running
             finally:
                 if running is not None and driver.poll() is None:

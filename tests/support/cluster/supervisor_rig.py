@@ -42,7 +42,12 @@ class Rig:
         cluster = self.stores.cluster
         version = 0 if cluster.wanted is None else cluster.wanted.version
         shape = WantedShape() if cluster.wanted is None else cluster.wanted.wanted
-        fields = {"hubs": shape.hubs, "policies": shape.policies, "density": shape.density, **changes}
+        fields = {
+            "hubs": shape.hubs,
+            "policies": shape.policies,
+            "density": shape.density,
+            **changes,
+        }
         assert await cluster.want(WantedShape(**fields), expected=version, who="ann")
         self.supervisor.wake()
 

@@ -12,7 +12,9 @@ from tests.support.cluster.product import COMMAND, ROOT, STOP_S
 def answering(arguments: list[str], question: str, answer: str) -> tuple[int, str]:
     """Exit code and what it showed, when somebody answers `question` so."""
     ours, theirs = pty.openpty()
-    with subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    with subprocess.Popen(
+        [*COMMAND, *arguments], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
         os.close(theirs)
         shown, answered = b"", False
         with suppress(OSError):
@@ -29,7 +31,9 @@ def answering(arguments: list[str], question: str, answer: str) -> tuple[int, st
 def on_a_terminal(arguments: list[str], *, until: str = "") -> tuple[int, str]:
     """Exit code and what it showed. When `until` has been shown the command gets a Ctrl-C."""
     ours, theirs = pty.openpty()
-    with subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    with subprocess.Popen(
+        [*COMMAND, *arguments], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
         os.close(theirs)
         shown, asked = b"", not until
         with suppress(OSError):  # Linux says so when the other side was closed

@@ -10,7 +10,8 @@ from actors.ports import ActorHandle
 
 
 class FakeActor:
-    """Answers attaches and acks data at once, in order; parks a call when nothing is due. Switches: `dead`, `silent`, `mute`."""
+    """Answers attaches and acks data at once, in order; parks a call when nothing is due. Switches:
+    `dead`, `silent`, `mute`."""
 
     def __init__(self, name: str, *, credits: int = 100) -> None:
         self.name = name
@@ -36,7 +37,9 @@ class FakeActor:
         self.looked += cameras
         return {}
 
-    async def reset_counts(self, camera: str, lines: Sequence[str] | None, reason: str | None) -> str:
+    async def reset_counts(
+        self, camera: str, lines: Sequence[str] | None, reason: str | None
+    ) -> str:
         """Note it."""
         if self.refusal is not None:
             raise self.refusal
@@ -88,14 +91,17 @@ class FakeActor:
             return [Welcomed(item.camera, item.link, item.session, last + 1, self.credits)]
         if self.mute or not isinstance(item, Data | DeclareGap):
             return []
-        end = item.last_seq if isinstance(item, DeclareGap) else item.first_seq + len(item.items) - 1
+        end = (
+            item.last_seq if isinstance(item, DeclareGap) else item.first_seq + len(item.items) - 1
+        )
         if item.first_seq <= last + 1:
             self.last_seq[item.camera] = max(last, end)
         return [Acked(item.camera, item.link, self.last_seq.get(item.camera, 0), self.credits)]
 
 
 class FakeDirectory:
-    """Camera → the actor that `owner` names; `forgotten` lists what was forgotten, `away` makes look-ups fail."""
+    """Camera → the actor that `owner` names; `forgotten` lists what was forgotten, `away` makes
+    look-ups fail."""
 
     def __init__(self, owner: Callable[[str], ActorHandle | None]) -> None:
         self.owner = owner

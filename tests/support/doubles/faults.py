@@ -12,9 +12,11 @@ T = TypeVar("T")
 
 
 class Faults:
-    """`plan("commit", "fail", "after")`: the next commit fails and does nothing, the one after it is done and then says UnknownOutcome.
+    """`plan("commit", "fail", "after")`: the next commit fails and does nothing, the one after it
+    is done and then says UnknownOutcome.
 
-    ``hang`` never answers (until cancelled). `down` holds operations that fail until they are taken out of it; `calls` counts all calls.
+    ``hang`` never answers (until cancelled). `down` holds operations that fail until they are taken
+    out of it; `calls` counts all calls.
     """
 
     def __init__(self) -> None:

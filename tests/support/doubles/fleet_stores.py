@@ -1,4 +1,5 @@
-"""Doubles of the stores that the supervisor uses; `away` makes their reads and assignments fail, `only_reads` heartbeats."""
+"""Doubles of the stores that the supervisor uses; `away` makes their reads and assignments fail,
+`only_reads` heartbeats."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,7 +35,9 @@ class MemoryCameras:
         self._check()
         return {camera: self.site.get(camera, "site") for camera in self.owner}
 
-    async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
+    async def activate(
+        self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None
+    ) -> list[Activation]:
         """Not asked by a supervisor."""
         raise NotImplementedError
 
@@ -56,7 +59,8 @@ class MemoryCameras:
 
 
 class MemoryActors:
-    """`storage.ports.processes.ActorStore`; all beat with every read but those in `silent`. `clock_us`: the database's."""
+    """`storage.ports.processes.ActorStore`; all beat with every read but those in `silent`.
+    `clock_us`: the database's."""
 
     def __init__(self) -> None:
         self.records: dict[str, ActorRecord] = {}
@@ -86,7 +90,16 @@ class MemoryActors:
         for name in self.records.keys() - self.silent:
             self._beats[name] = self.clock_us
         return [
-            ActorRecord(r.name, r.node, r.pid, r.state, r.reason, r.started_us, (self.clock_us - beat) / 1e6, beat)
+            ActorRecord(
+                r.name,
+                r.node,
+                r.pid,
+                r.state,
+                r.reason,
+                r.started_us,
+                (self.clock_us - beat) / 1e6,
+                beat,
+            )
             for r in self.records.values()
             for beat in [self._beats.get(r.name, 0)]
         ]

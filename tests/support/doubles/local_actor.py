@@ -1,4 +1,5 @@
-"""A real camera actor over doubles of the stores, in this process, behind the ports that a hub uses."""
+"""A real camera actor over doubles of the stores, in this process, behind the ports that a hub
+uses."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +11,11 @@ from actors.core.settings import CameraSettings
 from actors.ports import ActorHandle
 from storage.ports.processes import ActorRecord
 from tests.support.doubles.fleet_stores import MemoryActors
-from tests.support.doubles.memory_postgres import MemoryCameraStore, MemoryDeadLetterStore, MemoryEventStore
+from tests.support.doubles.memory_postgres import (
+    MemoryCameraStore,
+    MemoryDeadLetterStore,
+    MemoryEventStore,
+)
 from tests.support.doubles.memory_redis import MemoryPublisher
 from tests.support.doubles.memory_registry import MemoryRegistry
 from tests.support.doubles.stores import MemoryStores
@@ -37,12 +42,22 @@ class LocalActor:
     def __init__(self, memory: MemoryStores, settings: CameraSettings) -> None:
         self.name = "actor.local"
         self.written_off: list[str] = []  # why it should have ended; nothing here may write it off
-        self._stores = ActorsOwn(memory.cameras, memory.events, memory.publisher, memory.registry, memory.dead_letters, MemoryActors())
-        self.actor = CameraActor(self.name, self._stores, settings, capacity=64, written_off=self.written_off.append)
+        self._stores = ActorsOwn(
+            memory.cameras,
+            memory.events,
+            memory.publisher,
+            memory.registry,
+            memory.dead_letters,
+            MemoryActors(),
+        )
+        self.actor = CameraActor(
+            self.name, self._stores, settings, capacity=64, written_off=self.written_off.append
+        )
         self._memory = memory
 
     async def start(self) -> None:
-        """Begin, with a record as a supervisor writes it: without one the first heartbeat makes the actor leave its cameras."""
+        """Begin, with a record as a supervisor writes it: without one the first heartbeat makes the
+        actor leave its cameras."""
         await self._stores.actors.put(ActorRecord(self.name, state="ready"))
         self.actor.start()
 
@@ -63,7 +78,9 @@ class LocalActor:
     async def deliver(self, hub: str, items: bytes) -> bytes:
         return await self.actor.deliver(hub, items)
 
-    async def reset_counts(self, camera: str, lines: Sequence[str] | None, reason: str | None) -> str:
+    async def reset_counts(
+        self, camera: str, lines: Sequence[str] | None, reason: str | None
+    ) -> str:
         return await self.actor.registry.reset_counts(camera, lines, reason)
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
@@ -76,8 +93,11 @@ class LocalActor:
 
 
 @asynccontextmanager
-async def local_actor(memory: MemoryStores, settings: CameraSettings | None = None) -> AsyncIterator[LocalActor]:
-    """Start one and stop it. Fails when it was told to end meanwhile: what was asked of it then came from a process that is no more."""
+async def local_actor(
+    memory: MemoryStores, settings: CameraSettings | None = None
+) -> AsyncIterator[LocalActor]:
+    """Start one and stop it. Fails when it was told to end meanwhile: what was asked of it then
+    came from a process that is no more."""
     made = LocalActor(memory, settings or CameraSettings(commit_interval_s=0.02))
     await made.start()
     try:

@@ -1,4 +1,5 @@
-"""A double of `cluster.supervisor.ports.Machine`: processes in memory that die, hang or refuse as told."""
+"""A double of `cluster.supervisor.ports.Machine`: processes in memory that die, hang or refuse as
+told."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,8 +12,8 @@ from tests.support.doubles.fleet_stores import MemoryActors, MemoryCameras
 
 
 class FakeProcess:
-    """Any process. Switches: `broken` (open fails), `refuses` (cameras that adopt refuses), `mute` (describes that fail first),
-    `hangs` (at stop). `die` ends it."""
+    """Any process. Switches: `broken` (open fails), `refuses` (cameras that adopt refuses), `mute`
+    (describes that fail first), `hangs` (at stop). `die` ends it."""
 
     def __init__(self, machine: "FakeMachine", name: str) -> None:
         self.name = name
@@ -133,7 +134,11 @@ class FakeMachine:
 
     def left_notes(self) -> dict[str, str]:
         """Of dead processes, each told once (`actors.step_notes`)."""
-        found = {name: camera for name, camera in self.notes.items() if self.processes[name].dead.is_set()}
+        found = {
+            name: camera
+            for name, camera in self.notes.items()
+            if self.processes[name].dead.is_set()
+        }
         for name in found:
             del self.notes[name]
         return found
@@ -145,7 +150,11 @@ class FakeMachine:
         return list(self.of_nodes)
 
     async def services(self) -> list[str]:
-        return [name for name, process in self.processes.items() if name.startswith(("hub-", "policy-")) and not process.dead.is_set()]
+        return [
+            name
+            for name, process in self.processes.items()
+            if name.startswith(("hub-", "policy-")) and not process.dead.is_set()
+        ]
 
     async def request_resources(self, cameras: int) -> None:
         """Note it."""
@@ -172,7 +181,11 @@ class FakeMachine:
 
     def of_cameras(self) -> list[FakeProcess]:
         """Living processes of cameras."""
-        return [p for p in self.processes.values() if not p.dead.is_set() and not p.name.startswith(("hub-", "policy-"))]
+        return [
+            p
+            for p in self.processes.values()
+            if not p.dead.is_set() and not p.name.startswith(("hub-", "policy-"))
+        ]
 
     def _start(self, name: str, node: str) -> FakeProcess:
         process = self.processes[name] = FakeProcess(self, name)

@@ -9,7 +9,8 @@ from tests.support.doubles.faults import Faults
 
 
 class MemoryBuckets:
-    """Shared by as many hubs as get it. `faults` has the operation ``take``; `asked` holds every ask."""
+    """Shared by as many hubs as get it. `faults` has the operation ``take``; `asked` holds every
+    ask."""
 
     def __init__(self) -> None:
         self.faults = Faults()

@@ -14,7 +14,9 @@ class MemoryGrants:
         self.until: dict[str, float] = {}
 
     async def note(self, names: Sequence[str], ttl_s: int) -> None:
-        await self.faults.run("note", lambda: self.until.update(dict.fromkeys(names, time.monotonic() + ttl_s)))
+        await self.faults.run(
+            "note", lambda: self.until.update(dict.fromkeys(names, time.monotonic() + ttl_s))
+        )
 
     async def noted(self, name: str) -> bool:
         return await self.faults.run("noted", lambda: self.until.get(name, 0.0) > time.monotonic())

@@ -1,5 +1,5 @@
-"""Doubles of the PostgreSQL stores: the same contracts in memory, with failure switches (`faults`). One
-database, several stores over it.
+"""Doubles of the PostgreSQL stores: the same contracts in memory, with failure switches (`faults`).
+One database, several stores over it.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -61,7 +61,8 @@ class MemoryDatabase:
 
 
 class MemoryCameraStore:
-    """`storage.ports.cameras.CameraStore`. Operations: assign, activate, open_session, commit, ownership, owners."""
+    """`storage.ports.cameras.CameraStore`. Operations: assign, activate, open_session, commit,
+    ownership, owners."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self.database = database
@@ -78,7 +79,9 @@ class MemoryCameraStore:
 
         return await self.faults.run("assign", act)
 
-    async def activate(self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None) -> list[Activation]:
+    async def activate(
+        self, owner: str, cameras: Sequence[str], *, above: Mapping[str, int] | None = None
+    ) -> list[Activation]:
 
         def act() -> list[Activation]:
             found = []
@@ -89,7 +92,15 @@ class MemoryCameraStore:
                 row.generation = max(row.generation, (above or {}).get(camera, 0)) + 1
                 record = self.database.cameras[camera]
                 found.append(
-                    Activation(camera, record.site, row.generation, row.position, row.snapshot, record.scene, record.scene_version)
+                    Activation(
+                        camera,
+                        record.site,
+                        row.generation,
+                        row.position,
+                        row.snapshot,
+                        record.scene,
+                        record.scene_version,
+                    )
                 )
             return found
 
@@ -115,7 +126,9 @@ class MemoryCameraStore:
             raise BadInput("a commit holds one row for each camera")
         if (poison := find_poison(rows)) is not None:
             raise poison
-        return await self.faults.run("commit", lambda: {row.camera for row in rows if self._move(row)})
+        return await self.faults.run(
+            "commit", lambda: {row.camera for row in rows if self._move(row)}
+        )
 
     def _move(self, new: CommitRow) -> bool:
         row = self.database.rows.get(new.camera)
@@ -127,12 +140,21 @@ class MemoryCameraStore:
         row.snapshot = new.snapshot
         for stored in new.events:
             e = stored.event
-            event = EventRow(new.camera, e.epoch, e.offset, stored.body, stored.hash, stored.received_us)
+            event = EventRow(
+                new.camera, e.epoch, e.offset, stored.body, stored.hash, stored.received_us
+            )
             self.database.events.append(StoredRow(e.site, event))
         for letter in new.dead_letters:
             _bury(
-                self.database, new.camera, letter.session, letter.seq, letter.code, letter.detail, letter.raw, letter.received_us
-            )  # fmt: skip
+                self.database,
+                new.camera,
+                letter.session,
+                letter.seq,
+                letter.code,
+                letter.detail,
+                letter.raw,
+                letter.received_us,
+            )
         for replayed in new.replayed:
             _mark(self.database, [replayed.letter], "replayed", by=replayed.by, camera=new.camera)
         return True
@@ -140,18 +162,30 @@ class MemoryCameraStore:
     async def ownership(self, cameras: Sequence[str]) -> dict[str, Ownership]:
 
         def act() -> dict[str, Ownership]:
-            rows = {camera: self.database.rows[camera] for camera in cameras if camera in self.database.rows}
-            return {camera: Ownership(camera, row.owner, row.generation, row.position) for camera, row in rows.items()}
+            rows = {
+                camera: self.database.rows[camera]
+                for camera in cameras
+                if camera in self.database.rows
+            }
+            return {
+                camera: Ownership(camera, row.owner, row.generation, row.position)
+                for camera, row in rows.items()
+            }
 
         return await self.faults.run("ownership", act)
 
     async def owners(self) -> dict[str, str | None]:
         rows, cameras = self.database.rows, self.database.cameras
-        return await self.faults.run("owners", lambda: {camera: row.owner for camera, row in rows.items() if camera in cameras})
+        return await self.faults.run(
+            "owners",
+            lambda: {camera: row.owner for camera, row in rows.items() if camera in cameras},
+        )
 
     async def homes(self) -> dict[str, str]:
         cameras = self.database.cameras
-        return await self.faults.run("homes", lambda: {camera: record.site for camera, record in cameras.items()})
+        return await self.faults.run(
+            "homes", lambda: {camera: record.site for camera, record in cameras.items()}
+        )
 
 
 def _fence_of(position: Position) -> tuple[str, int, str, int]:
@@ -159,12 +193,21 @@ def _fence_of(position: Position) -> tuple[str, int, str, int]:
 
 
 def _bury(
-    database: MemoryDatabase, camera: str, session: str, seq: int, code: str, detail: str, raw: bytes, received_us: int
-) -> int:  # fmt: skip
+    database: MemoryDatabase,
+    camera: str,
+    session: str,
+    seq: int,
+    code: str,
+    detail: str,
+    raw: bytes,
+    received_us: int,
+) -> int:
     number = len(database.dead_letters) + 1
     texts = [storable(text) for text in (camera, session, code)]
     detail = storable(detail)[:MAX_DETAIL]
-    database.dead_letters.append(DeadLetterRow(number, texts[0], texts[1], seq, texts[2], detail, raw, received_us, "new"))
+    database.dead_letters.append(
+        DeadLetterRow(number, texts[0], texts[1], seq, texts[2], detail, raw, received_us, "new")
+    )
     return number
 
 
@@ -176,13 +219,19 @@ class MemoryEventStore:
         self.faults = database.faults
 
     def _of(self, camera: str) -> list[EventRow]:
-        found = (stored.row for stored in self.database.events if stored.row.camera == camera and self.database.at_home(stored))
+        found = (
+            stored.row
+            for stored in self.database.events
+            if stored.row.camera == camera and self.database.at_home(stored)
+        )
         return sorted(found, key=lambda row: (row.epoch, row.offset))
 
     async def after(self, camera: str, epoch: str, offset: int, limit: int) -> list[EventRow]:
 
         def act() -> list[EventRow]:
-            return [row for row in self._of(camera) if row.epoch == epoch and row.offset > offset][:limit]
+            return [row for row in self._of(camera) if row.epoch == epoch and row.offset > offset][
+                :limit
+            ]
 
         return await self.faults.run("after", act)
 
@@ -193,16 +242,28 @@ class MemoryEventStore:
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         return await self.faults.run("latest", lambda: self._of(camera)[-limit:])
 
-    async def page(self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int) -> EventPage:
+    async def page(
+        self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int
+    ) -> EventPage:
         """Operation: page."""
 
         def act() -> EventPage:
             found = sorted(
-                (one.row for one in self.database.events if self.database.at_home(one) and _takes(query, one)), key=key_of, reverse=newest
+                (
+                    one.row
+                    for one in self.database.events
+                    if self.database.at_home(one) and _takes(query, one)
+                ),
+                key=key_of,
+                reverse=newest,
             )
             start = start_of(query, newest=newest) if beyond is None else beyond
-            found = [row for row in found if (key_of(row) < start if newest else key_of(row) > start)]
-            return EventPage(found[:limit], key_of(found[limit - 1]) if len(found) > limit else None)
+            found = [
+                row for row in found if (key_of(row) < start if newest else key_of(row) > start)
+            ]
+            return EventPage(
+                found[:limit], key_of(found[limit - 1]) if len(found) > limit else None
+            )
 
         return await self.faults.run("page", act)
 
@@ -213,7 +274,11 @@ class MemoryEventStore:
     async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
 
         def act() -> Iterator[EventRow]:
-            found = (stored.row for stored in self.database.events if cameras is None or stored.row.camera in cameras)
+            found = (
+                stored.row
+                for stored in self.database.events
+                if cameras is None or stored.row.camera in cameras
+            )
             return iter(sorted(found, key=lambda row: (row.camera, row.epoch, row.offset)))
 
         for row in await self.faults.run("export", act):
@@ -230,24 +295,65 @@ class MemoryDeadLetterStore:
     async def add_many(self, letters: Sequence[NewLetter]) -> list[int]:
 
         def act() -> list[int]:
-            return [_bury(self.database, one.camera, one.session, 0, one.code, one.detail, one.raw, one.received_us) for one in letters]
+            return [
+                _bury(
+                    self.database,
+                    one.camera,
+                    one.session,
+                    0,
+                    one.code,
+                    one.detail,
+                    one.raw,
+                    one.received_us,
+                )
+                for one in letters
+            ]
 
         return await self.faults.run("add_many", act)
 
-    async def add(self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int) -> int:
-        return await self.faults.run("add", lambda: _bury(self.database, camera, session, 0, code, detail, raw, received_us))
+    async def add(
+        self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int
+    ) -> int:
+        return await self.faults.run(
+            "add", lambda: _bury(self.database, camera, session, 0, code, detail, raw, received_us)
+        )
 
-    async def list(self, *, camera: str | None = None, status: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetterRow]:
+    async def list(
+        self,
+        *,
+        camera: str | None = None,
+        status: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[DeadLetterRow]:
 
         def fits(letter: DeadLetterRow) -> bool:
-            return camera in (None, letter.camera) and status in (None, letter.status) and letter.id > after
+            return (
+                camera in (None, letter.camera)
+                and status in (None, letter.status)
+                and letter.id > after
+            )
 
-        return await self.faults.run("list", lambda: [letter for letter in self.database.dead_letters if fits(letter)][:limit])
+        return await self.faults.run(
+            "list",
+            lambda: [letter for letter in self.database.dead_letters if fits(letter)][:limit],
+        )
 
     async def get(self, letter: int) -> DeadLetterRow | None:
-        return await self.faults.run("get", lambda: next((one for one in self.database.dead_letters if one.id == letter), None))
+        return await self.faults.run(
+            "get",
+            lambda: next((one for one in self.database.dead_letters if one.id == letter), None),
+        )
 
-    async def mark(self, ids: Sequence[int], status: str, *, reason: str = "", by: str = "", audit: Audit | None = None) -> int:
+    async def mark(
+        self,
+        ids: Sequence[int],
+        status: str,
+        *,
+        reason: str = "",
+        by: str = "",
+        audit: Audit | None = None,
+    ) -> int:
 
         def act() -> int:
             if status not in ("new", "replayed", "discarded"):
@@ -271,23 +377,39 @@ def _takes(query: EventQuery, stored: StoredRow) -> bool:
         return False
     if query.camera is None and (stored.site not in query.sites or row.camera in query.exclude):
         return False
-    alone = row.camera == query.camera and query.epoch in (None, row.epoch) and row.offset > query.after_offset
+    alone = (
+        row.camera == query.camera
+        and query.epoch in (None, row.epoch)
+        and row.offset > query.after_offset
+    )
     if query.camera is not None and not alone:
         return False
     filters = {
-        "type": query.types, "severity": query.severities, "zone": query.zones,
-        "line": query.lines, "label": query.labels, "track": query.tracks,
-    }  # fmt: skip
+        "type": query.types,
+        "severity": query.severities,
+        "zone": query.zones,
+        "line": query.lines,
+        "label": query.labels,
+        "track": query.tracks,
+    }
     return all(wanted is None or event.get(name) in wanted for name, wanted in filters.items())
 
 
 def _mark(
-    database: MemoryDatabase, ids: Sequence[int], status: str, *, reason: str = "", by: str = "", camera: str | None = None
-) -> int:  # fmt: skip
+    database: MemoryDatabase,
+    ids: Sequence[int],
+    status: str,
+    *,
+    reason: str = "",
+    by: str = "",
+    camera: str | None = None,
+) -> int:
     marked = 0
     for index, letter in enumerate(database.dead_letters):
         if letter.id in ids and letter.status == "new" and camera in (None, letter.camera):
-            handled = msgspec.structs.replace(letter, status=status, reason=storable(reason)[:MAX_DETAIL], by=storable(by))
+            handled = msgspec.structs.replace(
+                letter, status=status, reason=storable(reason)[:MAX_DETAIL], by=storable(by)
+            )
             database.dead_letters[index] = handled
             marked += 1
     return marked

@@ -1,4 +1,5 @@
-"""Doubles of the Redis side: `storage.ports.live.Publisher` and `Broker` in memory, with failure switches (`faults`).
+"""Doubles of the Redis side: `storage.ports.live.Publisher` and `Broker` in memory, with failure
+switches (`faults`).
 
 One server, many of each.
 """
@@ -29,7 +30,8 @@ class Site:
 
 @dataclass
 class MemoryRedis:
-    """What publishers and brokers share. `lose()` empties it, as a restart without persistence does."""
+    """What publishers and brokers share. `lose()` empties it, as a restart without persistence
+    does."""
 
     sites: dict[str, Site] = field(default_factory=dict)
     brokers: list["MemoryBroker"] = field(default_factory=list)
@@ -62,7 +64,8 @@ class MemoryRedis:
 
 
 class MemoryPublisher:
-    """`storage.ports.live.Publisher`. Operations: raise_fences, fences, publish, published_marks, set_marks, show_operations."""
+    """`storage.ports.live.Publisher`. Operations: raise_fences, fences, publish, published_marks,
+    set_marks, show_operations."""
 
     def __init__(self, server: MemoryRedis) -> None:
         self.server = server
@@ -71,7 +74,11 @@ class MemoryPublisher:
     async def raise_fences(self, entries: Sequence[tuple[str, str, int]]) -> None:
 
         def act() -> None:
-            refused = [camera for site, camera, generation in entries if not self.server.passes(site, camera, generation)]
+            refused = [
+                camera
+                for site, camera, generation in entries
+                if not self.server.passes(site, camera, generation)
+            ]
             if refused:
                 raise Fenced(f"a newer generation publishes {refused}")
 
@@ -90,14 +97,21 @@ class MemoryPublisher:
 
         def act() -> dict[str, int]:
             known = self.server.sites
-            return {camera: known[site].fences[camera] for site, camera in cameras if site in known and camera in known[site].fences}
+            return {
+                camera: known[site].fences[camera]
+                for site, camera in cameras
+                if site in known and camera in known[site].fences
+            }
 
         return await self.faults.run("fences", act)
 
     async def publish(
-        self, states: Sequence[LiveState], events: Sequence[LiveEvent], summaries: dict[str, list[LiveSummary]],
+        self,
+        states: Sequence[LiveState],
+        events: Sequence[LiveEvent],
+        summaries: dict[str, list[LiveSummary]],
         heartbeats: dict[str, list[LiveSummary]],
-    ) -> set[str]:  # fmt: skip
+    ) -> set[str]:
 
         def act() -> set[str]:
             refused: set[str] = set()
@@ -127,7 +141,16 @@ class MemoryPublisher:
             site.streams[event.camera] = []
         site.epoch = site.epoch or new_epoch()
         publication = BrokerMessage(
-            "event", event.site, event.camera, event.generation, 0, event.epoch, event.offset, site.epoch, len(site.stream) + 1, event.body
+            "event",
+            event.site,
+            event.camera,
+            event.generation,
+            0,
+            event.epoch,
+            event.offset,
+            site.epoch,
+            len(site.stream) + 1,
+            event.body,
         )
         site.stream.append(publication)
         site.streams.setdefault(event.camera, []).append(publication)
@@ -143,24 +166,38 @@ class MemoryPublisher:
             self.server.site(state.site).states[state.camera] = state
             self.server.send(
                 BrokerMessage(
-                    "state", state.site, state.camera, state.generation, state.version, offset=state.offset, body=state.body
+                    "state",
+                    state.site,
+                    state.camera,
+                    state.generation,
+                    state.version,
+                    offset=state.offset,
+                    body=state.body,
                 )
-            )  # fmt: skip
+            )
         return True
 
     def _entries(self, kind: str, site: str, entries: Sequence[LiveSummary]) -> set[str]:
-        passed = [entry for entry in entries if self.server.passes(site, entry.camera, entry.generation)]
+        passed = [
+            entry for entry in entries if self.server.passes(site, entry.camera, entry.generation)
+        ]
         if kind == "summaries":
             self.server.site(site).summaries.update({entry.camera: entry for entry in passed})
         if passed:
             self.server.send(BrokerMessage(kind, site, entries=passed))
         return {entry.camera for entry in entries} - {entry.camera for entry in passed}
 
-    async def published_marks(self, cameras: Sequence[tuple[str, str]]) -> dict[str, tuple[str, int]]:
+    async def published_marks(
+        self, cameras: Sequence[tuple[str, str]]
+    ) -> dict[str, tuple[str, int]]:
 
         def act() -> dict[str, tuple[str, int]]:
             known = self.server.sites
-            return {camera: known[site].marks[camera] for site, camera in cameras if site in known and camera in known[site].marks}
+            return {
+                camera: known[site].marks[camera]
+                for site, camera in cameras
+                if site in known and camera in known[site].marks
+            }
 
         return await self.faults.run("published_marks", act)
 
@@ -186,7 +223,8 @@ class MemoryPublisher:
 
 
 class MemoryBroker:
-    """`storage.ports.live.Broker`. Operations: watch, unwatch, state, summaries, history, operations."""
+    """`storage.ports.live.Broker`. Operations: watch, unwatch, state, summaries, history,
+    operations."""
 
     def __init__(self, server: MemoryRedis, inbox: Inbox | None = None) -> None:
         self.server = server
@@ -202,10 +240,12 @@ class MemoryBroker:
     def receive(self, publication: BrokerMessage) -> None:
         """What the server sends."""
         wanted = (
-            self.operating if publication.kind == "operations"
-            else (publication.site, publication.camera) in self.cameras if publication.kind == "state"
+            self.operating
+            if publication.kind == "operations"
+            else (publication.site, publication.camera) in self.cameras
+            if publication.kind == "state"
             else publication.site in self.sites
-        )  # fmt: skip
+        )
         if wanted and self.connected:
             self.inbox.put(publication, len(publication.body))
 
@@ -260,7 +300,9 @@ class MemoryBroker:
         await self.faults.run("echo", act)
 
     async def tell(self, name: str, body: bytes) -> bool:
-        there = [broker for broker in self.server.brokers if broker.name == name and broker.connected]
+        there = [
+            broker for broker in self.server.brokers if broker.name == name and broker.connected
+        ]
 
         def act() -> None:
             for broker in there:
@@ -273,14 +315,23 @@ class MemoryBroker:
         return await self.faults.run("state", lambda: self.server.site(site).states.get(camera))
 
     async def summaries(self, site: str) -> list[LiveSummary]:
-        return await self.faults.run("summaries", lambda: [entry for _, entry in sorted(self.server.site(site).summaries.items())])
+        return await self.faults.run(
+            "summaries",
+            lambda: [entry for _, entry in sorted(self.server.site(site).summaries.items())],
+        )
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
+    async def history(
+        self, site: str, camera: str | None, after: int, limit: int
+    ) -> tuple[str, int, list[BrokerMessage]]:
 
         def act() -> tuple[str, int, list[BrokerMessage]]:
             held = self.server.site(site)
             if camera is None:
-                return held.epoch, len(held.stream), [p for p in held.stream if p.stream_offset > after][:limit]
+                return (
+                    held.epoch,
+                    len(held.stream),
+                    [p for p in held.stream if p.stream_offset > after][:limit],
+                )
             epoch, top = held.marks.get(camera, ("", 0))
             return epoch, top, [p for p in held.streams.get(camera, []) if p.offset > after][:limit]
 

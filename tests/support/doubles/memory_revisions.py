@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.core.errors import Conflict
-from storage.ports.policy import Audit, DecisionRow, Flip, PolicyActivation, RevisionRecord, ShadowRecord
+from storage.ports.policy import (
+    Audit,
+    DecisionRow,
+    Flip,
+    PolicyActivation,
+    RevisionRecord,
+    ShadowRecord,
+)
 
 
 class MemoryRevisions:
@@ -21,7 +28,9 @@ class MemoryRevisions:
             return False
         if audit is not None:
             await audit(None)
-        self.records[record.revision] = msgspec.structs.replace(record, number=len(self.records) + 1, created_us=1)
+        self.records[record.revision] = msgspec.structs.replace(
+            record, number=len(self.records) + 1, created_us=1
+        )
         return True
 
     async def get(self, revision: str) -> RevisionRecord | None:
@@ -31,7 +40,11 @@ class MemoryRevisions:
     async def list(self, *, before: int, limit: int) -> list[RevisionRecord]:
         """Newest first."""
         found = sorted(self.records.values(), key=lambda record: -record.number)
-        return [msgspec.structs.replace(record, source=b"") for record in found if record.number < before][:limit]
+        return [
+            msgspec.structs.replace(record, source=b"")
+            for record in found
+            if record.number < before
+        ][:limit]
 
     async def current(self) -> PolicyActivation | None:
         """The newest."""
@@ -55,7 +68,9 @@ class MemoryDecisions:
 
     async def write(self, rows: Sequence[DecisionRow]) -> None:
         """Append."""
-        self.rows += [msgspec.structs.replace(row, id=len(self.rows) + at + 1) for at, row in enumerate(rows)]
+        self.rows += [
+            msgspec.structs.replace(row, id=len(self.rows) + at + 1) for at, row in enumerate(rows)
+        ]
 
     async def after(self, id: int, limit: int) -> list[DecisionRow]:
         """Oldest first."""
@@ -77,9 +92,14 @@ class MemoryShadows:
         self.shadows: dict[str, ShadowRecord] = {}
         self.flipped: list[Flip] = []
 
-    async def start(self, revision: str, author: str, *, back: int, audit: Audit | None = None) -> None:
+    async def start(
+        self, revision: str, author: str, *, back: int, audit: Audit | None = None
+    ) -> None:
         """Begin."""
-        if any(shadow.ended_us is None and shadow.revision != revision for shadow in self.shadows.values()):
+        if any(
+            shadow.ended_us is None and shadow.revision != revision
+            for shadow in self.shadows.values()
+        ):
             raise Conflict("another one runs")
         if audit is not None:
             await audit(None)
@@ -105,7 +125,9 @@ class MemoryShadows:
         """What was set."""
         return self.flipped
 
-    async def found(self, shadow: ShadowRecord, last_id: int, evaluated: int, flips: Sequence[Flip]) -> bool:
+    async def found(
+        self, shadow: ShadowRecord, last_id: int, evaluated: int, flips: Sequence[Flip]
+    ) -> bool:
         """Add."""
         self.flipped += flips
         return True

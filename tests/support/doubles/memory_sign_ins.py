@@ -13,7 +13,9 @@ class MemorySignIns:
         self.kept: dict[str, tuple[bytes, float]] = {}
 
     async def put(self, name: str, sealed: bytes, ttl_s: int) -> None:
-        await self.faults.run("put", lambda: self.kept.__setitem__(name, (sealed, time.monotonic() + ttl_s)))
+        await self.faults.run(
+            "put", lambda: self.kept.__setitem__(name, (sealed, time.monotonic() + ttl_s))
+        )
 
     async def take(self, name: str) -> bytes | None:
         sealed, until = await self.faults.run("take", lambda: self.kept.pop(name, (None, 0.0)))

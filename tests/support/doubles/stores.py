@@ -1,16 +1,23 @@
-"""All the in-memory doubles of storage together, in the shape that a process opens the real ones."""
+"""All the in-memory doubles of storage together, in the shape that a process opens the real
+ones."""
 
 from dataclasses import dataclass
 
 from tests.support.doubles.memory_cluster import MemoryClusterStore
-from tests.support.doubles.memory_postgres import MemoryCameraStore, MemoryDatabase, MemoryDeadLetterStore, MemoryEventStore
+from tests.support.doubles.memory_postgres import (
+    MemoryCameraStore,
+    MemoryDatabase,
+    MemoryDeadLetterStore,
+    MemoryEventStore,
+)
 from tests.support.doubles.memory_redis import MemoryBroker, MemoryPublisher, MemoryRedis
 from tests.support.doubles.memory_registry import MemoryRegistry
 
 
 @dataclass
 class MemoryStores:
-    """One database and one Redis. Switches: `database.faults` and `redis.faults` (`tests.support.doubles.faults`)."""
+    """One database and one Redis. Switches: `database.faults` and `redis.faults`
+    (`tests.support.doubles.faults`)."""
 
     database: MemoryDatabase
     redis: MemoryRedis

@@ -1,4 +1,5 @@
-"""Schemathesis over an OpenAPI document and the server that publishes it: no 500, and no answer that the document does not tell of."""
+"""Schemathesis over an OpenAPI document and the server that publishes it: no 500, and no answer
+that the document does not tell of."""
 
 import asyncio
 import threading
@@ -20,9 +21,12 @@ from schemathesis.config import SchemathesisConfig
 T = TypeVar("T")
 START_S = 30.0
 CHECKS = [
-    checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance,
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
     checks.response_headers_conformance,
-]  # fmt: skip
+]
 LONGEST_S = 20.0
 FEW = 2
 ORDER = ["GET", "PUT", "POST", "DELETE"]
@@ -41,12 +45,17 @@ class Found:
 
     def never_good(self) -> list[str]:
         """The operations that never answered with 2xx: nothing was learnt of their good answers."""
-        return sorted(name for name, counted in self.statuses.items() if not any(200 <= status < 300 for status in counted))
+        return sorted(
+            name
+            for name, counted in self.statuses.items()
+            if not any(200 <= status < 300 for status in counted)
+        )
 
 
 @contextmanager
 def in_thread(serve: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
-    """An asynchronous server in a thread with a loop of its own, so that blocking clients can talk to it."""
+    """An asynchronous server in a thread with a loop of its own, so that blocking clients can talk
+    to it."""
     started: list[T] = []
     failed: list[BaseException] = []
     ready, loop = threading.Event(), asyncio.new_event_loop()
@@ -78,7 +87,8 @@ def in_thread(serve: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T
 
 @dataclass(frozen=True)
 class Known:
-    """What a server has, so that good calls can be made: names by path parameter, bodies by operation id, the token by (method, path).
+    """What a server has, so that good calls can be made: names by path parameter, bodies by
+    operation id, the token by (method, path).
 
     `slow` are ids of operations of which a call takes a second: they are called a few times only.
     """
@@ -90,12 +100,15 @@ class Known:
 
 
 def fuzz(url: str, known: Known, *, examples: int, seed_number: int) -> Found:
-    """Call every operation as it is meant (reading first, deleting last), then `examples` times with good input and as often with bad.
+    """Call every operation as it is meant (reading first, deleting last), then `examples` times
+    with good input and as often with bad.
 
     Raises what schemathesis finds.
     """
     raw = httpx.get(f"{url}/openapi.json").raise_for_status().json()
-    config = SchemathesisConfig.from_dict({"checks": {"not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "503"]}}})
+    config = SchemathesisConfig.from_dict(
+        {"checks": {"not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "503"]}}}
+    )
     document = schemathesis.openapi.from_dict(raw, config=config)
     found = Found()
     operations: list[Any] = [result.ok() for result in document.get_all_operations()]  # type: ignore[union-attr]
@@ -105,7 +118,9 @@ def fuzz(url: str, known: Known, *, examples: int, seed_number: int) -> Found:
         caller.as_meant()
     for caller in callers:
         for mode in schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE:
-            caller.at_random(mode, min(examples, FEW) if caller.id in known.slow else examples, seed_number)
+            caller.at_random(
+                mode, min(examples, FEW) if caller.id in known.slow else examples, seed_number
+            )
     return found
 
 
@@ -119,23 +134,42 @@ class _Caller:
         self._counted = found.statuses.setdefault(operation.label, Counter())
         self.id = str(operation.definition.raw["operationId"])
         self._body = known.bodies.get(self.id)
-        self._headers = {"Authorization": f"Bearer {known.token(operation.method.upper(), operation.path)}"}
+        self._headers = {
+            "Authorization": f"Bearer {known.token(operation.method.upper(), operation.path)}"
+        }
 
     def as_meant(self) -> None:
-        """With known names, any version and a good body; where one set of names is not taken, with the next."""
+        """With known names, any version and a good body; where one set of names is not taken, with
+        the next."""
         named = {parameter.name for parameter in self._operation.path_parameters}
-        headers = {"If-Match": "*"} if any(header.name == "If-Match" for header in self._operation.headers) else {}
+        headers = (
+            {"If-Match": "*"}
+            if any(header.name == "If-Match" for header in self._operation.headers)
+            else {}
+        )
         body = {} if self._body is None else {"body": self._body, "media_type": "application/json"}
         for turn in range(max((len(self._known.names[name]) for name in named), default=1)):
-            names = {name: self._known.names[name][min(turn, len(self._known.names[name]) - 1)] for name in named}
-            if self._call(self._operation.Case(path_parameters=names, headers=headers, **body)) < 300:
+            names = {
+                name: self._known.names[name][min(turn, len(self._known.names[name]) - 1)]
+                for name in named
+            }
+            if (
+                self._call(self._operation.Case(path_parameters=names, headers=headers, **body))
+                < 300
+            ):
                 return
 
     def at_random(self, mode: schemathesis.GenerationMode, examples: int, seed_number: int) -> None:
-        """Made by schemathesis; every other time with a known name, any version or a good body in its place."""
+        """Made by schemathesis; every other time with a known name, any version or a good body in
+        its place."""
 
         @seed(seed_number)
-        @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
         @given(case=self._operation.as_strategy(generation_mode=mode), data=st.data())
         def one(case: Any, data: Any) -> None:
             for name, names in self._known.names.items():
@@ -148,7 +182,8 @@ class _Caller:
             self._call(case)
 
         with warnings.catch_warnings():
-            # The server's thread uses `random` meanwhile, which hypothesis takes for a strategy's doing.
+            # The server's thread uses `random` meanwhile, which hypothesis takes for a strategy's
+            # doing.
             warnings.filterwarnings("ignore", message="Do not use the `random` module")
             try:
                 one()

@@ -1,4 +1,5 @@
-"""Hubs with the compatibility profile on a real Redis, and a proxy that hands connections to them in turn."""
+"""Hubs with the compatibility profile on a real Redis, and a proxy that hands connections to them
+in turn."""
 
 import asyncio
 import itertools
@@ -55,7 +56,8 @@ history_ttl_s = 300
 
 
 def insecure(*, history: int = 100, presence: bool = False) -> str:
-    """A profile like Centrifugo's `client.insecure`, as the suites of the Go and JavaScript clients want it."""
+    """A profile like Centrifugo's `client.insecure`, as the suites of the Go and JavaScript clients
+    want it."""
     return INSECURE.replace("{history}", str(history)).replace("{presence}", str(presence).lower())
 
 
@@ -70,9 +72,14 @@ def settings(folder: Path, profile: str = PROFILE) -> HubSettings:
 
 @asynccontextmanager
 async def compatible_hub(
-    folder: Path, redis_url: str, name: str = "hub-a", profile_text: str = PROFILE, store_type: type[RedisChannels] = RedisChannels,
-    memory: MemoryStores | None = None, **changes: Any,
-) -> AsyncIterator[TestHub]:  # fmt: skip
+    folder: Path,
+    redis_url: str,
+    name: str = "hub-a",
+    profile_text: str = PROFILE,
+    store_type: type[RedisChannels] = RedisChannels,
+    memory: MemoryStores | None = None,
+    **changes: Any,
+) -> AsyncIterator[TestHub]:
     """One hub; `changes` are settings of it."""
     hub = msgspec.structs.replace(settings(folder, profile_text), **changes)
     profile = load(hub)
@@ -124,14 +131,22 @@ async def in_turn(ports: list[int]) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def compatible_hubs(folder: Path, redis_url: str, count: int, profile: str = PROFILE, **changes: Any) -> AsyncIterator[int]:
-    """The port to reach `count` hubs at, in turn where there is more than one. They have one folder, database and broker; `changes` are
-    settings of each."""
+async def compatible_hubs(
+    folder: Path, redis_url: str, count: int, profile: str = PROFILE, **changes: Any
+) -> AsyncIterator[int]:
+    """The port to reach `count` hubs at, in turn where there is more than one. They have one
+    folder, database and broker; `changes` are settings of each."""
     memory = memory_stores()
     async with AsyncExitStack() as stack:
-        made = [compatible_hub(folder, redis_url, f"hub-{n}", profile, memory=memory, **changes) for n in range(count)]
+        made = [
+            compatible_hub(folder, redis_url, f"hub-{n}", profile, memory=memory, **changes)
+            for n in range(count)
+        ]
         hubs = [await stack.enter_async_context(hub) for hub in made]
         if count > 1:
-            await until(lambda: all(broker.name for broker in memory.redis.brokers), what="every hub known to the others")
+            await until(
+                lambda: all(broker.name for broker in memory.redis.brokers),
+                what="every hub known to the others",
+            )
         ports = [hub.port for hub in hubs]
         yield ports[0] if count == 1 else await stack.enter_async_context(in_turn(ports))

@@ -1,4 +1,5 @@
-"""The ways by which observations come into a hub: edge socket and HTTP in both encodings, the Python client, files of all formats."""
+"""The ways by which observations come into a hub: edge socket and HTTP in both encodings, the
+Python client, files of all formats."""
 
 import asyncio
 import json
@@ -53,19 +54,28 @@ class Gate:
 
     def events(self, camera: str, *kinds: str) -> list[dict[str, Any]]:
         """The stored events of a camera, of these types."""
-        rows = [stored.row for stored in self.hub.memory.database.events if stored.row.camera == camera]
+        rows = [
+            stored.row for stored in self.hub.memory.database.events if stored.row.camera == camera
+        ]
         bodies = [msgspec.json.decode(row.body) for row in rows]
         return [body for body in bodies if body["type"] in kinds]
 
 
 @asynccontextmanager
-async def open_gate(folder: Path, cameras: Sequence[str], scene: Mapping[str, Any]) -> AsyncIterator[Gate]:
+async def open_gate(
+    folder: Path, cameras: Sequence[str], scene: Mapping[str, Any]
+) -> AsyncIterator[Gate]:
     """Start one with these cameras, all with one scene."""
     memory = memory_stores()
-    async with local_actor(memory) as actor, running_hub(folder, memory=memory, directory=actor) as hub:
+    async with (
+        local_actor(memory) as actor,
+        running_hub(folder, memory=memory, directory=actor) as hub,
+    ):
         await hub.register(*cameras, scene=msgspec.json.encode(scene))
         headers = {"authorization": f"Bearer {hub.token()}"}
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30, headers=headers, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{hub.port}", timeout=30, headers=headers, trust_env=False
+        ) as http:
             yield Gate(hub, actor, folder, http)
 
 
@@ -74,12 +84,17 @@ def encoded(form: Form, value: Any) -> bytes:
     return msgspec.msgpack.encode(value) if form == "msgpack" else json.dumps(value).encode()
 
 
-async def by_socket(gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]]) -> dict[str, Account]:
+async def by_socket(
+    gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]]
+) -> dict[str, Account]:
     """One socket for all cameras, each with its frames."""
     url = f"ws://127.0.0.1:{gate.hub.port}/v1/edge"
     protocol: Any = SUBPROTOCOL_JSON if form == "json" else SUBPROTOCOL_MSGPACK
     headers = {"authorization": f"Bearer {gate.edge_token()}"}
-    async with connect(url, subprotocols=[protocol], additional_headers=headers, proxy=None) as socket, asyncio.timeout(60):
+    async with (
+        connect(url, subprotocols=[protocol], additional_headers=headers, proxy=None) as socket,
+        asyncio.timeout(60),
+    ):
 
         async def say(message: Any) -> None:
             body = encoded(form, message)
@@ -87,11 +102,15 @@ async def by_socket(gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]])
 
         async def hear() -> dict[str, Any]:
             raw = await socket.recv()
-            return dict(msgspec.json.decode(raw) if isinstance(raw, str) else msgspec.msgpack.decode(raw))
+            return dict(
+                msgspec.json.decode(raw) if isinstance(raw, str) else msgspec.msgpack.decode(raw)
+            )
 
         async def more(camera: str, done: int) -> None:
             frames = list(sent[camera][done : done + MAX_AT_ONCE])
-            await say({"type": "observe", "camera": camera, "first_seq": done + 1, "observations": frames})
+            await say(
+                {"type": "observe", "camera": camera, "first_seq": done + 1, "observations": frames}
+            )
 
         for camera in sent:
             await say({"type": "hello", "camera": camera, "session": "s1"})
@@ -113,15 +132,24 @@ async def by_socket(gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]])
     return {}
 
 
-async def by_http(gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]]) -> dict[str, Account]:
+async def by_http(
+    gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]]
+) -> dict[str, Account]:
     """One post after the other for each camera."""
-    headers = {"authorization": f"Bearer {gate.edge_token()}", "content-type": f"application/{form}"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gate.hub.port}", timeout=60, headers=headers, trust_env=False) as http:
+    headers = {
+        "authorization": f"Bearer {gate.edge_token()}",
+        "content-type": f"application/{form}",
+    }
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{gate.hub.port}", timeout=60, headers=headers, trust_env=False
+    ) as http:
 
         async def post(camera: str) -> None:
             for done in range(0, len(sent[camera]), MAX_AT_ONCE):
                 frames = list(sent[camera][done : done + MAX_AT_ONCE])
-                body = encoded(form, {"session": "s1", "first_seq": done + 1, "observations": frames})
+                body = encoded(
+                    form, {"session": "s1", "first_seq": done + 1, "observations": frames}
+                )
                 answer = await http.post(f"/v1/cameras/{camera}/observations", content=body)
                 assert (answer.status_code, answer.json().get("rejected")) == (200, []), answer.text
 
@@ -129,18 +157,26 @@ async def by_http(gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]]) -
     return {}
 
 
-async def by_client(gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]]) -> dict[str, Account]:
+async def by_client(
+    gate: Gate, form: Form, sent: Mapping[str, Sequence[Frame]]
+) -> dict[str, Account]:
     """The Python client; it takes any objects, as programs make them."""
-    async with EdgeClient(f"ws://127.0.0.1:{gate.hub.port}/v1/edge", gate.edge_token(), form=form, proxy=None) as client:
+    async with EdgeClient(
+        f"ws://127.0.0.1:{gate.hub.port}/v1/edge", gate.edge_token(), form=form, proxy=None
+    ) as client:
         streams = {camera: await client.open(camera, session="s1") for camera in sent}
         for camera, frames in sent.items():
             for frame in frames:
-                await streams[camera].send(Observation(datetime.fromisoformat(frame["time"]), frame["objects"]))
+                await streams[camera].send(
+                    Observation(datetime.fromisoformat(frame["time"]), frame["objects"])
+                )
         await client.drain(60)
         return {camera: dict(stream.account.object_faults) for camera, stream in streams.items()}
 
 
-async def by_replay(gate: Gate, form: str, texts: Mapping[str, str | bytes], **options: Any) -> dict[str, ReplayAccount]:
+async def by_replay(
+    gate: Gate, form: str, texts: Mapping[str, str | bytes], **options: Any
+) -> dict[str, ReplayAccount]:
     """Files of one format, one camera each."""
 
     async def one(camera: str, text: str | bytes) -> ReplayAccount:
@@ -163,7 +199,10 @@ Way = Callable[[Gate, Mapping[str, Sequence[Frame]]], Awaitable[dict[str, Accoun
 
 async def by_ndjson(gate: Gate, sent: Mapping[str, Sequence[Frame]]) -> dict[str, Account]:
     """Our own files."""
-    texts = {camera: "".join(json.dumps({"camera": camera, **frame}) + "\n" for frame in frames) for camera, frames in sent.items()}
+    texts = {
+        camera: "".join(json.dumps({"camera": camera, **frame}) + "\n" for frame in frames)
+        for camera, frames in sent.items()
+    }
     accounts = await by_replay(gate, "ndjson", texts, pass_unknown_fields=True)
     assert all(account.adds_up for account in accounts.values()), accounts
     return {camera: told_by(account) for camera, account in accounts.items()}

@@ -1,7 +1,8 @@
-"""A small hub for the console alone: it serves the built files under the hub's content policy and speaks Centrifuge JSON to the page.
+"""A small hub for the console alone: it serves the built files under the hub's content policy and
+speaks Centrifuge JSON to the page.
 
-It exists to test the console's own duties (what it draws, that it never is stale in silence) with input that a real camera gives rarely.
-The whole stack is tested by `tests/acceptance`.
+It exists to test the console's own duties (what it draws, that it never is stale in silence) with
+input that a real camera gives rarely. The whole stack is tested by `tests/acceptance`.
 """
 
 import asyncio
@@ -41,11 +42,16 @@ SCENE = {
 
 def stamp(ago_s: float = 0.0) -> str:
     """RFC 3339 with microseconds."""
-    return (datetime.now(UTC) - timedelta(seconds=ago_s)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        (datetime.now(UTC) - timedelta(seconds=ago_s))
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 class FakeConsoleHub:
-    """Eight cameras that move. `statuses` overrides what a camera says of itself; `mute` stops all news."""
+    """Eight cameras that move. `statuses` overrides what a camera says of itself; `mute` stops all
+    news."""
 
     def __init__(self) -> None:
         self.cameras = [f"cam-{number}" for number in range(1, 9)]
@@ -75,10 +81,14 @@ class FakeConsoleHub:
 
         async def index(request: Request) -> Response:
             headers = {"content-security-policy": content_policy([self.url.rstrip("/")])}
-            return Response((STATIC / "index.html").read_bytes(), media_type="text/html", headers=headers)
+            return Response(
+                (STATIC / "index.html").read_bytes(), media_type="text/html", headers=headers
+            )
 
         files = Mount("/", StaticFiles(directory=STATIC))
-        return Starlette(routes=[Route("/", index), WebSocketRoute("/connection/websocket", self._serve), files])
+        return Starlette(
+            routes=[Route("/", index), WebSocketRoute("/connection/websocket", self._serve), files]
+        )
 
     async def run(self, server: uvicorn.Server, listener: socket.socket) -> None:
         """Serve and tick until the server is told to exit."""
@@ -113,17 +123,35 @@ class FakeConsoleHub:
             if command["connect"].get("token") != TOKEN:
                 await ws.close(3500, "invalid token")
                 return
-            await self._send(ws, {"id": command["id"], "connect": {"client": "c", "version": "fake", "ping": 25, "pong": True}})
+            await self._send(
+                ws,
+                {
+                    "id": command["id"],
+                    "connect": {"client": "c", "version": "fake", "ping": 25, "pong": True},
+                },
+            )
         elif "subscribe" in command:
             channel = command["subscribe"]["channel"]
-            reply: dict[str, Any] = {"recoverable": True, "positioned": True, "epoch": "1", "offset": self.tick}
+            reply: dict[str, Any] = {
+                "recoverable": True,
+                "positioned": True,
+                "epoch": "1",
+                "offset": self.tick,
+            }
             if channel.startswith("camera:"):
                 reply |= {
-                    "data": {"name": NAMES.get(channel[7:], ""), "scene": SCENE, "scene_version": 1},
+                    "data": {
+                        "name": NAMES.get(channel[7:], ""),
+                        "scene": SCENE,
+                        "scene_version": 1,
+                    },
                     "publications": [{"data": self._state(channel[7:]), "offset": self.tick}],
                 }
             if channel == "fleet":
-                reply |= {"data": {"names": NAMES}, "publications": [{"data": self._wall(full=True), "offset": self.tick}]}
+                reply |= {
+                    "data": {"names": NAMES},
+                    "publications": [{"data": self._wall(full=True), "offset": self.tick}],
+                }
             await self._send(ws, {"id": command["id"], "subscribe": reply})
             self._sockets[ws][channel] = None
         elif "unsubscribe" in command:
@@ -131,8 +159,17 @@ class FakeConsoleHub:
             await self._send(ws, {"id": command["id"], "unsubscribe": {}})
         elif "history" in command:
             events = self._events[command["history"]["channel"].removeprefix("events:camera:")]
-            newest = [{"data": event, "offset": event["offset"]} for event in reversed(events[-command["history"]["limit"] :])]
-            await self._send(ws, {"id": command["id"], "history": {"publications": newest, "epoch": "1", "offset": len(events)}})
+            newest = [
+                {"data": event, "offset": event["offset"]}
+                for event in reversed(events[-command["history"]["limit"] :])
+            ]
+            await self._send(
+                ws,
+                {
+                    "id": command["id"],
+                    "history": {"publications": newest, "epoch": "1", "offset": len(events)},
+                },
+            )
 
     async def _send(self, ws: WebSocket, reply: dict[str, Any]) -> None:
         await ws.send_text(json.dumps(reply))
@@ -143,11 +180,23 @@ class FakeConsoleHub:
             if self.mute:
                 continue
             self.tick += 1
-            news = [self._event(camera) for index, camera in enumerate(self.cameras) if (self.tick + 7 * index) % 20 == 0]
+            news = [
+                self._event(camera)
+                for index, camera in enumerate(self.cameras)
+                if (self.tick + 7 * index) % 20 == 0
+            ]
             for ws, channels in list(self._sockets.items()):
                 for channel in list(channels):
                     for data in self._due(channel, news):
-                        await self._send(ws, {"push": {"channel": channel, "pub": {"data": data, "offset": data.get("offset", self.tick)}}})
+                        await self._send(
+                            ws,
+                            {
+                                "push": {
+                                    "channel": channel,
+                                    "pub": {"data": data, "offset": data.get("offset", self.tick)},
+                                }
+                            },
+                        )
 
     def _due(self, channel: str, news: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if channel == "fleet" and self.tick % 3 == 0:
@@ -158,7 +207,10 @@ class FakeConsoleHub:
             yield from (event for event in news if event["camera"] == channel[14:])
 
     def _wall(self, *, full: bool) -> dict[str, Any]:
-        cameras = [{key: value for key, value in self._state(camera).items() if key != "tracks"} for camera in self.cameras]
+        cameras = [
+            {key: value for key, value in self._state(camera).items() if key != "tracks"}
+            for camera in self.cameras
+        ]
         return {"tick": self.tick, "full": full, "cameras": cameras}
 
     def _state(self, camera: str) -> dict[str, Any]:
@@ -169,13 +221,29 @@ class FakeConsoleHub:
         events = self._events[camera]
         received = stamp(0.1) if status == "online" else self.silent_since
         return {
-            "camera": camera, "site": "garage" if index < 5 else "yard", "generation": 1, "version": self.tick, "offset": len(events),
-            "status": status, "reason": reason, "time": stamp(0.2), "received": received, "fps": 9.8,
+            "camera": camera,
+            "site": "garage" if index < 5 else "yard",
+            "generation": 1,
+            "version": self.tick,
+            "offset": len(events),
+            "status": status,
+            "reason": reason,
+            "time": stamp(0.2),
+            "received": received,
+            "fps": 9.8,
             "objects": {label: labels.count(label) for label in set(labels)},
-            "occupancy": {"entrance": {"person": (self.tick // 10 + index) % 3}, "parking": {"car": 1}},
-            "counts": {"gate": {"in": self.tick // 20, "out": self.tick // 35, "since": stamp(3600)}},
-            "severity": "info", "last_event": events[-1] if events else None, "health": {}, "tracks": tracks,
-        }  # fmt: skip
+            "occupancy": {
+                "entrance": {"person": (self.tick // 10 + index) % 3},
+                "parking": {"car": 1},
+            },
+            "counts": {
+                "gate": {"in": self.tick // 20, "out": self.tick // 35, "since": stamp(3600)}
+            },
+            "severity": "info",
+            "last_event": events[-1] if events else None,
+            "health": {},
+            "tracks": tracks,
+        }
 
     def _tracks(self, index: int) -> list[dict[str, Any]]:
         tracks = []
@@ -187,8 +255,16 @@ class FakeConsoleHub:
             label = HOSTILE if index == 7 and number == 1 else "person" if person else "car"
             box = [x - wide / 2, y - high, x + wide / 2, y]
             zones = ["entrance"] if x < 0.35 else []
-            tracks.append({"id": f"{index}{number}", "label": label, "score": 0.91 - number / 20, "box": box, "current_zones": zones,
-                           "stationary": not person and number == 3})  # fmt: skip
+            tracks.append(
+                {
+                    "id": f"{index}{number}",
+                    "label": label,
+                    "score": 0.91 - number / 20,
+                    "box": box,
+                    "current_zones": zones,
+                    "stationary": not person and number == 3,
+                }
+            )
         return tracks
 
     def _event(self, camera: str) -> dict[str, Any]:
@@ -198,10 +274,22 @@ class FakeConsoleHub:
         label = HOSTILE if camera == "cam-8" and offset % 2 else "person"
         place = {"line": "gate"} if line else {"zone": "entrance"}
         event = {
-            "id": f"{camera}/1/{offset}", "type": "line.crossed" if line else "zone.entered", "v": 1, "camera": camera, "epoch": "1",
-            "offset": offset, "session": "s", "seq": offset, "time": stamp(), "received": stamp(), "severity": "notice" if line else "info",
-            "track": "10", "label": label, "data": {"direction": "in"} if line else {}, **place,
-        }  # fmt: skip
+            "id": f"{camera}/1/{offset}",
+            "type": "line.crossed" if line else "zone.entered",
+            "v": 1,
+            "camera": camera,
+            "epoch": "1",
+            "offset": offset,
+            "session": "s",
+            "seq": offset,
+            "time": stamp(),
+            "received": stamp(),
+            "severity": "notice" if line else "info",
+            "track": "10",
+            "label": label,
+            "data": {"direction": "in"} if line else {},
+            **place,
+        }
         events.append(event)
         return event
 
@@ -213,10 +301,20 @@ def running_hub() -> Iterator[FakeConsoleHub]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         hub.port = listener.getsockname()[1]
-        config = uvicorn.Config(hub.app(), log_level="warning", ws="websockets-sansio", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            hub.app(),
+            log_level="warning",
+            ws="websockets-sansio",
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
         server = uvicorn.Server(config)
         listener.listen(64)
-        thread = threading.Thread(target=lambda: asyncio.run(hub.run(server, listener)), name="fake-console-hub", daemon=True)
+        thread = threading.Thread(
+            target=lambda: asyncio.run(hub.run(server, listener)),
+            name="fake-console-hub",
+            daemon=True,
+        )
         thread.start()
         deadline = time.monotonic() + 10
         while not server.started:

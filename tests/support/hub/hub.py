@@ -1,4 +1,5 @@
-"""A whole hub in this process over doubles of the stores: a real uvicorn on a free port, and what tests say to it."""
+"""A whole hub in this process over doubles of the stores: a real uvicorn on a free port, and what
+tests say to it."""
 
 import asyncio
 import json
@@ -48,12 +49,15 @@ from tests.support.doubles.memory_sign_ins import MemorySignIns
 from tests.support.doubles.stores import MemoryStores, memory_stores
 from tests.support.tokens import auth_settings
 
-PLAIN = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # for clients that speak no TLS: loading authorities takes long
+PLAIN = ssl.create_default_context(
+    ssl.Purpose.CLIENT_AUTH
+)  # for clients that speak no TLS: loading authorities takes long
 
 
 @dataclass
 class Policy:
-    """A `Decider` with switches: `denied` holds (action, target) pairs, `redact` and `max_hz` are everybody's obligations.
+    """A `Decider` with switches: `denied` holds (action, target) pairs, `redact` and `max_hz` are
+    everybody's obligations.
 
     Cameras with the tag ``secret`` are nobody's. `broken` is raised by the next decision.
     """
@@ -76,11 +80,17 @@ class Policy:
             return Decision(False, "denied", "r1")
         if self.unavailable:
             return Decision(False, "policy_unavailable", "r1")
-        target = question.resource.get("camera") or question.resource.get("site") or question.resource["kind"]
+        target = (
+            question.resource.get("camera")
+            or question.resource.get("site")
+            or question.resource["kind"]
+        )
         if (question.action, target) in self.denied:
             return Decision(False, "denied", "r1")
         until = None if self.valid_s is None else time.time() + self.valid_s
-        return Decision(True, "allowed", "r1", redact=self.redact, max_hz=self.max_hz, valid_until=until)
+        return Decision(
+            True, "allowed", "r1", redact=self.redact, max_hz=self.max_hz, valid_until=until
+        )
 
 
 class NoActors:
@@ -135,7 +145,12 @@ class Records:
 class _Stores:
     """The shape of `hub.access.context.HubStores` over memory."""
 
-    def __init__(self, memory: MemoryStores, policy: PolicyStore | None = None, audit_log: AuditLog | None = None) -> None:
+    def __init__(
+        self,
+        memory: MemoryStores,
+        policy: PolicyStore | None = None,
+        audit_log: AuditLog | None = None,
+    ) -> None:
         self.cameras = memory.cameras
         self.events = memory.events
         self.registry = memory.registry
@@ -183,40 +198,74 @@ class TestHub:
     def token(self, sub: str = "ada", **options: Any) -> str:
         """A genuine token of a viewer."""
         chosen: dict[str, Any] = {"roles": ["viewer"], "sites": ["*"], "jti": f"{sub}-1"} | options
-        return issue(self.auth, sub=sub, typ=chosen.pop("typ", "user"), now_s=chosen.pop("now_s", time.time()), **chosen)
+        return issue(
+            self.auth,
+            sub=sub,
+            typ=chosen.pop("typ", "user"),
+            now_s=chosen.pop("now_s", time.time()),
+            **chosen,
+        )
 
     async def metrics(self) -> str:
         """Its metrics, from the private port."""
         async with httpx.AsyncClient(timeout=30) as http:
-            return (await http.get(f"http://127.0.0.1:{self.hub.private_port}/metrics")).raise_for_status().text
+            return (
+                (await http.get(f"http://127.0.0.1:{self.hub.private_port}/metrics"))
+                .raise_for_status()
+                .text
+            )
 
-    async def register(self, *cameras: str, site: str = "north", tags: Sequence[str] = (), scene: bytes = b"{}") -> None:
+    async def register(
+        self, *cameras: str, site: str = "north", tags: Sequence[str] = (), scene: bytes = b"{}"
+    ) -> None:
         """Register cameras."""
         for camera in cameras:
-            await self.memory.registry.register(camera, site, name=camera.upper(), scene=scene, tags=tags)
+            await self.memory.registry.register(
+                camera, site, name=camera.upper(), scene=scene, tags=tags
+            )
 
-    async def show(self, camera: str, version: int, *, site: str = "north", generation: int = 1, **fields: Any) -> None:
+    async def show(
+        self, camera: str, version: int, *, site: str = "north", generation: int = 1, **fields: Any
+    ) -> None:
         """Publish a state and its summary, as an actor does."""
         summary = state_of(camera, site, generation, version, **fields)
         tracks = summary.pop("tracks")
         body = msgspec.json.encode(summary | {"tracks": tracks})
-        entry = LiveSummary(camera, generation, version, summary["offset"], msgspec.json.encode(summary))
+        entry = LiveSummary(
+            camera, generation, version, summary["offset"], msgspec.json.encode(summary)
+        )
         await self.memory.publisher.publish(
-            [LiveState(site, camera, generation, version, summary["offset"], body)], [], {site: [entry]}, {}
+            [LiveState(site, camera, generation, version, summary["offset"], body)],
+            [],
+            {site: [entry]},
+            {},
         )
 
     async def beat(self, *entries: tuple[str, int, int, int], site: str = "north") -> None:
         """Publish a heartbeat of (camera, generation, version, offset)."""
-        await self.memory.publisher.publish([], [], {}, {site: [LiveSummary(*entry) for entry in entries]})
+        await self.memory.publisher.publish(
+            [], [], {}, {site: [LiveSummary(*entry) for entry in entries]}
+        )
 
     async def happen(
-        self, camera: str, offset: int, *, site: str = "north", epoch: str = "e1", publish: bool = True, **fields: Any
+        self,
+        camera: str,
+        offset: int,
+        *,
+        site: str = "north",
+        epoch: str = "e1",
+        publish: bool = True,
+        **fields: Any,
     ) -> None:
         """Store an event and, unless told otherwise, publish it."""
         body, digest = event_body(camera, site, epoch, offset, **fields), bytes(32)
-        self.memory.database.events.append(StoredRow(site, EventRow(camera, epoch, offset, body, digest, 0)))
+        self.memory.database.events.append(
+            StoredRow(site, EventRow(camera, epoch, offset, body, digest, 0))
+        )
         if publish:
-            await self.memory.publisher.publish([], [LiveEvent(site, camera, 1, epoch, offset, published(body, digest))], {}, {})
+            await self.memory.publisher.publish(
+                [], [LiveEvent(site, camera, 1, epoch, offset, published(body, digest))], {}, {}
+            )
 
     @asynccontextmanager
     async def dashboard(self, token: str | None = None, **options: Any) -> AsyncIterator["Dash"]:
@@ -229,7 +278,8 @@ class TestHub:
 
 
 class Dash:
-    """A client that speaks plain Centrifuge JSON: what it receives is kept in order, pings are answered."""
+    """A client that speaks plain Centrifuge JSON: what it receives is kept in order, pings are
+    answered."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -244,7 +294,10 @@ class Dash:
 
     def decode(self, frame: str | bytes) -> list[dict[str, Any]]:
         """The messages of a frame."""
-        return [json.loads(line) for line in (frame if isinstance(frame, str) else frame.decode()).split("\n")]
+        return [
+            json.loads(line)
+            for line in (frame if isinstance(frame, str) else frame.decode()).split("\n")
+        ]
 
     async def ask(self, method: str, **fields: Any) -> dict[str, Any]:
         """Send a command and return its reply; pushes that come first are kept."""
@@ -281,23 +334,49 @@ class Dash:
         return dict(push["pub"])
 
 
-def state_of(camera: str, site: str, generation: int, version: int, **fields: Any) -> dict[str, Any]:
+def state_of(
+    camera: str, site: str, generation: int, version: int, **fields: Any
+) -> dict[str, Any]:
     """A state as a dictionary."""
     made: dict[str, Any] = {
-        "camera": camera, "site": site, "generation": generation, "version": version, "offset": 0, "status": "online", "reason": None,
-        "time": "2026-03-01T12:00:00.000000Z", "received": "2026-03-01T12:00:00.010000Z", "fps": 10.0, "objects": {"person": 1},
-        "occupancy": {}, "counts": {}, "severity": "info", "last_event": None, "health": {}, "tracks": [],
-    }  # fmt: skip
+        "camera": camera,
+        "site": site,
+        "generation": generation,
+        "version": version,
+        "offset": 0,
+        "status": "online",
+        "reason": None,
+        "time": "2026-03-01T12:00:00.000000Z",
+        "received": "2026-03-01T12:00:00.010000Z",
+        "fps": 10.0,
+        "objects": {"person": 1},
+        "occupancy": {},
+        "counts": {},
+        "severity": "info",
+        "last_event": None,
+        "health": {},
+        "tracks": [],
+    }
     return made | fields
 
 
 def event_body(camera: str, site: str, epoch: str, offset: int, **fields: Any) -> bytes:
     """The stored body of an event."""
     made: dict[str, Any] = {
-        "id": f"{camera}/{epoch}/{offset}", "type": "zone.entered", "v": 1, "site": site, "camera": camera, "epoch": epoch,
-        "offset": offset, "session": "s1", "seq": offset, "time": "2026-03-01T12:00:00.000000Z", "received": "2026-03-01T12:00:00.010000Z",
-        "severity": "info", "data": {},
-    }  # fmt: skip
+        "id": f"{camera}/{epoch}/{offset}",
+        "type": "zone.entered",
+        "v": 1,
+        "site": site,
+        "camera": camera,
+        "epoch": epoch,
+        "offset": offset,
+        "session": "s1",
+        "seq": offset,
+        "time": "2026-03-01T12:00:00.000000Z",
+        "received": "2026-03-01T12:00:00.010000Z",
+        "severity": "info",
+        "data": {},
+    }
     return msgspec.json.encode(made | fields)
 
 
@@ -323,16 +402,21 @@ async def running_hub(
     dead_letters: DeadLettersSettings | None = None,
     sign_ins: SignInStore | None = None,
 ) -> AsyncIterator[TestHub]:
-    """Start a hub on a free port and stop it. `folder` keeps its token secret; `decider` is asked instead of the
-    double with switches."""
+    """Start a hub on a free port and stop it. `folder` keeps its token secret; `decider` is asked
+    instead of the double with switches."""
     memory = memory or memory_stores()
     auth = auth or auth_settings(folder)
     ensure_secret(folder / "policy.secret")
     settings = Settings(
-        hub=hub or HubSettings(port=0), auth=auth, camera=camera or CameraSettings(wall_hz=20.0), channels=channels or ChannelsSettings(),
-        limits=limits or LimitsSettings(), policy=PolicySettings(key_file=str(folder / "policy.secret")),
-        registry=registry or RegistrySettings(), dead_letters=dead_letters or DeadLettersSettings(),
-    )  # fmt: skip
+        hub=hub or HubSettings(port=0),
+        auth=auth,
+        camera=camera or CameraSettings(wall_hz=20.0),
+        channels=channels or ChannelsSettings(),
+        limits=limits or LimitsSettings(),
+        policy=PolicySettings(key_file=str(folder / "policy.secret")),
+        registry=registry or RegistrySettings(),
+        dead_letters=dead_letters or DeadLettersSettings(),
+    )
     policy = Policy()
     broker = memory.broker()
     context = HubContext(

@@ -12,7 +12,8 @@ from tests.support.hub.hub import Dash, TestHub
 
 
 class ProtobufDash(Dash):
-    """The same client in the protocol's other encoding, by the stock Python client's codec; bytes are base64 in what it returns."""
+    """The same client in the protocol's other encoding, by the stock Python client's codec; bytes
+    are base64 in what it returns."""
 
     def encode(self, command: dict[str, Any]) -> str | bytes:
         return bytes(Protobuf.encode_commands([command]))
@@ -25,7 +26,9 @@ class ProtobufDash(Dash):
 @asynccontextmanager
 async def protobuf_dashboard(hub: TestHub, token: str) -> AsyncIterator[ProtobufDash]:
     """Connected."""
-    async with connect(hub.url, compression=None, subprotocols=[Subprotocol("centrifuge-protobuf")]) as socket:
+    async with connect(
+        hub.url, compression=None, subprotocols=[Subprotocol("centrifuge-protobuf")]
+    ) as socket:
         dash = ProtobufDash(socket)
         dash.connected = await dash.ask("connect", token=token)
         yield dash

@@ -1,4 +1,5 @@
-"""The packaged policy behind the hub's own gate, in this process: guard, wire and embedded engine as in a policy actor, without Ray."""
+"""The packaged policy behind the hub's own gate, in this process: guard, wire and embedded engine
+as in a policy actor, without Ray."""
 
 from collections.abc import Mapping
 

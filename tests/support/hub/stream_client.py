@@ -1,4 +1,5 @@
-"""A dashboard of SSE or HTTP streaming in plain JSON: an answer that never ends, and commands on requests of their own."""
+"""A dashboard of SSE or HTTP streaming in plain JSON: an answer that never ends, and commands on
+requests of their own."""
 
 import asyncio
 import json
@@ -41,7 +42,11 @@ class Stream:
 
     async def post(self, data: str, port: int | None = None, **changes: Any) -> int:
         """Send commands on a request of their own; its status."""
-        asked = {"session": self.connected["session"], "node": self.connected["node"], "data": data} | changes
+        asked = {
+            "session": self.connected["session"],
+            "node": self.connected["node"],
+            "data": data,
+        } | changes
         base = f"http://127.0.0.1:{port}" if port else ""
         return (await self.http.post(f"{base}/emulation", json=asked)).status_code
 
@@ -57,15 +62,21 @@ class Stream:
 async def stream(hub: TestHub, transport: str, token: str | None = None) -> AsyncIterator[Stream]:
     """A client of one of :data:`TRANSPORTS`, connected where the token is good."""
     command = json.dumps({"id": 1, "connect": {"token": token or hub.token()}})
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", verify=PLAIN, timeout=30) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{hub.port}", verify=PLAIN, timeout=30
+    ) as http:
         asked = {
-            "sse-get": lambda: http.stream("GET", "/connection/sse", params={"cf_connect": command}),
+            "sse-get": lambda: http.stream(
+                "GET", "/connection/sse", params={"cf_connect": command}
+            ),
             "sse-post": lambda: http.stream("POST", "/connection/sse", content=command),
             "http_stream": lambda: http.stream("POST", "/connection/http_stream", content=command),
         }[transport]()
         async with asked as answer:
             assert answer.status_code == 200
-            assert answer.headers["content-type"] == ("application/json" if transport == "http_stream" else "text/event-stream")
+            assert answer.headers["content-type"] == (
+                "application/json" if transport == "http_stream" else "text/event-stream"
+            )
             made = Stream(http, answer.aiter_lines())
             made.connected = (await made.message()).get("connect", {})
             yield made

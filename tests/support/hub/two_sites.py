@@ -1,4 +1,5 @@
-"""A hub under the packaged policy with two sites of two cameras each, all of them live, for browsers."""
+"""A hub under the packaged policy with two sites of two cameras each, all of them live, for
+browsers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -41,6 +42,21 @@ async def live(hub: TestHub) -> None:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         for camera, site in CAMERAS.items():
             box = [0.1 + version % 5 / 10, 0.2, 0.3, 0.4]
-            track = {"id": "1", "label": "person", "score": 0.9, "box": box, "current_zones": ["door"], "stationary": False}
-            await hub.show(camera, version, site=site, time=now, received=now, tracks=[track], occupancy={"door": {"person": version % 3}})
+            track = {
+                "id": "1",
+                "label": "person",
+                "score": 0.9,
+                "box": box,
+                "current_zones": ["door"],
+                "stationary": False,
+            }
+            await hub.show(
+                camera,
+                version,
+                site=site,
+                time=now,
+                received=now,
+                tracks=[track],
+                occupancy={"door": {"person": version % 3}},
+            )
         await asyncio.sleep(TICK_S)

@@ -1,4 +1,5 @@
-"""Every way by which something leaves a hub, listed from the running hub itself, walked by one asker after the other."""
+"""Every way by which something leaves a hub, listed from the running hub itself, walked by one
+asker after the other."""
 
 import asyncio
 import json
@@ -22,10 +23,15 @@ MAX_PAGES = 12
 AT_ONCE = 8
 # Namespace → a name of it. A kind of channel that is not here fails the walk.
 NAMES = {
-    channels.CAMERA: "camera:{camera}", channels.SITE: "site:{site}", channels.FLEET: "fleet", channels.PERSONAL: "#{camera}",
-    channels.CAMERA_EVENTS: "events:camera:{camera}", channels.SITE_EVENTS: "events:site:{site}", channels.FLEET_EVENTS: "events:fleet",
+    channels.CAMERA: "camera:{camera}",
+    channels.SITE: "site:{site}",
+    channels.FLEET: "fleet",
+    channels.PERSONAL: "#{camera}",
+    channels.CAMERA_EVENTS: "events:camera:{camera}",
+    channels.SITE_EVENTS: "events:site:{site}",
+    channels.FLEET_EVENTS: "events:fleet",
     channels.OPERATIONS: "cluster:operations",
-}  # fmt: skip
+}
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -37,12 +43,21 @@ class Subject(msgspec.Struct, frozen=True):
 
     def fill(self, pattern: str) -> str:
         """The pattern with its parameters; KeyError for one that is new."""
-        values = {"camera": self.camera, "site": self.site, "letter": str(self.letter), "zone": "door", "line": "entry"}
-        return pattern.replace("{rest:path}", self.camera).format(**values, revision="0" * 64, method="info")
+        values = {
+            "camera": self.camera,
+            "site": self.site,
+            "letter": str(self.letter),
+            "zone": "door",
+            "line": "entry",
+        }
+        return pattern.replace("{rest:path}", self.camera).format(
+            **values, revision="0" * 64, method="info"
+        )
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What one way told; `asked` is what an answer that refuses may say again, as whoever asked named it."""
+    """What one way told; `asked` is what an answer that refuses may say again, as whoever asked
+    named it."""
 
     way: str
     body: bytes
@@ -56,12 +71,17 @@ def kinds_of_channels() -> dict[channels.Namespace, str]:
 
 
 def requests(hub: TestHub) -> list[tuple[str, str]]:
-    """(method, path) of every route of the public application. The edge's socket and the console's files show no camera."""
+    """(method, path) of every route of the public application. The edge's socket and the console's
+    files show no camera."""
     found = []
     for route in hub.hub.app.app.routes:
-        assert isinstance(route, Route | Mount | WebSocketRoute), f"{route} is of no kind that the walk knows"
+        assert isinstance(route, Route | Mount | WebSocketRoute), (
+            f"{route} is of no kind that the walk knows"
+        )
         if isinstance(route, Route):
-            found += [(method, route.path) for method in sorted(route.methods or ()) if method != "HEAD"]
+            found += [
+                (method, route.path) for method in sorted(route.methods or ()) if method != "HEAD"
+            ]
     return found
 
 
@@ -69,28 +89,49 @@ async def by_requests(hub: TestHub, token: str, subjects: Sequence[Subject]) -> 
     """What every route says to every method: whole, streamed, a page at a time, and refusing."""
     gate, found = asyncio.Semaphore(AT_ONCE), list[Told]()
     async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{hub.port}", headers={"authorization": f"Bearer {token}"}, verify=PLAIN, timeout=60
-    ) as http:  # fmt: skip
+        base_url=f"http://127.0.0.1:{hub.port}",
+        headers={"authorization": f"Bearer {token}"},
+        verify=PLAIN,
+        timeout=60,
+    ) as http:
 
         async def ask(method: str, path: str, subject: Subject) -> None:
             async with gate:
                 filled, way = subject.fill(path), f"{method} {path}"
-                changing: dict[str, Any] = {"content": BROKEN_BODY, "headers": {"content-type": "application/json", "if-match": '"0"'}}
+                changing: dict[str, Any] = {
+                    "content": BROKEN_BODY,
+                    "headers": {"content-type": "application/json", "if-match": '"0"'},
+                }
                 answer = await http.request(method, filled, **({} if method == "GET" else changing))
                 found.append(told_by(way, answer, filled))
                 if method != "GET" or not _lists(answer):
                     return
-                found.append(told_by(f"{way} as NDJSON", await http.get(filled, headers={"accept": "application/x-ndjson"}), filled))
-                cursor, place = "", "before" if path.startswith(("/v1/policy", "/v1/audit")) else "after"
+                found.append(
+                    told_by(
+                        f"{way} as NDJSON",
+                        await http.get(filled, headers={"accept": "application/x-ndjson"}),
+                        filled,
+                    )
+                )
+                cursor, place = (
+                    "",
+                    "before" if path.startswith(("/v1/policy", "/v1/audit")) else "after",
+                )
                 chosen = {"limit": "7"} | ({"order": "newest"} if path.endswith("/events") else {})
                 for _ in range(MAX_PAGES):
-                    page = await http.get(filled, params=chosen | ({place: cursor} if cursor else {}))
+                    page = await http.get(
+                        filled, params=chosen | ({place: cursor} if cursor else {})
+                    )
                     found.append(told_by(f"{way} by pages", page, filled))
                     cursor = str(page.json().get("next", "")) if _lists(page) else ""
                     if not cursor:
                         break
 
-        asked = [(method, path, subject) for method, path in requests(hub) for subject in (subjects if "{" in path else subjects[:1])]
+        asked = [
+            (method, path, subject)
+            for method, path in requests(hub)
+            for subject in (subjects if "{" in path else subjects[:1])
+        ]
         await asyncio.gather(*(ask(*one) for one in asked))
     return found
 
@@ -105,12 +146,15 @@ def _lists(answer: httpx.Response) -> bool:
 
 def told_by(way: str, answer: httpx.Response, asked: str) -> Told:
     """What an answer told, but for its date, which makes every one another."""
-    headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items() if name != "date").encode()
+    headers = "\n".join(
+        f"{name}: {value}" for name, value in answer.headers.items() if name != "date"
+    ).encode()
     return Told(way, headers + b"\n\n" + answer.content, asked if answer.status_code >= 300 else "")
 
 
 class Session:
-    """A dashboard on one transport, subscribed to every channel; `told` is what it was told of each."""
+    """A dashboard on one transport, subscribed to every channel; `told` is what it was told of
+    each."""
 
     def __init__(self, transport: str, dash: Dash | Stream | None) -> None:
         self.transport = transport
@@ -122,39 +166,56 @@ class Session:
         if self._dash is None or not self._connected():
             return
         for kind, pattern in kinds_of_channels().items():
-            hows = ("subscribe", *(["recover"] if kind.lane == "events" else []), *(["history"] if kind.history else []))
+            hows = (
+                "subscribe",
+                *(["recover"] if kind.lane == "events" else []),
+                *(["history"] if kind.history else []),
+            )
             for name in dict.fromkeys(subject.fill(pattern) for subject in subjects):
                 for how in hows:
                     fields: dict[str, Any] = {"limit": -1} if how == "history" else {}
                     if how == "recover":
                         await self._dash.ask("unsubscribe", channel=name)
                         fields = {"recover": True, "offset": 0, "epoch": ""}
-                    answer = await self._dash.ask("history" if how == "history" else "subscribe", channel=name, **fields)
+                    answer = await self._dash.ask(
+                        "history" if how == "history" else "subscribe", channel=name, **fields
+                    )
                     self._note(f"{how} {pattern}", answer, name if "error" in answer else "")
 
     async def end(self) -> None:
-        """Note what was pushed until now: what was sent before has come when a command is answered."""
+        """Note what was pushed until now: what was sent before has come when a command is
+        answered."""
         if self._dash is None or not self._connected():
             return
         await self._dash.ask("history", channel="fleet")
         for push in self._dash.pushes:
-            self._note(f"push {NAMES[channels.parse(push['channel']).namespace] if 'channel' in push else 'of no channel'}", push)
+            self._note(
+                "push "
+                f"{NAMES[channels.parse(push['channel']).namespace] if 'channel' in push else 'of no channel'}",  # noqa: E501
+                push,
+            )
 
     def _connected(self) -> bool:
-        return self._dash is not None and bool(self._dash.connected.get("connect", self._dash.connected).get("client"))
+        return self._dash is not None and bool(
+            self._dash.connected.get("connect", self._dash.connected).get("client")
+        )
 
     def _note(self, what: str, answer: dict[str, Any], asked: str = "") -> None:
         self.told.append(Told(f"{self.transport} {what}", json.dumps(answer).encode(), asked))
 
 
 @asynccontextmanager
-async def sessions(hub: TestHub, token: str, transports: Sequence[str] = TRANSPORTS) -> AsyncIterator[list[Session]]:
+async def sessions(
+    hub: TestHub, token: str, transports: Sequence[str] = TRANSPORTS
+) -> AsyncIterator[list[Session]]:
     """One of each transport."""
     async with AsyncExitStack() as stack:
         made = []
         for transport in transports:
             try:
-                session = Session(transport, await stack.enter_async_context(_opened(hub, token, transport)))
+                session = Session(
+                    transport, await stack.enter_async_context(_opened(hub, token, transport))
+                )
             except ConnectionClosed as closed:
                 session = Session(transport, None)
                 session.told.append(Told(f"{transport} refused", str(closed).encode()))
@@ -165,10 +226,19 @@ async def sessions(hub: TestHub, token: str, transports: Sequence[str] = TRANSPO
 def _opened(hub: TestHub, token: str, transport: str) -> AbstractAsyncContextManager[Dash | Stream]:
     if transport == "websocket":
         return hub.dashboard(token)
-    return protobuf_dashboard(hub, token) if transport == "websocket in protobuf" else stream(hub, transport, token)
+    return (
+        protobuf_dashboard(hub, token)
+        if transport == "websocket in protobuf"
+        else stream(hub, transport, token)
+    )
 
 
 async def by_metrics(hub: TestHub) -> list[Told]:
     """What the private port says."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.hub.private_port}", verify=PLAIN, timeout=60) as http:
-        return [Told(f"{path} of the private port", (await http.get(path)).content) for path in ("/metrics", "/metrics/node")]
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{hub.hub.private_port}", verify=PLAIN, timeout=60
+    ) as http:
+        return [
+            Told(f"{path} of the private port", (await http.get(path)).content)
+            for path in ("/metrics", "/metrics/node")
+        ]

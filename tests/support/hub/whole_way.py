@@ -1,4 +1,5 @@
-"""The whole way over real servers: a device by the edge socket, a hub, a camera actor, and a dashboard by the hub's websocket.
+"""The whole way over real servers: a device by the edge socket, a hub, a camera actor, and a
+dashboard by the hub's websocket.
 
 Everything is real but the processes, which are one, and the calls between them.
 """
@@ -57,7 +58,8 @@ class _Directory:
 
 
 class Way:
-    """What its dashboard was shown of camera and wall, in order, as (status, reason); and what its device sent."""
+    """What its dashboard was shown of camera and wall, in order, as (status, reason); and what its
+    device sent."""
 
     def __init__(self, stores: Stores, camera: str, stream: Stream) -> None:
         self.stores = stores
@@ -83,7 +85,11 @@ class Way:
         """Wait until camera and wall are shown as stale for `reason`; None: as online."""
         wanted = ("online", None) if reason is None else ("stale", reason)
         lanes = self.on_channel, self.on_wall
-        await until(lambda: all(lane and lane[-1] == wanted for lane in lanes), within_s=within_s, what=f"{wanted}, not {lanes}")
+        await until(
+            lambda: all(lane and lane[-1] == wanted for lane in lanes),
+            within_s=within_s,
+            what=f"{wanted}, not {lanes}",
+        )
 
     async def acked(self) -> None:
         """Everything that the device sent is durable. It is held from sending more meanwhile."""
@@ -96,9 +102,14 @@ class Way:
 
 @asynccontextmanager
 async def whole_way(settings: Settings, folder: Path) -> AsyncIterator[Way]:
-    """Start all of it over the servers of `settings`; its device sends twenty frames a second, with an event in every tenth."""
+    """Start all of it over the servers of `settings`; its device sends twenty frames a second, with
+    an event in every tenth."""
     await migrate(settings)
-    camera, site, name = f"cam-{secrets.token_hex(3)}", f"site-{secrets.token_hex(3)}", f"actor.{secrets.token_hex(3)}"
+    camera, site, name = (
+        f"cam-{secrets.token_hex(3)}",
+        f"site-{secrets.token_hex(3)}",
+        f"actor.{secrets.token_hex(3)}",
+    )
     auth = auth_settings(folder)
     ensure_secret(folder / "policy.secret")
     policy = PolicySettings(key_file=str(folder / "policy.secret"))
@@ -116,18 +127,28 @@ async def whole_way(settings: Settings, folder: Path) -> AsyncIterator[Way]:
         assert await process.adopt([camera], 30.0) == {}
         broker = await open_broker(settings, name="hub-whole")
         ends.push_async_callback(broker.close)
-        hub = Hub(HubContext(settings, stores, JwtVerifier(auth), Policy(), _Directory(process), "hub-whole"), broker, instance="test")
+        hub = Hub(
+            HubContext(
+                settings, stores, JwtVerifier(auth), Policy(), _Directory(process), "hub-whole"
+            ),
+            broker,
+            instance="test",
+        )
         await hub.start()
         ends.push_async_callback(hub.stop, 0.1)
 
         def token(sub: str, **claims: Any) -> str:
             return issue(auth, sub=sub, now_s=time.time(), sites=["*"], jti=sub, **claims)
 
-        socket = await ends.enter_async_context(connect(f"ws://127.0.0.1:{hub.port}/connection/websocket", compression=None))
+        socket = await ends.enter_async_context(
+            connect(f"ws://127.0.0.1:{hub.port}/connection/websocket", compression=None)
+        )
         dash = Dash(socket)
         await dash.ask("connect", token=token("ada", typ="user", roles=["viewer"]))
         edge_token = token("box", typ="edge", roles=["edge"])
-        device = EdgeClient(f"ws://127.0.0.1:{hub.port}/v1/edge", edge_token, backoff=Backoff(0.05, 0.5))
+        device = EdgeClient(
+            f"ws://127.0.0.1:{hub.port}/v1/edge", edge_token, backoff=Backoff(0.05, 0.5)
+        )
         await ends.enter_async_context(device)
         way = Way(stores, camera, await device.open(camera))
         tasks = [asyncio.create_task(_send(way)), asyncio.create_task(_watch(way, dash, site))]

@@ -1,7 +1,9 @@
-"""Variants of Eyrie, each broken on purpose in one way, for runs on the real stack: the checker must name the invariant.
+"""Variants of Eyrie, each broken on purpose in one way, for runs on the real stack: the checker
+must name the invariant.
 
-A variant patches a module right after it is imported. Nothing of the product knows of this: `environment` puts
-`tests/support/load/broken/sitecustomize.py` on the path of a stack's processes, and that installs the variant.
+A variant patches a module right after it is imported. Nothing of the product knows of this:
+`environment` puts `tests/support/load/broken/sitecustomize.py` on the path of a stack's processes,
+and that installs the variant.
 """
 
 import asyncio
@@ -40,7 +42,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:  # fmt: skip
+    ) -> importlib.machinery.ModuleSpec | None:
         patch = self._patches.pop(fullname, None)
         if patch is None:
             return None
@@ -100,7 +102,12 @@ def keeps_the_generation(postgres_cameras: Any) -> None:
         kept(self, *arguments, **named)
         grows = "generation = greatest(p.generation, l.above) + 1"
         assert grows in self._sql["activate"]
-        self._sql = {**self._sql, "activate": self._sql["activate"].replace(grows, "generation = greatest(p.generation, l.above, 1)")}
+        self._sql = {
+            **self._sql,
+            "activate": self._sql["activate"].replace(
+                grows, "generation = greatest(p.generation, l.above, 1)"
+            ),
+        }
 
     postgres_cameras.PostgresCameraStore.__init__ = init
 
@@ -125,7 +132,11 @@ def falls_silent(redis_publisher: Any) -> None:
 
     async def publish(self: Any, states: Any, events: Any, summaries: Any, heartbeats: Any) -> Any:
         began[0] = began[0] or time.monotonic()
-        return set() if time.monotonic() - began[0] > 8.0 else await kept(self, states, events, summaries, heartbeats)
+        return (
+            set()
+            if time.monotonic() - began[0] > 8.0
+            else await kept(self, states, events, summaries, heartbeats)
+        )
 
     redis_publisher.RedisPublisher.publish = publish
 
@@ -216,7 +227,8 @@ def closes_without_a_word(edge_link: Any) -> None:
 
 
 def ends_with_a_camera(camera: Any) -> None:
-    """Not a mistake of the product: data of a camera whose name begins with ``deadly`` ends the process, as a fault in a library does."""
+    """Not a mistake of the product: data of a camera whose name begins with ``deadly`` ends the
+    process, as a fault in a library does."""
     kept = camera.apply_data
 
     def apply_data(core: Any, data: Any, answers: Any, now_us: int) -> None:
@@ -228,7 +240,8 @@ def ends_with_a_camera(camera: Any) -> None:
 
 
 def sleeps_after_a_restart(ray_supervisor: Any) -> None:
-    """A supervisor that Ray has started again does nothing, and whoever asks is told that it works."""
+    """A supervisor that Ray has started again does nothing, and whoever asks is told that it
+    works."""
     import ray
 
     kept, answers = ray_supervisor.RaySupervisor._begin, ray_supervisor.RaySupervisor.turn
@@ -240,7 +253,11 @@ def sleeps_after_a_restart(ray_supervisor: Any) -> None:
 
     async def turn(self: Any) -> dict[str, Any]:
         if ray.get_runtime_context().was_current_actor_reconstructed:
-            return {"age_s": 0.0, "started": ray_supervisor.start_time(os.getpid()) or 0, **ray_supervisor.whereabouts()}
+            return {
+                "age_s": 0.0,
+                "started": ray_supervisor.start_time(os.getpid()) or 0,
+                **ray_supervisor.whereabouts(),
+            }
         found: dict[str, Any] = await answers(self)
         return found
 
@@ -249,11 +266,13 @@ def sleeps_after_a_restart(ray_supervisor: Any) -> None:
 
 
 def says_nothing_of_age(commit_loop: Any) -> None:
-    """I6 where nothing is committed: an actor's heartbeats say that all is well while PostgreSQL stands still."""
+    """I6 where nothing is committed: an actor's heartbeats say that all is well while PostgreSQL
+    stands still."""
     commit_loop.CommitLoop.trouble = lambda self, now: ""
 
 
-# Of faults: what the checker sees when something has broken that the product does not mend, or does not tell.
+# Of faults: what the checker sees when something has broken that the product does not mend, or does
+# not tell.
 OF_FAULTS: dict[str, dict[str, Patch]] = {
     "supervisor-asleep": {"cluster.ray.supervisor": sleeps_after_a_restart},
     "age-untold": {"actors.commit_loop": says_nothing_of_age},
@@ -296,7 +315,10 @@ VARIANTS: dict[str, dict[str, Patch]] = {
     "broken-chain": {"actors.core.camera.journal": breaks_the_chain},
     "generation-kept": {"storage.postgres.cameras": keeps_the_generation},
     "events-dropped": {"hub.fanout.streams": drops_events},
-    "staleness-untold": {"storage.redis.publisher": falls_silent, "hub.fanout.live_states": never_stale},
+    "staleness-untold": {
+        "storage.redis.publisher": falls_silent,
+        "hub.fanout.live_states": never_stale,
+    },
     "made-up-events": {"actors.core.camera.core": makes_up_events},
     "events-lost": {"actors.core.camera.journal": loses_events},
     "receive-times": {"actors.core.camera.journal": stores_receive_times},
@@ -306,4 +328,6 @@ VARIANTS: dict[str, dict[str, Patch]] = {
 }
 
 # What no checker is to find: the product must live with it.
-HOOKS: dict[str, dict[str, Patch]] = {"deadly-camera": {"actors.core.camera.core": ends_with_a_camera}}
+HOOKS: dict[str, dict[str, Patch]] = {
+    "deadly-camera": {"actors.core.camera.core": ends_with_a_camera}
+}

@@ -1,4 +1,5 @@
-"""A camera core with the smallest shell that is right: a row in memory that commits like the store does."""
+"""A camera core with the smallest shell that is right: a row in memory that commits like the store
+does."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,18 @@ import msgspec
 from actors.core.camera import core
 from actors.core.camera.core import CameraCore, Configure, Effects, ResetCounts, Tick
 from actors.core.messages.commits import Activation, CommitRow, Position
-from actors.core.messages.deliveries import Acked, Alive, Answer, Attach, Data, DeclareGap, Detach, Item, Rejected, Welcomed
+from actors.core.messages.deliveries import (
+    Acked,
+    Alive,
+    Answer,
+    Attach,
+    Data,
+    DeclareGap,
+    Detach,
+    Item,
+    Rejected,
+    Welcomed,
+)
 from actors.core.messages.event_data import shape_of
 from actors.core.messages.events import CHAIN_START, StoredEvent
 from actors.core.messages.observations import Alarm, Object, Observation
@@ -32,7 +44,15 @@ def at_us(seconds: float) -> int:
     return START_US + round(seconds * 1_000_000)
 
 
-def person(key: str | None, x: float, y: float, *, label: str = "person", size: float = 0.04, score: float = 0.9) -> Object:
+def person(
+    key: str | None,
+    x: float,
+    y: float,
+    *,
+    label: str = "person",
+    size: float = 0.04,
+    score: float = 0.9,
+) -> Object:
     """An object whose bottom centre is (x, y)."""
     return Object(label, (x - size / 2, y - 2 * size, x + size / 2, y), score, key)
 
@@ -60,7 +80,13 @@ class Row:
         """A new generation."""
         self.generation += 1
         return Activation(
-            CAMERA, "site-1", self.generation, self.position, self.snapshot, msgspec.json.encode(self.scene), self.scene_version
+            CAMERA,
+            "site-1",
+            self.generation,
+            self.position,
+            self.snapshot,
+            msgspec.json.encode(self.scene),
+            self.scene_version,
         )
 
     def open_session(self, generation: int, session: str) -> str:
@@ -91,7 +117,14 @@ class Row:
 class Shell:
     """Carries out the effects of one core against a `Row`. Times are seconds after the start."""
 
-    def __init__(self, scene: Scene | None = None, *, row: Row | None = None, now: float = 0.0, **settings: Any) -> None:
+    def __init__(
+        self,
+        scene: Scene | None = None,
+        *,
+        row: Row | None = None,
+        now: float = 0.0,
+        **settings: Any,
+    ) -> None:
         self.row = row or Row(scene)
         self.settings = CameraSettings(**settings)
         self.now = now
@@ -100,7 +133,9 @@ class Shell:
 
     def restart(self) -> CameraCore:
         """A new incarnation from the row."""
-        self.core = core.restore(self.row.activate(), owner="owner", settings=self.settings, now_us=at_us(self.now))
+        self.core = core.restore(
+            self.row.activate(), owner="owner", settings=self.settings, now_us=at_us(self.now)
+        )
         return self.core
 
     def step(self, *items: Item | Configure | ResetCounts | Tick, commit: bool = True) -> Effects:
@@ -128,13 +163,22 @@ class Shell:
         """Attach; the answers to it."""
         return self.told(Attach(CAMERA, link, session, 1, at_us(self.now)))
 
-    def told(self, *items: Item | Configure | ResetCounts | Tick, commit: bool = True) -> list[Answer]:
+    def told(
+        self, *items: Item | Configure | ResetCounts | Tick, commit: bool = True
+    ) -> list[Answer]:
         """The answers to these items alone."""
         self.answers = []
         self.step(*items, commit=commit)
         return self.answers
 
-    def send(self, first_seq: int, *frames: bytes, session: str = "s1", link: str = "h/1", commit: bool = True) -> list[Answer]:
+    def send(
+        self,
+        first_seq: int,
+        *frames: bytes,
+        session: str = "s1",
+        link: str = "h/1",
+        commit: bool = True,
+    ) -> list[Answer]:
         """Deliver observations; the answers."""
         return self.told(self.data(first_seq, *frames, session=session, link=link), commit=commit)
 
@@ -148,9 +192,13 @@ class Shell:
         form: str = "msgpack",
     ) -> Data:
         """A delivery."""
-        return Data(CAMERA, link, session, first_seq, at_us(self.now), form, list(frames), list(rejected))
+        return Data(
+            CAMERA, link, session, first_seq, at_us(self.now), form, list(frames), list(rejected)
+        )
 
-    def walk(self, frames: Sequence[bytes], *, first_seq: int = 1, batch: int = 1, commit: bool = True) -> None:
+    def walk(
+        self, frames: Sequence[bytes], *, first_seq: int = 1, batch: int = 1, commit: bool = True
+    ) -> None:
         """Deliver frames in batches."""
         for start in range(0, len(frames), batch):
             self.step(self.data(first_seq + start, *frames[start : start + batch]), commit=commit)
@@ -164,9 +212,19 @@ class Shell:
         """The edge was heard."""
         self.step(Alive(CAMERA, link, at_us(self.now)))
 
-    def gap(self, first_seq: int, last_seq: int, reason: str = "shed", *, session: str = "s1", link: str = "h/1") -> list[Answer]:
+    def gap(
+        self,
+        first_seq: int,
+        last_seq: int,
+        reason: str = "shed",
+        *,
+        session: str = "s1",
+        link: str = "h/1",
+    ) -> list[Answer]:
         """The edge declares a gap."""
-        return self.told(DeclareGap(CAMERA, link, session, first_seq, last_seq, reason, at_us(self.now)))
+        return self.told(
+            DeclareGap(CAMERA, link, session, first_seq, last_seq, reason, at_us(self.now))
+        )
 
     def detach(self, link: str = "h/1", *, clean: bool = True) -> list[Answer]:
         """The link is gone."""
@@ -207,5 +265,17 @@ def derived(row: Row) -> list[tuple[Any, ...]]:
     for stored in row.events:
         event = stored.event
         if not event.type.startswith(("camera.", "stream.")):
-            found.append((event.type, event.track, event.label, event.zone, event.line, event.session, event.seq, event.time, event.data))
+            found.append(
+                (
+                    event.type,
+                    event.track,
+                    event.label,
+                    event.zone,
+                    event.line,
+                    event.session,
+                    event.seq,
+                    event.time,
+                    event.data,
+                )
+            )
     return found

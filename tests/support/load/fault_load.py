@@ -1,4 +1,5 @@
-"""Load with a known truth for the fault tests: seeded recordings streamed by edge clients, everything recorded for the checker."""
+"""Load with a known truth for the fault tests: seeded recordings streamed by edge clients,
+everything recorded for the checker."""
 
 import asyncio
 import time
@@ -18,7 +19,15 @@ from edge.client import EdgeClient
 from edge.reconnect import Backoff
 from edge.simulate.world import SimulatedCamera
 from edge.stream import Stream
-from load_tests.harness.history import Acknowledged, Operation, Sent, ShownEvent, ShownState, ToldGap, WatcherPosition
+from load_tests.harness.history import (
+    Acknowledged,
+    Operation,
+    Sent,
+    ShownEvent,
+    ShownState,
+    ToldGap,
+    WatcherPosition,
+)
 from storage.ports.registry import Registry
 from tests.support.hub.hub import Dash
 
@@ -42,17 +51,23 @@ class Camera:
 class Load:
     """Streams `cameras` until :meth:`finish`. `history` is what the checker takes."""
 
-    def __init__(self, url: str, token: str, cameras: Iterable[str], *, seed: int, spool: Path | None = None) -> None:
+    def __init__(
+        self, url: str, token: str, cameras: Iterable[str], *, seed: int, spool: Path | None = None
+    ) -> None:
         self.history: list[Operation] = []
         self.cameras = {name: Camera(name, seed, index) for index, name in enumerate(cameras)}
-        self.client = EdgeClient(url, token, spool=spool, on_full="wait", backoff=Backoff(base_s=0.05, cap_s=0.5))
+        self.client = EdgeClient(
+            url, token, spool=spool, on_full="wait", backoff=Backoff(base_s=0.05, cap_s=0.5)
+        )
         self._last = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def register(self, registry: Registry, site: str) -> None:
         """Register the cameras with the scenes of their worlds."""
         for camera in self.cameras.values():
-            await registry.register(camera.name, site, scene=msgspec.json.encode(camera.world.scene))
+            await registry.register(
+                camera.name, site, scene=msgspec.json.encode(camera.world.scene)
+            )
 
     @property
     def acked(self) -> int:
@@ -65,7 +80,10 @@ class Load:
         for camera in self.cameras.values():
             camera.stream = await self.client.open(camera.name)
             camera.session = camera.stream.session
-            self._tasks += [asyncio.create_task(self._send(camera)), asyncio.create_task(self._listen(camera))]
+            self._tasks += [
+                asyncio.create_task(self._send(camera)),
+                asyncio.create_task(self._listen(camera)),
+            ]
 
     async def more(self, count: int, within_s: float = 60.0) -> None:
         """Wait until `count` more observations of every camera are acked."""
@@ -103,9 +121,13 @@ class Load:
                 if camera.sent > EMPTY_AFTER * 4:
                     raise AssertionError(f"the world of {camera.name} does not become empty")
             frame = camera.world.step()
-            observation = Observation(START + timedelta(seconds=frame.second), frame.objects, frame.alarm)
+            observation = Observation(
+                START + timedelta(seconds=frame.second), frame.objects, frame.alarm
+            )
             camera.sent += 1
-            self.history.append(Sent(camera.name, camera.session, camera.sent, messages.encode_body(observation)[0]))
+            self.history.append(
+                Sent(camera.name, camera.session, camera.sent, messages.encode_body(observation)[0])
+            )
             assert await camera.stream.send(observation) == camera.sent
             await asyncio.sleep(0 if self._last.is_set() and camera.sent % 8 else PACE_S)
 
@@ -123,8 +145,11 @@ class Load:
 
 
 @asynccontextmanager
-async def watching(url: str, token: str, cameras: Iterable[str], history: list[Operation]) -> AsyncIterator[None]:
-    """A dashboard that watches events and states of `cameras` and recovers as a stock client does; recorded in `history`."""
+async def watching(
+    url: str, token: str, cameras: Iterable[str], history: list[Operation]
+) -> AsyncIterator[None]:
+    """A dashboard that watches events and states of `cameras` and recovers as a stock client does;
+    recorded in `history`."""
     task = asyncio.create_task(_watch(url, token, list(cameras), history))
     try:
         yield
@@ -143,13 +168,21 @@ async def _watch(url: str, token: str, cameras: list[str], history: list[Operati
                 await dash.ask("connect", token=token)
                 for camera in cameras:
                     await _subscribe_events(dash, camera, position, history)
-                    _state(history, camera, (await dash.ask("subscribe", channel=f"camera:{camera}"))["subscribe"].get("publications"))
+                    _state(
+                        history,
+                        camera,
+                        (await dash.ask("subscribe", channel=f"camera:{camera}"))["subscribe"].get(
+                            "publications"
+                        ),
+                    )
                 while True:
                     await _push(dash, await dash.push(within_s=60.0), position, history)
         await asyncio.sleep(0.1)
 
 
-async def _push(dash: Dash, push: dict[str, Any], position: dict[str, tuple[str, int]], history: list[Operation]) -> None:
+async def _push(
+    dash: Dash, push: dict[str, Any], position: dict[str, tuple[str, int]], history: list[Operation]
+) -> None:
     kind, _, camera = push["channel"].rpartition(":")
     if "unsubscribe" in push:
         if kind.startswith("events"):
@@ -162,7 +195,9 @@ async def _push(dash: Dash, push: dict[str, Any], position: dict[str, tuple[str,
         _state(history, camera, [push["pub"]])
 
 
-async def _subscribe_events(dash: Dash, camera: str, position: dict[str, tuple[str, int]], history: list[Operation]) -> None:
+async def _subscribe_events(
+    dash: Dash, camera: str, position: dict[str, tuple[str, int]], history: list[Operation]
+) -> None:
     asked: dict[str, Any] = {"channel": f"events:camera:{camera}"}
     if camera in position:
         asked |= {"recover": True, "epoch": position[camera][0], "offset": position[camera][1]}
@@ -178,13 +213,26 @@ async def _subscribe_events(dash: Dash, camera: str, position: dict[str, tuple[s
     position[camera] = (epoch, offset)
 
 
-def _event(history: list[Operation], camera: str, publication: dict[str, Any], position: dict[str, tuple[str, int]]) -> None:
+def _event(
+    history: list[Operation],
+    camera: str,
+    publication: dict[str, Any],
+    position: dict[str, tuple[str, int]],
+) -> None:
     event = publication["data"]
-    history.append(ShownEvent("dash", camera, event["epoch"], event["offset"], event["type"], event["time"]))
+    history.append(
+        ShownEvent("dash", camera, event["epoch"], event["offset"], event["type"], event["time"])
+    )
     position[camera] = (event["epoch"], event["offset"])
 
 
-def _state(history: list[Operation], camera: str, publications: list[dict[str, Any]] | None) -> None:
+def _state(
+    history: list[Operation], camera: str, publications: list[dict[str, Any]] | None
+) -> None:
     for publication in publications or ():
         state = publication["data"]
-        history.append(ShownState("dash", camera, state["generation"], state["offset"], state["status"], time.time()))
+        history.append(
+            ShownState(
+                "dash", camera, state["generation"], state["offset"], state["status"], time.time()
+            )
+        )

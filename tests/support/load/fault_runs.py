@@ -1,4 +1,5 @@
-"""A load on the running product, and what must be true of it afterwards whatever was done to the product meanwhile."""
+"""A load on the running product, and what must be true of it afterwards whatever was done to the
+product meanwhile."""
 
 import asyncio
 import time
@@ -29,12 +30,26 @@ def address(running: Product) -> tuple[str, int]:
 
 @asynccontextmanager
 async def load(
-    running: Product, stores: Stores, name: str, *, cameras: int = 2, port: int = 0, spool: Path | None = None
+    running: Product,
+    stores: Stores,
+    name: str,
+    *,
+    cameras: int = 2,
+    port: int = 0,
+    spool: Path | None = None,
 ) -> AsyncIterator[Load]:
     """A load under way, with acks; it is ended at the end."""
     settings = read_resolved(running.data.settings_file)
     host, public = address(running)
-    token = issue(settings.auth, sub="faults", typ="edge", jti=name, now_s=time.time(), roles=("edge",), sites=("*",))
+    token = issue(
+        settings.auth,
+        sub="faults",
+        typ="edge",
+        jti=name,
+        now_s=time.time(),
+        roles=("edge",),
+        sites=("*",),
+    )
     names = [f"{name}-{number}" for number in range(cameras)]
     made = Load(f"ws://{host}:{port or public}/v1/edge", token, names, seed=SEED, spool=spool)
     await made.register(stores.registry, SITE)
@@ -54,8 +69,12 @@ async def checked(running: Product, made: Load) -> Stored:
     for row in stored.cameras:
         camera = made.cameras[row.camera]
         assert row.last_seq == camera.sent == camera.acked
-        truth = {line: {"in": ways[0], "out": ways[1]} for line, ways in camera.world.truth.lines.items()}
-        assert {line: {"in": found["in"], "out": found["out"]} for line, found in row.counts.items()} == truth
+        truth = {
+            line: {"in": ways[0], "out": ways[1]} for line, ways in camera.world.truth.lines.items()
+        }
+        assert {
+            line: {"in": found["in"], "out": found["out"]} for line, found in row.counts.items()
+        } == truth
     verified = await asyncio.to_thread(eyrie, "audit", "verify", running.data.path)
     assert verified.returncode == 0, verified.stdout
     return stored
@@ -64,7 +83,9 @@ async def checked(running: Product, made: Load) -> Stored:
 async def actor_of(stores: Stores, camera: str) -> tuple[ActorRecord, int]:
     """The process that owns `camera`, and the generation."""
     at = (await stores.cameras.ownership([camera]))[camera]
-    return next(record for record in await stores.actors.all() if record.name == at.owner), at.generation
+    return next(
+        record for record in await stores.actors.all() if record.name == at.owner
+    ), at.generation
 
 
 def same(pid: int, started: int | None) -> bool:

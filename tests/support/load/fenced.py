@@ -1,4 +1,5 @@
-"""Where the cameras of a load are, how they come onto a node, and that nothing of an owner that was replaced is stored."""
+"""Where the cameras of a load are, how they come onto a node, and that nothing of an owner that was
+replaced is stored."""
 
 import asyncio
 import time
@@ -17,7 +18,10 @@ async def at(stores: Stores, made: Load) -> dict[str, tuple[str, int, str]]:
     records = {record.name: record for record in await stores.actors.all()}
     held = await stores.cameras.ownership(list(made.cameras))
     owners = {name: row.owner or "" for name, row in held.items()}
-    return {name: (records[owner].node if owner in records else "", held[name].generation, owner) for name, owner in owners.items()}
+    return {
+        name: (records[owner].node if owner in records else "", held[name].generation, owner)
+        for name, owner in owners.items()
+    }
 
 
 async def pinned(stores: Stores, made: Load, node: JoinedNode) -> list[str]:
@@ -37,7 +41,9 @@ async def pinned(stores: Stores, made: Load, node: JoinedNode) -> list[str]:
     return names
 
 
-async def until_true(ask: Callable[[], Awaitable[bool]], what: str, within_s: float = HEAL_S) -> None:
+async def until_true(
+    ask: Callable[[], Awaitable[bool]], what: str, within_s: float = HEAL_S
+) -> None:
     deadline = time.monotonic() + within_s
     while not await ask():
         assert time.monotonic() < deadline, f"this did not come true in {within_s:g} s: {what}"
@@ -48,5 +54,13 @@ def fenced(stored: Stored, before: dict[str, tuple[str, int, str]], names: list[
     """Nothing of the old owners was stored after their successors' first write."""
     for name in names:
         _node, generation, owner = before[name]
-        replaced = min(move.at_s for move in stored.moves if move.camera == name and move.generation > generation)
-        assert not [move for move in stored.moves if move.camera == name and move.writer == owner and move.at_s > replaced]
+        replaced = min(
+            move.at_s
+            for move in stored.moves
+            if move.camera == name and move.generation > generation
+        )
+        assert not [
+            move
+            for move in stored.moves
+            if move.camera == name and move.writer == owner and move.at_s > replaced
+        ]

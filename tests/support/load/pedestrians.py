@@ -1,8 +1,11 @@
-"""Pedestrians whose counts are known by how they were made, seen by a detector and tracker that are as bad as real ones.
+"""Pedestrians whose counts are known by how they were made, seen by a detector and tracker that are
+as bad as real ones.
 
-Truth is written down when a walk is laid out, in pixels, by plain comparisons; nothing here is shared with what counts. The detector
-jitters each corner by `JITTER_PX`, misses frames, loses people behind things for a while, and the tracker gives some a new id on the way.
-A new id is given where it changes no count: away from line and zone, since no counter can know that two ids are one person.
+Truth is written down when a walk is laid out, in pixels, by plain comparisons; nothing here is
+shared with what counts. The detector jitters each corner by `JITTER_PX`, misses frames, loses
+people behind things for a while, and the tracker gives some a new id on the way. A new id is given
+where it changes no count: away from line and zone, since no counter can know that two ids are one
+person.
 """
 
 import random
@@ -19,21 +22,34 @@ MISSED = 0.08  # share of detections that never come
 QUIET_S = 8.0  # seconds without anybody at the end: every track is over
 
 SCENE = Scene(
-    lines={"gate": Line([(LINE_X / WIDTH, 1.0), (LINE_X / WIDTH, 0.0)], name_in="to the right", name_out="to the left")},
-    zones={
-        "square": Zone(
-            [(ZONE[0] / WIDTH, ZONE[1] / HEIGHT), (ZONE[2] / WIDTH, ZONE[1] / HEIGHT), (ZONE[2] / WIDTH, ZONE[3] / HEIGHT),
-             (ZONE[0] / WIDTH, ZONE[3] / HEIGHT)],
+    lines={
+        "gate": Line(
+            [(LINE_X / WIDTH, 1.0), (LINE_X / WIDTH, 0.0)],
+            name_in="to the right",
+            name_out="to the left",
         )
     },
-)  # fmt: skip
+    zones={
+        "square": Zone(
+            [
+                (ZONE[0] / WIDTH, ZONE[1] / HEIGHT),
+                (ZONE[2] / WIDTH, ZONE[1] / HEIGHT),
+                (ZONE[2] / WIDTH, ZONE[3] / HEIGHT),
+                (ZONE[0] / WIDTH, ZONE[3] / HEIGHT),
+            ],
+        )
+    },
+)
 
-Detection = tuple[int, int, float, float, float, float]  # frame from 0, id, left, top, width, height in pixels from 0
+Detection = tuple[
+    int, int, float, float, float, float
+]  # frame from 0, id, left, top, width, height in pixels from 0
 
 
 @dataclass
 class Walk:
-    """One person: begins at `start_s` and passes these x one after the other (pixels) at `speed` px/s, waiting `waits` seconds at each."""
+    """One person: begins at `start_s` and passes these x one after the other (pixels) at `speed`
+    px/s, waiting `waits` seconds at each."""
 
     start_s: float
     xs: list[float]
@@ -85,7 +101,10 @@ class Crowd:
                 if dice.random() < MISSED or any(a <= now < b for a, b in walk.hidden_s):
                     continue
                 width, height = 32 + dice.gauss(0, JITTER_PX / 3), 90 + dice.gauss(0, JITTER_PX / 3)
-                left, bottom = x - width / 2 + dice.gauss(0, JITTER_PX), walk.y + dice.gauss(0, JITTER_PX)
+                left, bottom = (
+                    x - width / 2 + dice.gauss(0, JITTER_PX),
+                    walk.y + dice.gauss(0, JITTER_PX),
+                )
                 found.append((frame, self._id(walk, x), left, bottom - height, width, height))
         return sorted(found)
 
@@ -94,7 +113,8 @@ class Crowd:
 
 
 def crowd(seed: int, fps: float, people: int = 40) -> Crowd:
-    """A crowd of `people`: through, back, hesitating, waiting at the line, turning on it, standing in the square."""
+    """A crowd of `people`: through, back, hesitating, waiting at the line, turning on it, standing
+    in the square."""
     dice = random.Random(seed)
     walks: list[Walk] = []
     to_right = to_left = entries = 0
@@ -133,11 +153,14 @@ def crowd(seed: int, fps: float, people: int = 40) -> Crowd:
 
 def walk_s(walk: Walk) -> float:
     """How long a walk takes."""
-    return sum(abs(b - a) for a, b in zip(walk.xs, walk.xs[1:], strict=False)) / walk.speed + sum(walk.waits)
+    return sum(abs(b - a) for a, b in zip(walk.xs, walk.xs[1:], strict=False)) / walk.speed + sum(
+        walk.waits
+    )
 
 
 def naive_counts(detections: list[Detection]) -> tuple[int, int]:
-    """(to the right, to the left) of a counter that looks at each track's last two frames, as many do."""
+    """(to the right, to the left) of a counter that looks at each track's last two frames, as many
+    do."""
     side: dict[int, bool] = {}
     right = left = 0
     for _, key, x, _, width, _ in detections:
@@ -149,7 +172,8 @@ def naive_counts(detections: list[Detection]) -> tuple[int, int]:
 
 
 def mot_text(detections: list[Detection], frames: int, fps: float) -> str:
-    """The detections as MOT Challenge results: frames and pixels from 1, ten columns. A last frame after a pause ends every track."""
+    """The detections as MOT Challenge results: frames and pixels from 1, ten columns. A last frame
+    after a pause ends every track."""
     rows = [
         f"{frame + 1},{key},{left + 1:.2f},{top + 1:.2f},{width:.2f},{height:.2f},0.90,-1,-1,-1"
         for frame, key, left, top, width, height in detections

@@ -11,17 +11,28 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 OUTPUT = Path(__file__).resolve().parents[2] / "output"
 SIZE: ViewportSize = {"width": 1440, "height": 900}
-# Without these, Chromium talks to its maker's services, which no test wants and a closed network refuses.
+# Without these, Chromium talks to its maker's services, which no test wants and a closed network
+# refuses.
 FLAGS = [
-    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
     "--disable-dev-shm-usage",
-]  # fmt: skip
+]
 
 
 def chromium_path() -> str | None:
     """``CHROMIUM_BINARY``, or chromium on the PATH."""
     named = os.environ.get("CHROMIUM_BINARY")
-    return named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return (
+        named
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
 
 
 @contextmanager
@@ -38,14 +49,18 @@ def open_browser(path: str) -> Iterator[Browser]:
 
 @contextmanager
 def fresh_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
-    """A page that knows nothing of others, and the list that fills with its console errors and uncaught exceptions."""
+    """A page that knows nothing of others, and the list that fills with its console errors and
+    uncaught exceptions."""
     context = browser.new_context(viewport=SIZE)
     try:
         page = context.new_page()
         page.set_default_timeout(15_000)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" else None,
+        )
         yield page, errors
     finally:
         context.close()
@@ -72,13 +87,14 @@ def painted(page: Page) -> int:
         page.evaluate(
             """() => { const canvas = document.querySelector('canvas.scene');
             const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-            let painted = 0; for (let at = 3; at < data.length; at += 4) if (data[at] > 40) painted += 1; return painted; }"""
+            let painted = 0; for (let at = 3; at < data.length; at += 4) if (data[at] > 40) painted += 1; return painted; }"""  # noqa: E501
         )
     )
 
 
 def until(page: Page, condition: Callable[[], bool], *, within_s: float = 20.0) -> bool:
-    """Whether `condition()` comes true in time, the page going on meanwhile (for what `expect` has no words for)."""
+    """Whether `condition()` comes true in time, the page going on meanwhile (for what `expect` has
+    no words for)."""
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:

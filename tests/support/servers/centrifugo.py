@@ -20,8 +20,11 @@ START_S = 60
 
 
 @asynccontextmanager
-async def centrifugo(folder: Path, config: dict[str, Any], port: int = 0) -> AsyncIterator[tuple[int, str]]:
-    """(port, key of its server API) of one with the sections of `config`, on loopback. Skips where there is none."""
+async def centrifugo(
+    folder: Path, config: dict[str, Any], port: int = 0
+) -> AsyncIterator[tuple[int, str]]:
+    """(port, key of its server API) of one with the sections of `config`, on loopback. Skips where
+    there is none."""
     binary = os.environ.get("CENTRIFUGO_BINARY") or shutil.which("centrifugo")
     if binary is None:
         pytest.skip("there is no Centrifugo (CENTRIFUGO_BINARY)")
@@ -29,10 +32,17 @@ async def centrifugo(folder: Path, config: dict[str, Any], port: int = 0) -> Asy
     path = folder / f"centrifugo-{key}.json"
     for _ in range(TRIES):
         chosen = port or _free()
-        own = {"http_server": {"address": "127.0.0.1", "port": str(chosen)}, "http_api": {"key": key}}
+        own = {
+            "http_server": {"address": "127.0.0.1", "port": str(chosen)},
+            "http_api": {"key": key},
+        }
         path.write_bytes(msgspec.json.encode(config | own))
         process = await asyncio.create_subprocess_exec(
-            binary, "-c", str(path), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            binary,
+            "-c",
+            str(path),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
         )
         try:
             if await _answers(process, chosen, key):
@@ -46,8 +56,11 @@ async def centrifugo(folder: Path, config: dict[str, Any], port: int = 0) -> Asy
 
 
 async def _answers(process: asyncio.subprocess.Process, port: int, key: str) -> bool:
-    """Whether it is this one that answers, which its key shows; False when it ended or takes longer than `START_S`."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": key}) as http:
+    """Whether it is this one that answers, which its key shows; False when it ended or takes longer
+    than `START_S`."""
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": key}
+    ) as http:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_S):
                 while process.returncode is None:

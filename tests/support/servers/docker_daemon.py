@@ -1,6 +1,8 @@
-"""A Docker daemon of its own: its data, socket and containers are a test's alone. Root; Debian's docker.io, docker-compose, debootstrap.
+"""A Docker daemon of its own: its data, socket and containers are a test's alone. Root; Debian's
+docker.io, docker-compose, debootstrap.
 
-It makes no rules of iptables: networks that a compose file names reach each other, published ports go by Docker's own proxy.
+It makes no rules of iptables: networks that a compose file names reach each other, published ports
+go by Docker's own proxy.
 """
 
 import contextlib
@@ -17,7 +19,8 @@ from typing import Any
 from tests.support.waiting import block_until
 
 PROGRAMS = ("dockerd", "docker", "docker-compose", "debootstrap")
-KEPT = "DOCKER_TEST_ROOT"  # a folder that keeps the daemon's data from one run to the next, so that images are not built anew
+# a folder that keeps the daemon's data from one run to the next, so that images are not built anew
+KEPT = "DOCKER_TEST_ROOT"
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -26,7 +29,12 @@ def impossible() -> str:
     if os.geteuid() != 0:
         return "a Docker daemon needs root"
     missing = [program for program in PROGRAMS if shutil.which(program, path=PATH) is None]
-    return f"not installed: {', '.join(missing)} (Debian: docker.io, docker-cli, docker-compose, debootstrap)" if missing else ""
+    return (
+        f"not installed: {', '.join(missing)} (Debian: docker.io, docker-cli, docker-compose, "
+        "debootstrap)"
+        if missing
+        else ""
+    )
 
 
 class Daemon:
@@ -42,12 +50,26 @@ class Daemon:
         """Start it and wait until it answers."""
         (self.root / "daemon.json").write_text("{}", encoding="ascii")
         (self.root / "docker.pid").unlink(missing_ok=True)
-        command = ["dockerd", "--config-file", str(self.root / "daemon.json"), "--iptables=false", "--ip6tables=false", "--bridge=none"]
-        folders = [f"--data-root={self.root}/data", f"--exec-root={self.root}/exec", f"--pidfile={self.root}/docker.pid"]
+        command = [
+            "dockerd",
+            "--config-file",
+            str(self.root / "daemon.json"),
+            "--iptables=false",
+            "--ip6tables=false",
+            "--bridge=none",
+        ]
+        folders = [
+            f"--data-root={self.root}/data",
+            f"--exec-root={self.root}/exec",
+            f"--pidfile={self.root}/docker.pid",
+        ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *folders, "--host", f"unix://{self._socket}"], stdout=log, stderr=log, env=self.environment()
-            )  # fmt: skip
+                [*command, *folders, "--host", f"unix://{self._socket}"],
+                stdout=log,
+                stderr=log,
+                env=self.environment(),
+            )
         block_until(self._answers, f"the daemon answers ({self._log})", within_s=60.0)
 
     def stop(self) -> None:
@@ -55,19 +77,42 @@ class Daemon:
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(timeout=180)
-            # What a build in the machine's own network leaves: it is mounted, so the folder could not be removed.
-            subprocess.run(["umount", self.root / "exec" / "netns" / "default"], capture_output=True, timeout=30, check=False)
+            # What a build in the machine's own network leaves: it is mounted, so the folder could
+            # not be removed.
+            subprocess.run(
+                ["umount", self.root / "exec" / "netns" / "default"],
+                capture_output=True,
+                timeout=30,
+                check=False,
+            )
 
     def environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """What Docker's commands need to find it."""
-        return {**os.environ, "PATH": PATH, "DOCKER_HOST": f"unix://{self._socket}", **(variables or {})}
+        return {
+            **os.environ,
+            "PATH": PATH,
+            "DOCKER_HOST": f"unix://{self._socket}",
+            **(variables or {}),
+        }
 
-    def run(self, *words: str | Path, env: Mapping[str, str] | None = None, given: str | None = None, timeout_s: float = 120.0) -> str:
-        """Run a command that speaks to it, with `given` on standard input; what it printed. Fails with what it said when it does."""
+    def run(
+        self,
+        *words: str | Path,
+        env: Mapping[str, str] | None = None,
+        given: str | None = None,
+        timeout_s: float = 120.0,
+    ) -> str:
+        """Run a command that speaks to it, with `given` on standard input; what it printed. Fails
+        with what it said when it does."""
         done = subprocess.run(
-            [str(word) for word in words], env=self.environment(env), input=given, capture_output=True, text=True, timeout=timeout_s,
+            [str(word) for word in words],
+            env=self.environment(env),
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
             check=False,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done.stdout
 
@@ -78,7 +123,13 @@ class Daemon:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self._log.read_text(encoding="utf-8")[-4000:]
-        asked = subprocess.run(["docker", "version"], env=self.environment(), capture_output=True, timeout=30, check=False)
+        asked = subprocess.run(
+            ["docker", "version"],
+            env=self.environment(),
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
         return asked.returncode == 0
 
 

@@ -1,4 +1,5 @@
-"""A hub's edge socket with failure switches: a real websocket server that speaks ``/v1/edge`` and applies in order, in memory."""
+"""A hub's edge socket with failure switches: a real websocket server that speaks ``/v1/edge`` and
+applies in order, in memory."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -30,7 +31,8 @@ from actors.core.messages.edge_protocol import (
 
 @dataclass
 class Seen:
-    """What one session of a camera delivered: `applied` seq → body, `gaps`, in the order of application."""
+    """What one session of a camera delivered: `applied` seq → body, `gaps`, in the order of
+    application."""
 
     applied: dict[int, bytes] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
@@ -49,14 +51,17 @@ class Switches:
     hold_acks: bool = False  # no acks while set; `EdgeServer.release` sends them
     lose_frames: int = 0  # so many observe frames are thrown away, so that a hole is seen
     status: int | None = None  # the handshake is answered with this
-    refuse: dict[str, tuple[int, str]] = field(default_factory=dict)  # camera → bye (code, reason) in answer to hello, until removed
+    refuse: dict[str, tuple[int, str]] = field(
+        default_factory=dict
+    )  # camera → bye (code, reason) in answer to hello, until removed
     close_code: int | None = None  # once: close right after the handshake
     silent: bool = False  # neither reads nor answers anything after the handshake
     poison: set[int] = field(default_factory=set)  # seqs answered with reject
 
 
 class EdgeServer:
-    """Started with :meth:`start`; `url` is where it listens. `violations` lists what an edge must not do."""
+    """Started with :meth:`start`; `url` is where it listens. `violations` lists what an edge must
+    not do."""
 
     def __init__(self, *, credits: int = 64, heartbeat_s: float = 4.0) -> None:
         self.credits = credits
@@ -81,9 +86,15 @@ class EdgeServer:
     async def start(self, port: int = 0) -> None:
         """Listen on loopback."""
         self._server = await serve(
-            self._serve, "127.0.0.1", port, subprotocols=[SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON],  # type: ignore[list-item]
-            compression=None, ping_interval=None, process_request=self._greet, close_timeout=0.5,
-        )  # fmt: skip
+            self._serve,
+            "127.0.0.1",
+            port,
+            subprotocols=[SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON],  # type: ignore[list-item]
+            compression=None,
+            ping_interval=None,
+            process_request=self._greet,
+            close_timeout=0.5,
+        )
 
     async def stop(self) -> None:
         """Stop listening and close what is open."""
@@ -120,7 +131,8 @@ class EdgeServer:
             await self._say(socket, socket.subprotocol or "", Bye(code, reason, camera))
 
     def restore(self, camera: str, last_seq: int) -> None:
-        """The store is an older one: the newest session of `camera` is known up to `last_seq` only."""
+        """The store is an older one: the newest session of `camera` is known up to `last_seq`
+        only."""
         seen = self.of(camera)
         seen.last_seq, seen.limit = last_seq, 0
         seen.applied = {seq: body for seq, body in seen.applied.items() if seq <= last_seq}
@@ -141,7 +153,11 @@ class EdgeServer:
         self.connections += 1
         form = socket.subprotocol or ""
         decoder: msgspec.json.Decoder[FromEdge] | msgspec.msgpack.Decoder[FromEdge]
-        decoder = msgspec.json.Decoder(FromEdge) if form == SUBPROTOCOL_JSON else msgspec.msgpack.Decoder(FromEdge)
+        decoder = (
+            msgspec.json.Decoder(FromEdge)
+            if form == SUBPROTOCOL_JSON
+            else msgspec.msgpack.Decoder(FromEdge)
+        )
         if self.switches.close_code is not None:
             code, self.switches.close_code = self.switches.close_code, None
             await socket.close(code, "switched")
@@ -165,7 +181,9 @@ class EdgeServer:
         except ConnectionClosed:
             return
 
-    async def _message(self, socket: ServerConnection, form: str, message: FromEdge, sessions: dict[str, str]) -> bool:
+    async def _message(
+        self, socket: ServerConnection, form: str, message: FromEdge, sessions: dict[str, str]
+    ) -> bool:
         """Answer one message; True when the socket is done."""
         match message:
             case Hello():
@@ -175,7 +193,10 @@ class EdgeServer:
                 if self.switches.lose_frames > 0:
                     self.switches.lose_frames -= 1
                     return False
-                bodies = {message.first_seq + index: bytes(raw) for index, raw in enumerate(message.observations)}
+                bodies = {
+                    message.first_seq + index: bytes(raw)
+                    for index, raw in enumerate(message.observations)
+                }
                 await self._apply(socket, form, message.camera, seen, bodies)
             case Gap():
                 seen = self.seen[message.camera, sessions[message.camera]]
@@ -199,7 +220,9 @@ class EdgeServer:
                 self.seen[message.camera, sessions[message.camera]].byes += 1
         return False
 
-    async def _hello(self, socket: ServerConnection, form: str, hello: Hello, sessions: dict[str, str]) -> None:
+    async def _hello(
+        self, socket: ServerConnection, form: str, hello: Hello, sessions: dict[str, str]
+    ) -> None:
         self.hellos.append(hello)
         if hello.camera in self.switches.refuse:
             code, reason = self.switches.refuse[hello.camera]
@@ -210,10 +233,21 @@ class EdgeServer:
         seen.limit = max(seen.limit, seen.last_seq + self.credits)
         credits = seen.limit - seen.last_seq
         await self._say(
-            socket, form, Welcome(hello.camera, hello.session, seen.last_seq + 1, credits, self.heartbeat_s, datetime.now(UTC))
-        )  # fmt: skip
+            socket,
+            form,
+            Welcome(
+                hello.camera,
+                hello.session,
+                seen.last_seq + 1,
+                credits,
+                self.heartbeat_s,
+                datetime.now(UTC),
+            ),
+        )
 
-    async def _apply(self, socket: ServerConnection, form: str, camera: str, seen: Seen, bodies: dict[int, bytes]) -> None:
+    async def _apply(
+        self, socket: ServerConnection, form: str, camera: str, seen: Seen, bodies: dict[int, bytes]
+    ) -> None:
         first, last = min(bodies), max(bodies)
         self._within(camera, seen, last)
         if first > seen.last_seq + 1:

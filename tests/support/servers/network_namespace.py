@@ -1,4 +1,5 @@
-"""A network namespace with a link of its own to this one: another machine, as far as the network goes. Linux, root and iproute2."""
+"""A network namespace with a link of its own to this one: another machine, as far as the network
+goes. Linux, root and iproute2."""
 
 import contextlib
 import os
@@ -46,16 +47,24 @@ class Namespace:
 
     def cut(self) -> None:
         """Nothing passes any more, and nobody is told: packets are dropped."""
-        subprocess.run(["ip", "-n", self.name, "link", "set", self._far, "down"], check=True, timeout=10)
+        subprocess.run(
+            ["ip", "-n", self.name, "link", "set", self._far, "down"], check=True, timeout=10
+        )
 
     def mend(self) -> None:
         """It passes again."""
-        subprocess.run(["ip", "-n", self.name, "link", "set", self._far, "up"], check=True, timeout=10)
+        subprocess.run(
+            ["ip", "-n", self.name, "link", "set", self._far, "up"], check=True, timeout=10
+        )
 
     def remove(self) -> None:
         """Take it away, and the link with it."""
-        subprocess.run(["ip", "link", "del", self._link], check=False, timeout=10, capture_output=True)
-        subprocess.run(["ip", "netns", "del", self.name], check=False, timeout=10, capture_output=True)
+        subprocess.run(
+            ["ip", "link", "del", self._link], check=False, timeout=10, capture_output=True
+        )
+        subprocess.run(
+            ["ip", "netns", "del", self.name], check=False, timeout=10, capture_output=True
+        )
 
 
 @contextlib.contextmanager

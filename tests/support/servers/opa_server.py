@@ -1,4 +1,5 @@
-"""A real OPA for tests: ``OPA_BINARY`` or `opa` on the PATH, serving a folder of policies on loopback."""
+"""A real OPA for tests: ``OPA_BINARY`` or `opa` on the PATH, serving a folder of policies on
+loopback."""
 
 import contextlib
 import os
@@ -24,21 +25,42 @@ def opa_binary() -> str | None:
 
 @contextlib.contextmanager
 def opa_server(binary: str, folder: Path | None = PACKAGED) -> Iterator[str]:
-    """The address of an OPA that serves the policies of `folder` (tests apart) and tells their revision; it is stopped at the end.
+    """The address of an OPA that serves the policies of `folder` (tests apart) and tells their
+    revision; it is stopped at the end.
 
     None: it serves nothing yet.
     """
     port = free_port("127.0.0.1", 0)
-    files = [] if folder is None else [str(path) for path in sorted(folder.glob("*.rego")) if not path.name.endswith("_test.rego")]
+    files = (
+        []
+        if folder is None
+        else [
+            str(path)
+            for path in sorted(folder.glob("*.rego"))
+            if not path.name.endswith("_test.rego")
+        ]
+    )
     with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory() as extra:
         if folder is not None:
             module = Path(extra, REVISION_MODULE)
             module.write_text(revision_module(revision(read_sources(str(folder)))))
             files.append(str(module))
         server = subprocess.Popen(
-            [binary, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", "--disable-telemetry", *files],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-        )  # fmt: skip
+            [
+                binary,
+                "run",
+                "--server",
+                "--addr",
+                f"127.0.0.1:{port}",
+                "--log-level",
+                "error",
+                "--disable-telemetry",
+                *files,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
         try:
             _wait(server, port)
             yield f"http://127.0.0.1:{port}"

@@ -16,7 +16,12 @@ ROOT = Path(__file__).resolve().parents[3]
 def local_ray(namespace: str, *, cpus: int = 1) -> Iterator[None]:
     """Start Ray with `cpus` logical CPUs, without dashboard; workers import from the repository."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH", "")])])
-    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="ray-", dir="/tmp", ignore_cleanup_errors=True
+        ) as folder,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # Ray itself warns of what later versions will change
         ray.init(
             num_cpus=cpus,

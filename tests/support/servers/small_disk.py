@@ -14,7 +14,10 @@ DISK_MB = 200
 def small_disk(megabytes: int = DISK_MB) -> Iterator[Path]:
     """A folder of its own that holds no more than so much; servers' own users reach it."""
     with data_folder() as folder:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=711", "tmpfs", str(folder)], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=711", "tmpfs", str(folder)],
+            check=True,
+        )
         try:
             yield folder
         finally:

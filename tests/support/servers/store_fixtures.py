@@ -1,4 +1,5 @@
-"""Fixtures of bare servers with our schema, and the doubles beside them (imported by the conftests of the storage tests)."""
+"""Fixtures of bare servers with our schema, and the doubles beside them (imported by the conftests
+of the storage tests)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -64,11 +65,16 @@ async def wipe(settings: Settings) -> None:
     """Empty both servers."""
     database = await Database.open(settings.postgres, name="wipe")
     await database.fetch(
-        "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, dead_letters, actors, hubs, "
-        "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, revocations, audit_log, "
-        "cluster_wanted, cluster_cordons, cluster_orders, cluster_troubles, cluster_operations, cluster_decisions"
+        "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, dead_letters, "
+        "actors, hubs, "
+        "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, "
+        "revocations, audit_log, "
+        "cluster_wanted, cluster_cordons, cluster_orders, cluster_troubles, cluster_operations, "
+        "cluster_decisions"
     )
-    await database.fetch("UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''")
+    await database.fetch(
+        "UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''"
+    )
     await database.close()
     link = RedisLink(settings.redis, "wipe")
     await link.call([("FLUSHALL",)], writing=True)
@@ -90,13 +96,27 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
     if request.param == "double":
         memory = memory_stores()
         yield Contract(
-            memory.cameras, memory.events, memory.registry, memory.dead_letters, memory.publisher, memory.broker(), memory.cluster
+            memory.cameras,
+            memory.events,
+            memory.registry,
+            memory.dead_letters,
+            memory.publisher,
+            memory.broker(),
+            memory.cluster,
         )
         return
     settings = servers.settings
     await wipe(settings)
     opened = await open_stores(settings, name="test", connections=2)
     broker = await open_broker(settings, name="test")
-    yield Contract(opened.cameras, opened.events, opened.registry, opened.dead_letters, opened.publisher, broker, opened.cluster)
+    yield Contract(
+        opened.cameras,
+        opened.events,
+        opened.registry,
+        opened.dead_letters,
+        opened.publisher,
+        broker,
+        opened.cluster,
+    )
     await broker.close()
     await opened.close()

@@ -1,6 +1,8 @@
-"""A PostgreSQL and a Redis of the test's own: the packaged binaries as foreground children, on Unix sockets, removed when done.
+"""A PostgreSQL and a Redis of the test's own: the packaged binaries as foreground children, on Unix
+sockets, removed when done.
 
-The stores are tested against these bare servers; how Eyrie itself starts servers has tests of its own.
+The stores are tested against these bare servers; how Eyrie itself starts servers has tests of its
+own.
 """
 
 import atexit
@@ -34,9 +36,11 @@ def _die_with_parent() -> None:
 
 @functools.cache
 def server_programs(server: EmbeddedServer) -> Path:
-    """The folder of a server's programs, where `nobody` can run them too (removed at the end of the process when it is a copy).
+    """The folder of a server's programs, where `nobody` can run them too (removed at the end of the
+    process when it is a copy).
 
-    Those of another release are taken from the folder in ``TEST_POSTGRES_PROGRAMS`` or ``TEST_VALKEY_PROGRAMS``.
+    Those of another release are taken from the folder in ``TEST_POSTGRES_PROGRAMS`` or
+    ``TEST_VALKEY_PROGRAMS``.
     """
     given = os.environ.get(f"TEST_{server.name.upper()}_PROGRAMS")
     if given:
@@ -65,12 +69,21 @@ class Server:
         """Start and wait until `ready`."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command, cwd=self.folder, stdout=log, stderr=log, user=self._user, group=self._user, preexec_fn=_die_with_parent
+                self.command,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                user=self._user,
+                group=self._user,
+                preexec_fn=_die_with_parent,
             )
         deadline = time.monotonic() + START_S
         while not ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"{self.command[0]} did not start:\n{(self.folder / 'log').read_text('utf-8', 'replace')[-2000:]}")
+                raise AssertionError(
+                    f"{self.command[0]} did not "
+                    f"start:\n{(self.folder / 'log').read_text('utf-8', 'replace')[-2000:]}"
+                )
             time.sleep(0.02)
 
     def send(self, number: signal.Signals) -> None:
@@ -93,7 +106,8 @@ class Server:
 
 @contextmanager
 def _folder(prefix: str, within: Path | None = None) -> Iterator[tuple[Path, int | None]]:
-    """A private folder, and the user that servers run as (root's servers run as `nobody`: PostgreSQL refuses root)."""
+    """A private folder, and the user that servers run as (root's servers run as `nobody`:
+    PostgreSQL refuses root)."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
     user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
     if user is not None:
@@ -106,18 +120,42 @@ def _folder(prefix: str, within: Path | None = None) -> Iterator[tuple[Path, int
 
 @contextmanager
 def postgres(*, durable: bool = False, within: Path | None = None) -> Iterator[tuple[Server, str]]:
-    """(server, dsn). `durable` keeps fsync on, for measurements; `within`: where its folder is made."""
+    """(server, dsn). `durable` keeps fsync on, for measurements; `within`: where its folder is
+    made."""
     binaries = server_programs(POSTGRES)
     with _folder("eyrie-pg-", within) as (folder, user):
         subprocess.run(
-            [binaries / "initdb", "-D", folder / "data", "-U", "eyrie", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"],
-            check=True, capture_output=True, cwd=folder, user=user, group=user,
-        )  # fmt: skip
+            [
+                binaries / "initdb",
+                "-D",
+                folder / "data",
+                "-U",
+                "eyrie",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+            ],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            user=user,
+            group=user,
+        )
         options = {
-            "listen_addresses": "", "unix_socket_directories": str(folder), "max_connections": "40", "fsync": "on" if durable else "off",
-        }  # fmt: skip
+            "listen_addresses": "",
+            "unix_socket_directories": str(folder),
+            "max_connections": "40",
+            "fsync": "on" if durable else "off",
+        }
         command = [str(binaries / "postgres"), "-D", str(folder / "data")]
-        server = Server(command + [part for key, value in options.items() for part in ("-c", f"{key}={value}")], folder, user=user)
+        server = Server(
+            command + [part for key, value in options.items() for part in ("-c", f"{key}={value}")],
+            folder,
+            user=user,
+        )
         check = [str(binaries / "pg_isready"), "-q", "-h", str(folder)]
         server.start(lambda: subprocess.run(check, check=False).returncode == 0)
         try:
@@ -133,7 +171,19 @@ def redis() -> Iterator[tuple[Server, str]]:
     binary = next(path for name in names if (path := server_programs(VALKEY) / name).exists())
     with _folder("eyrie-redis-") as (folder, user):
         socket = folder / "redis.sock"
-        command = [str(binary), "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", "--dir", str(folder)]
+        command = [
+            str(binary),
+            "--port",
+            "0",
+            "--unixsocket",
+            str(socket),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            str(folder),
+        ]
         server = Server(command, folder, user=user)
         server.start(lambda: answers(socket))
         try:

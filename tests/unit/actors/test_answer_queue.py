@@ -28,7 +28,11 @@ async def test_an_ack_stays_in_front_of_what_was_said_after_it() -> None:
     answers.post(Acked("a", "h/1", 1, 10))
     answers.post(AskedAgain("a", "h/1", 2))
     answers.post(Acked("a", "h/1", 4, 10))
-    assert await answers.take("h", call) == [Acked("a", "h/1", 1, 10), AskedAgain("a", "h/1", 2), Acked("a", "h/1", 4, 10)]
+    assert await answers.take("h", call) == [
+        Acked("a", "h/1", 1, 10),
+        AskedAgain("a", "h/1", 2),
+        Acked("a", "h/1", 4, 10),
+    ]
 
 
 async def test_a_newer_call_releases_the_parked_one() -> None:
@@ -57,7 +61,9 @@ async def test_answers_for_an_unknown_hub_are_dropped() -> None:
     assert await answers.take("h", answers.arrive("h")) == []
 
 
-async def test_a_hub_that_does_not_fetch_is_forgotten_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hub_that_does_not_fetch_is_forgotten_beyond_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(answer_queue, "MAX_ANSWERS", 3)
     answers = HubAnswers(park_s=0.01)
     answers.arrive("h")

@@ -11,9 +11,25 @@ class Told:
 
     def describe(self) -> dict[str, Any]:
         """Two cameras, one commit under way."""
-        counts = {"commits": 4, "rows": 8, "observations": 80, "events": 2, "not_moved": 1, "unknown": 0, "renewals": 0, "new_one": 5}
+        counts = {
+            "commits": 4,
+            "rows": 8,
+            "observations": 80,
+            "events": 2,
+            "not_moved": 1,
+            "unknown": 0,
+            "renewals": 0,
+            "new_one": 5,
+        }
         faults = {"clipped": 7}
-        return {"cameras": 2, "waiting": 3, "loop_age_s": 0.25, "commit_age_s": 0.5, "counts": counts, "object_faults": faults}
+        return {
+            "cameras": 2,
+            "waiting": 3,
+            "loop_age_s": 0.25,
+            "commit_age_s": 0.5,
+            "counts": counts,
+            "object_faults": faults,
+        }
 
 
 def test_figures_become_metrics_and_one_that_nobody_explained_does_not() -> None:

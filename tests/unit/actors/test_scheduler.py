@@ -31,7 +31,9 @@ class Log:
 
     def step(self, hosted: Hosted, items: list[Item]) -> None:
         """Note a step."""
-        self.steps.append((hosted.camera, sum(len(item.items) for item in items if isinstance(item, Data))))
+        self.steps.append(
+            (hosted.camera, sum(len(item.items) for item in items if isinstance(item, Data)))
+        )
 
     async def drained(self, *wanted: Hosted) -> None:
         """Run until nothing of these waits."""
@@ -55,7 +57,15 @@ async def test_a_flood_is_cut_into_turns_that_alternate_with_its_neighbours() ->
     log.turns.put(hosted("quiet"), [data("quiet", 1, 1)])
     assert log.steps == [("quiet", 1)]
     await log.drained(loud, other)
-    assert [camera for camera, _ in log.steps[1:]] == ["loud", "other", "loud", "other", "loud", "loud", "loud"]
+    assert [camera for camera, _ in log.steps[1:]] == [
+        "loud",
+        "other",
+        "loud",
+        "other",
+        "loud",
+        "loud",
+        "loud",
+    ]
     assert all(count <= TURN_ITEMS for _, count in log.steps)
 
 

@@ -1,4 +1,5 @@
-"""What a process that died was busy with is read afterwards, once; of one that lives or ended in order nothing is told."""
+"""What a process that died was busy with is read afterwards, once; of one that lives or ended in
+order nothing is told."""
 
 import subprocess
 import sys
@@ -22,7 +23,12 @@ os._exit(13)
 
 def dies(folder: Path, name: str, camera: str) -> None:
     """A process that ends while it is busy with `camera`."""
-    assert subprocess.run([sys.executable, "-c", DIES, str(folder), name, camera], check=False).returncode == 13
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", DIES, str(folder), name, camera], check=False
+        ).returncode
+        == 13
+    )
 
 
 def test_what_a_dead_process_was_busy_with_is_told_once(tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ class Clock:
         return self.now
 
 
-async def test_silence_is_told_once_after_its_time_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_silence_is_told_once_after_its_time_and_so_is_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock, supervisor = Clock(), Supervisor()
     watch = SupervisorWatch(supervisor, now=clock)
     await watch.look()
@@ -78,4 +80,8 @@ async def test_it_is_asked_again_for_ever_and_mended_with_what_it_said_last() ->
         clock.now += 4.0
         await watch.look()
     assert supervisor.asked == 5
-    assert mended == [(Turn(0.1, "n1", 7, 70), 8.0), (Turn(0.1, "n1", 7, 70), 12.0), (Turn(0.1, "n1", 7, 70), 16.0)]
+    assert mended == [
+        (Turn(0.1, "n1", 7, 70), 8.0),
+        (Turn(0.1, "n1", 7, 70), 12.0),
+        (Turn(0.1, "n1", 7, 70), 16.0),
+    ]

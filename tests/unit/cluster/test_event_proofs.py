@@ -6,7 +6,15 @@ import msgspec
 import pytest
 
 from actors.core.messages.events import CHAIN_START, Event, seal
-from cluster.event_proofs import AuditEvent, CameraTotals, Record, RetentionMark, diff, read_export, verify
+from cluster.event_proofs import (
+    AuditEvent,
+    CameraTotals,
+    Record,
+    RetentionMark,
+    diff,
+    read_export,
+    verify,
+)
 
 
 def recording(count: int = 6, *, camera: str = "gate", epoch: str = "e1") -> list[Record]:
@@ -15,14 +23,35 @@ def recording(count: int = 6, *, camera: str = "gate", epoch: str = "e1") -> lis
     chain = CHAIN_START
     for offset in range(1, count + 1):
         event = Event(
-            id=f"{camera}/{epoch}/{offset}", type="zone.entered", site="s", camera=camera, epoch=epoch, offset=offset, session="boot-1",
-            seq=offset * 2, time=f"2026-01-01T00:00:{offset:02}.000000Z", received="2026-01-01T00:01:00.000000Z", severity="info",
-            track=f"t{offset}", zone="door",
-        )  # fmt: skip
+            id=f"{camera}/{epoch}/{offset}",
+            type="zone.entered",
+            site="s",
+            camera=camera,
+            epoch=epoch,
+            offset=offset,
+            session="boot-1",
+            seq=offset * 2,
+            time=f"2026-01-01T00:00:{offset:02}.000000Z",
+            received="2026-01-01T00:01:00.000000Z",
+            severity="info",
+            track=f"t{offset}",
+            zone="door",
+        )
         stored = seal(event, chain, received_us=0, time_us=0)
         chain = stored.hash
         records.append(AuditEvent(camera, epoch, offset, stored.body.decode(), stored.hash.hex()))
-    records.append(CameraTotals(camera, "boot-1", count * 2, epoch, count, chain.hex(), {"line": {"in": 1, "out": 0}}, {}))
+    records.append(
+        CameraTotals(
+            camera,
+            "boot-1",
+            count * 2,
+            epoch,
+            count,
+            chain.hex(),
+            {"line": {"in": 1, "out": 0}},
+            {},
+        )
+    )
     return records
 
 
@@ -76,9 +105,18 @@ def test_runs_that_differ_in_offsets_and_camera_events_alone_are_equal() -> None
     one = recording()
     other = list(one)
     online = Event(
-        id="gate/e1/9", type="camera.online", site="s", camera="gate", epoch="e1", offset=9, session="boot-1", seq=1,
-        time="2026-01-01T00:00:00.000000Z", received="2026-01-01T00:00:00.000000Z", severity="info",
-    )  # fmt: skip
+        id="gate/e1/9",
+        type="camera.online",
+        site="s",
+        camera="gate",
+        epoch="e1",
+        offset=9,
+        session="boot-1",
+        seq=1,
+        time="2026-01-01T00:00:00.000000Z",
+        received="2026-01-01T00:00:00.000000Z",
+        severity="info",
+    )
     stored = seal(online, CHAIN_START, received_us=0, time_us=0)
     other.insert(0, AuditEvent("gate", "e1", 9, stored.body.decode(), stored.hash.hex()))
     assert diff(one, other).green
@@ -119,7 +157,10 @@ def test_what_retention_dropped_is_no_gap() -> None:
 
 def test_more_missing_than_retention_dropped_is_found() -> None:
     records = recording()
-    assert {finding.what for finding in verify([mark(records, 3), *records[4:]]).findings} == {"gap", "hash"}
+    assert {finding.what for finding in verify([mark(records, 3), *records[4:]]).findings} == {
+        "gap",
+        "hash",
+    }
     assert not verify([mark(records, 5), *records[6:]]).green
 
 
@@ -130,7 +171,8 @@ def test_a_forged_mark_is_found() -> None:
 
 
 def test_an_event_received_by_a_clock_that_was_ahead_goes_with_its_own_day() -> None:
-    """Offset 2 was received a day later than 3: the day of 1 and 3 is gone, that of 2 is not yet."""
+    """Offset 2 was received a day later than 3: the day of 1 and 3 is gone, that of 2 is not
+    yet."""
     records = recording()
     assert verify([mark(records, 3), records[1], *records[3:]]).green
 

@@ -46,11 +46,21 @@ site = "south"
 
 def test_everything_is_new_against_an_empty_registry() -> None:
     steps = plan(parse(FILE), RegisteredState({}, {}))
-    assert [step.what for step in steps] == ["site north", "site south", "camera gate-1", "camera hall"]
+    assert [step.what for step in steps] == [
+        "site north",
+        "site south",
+        "camera gate-1",
+        "camera hall",
+    ]
     assert isinstance(steps[0].action, AddSite)
     gate = steps[2].action
     assert isinstance(gate, AddCamera)
-    assert (gate.new.site, gate.new.tags, gate.new.scene.min_hits, list(gate.new.scene.zones)) == ("north", ["outdoor"], 2, ["door"])
+    assert (gate.new.site, gate.new.tags, gate.new.scene.min_hits, list(gate.new.scene.zones)) == (
+        "north",
+        ["outdoor"],
+        2,
+        ["door"],
+    )
     assert steps[2].lines == ["+ new in site north", "~ min_hits: 3 -> 2", "+ zones.door"]
 
 
@@ -59,7 +69,11 @@ async def test_applied_twice_is_applied_once() -> None:
     file = parse(FILE)
     await carry_out(await compare(file, target), target)
     assert await compare(file, target) == []
-    changed = parse(FILE.replace(b"min_hits = 2", b"min_hits = 4").replace(b"[0.4, 0.9]", b"[0.4, 0.8]").replace(b'"outdoor"', b'"indoor"'))
+    changed = parse(
+        FILE.replace(b"min_hits = 2", b"min_hits = 4")
+        .replace(b"[0.4, 0.9]", b"[0.4, 0.8]")
+        .replace(b'"outdoor"', b'"indoor"')
+    )
     steps = await compare(changed, target)
     assert [(step.what, step.lines) for step in steps] == [
         ("camera gate-1", ['~ tags: ["outdoor"] -> ["indoor"]']),
@@ -77,10 +91,16 @@ async def test_what_the_file_leaves_out_stays() -> None:
     await carry_out([step], target)
     known = await target.camera("gate-1")
     assert known is not None
-    assert (known.fields.name, known.fields.tags, list(known.scene.zones)) == ("Other", ["outdoor"], ["door"])
+    assert (known.fields.name, known.fields.tags, list(known.scene.zones)) == (
+        "Other",
+        ["outdoor"],
+        ["door"],
+    )
 
 
-async def test_a_file_brings_a_deleted_camera_back_where_it_was_with_its_tags_and_nowhere_else() -> None:
+async def test_a_file_brings_a_deleted_camera_back_where_it_was_with_its_tags_and_nowhere_else() -> (  # noqa: E501
+    None
+):
     registry = memory_stores().registry
     target = StoreTarget(registry)
     await registry.register("gate-1", "north", tags=["restricted"])
@@ -116,7 +136,11 @@ async def test_a_change_in_between_is_not_overwritten() -> None:
         (b"[cameras.gate]\nname = 'x'", "site"),
         (b'[cameras.gate]\nsite = "n"\ncolour = "red"', "colour"),
         (b'[cameras.gate]\nsite = "n"\nscene.lost_after_s = nan', "lost_after_s"),
-        (b'[cameras.g]\nsite = "n"\nscene.zones.z.points = [[0.1,0.1],[0.9,0.9],[0.9,0.1],[0.1,0.9]]', "camera g: .*crosses"),
+        (
+            b'[cameras.g]\nsite = "n"\nscene.zones.z.points = '
+            b"[[0.1,0.1],[0.9,0.9],[0.9,0.1],[0.1,0.9]]",
+            "camera g: .*crosses",
+        ),
         (b"#" * (17 * 1024 * 1024), "at most"),
     ],
 )
@@ -128,7 +152,9 @@ def test_a_wrong_file_says_where(text: bytes, word: str) -> None:
 def test_a_slip_of_the_keys_makes_no_site() -> None:
     """A camera's site is registered, or declared by the file; what it may have meant is told."""
     known = RegisteredState({"north": KnownSite(SiteFields(), "1")}, {})
-    assert [step.what for step in plan(parse(b'[cameras.gate]\nsite = "north"\n'), known)] == ["camera gate"]
+    assert [step.what for step in plan(parse(b'[cameras.gate]\nsite = "north"\n'), known)] == [
+        "camera gate"
+    ]
     with pytest.raises(BadInput, match="nroth, which is not registered") as refused:
         plan(parse(b'[cameras.gate]\nsite = "nroth"\n'), known)
     assert "Is it north?" in refused.value.next_step
@@ -144,17 +170,28 @@ def test_a_camera_does_not_move() -> None:
 
 
 def test_differences_are_told_two_levels_deep() -> None:
-    assert differences({"a": 1, "zones": {"x": {}, "y": {"p": 1}}}, {"a": 2, "b": 3, "zones": {"y": {"p": 2}, "z": {}}}) == [
-        "~ a: 1 -> 2", "+ b: 3", "- zones.x", "~ zones.y", "+ zones.z",
-    ]  # fmt: skip
+    assert differences(
+        {"a": 1, "zones": {"x": {}, "y": {"p": 1}}},
+        {"a": 2, "b": 3, "zones": {"y": {"p": 2}, "z": {}}},
+    ) == [
+        "~ a: 1 -> 2",
+        "+ b: 3",
+        "- zones.x",
+        "~ zones.y",
+        "+ zones.z",
+    ]
 
 
 def test_what_is_shown_as_toml_is_read_back_the_same() -> None:
     scene = Scene(
-        zones={"door": Zone([(0.1, 0.1), (0.5, 0.1), (0.5, 0.9)], labels=["per\"son", "käse"])}, lines={"l": Line([(0, 0), (1, 1)])},
-        severities={"zone.entered/door": "critical"}, place=Place(name="Tor \\ 1", lat=1e-7),
-    )  # fmt: skip
+        zones={"door": Zone([(0.1, 0.1), (0.5, 0.1), (0.5, 0.9)], labels=['per"son', "käse"])},
+        lines={"l": Line([(0, 0), (1, 1)])},
+        severities={"zone.entered/door": "critical"},
+        place=Place(name="Tor \\ 1", lat=1e-7),
+    )
     camera = KnownCamera("north", CameraFields(name='Gate "one"', tags=["a", "b"]), scene, "1", "1")
-    again = parse(to_toml({"north": SiteFields(name="N", place=Place(lat=1.0))}, {"gate-1": camera}).encode())
+    again = parse(
+        to_toml({"north": SiteFields(name="N", place=Place(lat=1.0))}, {"gate-1": camera}).encode()
+    )
     assert again.cameras == {"gate-1": FileCamera("north", 'Gate "one"', ["a", "b"], scene)}
     assert again.sites == {"north": FileSite("N", Place(lat=1.0))}

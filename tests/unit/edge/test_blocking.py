@@ -36,7 +36,9 @@ async def test_it_works_without_asyncio(server: EdgeServer) -> None:
     assert server.of("cam").order == list(range(1, 21))
 
 
-async def test_the_example_runs_and_keeps_its_spool(server: EdgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_example_runs_and_keeps_its_spool(
+    server: EdgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(vendor_camera, "FPS", 1000)
     for _ in range(2):
         assert await asyncio.to_thread(vendor_camera.main, server.url, "gate", 60, tmp_path) == 0

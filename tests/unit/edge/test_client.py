@@ -26,7 +26,9 @@ async def server() -> AsyncIterator[EdgeServer]:
 
 def frame(number: int, *, alarm: bool = False) -> Observation:
     box = Object("person", (0.1, 0.2, 0.3, 0.4), 0.5, id=str(number))
-    return Observation(START + timedelta(seconds=number), [box], Alarm("button", text="help") if alarm else None)
+    return Observation(
+        START + timedelta(seconds=number), [box], Alarm("button", text="help") if alarm else None
+    )
 
 
 def client(url: str, **options: object) -> EdgeClient:
@@ -39,7 +41,9 @@ def times(server: EdgeServer, camera: str) -> list[datetime]:
 
 
 @pytest.mark.parametrize("form", ["msgpack", "json"])
-async def test_everything_arrives_in_order_within_the_credits(server: EdgeServer, form: Format) -> None:
+async def test_everything_arrives_in_order_within_the_credits(
+    server: EdgeServer, form: Format
+) -> None:
     async with client(server.url, form=form) as edge:
         streams = [await edge.open(f"cam-{number}", session="s1") for number in range(3)]
         for number in range(300):
@@ -69,7 +73,9 @@ async def test_a_cut_connection_loses_and_repeats_nothing(server: EdgeServer, cu
     assert server.violations == []
 
 
-async def test_lost_acks_are_made_good_by_the_next_ones_or_by_a_reconnection(server: EdgeServer) -> None:
+async def test_lost_acks_are_made_good_by_the_next_ones_or_by_a_reconnection(
+    server: EdgeServer,
+) -> None:
     server.switches.drop_acks = 1
     async with client(server.url) as edge:
         stream = await edge.open("cam", session="s1")
@@ -95,7 +101,9 @@ async def test_a_hole_is_filled_when_the_hub_asks(server: EdgeServer) -> None:
     assert server.of("cam").order == [1, 2]
 
 
-async def test_a_full_spool_sheds_the_oldest_live_ones_keeps_alarms_and_declares_it(server: EdgeServer) -> None:
+async def test_a_full_spool_sheds_the_oldest_live_ones_keeps_alarms_and_declares_it(
+    server: EdgeServer,
+) -> None:
     server.switches.hold_acks = True
     server.credits = 4
     size = len(msgspec.msgpack.encode(frame(0)))
@@ -117,7 +125,9 @@ async def test_a_full_spool_sheds_the_oldest_live_ones_keeps_alarms_and_declares
     assert server.violations == []
 
 
-async def test_alarms_alone_may_fill_the_spool_and_then_the_device_is_told(server: EdgeServer) -> None:
+async def test_alarms_alone_may_fill_the_spool_and_then_the_device_is_told(
+    server: EdgeServer,
+) -> None:
     server.switches.hold_acks = True
     async with client(server.url, capacity=600) as edge:
         stream = await edge.open("cam", session="s1")
@@ -156,7 +166,9 @@ async def test_a_rejected_item_is_counted_and_its_neighbours_go_on(server: EdgeS
     assert sorted(server.of("cam").applied) == [1, 3]
 
 
-async def test_a_superseded_session_ends_its_camera_and_harms_no_neighbour(server: EdgeServer) -> None:
+async def test_a_superseded_session_ends_its_camera_and_harms_no_neighbour(
+    server: EdgeServer,
+) -> None:
     server.switches.refuse["old"] = (4509, "superseded by a newer session; start a new one")
     async with client(server.url) as edge:
         old, good = await edge.open("old"), await edge.open("good")
@@ -178,8 +190,12 @@ async def test_a_camera_that_is_sent_away_for_now_comes_back(server: EdgeServer)
         await stream.drain(10)
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, Unauthorized), (403, Forbidden), (400, BadInput)])
-async def test_a_refused_handshake_is_final(server: EdgeServer, status: int, error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, Unauthorized), (403, Forbidden), (400, BadInput)]
+)
+async def test_a_refused_handshake_is_final(
+    server: EdgeServer, status: int, error: type[Exception]
+) -> None:
     server.switches.status = status
     async with client(server.url) as edge:
         stream = await edge.open("cam")
@@ -219,7 +235,9 @@ async def test_a_token_that_ran_out_is_renewed_once(server: EdgeServer) -> None:
         assert isinstance(stream.error, Unauthorized)
 
 
-async def test_a_camera_refused_alone_on_its_socket_harms_none_that_comes_later(server: EdgeServer) -> None:
+async def test_a_camera_refused_alone_on_its_socket_harms_none_that_comes_later(
+    server: EdgeServer,
+) -> None:
     server.switches.refuse["old"] = (4509, "superseded")
     async with client(server.url) as edge:
         old = await edge.open("old")
@@ -263,7 +281,9 @@ async def test_without_any_hub_it_gives_up_when_told_to(server: EdgeServer) -> N
 async def test_the_disk_spool_goes_on_where_it_stopped(server: EdgeServer, tmp_path: Path) -> None:
     port = server.port
     await server.stop()
-    async with EdgeClient(f"ws://127.0.0.1:{port}/v1/edge", spool=tmp_path, backoff=Backoff(0.02, 0.1)) as edge:
+    async with EdgeClient(
+        f"ws://127.0.0.1:{port}/v1/edge", spool=tmp_path, backoff=Backoff(0.02, 0.1)
+    ) as edge:
         first = await edge.open("cam")
         for number in range(50):
             await first.send(frame(number, alarm=number == 7))
@@ -294,7 +314,10 @@ async def test_a_lost_counter_starts_a_new_session(server: EdgeServer, tmp_path:
 
 
 async def test_two_processes_do_not_share_a_spool(server: EdgeServer, tmp_path: Path) -> None:
-    async with client(server.url, spool=tmp_path) as one, client(server.url, spool=tmp_path) as other:
+    async with (
+        client(server.url, spool=tmp_path) as one,
+        client(server.url, spool=tmp_path) as other,
+    ):
         await one.open("cam")
         with pytest.raises(Conflict, match="another process"):
             await other.open("cam")
@@ -306,7 +329,9 @@ async def test_what_is_no_observation_is_refused_at_once(server: EdgeServer) -> 
     async with client(server.url) as edge:
         stream = await edge.open("cam")
         with pytest.raises(BadInput, match="no observation"):
-            await stream.send(Observation(START.replace(tzinfo=None), [Object("car", (0.0, 0.0, 1.0, 1.0))]))
+            await stream.send(
+                Observation(START.replace(tzinfo=None), [Object("car", (0.0, 0.0, 1.0, 1.0))])
+            )
         with pytest.raises(BadInput, match="bytes"):
             await stream.send(Observation(START, alarm=Alarm("a", data={"x": "y" * 70_000})))
 
@@ -346,7 +371,9 @@ async def test_after_a_restore_what_is_held_comes_again_the_rest_is_a_gap_and_th
     assert server.violations == []
 
 
-async def test_a_rewound_spool_remembers_the_gap_over_a_restart(server: EdgeServer, tmp_path: Path) -> None:
+async def test_a_rewound_spool_remembers_the_gap_over_a_restart(
+    server: EdgeServer, tmp_path: Path
+) -> None:
     async with client(server.url, spool=tmp_path) as edge:
         stream = await edge.open("cam")
         for number in range(1, 51):

@@ -1,4 +1,5 @@
-"""The simulated site: deterministic, plausible, and counted by the camera core exactly as its truth says."""
+"""The simulated site: deterministic, plausible, and counted by the camera core exactly as its truth
+says."""
 
 from collections import Counter
 from itertools import pairwise
@@ -32,8 +33,11 @@ def run_out(camera: SimulatedCamera, seconds: float, fps: float) -> list[Frame]:
     return made
 
 
-def counted(scene: Scene, made: list[Frame]) -> tuple[Picture, Counter[tuple[str, str | None, str | None, str]]]:
-    """What the core makes of the frames: the picture at the end, and its events by (type, place, track, way)."""
+def counted(
+    scene: Scene, made: list[Frame]
+) -> tuple[Picture, Counter[tuple[str, str | None, str | None, str]]]:
+    """What the core makes of the frames: the picture at the end, and its events by (type, place,
+    track, way)."""
     picture, journal = Picture(SceneRules(scene)), Journal("cam", "site", "e", 0, b"")
     found: Counter[tuple[str, str | None, str | None, str]] = Counter()
     for seq, frame in enumerate(made, 1):
@@ -41,7 +45,9 @@ def counted(scene: Scene, made: list[Frame]) -> tuple[Picture, Counter[tuple[str
         journal.moment("s", seq, time_us=now_us, stream_us=now_us, received_us=now_us)
         picture.frame(frame.objects, journal)
         for event, _, _ in journal.waiting:
-            found[event.type, event.zone or event.line, event.track, event.data.get("direction", "")] += 1
+            found[
+                event.type, event.zone or event.line, event.track, event.data.get("direction", "")
+            ] += 1
         journal.waiting.clear()
     return picture, found
 
@@ -62,8 +68,9 @@ def test_every_frame_is_a_valid_observation(index: int) -> None:
     seen = frames(camera, 1200)
     for frame in seen:
         msgspec.msgpack.decode(
-            msgspec.msgpack.encode(Observation(from_us(START_US), frame.objects, frame.alarm)), type=Observation
-        )  # fmt: skip
+            msgspec.msgpack.encode(Observation(from_us(START_US), frame.objects, frame.alarm)),
+            type=Observation,
+        )
     busy = sum(1 for frame in seen if frame.objects)
     assert busy > 600
     assert max(len(frame.objects) for frame in seen) >= 3
@@ -76,9 +83,13 @@ def test_the_core_counts_what_really_happened(seed: int, index: int) -> None:
     camera = SimulatedCamera(seed, index, keep_log=True)
     picture, found = counted(camera.scene, run_out(camera, 600.0, 10.0))
     truth = Counter((kind, place, track, way) for _, kind, place, track, way in camera.truth.log)
-    mine = Counter({key: count for key, count in found.items() if key[0] in ("line.crossed", "zone.entered")})
+    mine = Counter(
+        {key: count for key, count in found.items() if key[0] in ("line.crossed", "zone.entered")}
+    )
     assert mine == truth
-    assert {name: [count.ins, count.outs] for name, count in picture.counts.items()} == camera.truth.lines
+    assert {
+        name: [count.ins, count.outs] for name, count in picture.counts.items()
+    } == camera.truth.lines
     assert sum(map(sum, camera.truth.lines.values())) > 30
 
 
@@ -97,7 +108,12 @@ def test_detections_jitter_are_missed_and_hidden_but_never_for_long() -> None:
 
 
 def test_some_vehicles_show_their_plates() -> None:
-    items = [item for frame in frames(SimulatedCamera(1, 1), 3000) for item in frame.objects if item.label in ("car", "bus", "truck")]
+    items = [
+        item
+        for frame in frames(SimulatedCamera(1, 1), 3000)
+        for item in frame.objects
+        if item.label in ("car", "bus", "truck")
+    ]
     plated = {item.id for item in items if item.attributes and "license_plate" in item.attributes}
     assert 0 < len(plated) < len({item.id for item in items})
 

@@ -11,12 +11,17 @@ from edge.sorting import MAX_WAITING, Sorter
 SECOND = 1_000_000
 
 
-def run(sorter: Sorter[int], times: list[int]) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+def run(
+    sorter: Sorter[int], times: list[int]
+) -> tuple[list[int], list[int], list[tuple[int, int]]]:
     """(in order, late, steps of the clock) by index of `times` (microseconds)."""
     out: list[int] = []
     late: list[int] = []
     steps: list[tuple[int, int]] = []
-    for found in [*(sorter.push(moment, index) for index, moment in enumerate(times)), sorter.flush()]:
+    for found in [
+        *(sorter.push(moment, index) for index, moment in enumerate(times)),
+        sorter.flush(),
+    ]:
         out += found.ready
         late += found.late
         steps += found.steps
@@ -69,7 +74,9 @@ def test_a_stamp_of_a_wrong_clock_stays_where_it_came_and_hides_nothing(off_s: f
     out, late, steps = run(Sorter(1.2), times)
     assert late == []
     good = [index for index in out if index != 40]
-    assert [times[index] for index in good] == sorted(times[index] for index in range(80) if index != 40)
+    assert [times[index] for index in good] == sorted(
+        times[index] for index in range(80) if index != 40
+    )
     assert abs(out.index(40) - 40) <= 8
     assert [after - before > 0 for before, after in steps] == [off_s > 0, off_s < 0]
 

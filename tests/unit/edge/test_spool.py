@@ -1,4 +1,5 @@
-"""The disk spool: what is written comes back, whatever happens to the files; and it stays within its bound."""
+"""The disk spool: what is written comes back, whatever happens to the files; and it stays within
+its bound."""
 
 import os
 from pathlib import Path
@@ -20,7 +21,9 @@ def opened(folder: Path, *, capacity: int = 1_000_000, segment_bytes: int = 1_00
     return DiskSpool(folder, capacity=capacity, segment_bytes=segment_bytes)
 
 
-def written(folder: Path, count: int, *, clean: bool = True, segment_bytes: int = 1_000_000) -> None:
+def written(
+    folder: Path, count: int, *, clean: bool = True, segment_bytes: int = 1_000_000
+) -> None:
     made = opened(folder, segment_bytes=segment_bytes)
     for seq in range(1, count + 1):
         made.put(seq, body(seq), alarm=seq % 10 == 0)
@@ -34,12 +37,22 @@ def newest(folder: Path) -> Path:
 
 @pytest.mark.parametrize("clean", [True, False])
 @pytest.mark.parametrize("segment_bytes", [200, 1_000_000])
-def test_everything_comes_back_after_a_clean_end_and_after_a_kill(tmp_path: Path, clean: bool, segment_bytes: int) -> None:
+def test_everything_comes_back_after_a_clean_end_and_after_a_kill(
+    tmp_path: Path, clean: bool, segment_bytes: int
+) -> None:
     written(tmp_path / "s", 30, clean=clean, segment_bytes=segment_bytes)
     again = opened(tmp_path / "s")
     found = again.recovered
-    assert [(seq, alarm) for seq, _, alarm in found.held] == [(seq, seq % 10 == 0) for seq in range(1, 31)]
-    assert (found.next_seq, found.acked, found.gaps, found.damaged, found.resumable) == (31, 0, [], 0, True)
+    assert [(seq, alarm) for seq, _, alarm in found.held] == [
+        (seq, seq % 10 == 0) for seq in range(1, 31)
+    ]
+    assert (found.next_seq, found.acked, found.gaps, found.damaged, found.resumable) == (
+        31,
+        0,
+        [],
+        0,
+        True,
+    )
     assert [again.get(seq) for seq in range(1, 31)] == [body(seq) for seq in range(1, 31)]
     again.close()
 
@@ -72,9 +85,13 @@ def test_the_numbers_go_on_when_everything_was_acked(tmp_path: Path) -> None:
     assert len(list((tmp_path / "s").glob("*.seg"))) == 1
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(cut=st.integers(1, 900))
-def test_a_cut_file_loses_its_end_only_and_its_counter_is_not_trusted(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+def test_a_cut_file_loses_its_end_only_and_its_counter_is_not_trusted(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
     folder = tmp_path_factory.mktemp("cut") / "s"
     written(folder, 20, clean=False)
     path = newest(folder)
@@ -89,9 +106,13 @@ def test_a_cut_file_loses_its_end_only_and_its_counter_is_not_trusted(tmp_path_f
     again.close()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(at=st.floats(0, 0.9999), bit=st.integers(0, 7))
-def test_a_flipped_bit_costs_one_record_and_never_gives_a_wrong_body(tmp_path_factory: pytest.TempPathFactory, at: float, bit: int) -> None:
+def test_a_flipped_bit_costs_one_record_and_never_gives_a_wrong_body(
+    tmp_path_factory: pytest.TempPathFactory, at: float, bit: int
+) -> None:
     folder = tmp_path_factory.mktemp("flip") / "s"
     written(folder, 20)
     path = newest(folder)
@@ -118,7 +139,9 @@ def test_damage_while_open_is_noticed_when_read(tmp_path: Path) -> None:
     assert made.get(2) is None
 
 
-def test_after_a_power_failure_the_session_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_power_failure_the_session_is_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(tmp_path / "killed", 5, clean=False)
     written(tmp_path / "ended", 5, clean=True)
     monkeypatch.setattr(spool_module, "boot_id", lambda: "another boot")
@@ -127,7 +150,9 @@ def test_after_a_power_failure_the_session_is_not_continued(tmp_path: Path, monk
     assert (len(ended.held), ended.resumable) == (5, True)
 
 
-def test_the_folder_stays_within_its_bound_even_with_alarms_in_every_segment(tmp_path: Path) -> None:
+def test_the_folder_stays_within_its_bound_even_with_alarms_in_every_segment(
+    tmp_path: Path,
+) -> None:
     made = opened(tmp_path / "s", capacity=5_000, segment_bytes=1_000)
     alarms: list[int] = []
     held: list[int] = []
@@ -145,7 +170,9 @@ def test_the_folder_stays_within_its_bound_even_with_alarms_in_every_segment(tmp
     assert [seq for seq, _, _ in found.held] == sorted([*alarms, *held])
 
 
-def test_a_disk_that_refuses_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_leaves_no_half_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = opened(tmp_path / "s")
     made.put(1, body(1), alarm=False)
     write = os.write

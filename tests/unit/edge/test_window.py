@@ -1,4 +1,5 @@
-"""Numbering, credits, shedding and gaps, without a socket; and a state machine that loses, repeats and reorders everything it can."""
+"""Numbering, credits, shedding and gaps, without a socket; and a state machine that loses, repeats
+and reorders everything it can."""
 
 from typing import Any
 
@@ -60,7 +61,11 @@ def test_a_hub_that_lost_what_it_acked_gets_a_gap_and_then_what_is_still_held() 
     assert window.next() == Batch(1, 10)
     window.ack(4, 100)
     window.resync(2)
-    assert [window.next(), window.next(), window.next()] == [Missing(2, 4, FORGOTTEN), Batch(5, 10), None]
+    assert [window.next(), window.next(), window.next()] == [
+        Missing(2, 4, FORGOTTEN),
+        Batch(5, 10),
+        None,
+    ]
     assert window.ack(10, 100) == [5, 6, 7, 8, 9, 10]
     assert (window.account.forgotten, window.account.committed, window.pending) == (3, 10, 0)
 
@@ -156,12 +161,18 @@ def test_what_a_spool_lost_is_declared_with_its_own_reason() -> None:
     while (step := window.next()) is not None:
         said.append(step)
     assert said == [
-        Missing(3, 3, UNREADABLE), Batch(4, 5), Missing(6, 7, "why"), Missing(8, 8, UNREADABLE), Batch(9, 9), Missing(10, 11, UNREADABLE),
-    ]  # fmt: skip
+        Missing(3, 3, UNREADABLE),
+        Batch(4, 5),
+        Missing(6, 7, "why"),
+        Missing(8, 8, UNREADABLE),
+        Batch(9, 9),
+        Missing(10, 11, UNREADABLE),
+    ]
 
 
 class Link(RuleBasedStateMachine):
-    """A device and a hub with everything between them that can go wrong. `hub` is the last seq applied in order."""
+    """A device and a hub with everything between them that can go wrong. `hub` is the last seq
+    applied in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -209,7 +220,9 @@ class Link(RuleBasedStateMachine):
             self.wire.append(step)
 
     @precondition(lambda self: self.up and self.wire)
-    @rule(lost=strategies.booleans(), quiet=strategies.booleans(), credits=strategies.integers(1, 20))
+    @rule(
+        lost=strategies.booleans(), quiet=strategies.booleans(), credits=strategies.integers(1, 20)
+    )
     def arrive(self, lost: bool, quiet: bool, credits: int) -> None:
         step = self.wire.pop(0)
         if lost:

@@ -16,7 +16,9 @@ def written(log: BoundedLog, first: int, count: int) -> list[str]:
     return made
 
 
-def test_a_log_that_was_put_aside_several_times_between_two_looks_is_read_whole(tmp_path: Path) -> None:
+def test_a_log_that_was_put_aside_several_times_between_two_looks_is_read_whole(
+    tmp_path: Path,
+) -> None:
     log = BoundedLog(tmp_path / "eyrie.log", max_bytes=LINES * 11, files=FILES)
     written(log, 0, 7)
     follower = LogFollower(tmp_path / "eyrie.log")
@@ -37,7 +39,9 @@ def test_what_is_lost_is_told(tmp_path: Path) -> None:
     expected = written(log, 0, 100)
     lines, lost = follower.lines()
     assert lost
-    assert lines == expected[:LINES] + expected[-(FILES + 1) * LINES :], "the file that it held, and those that are kept"
+    assert lines == expected[:LINES] + expected[-(FILES + 1) * LINES :], (
+        "the file that it held, and those that are kept"
+    )
     assert follower.lines() == ([], False)
     assert follower.lines() == ([], False)
     expected = written(log, 100, LINES)

@@ -10,7 +10,9 @@ from storage.embedded.data_dir import DataDir
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCT = ("actors", "storage", "policy", "hub", "cluster")
-THERE = re.compile(r"look_into\(\)|\.log_file\b")  # what says only files that are there: a child has its log since it was spawned
+THERE = re.compile(
+    r"look_into\(\)|\.log_file\b"
+)  # what says only files that are there: a child has its log since it was spawned
 
 
 def start_errors() -> Iterator[tuple[str, str]]:
@@ -18,8 +20,16 @@ def start_errors() -> Iterator[tuple[str, str]]:
     for path in sorted(file for folder in PRODUCT for file in (ROOT / folder).rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "StartError":
-                hints = [ast.get_source_segment(text, word.value) or "" for word in node.keywords if word.arg == "hint"]
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "StartError"
+            ):
+                hints = [
+                    ast.get_source_segment(text, word.value) or ""
+                    for word in node.keywords
+                    if word.arg == "hint"
+                ]
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", "".join(hints)
 
 
@@ -27,7 +37,11 @@ def test_hints_name_logs_only_by_way_of_what_is_there() -> None:
     found = dict(start_errors())
     assert len(found) > 40
     assert not re.search(r"\blogs?\b", StartError.hint)
-    assert {place: hint for place, hint in found.items() if re.search(r"\blogs?\b", hint) and not THERE.search(hint)} == {}
+    assert {
+        place: hint
+        for place, hint in found.items()
+        if re.search(r"\blogs?\b", hint) and not THERE.search(hint)
+    } == {}
 
 
 def test_logs_to_look_into_are_those_that_are_there(tmp_path: Path) -> None:

@@ -33,12 +33,16 @@ def test_every_source_and_the_lock_count(tmp_path: Path, monkeypatch: pytest.Mon
     assert build_console.digest(build_console.sources()) not in {first, second}
 
 
-def test_an_unchanged_console_is_not_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_console_is_not_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build_console, "STATIC", tmp_path)
     monkeypatch.setattr(build_console, "STAMP", tmp_path / ".built-from")
     monkeypatch.setattr("sys.argv", ["build_console", "--node", "machine"])
     monkeypatch.setenv("PATH", str(tmp_path))  # no Node.js there: a build would fail
     assert build_console.main() == 1
     (tmp_path / "index.html").write_text("built", encoding="utf-8")
-    (tmp_path / ".built-from").write_text(build_console.digest(build_console.sources()), encoding="ascii")
+    (tmp_path / ".built-from").write_text(
+        build_console.digest(build_console.sources()), encoding="ascii"
+    )
     assert build_console.main() == 0

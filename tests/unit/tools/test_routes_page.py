@@ -10,7 +10,9 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "routes.md"
 
 
 def test_the_page_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == routes_page.page(), "docs/routes.md is out of date: make docs"
+    assert PAGE.read_text(encoding="utf-8") == routes_page.page(), (
+        "docs/routes.md is out of date: make docs"
+    )
 
 
 def test_every_way_has_a_line_with_what_is_asked() -> None:

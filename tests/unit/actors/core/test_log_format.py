@@ -67,9 +67,16 @@ def test_a_text_line_has_time_level_process_and_component() -> None:
 
 
 def test_a_json_line_has_the_same_as_fields() -> None:
-    line = json.loads(logged(LogSettings(format="json"), io.StringIO(), "edge of %s connected", "cam-1"))
+    line = json.loads(
+        logged(LogSettings(format="json"), io.StringIO(), "edge of %s connected", "cam-1")
+    )
     assert line.pop("time") > 1.7e9
-    assert line == {"level": "warning", "process": "hub-0", "component": "hub.edge", "message": "edge of cam-1 connected"}
+    assert line == {
+        "level": "warning",
+        "process": "hub-0",
+        "component": "hub.edge",
+        "message": "edge of cam-1 connected",
+    }
 
 
 def test_what_is_below_the_level_is_not_written() -> None:

@@ -1,4 +1,5 @@
-"""What every command says to wrong input and about numbers: in the words of its users, none of Python's."""
+"""What every command says to wrong input and about numbers: in the words of its users, none of
+Python's."""
 
 import argparse
 import contextlib
@@ -38,7 +39,8 @@ def refusal(parser: argparse.ArgumentParser, words: list[str]) -> str:
 
 @pytest.mark.parametrize("parser", ALL, ids=lambda parser: parser.prog)
 def test_what_cannot_be_converted_is_told_in_words(parser: argparse.ArgumentParser) -> None:
-    """Any other error than this one, and argparse says the name of the function: ``invalid _count value``."""
+    """Any other error than this one, and argparse says the name of the function: ``invalid _count
+    value``."""
     for action in parser._actions:
         if callable(action.type):
             with contextlib.suppress(argparse.ArgumentTypeError):
@@ -46,7 +48,9 @@ def test_what_cannot_be_converted_is_told_in_words(parser: argparse.ArgumentPars
 
 
 @pytest.mark.parametrize("parser", ALL, ids=lambda parser: parser.prog)
-def test_every_command_says_what_it_is_for_and_what_is_missing(parser: argparse.ArgumentParser) -> None:
+def test_every_command_says_what_it_is_for_and_what_is_missing(
+    parser: argparse.ArgumentParser,
+) -> None:
     assert "_" not in parser.prog
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -76,12 +80,19 @@ def test_one_is_told_as_one(number: int, words: tuple[str, ...], told: str) -> N
 @pytest.mark.parametrize(
     ("text", "process", "about"),
     [
-        ("hub-0", "hub-0", "hub:0"), ("hub:0", "hub-0", "hub:0"), ("policy:1", "policy-1", "policy:1"), ("gate", "gate", "camera:gate"),
-        ("camera:hub-x", "camera:hub-x", "camera:hub-x"), ("hub-x", "hub-x", "camera:hub-x"),
-        ("cluster", "cluster", "cluster"), ("", "", ""),
+        ("hub-0", "hub-0", "hub:0"),
+        ("hub:0", "hub-0", "hub:0"),
+        ("policy:1", "policy-1", "policy:1"),
+        ("gate", "gate", "camera:gate"),
+        ("camera:hub-x", "camera:hub-x", "camera:hub-x"),
+        ("hub-x", "hub-x", "camera:hub-x"),
+        ("cluster", "cluster", "cluster"),
+        ("", "", ""),
     ],
-)  # fmt: skip
-def test_a_process_has_one_name_wherever_it_is_asked_for(text: str, process: str, about: str) -> None:
+)
+def test_a_process_has_one_name_wherever_it_is_asked_for(
+    text: str, process: str, about: str
+) -> None:
     assert (process_name(text), subject(text)) == (process, about)
 
 

@@ -1,4 +1,5 @@
-"""`eyrie` where its output is no terminal: a pipe that ends early, an encoding without our characters."""
+"""`eyrie` where its output is no terminal: a pipe that ends early, an encoding without our
+characters."""
 
 import os
 import subprocess
@@ -10,7 +11,15 @@ EYRIE = [sys.executable, "-m", "cluster.cli.main"]
 
 
 def run(*words: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*EYRIE, *words], cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, **env}, timeout=60)
+    return subprocess.run(
+        [*EYRIE, *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **env},
+        timeout=60,
+    )
 
 
 def test_the_version_is_told() -> None:
@@ -31,7 +40,15 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
         os.close(gone)
         try:
             command = [*EYRIE, *words, "--data-dir", str(tmp_path)]
-            told = subprocess.run(command, cwd=ROOT, stdout=ours, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+            told = subprocess.run(
+                command,
+                cwd=ROOT,
+                stdout=ours,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+                timeout=60,
+            )
         finally:
             os.close(ours)
         assert (told.returncode, told.stderr) == (0, ""), words

@@ -1,4 +1,5 @@
-"""What the driver does when the launcher that started it is killed: it says so, and ends, whatever hangs."""
+"""What the driver does when the launcher that started it is killed: it says so, and ends, whatever
+hangs."""
 
 import json
 import signal
@@ -23,7 +24,7 @@ child.spawn([sys.executable, "-c", sys.argv[2]], environment={**os.environ, "PYT
 child.wait_ready(lambda: "listens" in child.log_tail(), 60)
 print(json.dumps([os.getpid(), child.pid]), flush=True)
 time.sleep(600)
-"""
+"""  # noqa: E501
 DRIVER = """
 import asyncio, logging, time
 from cluster.launcher.driver import Parent
@@ -41,7 +42,9 @@ asyncio.run(main())
 """
 
 
-def test_the_driver_of_a_killed_launcher_says_so_and_ends_though_a_call_hangs(tmp_path: Path) -> None:
+def test_the_driver_of_a_killed_launcher_says_so_and_ends_though_a_call_hangs(
+    tmp_path: Path,
+) -> None:
     command = [sys.executable, "-c", LAUNCHER, str(tmp_path), DRIVER]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as launcher:
         assert launcher.stdout is not None

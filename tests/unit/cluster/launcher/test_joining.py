@@ -1,4 +1,5 @@
-"""What a joining machine makes of the cluster's settings: whose files, whose addresses, and what it refuses to start without."""
+"""What a joining machine makes of the cluster's settings: whose files, whose addresses, and what it
+refuses to start without."""
 
 import msgspec
 import pytest
@@ -18,10 +19,17 @@ from cluster.launcher.joining import check, localized
 
 HEAD = Settings(
     data=DataSettings(dir="/var/lib/eyrie"),
-    postgres=PostgresSettings(dsn="postgresql://eyrie@db/eyrie", password_file="/etc/eyrie/postgres.password"),
+    postgres=PostgresSettings(
+        dsn="postgresql://eyrie@db/eyrie", password_file="/etc/eyrie/postgres.password"
+    ),
     redis=RedisSettings(url="redis://cache:6379"),
-    ray=RaySettings(address="10.0.0.1:6380", token_file="/var/lib/eyrie/keys/ray.token", host="10.0.0.1"),
-    auth=AuthSettings(hs256_secret_file="/var/lib/eyrie/keys/hs256.secret", signing_key_file="/home/ops/signing.pem"),
+    ray=RaySettings(
+        address="10.0.0.1:6380", token_file="/var/lib/eyrie/keys/ray.token", host="10.0.0.1"
+    ),
+    auth=AuthSettings(
+        hs256_secret_file="/var/lib/eyrie/keys/hs256.secret",
+        signing_key_file="/home/ops/signing.pem",
+    ),
     policy=PolicySettings(key_file="/var/lib/eyrie/keys/policy.secret"),
     registry=RegistrySettings(scenes_file="/home/ops/cameras.toml"),
 )
@@ -46,7 +54,9 @@ def test_what_only_the_head_and_people_use_is_not_asked_for() -> None:
 
 
 def test_a_folder_that_only_begins_alike_is_another_one() -> None:
-    beside = msgspec.structs.replace(HEAD, policy=PolicySettings(rego_dir="/var/lib/eyrie-policies"))
+    beside = msgspec.structs.replace(
+        HEAD, policy=PolicySettings(rego_dir="/var/lib/eyrie-policies")
+    )
     assert joined(beside).policy.rego_dir == "/var/lib/eyrie-policies"
 
 
@@ -65,14 +75,22 @@ def test_a_missing_file_is_named() -> None:
 @pytest.mark.parametrize(
     ("dsn", "url", "path"),
     [
-        ("postgresql://eyrie@/eyrie?host=/var/lib/eyrie/run/pg", "redis://cache:6379", "/var/lib/eyrie/run/pg"),
+        (
+            "postgresql://eyrie@/eyrie?host=/var/lib/eyrie/run/pg",
+            "redis://cache:6379",
+            "/var/lib/eyrie/run/pg",
+        ),
         ("host=/run/pg dbname=eyrie", "redis://cache:6379", "/run/pg"),
         ("dbname=eyrie host=/run/pg", "redis://cache:6379", "/run/pg"),
         ("postgresql://eyrie@db/eyrie", "unix:///run/redis.sock", "/run/redis.sock"),
     ],
 )
-def test_servers_of_another_machine_s_sockets_cannot_be_joined(dsn: str, url: str, path: str) -> None:
-    embedded = msgspec.structs.replace(HEAD, postgres=PostgresSettings(dsn=dsn), redis=RedisSettings(url=url))
+def test_servers_of_another_machine_s_sockets_cannot_be_joined(
+    dsn: str, url: str, path: str
+) -> None:
+    embedded = msgspec.structs.replace(
+        HEAD, postgres=PostgresSettings(dsn=dsn), redis=RedisSettings(url=url)
+    )
     with pytest.raises(StartError, match=path) as refused:
         check(joined(embedded), lambda found: found != path)
     assert "EYRIE_POSTGRES_DSN" in refused.value.next_step

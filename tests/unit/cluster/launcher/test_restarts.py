@@ -32,7 +32,9 @@ def test_pauses_grow_to_a_bound_and_begin_anew_once_it_worked_for_a_while() -> N
         assert pauses.ended("a", now) <= LONGEST_S
 
 
-def test_a_child_that_does_not_start_for_an_hour_is_not_given_up_and_starts_at_last(tmp_path: Path) -> None:
+def test_a_child_that_does_not_start_for_an_hour_is_not_given_up_and_starts_at_last(
+    tmp_path: Path,
+) -> None:
     clock, told, tries = Clock(), list[str](), list[float]()
 
     def start() -> None:
@@ -47,11 +49,16 @@ def test_a_child_that_does_not_start_for_an_hour_is_not_given_up_and_starts_at_l
     assert 4_600.0 <= tries[-1] < 4_600.0 + LONGEST_S + 1
     assert len(tries) < 3_600 / LONGEST_S + 10
     assert told[0] == "PostgreSQL ended; starting it again"
-    assert told[1].startswith("PostgreSQL did not start: PostgreSQL ended while starting: a log; next try in 1 s. ")
+    assert told[1].startswith(
+        "PostgreSQL did not start: PostgreSQL ended while starting: a log; next try in 1 s. "
+    )
     assert len(told) == len(tries) + 1, "one line for each try, and no more"
 
 
-@pytest.mark.parametrize("error", [ConfigError("postgres.dsn cannot be used"), NeverStarts("a database of another release")])
+@pytest.mark.parametrize(
+    "error",
+    [ConfigError("postgres.dsn cannot be used"), NeverStarts("a database of another release")],
+)
 def test_what_no_waiting_mends_is_raised_at_once(tmp_path: Path, error: Exception) -> None:
     def start() -> None:
         raise error

@@ -40,7 +40,10 @@ def test_a_rebalance_ends_even_and_moves_few() -> None:
     after = [Placed(p.camera, moves.get(p.camera, p.node), 1000.0) for p in cameras]
     assert rebalance(TWO, after, most=100, residence_s=60.0) == {}
     assert len(rebalance(TWO, cameras, most=2, residence_s=60.0)) == 2
-    assert rebalance(TWO, [Placed(p.camera, p.node, 5.0) for p in cameras], most=9, residence_s=60.0) == {}
+    assert (
+        rebalance(TWO, [Placed(p.camera, p.node, 5.0) for p in cameras], most=9, residence_s=60.0)
+        == {}
+    )
 
 
 def test_cores_count() -> None:

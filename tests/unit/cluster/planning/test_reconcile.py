@@ -27,10 +27,18 @@ ONE = ReconcileLimits(max_starting=2, max_actors=100)
 PACKED = msgspec.structs.replace(ONE)  # the same limits; its cameras are packed by four
 
 
-def compare(cameras: Iterable[str], actors: list[ActorView], held: dict[str, float], now: float, limits: ReconcileLimits) -> ReconcilePlan:
+def compare(
+    cameras: Iterable[str],
+    actors: list[ActorView],
+    held: dict[str, float],
+    now: float,
+    limits: ReconcileLimits,
+) -> ReconcilePlan:
     density = 4 if limits is PACKED else 1
     shown = [msgspec.structs.replace(actor, density=density) for actor in actors]
-    return compare_wishes([WantedCamera(camera, density) for camera in cameras], shown, held, now, limits)
+    return compare_wishes(
+        [WantedCamera(camera, density) for camera in cameras], shown, held, now, limits
+    )
 
 
 def test_one_actor_per_camera_and_no_more_starts_than_cores() -> None:
@@ -64,12 +72,16 @@ def test_a_stopping_process_counts_as_alive_and_its_cameras_as_unplaced() -> Non
     plan = compare(["a"], [ActorView("x", "stopping", ("a",))], {}, 0.0, tight)
     assert plan.actions == []
     assert plan.refused == ["a"]
-    assert compare(["a"], [ActorView("x", "stopping", ("a",))], {}, 0.0, ONE).actions == [StartActor(("a",))]
+    assert compare(["a"], [ActorView("x", "stopping", ("a",))], {}, 0.0, ONE).actions == [
+        StartActor(("a",))
+    ]
 
 
 def test_an_empty_process_ends_unless_it_is_needed_now() -> None:
     assert compare([], [ActorView("x", "ready", ())], {}, 0.0, ONE).actions == [StopActor("x")]
-    assert compare(["a"], [ActorView("x", "ready", ())], {}, 0.0, ONE).actions == [GiveCameras("x", ("a",))]
+    assert compare(["a"], [ActorView("x", "ready", ())], {}, 0.0, ONE).actions == [
+        GiveCameras("x", ("a",))
+    ]
 
 
 def test_failures_back_off_and_end_in_quarantine() -> None:
@@ -86,7 +98,9 @@ def test_failures_back_off_and_end_in_quarantine() -> None:
     failed(trouble, "died again", hosted_s=0.0, now=10.0, jitter=0.0)
     assert trouble.quarantined
     assert compare(["a"], [], {"a": trouble.held_until}, 9.0 + QUARANTINE_S, ONE).actions == []
-    assert compare(["a"], [], {"a": trouble.held_until}, 10.0 + QUARANTINE_S, ONE).actions == [StartActor(("a",))]
+    assert compare(["a"], [], {"a": trouble.held_until}, 10.0 + QUARANTINE_S, ONE).actions == [
+        StartActor(("a",))
+    ]
 
 
 def test_a_long_healthy_camera_is_forgiven() -> None:
@@ -100,7 +114,9 @@ def moved(plan: ReconcilePlan) -> int:
 
 
 def test_another_density_moves_cameras_to_a_process_that_is_ready_first() -> None:
-    actors = [ActorView(name, "ready", (camera,)) for name, camera in (("x", "a"), ("y", "b"), ("z", "c"))]
+    actors = [
+        ActorView(name, "ready", (camera,)) for name, camera in (("x", "a"), ("y", "b"), ("z", "c"))
+    ]
     wishes = [WantedCamera(camera, 16) for camera in "abc"]
     plan = compare_wishes(wishes, actors, {}, 0.0, ONE)
     assert plan == ReconcilePlan([StartActor((), 16, ("a", "b", "c"))], [], 3)
@@ -135,47 +151,86 @@ def test_a_full_cluster_can_still_be_packed() -> None:
 
 
 def test_what_is_to_be_left_is_left_and_then_ends() -> None:
-    actors = [ActorView("x", "ready", ("a",), node="n1", keeps=False), ActorView("y", "ready", ("b",), node="n2")]
+    actors = [
+        ActorView("x", "ready", ("a",), node="n1", keeps=False),
+        ActorView("y", "ready", ("b",), node="n2"),
+    ]
     wishes = [WantedCamera("a"), WantedCamera("b")]
     assert compare_wishes(wishes, actors, {}, 0.0, ONE).actions == [StartActor((), 1, ("a",))]
     empty = [ActorView("x", "ready", (), node="n1", keeps=False)]
-    assert compare_wishes([WantedCamera("c")], empty, {}, 0.0, ONE).actions == [StopActor("x"), StartActor(("c",))]
+    assert compare_wishes([WantedCamera("c")], empty, {}, 0.0, ONE).actions == [
+        StopActor("x"),
+        StartActor(("c",)),
+    ]
 
 
 def test_a_camera_goes_where_it_is_told() -> None:
-    actors = [ActorView("x", "ready", ("a",), 4, node="n1"), ActorView("y", "ready", ("b",), 4, node="n2")]
+    actors = [
+        ActorView("x", "ready", ("a",), 4, node="n1"),
+        ActorView("y", "ready", ("b",), 4, node="n2"),
+    ]
     both = [WantedCamera("a", 4), WantedCamera("b", 4)]
-    assert compare_wishes([WantedCamera("a", 4, into="y"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
-    assert compare_wishes([WantedCamera("a", 4, node="n2"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
-    assert compare_wishes([WantedCamera("a", 4, avoid="x"), both[1]], actors, {}, 0.0, ONE).actions == [MoveCameras("y", ("a",))]
-    assert compare_wishes([WantedCamera("a", 4, node="n3"), both[1]], actors, {}, 0.0, ONE).actions == [StartActor((), 4, ("a",), "n3")]
+    assert compare_wishes(
+        [WantedCamera("a", 4, into="y"), both[1]], actors, {}, 0.0, ONE
+    ).actions == [MoveCameras("y", ("a",))]
+    assert compare_wishes(
+        [WantedCamera("a", 4, node="n2"), both[1]], actors, {}, 0.0, ONE
+    ).actions == [MoveCameras("y", ("a",))]
+    assert compare_wishes(
+        [WantedCamera("a", 4, avoid="x"), both[1]], actors, {}, 0.0, ONE
+    ).actions == [MoveCameras("y", ("a",))]
+    assert compare_wishes(
+        [WantedCamera("a", 4, node="n3"), both[1]], actors, {}, 0.0, ONE
+    ).actions == [StartActor((), 4, ("a",), "n3")]
 
 
 def test_half_empty_processes_are_packed_when_nothing_else_goes_on() -> None:
-    actors = [ActorView("x", "ready", ("a", "b", "c"), 8), ActorView("y", "ready", ("d", "e"), 8), ActorView("z", "ready", ("f",), 8)]
+    actors = [
+        ActorView("x", "ready", ("a", "b", "c"), 8),
+        ActorView("y", "ready", ("d", "e"), 8),
+        ActorView("z", "ready", ("f",), 8),
+    ]
     wishes = [WantedCamera(camera, 8) for camera in "abcdef"]
     assert compare_wishes(wishes, actors, {}, 0.0, ONE).actions == [MoveCameras("x", ("f",))]
     assert moved(compare_wishes([*wishes, WantedCamera("new", 8)], actors, {}, 0.0, ONE)) == 0
-    nearly = [ActorView("x", "ready", tuple("abcde"), 8), ActorView("y", "ready", tuple("fghij"), 8)]
-    assert compare_wishes([WantedCamera(camera, 8) for camera in "abcdefghij"], nearly, {}, 0.0, ONE).actions == []
+    nearly = [
+        ActorView("x", "ready", tuple("abcde"), 8),
+        ActorView("y", "ready", tuple("fghij"), 8),
+    ]
+    assert (
+        compare_wishes(
+            [WantedCamera(camera, 8) for camera in "abcdefghij"], nearly, {}, 0.0, ONE
+        ).actions
+        == []
+    )
 
 
 def test_what_nobody_wants_is_given_up() -> None:
     actors = [ActorView("x", "ready", ("a", "b"), 4)]
-    assert compare_wishes([WantedCamera("a", 4)], actors, {}, 0.0, ONE).actions == [ReleaseCameras("x", ("b",))]
+    assert compare_wishes([WantedCamera("a", 4)], actors, {}, 0.0, ONE).actions == [
+        ReleaseCameras("x", ("b",))
+    ]
 
 
 def test_it_settles_whatever_the_density() -> None:
-    """Carrying the actions out again and again ends, and every camera is then where it should be."""
+    """Carrying the actions out again and again ends, and every camera is then where it should
+    be."""
     wishes = {camera: 1 for camera in map(str, range(40))}
     hosts: dict[str, tuple[int, list[str]]] = {}
     names = iter(map(str, range(10_000)))
     for density in (1, 16, 5, 1, 40, 3):
         wishes = dict.fromkeys(wishes, density)
         for _ in range(400):
-            views = [ActorView(name, "ready", tuple(cameras), made) for name, (made, cameras) in hosts.items()]
+            views = [
+                ActorView(name, "ready", tuple(cameras), made)
+                for name, (made, cameras) in hosts.items()
+            ]
             plan = compare_wishes(
-                [WantedCamera(c, d) for c, d in wishes.items()], views, {}, 0.0, ReconcileLimits(max_starting=2, max_actors=45)
+                [WantedCamera(c, d) for c, d in wishes.items()],
+                views,
+                {},
+                0.0,
+                ReconcileLimits(max_starting=2, max_actors=45),
             )
             if not plan.actions:
                 break
@@ -197,7 +252,9 @@ def test_it_settles_whatever_the_density() -> None:
                 assert len(target[1]) <= target[0]
         else:
             raise AssertionError(f"it does not settle at {density}")
-        assert sorted(camera for made, cameras in hosts.values() for camera in cameras) == sorted(wishes)
+        assert sorted(camera for made, cameras in hosts.values() for camera in cameras) == sorted(
+            wishes
+        )
         assert {made for made, _cameras in hosts.values()} == {density}
         assert len(hosts) == -(-len(wishes) // density) or density in (3, 5)
 

@@ -2,16 +2,26 @@
 
 import itertools
 
-from cluster.planning.scaling import COOL_DOWN_S, GROW_AFTER_S, SHRINK_AFTER_S, Pressure, wanted_count
+from cluster.planning.scaling import (
+    COOL_DOWN_S,
+    GROW_AFTER_S,
+    SHRINK_AFTER_S,
+    Pressure,
+    wanted_count,
+)
 from storage.ports.cluster import Scale
 
 
-def follow(scale: Scale, loads: list[float], step_s: float = 5.0, ready: int | None = None) -> list[int]:
+def follow(
+    scale: Scale, loads: list[float], step_s: float = 5.0, ready: int | None = None
+) -> list[int]:
     """The counts of a load that is looked at every `step_s`; total load is `loads`, in cores."""
     pressure, count, counts = Pressure(), scale.count, []
     for number, load in enumerate(loads):
         there = ready or count
-        count, _why = wanted_count(Scale(count, scale.min, scale.max, True), there, load / there, pressure, number * step_s)
+        count, _why = wanted_count(
+            Scale(count, scale.min, scale.max, True), there, load / there, pressure, number * step_s
+        )
         counts.append(count)
     return counts
 
@@ -37,8 +47,14 @@ def test_it_shrinks_one_at_a_time_and_late() -> None:
     assert counts.index(2) * 5.0 >= SHRINK_AFTER_S
     assert counts[-1] == 1
     assert all(before - after <= 1 for before, after in itertools.pairwise(counts))
-    changes = [number for number, (before, after) in enumerate(itertools.pairwise(counts)) if before != after]
-    assert all((later - earlier) * 5.0 >= COOL_DOWN_S for earlier, later in itertools.pairwise(changes))
+    changes = [
+        number
+        for number, (before, after) in enumerate(itertools.pairwise(counts))
+        if before != after
+    ]
+    assert all(
+        (later - earlier) * 5.0 >= COOL_DOWN_S for earlier, later in itertools.pairwise(changes)
+    )
 
 
 def test_no_load_makes_it_move_to_and_fro() -> None:

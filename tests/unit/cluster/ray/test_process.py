@@ -1,4 +1,5 @@
-"""Ports of Ray: inside the range that ops configured, none twice, and a clear word when there are none."""
+"""Ports of Ray: inside the range that ops configured, none twice, and a clear word when there are
+none."""
 
 import socket
 
@@ -25,7 +26,9 @@ def test_a_narrow_range_is_used_to_its_end() -> None:
 
 
 def test_the_port_of_the_head_is_not_given_to_another_part() -> None:
-    assert all(FIRST not in Ports.chosen(FIRST, LAST, taken=FIRST).fixed.values() for _ in range(50))
+    assert all(
+        FIRST not in Ports.chosen(FIRST, LAST, taken=FIRST).fixed.values() for _ in range(50)
+    )
 
 
 def test_a_used_port_is_not_free_whatever_its_interface() -> None:

@@ -14,7 +14,12 @@ def test_the_process_that_answered_last_is_ended_once_it_was_silent_for_long() -
 
 @pytest.mark.parametrize(
     ("silent_s", "node", "started"),
-    [(REPLACE_S - 0.1, "node-1", 1_000), (REPLACE_S, "node-2", 1_000), (REPLACE_S, "node-1", 2_000), (REPLACE_S, "node-1", None)],
+    [
+        (REPLACE_S - 0.1, "node-1", 1_000),
+        (REPLACE_S, "node-2", 1_000),
+        (REPLACE_S, "node-1", 2_000),
+        (REPLACE_S, "node-1", None),
+    ],
     ids=["not long", "of another node", "its pid was given out again", "gone already"],
 )
 def test_nobody_else_is(silent_s: float, node: str, started: int | None) -> None:

@@ -26,8 +26,13 @@ async def test_busy_hubs_become_more_and_it_is_told_why(rigs: Callable[..., Rig]
     stored = rig.stores.cluster.wanted
     assert stored is not None
     assert (stored.who, stored.wanted.hubs) == (SELF, Scale(2, 1, 3, True))
-    await until(lambda: rig.supervisor.status()["services"].get("hub-1") == "ready", what="the second hub")
-    await until(lambda: any("2 of hub wanted" in decision.what for decision in rig.stores.cluster.log), what="the decision")
+    await until(
+        lambda: rig.supervisor.status()["services"].get("hub-1") == "ready", what="the second hub"
+    )
+    await until(
+        lambda: any("2 of hub wanted" in decision.what for decision in rig.stores.cluster.log),
+        what="the decision",
+    )
 
 
 async def test_room_is_asked_for_when_the_nodes_have_too_little(rigs: Callable[..., Rig]) -> None:

@@ -32,7 +32,10 @@ class Tables:
 
     async def drop(self, keep_days: int) -> RetentionReport:
         self.kept.append(keep_days)
-        return RetentionReport(datetime(2026, 2, 1, tzinfo=UTC), [DroppedDay("events_20260131", 12, 8192)] if keep_days else [])
+        return RetentionReport(
+            datetime(2026, 2, 1, tzinfo=UTC),
+            [DroppedDay("events_20260131", 12, 8192)] if keep_days else [],
+        )
 
 
 async def test_a_round_makes_drops_and_leaves_a_receipt(caplog: pytest.LogCaptureFixture) -> None:
@@ -40,12 +43,19 @@ async def test_a_round_makes_drops_and_leaves_a_receipt(caplog: pytest.LogCaptur
     maintenance = PartitionMaintenance(tables, EventsSettings(keep_days=30), chance=lambda: 0.0)
     with caplog.at_level(logging.INFO):
         assert await maintenance.round() == 0.75 * DAY_S
-    assert maintenance.status() == {"made": ["events_20260301"], "dropped": {"events_20260131": 12}, "default_rows": 0, "trouble": ""}
+    assert maintenance.status() == {
+        "made": ["events_20260301"],
+        "dropped": {"events_20260131": 12},
+        "default_rows": 0,
+        "trouble": "",
+    }
     assert "retention dropped events_20260131: 12 events, 8192 bytes" in caplog.text
     assert "12 events received before 2026-02-01 are gone" in caplog.text
 
 
-async def test_events_without_a_partition_are_an_error_until_they_are_gone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_events_without_a_partition_are_an_error_until_they_are_gone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     tables = Tables()
     tables.default_rows = 3
     maintenance = PartitionMaintenance(tables, EventsSettings())

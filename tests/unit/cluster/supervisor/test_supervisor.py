@@ -22,15 +22,24 @@ async def test_policy_and_hubs_start_and_then_it_is_ready(rigs: Callable[..., Ri
     assert status["services"] == {"policy-0": "ready", "hub-0": "ready"}
 
 
-async def test_hubs_that_start_at_the_same_time_go_to_different_nodes(rigs: Callable[..., Rig]) -> None:
+async def test_hubs_that_start_at_the_same_time_go_to_different_nodes(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs()
     rig.machine.of_nodes.append(NodeView("there", cores=rig.machine.of_nodes[0].cores))
     rig.machine.of_nodes.append(NodeView("yonder", cores=rig.machine.of_nodes[0].cores))
     rig.machine.hold_opens = True
     await rig.want(hubs=Scale(3))
     await rig.supervisor.start()
-    await until(lambda: {f"hub-{index}" for index in range(3)} <= set(rig.machine.processes), what="three hubs")
-    assert {rig.machine.processes[f"hub-{index}"].node for index in range(3)} == {"here", "there", "yonder"}
+    await until(
+        lambda: {f"hub-{index}" for index in range(3)} <= set(rig.machine.processes),
+        what="three hubs",
+    )
+    assert {rig.machine.processes[f"hub-{index}"].node for index in range(3)} == {
+        "here",
+        "there",
+        "yonder",
+    }
 
 
 async def test_not_ready_in_time_names_what_is_late(rigs: Callable[..., Rig]) -> None:
@@ -50,7 +59,9 @@ async def test_a_camera_gets_a_process_of_its_own_and_keeps_it(rigs: Callable[..
     assert await rig.placed("a", "b", "c") == placed
 
 
-async def test_no_more_processes_start_at_once_than_there_are_cores(rigs: Callable[..., Rig]) -> None:
+async def test_no_more_processes_start_at_once_than_there_are_cores(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs("a", "b", "c")
     await rig.supervisor.start()
     rig.machine.hold_opens = True
@@ -81,7 +92,9 @@ async def test_a_dead_process_is_replaced_at_once(rigs: Callable[..., Rig]) -> N
     assert first not in rig.stores.actors.records
 
 
-async def test_a_camera_that_ended_two_processes_is_alone_until_it_is_released(rigs: Callable[..., Rig]) -> None:
+async def test_a_camera_that_ended_two_processes_is_alone_until_it_is_released(
+    rigs: Callable[..., Rig],
+) -> None:
     cameras = ("a", "b", "c")
     rig = rigs(*cameras, cameras_per_actor=4)
     await rig.supervisor.start()
@@ -92,19 +105,31 @@ async def test_a_camera_that_ended_two_processes_is_alone_until_it_is_released(r
         first = placed["b"]
         rig.machine.notes[first] = "b"
         rig.machine.processes[first].die()
-        await until(lambda gone=first: gone not in {rig.stores.cameras.owner[c] for c in cameras}, within_s=20.0)  # type: ignore[misc]
+        await until(
+            lambda gone=first: gone not in {rig.stores.cameras.owner[c] for c in cameras},  # type: ignore[misc]
+            within_s=20.0,
+        )
         placed = await rig.placed(*cameras)
     assert placed["a"] == placed["c"] != placed["b"]
     others = placed["a"]
     rig.machine.notes[placed["b"]] = "b"
     rig.machine.processes[placed["b"]].die()
     await until(lambda: rig.stores.cameras.owner["b"] != placed["b"], within_s=20.0)
-    assert (await rig.placed(*cameras))["a"] == (await rig.placed(*cameras))["c"] == others, "its neighbours go on"
-    await until(lambda: rig.stores.cluster.troubles["b"].alone and not rig.supervisor.fleet.unsaved, what="that it is written down")
+    assert (await rig.placed(*cameras))["a"] == (await rig.placed(*cameras))["c"] == others, (
+        "its neighbours go on"
+    )
+    await until(
+        lambda: rig.stores.cluster.troubles["b"].alone and not rig.supervisor.fleet.unsaved,
+        what="that it is written down",
+    )
     assert not any(t.alone for camera, t in rig.stores.cluster.troubles.items() if camera != "b")
     assert await rig.stores.cluster.release("b")
     rig.supervisor.wake()
-    await until(lambda: rig.stores.cameras.owner["b"] == others, within_s=20.0, what="that it is packed again")
+    await until(
+        lambda: rig.stores.cameras.owner["b"] == others,
+        within_s=20.0,
+        what="that it is packed again",
+    )
 
 
 async def test_a_supervisor_that_starts_again_keeps_alone_who_was(rigs: Callable[..., Rig]) -> None:
@@ -124,13 +149,17 @@ async def test_a_process_that_does_not_beat_is_replaced(rigs: Callable[..., Rig]
     assert rig.machine.processes[first].killed
 
 
-async def test_a_camera_that_a_process_lost_is_placed_again_when_a_hub_doubts_it(rigs: Callable[..., Rig]) -> None:
+async def test_a_camera_that_a_process_lost_is_placed_again_when_a_hub_doubts_it(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs("a")
     await rig.supervisor.start()
     first = (await rig.placed("a"))["a"]
     rig.machine.processes[first].hosted.clear()
     await rig.supervisor.ensure(["a"], [first])
-    await until(lambda: "a" in rig.machine.processes[first].hosted or rig.stores.cameras.owner["a"] != first)
+    await until(
+        lambda: "a" in rig.machine.processes[first].hosted or rig.stores.cameras.owner["a"] != first
+    )
 
 
 async def test_a_start_that_fails_is_held_back(rigs: Callable[..., Rig]) -> None:
@@ -151,7 +180,9 @@ async def test_an_unregistered_camera_is_not_started(rigs: Callable[..., Rig]) -
     assert rig.machine.of_cameras() == []
 
 
-async def test_a_supervisor_that_starts_again_keeps_living_processes_and_replaces_dead_ones(rigs: Callable[..., Rig]) -> None:
+async def test_a_supervisor_that_starts_again_keeps_living_processes_and_replaces_dead_ones(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs("a", "b")
     await rig.stores.actors.put(ActorRecord("alive"))
     await rig.stores.actors.put(ActorRecord("dead"))
@@ -172,7 +203,9 @@ async def test_a_dead_hub_is_started_again(rigs: Callable[..., Rig]) -> None:
     first = rig.machine.processes["hub-0"]
     first.die()
     await until(lambda: rig.machine.started.count("hub-0") == 2)
-    assert first.killed  # what says that it is of no more use may still live, under the name that the next one needs
+    assert (
+        first.killed
+    )  # what says that it is of no more use may still live, under the name that the next one needs
     await rig.supervisor.ready(20.0)
 
 
@@ -196,18 +229,26 @@ async def test_hubs_stop_first_then_cameras_then_policy(rigs: Callable[..., Rig]
     assert rig.stores.actors.records == {}
 
 
-async def test_a_deleted_camera_is_wanted_no_more_and_its_process_ends(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_deleted_camera_is_wanted_no_more_and_its_process_ends(
+    rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "RETIRE_S", 0.02)
     rig = rigs("cam-1", "cam-2")
     await rig.supervisor.start()
     await rig.placed("cam-1", "cam-2")
     del rig.stores.cameras.owner["cam-1"]
-    await until(lambda: rig.supervisor.status()["wanted"] == 1 and len(rig.supervisor.status()["actors"]) == 1)
+    await until(
+        lambda: (
+            rig.supervisor.status()["wanted"] == 1 and len(rig.supervisor.status()["actors"]) == 1
+        )
+    )
     assert list(rig.supervisor.status()["actors"][0]["cameras"]) == ["cam-2"]
     assert await rig.supervisor.ensure(["cam-1"]) == {}
 
 
-async def test_a_camera_that_was_assigned_and_never_activated_is_placed_again(rigs: Callable[..., Rig]) -> None:
+async def test_a_camera_that_was_assigned_and_never_activated_is_placed_again(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs("a")
     await rig.stores.actors.put(ActorRecord("alive"))
     rig.stores.cameras.owner.update(a="alive")
@@ -216,7 +257,9 @@ async def test_a_camera_that_was_assigned_and_never_activated_is_placed_again(ri
     await rig.placed("a")
 
 
-async def test_a_living_process_is_asked_until_it_says_what_it_hosts(rigs: Callable[..., Rig]) -> None:
+async def test_a_living_process_is_asked_until_it_says_what_it_hosts(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs("a")
     await rig.stores.actors.put(ActorRecord("alive"))
     rig.stores.cameras.owner.update(a="alive")
@@ -239,7 +282,9 @@ async def test_a_process_goes_on_when_it_cannot_be_given_more(rigs: Callable[...
     assert (await rig.placed("a"))["a"] == first["a"]
 
 
-async def test_postgresql_away_is_no_failure_of_a_camera(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_postgresql_away_is_no_failure_of_a_camera(
+    rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hosting, "AWAY_S", 0.01)
     rig = rigs("a")
     await rig.supervisor.start()
@@ -252,7 +297,9 @@ async def test_postgresql_away_is_no_failure_of_a_camera(rigs: Callable[..., Rig
     await rig.placed("a")
 
 
-async def test_while_postgresql_only_reads_nobody_is_replaced_for_heartbeats_that_cannot_be_renewed(rigs: Callable[..., Rig]) -> None:
+async def test_while_postgresql_only_reads_nobody_is_replaced_for_heartbeats_that_cannot_be_renewed(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs("a", "b", actor_dead_after_s=0.2)
     await rig.supervisor.start()
     first = await rig.placed("a", "b")
@@ -263,10 +310,15 @@ async def test_while_postgresql_only_reads_nobody_is_replaced_for_heartbeats_tha
     assert rig.stores.actors.clock_us == looks, "nobody is judged by what cannot be renewed"
     assert rig.stores.cameras.owner == first
     rig.stores.actors.only_reads = False
-    await until(lambda: rig.stores.cameras.owner["a"] != first["a"], what="that who stays silent is replaced")
+    await until(
+        lambda: rig.stores.cameras.owner["a"] != first["a"],
+        what="that who stays silent is replaced",
+    )
 
 
-async def test_a_full_postgresql_is_no_failure_of_a_camera(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_postgresql_is_no_failure_of_a_camera(
+    rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hosting, "AWAY_S", 0.01)
     rig = rigs("a")
     await rig.supervisor.start()
@@ -278,7 +330,9 @@ async def test_a_full_postgresql_is_no_failure_of_a_camera(rigs: Callable[..., R
     await rig.placed("a")
 
 
-async def test_a_hub_that_hangs_does_not_take_the_time_of_the_last_commits(rigs: Callable[..., Rig]) -> None:
+async def test_a_hub_that_hangs_does_not_take_the_time_of_the_last_commits(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs("a")
     await rig.supervisor.start()
     await rig.supervisor.ready(10.0)

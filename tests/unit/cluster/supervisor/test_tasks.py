@@ -1,4 +1,5 @@
-"""A loop of the supervisor that ends by a mistake is told, since nothing else would notice; what ends as it should is not."""
+"""A loop of the supervisor that ends by a mistake is told, since nothing else would notice; what
+ends as it should is not."""
 
 import asyncio
 import contextlib
@@ -38,7 +39,9 @@ async def test_only_the_end_of_what_was_to_run_for_ever_is_told() -> None:
     tasks.drop(dropped)
     await asyncio.gather(dropped, return_exceptions=True)
     assert told == []
-    await asyncio.gather(tasks.spawn(mistaken(), loop=True), tasks.spawn(once(), loop=True), return_exceptions=True)
+    await asyncio.gather(
+        tasks.spawn(mistaken(), loop=True), tasks.spawn(once(), loop=True), return_exceptions=True
+    )
     await until(lambda: len(told) == 2, what="both")
     for work in (for_ever(), orderly()):
         tasks.spawn(work, loop=True)
@@ -47,8 +50,13 @@ async def test_only_the_end_of_what_was_to_run_for_ever_is_told() -> None:
     assert len(told) == 2
 
 
-@pytest.mark.parametrize(("error", "broken"), [(LookupError("a mistake"), True), (Unavailable("PostgreSQL is away"), False)])
-async def test_a_supervisor_whose_loop_met_a_mistake_says_so_and_one_without_a_store_waits(error: Exception, broken: bool) -> None:
+@pytest.mark.parametrize(
+    ("error", "broken"),
+    [(LookupError("a mistake"), True), (Unavailable("PostgreSQL is away"), False)],
+)
+async def test_a_supervisor_whose_loop_met_a_mistake_says_so_and_one_without_a_store_waits(
+    error: Exception, broken: bool
+) -> None:
     rig, told = Rig(("a",)), list[str]()
     supervisor = Supervisor(rig.settings, rig.stores, rig.machine, broken=told.append)
     asked = 0

@@ -1,4 +1,5 @@
-"""Every adapter: the real recordings whole, the traps one by one, and nothing that makes one crash."""
+"""Every adapter: the real recordings whole, the traps one by one, and nothing that makes one
+crash."""
 
 import json
 from collections import Counter, defaultdict
@@ -19,7 +20,14 @@ from tests.support.load.recordings import recording
 
 
 def read(name: str, *lines: bytes | str | dict[str, Any], **options: Any) -> list[Reading]:
-    encoded = [line if isinstance(line, bytes) else line.encode() if isinstance(line, str) else json.dumps(line).encode() for line in lines]
+    encoded = [
+        line
+        if isinstance(line, bytes)
+        else line.encode()
+        if isinstance(line, str)
+        else json.dumps(line).encode()
+        for line in lines
+    ]
     return list(adapter(name)(encoded, AdapterOptions(**options)))
 
 
@@ -39,15 +47,28 @@ def refused(name: str, line: bytes | str | dict[str, Any], **options: Any) -> st
 
 def full(box: tuple[Any, Any, Any, Any] = (96, 0, 480, 376), **changes: Any) -> dict[str, Any]:
     corners = dict(zip(("topleftx", "toplefty", "bottomrightx", "bottomrighty"), box, strict=True))
-    vehicle = {"make": "VW", "license": "AB-1", "confidence": 0.7, "type": "sedan", "color": "UNKNOWN"}
+    vehicle = {
+        "make": "VW",
+        "license": "AB-1",
+        "confidence": 0.7,
+        "type": "sedan",
+        "color": "UNKNOWN",
+    }
     return {
-        "@timestamp": "2018-09-12T17:20:38.026Z", "sensor": {"id": "Cam_1"}, "event": {"type": "moving"},
-        "object": {"id": "7", "vehicle": vehicle, "bbox": corners}, **changes,
-    }  # fmt: skip
+        "@timestamp": "2018-09-12T17:20:38.026Z",
+        "sensor": {"id": "Cam_1"},
+        "event": {"type": "moving"},
+        "object": {"id": "7", "vehicle": vehicle, "bbox": corners},
+        **changes,
+    }
 
 
 def test_the_garage_is_accounted_for_whole() -> None:
-    readings = list(adapter("deepstream")(recording("nvidia-360d/garage.jsonl").read_bytes().splitlines(), AdapterOptions()))
+    readings = list(
+        adapter("deepstream")(
+            recording("nvidia-360d/garage.jsonl").read_bytes().splitlines(), AdapterOptions()
+        )
+    )
     assert len(readings) == 2000
     seen = [reading for reading in readings if isinstance(reading, ReadMessage)]
     assert len(seen) == 2000
@@ -114,7 +135,10 @@ def test_deepstream_refuses_with_a_reason(message: Any, code: str) -> None:
     assert refused("deepstream", message) == code
 
 
-@pytest.mark.parametrize(("message", "code"), [(full((1000, 0, 2000, 100)), "box_outside"), (full((10, 10, 10, 100)), "box_without_area")])
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [(full((1000, 0, 2000, 100)), "box_outside"), (full((10, 10, 10, 100)), "box_without_area")],
+)
 def test_a_bad_box_costs_itself_and_not_its_frame(message: Any, code: str) -> None:
     (seen,) = read("deepstream", message)
     assert isinstance(seen, ReadMessage)
@@ -124,19 +148,32 @@ def test_a_bad_box_costs_itself_and_not_its_frame(message: Any, code: str) -> No
 
 def test_deepstream_minimal_has_no_confidence_without_a_classifier() -> None:
     message = {
-        "version": "4.0", "id": "12", "@timestamp": "2024-01-01T00:00:00.000Z", "sensorId": "north",
-        "objects": ["5|96|0|480|376|Vehicle", "6|96|0|480|376|Vehicle|#|sedan|VW|M|blue|AB-1|CA|0.8", "7|1|2|3|Person", 4],
-    }  # fmt: skip
+        "version": "4.0",
+        "id": "12",
+        "@timestamp": "2024-01-01T00:00:00.000Z",
+        "sensorId": "north",
+        "objects": [
+            "5|96|0|480|376|Vehicle",
+            "6|96|0|480|376|Vehicle|#|sedan|VW|M|blue|AB-1|CA|0.8",
+            "7|1|2|3|Person",
+            4,
+        ],
+    }
     (seen,) = read("deepstream", message)
     assert isinstance(seen, ReadMessage)
-    assert [(item.id, item.score) for item in seen.observation.objects or []] == [("5", None), ("6", 0.8)]
+    assert [(item.id, item.score) for item in seen.observation.objects or []] == [
+        ("5", None),
+        ("6", 0.8),
+    ]
     assert [dropped.code for dropped in seen.dropped] == ["malformed", "malformed", "unknown_field"]
 
 
 def test_opendatacam_boxes_are_centred_and_scores_percent() -> None:
     detection = {"x": 960, "y": 540, "w": 192, "h": 108, "prob": 51, "name": "car"}
     outside = {"x": 5000, "y": 540, "w": 192, "h": 108, "prob": 51, "name": "car"}
-    (seen,) = read("opendatacam", {"frame": 30, "detections": [detection, outside]}, camera="c", fps=10.0)
+    (seen,) = read(
+        "opendatacam", {"frame": 30, "detections": [detection, outside]}, camera="c", fps=10.0
+    )
     assert isinstance(seen, ReadMessage)
     assert seen.observation.objects == [Object("car", (0.45, 0.45, 0.55, 0.55), 0.51)]
     assert [dropped.code for dropped in seen.dropped] == ["box_outside"]
@@ -144,17 +181,29 @@ def test_opendatacam_boxes_are_centred_and_scores_percent() -> None:
 
 
 def test_mot_frames_are_gathered_whatever_the_order_of_rows() -> None:
-    rows = ["1,1,1,1,192,108,1,1,1", "2,1,193,1,192,108,1,1,1", "1,2,961,541,192,108,1,3,1", "2,9,1,1,10,10,0,1,1", "1,3,1,1,9,9,1,8,1"]
+    rows = [
+        "1,1,1,1,192,108,1,1,1",
+        "2,1,193,1,192,108,1,1,1",
+        "1,2,961,541,192,108,1,3,1",
+        "2,9,1,1,10,10,0,1,1",
+        "1,3,1,1,9,9,1,8,1",
+    ]
     seen = [reading for reading in read("mot", *rows, fps=1.0) if isinstance(reading, ReadMessage)]
-    assert [[(item.id, item.label) for item in reading.observation.objects or []] for reading in seen] == [
-        [("1", "person"), ("2", "car")], [("1", "person")],
-    ]  # fmt: skip
+    assert [
+        [(item.id, item.label) for item in reading.observation.objects or []] for reading in seen
+    ] == [
+        [("1", "person"), ("2", "car")],
+        [("1", "person")],
+    ]
     assert (seen[0].observation.objects or [])[0].box == (0.0, 0.0, 0.1, 0.1)
     assert [reading.observation.time.second for reading in seen] == [0, 1]
 
 
 def test_mot_results_have_scores_and_detections_no_ids() -> None:
-    (seen, bad) = sorted(read("mot", "1,-1,1,1,192,108,0.5,-1,-1,-1", "1,2"), key=lambda reading: isinstance(reading, Rejection))
+    (seen, bad) = sorted(
+        read("mot", "1,-1,1,1,192,108,0.5,-1,-1,-1", "1,2"),
+        key=lambda reading: isinstance(reading, Rejection),
+    )
     assert isinstance(seen, ReadMessage)
     assert seen.observation.objects == [Object("person", (0.0, 0.0, 0.1, 0.1), 0.5)]
     assert isinstance(bad, Rejection)
@@ -169,7 +218,11 @@ def test_ndjson_is_our_own_shape() -> None:
     }
     (seen,) = read("ndjson", line)
     assert isinstance(seen, ReadMessage)
-    assert (seen.source, type(seen.observation), seen.observation.alarm is not None) == ("gate", Observation, True)
+    assert (seen.source, type(seen.observation), seen.observation.alarm is not None) == (
+        "gate",
+        Observation,
+        True,
+    )
     assert refused("ndjson", {"time": "2026-01-01T00:00:00"}) == "malformed"
     (bad,) = read("ndjson", {**line, "objects": [{"label": "car", "box": [0.5, 0, 0.5, 0.5]}]})
     assert isinstance(bad, ReadMessage)
@@ -178,17 +231,39 @@ def test_ndjson_is_our_own_shape() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 KEYS = st.sampled_from(
-    ["frame", "detections", "x", "y", "w", "h", "prob", "name", "object", "bbox", "sensor", "id", "objects", "@timestamp", "time"]
+    [
+        "frame",
+        "detections",
+        "x",
+        "y",
+        "w",
+        "h",
+        "prob",
+        "name",
+        "object",
+        "bbox",
+        "sensor",
+        "id",
+        "objects",
+        "@timestamp",
+        "time",
+    ]
 )
-SHAPED = st.dictionaries(KEYS, JSON | st.lists(st.dictionaries(KEYS, JSON, max_size=5), max_size=2), max_size=6)
+SHAPED = st.dictionaries(
+    KEYS, JSON | st.lists(st.dictionaries(KEYS, JSON, max_size=5), max_size=2), max_size=6
+)
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-@given(value=JSON | SHAPED, raw=st.binary(max_size=40), digits=st.text("0123456789.,-e ", max_size=40))
+@given(
+    value=JSON | SHAPED, raw=st.binary(max_size=40), digits=st.text("0123456789.,-e ", max_size=40)
+)
 def test_no_input_makes_an_adapter_crash(name: str, value: Any, raw: bytes, digits: str) -> None:
     lines = [json.dumps(value).encode(), raw.replace(b"\n", b""), digits.encode()]
     for reading in adapter(name)(lines, AdapterOptions()):
@@ -212,8 +287,12 @@ def test_camera_ids_that_are_valid_stay() -> None:
 
 def test_mot_boxes_that_the_picture_cuts_off_are_kept() -> None:
     rows = ["1,1,-119,541,239,1000,0.9,-1,-1,-1", "1,2,3000,1,10,10,0.9,-1,-1,-1"]
-    (seen,) = adapter("mot")([row.encode() for row in rows], AdapterOptions((1920, 1080), 25.0, "c"))
+    (seen,) = adapter("mot")(
+        [row.encode() for row in rows], AdapterOptions((1920, 1080), 25.0, "c")
+    )
     assert isinstance(seen, ReadMessage)
     assert [thing.id for thing in seen.observation.objects or []] == ["1"]
-    assert (seen.observation.objects or [])[0].box == pytest.approx((-120 / 1920, 0.5, 119 / 1920, 1540 / 1080))
+    assert (seen.observation.objects or [])[0].box == pytest.approx(
+        (-120 / 1920, 0.5, 119 / 1920, 1540 / 1080)
+    )
     assert [dropped.code for dropped in seen.dropped] == ["box_outside"]

@@ -40,7 +40,11 @@ async def test_check_38_hubs_share_a_limit_and_nobody_else_pays_for_it() -> None
     buckets = MemoryBuckets()
     settings = limits(user_requests_per_s=0.01, user_requests_burst=10)
     first, second = Limiter(settings, 2, buckets), Limiter(settings, 2, buckets)
-    assert await granted(first, "user_requests", "ada", 7) + await granted(second, "user_requests", "ada", 7) == 10
+    assert (
+        await granted(first, "user_requests", "ada", 7)
+        + await granted(second, "user_requests", "ada", 7)
+        == 10
+    )
     assert await granted(second, "user_requests", "bob", 3) == 3
     assert (first.refused, second.refused["user_requests"], second.alone) == ({}, 4, 0)
 
@@ -67,7 +71,9 @@ async def test_check_38_without_redis_each_hub_goes_on_with_its_share() -> None:
     buckets.faults.down.add("take")
     assert await granted(limiter, "user_requests", "ada", 20) == 5
     clock.now += 3.0
-    assert await granted(limiter, "user_requests", "ada", 1) == 1, "half a token a second, three seconds later"
+    assert await granted(limiter, "user_requests", "ada", 1) == 1, (
+        "half a token a second, three seconds later"
+    )
     assert limiter.alone > 0
     buckets.faults.down.clear()
     clock.now += 3.0
@@ -98,13 +104,19 @@ async def test_a_hanging_redis_holds_nobody_longer_than_the_timeout() -> None:
 async def test_a_gateway_that_says_hello_for_many_cameras_costs_a_few_questions() -> None:
     buckets, clock = MemoryBuckets(), Clock()
     limiter = Limiter(limits(device_hellos_per_s=0.01, device_hellos_burst=120), 1, buckets, clock)
-    one_by_one = [asyncio.create_task(limiter.take(("device_hellos", "other-box"))) for _ in range(3)]
+    one_by_one = [
+        asyncio.create_task(limiter.take(("device_hellos", "other-box"))) for _ in range(3)
+    ]
     await asyncio.sleep(0)
-    one_by_one += [asyncio.create_task(limiter.take(("device_hellos", "other-box"))) for _ in range(130)]
+    one_by_one += [
+        asyncio.create_task(limiter.take(("device_hellos", "other-box"))) for _ in range(130)
+    ]
     results = await asyncio.gather(*one_by_one, return_exceptions=True)
     assert sum(result is None for result in results) == 120, "who waited gets what was taken before"
     buckets.asked.clear()
-    together = await asyncio.gather(*(limiter.take(("device_hellos", "gate-box")) for _ in range(30)))
+    together = await asyncio.gather(
+        *(limiter.take(("device_hellos", "gate-box")) for _ in range(30))
+    )
     assert (len(together), len(buckets.asked)) == (30, 1)
     assert await granted(limiter, "device_hellos", "gate-box", 100) == 90
     assert len(buckets.asked) <= 5
@@ -133,9 +145,12 @@ async def test_commands_of_one_user_are_counted_over_all_connections() -> None:
 @pytest.mark.parametrize(
     ("address", "counted"),
     [
-        ("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("::ffff:192.0.2.7", "192.0.2.7"), ("", ""),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
         ("no address", "no address"),
     ],
-)  # fmt: skip
+)
 def test_an_ipv6_host_is_counted_with_its_network(address: str, counted: str) -> None:
     assert place(address) == counted

@@ -1,4 +1,5 @@
-"""What a hub knows of the registry: deleted cameras are known as such, and who is unknown is looked for afresh, once."""
+"""What a hub knows of the registry: deleted cameras are known as such, and who is unknown is looked
+for afresh, once."""
 
 import asyncio
 from typing import TypeVar
@@ -14,7 +15,8 @@ T = TypeVar("T")
 
 
 class Counted:
-    """A registry that counts the lists it was asked for. What it has read it keeps to itself while it is `held`."""
+    """A registry that counts the lists it was asked for. What it has read it keeps to itself while
+    it is `held`."""
 
     def __init__(self) -> None:
         self.registry = memory_stores().registry
@@ -32,7 +34,9 @@ class Counted:
     async def camera(self, camera: str) -> CameraRecord | None:
         return await self.told(await self.registry.camera(camera))
 
-    async def cameras(self, site: str | None = None, *, deleted: bool = False) -> list[CameraRecord]:
+    async def cameras(
+        self, site: str | None = None, *, deleted: bool = False
+    ) -> list[CameraRecord]:
         self.lists += 1
         return await self.told(await self.registry.cameras(site, deleted=deleted))
 
@@ -47,11 +51,18 @@ async def known() -> Counted:
     return found
 
 
-async def test_one_read_tells_the_cameras_that_are_there_and_those_that_ever_were(known: Counted) -> None:
+async def test_one_read_tells_the_cameras_that_are_there_and_those_that_ever_were(
+    known: Counted,
+) -> None:
     cache = CameraCache(known, lambda: 0.0)
     assert [record.camera for record in await cache.cameras("north")] == ["gate"]
-    assert [(record.camera, record.tags) for record in await cache.ever("north")] == [("gate", []), ("vault", ["restricted"])]
-    assert await cache.cameras("north") is await cache.cameras("north"), "policy is not asked again about the same list"
+    assert [(record.camera, record.tags) for record in await cache.ever("north")] == [
+        ("gate", []),
+        ("vault", ["restricted"]),
+    ]
+    assert await cache.cameras("north") is await cache.cameras("north"), (
+        "policy is not asked again about the same list"
+    )
     assert known.lists == 1
     assert [record.camera for record in await cache.ever()] == ["dock", "gate", "vault"]
 
@@ -71,10 +82,14 @@ async def test_a_camera_that_is_newer_than_what_was_read_is_no_stranger(known: C
     assert [record.camera for record in await cache.cameras("north")] == ["gate"]
     await known.registry.register("yard", "north", tags=["restricted"])
     assert await cache.strangers("north", ["yard"]) == frozenset()
-    assert "yard" in [record.camera for record in await cache.ever("north")], "whoever asks policy now asks about it"
+    assert "yard" in [record.camera for record in await cache.ever("north")], (
+        "whoever asks policy now asks about it"
+    )
 
 
-async def test_what_was_read_is_old_after_a_while_or_when_it_is_changed_here(known: Counted) -> None:
+async def test_what_was_read_is_old_after_a_while_or_when_it_is_changed_here(
+    known: Counted,
+) -> None:
     now = 0.0
     cache = CameraCache(known, lambda: now)
     await cache.cameras("north")
@@ -94,7 +109,9 @@ async def test_strangers_of_any_number_are_told(known: Counted) -> None:
     assert await cache.strangers("north", many) == many
 
 
-async def test_what_was_asked_for_before_a_change_and_comes_after_it_is_not_kept(known: Counted) -> None:
+async def test_what_was_asked_for_before_a_change_and_comes_after_it_is_not_kept(
+    known: Counted,
+) -> None:
     cache = CameraCache(known, lambda: 0.0)
     known.held = asyncio.Event()
     reads = [asyncio.create_task(cache.ever("north")), asyncio.create_task(cache.camera("yard"))]

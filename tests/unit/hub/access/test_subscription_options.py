@@ -11,9 +11,19 @@ from storage.ports.registry import CameraRecord
 
 CAMERA, WALL = channels.parse("camera:gate"), channels.parse("site:north")
 STATE = {
-    "camera": "gate", "site": "north", "generation": 1, "version": 7, "offset": 3, "status": "online", "reason": None, "fps": 10.0,
-    "place": {"floor": 1}, "tracks": [{"id": "t1", "label": "car", "sub_label": "AB 123", "score": 0.9, "box": [0, 0, 1, 1]}],
-}  # fmt: skip
+    "camera": "gate",
+    "site": "north",
+    "generation": 1,
+    "version": 7,
+    "offset": 3,
+    "status": "online",
+    "reason": None,
+    "fps": 10.0,
+    "place": {"floor": 1},
+    "tracks": [
+        {"id": "t1", "label": "car", "sub_label": "AB 123", "score": 0.9, "box": [0, 0, 1, 1]}
+    ],
+}
 
 
 def record(camera: str, *tags: str) -> CameraRecord:
@@ -58,7 +68,10 @@ def test_a_wish_narrows_and_never_widens() -> None:
 
 
 def test_equal_wishes_are_one_view() -> None:
-    made = [narrowed(DEFAULT, parse(b'{"projection":"boxes","max_hz":2}', CAMERA), CAMERA, []) for _ in range(2)]
+    made = [
+        narrowed(DEFAULT, parse(b'{"projection":"boxes","max_hz":2}', CAMERA), CAMERA, [])
+        for _ in range(2)
+    ]
     assert len(set(made)) == 1
 
 

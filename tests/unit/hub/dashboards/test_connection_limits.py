@@ -4,7 +4,14 @@ import msgspec
 
 from actors.core.settings import HubSettings
 from hub.dashboards import connection_limits
-from hub.dashboards.connection_limits import ADDRESS_FULL, DRAINING, HUB_FULL, TOO_FAST, USER_FULL, Admission
+from hub.dashboards.connection_limits import (
+    ADDRESS_FULL,
+    DRAINING,
+    HUB_FULL,
+    TOO_FAST,
+    USER_FULL,
+    Admission,
+)
 from hub.protocol.disconnects import MAX_REASON_BYTES
 from hub.server.waiting_connections import WaitingConnections
 
@@ -14,11 +21,24 @@ def admission(**limits: int) -> Admission:
 
 
 def test_each_limit_has_its_reason() -> None:
-    made = admission(max_connections=3, max_connections_per_address=1, max_connections_per_user=1, connections_burst=2)
+    made = admission(
+        max_connections=3,
+        max_connections_per_address=1,
+        max_connections_per_user=1,
+        connections_burst=2,
+    )
     assert made.check("a", 0, 0.0, draining=False) is None
     made.entered("a")
-    found = [made.check("a", 1, 0.0, draining=False), made.check("b", 3, 0.0, draining=False), made.check("b", 1, 0.0, draining=True)]
-    assert [denied.reason for denied in found if denied is not None] == [ADDRESS_FULL, HUB_FULL, DRAINING]
+    found = [
+        made.check("a", 1, 0.0, draining=False),
+        made.check("b", 3, 0.0, draining=False),
+        made.check("b", 1, 0.0, draining=True),
+    ]
+    assert [denied.reason for denied in found if denied is not None] == [
+        ADDRESS_FULL,
+        HUB_FULL,
+        DRAINING,
+    ]
     assert made.named("ada")
     assert not made.named("ada")
     made.left("a", "ada")
@@ -42,12 +62,18 @@ def test_the_later_a_connection_is_refused_for_the_rate_the_later_it_is_asked_ba
 def test_one_address_that_knocks_without_end_keeps_nobody_else_out() -> None:
     made = admission(connections_per_s=100, connections_burst=400)
     let_in = {"2001:db8::1": 0, "10.0.0.1": 0}
-    for step in range(10_000):  # ten seconds of a thousand a second by turns of one network's addresses, and one a second of somebody else
+    for step in range(
+        10_000
+        # ten seconds of a thousand a second by turns of one network's addresses, and one a second
+        # of somebody else
+    ):
         if made.check(f"2001:db8::{step % 50:x}", 0, step / 1000, draining=False) is None:
             let_in["2001:db8::1"] += 1
         if step % 1000 == 999:
             assert made.check("10.0.0.1", 0, step / 1000, draining=False) is None
-    assert let_in["2001:db8::1"] > 1_200, "what nobody else asks for it may have: three quarters of the burst, and the rate"
+    assert let_in["2001:db8::1"] > 1_200, (
+        "what nobody else asks for it may have: three quarters of the burst, and the rate"
+    )
 
 
 def test_few_leave_at_once_and_many_within_the_window() -> None:
@@ -61,7 +87,11 @@ def test_few_leave_at_once_and_many_within_the_window() -> None:
 
 def test_the_last_word_fits_a_close_frame() -> None:
     close = connection_limits.goodbye(1.0)
-    assert (close.code, close.reason, close.reconnects) == (3001, "shutdown; reconnect_after_ms=2000", True)
+    assert (close.code, close.reason, close.reconnects) == (
+        3001,
+        "shutdown; reconnect_after_ms=2000",
+        True,
+    )
     assert len(close.reason) <= MAX_REASON_BYTES
 
 

@@ -1,10 +1,23 @@
-"""The session: every rule of the protocol that ends a connection, refuses a command or lets time pass."""
+"""The session: every rule of the protocol that ends a connection, refuses a command or lets time
+pass."""
 
 from typing import Any
 
 import pytest
 
-from hub.dashboards.actions import Action, Authorize, Expel, Fail, Join, Leave, ReadHistory, Renew, SendPing, SendReply, Shut
+from hub.dashboards.actions import (
+    Action,
+    Authorize,
+    Expel,
+    Fail,
+    Join,
+    Leave,
+    ReadHistory,
+    Renew,
+    SendPing,
+    SendReply,
+    Shut,
+)
 from hub.dashboards.connection_state import ConnectionLimits, ConnectionPhase, ConnectionState
 from hub.protocol import disconnects, errors
 from hub.protocol.disconnects import CloseCode
@@ -15,7 +28,9 @@ LIMITS = ConnectionLimits(max_subscriptions=2, commands_burst=20, commands_per_s
 
 
 def told(session: ConnectionState, text: str, now: float = 0.0) -> list[Action]:
-    return [action for command in JSON.decode(text.encode()) for action in session.receive(command, now)]
+    return [
+        action for command in JSON.decode(text.encode()) for action in session.receive(command, now)
+    ]
 
 
 def connected(limits: ConnectionLimits = LIMITS, spread: float = 0.0) -> ConnectionState:
@@ -57,7 +72,8 @@ def test_the_connect_reply_says_what_the_client_needs() -> None:
     reply = session.connected(4, 599.5, 0.0)[0]
     assert isinstance(reply, SendReply)
     assert JSON.reply(reply.id, reply.method, reply.result) == (
-        b'{"id":4,"connect":{"client":"c1","version":"Eyrie 1","expires":true,"ttl":599,"ping":25,"pong":true,"session":"c1",'
+        b'{"id":4,"connect":{"client":"c1","version":"Eyrie '
+        b'1","expires":true,"ttl":599,"ping":25,"pong":true,"session":"c1",'
         b'"node":"hub-0"}}'
     )
 
@@ -101,9 +117,13 @@ def test_what_a_live_connection_is_refused(command: str, error: ReplyError) -> N
 def test_a_channel_is_subscribed_once_and_up_to_the_limit() -> None:
     session = connected()
     assert isinstance(subscribed(session, "fleet")[0], SendReply)
-    assert told(session, '{"id":2,"subscribe":{"channel":"fleet"}}') == [Fail(2, errors.ALREADY_SUBSCRIBED)]
+    assert told(session, '{"id":2,"subscribe":{"channel":"fleet"}}') == [
+        Fail(2, errors.ALREADY_SUBSCRIBED)
+    ]
     subscribed(session, "site:a")
-    assert told(session, '{"id":3,"subscribe":{"channel":"site:b"}}') == [Fail(3, errors.LIMIT_EXCEEDED)]
+    assert told(session, '{"id":3,"subscribe":{"channel":"site:b"}}') == [
+        Fail(3, errors.LIMIT_EXCEEDED)
+    ]
     actions = told(session, '{"id":4,"unsubscribe":{"channel":"fleet"}}')
     assert actions[0] == Leave("fleet")
     assert isinstance(actions[1], SendReply)
@@ -112,7 +132,9 @@ def test_a_channel_is_subscribed_once_and_up_to_the_limit() -> None:
 
 def test_an_unrecovered_position_is_refused_when_the_client_says_so() -> None:
     session = connected()
-    join = told(session, '{"id":9,"subscribe":{"channel":"events:site:a","recover":true,"flag":2}}')[-1]
+    join = told(
+        session, '{"id":9,"subscribe":{"channel":"events:site:a","recover":true,"flag":2}}'
+    )[-1]
     assert isinstance(join, Join)
     outcome = session.joined(join, SubscribeResult(was_recovering=True), 0.0)
     assert outcome == [Leave("events:site:a"), Fail(9, errors.UNRECOVERABLE_POSITION)]
@@ -122,10 +144,16 @@ def test_an_unrecovered_position_is_refused_when_the_client_says_so() -> None:
 def test_history_and_refresh_become_inquiries() -> None:
     session = connected()
     subscribed(session, "events:site:a")
-    assert isinstance(told(session, '{"id":2,"history":{"channel":"events:site:a","limit":-1}}')[0], ReadHistory)
+    assert isinstance(
+        told(session, '{"id":2,"history":{"channel":"events:site:a","limit":-1}}')[0], ReadHistory
+    )
     subscribed(session, "camera:a")
-    assert told(session, '{"id":3,"history":{"channel":"camera:a"}}') == [Fail(3, errors.NOT_AVAILABLE)]
-    assert told(session, '{"id":4,"sub_refresh":{"channel":"camera:a"}}') == [Fail(4, errors.NOT_AVAILABLE)]
+    assert told(session, '{"id":3,"history":{"channel":"camera:a"}}') == [
+        Fail(3, errors.NOT_AVAILABLE)
+    ]
+    assert told(session, '{"id":4,"sub_refresh":{"channel":"camera:a"}}') == [
+        Fail(4, errors.NOT_AVAILABLE)
+    ]
     assert told(session, '{"id":5,"refresh":{"token":"t2"}}') == [Renew(5, "t2")]
 
 
@@ -186,7 +214,9 @@ def test_outcomes_that_come_after_the_end_change_nothing() -> None:
 def plain_join(session: ConnectionState, ttl_s: int, now: float) -> None:
     join = told(session, '{"id":9,"subscribe":{"channel":"fleet"}}', now)[-1]
     assert isinstance(join, Join)
-    assert isinstance(session.joined(join, SubscribeResult(expires=True, ttl=ttl_s), now)[0], SendReply)
+    assert isinstance(
+        session.joined(join, SubscribeResult(expires=True, ttl=ttl_s), now)[0], SendReply
+    )
 
 
 def test_a_subscription_ends_after_its_token_and_the_grace_alone() -> None:
@@ -204,11 +234,15 @@ def test_a_subscription_ends_after_its_token_and_the_grace_alone() -> None:
 def test_a_newer_token_moves_the_end_of_a_subscription_and_one_without_an_end_lifts_it() -> None:
     session = connected(ConnectionLimits(ping_s=1e6, expired_grace_s=25.0))
     plain_join(session, 10, 100.0)
-    assert isinstance(session.sub_renewed(3, "fleet", SubRefreshResult(True, 50), 120.0)[0], SendReply)
+    assert isinstance(
+        session.sub_renewed(3, "fleet", SubRefreshResult(True, 50), 120.0)[0], SendReply
+    )
     assert session.deadline == 195.0
     session.sub_renewed(4, "fleet", SubRefreshResult(False, 0), 130.0)
     assert session.deadline > 600.0
-    assert session.sub_renewed(5, "other", SubRefreshResult(False, 0), 130.0) == [Fail(5, errors.PERMISSION_DENIED)]
+    assert session.sub_renewed(5, "other", SubRefreshResult(False, 0), 130.0) == [
+        Fail(5, errors.PERMISSION_DENIED)
+    ]
 
 
 def test_who_leaves_and_comes_back_is_not_ended_by_the_token_before() -> None:

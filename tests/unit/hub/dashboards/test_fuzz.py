@@ -1,4 +1,5 @@
-"""The protocol layer under arbitrary input: whatever comes, the session answers by the rules and never fails."""
+"""The protocol layer under arbitrary input: whatever comes, the session answers by the rules and
+never fails."""
 
 import json
 from typing import Any
@@ -7,15 +8,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.core.errors import BadInput
-from hub.dashboards.actions import Authorize, Fail, Join, Leave, ReadHistory, Renew, SendPing, SendReply, Shut
+from hub.dashboards.actions import (
+    Authorize,
+    Fail,
+    Join,
+    Leave,
+    ReadHistory,
+    Renew,
+    SendPing,
+    SendReply,
+    Shut,
+)
 from hub.dashboards.connection_state import ConnectionLimits, ConnectionPhase, ConnectionState
 from hub.protocol.messages import JSON, Codec, SubscribeResult
 from hub.protocol.protobuf_codec import PROTOBUF
 
-NAMES = st.sampled_from(["fleet", "camera:a", "site:a", "events:camera:a", "events:site:a", "events:fleet", "#ada", "nope", ""])
+NAMES = st.sampled_from(
+    [
+        "fleet",
+        "camera:a",
+        "site:a",
+        "events:camera:a",
+        "events:site:a",
+        "events:fleet",
+        "#ada",
+        "nope",
+        "",
+    ]
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2**33) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
     max_leaves=4,
 )
 METHODS = st.sampled_from(
@@ -37,12 +62,26 @@ METHODS = st.sampled_from(
 FIELDS = st.fixed_dictionaries(
     {},
     optional={
-        "channel": NAMES, "token": st.sampled_from(["", "t"]), "recover": st.booleans(), "epoch": st.text(max_size=2),
-        "offset": st.integers(-1, 9), "limit": st.integers(-2, 500), "data": VALUES, "flag": st.integers(0, 3), "type": st.integers(0, 2),
+        "channel": NAMES,
+        "token": st.sampled_from(["", "t"]),
+        "recover": st.booleans(),
+        "epoch": st.text(max_size=2),
+        "offset": st.integers(-1, 9),
+        "limit": st.integers(-2, 500),
+        "data": VALUES,
+        "flag": st.integers(0, 3),
+        "type": st.integers(0, 2),
     },
-)  # fmt: skip
+)
 COMMANDS: st.SearchStrategy[Any] = (
-    st.builds(lambda number, method, fields: {"id": number, method: fields}, st.integers(0, 9), METHODS, FIELDS) | st.just({}) | VALUES
+    st.builds(
+        lambda number, method, fields: {"id": number, method: fields},
+        st.integers(0, 9),
+        METHODS,
+        FIELDS,
+    )
+    | st.just({})
+    | VALUES
 )
 
 
@@ -90,7 +129,9 @@ def test_commands_in_any_order(batches: list[list[Any]], live: bool) -> None:
     opening: list[Any] = [{"id": 1, "connect": {"token": "t"}}]
     for batch in [opening, *batches]:
         now += 0.7
-        drive(JSON, session, "\n".join(json.dumps(command) for command in batch).encode(), now, live)
+        drive(
+            JSON, session, "\n".join(json.dumps(command) for command in batch).encode(), now, live
+        )
         assert len(session.channels) <= 3
     for _ in range(8):
         now += 10

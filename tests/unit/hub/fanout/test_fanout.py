@@ -10,7 +10,8 @@ from hub.protocol.disconnects import SLOW, CloseCode
 
 
 class Receiver(Client):
-    """A client that remembers. `room` is how many writes it takes before its transport is above the mark."""
+    """A client that remembers. `room` is how many writes it takes before its transport is above the
+    mark."""
 
     def __init__(self, fanout: Fanout, room: int = 1_000, queue_bytes: int = 100) -> None:
         super().__init__(self._take, queue_bytes)

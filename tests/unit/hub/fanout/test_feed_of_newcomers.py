@@ -1,4 +1,5 @@
-"""Events that waited for policy go on when everybody has been asked, whatever else is read from Redis at that moment."""
+"""Events that waited for policy go on when everybody has been asked, whatever else is read from
+Redis at that moment."""
 
 import asyncio
 
@@ -19,7 +20,9 @@ class Slow(MemoryBroker):
     held: asyncio.Event | None = None
     reading = 0
 
-    async def history(self, site: str, camera: str | None, after: int, limit: int) -> tuple[str, int, list[BrokerMessage]]:
+    async def history(
+        self, site: str, camera: str | None, after: int, limit: int
+    ) -> tuple[str, int, list[BrokerMessage]]:
         found = await super().history(site, camera, after, limit)
         if self.held is not None:
             self.reading += 1
@@ -30,12 +33,16 @@ class Slow(MemoryBroker):
 async def test_events_that_waited_are_read_after_a_repair_that_is_under_way() -> None:
     memory = memory_stores()
     broker = Slow(memory.redis)
-    topics = {"events:site:north": Topic(channels.parse("events:site:north"), "north", lambda view: None)}
+    topics = {
+        "events:site:north": Topic(channels.parse("events:site:north"), "north", lambda view: None)
+    }
     feed = Feed(broker, memory.events, Fanout(), topics)
 
     async def happens(camera: str, offset: int) -> BrokerMessage:
         body = b'{"camera":"%s"}' % camera.encode()
-        await memory.publisher.publish([], [LiveEvent("north", camera, 1, "e1", offset, published(body, bytes(32)))], {}, {})
+        await memory.publisher.publish(
+            [], [LiveEvent("north", camera, 1, "e1", offset, published(body, bytes(32)))], {}, {}
+        )
         return memory.redis.site("north").stream[-1]
 
     await happens("gate", 1)

@@ -5,14 +5,23 @@ import pytest
 
 from actors.core.reasons import ACTOR_LOST, REDIS_LOST, TOLD_BY_ACTORS
 from hub.access.redaction import DEFAULT, View
-from hub.fanout.live_states import STALE_AFTER_S, Lag, LiveStates, state_without_news, without_news, without_tracks
+from hub.fanout.live_states import (
+    STALE_AFTER_S,
+    Lag,
+    LiveStates,
+    state_without_news,
+    without_news,
+    without_tracks,
+)
 from hub.fanout.pacing import Pacing
 from hub.fanout.walls import WallFeed
 from storage.ports.live import LiveSummary
 
 
 def state(version: int, status: str = "online") -> bytes:
-    return msgspec.json.encode({"camera": "a", "version": version, "status": status, "reason": None, "tracks": [1]})
+    return msgspec.json.encode(
+        {"camera": "a", "version": version, "status": status, "reason": None, "tracks": [1]}
+    )
 
 
 def shown(body: bytes | None) -> tuple[str, str | None]:
@@ -93,9 +102,14 @@ def test_a_lag_is_what_the_heartbeat_before_told_and_has_not_come() -> None:
     live.take_state("north", "a", 1, 5, state(5), 0)
     live.take_summary("north", LiveSummary("a", 1, 5, 2, b"{}"), 0)
     assert live.take_heartbeat("north", [LiveSummary("a", 1, 8, 3)], 1) == ([], [])
-    assert live.take_heartbeat("north", [LiveSummary("a", 1, 9, 3)], 2) == ([Lag("a", True, True, 3)], [])
+    assert live.take_heartbeat("north", [LiveSummary("a", 1, 9, 3)], 2) == (
+        [Lag("a", True, True, 3)],
+        [],
+    )
     live.take_state("north", "a", 1, 9, state(9), 2)
-    assert live.take_heartbeat("north", [LiveSummary("a", 1, 9, 3)], 3)[0] == [Lag("a", False, True, 3)]
+    assert live.take_heartbeat("north", [LiveSummary("a", 1, 9, 3)], 3)[0] == [
+        Lag("a", False, True, 3)
+    ]
     assert live.take_heartbeat("north", [LiveSummary("a", 0, 9, 3)], 4) == ([], [])
 
 
@@ -117,7 +131,10 @@ def test_a_wall_joins_ready_bytes() -> None:
         b'{"site":"north","tick":1,"full":false,"cameras":[{"camera":"b"},{"camera":"a"}]}'
     )
     assert wall.message(["a"], View(exclude=frozenset({"a"})), 0.0, full=False) is None
-    assert WallFeed("", lambda camera: None, Pacing()).message([], DEFAULT, 0.0, full=True) == b'{"tick":0,"full":true,"cameras":[]}'
+    assert (
+        WallFeed("", lambda camera: None, Pacing()).message([], DEFAULT, 0.0, full=True)
+        == b'{"tick":0,"full":true,"cameras":[]}'
+    )
 
 
 @pytest.mark.parametrize("trouble", sorted(TOLD_BY_ACTORS))
@@ -128,10 +145,16 @@ def test_what_its_actor_cannot_do_is_shown_until_it_says_otherwise(trouble: str)
     told = [LiveSummary("gate", 1, 1, 0, trouble.encode())]
     assert live.take_heartbeat("north", told, 1.0)[1] == ["gate"]
     assert live.take_heartbeat("north", told, 2.0)[1] == []
-    for body in (live.state("gate"), live.summary("gate"), live.vouched("gate", b'{"status":"online"}')):
+    for body in (
+        live.state("gate"),
+        live.summary("gate"),
+        live.vouched("gate", b'{"status":"online"}'),
+    ):
         found = msgspec.json.decode(body or b"{}")
         assert (found["status"], found["reason"]) == ("stale", trouble)
     assert live.take_heartbeat("north", [LiveSummary("gate", 1, 1, 0)], 3.0)[1] == ["gate"]
     assert msgspec.json.decode(live.state("gate") or b"")["status"] == "online"
     live.take_heartbeat("north", [LiveSummary("gate", 1, 1, 0, b"<script>")], 4.0)
-    assert live.state("gate") == b'{"status":"online","tracks":[]}', "only reasons of the list are shown"
+    assert live.state("gate") == b'{"status":"online","tracks":[]}', (
+        "only reasons of the list are shown"
+    )

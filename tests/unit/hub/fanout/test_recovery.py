@@ -20,7 +20,9 @@ def test_history_and_buffer_are_merged_once_each_and_in_order() -> None:
 
 
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
-def test_whatever_the_overlap_nothing_is_lost_or_doubled(after: int, read: int, overlap: int) -> None:
+def test_whatever_the_overlap_nothing_is_lost_or_doubled(
+    after: int, read: int, overlap: int
+) -> None:
     top = after + read
     history = items(*range(after + 1, top + 1))
     buffered = items(*range(max(1, top - overlap), top + 4))
@@ -40,7 +42,12 @@ def test_recovery_is_all_or_nothing() -> None:
         recover("e", 9, "e", 5, []),
         recover("e", 0, "e", MAX_RECOVERED + 1, items(*range(1, MAX_RECOVERED + 2))),
     ):
-        assert (lost.recovered, lost.offset, lost.epoch, lost.publications) == (False, lost.position, "e", [])
+        assert (lost.recovered, lost.offset, lost.epoch, lost.publications) == (
+            False,
+            lost.position,
+            "e",
+            [],
+        )
     assert recover("e", 0, "e", MAX_RECOVERED, items(*range(1, MAX_RECOVERED + 1))).recovered
     assert fresh("e", 7).position == 7
 

@@ -11,7 +11,9 @@ def filled(*entries: tuple[str, bytes]) -> FairQueue:
 
 
 def test_a_flood_does_not_stand_before_a_neighbour() -> None:
-    queue = filled(*[("loud", b"L%d" % number) for number in range(5)], ("quiet", b"Q0"), ("quiet", b"Q1"))
+    queue = filled(
+        *[("loud", b"L%d" % number) for number in range(5)], ("quiet", b"Q0"), ("quiet", b"Q1")
+    )
     assert queue.take(1_000, 100) == [b"L0", b"Q0", b"L1", b"Q1", b"L2", b"L3", b"L4"]
     assert (len(queue), queue.bytes) == (0, 0)
 

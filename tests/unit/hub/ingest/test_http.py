@@ -43,4 +43,6 @@ async def test_a_paused_camera_is_told_to_come_back_later_and_nothing_is_sent_on
     assert (refused.value.status, refused.value.retry_after_s) == (429, 1.0)
     assert [type(item) for item in node.items] == [Attach]
     durable = msgspec.json.encode({"session": "s1", "first_seq": 4, "observations": [seen]})
-    assert (await ingest.post("cam-1", durable, packed=False))["seq"] == 4, "what was committed before is still a success"
+    assert (await ingest.post("cam-1", durable, packed=False))["seq"] == 4, (
+        "what was committed before is still a success"
+    )

@@ -9,7 +9,18 @@ import pytest
 
 from actors.core.camera.decoding import Unusable, decode
 from actors.core.errors import Forbidden
-from actors.core.messages.deliveries import Acked, Alive, AskedAgain, Attach, Data, DeclareGap, Detach, Dismissed, Refused, Welcomed
+from actors.core.messages.deliveries import (
+    Acked,
+    Alive,
+    AskedAgain,
+    Attach,
+    Data,
+    DeclareGap,
+    Detach,
+    Dismissed,
+    Refused,
+    Welcomed,
+)
 from actors.core.messages.edge_protocol import Ack, Bye, Hello, Ping, Pong, Reject, Resync, Welcome
 from actors.core.messages.observations import Backlog
 from hub.ingest.link import (
@@ -41,7 +52,13 @@ def frame(link: EdgeLink, **fields: Any) -> bytes:
     return msgspec.json.encode(fields) if link.format == "json" else msgspec.msgpack.encode(fields)
 
 
-def greet(link: EdgeLink, camera: str = "cam", session: str = "s1", resume_from: int = 1, credits: int = 10) -> list[Effect]:
+def greet(
+    link: EdgeLink,
+    camera: str = "cam",
+    session: str = "s1",
+    resume_from: int = 1,
+    credits: int = 10,
+) -> list[Effect]:
     asked = link.received(frame(link, type="hello", camera=camera, session=session), 0.0, WALL)
     assert isinstance(asked[0], AuthorizeHello)
     attached = link.admitted(asked[0].hello, 0.0, WALL)
@@ -50,8 +67,20 @@ def greet(link: EdgeLink, camera: str = "cam", session: str = "s1", resume_from:
     return link.answered(Welcomed(camera, link.name, session, resume_from, credits), WALL)
 
 
-def observe(link: EdgeLink, first_seq: int, *observations: Any, camera: str = "cam", now: float = 0.0) -> list[Effect]:
-    return link.received(frame(link, type="observe", camera=camera, first_seq=first_seq, observations=list(observations)), now, WALL)
+def observe(
+    link: EdgeLink, first_seq: int, *observations: Any, camera: str = "cam", now: float = 0.0
+) -> list[Effect]:
+    return link.received(
+        frame(
+            link,
+            type="observe",
+            camera=camera,
+            first_seq=first_seq,
+            observations=list(observations),
+        ),
+        now,
+        WALL,
+    )
 
 
 def sent(effects: list[Effect]) -> list[Any]:
@@ -81,7 +110,9 @@ def test_the_credit_edge_never_moves_back_and_going_beyond_it_closes_the_socket(
     assert forwarded(observe(link, 2, {"time": TIME}, {"time": TIME}))
     effects = observe(link, 4, {"time": TIME})
     assert [type(e.item) for e in effects if isinstance(e, Forward)] == [Detach]
-    assert effects[-1] == CloseSocket(OVER_CREDIT, "seq 4 of camera cam is beyond the credits given (up to 3)")
+    assert effects[-1] == CloseSocket(
+        OVER_CREDIT, "seq 4 of camera cam is beyond the credits given (up to 3)"
+    )
     assert link.received(b"{}", 1.0, WALL) == []
 
 
@@ -100,12 +131,23 @@ def test_resends_are_free_and_data_before_the_welcome_is_not() -> None:
 def test_a_bad_item_is_passed_on_for_the_actor_to_find_and_its_neighbours_are_unharmed() -> None:
     link = make()
     greet(link)
-    (data,) = forwarded(observe(link, 1, {"time": TIME}, {"time": "yesterday"}, {"time": TIME, "objects": "none"}, {"time": TIME}))
+    (data,) = forwarded(
+        observe(
+            link,
+            1,
+            {"time": TIME},
+            {"time": "yesterday"},
+            {"time": TIME, "objects": "none"},
+            {"time": TIME},
+        )
+    )
     assert len(data.items) == 4
     for item, good in zip(data.items, (True, False, False, True), strict=True):
         with nullcontext() if good else pytest.raises(Unusable):
             decode(item, data.format)
-    assert sent(link.answered(Refused("cam", link.name, 2, "bad_input", "no"), WALL)) == [Reject("cam", 2, "bad_input", "no")]
+    assert sent(link.answered(Refused("cam", link.name, 2, "bad_input", "no"), WALL)) == [
+        Reject("cam", 2, "bad_input", "no")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,8 +195,14 @@ def test_a_declared_gap_is_within_the_credits_like_everything_else() -> None:
     greet(link, credits=5000)
     greet(link, "other")
     gap = frame(link, type="gap", camera="cam", first_seq=1, last_seq=5000, reason="spool full")
-    assert forwarded(link.received(gap, 0.0, WALL)) == [DeclareGap("cam", link.name, "s1", 1, 5000, "spool full", WALL)]
-    beyond = link.received(frame(link, type="gap", camera="cam", first_seq=1, last_seq=2**53 - 1, reason="x"), 0.0, WALL)
+    assert forwarded(link.received(gap, 0.0, WALL)) == [
+        DeclareGap("cam", link.name, "s1", 1, 5000, "spool full", WALL)
+    ]
+    beyond = link.received(
+        frame(link, type="gap", camera="cam", first_seq=1, last_seq=2**53 - 1, reason="x"),
+        0.0,
+        WALL,
+    )
     assert [(bye.code, bye.camera) for bye in sent(beyond)] == [(OVER_CREDIT, "cam")]
     assert forwarded(beyond) == [Detach("cam", link.name, WALL, False, "over_credit")]
     assert link.cameras == ["other"]
@@ -163,7 +211,9 @@ def test_a_declared_gap_is_within_the_credits_like_everything_else() -> None:
 def test_a_gap_that_ends_before_it_begins_is_kept_and_the_camera_is_asked_where_to_go_on() -> None:
     link = make()
     greet(link)
-    effects = link.received(frame(link, type="gap", camera="cam", first_seq=3, last_seq=2, reason="x"), 0.0, WALL)
+    effects = link.received(
+        frame(link, type="gap", camera="cam", first_seq=3, last_seq=2, reason="x"), 0.0, WALL
+    )
     assert isinstance(effects[0], RecordUndecodable)
     assert [type(item) for item in forwarded(effects)] == [Attach]
 
@@ -171,7 +221,10 @@ def test_a_gap_that_ends_before_it_begins_is_kept_and_the_camera_is_asked_where_
 def test_a_new_welcome_on_an_open_stream_is_an_ack_and_a_resync() -> None:
     link = make()
     greet(link, credits=10)
-    assert sent(link.answered(Welcomed("cam", link.name, "s1", 4, 2), WALL)) == [Ack("cam", 3, 7), Resync("cam", 4)]
+    assert sent(link.answered(Welcomed("cam", link.name, "s1", 4, 2), WALL)) == [
+        Ack("cam", 3, 7),
+        Resync("cam", 4),
+    ]
     assert sent(link.answered(AskedAgain("cam", link.name, 4), WALL)) == [Resync("cam", 4)]
 
 
@@ -179,7 +232,9 @@ def test_a_superseded_camera_gets_bye_and_the_socket_closes_only_when_it_carries
     link = make()
     greet(link, "a")
     greet(link, "b")
-    assert link.answered(Dismissed("a", link.name, 4509, "superseded"), WALL) == [Send(Bye(4509, "superseded", "a"))]
+    assert link.answered(Dismissed("a", link.name, 4509, "superseded"), WALL) == [
+        Send(Bye(4509, "superseded", "a"))
+    ]
     assert observe(link, 1, {"time": TIME}, camera="a") == []
     last = link.answered(Dismissed("b", link.name, 4509, "superseded"), WALL)
     assert last[-1] == CloseSocket(4509, "superseded")
@@ -234,7 +289,8 @@ def test_no_hello_in_time_closes_and_so_does_silence() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_liveness_goes_to_the_actor_with_every_ping_whenever_the_hub_has_its_own(seed: int) -> None:
-    """A quiet device pings every four seconds, give or take; none of its pings is kept for the next heartbeat, or told to nobody."""
+    """A quiet device pings every four seconds, give or take; none of its pings is kept for the next
+    heartbeat, or told to nobody."""
     dice = random.Random(seed)
     link = make()
     greet(link)
@@ -244,8 +300,13 @@ def test_liveness_goes_to_the_actor_with_every_ping_whenever_the_hub_has_its_own
         while now + 1.0 < ping:
             now += 1.0
             assert forwarded(link.tick(now, WALL)) == []
-        assert link.received(frame(link, type="ping"), ping, WALL) == [Send(Pong()), Forward(Alive("cam", link.name, WALL), urgent=False)]
-        assert forwarded(link.received(frame(link, type="pong"), ping + 0.1, WALL)) == []  # not more often than it is of use
+        assert link.received(frame(link, type="ping"), ping, WALL) == [
+            Send(Pong()),
+            Forward(Alive("cam", link.name, WALL), urgent=False),
+        ]
+        assert (
+            forwarded(link.received(frame(link, type="pong"), ping + 0.1, WALL)) == []
+        )  # not more often than it is of use
 
 
 def test_frames_that_cannot_be_used_are_no_sign_of_life() -> None:
@@ -253,14 +314,16 @@ def test_frames_that_cannot_be_used_are_no_sign_of_life() -> None:
     greet(link)
     useless = observe(link, 1, now=5.0)
     assert forwarded(useless) != []
-    assert [item for item in forwarded([*useless, *link.tick(8.0, WALL)]) if isinstance(item, Alive)] == []
+    assert [
+        item for item in forwarded([*useless, *link.tick(8.0, WALL)]) if isinstance(item, Alive)
+    ] == []
 
 
 BAD = {
     "NaN": b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"x","box":[NaN,0,1,1]}]}',
-    "a lone surrogate": b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"\\ud800","box":[0,0,1,1]}]}',
+    "a lone surrogate": b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"\\ud800","box":[0,0,1,1]}]}',  # noqa: E501
     "nesting of 5,000": b"[" * 5000 + b"]" * 5000,
-    "a string that never was one": b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"\xff","box":[0,0,1,1]}]}',
+    "a string that never was one": b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"\xff","box":[0,0,1,1]}]}',  # noqa: E501
 }
 
 
@@ -277,7 +340,11 @@ def test_an_item_that_breaks_its_frame_costs_itself_alone(bad: str) -> None:
         + b'"}'
     )
     (data,) = forwarded(link.received(raw, 0.0, WALL))
-    assert (data.items, data.first_seq, data.sent_us) == ([good, BAD[bad], good], 1, 1_772_366_400_000_000)
+    assert (data.items, data.first_seq, data.sent_us) == (
+        [good, BAD[bad], good],
+        1,
+        1_772_366_400_000_000,
+    )
     if bad == "NaN":
         assert decode(data.items[1], "json")[1] == {"box_not_finite": 1}
         return
@@ -290,7 +357,12 @@ def test_nesting_breaks_no_frame_of_msgpack_either() -> None:
     greet(link)
     good = msgspec.msgpack.encode({"time": TIME})
     deep = b"\x91" * 5000 + b"\xc0"
-    fields = {"type": "observe", "camera": "cam", "first_seq": 1, "observations": [msgspec.Raw(good), msgspec.Raw(deep), msgspec.Raw(good)]}
+    fields = {
+        "type": "observe",
+        "camera": "cam",
+        "first_seq": 1,
+        "observations": [msgspec.Raw(good), msgspec.Raw(deep), msgspec.Raw(good)],
+    }
     (data,) = forwarded(link.received(msgspec.msgpack.encode(fields), 0.0, WALL))
     assert data.items == [good, deep, good]
     with pytest.raises(Unusable):
@@ -304,15 +376,24 @@ def test_too_many_in_one_message_are_taken_and_the_one_numbered_0_is_refused(for
     (data,) = forwarded(observe(link, 1, *[{"time": TIME}] * 257))
     assert len(data.items) == 257
     effects = observe(link, 0, {"time": TIME}, {"time": TIME})
-    assert sent(effects) == [Reject("cam", 0, "bad_input", "the first observation of a session has seq 1")]
+    assert sent(effects) == [
+        Reject("cam", 0, "bad_input", "the first observation of a session has seq 1")
+    ]
     assert [(item.first_seq, len(item.items)) for item in forwarded(effects)] == [(1, 1)]
 
 
 @pytest.mark.parametrize("form", ["json", "msgpack"])
 @pytest.mark.parametrize(
-    "fields", [{"first_seq": 1, "observations": []}, {"first_seq": 0, "observations": [{"time": TIME}]}, {"first_seq": "x"}]
+    "fields",
+    [
+        {"first_seq": 1, "observations": []},
+        {"first_seq": 0, "observations": [{"time": TIME}]},
+        {"first_seq": "x"},
+    ],
 )
-def test_frames_that_say_nothing_end_in_a_final_code_for_that_camera_over_reconnections(form: Format, fields: dict[str, Any]) -> None:
+def test_frames_that_say_nothing_end_in_a_final_code_for_that_camera_over_reconnections(
+    form: Format, fields: dict[str, Any]
+) -> None:
     strikes = Strikes()
     for attempt in range(LIMIT):
         link = EdgeLink("hub-0/1", form, now=0.0, first_message_s=5.0, strikes=strikes)
@@ -328,7 +409,10 @@ def test_frames_that_say_nothing_end_in_a_final_code_for_that_camera_over_reconn
     assert forwarded(observe(link, 1, {"time": TIME}, camera="other"))
     (bye,) = sent(link.received(frame(link, type="hello", camera="cam", session="s1"), 0.0, WALL))
     assert (bye.code, bye.camera) == (4500, "cam")
-    assert isinstance(link.received(frame(link, type="hello", camera="cam", session="s2"), 0.0, WALL)[0], AuthorizeHello)
+    assert isinstance(
+        link.received(frame(link, type="hello", camera="cam", session="s2"), 0.0, WALL)[0],
+        AuthorizeHello,
+    )
 
 
 def test_a_camera_whose_data_goes_on_is_forgiven() -> None:
@@ -378,7 +462,9 @@ def test_the_end_of_the_socket_detaches_what_was_attached() -> None:
 
 def test_hellos_are_decoded_with_their_token() -> None:
     link = make()
-    (ask,) = link.received(frame(link, type="hello", camera="cam", session="s1", token="t", next_seq=7), 0.0, WALL)
+    (ask,) = link.received(
+        frame(link, type="hello", camera="cam", session="s1", token="t", next_seq=7), 0.0, WALL
+    )
     assert ask == AuthorizeHello(Hello("cam", "s1", 7, token="t"))
 
 
@@ -387,7 +473,11 @@ def test_what_the_edge_holds_goes_on_to_the_actor(form: Format) -> None:
     link = make(form)
     greet(link)
     fields = {"type": "observe", "camera": "cam", "first_seq": 1, "observations": [{"time": TIME}]}
-    (data,) = forwarded(link.received(frame(link, **fields, sent=TIME, backlog={"items": 7, "bytes": 900}), 0.0, WALL))
+    (data,) = forwarded(
+        link.received(
+            frame(link, **fields, sent=TIME, backlog={"items": 7, "bytes": 900}), 0.0, WALL
+        )
+    )
     assert (data.backlog, data.sent_us) == (Backlog(7, 900), 1_772_366_400_000_000)
     (plain,) = forwarded(observe(link, 2, {"time": TIME}))
     assert (plain.backlog, plain.sent_us) == (None, None)

@@ -5,7 +5,17 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from actors.core.messages.deliveries import NOT_OWNER, Acked, Answer, Attach, Data, Detach, Dismissed, Item, Welcomed
+from actors.core.messages.deliveries import (
+    NOT_OWNER,
+    Acked,
+    Answer,
+    Attach,
+    Data,
+    Detach,
+    Dismissed,
+    Item,
+    Welcomed,
+)
 from actors.core.settings import HubSettings
 from hub.ingest import actor_queue
 from hub.ingest import pump as pump_module
@@ -29,8 +39,19 @@ class Rig:
     def attach(self, camera: str = "cam", link: str = "hub-0/1") -> None:
         self.pump.put(Attach(camera, link, "s1", 1, 0))
 
-    def data(self, first_seq: int, count: int = 1, camera: str = "cam", size: int = 10, *, urgent: bool = False) -> None:
-        self.pump.put(Data(camera, "hub-0/1", "s1", first_seq, 0, "json", [b"x" * size] * count), urgent=urgent)
+    def data(
+        self,
+        first_seq: int,
+        count: int = 1,
+        camera: str = "cam",
+        size: int = 10,
+        *,
+        urgent: bool = False,
+    ) -> None:
+        self.pump.put(
+            Data(camera, "hub-0/1", "s1", first_seq, 0, "json", [b"x" * size] * count),
+            urgent=urgent,
+        )
 
     def of(self, kind: type[Answer]) -> list[Answer]:
         return [answer for answer in self.answers if isinstance(answer, kind)]
@@ -62,7 +83,9 @@ async def test_an_attach_locates_the_actor_and_data_is_acked(rigs: Callable[...,
     assert [type(item) for item in rig.actor.items] == [Attach, Data]
 
 
-async def test_what_comes_within_the_linger_goes_in_one_call_and_an_alarm_does_not_wait(rigs: Callable[..., Rig]) -> None:
+async def test_what_comes_within_the_linger_goes_in_one_call_and_an_alarm_does_not_wait(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs(HubSettings(linger_s=0.2, call_timeout_s=2.0))
     rig.attach()
     await rig.welcomed()
@@ -75,7 +98,9 @@ async def test_what_comes_within_the_linger_goes_in_one_call_and_an_alarm_does_n
     assert [len(call) for call in rig.actor.calls[calls:] if call] == [6]
 
 
-async def test_at_most_two_calls_are_in_flight_and_a_poll_stays_while_something_is_unacked(rigs: Callable[..., Rig]) -> None:
+async def test_at_most_two_calls_are_in_flight_and_a_poll_stays_while_something_is_unacked(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs(HubSettings(linger_s=0.001, call_timeout_s=4.0))
     rig.actor.mute = True
     rig.attach()
@@ -83,7 +108,9 @@ async def test_at_most_two_calls_are_in_flight_and_a_poll_stays_while_something_
     for seq in range(1, 30):
         rig.data(seq, urgent=True)
         await asyncio.sleep(0)
-    await until(lambda: sum(len(item.items) for item in rig.actor.items if isinstance(item, Data)) == 29)
+    await until(
+        lambda: sum(len(item.items) for item in rig.actor.items if isinstance(item, Data)) == 29
+    )
     await until(lambda: rig.actor.in_flight == 1)
     assert rig.actor.most_in_flight <= 2
     firsts = [item.first_seq for item in rig.actor.items if isinstance(item, Data)]
@@ -123,7 +150,9 @@ async def test_calls_stay_below_the_inline_limit(rigs: Callable[..., Rig]) -> No
 
 
 @pytest.mark.parametrize("failure", ["dead", "silent"])
-async def test_a_lost_actor_is_forgotten_and_every_link_attaches_to_its_successor(rigs: Callable[..., Rig], failure: str) -> None:
+async def test_a_lost_actor_is_forgotten_and_every_link_attaches_to_its_successor(
+    rigs: Callable[..., Rig], failure: str
+) -> None:
     rig = rigs()
     rig.attach("a")
     rig.attach("b")
@@ -140,7 +169,9 @@ async def test_a_lost_actor_is_forgotten_and_every_link_attaches_to_its_successo
     await until(lambda: rig.actor.last_seq.get("a") == 1)
 
 
-async def test_not_owner_routes_that_camera_again_and_leaves_its_neighbours(rigs: Callable[..., Rig]) -> None:
+async def test_not_owner_routes_that_camera_again_and_leaves_its_neighbours(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs()
     rig.attach("a")
     rig.attach("b")
@@ -149,7 +180,9 @@ async def test_not_owner_routes_that_camera_again_and_leaves_its_neighbours(rigs
     first = rig.actor
     rig.directory.owner = lambda camera: other if camera == "a" else first
     first.override = lambda item: (
-        [Dismissed("a", "hub-0/1", NOT_OWNER, "moved")] if item.camera == "a" and not isinstance(item, Detach) else None
+        [Dismissed("a", "hub-0/1", NOT_OWNER, "moved")]
+        if item.camera == "a" and not isinstance(item, Detach)
+        else None
     )
     rig.data(1, camera="a")
     await rig.welcomed(3)
@@ -159,7 +192,9 @@ async def test_not_owner_routes_that_camera_again_and_leaves_its_neighbours(rigs
     assert rig.of(Dismissed) == []
 
 
-async def test_a_camera_that_cannot_be_located_is_tried_again(rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_camera_that_cannot_be_located_is_tried_again(
+    rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pump_module, "BACKOFF_FIRST_S", 0.005)
     rig = rigs()
     rig.directory.away = True
@@ -185,7 +220,9 @@ async def test_a_full_queue_drops_data_and_attaches_again_when_there_is_room(
     assert again.resume_from == 5
 
 
-async def test_after_a_detach_the_camera_and_its_actor_are_forgotten(rigs: Callable[..., Rig]) -> None:
+async def test_after_a_detach_the_camera_and_its_actor_are_forgotten(
+    rigs: Callable[..., Rig],
+) -> None:
     rig = rigs()
     rig.attach()
     await rig.welcomed()

@@ -28,26 +28,56 @@ from hub.protocol.disconnects import reconnects, resubscribes
 )
 def test_channels(name: str, lane: str, scope: str, target: str) -> None:
     channel = channels.parse(name)
-    assert (channel.name, channel.lane, channel.scope, channel.target) == (name, lane, scope, target)
+    assert (channel.name, channel.lane, channel.scope, channel.target) == (
+        name,
+        lane,
+        scope,
+        target,
+    )
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "camera", "camera:", "camera:A", "camera:a\n", "camera:*", "site:[a]", "cameras:a", "events", "events:a", "events:camera:", "#",
-     "fleet:", "camera:a b", "x" * 256],
-)  # fmt: skip
+    [
+        "",
+        "camera",
+        "camera:",
+        "camera:A",
+        "camera:a\n",
+        "camera:*",
+        "site:[a]",
+        "cameras:a",
+        "events",
+        "events:a",
+        "events:camera:",
+        "#",
+        "fleet:",
+        "camera:a b",
+        "x" * 256,
+    ],
+)
 def test_names_that_are_no_channel(name: str) -> None:
     with pytest.raises(NotFound):
         channels.parse(name)
 
 
 def test_the_number_of_a_code_carries_the_rule() -> None:
-    closes = [value for value in vars(disconnects).values() if isinstance(value, disconnects.CloseCode)]
+    closes = [
+        value for value in vars(disconnects).values() if isinstance(value, disconnects.CloseCode)
+    ]
     assert len({close.code for close in closes}) == len(closes)
     assert all(0 < len(close.reason.encode()) <= disconnects.MAX_REASON_BYTES for close in closes)
-    assert [code for code in (1000, 1009, 3008, 3499, 3500, 3999, 4000, 4499, 4500, 4999, 5000) if not reconnects(code)] == [
-        1009, 3500, 3999, 4500, 4999,
-    ]  # fmt: skip
+    assert [
+        code
+        for code in (1000, 1009, 3008, 3499, 3500, 3999, 4000, 4499, 4500, 4999, 5000)
+        if not reconnects(code)
+    ] == [
+        1009,
+        3500,
+        3999,
+        4500,
+        4999,
+    ]
     assert disconnects.SLOW.reconnects
     assert not disconnects.INVALID_TOKEN.reconnects
     assert (resubscribes(2000), resubscribes(2500)) == (False, True)
@@ -61,7 +91,11 @@ def test_errors_of_the_family_have_a_reply() -> None:
 
 
 def test_the_default_origins_are_the_console_itself() -> None:
-    assert client_address.default_origins("127.0.0.1", 8000) == {"http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"}
+    assert client_address.default_origins("127.0.0.1", 8000) == {
+        "http://127.0.0.1:8000",
+        "http://localhost:8000",
+        "http://[::1]:8000",
+    }
     assert client_address.default_origins("10.0.0.5", 80) == {"http://10.0.0.5"}
     assert client_address.default_origins("fd00::1", 8000) == {"http://[fd00::1]:8000"}
 
@@ -84,7 +118,9 @@ def test_the_default_origins_are_the_console_itself() -> None:
     ],
 )
 def test_origins_match_exactly(given: list[str], allowed: bool) -> None:
-    assert client_address.allowed(given, client_address.default_origins("127.0.0.1", 8000)) is allowed
+    assert (
+        client_address.allowed(given, client_address.default_origins("127.0.0.1", 8000)) is allowed
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])
@@ -104,8 +140,12 @@ def test_a_close_frame_is_a_control_frame() -> None:
     assert len(frames.close(3001, "ü" * 100)) <= 2 + 125
 
 
-@given(st.lists(st.floats(0, 100), max_size=50), st.lists(st.floats(0, 30), min_size=1, max_size=20))
-def test_the_wheel_hands_everything_out_once_and_not_too_early(deadlines: list[float], steps: list[float]) -> None:
+@given(
+    st.lists(st.floats(0, 100), max_size=50), st.lists(st.floats(0, 30), min_size=1, max_size=20)
+)
+def test_the_wheel_hands_everything_out_once_and_not_too_early(
+    deadlines: list[float], steps: list[float]
+) -> None:
     wheel: Wheel[float] = Wheel(0.0)
     for deadline in deadlines:
         wheel.add(deadline, deadline)
@@ -121,7 +161,11 @@ def test_the_wheel_hands_everything_out_once_and_not_too_early(deadlines: list[f
 
 def test_what_a_deployment_switches_off_is_off() -> None:
     found = channels.parser(
-        ChannelsSettings(closed=["fleet", "events:site"], without_history=["events:camera"], without_recovery=["camera"])
+        ChannelsSettings(
+            closed=["fleet", "events:site"],
+            without_history=["events:camera"],
+            without_recovery=["camera"],
+        )
     )
     for closed in ("fleet", "events:site:north"):
         with pytest.raises(NotFound):

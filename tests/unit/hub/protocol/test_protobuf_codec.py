@@ -1,4 +1,5 @@
-"""The hand-written protobuf codec against Google's, through the message classes that centrifuge-python carries."""
+"""The hand-written protobuf codec against Google's, through the message classes that
+centrifuge-python carries."""
 
 import pytest
 from centrifuge.protocol import client_pb2 as theirs
@@ -37,45 +38,108 @@ def reply(payload: bytes) -> dict[str, object]:
 def test_commands_are_read_as_google_writes_them() -> None:
     commands = PROTOBUF.decode(
         framed(
-            {"id": 1, "connect": {"token": "t", "name": "py", "subs": {"#ada": {"recover": True, "epoch": "e", "offset": 7}}}},
-            {"id": 2, "subscribe": {"channel": "fleet", "recover": True, "offset": 2**40, "flag": 2}},
-            {"id": 3, "history": {"channel": "c", "limit": -1, "since": {"offset": 4, "epoch": "e"}, "reverse": True}},
+            {
+                "id": 1,
+                "connect": {
+                    "token": "t",
+                    "name": "py",
+                    "subs": {"#ada": {"recover": True, "epoch": "e", "offset": 7}},
+                },
+            },
+            {
+                "id": 2,
+                "subscribe": {"channel": "fleet", "recover": True, "offset": 2**40, "flag": 2},
+            },
+            {
+                "id": 3,
+                "history": {
+                    "channel": "c",
+                    "limit": -1,
+                    "since": {"offset": 4, "epoch": "e"},
+                    "reverse": True,
+                },
+            },
             {"send": {"data": "e30="}},
             {},
         )
     )
-    assert [command.method for command in commands] == ["connect", "subscribe", "history", "send", None]
+    assert [command.method for command in commands] == [
+        "connect",
+        "subscribe",
+        "history",
+        "send",
+        None,
+    ]
     connect, subscribe, history = commands[0].connect, commands[1].subscribe, commands[2].history
     assert connect is not None
     assert subscribe is not None
     assert history is not None
     assert (connect.token, connect.subs["#ada"].epoch, connect.subs["#ada"].offset) == ("t", "e", 7)
-    assert (subscribe.channel, subscribe.recover, subscribe.offset, subscribe.flag) == ("fleet", True, 2**40, 2)
+    assert (subscribe.channel, subscribe.recover, subscribe.offset, subscribe.flag) == (
+        "fleet",
+        True,
+        2**40,
+        2,
+    )
     assert history.since is not None
     assert (history.limit, history.since.offset, history.reverse) == (-1, 4, True)
 
 
 def test_replies_are_read_by_google_as_we_write_them() -> None:
-    shown = SubscribeResult(recoverable=True, epoch="e", offset=3, publications=[Publication(data=Raw(b"{}"), offset=2**33)])
+    shown = SubscribeResult(
+        recoverable=True,
+        epoch="e",
+        offset=3,
+        publications=[Publication(data=Raw(b"{}"), offset=2**33)],
+    )
     assert reply(PROTOBUF.reply(7, "subscribe", shown)) == {
         "id": 7,
-        "subscribe": {"recoverable": True, "epoch": "e", "offset": "3", "publications": [{"data": "e30=", "offset": str(2**33)}]},
+        "subscribe": {
+            "recoverable": True,
+            "epoch": "e",
+            "offset": "3",
+            "publications": [{"data": "e30=", "offset": str(2**33)}],
+        },
     }
-    connected = ConnectResult(client="c", expires=True, ttl=300, ping=25, pong=True, subs={"#a": SubscribeResult(epoch="x")})
+    connected = ConnectResult(
+        client="c",
+        expires=True,
+        ttl=300,
+        ping=25,
+        pong=True,
+        subs={"#a": SubscribeResult(epoch="x")},
+    )
     assert reply(PROTOBUF.reply(1, "connect", connected)) == {
-        "id": 1, "connect": {"client": "c", "expires": True, "ttl": 300, "ping": 25, "pong": True, "subs": {"#a": {"epoch": "x"}}},
-    }  # fmt: skip
+        "id": 1,
+        "connect": {
+            "client": "c",
+            "expires": True,
+            "ttl": 300,
+            "ping": 25,
+            "pong": True,
+            "subs": {"#a": {"epoch": "x"}},
+        },
+    }
     assert reply(PROTOBUF.reply(2, "unsubscribe", Empty())) == {"id": 2, "unsubscribe": {}}
-    assert reply(PROTOBUF.reply(2, "history", HistoryResult(epoch="e", offset=9))) == {"id": 2, "history": {"epoch": "e", "offset": "9"}}
+    assert reply(PROTOBUF.reply(2, "history", HistoryResult(epoch="e", offset=9))) == {
+        "id": 2,
+        "history": {"epoch": "e", "offset": "9"},
+    }
     present = PresenceResult({"c": ClientInfo(user="ada", client="c")})
-    assert reply(PROTOBUF.reply(2, "presence", present)) == {"id": 2, "presence": {"presence": {"c": {"user": "ada", "client": "c"}}}}
+    assert reply(PROTOBUF.reply(2, "presence", present)) == {
+        "id": 2,
+        "presence": {"presence": {"c": {"user": "ada", "client": "c"}}},
+    }
     assert reply(PROTOBUF.error(3, errors.INTERNAL)) == {
-        "id": 3, "error": {"code": 100, "message": "internal server error", "temporary": True},
-    }  # fmt: skip
-    assert reply(PROTOBUF.publication("fleet", b"{}", 5)) == {"push": {"channel": "fleet", "pub": {"data": "e30=", "offset": "5"}}}
+        "id": 3,
+        "error": {"code": 100, "message": "internal server error", "temporary": True},
+    }
+    assert reply(PROTOBUF.publication("fleet", b"{}", 5)) == {
+        "push": {"channel": "fleet", "pub": {"data": "e30=", "offset": "5"}}
+    }
     assert reply(PROTOBUF.unsubscribe("fleet", 2500, "gone")) == {
         "push": {"channel": "fleet", "unsubscribe": {"code": 2500, "reason": "gone"}},
-    }  # fmt: skip
+    }
 
 
 def test_a_ping_is_one_zero_byte() -> None:
@@ -84,7 +148,13 @@ def test_a_ping_is_one_zero_byte() -> None:
 
 
 def test_unknown_fields_are_skipped() -> None:
-    unknown = b"\x92\x03\x02hi" + b"\x98\x03\x05" + b"\xa5\x03\x00\x00\x00\x00" + b"\xa1\x03" + b"\x00" * 8
+    unknown = (
+        b"\x92\x03\x02hi"
+        + b"\x98\x03\x05"
+        + b"\xa5\x03\x00\x00\x00\x00"
+        + b"\xa1\x03"
+        + b"\x00" * 8
+    )
     payload = ParseDict({"id": 9, "ping": {}}, theirs.Command()).SerializeToString() + unknown
     assert PROTOBUF.decode(bytes((len(payload),)) + payload)[0].id == 9
 
@@ -92,10 +162,19 @@ def test_unknown_fields_are_skipped() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        b"", b"\x05\x08", b"\xff" * 11, b"\x02\x08\xff", b"\x03\x22\x05a", b"\x02\x0a\x00", b"\x01\x00", b"\x02\x07\x00",
-        b"\x06\x22\x04\x0a\x02\xff\xfe", b"\x00" * (MAX_COMMANDS + 1), b"\x0b\x08" + b"\xff" * 9 + b"\x01",
+        b"",
+        b"\x05\x08",
+        b"\xff" * 11,
+        b"\x02\x08\xff",
+        b"\x03\x22\x05a",
+        b"\x02\x0a\x00",
+        b"\x01\x00",
+        b"\x02\x07\x00",
+        b"\x06\x22\x04\x0a\x02\xff\xfe",
+        b"\x00" * (MAX_COMMANDS + 1),
+        b"\x0b\x08" + b"\xff" * 9 + b"\x01",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_a_command(payload: bytes) -> None:
     with pytest.raises(BadInput):
         PROTOBUF.decode(payload)

@@ -1,4 +1,5 @@
-"""Encodings of the HTTP transports, loose tokens, plain channel names: whatever comes in, nothing but the family's errors comes out."""
+"""Encodings of the HTTP transports, loose tokens, plain channel names: whatever comes in, nothing
+but the family's errors comes out."""
 
 import contextlib
 from pathlib import Path
@@ -18,7 +19,10 @@ from tests.support.hub.compatible_hubs import settings
 from tests.support.tokens import forge
 
 NOW_S = 1_800_000_000.0
-MESSAGES = st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3).map(msgspec.json.encode), max_size=5)
+MESSAGES = st.lists(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3).map(msgspec.json.encode),
+    max_size=5,
+)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
 
 
@@ -36,7 +40,10 @@ def takes_anything(codec: Codec, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("codec", [JSON_STREAM, PROTOBUF_STREAM])
-@given(body=st.binary(max_size=200) | st.dictionaries(st.text(max_size=8), st.integers() | st.text()).map(msgspec.json.encode))
+@given(
+    body=st.binary(max_size=200)
+    | st.dictionaries(st.text(max_size=8), st.integers() | st.text()).map(msgspec.json.encode)
+)
 def test_any_body_is_a_request_or_bad_input(codec: Codec, body: bytes) -> None:
     takes_anything(codec, body)
 
@@ -53,7 +60,10 @@ def test_a_codec_that_lets_an_error_through_is_caught() -> None:
 @given(node=TEXTS, session=TEXTS, data=TEXTS)
 def test_requests_come_through_both_encodings(node: str, session: str, data: str) -> None:
     asked = msgspec.json.encode({"node": node, "session": session, "data": data})
-    for found in (JSON_STREAM.emulated(asked), PROTOBUF_STREAM.emulated(encode(EmulationRequest(node, session, Raw(data.encode()))))):
+    for found in (
+        JSON_STREAM.emulated(asked),
+        PROTOBUF_STREAM.emulated(encode(EmulationRequest(node, session, Raw(data.encode())))),
+    ):
         assert (found.node, found.session, bytes(found.data)) == (node, session, data.encode())
 
 
@@ -72,13 +82,21 @@ def test_a_reader_finds_the_messages_of_a_frame_again(messages: list[bytes]) -> 
     assert found == messages
 
 
-@given(st.text(max_size=300) | st.from_regex(r"\A[A-Za-z0-9_-]{0,20}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,43}\Z"))
+@given(
+    st.text(max_size=300)
+    | st.from_regex(r"\A[A-Za-z0-9_-]{0,20}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,43}\Z")
+)
 def test_any_text_is_refused_as_a_loose_token(text: str) -> None:
     with pytest.raises(Unauthorized):
         LooseVerifier(b"secret").verify(text, NOW_S)
 
 
-@given(st.dictionaries(st.sampled_from(["sub", "exp", "channel", "x"]), st.text(max_size=5) | st.floats() | st.none() | st.integers()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["sub", "exp", "channel", "x"]),
+        st.text(max_size=5) | st.floats() | st.none() | st.integers(),
+    )
+)
 def test_any_signed_claims_are_claims_or_refused(claims: dict[str, object]) -> None:
     try:
         found = LooseVerifier(b"secret").verify(forge(claims, b"secret"), NOW_S)
@@ -89,7 +107,13 @@ def test_any_signed_claims_are_claims_or_refused(claims: dict[str, object]) -> N
 
 
 @pytest.mark.parametrize(
-    ("header", "secret"), [({"alg": "none"}, b"secret"), ({"alg": "HS512"}, b"secret"), ({}, b"secret"), ({"alg": "HS256"}, b"other")]
+    ("header", "secret"),
+    [
+        ({"alg": "none"}, b"secret"),
+        ({"alg": "HS512"}, b"secret"),
+        ({}, b"secret"),
+        ({"alg": "HS256"}, b"other"),
+    ],
 )
 def test_another_algorithm_or_secret_is_refused(header: dict[str, str], secret: bytes) -> None:
     with pytest.raises(Unauthorized):

@@ -1,4 +1,5 @@
-"""The hub's OpenAPI document: every route is in it, every answer has a schema, every reference leads somewhere, and its page is plain."""
+"""The hub's OpenAPI document: every route is in it, every answer has a schema, every reference
+leads somewhere, and its page is plain."""
 
 import json
 import re
@@ -32,7 +33,9 @@ def routes_of(routes: list[BaseRoute]) -> set[tuple[str, str]]:
 
 def told(document: dict[str, Any]) -> set[tuple[str, str]]:
     """(method, path) of a document."""
-    return {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    return {
+        (method.upper(), path) for path, methods in document["paths"].items() for method in methods
+    }
 
 
 async def test_every_route_is_in_the_document(tmp_path: Path) -> None:
@@ -53,7 +56,9 @@ def test_the_page_shows_everything_and_takes_nothing_from_elsewhere() -> None:
     page = openapi_page.page(DOCUMENT, stylesheet="/docs.css", address="/openapi.json")
     for path in DOCUMENT["paths"]:
         assert path in page
-    assert re.findall(r"<script|style=|\son\w+=|src=|url\(|@import", page + openapi_page.STYLE) == []
+    assert (
+        re.findall(r"<script|style=|\son\w+=|src=|url\(|@import", page + openapi_page.STYLE) == []
+    )
     assert set(re.findall(r'href="(?!#)([^"]*)"', page)) == {"data:,", "/docs.css", "/openapi.json"}
     missing = set(re.findall(r'href="#([^"]*)"', page)) - set(re.findall(r'id="([^"]*)"', page))
     assert missing == set()
@@ -61,7 +66,9 @@ def test_the_page_shows_everything_and_takes_nothing_from_elsewhere() -> None:
 
 def test_text_from_the_document_is_no_markup() -> None:
     endpoint = openapi.Endpoint("GET", "/x", "x", "T", "<b>bold</b>", (openapi.Answer(204, "<i>"),))
-    made = openapi.document(title="<t>", release="1", text="&", endpoints=[endpoint], tags={"T": "<u>"})
+    made = openapi.document(
+        title="<t>", release="1", text="&", endpoints=[endpoint], tags={"T": "<u>"}
+    )
     page = openapi_page.page(made, stylesheet="/s.css", address="/o.json")
     assert not re.search(r"<(b|i|u|t)>", page)
 
@@ -83,5 +90,7 @@ def check_document(document: dict[str, Any]) -> None:
             named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
             assert named == set(re.findall(r"\{(\w+)\}", path)), path
             for status, answer in operation["responses"].items():
-                assert status == "204" or all("schema" in content for content in answer["content"].values()), (method, path, status)
+                assert status == "204" or all(
+                    "schema" in content for content in answer["content"].values()
+                ), (method, path, status)
     assert len(ids) == len(set(ids))

@@ -1,4 +1,5 @@
-"""The generated documents say what the structs do: they take the golden files, refuse what the hub refuses, and refer to what exists."""
+"""The generated documents say what the structs do: they take the golden files, refuse what the hub
+refuses, and refer to what exists."""
 
 import json
 import re
@@ -82,9 +83,17 @@ def test_a_redacted_sub_label_passes() -> None:
 
 
 WRONG: dict[str, Any] = {
-    "camera": "No Capitals", "session": "", "next_seq": 0, "frame_size": [0, 1], "first_seq": 2**53 + 1, "observations": [],
-    "last_seq": "1", "reason": "x" * 121, "code": "1", "backlog": {"items": -1, "bytes": 0},
-}  # fmt: skip
+    "camera": "No Capitals",
+    "session": "",
+    "next_seq": 0,
+    "frame_size": [0, 1],
+    "first_seq": 2**53 + 1,
+    "observations": [],
+    "last_seq": "1",
+    "reason": "x" * 121,
+    "code": "1",
+    "backlog": {"items": -1, "bytes": 0},
+}
 
 
 def spoiled() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -94,7 +103,10 @@ def spoiled() -> Iterator[tuple[str, dict[str, Any]]]:
             for field in message["json"].keys() & WRONG.keys():
                 yield message["schema"], {**message["json"], field: WRONG[field]}
             for field in message["json"].keys() - {"type"}:
-                yield message["schema"], {key: value for key, value in message["json"].items() if key != field}
+                yield (
+                    message["schema"],
+                    {key: value for key, value in message["json"].items() if key != field},
+                )
 
 
 def test_schema_and_struct_agree_on_what_is_wrong() -> None:
@@ -112,11 +124,18 @@ def test_schema_and_struct_agree_on_what_is_wrong() -> None:
 
 @pytest.mark.parametrize("box", [[0.1, 0.1, 0.2], [0.1, 0.1, 0.2, "x"]])
 def test_boxes_that_are_no_four_numbers_are_refused(box: list[Any]) -> None:
-    seen = {"time": "2026-03-01T12:00:00Z", "objects": [{"label": "car", "box": [0.1, 0.1, 0.2, 0.2]}]}
+    seen = {
+        "time": "2026-03-01T12:00:00Z",
+        "objects": [{"label": "car", "box": [0.1, 0.1, 0.2, 0.2]}],
+    }
     check("observation").validate(seen)
     assert not check("observation").is_valid({**seen, "objects": [{"label": "car", "box": box}]})
     assert not check("post").is_valid(
-        {"session": "s", "first_seq": 1, "observations": [{**seen, "objects": [{"label": "car", "box": box}]}]}
+        {
+            "session": "s",
+            "first_seq": 1,
+            "observations": [{**seen, "objects": [{"label": "car", "box": box}]}],
+        }
     )
 
 
@@ -131,7 +150,9 @@ def test_a_reader_of_today_takes_fields_of_tomorrow() -> None:
     for kind, bodies in read(TODAY, "states").items():
         if kind != "scene":
             check(kind).validate({**bodies[0], "tomorrow": 1})
-    check("edge/ack").validate({"type": "ack", "camera": "c", "seq": 1, "credits": 2, "tomorrow": 1})
+    check("edge/ack").validate(
+        {"type": "ack", "camera": "c", "seq": 1, "credits": 2, "tomorrow": 1}
+    )
 
 
 def references(value: Any) -> Iterator[str]:
@@ -163,10 +184,14 @@ def test_asyncapi_refers_to_what_exists() -> None:
 def test_asyncapi_names_every_message_and_channel() -> None:
     document = schemas.asyncapi("1")
     told = {name for name in document["components"]["messages"] if name.startswith("edge.")}
-    assert told == {f"edge.{message['schema'].rpartition('/')[2]}" for message in read(TODAY, "messages")}
+    assert told == {
+        f"edge.{message['schema'].rpartition('/')[2]}" for message in read(TODAY, "messages")
+    }
     addresses = {channel["address"] for channel in document["channels"].values()}
     page = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
-    assert {address for address in addresses if f"`{address.replace('{id}', '<id>')}`" in page} == addresses
+    assert {
+        address for address in addresses if f"`{address.replace('{id}', '<id>')}`" in page
+    } == addresses
 
 
 def test_the_index_lists_all() -> None:
@@ -187,10 +212,19 @@ async def ask(path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         sent.append(dict(message))
 
     scope = {
-        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
-        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()], "scheme": "http",
-        "server": ("hub", 80), "http_version": "1.1",
-    }  # fmt: skip
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [
+            (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+        ],
+        "scheme": "http",
+        "server": ("hub", 80),
+        "http_version": "1.1",
+    }
     await app(scope, receive, send)
     told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], told, sent[1].get("body", b"")
@@ -214,6 +248,8 @@ async def test_asyncapi_is_published_and_what_is_not_there_is_not_found() -> Non
 
 
 def test_an_etag_changes_with_the_document() -> None:
-    request = Request({"type": "http", "headers": [], "method": "GET", "path": "/", "query_string": b""})
+    request = Request(
+        {"type": "http", "headers": [], "method": "GET", "path": "/", "query_string": b""}
+    )
     one, two = Published({"a": 1}, "application/json"), Published({"a": 2}, "application/json")
     assert one.answer(request).headers["etag"] != two.answer(request).headers["etag"]

@@ -1,4 +1,5 @@
-"""The bench of density: it believes PostgreSQL and not the devices, and its devices come back when policy had no time for them."""
+"""The bench of density: it believes PostgreSQL and not the devices, and its devices come back when
+policy had no time for them."""
 
 import asyncio
 import os
@@ -23,17 +24,25 @@ class Settings:
 
 def test_acks_that_postgresql_does_not_have_fail_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     driven = Driven(1.0, 5, [], [], {"a": 5, "b": 5}, {"a": 5, "b": 5}, 0, 0.0)
-    monkeypatch.setattr(actors, "committed", lambda _settings, names: {name: ("full", 5) for name in names})
+    monkeypatch.setattr(
+        actors, "committed", lambda _settings, names: {name: ("full", 5) for name in names}
+    )
     actors._agree(cast(Stack, Settings()), ["a", "b"], driven)
-    monkeypatch.setattr(actors, "committed", lambda _settings, _names: {"a": ("full", 5), "b": ("full", 4)})
+    monkeypatch.setattr(
+        actors, "committed", lambda _settings, _names: {"a": ("full", 5), "b": ("full", 4)}
+    )
     with pytest.raises(StartError, match="1 cameras have not what was acked, b"):
         actors._agree(cast(Stack, Settings()), ["a", "b"], driven)
 
 
-async def test_a_device_that_policy_had_no_time_for_comes_back_and_any_other_end_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_device_that_policy_had_no_time_for_comes_back_and_any_other_end_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bench_devices, "RETRY_S", 0.0)
     sent: list[Any] = []
-    socket = bench_devices._Socket(["a"], DriverPlan("127.0.0.1", 1, "", "cold", [["a"]], 1.0, 0.0, 1.0), lambda _camera: None)
+    socket = bench_devices._Socket(
+        ["a"], DriverPlan("127.0.0.1", 1, "", "cold", [["a"]], 1.0, 0.0, 1.0), lambda _camera: None
+    )
     monkeypatch.setattr(socket, "send", sent.append)
     socket.message(Bye(4013, "no decision", "a"))
     async with asyncio.timeout(30):

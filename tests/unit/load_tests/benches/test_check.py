@@ -19,7 +19,9 @@ def test_a_made_up_run_is_sound_and_each_part_of_it_counts() -> None:
 
     place = next(place for place, one in enumerate(history) if isinstance(one, ShownEvent))
     assert red([*history[:place], *history[place + 1 :]], stored) == {"I5"}
-    derived = next(place for place, event in enumerate(stored.events) if '"zone.entered"' in event.body)
+    derived = next(
+        place for place, event in enumerate(stored.events) if '"zone.entered"' in event.body
+    )
     without = [*stored.events[:derived], *stored.events[derived + 1 :]]
     assert red(list(history), msgspec.structs.replace(stored, events=without)) == {"I3", "I7", "I8"}
     assert "I1" in red(list(history), msgspec.structs.replace(stored, cameras=[], moves=[]))

@@ -1,6 +1,8 @@
-"""The checker is silent about a sound run and names the invariant that a broken variant breaks (reliability reference 3.4).
+"""The checker is silent about a sound run and names the invariant that a broken variant breaks
+(reliability reference 3.4).
 
-I4 needs the commit statement of a real PostgreSQL (`tests/integration/actors/test_fence_mutant.py`), I5 a real hub
+I4 needs the commit statement of a real PostgreSQL
+(`tests/integration/actors/test_fence_mutant.py`), I5 a real hub
 (`tests/integration/hub/test_refill_mutant.py`).
 """
 
@@ -19,7 +21,11 @@ from load_tests.checker.checker import check
 from load_tests.checker.violations import Violation
 from load_tests.harness.history import Move, Operation, ShownState, Stored
 from tests.property.test_camera_machine import LENGTH, SCENE, stream
-from tests.property.test_machine_catches import acks_before_the_commit, applies_duplicates, skips_the_commit_of_dead_letters
+from tests.property.test_machine_catches import (
+    acks_before_the_commit,
+    applies_duplicates,
+    skips_the_commit_of_dead_letters,
+)
 from tests.support.load.cores import Row
 from tests.support.load.runs import Run
 
@@ -27,7 +33,8 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 def through_every_fault(run: Run) -> list[Violation]:
-    """Resend, reorder, a lost batch that is declared, a crash with a commit under way; then everything arrives."""
+    """Resend, reorder, a lost batch that is declared, a crash with a commit under way; then
+    everything arrives."""
     run.send(1, 40)
     run.commit()
     run.send(21, 40)  # a resend
@@ -97,11 +104,18 @@ def commits_twice(monkey: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("invariant", "mutant"),
     [
-        ("I1", acks_before_the_commit), ("I2", applies_duplicates), ("I2", commits_twice), ("I3", applies_in_the_order_of_arrival),
-        ("I7", stores_events_of_nobody), ("I8", omits_gap_records), ("I8", skips_the_commit_of_dead_letters),
+        ("I1", acks_before_the_commit),
+        ("I2", applies_duplicates),
+        ("I2", commits_twice),
+        ("I3", applies_in_the_order_of_arrival),
+        ("I7", stores_events_of_nobody),
+        ("I8", omits_gap_records),
+        ("I8", skips_the_commit_of_dead_letters),
     ],
-)  # fmt: skip
-def test_a_broken_variant_is_caught(invariant: str, mutant: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+)
+def test_a_broken_variant_is_caught(
+    invariant: str, mutant: Patch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found: set[str] = set()
     mutant(monkeypatch)
     for seed in range(6):
@@ -142,19 +156,28 @@ def test_a_stored_time_that_is_not_the_capture_time_is_caught() -> None:
 
 
 def silence(live: LiveStates) -> list[Violation]:
-    """A watcher of one camera whose actor goes on storing while nothing reaches the hub any more."""
+    """A watcher of one camera whose actor goes on storing while nothing reaches the hub any
+    more."""
     history: list[Operation] = []
     moves = []
     live.expect("north", ["cam-1"], 0.0)
-    body = msgspec.json.encode({"camera": "cam-1", "status": "online", "reason": None, "tracks": []})
+    body = msgspec.json.encode(
+        {"camera": "cam-1", "status": "online", "reason": None, "tracks": []}
+    )
     live.take_state("north", "cam-1", 1, 1, body, 0.0)
     for second in range(60):
         live.sweep(float(second))
         shown = live.state("cam-1")
         assert shown is not None
-        history.append(ShownState("wall", "cam-1", 1, 0, msgspec.json.decode(shown)["status"], float(second)))
+        history.append(
+            ShownState("wall", "cam-1", 1, 0, msgspec.json.decode(shown)["status"], float(second))
+        )
         moves.append(Move("cam-1", "a", "a", 1, "s1", second + 1, "e1", second + 1, float(second)))
-    return [violation for violation in check(history, Stored([], [], [], moves)) if violation.invariant == "I6"]
+    return [
+        violation
+        for violation in check(history, Stored([], [], [], moves))
+        if violation.invariant == "I6"
+    ]
 
 
 def test_staleness_that_is_told_in_time_is_no_violation() -> None:
@@ -173,6 +196,10 @@ def test_a_stale_writer_is_caught() -> None:
     last = run.moves[-1]
     run.moves.append(msgspec.structs.replace(last, writer="actor-1"))
     run.moves.append(msgspec.structs.replace(last, generation=1))
-    details = [violation.detail for violation in check(run.history, run.stored()) if violation.invariant == "I4"]
+    details = [
+        violation.detail
+        for violation in check(run.history, run.stored())
+        if violation.invariant == "I4"
+    ]
     assert any("its owner is" in detail for detail in details)
     assert any("wrote after generation" in detail for detail in details)

@@ -1,4 +1,5 @@
-"""What the checker says of ids that are given out twice and of gaps without bound; ranges cost nothing for their size."""
+"""What the checker says of ids that are given out twice and of gaps without bound; ranges cost
+nothing for their size."""
 
 import msgspec
 
@@ -46,7 +47,9 @@ def run_with_a_gap(first: int, last: int, *, told: bool) -> list[str]:
 def test_a_gap_without_bound_is_caught_at_once_and_one_of_credits_is_none() -> None:
     assert run_with_a_gap(41, 60, told=False) == []
     assert any(str(GAP_MOST) in detail for detail in run_with_a_gap(41, 2**52, told=True))
-    assert any("the edge did not declare it" in detail for detail in run_with_a_gap(41, 70, told=False))
+    assert any(
+        "the edge did not declare it" in detail for detail in run_with_a_gap(41, 70, told=False)
+    )
     assert any("no event says so" in detail for detail in run_with_a_gap(41, 50, told=False))
 
 

@@ -1,4 +1,5 @@
-"""What dashboards are shown: each invariant of theirs is silent about a sound history and names the offence in a broken one."""
+"""What dashboards are shown: each invariant of theirs is silent about a sound history and names the
+offence in a broken one."""
 
 from collections.abc import Sequence
 
@@ -8,8 +9,26 @@ from actors.core.errors import TooMany
 from cluster.event_proofs import CameraTotals
 from hub.protocol import disconnects
 from load_tests.checker.violations import Violation, excerpt
-from load_tests.checker.watchers import DISCONNECTED, UNKNOWN, Lane, aged, documented, never_older, told, watched
-from load_tests.harness.history import Closed, Move, Operation, ShownEvent, ShownState, Stored, ToldGap, WatcherPosition
+from load_tests.checker.watchers import (
+    DISCONNECTED,
+    UNKNOWN,
+    Lane,
+    aged,
+    documented,
+    never_older,
+    told,
+    watched,
+)
+from load_tests.harness.history import (
+    Closed,
+    Move,
+    Operation,
+    ShownEvent,
+    ShownState,
+    Stored,
+    ToldGap,
+    WatcherPosition,
+)
 
 ROW = CameraTotals("cam", "s1", 9, "e1", 6, "", {}, {})
 STORED = {("e1", offset): {"type": "zone.entered", "time": f"t{offset}"} for offset in range(1, 7)}
@@ -20,7 +39,9 @@ def shown(offset: int, *, time: str = "", kind: str = "zone.entered") -> ShownEv
 
 
 def of(lane: Lane, *, whole: bool = True) -> set[str]:
-    return {violation.invariant for violation in watched("cam", "w", lane, STORED, ROW, whole=whole)}
+    return {
+        violation.invariant for violation in watched("cam", "w", lane, STORED, ROW, whole=whole)
+    }
 
 
 START = WatcherPosition("w", "cam", "e1", 2)
@@ -59,24 +80,53 @@ MOVE = Move("cam", "a", "a", 1, "s1", 9, "e1", 3, 100.0)
 @pytest.mark.parametrize(
     ("states", "broken"),
     [
-        ([state(1, 2, "online", 90.0), state(1, 3, "online", 101.0), state(1, 3, "online", 130.0)], False),
-        ([state(1, 2, "online", 90.0), state(1, 2, "stale", 106.0), state(1, 2, "stale", 130.0)], False),
-        ([state(1, 2, "online", 90.0), state(1, 2, DISCONNECTED, 99.0), state(1, 3, "online", 130.0)], False),
+        (
+            [
+                state(1, 2, "online", 90.0),
+                state(1, 3, "online", 101.0),
+                state(1, 3, "online", 130.0),
+            ],
+            False,
+        ),
+        (
+            [state(1, 2, "online", 90.0), state(1, 2, "stale", 106.0), state(1, 2, "stale", 130.0)],
+            False,
+        ),
+        (
+            [
+                state(1, 2, "online", 90.0),
+                state(1, 2, DISCONNECTED, 99.0),
+                state(1, 3, "online", 130.0),
+            ],
+            False,
+        ),
         ([state(1, 2, "online", 90.0), state(1, 2, "online", 109.0)], False),
         ([state(1, 2, "online", 90.0), state(1, 2, "online", 130.0)], True),
-        ([state(1, 2, "online", 90.0), state(1, 2, "stale", 112.0), state(1, 2, "stale", 130.0)], True),
+        (
+            [state(1, 2, "online", 90.0), state(1, 2, "stale", 112.0), state(1, 2, "stale", 130.0)],
+            True,
+        ),
     ],
 )
 def test_staleness_is_told_within_ten_seconds(states: Sequence[ShownState], broken: bool) -> None:
-    assert {violation.invariant for violation in told("cam", "w", states, [MOVE], ROW)} == ({"I6"} if broken else set())
+    assert {violation.invariant for violation in told("cam", "w", states, [MOVE], ROW)} == (
+        {"I6"} if broken else set()
+    )
 
 
 def test_a_state_of_what_is_not_committed_is_caught() -> None:
-    assert [violation.invariant for violation in told("cam", "w", [state(1, 7, "online", 1.0)], [], ROW)] == ["I7"]
+    assert [
+        violation.invariant for violation in told("cam", "w", [state(1, 7, "online", 1.0)], [], ROW)
+    ] == ["I7"]
 
 
 def test_an_old_generation_after_a_newer_one_is_caught_inside_a_session_alone() -> None:
-    sound = [state(1, 1, "online", 1.0), state(2, 1, "online", 2.0), state(2, 1, DISCONNECTED, 3.0), state(1, 1, "stale", 4.0)]
+    sound = [
+        state(1, 1, "online", 1.0),
+        state(2, 1, "online", 2.0),
+        state(2, 1, DISCONNECTED, 3.0),
+        state(1, 1, "stale", 4.0),
+    ]
     assert list(never_older("cam", "w", sound)) == []
     (violation,) = never_older("cam", "w", [sound[0], sound[1], state(1, 1, "online", 3.0)])
     assert (violation.invariant, violation.watcher) == ("I11", "w")
@@ -85,11 +135,17 @@ def test_an_old_generation_after_a_newer_one_is_caught_inside_a_session_alone() 
 @pytest.mark.parametrize(
     ("code", "reason", "broken"),
     [
-        (disconnects.SHUTDOWN.code, "shutdown; reconnect_after_ms=3", False), (TooMany.close_code, "beyond the credits", False),
-        (4002, "this frame is no message", False), (1000, "", False), (1002, "", False),
-        (0, "", True), (4242, "who knows", True), (1006, "", True), (3001, " ", True),
+        (disconnects.SHUTDOWN.code, "shutdown; reconnect_after_ms=3", False),
+        (TooMany.close_code, "beyond the credits", False),
+        (4002, "this frame is no message", False),
+        (1000, "", False),
+        (1002, "", False),
+        (0, "", True),
+        (4242, "who knows", True),
+        (1006, "", True),
+        (3001, " ", True),
     ],
-)  # fmt: skip
+)
 def test_every_end_has_a_documented_code_and_a_reason(code: int, reason: str, broken: bool) -> None:
     found = list(documented([Closed("raw-0/1", code, reason, 1.0)]))
     assert bool(found) == broken
@@ -120,15 +176,39 @@ SENDING = [float(second) for second in range(100, 200)]  # once a second
     [
         ([at("online", 100.0 + n, 100.2 + n) for n in range(90)], False),
         ([at("online", 110.0, 110.2), at("stale", 110.0, 118.0), at("stale", 110.0, 180.0)], False),
-        ([at("online", 110.0, 110.2), at(DISCONNECTED, 110.0, 118.0), at("online", 150.0, 150.2)], False),
+        (
+            [
+                at("online", 110.0, 110.2),
+                at(DISCONNECTED, 110.0, 118.0),
+                at("online", 150.0, 150.2),
+            ],
+            False,
+        ),
         ([at("online", 110.0, 110.2), at("stale", 110.0, 126.0)], True),  # told, too late
-        ([at("online", 110.0, 110.2), at("online", 111.0, 160.0)], True),  # nothing was committed, nobody said so
-        ([at("online", 110.0 + n / 10, 150.0 + n) for n in range(20)], True),  # always something new, and all of it old
-        ([at("stale", 110.0, 118.0), *(at("online", 110.0 + 20 * n, 160.0 + n) for n in range(3))], False),  # a backlog passes by
-        ([at("online", 199.0, 199.2), at("online", 199.0, 260.0)], False),  # the device sent nothing more
+        (
+            [at("online", 110.0, 110.2), at("online", 111.0, 160.0)],
+            True,
+        ),  # nothing was committed, nobody said so
+        (
+            [at("online", 110.0 + n / 10, 150.0 + n) for n in range(20)],
+            True,
+        ),  # always something new, and all of it old
+        (
+            [
+                at("stale", 110.0, 118.0),
+                *(at("online", 110.0 + 20 * n, 160.0 + n) for n in range(3)),
+            ],
+            False,
+        ),  # a backlog passes by
+        (
+            [at("online", 199.0, 199.2), at("online", 199.0, 260.0)],
+            False,
+        ),  # the device sent nothing more
         ([at("online", 0.0, 110.2), at("online", 0.0, 160.0)], False),  # not known
     ],
 )
-def test_what_is_shown_as_present_is_not_older_than_what_the_device_sends(states: Sequence[ShownState], broken: bool) -> None:
+def test_what_is_shown_as_present_is_not_older_than_what_the_device_sends(
+    states: Sequence[ShownState], broken: bool
+) -> None:
     found = list(aged("cam", "w", states, SENDING))
     assert [violation.invariant for violation in found] == ["I6"] * broken

@@ -1,4 +1,5 @@
-"""The devices of a scenario against a real server that speaks the edge protocol: they come back, resend, and write down everything."""
+"""The devices of a scenario against a real server that speaks the edge protocol: they come back,
+resend, and write down everything."""
 
 import asyncio
 import multiprocessing
@@ -28,12 +29,25 @@ RATES = [40.0] * round(1.5 / STEP_S)
 
 def plan(server: EdgeServer, folder: Path, *, client: bool = False) -> DevicePlan:
     return DevicePlan(
-        "raw-0", str(folder / "raw-0.jsonl"), "127.0.0.1", [server.port], "token", "s1", [["cam-1", "cam-2"]], RATES, 1.5, 7, client
+        "raw-0",
+        str(folder / "raw-0.jsonl"),
+        "127.0.0.1",
+        [server.port],
+        "token",
+        "s1",
+        [["cam-1", "cam-2"]],
+        RATES,
+        1.5,
+        7,
+        client,
     )
 
 
-async def drove(server: EdgeServer, wanted: DevicePlan, fault: Callable[[], object]) -> tuple[Drove, list[object]]:
-    """Run the devices in this process's loop; `fault` happens in the middle. The end, and what else was said."""
+async def drove(
+    server: EdgeServer, wanted: DevicePlan, fault: Callable[[], object]
+) -> tuple[Drove, list[object]]:
+    """Run the devices in this process's loop; `fault` happens in the middle. The end, and what else
+    was said."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     with Recorder(Path(wanted.history), wanted.proc) as recorder:
         running = asyncio.create_task(devices._Run(wanted, POOL, recorder).run(theirs))
@@ -56,26 +70,36 @@ def _heard(pipe: Connection) -> object:
 @pytest.mark.parametrize("client", [False, True])
 async def test_a_cut_socket_comes_back_and_nothing_is_lost(tmp_path: Path, client: bool) -> None:
     async with EdgeServer() as server:
-        found, said = await drove(server, plan(server, tmp_path, client=client), server.drop_everyone)
+        found, said = await drove(
+            server, plan(server, tmp_path, client=client), server.drop_everyone
+        )
         assert server.violations == []
         total = Schedule(RATES).total()
         assert found.sent == found.acked == {"cam-1": total, "cam-2": total}
-        assert [server.of(camera).order for camera in ("cam-1", "cam-2")] == [list(range(1, total + 1))] * 2
+        assert [server.of(camera).order for camera in ("cam-1", "cam-2")] == [
+            list(range(1, total + 1))
+        ] * 2
     assert (found.connections, found.unanswered) == (2, 0)
     assert sum(Histogram(counts).total() for counts in found.by_second.values()) == 2 * total
     assert all(isinstance(one, DeviceProgress) for one in said)
     history = operations(read(tmp_path), lambda camera, seq: POOL[seq - 1])
-    assert {(one.camera, one.seq) for one in history if isinstance(one, Sent)} == {(c, s) for c in found.sent for s in range(1, total + 1)}
+    assert {(one.camera, one.seq) for one in history if isinstance(one, Sent)} == {
+        (c, s) for c in found.sent for s in range(1, total + 1)
+    }
     assert max(one.seq for one in history if isinstance(one, Acknowledged)) == total
     if not client:
-        assert [one.code for one in history if isinstance(one, Closed)] == [0], "a connection that just ends is written down"
+        assert [one.code for one in history if isinstance(one, Closed)] == [0], (
+            "a connection that just ends is written down"
+        )
     invoked = Counter(record.kind for record in read(tmp_path))
     assert invoked["invoke"] > 0
 
 
 async def test_a_device_that_is_not_sure_sends_twice(tmp_path: Path) -> None:
     async with EdgeServer() as server:
-        found, _ = await drove(server, msgspec.structs.replace(plan(server, tmp_path), resend_every=4), lambda: None)
+        found, _ = await drove(
+            server, msgspec.structs.replace(plan(server, tmp_path), resend_every=4), lambda: None
+        )
         assert found.resent > 0
         assert server.violations == []
         assert server.of("cam-1").order == list(range(1, found.acked["cam-1"] + 1))
@@ -86,14 +110,19 @@ async def test_what_credits_hold_back_counts_as_late_as_it_was(tmp_path: Path) -
         server.switches.hold_acks = True
         running = asyncio.create_task(drove(server, plan(server, tmp_path), lambda: None))
         await until(
-            lambda: len(server.seen) == 2 and all(seen.last_seq == 10 for seen in server.seen.values()), what="all that is admitted"
+            lambda: (
+                len(server.seen) == 2 and all(seen.last_seq == 10 for seen in server.seen.values())
+            ),
+            what="all that is admitted",
         )
         began = time.monotonic()
         await until(lambda: time.monotonic() - began > 1.3, what="the end of the schedule")
         await server.release()
         found, _ = await running
     latency = Histogram().merge(found.by_second.values())
-    assert latency.total() == 2 * Schedule(RATES).total(), "every observation that was due is in the account"
+    assert latency.total() == 2 * Schedule(RATES).total(), (
+        "every observation that was due is in the account"
+    )
     assert found.unanswered == 0
     assert latency.percentile(0.5) > 0.2
 

@@ -141,7 +141,8 @@ async def test_jitter_is_seeded_and_keeps_the_order() -> None:
 
 @asynccontextmanager
 async def acking() -> AsyncIterator[tuple[FaultProxy, list[bytes]]]:
-    """A proxy before a websocket server that answers every message with an ack; and the whole messages that arrived."""
+    """A proxy before a websocket server that answers every message with an ack; and the whole
+    messages that arrived."""
     arrived: list[bytes] = []
 
     async def serve_one(socket: ServerConnection) -> None:
@@ -175,13 +176,22 @@ async def converse(socket: ClientConnection, messages: list[bytes]) -> list[byte
 
 
 @pytest.mark.parametrize(
-    ("where", "arrives", "acked"), [("before", 1, 1), ("header", 1, 1), ("payload", 1, 1), ("sent", 2, 1), ("acked", 2, 2)]
+    ("where", "arrives", "acked"),
+    [("before", 1, 1), ("header", 1, 1), ("payload", 1, 1), ("sent", 2, 1), ("acked", 2, 2)],
 )
 @pytest.mark.parametrize("size", [20, 300, 60_000])
-async def test_a_frame_is_cut_where_it_was_planned(where: Where, arrives: int, acked: int, size: int) -> None:
+async def test_a_frame_is_cut_where_it_was_planned(
+    where: Where, arrives: int, acked: int, size: int
+) -> None:
     messages = [b"%07d " % number + b"x" * size for number in range(3)]
     async with acking() as (proxy, arrived):
-        proxy.plan.append(Cut(where, lambda payload: payload.startswith(b"0000001"), lambda payload: payload.startswith(b"ack")))
+        proxy.plan.append(
+            Cut(
+                where,
+                lambda payload: payload.startswith(b"0000001"),
+                lambda payload: payload.startswith(b"ack"),
+            )
+        )
         async with connect(f"ws://127.0.0.1:{proxy.port}", compression=None, proxy=None) as socket:
             acks = await converse(socket, messages)
         assert proxy.cuts == [where]

@@ -1,4 +1,5 @@
-"""Times of a clock that was stepped under a running stack are put back before they are compared, and no others."""
+"""Times of a clock that was stepped under a running stack are put back before they are compared,
+and no others."""
 
 from load_tests.checker.violations import Violation
 from load_tests.faults.stack import names
@@ -19,7 +20,10 @@ def test_a_witness_whose_clock_was_stepped_is_read_in_the_time_of_the_run() -> N
     told = [99.0, 400.5, 414.0, 115.5, 199.5, -99.0, -86.0, 216.0, 300.0, 401.0, 405.0]
     assert [one.at_s for one in moves([move(at_s) for at_s in told], [FORWARD, BACK])] == real
     assert [one.at_s for one in moves([move(at_s) for at_s in told], [])] == told
-    assert steps([FORWARD, Strike("kill-hub", 1.0, 1.0, ""), BACK]) == [(100.0, 115.0, STEP_S), (200.0, 215.0, -STEP_S)]
+    assert steps([FORWARD, Strike("kill-hub", 1.0, 1.0, ""), BACK]) == [
+        (100.0, 115.0, STEP_S),
+        (200.0, 215.0, -STEP_S),
+    ]
 
 
 def test_receive_times_that_dashboards_were_shown_are_put_back_too() -> None:
@@ -27,8 +31,16 @@ def test_receive_times_that_dashboards_were_shown_are_put_back_too() -> None:
         return ShownState("w", "cam", 1, 1, "online", at_s, received_s)
 
     ack = Acknowledged("cam", "s", 1, 100.0)
-    found = history([ack, shown(99.0, 99.5), shown(410.0, 110.2), shown(415.0, 117.0), shown(-95.0, 205.2)], [FORWARD, BACK])
-    assert [one.received_s for one in found if isinstance(one, ShownState)] == [99.0, 110.0, 115.0, 205.0]
+    found = history(
+        [ack, shown(99.0, 99.5), shown(410.0, 110.2), shown(415.0, 117.0), shown(-95.0, 205.2)],
+        [FORWARD, BACK],
+    )
+    assert [one.received_s for one in found if isinstance(one, ShownState)] == [
+        99.0,
+        110.0,
+        115.0,
+        205.0,
+    ]
     assert found[0] is ack
     stale = [shown(99.0, 410.0)]
     assert history(stale, [FORWARD]) == stale, "what is really old stays old"
@@ -47,7 +59,10 @@ def test_every_fault_of_the_scenario_exists_and_has_its_room() -> None:
     assert set(FAULTS) <= there
     assert [act.what for act in whole.acts] == [*FAULTS, *[""] * PAIRS]
     at_s = [act.at * whole.duration_s for act in whole.acts]
-    assert all(after - before > 39.9 for before, after in zip(at_s, [*at_s[1:], whole.duration_s + ROOM_S], strict=True))
+    assert all(
+        after - before > 39.9
+        for before, after in zip(at_s, [*at_s[1:], whole.duration_s + ROOM_S], strict=True)
+    )
     some = load("faults:kill-hub,freeze-redis+kill-actor")
     assert [act.what for act in some.acts] == ["kill-hub", "freeze-redis+kill-actor"]
     assert faults(["kill-raylet"]).duration_s > faults(["kill-hub"]).duration_s

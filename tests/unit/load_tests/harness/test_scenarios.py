@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import StartError
-from load_tests.harness.scenarios import READY_MADE, STEP_S, RatePhase, Schedule, factor, load, rates
+from load_tests.harness.scenarios import (
+    READY_MADE,
+    STEP_S,
+    RatePhase,
+    Schedule,
+    factor,
+    load,
+    rates,
+)
 
 RATES = st.lists(st.floats(0, 200), min_size=1, max_size=40)
 
@@ -27,18 +35,29 @@ def test_an_observation_is_due_when_the_schedule_says_so(steps: list[float]) -> 
 @pytest.mark.parametrize(
     ("phase", "at_s", "expected"),
     [
-        (RatePhase("burst", 10.0, 30.0, 30.0), 29.9, 1.0), (RatePhase("burst", 10.0, 30.0, 30.0), 30.0, 10.0),
-        (RatePhase("burst", 10.0, 30.0, 30.0), 60.0, 1.0), (RatePhase("ramp", 2.0, 0.0, 10.0), 5.0, 1.0),
+        (RatePhase("burst", 10.0, 30.0, 30.0), 29.9, 1.0),
+        (RatePhase("burst", 10.0, 30.0, 30.0), 30.0, 10.0),
+        (RatePhase("burst", 10.0, 30.0, 30.0), 60.0, 1.0),
+        (RatePhase("ramp", 2.0, 0.0, 10.0), 5.0, 1.0),
         (RatePhase("ramp", 2.0, 0.0, 10.0), 99.0, 2.0),
-        (RatePhase("diurnal", 2.0, low=0.1), 0.0, 0.1), (RatePhase("diurnal", 2.0, low=0.1), 50.0, 2.0),
+        (RatePhase("diurnal", 2.0, low=0.1), 0.0, 0.1),
+        (RatePhase("diurnal", 2.0, low=0.1), 50.0, 2.0),
     ],
-)  # fmt: skip
+)
 def test_phases_shape_the_rate(phase: RatePhase, at_s: float, expected: float) -> None:
     assert factor([phase], at_s, 100.0) == pytest.approx(expected)
 
 
 def test_ready_made_ones_are_named_and_change_by_settings() -> None:
-    assert set(READY_MADE) >= {"steady", "rush-hour", "fan-out", "wall", "reconnect-storm", "burst", "soak"}
+    assert set(READY_MADE) >= {
+        "steady",
+        "rush-hour",
+        "fan-out",
+        "wall",
+        "reconnect-storm",
+        "burst",
+        "soak",
+    }
     changed = load("steady", ["cameras=3", "fps=2.5"], 7.0)
     assert (changed.cameras, changed.fps, changed.duration_s) == (3, 2.5, 7.0)
     assert sum(rates(changed)) * STEP_S == pytest.approx(2.5 * 7.0)
@@ -46,7 +65,10 @@ def test_ready_made_ones_are_named_and_change_by_settings() -> None:
 
 def test_a_file_is_a_scenario(tmp_path: Path) -> None:
     path = tmp_path / "night.toml"
-    path.write_text('cameras = 2\nduration_s = 4\n[[phases]]\nkind = "burst"\nfactor = 3.0\nat_s = 1.0\nfor_s = 2.0\n')
+    path.write_text(
+        'cameras = 2\nduration_s = 4\n[[phases]]\nkind = "burst"\nfactor = 3.0\nat_s = '
+        "1.0\nfor_s = 2.0\n"
+    )
     night = load(str(path))
     assert (night.name, night.cameras) == ("night", 2)
     assert max(rates(night)) == 3 * min(rates(night))

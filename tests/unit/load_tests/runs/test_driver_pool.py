@@ -16,8 +16,14 @@ def driver(pipe: Connection, sent: int, fails: bool) -> None:
     pipe.send("welcome")
     assert pipe.recv() == 7.0
     for number in range(1, 4):
-        pipe.send(DeviceProgress(sent * number, sent * number, oldest_s=0.1 * sent, latency={100: sent}))
-    pipe.send(StartError("turned away") if fails else Drove({"cam": 3 * sent}, {"cam": 3 * sent}, 0, 1, 0, 0.0, {}, {}))
+        pipe.send(
+            DeviceProgress(sent * number, sent * number, oldest_s=0.1 * sent, latency={100: sent})
+        )
+    pipe.send(
+        StartError("turned away")
+        if fails
+        else Drove({"cam": 3 * sent}, {"cam": 3 * sent}, 0, 1, 0, 0.0, {}, {})
+    )
     pipe.recv()
 
 

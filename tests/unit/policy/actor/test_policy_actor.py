@@ -1,4 +1,5 @@
-"""The policy actor without Ray: settings choose the engine, batches are answered, and the gate and it understand each other."""
+"""The policy actor without Ray: settings choose the engine, batches are answered, and the gate and
+it understand each other."""
 
 from pathlib import Path
 
@@ -26,7 +27,10 @@ def actor() -> PolicyActor:
 
 def test_settings_choose_the_engine_and_both_tell_the_same_revision() -> None:
     sources = read_sources()
-    embedded, served = make_engine(Settings(), sources), make_engine(Settings(opa=OpaSettings(url="http://127.0.0.1:8181")), sources)
+    embedded, served = (
+        make_engine(Settings(), sources),
+        make_engine(Settings(opa=OpaSettings(url="http://127.0.0.1:8181")), sources),
+    )
     assert isinstance(embedded, RegoEngine)
     assert isinstance(served, OpaEngine)
     assert embedded.revision == served.revision == revision(read_sources())
@@ -36,21 +40,31 @@ def test_settings_choose_the_engine_and_both_tell_the_same_revision() -> None:
 def test_policies_of_ones_own_may_be_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         PolicyActor.from_settings(Settings(policy=PolicySettings(rego_dir=str(tmp_path))))
-    text = 'package eyrie.authz\n\ndefault allow := false\n\nreason := "closed"\n\nredact := []\n\nmax_hz := null\n'
+    text = (
+        'package eyrie.authz\n\ndefault allow := false\n\nreason := "closed"\n\nredact := '
+        "[]\n\nmax_hz := null\n"
+    )
     (tmp_path / "mine.rego").write_text(text)
     actor = PolicyActor.from_settings(Settings(policy=PolicySettings(rego_dir=str(tmp_path))))
-    (made,) = decode_reply(actor.decide(encode_questions([inputs.connect(ADA, to="dashboard")]))).decisions
+    (made,) = decode_reply(
+        actor.decide(encode_questions([inputs.connect(ADA, to="dashboard")]))
+    ).decisions
     assert (made.allow, made.reason, made.revision) == (False, "closed", actor.revision)
 
 
 def test_a_batch_is_answered_in_order(actor: PolicyActor) -> None:
-    asked = [inputs.subscribe(ADA, "camera", "gate", site=site) for site in ("north", "south", "north")]
+    asked = [
+        inputs.subscribe(ADA, "camera", "gate", site=site) for site in ("north", "south", "north")
+    ]
     reply = decode_reply(actor.decide(encode_questions(asked)))
     assert reply.revision == actor.revision
     assert [decision.allow for decision in reply.decisions] == [True, False, True]
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x01", b"\x91" * 50_000, encode_questions([DecisionInput("a", {}, {})])[:-3]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xc1", b"\x01", b"\x91" * 50_000, encode_questions([DecisionInput("a", {}, {})])[:-3]],
+)
 def test_bytes_that_hold_no_questions_are_refused(actor: PolicyActor, data: bytes) -> None:
     with pytest.raises(BadInput):
         actor.decide(data)

@@ -18,7 +18,8 @@ REVISION = "r1"
 
 
 class Actor:
-    """A policy actor that allows `subscribe` and nothing else. Switches: `failure` raises, `hold` keeps calls waiting until set."""
+    """A policy actor that allows `subscribe` and nothing else. Switches: `failure` raises, `hold`
+    keeps calls waiting until set."""
 
     def __init__(self) -> None:
         self.revision = REVISION
@@ -48,7 +49,13 @@ class Actor:
             return self.raw
         return encode_reply(
             DecisionReply(
-                revision, [Decision(q.action == "subscribe", self.reason, revision, valid_until=self.valid_until) for q in questions]
+                revision,
+                [
+                    Decision(
+                        q.action == "subscribe", self.reason, revision, valid_until=self.valid_until
+                    )
+                    for q in questions
+                ],
             )
         )
 
@@ -63,7 +70,12 @@ def actor() -> Actor:
 
 
 def make(
-    actor: Actor, *, now: Callable[[], float] = lambda: 1000.0, timeout_s: float = 5.0, entries: int = 1000, must_be_fresh: bool = False
+    actor: Actor,
+    *,
+    now: Callable[[], float] = lambda: 1000.0,
+    timeout_s: float = 5.0,
+    entries: int = 1000,
+    must_be_fresh: bool = False,
 ) -> Enforcer:
     settings = PolicySettings(decide_timeout_s=timeout_s, cache_entries=entries)
     return Enforcer(actor, settings, now=now, steady=now, must_be_fresh=must_be_fresh)
@@ -121,7 +133,9 @@ async def test_calls_in_flight_and_their_size_are_bounded(actor: Actor) -> None:
     assert sum(actor.calls) == 1000
 
 
-async def test_more_waiting_than_the_bound_is_denied(actor: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_waiting_than_the_bound_is_denied(
+    actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gate_module, "MAX_WAITING", 10)
     gate = make(actor)
     made = await asyncio.gather(*(gate.decide(ask(n)) for n in range(15)))
@@ -130,7 +144,9 @@ async def test_more_waiting_than_the_bound_is_denied(actor: Actor, monkeypatch: 
 
 
 @pytest.mark.parametrize("failure", [Unavailable("gone"), TimeoutError(), RuntimeError("a bug")])
-async def test_a_failing_call_denies_and_is_not_remembered(actor: Actor, failure: Exception) -> None:
+async def test_a_failing_call_denies_and_is_not_remembered(
+    actor: Actor, failure: Exception
+) -> None:
     gate, actor.failure = make(actor), failure
     assert await gate.decide(ask()) == bounds.denied(bounds.POLICY_UNAVAILABLE, "")
     actor.failure = None
@@ -138,7 +154,14 @@ async def test_a_failing_call_denies_and_is_not_remembered(actor: Actor, failure
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"\xc1", b"\x90", encode_reply(DecisionReply("r", [])), encode_reply(DecisionReply("r", [Decision(True, "a", "r")] * 2))]
+    "raw",
+    [
+        b"",
+        b"\xc1",
+        b"\x90",
+        encode_reply(DecisionReply("r", [])),
+        encode_reply(DecisionReply("r", [Decision(True, "a", "r")] * 2)),
+    ],
 )
 async def test_an_answer_out_of_shape_denies(actor: Actor, raw: bytes) -> None:
     gate, actor.raw = make(actor), raw
@@ -156,7 +179,9 @@ async def test_no_answer_in_time_denies(actor: Actor) -> None:
 
 async def test_a_bad_question_is_not_sent(actor: Actor) -> None:
     gate = make(actor)
-    assert (await gate.decide(DecisionInput("subscribe", {"who": "a\x00"}, {}))).reason == bounds.BAD_QUESTION
+    assert (
+        await gate.decide(DecisionInput("subscribe", {"who": "a\x00"}, {}))
+    ).reason == bounds.BAD_QUESTION
     assert actor.calls == []
 
 
@@ -244,7 +269,9 @@ async def test_unreadable_for_5_s_means_no_new_access(actor: Actor) -> None:
     assert (await gate.decide(ask())).allow
 
 
-async def test_where_freshness_is_demanded_nothing_passes_before_the_first_mark(actor: Actor) -> None:
+async def test_where_freshness_is_demanded_nothing_passes_before_the_first_mark(
+    actor: Actor,
+) -> None:
     gate = make(actor, must_be_fresh=True)
     assert (await gate.decide(ask())).reason == bounds.POLICY_STALE
 
@@ -255,7 +282,9 @@ async def test_close_denies_who_waits(actor: Actor) -> None:
     while actor.flying < gate_module.MAX_CALLS:
         await asyncio.sleep(0)
     await gate.close()
-    assert {decision.reason for decision in await asyncio.gather(*tasks)} == {bounds.POLICY_UNAVAILABLE}
+    assert {decision.reason for decision in await asyncio.gather(*tasks)} == {
+        bounds.POLICY_UNAVAILABLE
+    }
     assert actor.flying == 0
     assert (await gate.decide(ask(7000))).reason == bounds.POLICY_UNAVAILABLE
 
@@ -265,7 +294,9 @@ async def test_answers_of_an_older_revision_are_asked_again_until_the_new_one_an
 
     async def call(data: bytes) -> bytes:
         found = decode_questions(data)
-        return encode_reply(DecisionReply(served[0], [Decision(True, "allowed", served[0]) for _ in found]))
+        return encode_reply(
+            DecisionReply(served[0], [Decision(True, "allowed", served[0]) for _ in found])
+        )
 
     gate = Enforcer(call, PolicySettings(), now=lambda: 1000.0, steady=lambda: 1000.0)
     heard: list[tuple[str, bool]] = []
@@ -286,16 +317,24 @@ async def test_a_second_replica_that_is_late_is_waited_for_too() -> None:
 
     async def call(data: bytes) -> bytes:
         revision = served[next(turn) % 2]
-        return encode_reply(DecisionReply(revision, [Decision(True, "allowed", revision) for _ in decode_questions(data)]))
+        return encode_reply(
+            DecisionReply(
+                revision, [Decision(True, "allowed", revision) for _ in decode_questions(data)]
+            )
+        )
 
     gate = Enforcer(call, PolicySettings(), now=lambda: 1000.0, steady=lambda: 1000.0)
     heard: list[str] = []
     gate.mark_fresh(1000.0, "r2")
     gate.on_revision(heard.append)
     await gate.decide(PROBE)  # answered by the first replica, and cached
-    assert (await gate.decide(DecisionInput("connect", {"typ": "user"}, {"kind": "dashboard"}))).revision == "r1"
+    assert (
+        await gate.decide(DecisionInput("connect", {"typ": "user"}, {"kind": "dashboard"}))
+    ).revision == "r1"
     await until(lambda: len(heard) == 1, what="the telling after the first replica's answer")
-    assert (await gate.decide(DecisionInput("connect", {"typ": "edge"}, {"kind": "dashboard"}))).revision == "r1"
+    assert (
+        await gate.decide(DecisionInput("connect", {"typ": "edge"}, {"kind": "dashboard"}))
+    ).revision == "r1"
     assert gate.behind
     served[1] = "r2"
     await until(lambda: not gate.behind, what="the late replica has caught up")

@@ -91,10 +91,22 @@ def test_what_the_builders_make_is_what_the_policy_reads() -> None:
 
 
 def test_roles_and_scopes_are_identifiers_and_different_ones_stay_different() -> None:
-    words = ["viewer", "pii:read", 'u","allow":true,"q":"', "Wache Süd", "Wache%20S%C3%BCd", "夜" * 128, "a+b", "a b", "~"]
+    words = [
+        "viewer",
+        "pii:read",
+        'u","allow":true,"q":"',
+        "Wache Süd",
+        "Wache%20S%C3%BCd",
+        "夜" * 128,
+        "a+b",
+        "a b",
+        "~",
+    ]
     seen = [inputs.word(text) for text in words]
     assert seen[:2] == words[:2]
     assert len(set(seen)) == len(words)
     for role in words:
-        asked = inputs.connect(Principal("x", "t", "user", 0, 1, (role,), (), None, (role,)), to="dashboard")
+        asked = inputs.connect(
+            Principal("x", "t", "user", 0, 1, (role,), (), None, (role,)), to="dashboard"
+        )
         assert bounds.canonical(asked) is not None

@@ -1,4 +1,5 @@
-"""The poll of revision and revocations: what is read is applied, what cannot be read closes the gate."""
+"""The poll of revision and revocations: what is read is applied, what cannot be read closes the
+gate."""
 
 import asyncio
 
@@ -39,7 +40,9 @@ class Store:
 
 
 async def allow(data: bytes) -> bytes:
-    return encode_reply(DecisionReply("r1", [Decision(True, "allowed", "r1") for _ in decode_questions(data)]))
+    return encode_reply(
+        DecisionReply("r1", [Decision(True, "allowed", "r1") for _ in decode_questions(data)])
+    )
 
 
 class Clock:
@@ -76,7 +79,9 @@ async def reason(gate: Enforcer) -> str:
     return (await gate.decide(DecisionInput("connect", {}, {}))).reason
 
 
-async def test_a_read_opens_the_gate_and_brings_revision_and_revocations(store: Store, gate: Enforcer, watch: PolicyPoller) -> None:
+async def test_a_read_opens_the_gate_and_brings_revision_and_revocations(
+    store: Store, gate: Enforcer, watch: PolicyPoller
+) -> None:
     assert await reason(gate) == bounds.POLICY_STALE
     store.marks = PolicyMarks("r1", [Revocation("jti", "t-1", 0)])
     told: list[Revocations] = []
@@ -89,7 +94,9 @@ async def test_a_read_opens_the_gate_and_brings_revision_and_revocations(store: 
     assert told == [watch.revocations]
 
 
-async def test_no_revision_stored_leaves_it_to_the_actor(gate: Enforcer, watch: PolicyPoller) -> None:
+async def test_no_revision_stored_leaves_it_to_the_actor(
+    gate: Enforcer, watch: PolicyPoller
+) -> None:
     await watch.refresh()
     assert gate.revision == ""
     await reason(gate)
@@ -114,7 +121,9 @@ async def test_unreadable_closes_the_gate_after_5_s_and_keeps_revocations(
     assert await reason(gate) == "allowed"
 
 
-async def test_a_clock_that_is_set_keeps_no_stale_policy_in_force_and_denies_nobody(store: Store) -> None:
+async def test_a_clock_that_is_set_keeps_no_stale_policy_in_force_and_denies_nobody(
+    store: Store,
+) -> None:
     wall, steady = Clock(), Clock()
     gate = Enforcer(allow, SETTINGS, now=wall, steady=steady, must_be_fresh=True)
     watch = PolicyPoller(store.read, gate, SETTINGS, now=steady)
@@ -127,7 +136,9 @@ async def test_a_clock_that_is_set_keeps_no_stale_policy_in_force_and_denies_nob
     assert await reason(gate) == bounds.POLICY_STALE
 
 
-async def test_polling_goes_on_over_failures_and_may_be_hastened(store: Store, gate: Enforcer) -> None:
+async def test_polling_goes_on_over_failures_and_may_be_hastened(
+    store: Store, gate: Enforcer
+) -> None:
     slow = PolicyPoller(store.read, gate, PolicySettings(poll_s=3600.0))
     store.failure = Unavailable("away")
     polling = asyncio.create_task(slow.run())

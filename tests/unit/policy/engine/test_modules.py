@@ -16,7 +16,12 @@ def test_tests_are_no_part_of_the_policy() -> None:
 def test_a_revision_names_content_and_file_names() -> None:
     one = {"a.rego": "x", "b.rego": "y"}
     assert revision(one) == revision(dict(reversed(one.items())))
-    others = [{"a.rego": "xb.regoy"}, {"a.rego": "x"}, {"a.rego": "x", "c.rego": "y"}, {"a.rego": "y", "b.rego": "x"}]
+    others = [
+        {"a.rego": "xb.regoy"},
+        {"a.rego": "x"},
+        {"a.rego": "x", "c.rego": "y"},
+        {"a.rego": "y", "b.rego": "x"},
+    ]
     assert len({revision(sources) for sources in [one, *others]}) == 5
     assert len(revision(one)) == 64
 

@@ -1,4 +1,5 @@
-"""Answers of an OPA server, well formed or not, and addresses that may be used. The real server is asked in the contract tests."""
+"""Answers of an OPA server, well formed or not, and addresses that may be used. The real server is
+asked in the contract tests."""
 
 import contextlib
 import json
@@ -18,7 +19,14 @@ from policy.decision.model import Decision, DecisionInput
 from policy.engine.opa_engine import OpaEngine, read_answer
 
 never = threading.Event()
-GOOD = {"allow": True, "reason": "allowed", "redact": ["plates"], "max_hz": 2, "granted": True, "revision": "r1"}
+GOOD = {
+    "allow": True,
+    "reason": "allowed",
+    "redact": ["plates"],
+    "max_hz": 2,
+    "granted": True,
+    "revision": "r1",
+}
 
 
 class _Server(BaseHTTPRequestHandler):
@@ -71,14 +79,28 @@ def test_one_question_is_one_request_for_the_package(server: tuple[type[_Server]
     handler, url = server
     handler.body = json.dumps({"result": GOOD}).encode()
     assert decide(url) == Decision(True, "allowed", "r1", ("plates",), 2.0)
-    question = {"action": "connect", "subject": {"roles": ["viewer"]}, "resource": {}, "context": {}, "now": 1000}
+    question = {
+        "action": "connect",
+        "subject": {"roles": ["viewer"]},
+        "resource": {},
+        "context": {},
+        "now": 1000,
+    }
     assert handler.asked == [("/v1/data/eyrie/authz", {"input": question})]
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"{}", b'{"result":null}', b'{"result":"true"}', b'{"result":true}', b'{"result":[]}', b"[]", b"null", b"true", b'"x"',
+        b"{}",
+        b'{"result":null}',
+        b'{"result":"true"}',
+        b'{"result":true}',
+        b'{"result":[]}',
+        b"[]",
+        b"null",
+        b"true",
+        b'"x"',
         b'{"result":{}}',
         b'{"result":{"revision":"r1","allow":"true","reason":"allowed","redact":[]}}',
         b'{"result":{"revision":"r1","allow":1,"reason":"a"}}',
@@ -86,8 +108,10 @@ def test_one_question_is_one_request_for_the_package(server: tuple[type[_Server]
         b'{"result":{"revision":"r1","allow":true,"reason":"allowed","redact":{"a":1}}}',
         b'{"result":{"revision":"r1","allow":true,"reason":"allowed","redact":["Plates!"]}}',
     ],
-)  # fmt: skip
-def test_121_undefined_and_other_types_are_policy_errors(server: tuple[type[_Server], str], body: bytes) -> None:
+)
+def test_121_undefined_and_other_types_are_policy_errors(
+    server: tuple[type[_Server], str], body: bytes
+) -> None:
     handler, url = server
     handler.body = body
     assert decide(url) == bounds.denied(bounds.POLICY_ERROR, "r1")
@@ -95,16 +119,30 @@ def test_121_undefined_and_other_types_are_policy_errors(server: tuple[type[_Ser
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(200, b"<html>"), (200, b""), (200, b"{"), (200, b"[" * 100_000), (500, b"{}"), (503, b"{}"), (404, b"{}"), (401, b"{}"), (302, b"")],
+    [
+        (200, b"<html>"),
+        (200, b""),
+        (200, b"{"),
+        (200, b"[" * 100_000),
+        (500, b"{}"),
+        (503, b"{}"),
+        (404, b"{}"),
+        (401, b"{}"),
+        (302, b""),
+    ],
 )
-def test_121_errors_are_no_decision(server: tuple[type[_Server], str], status: int, body: bytes) -> None:
+def test_121_errors_are_no_decision(
+    server: tuple[type[_Server], str], status: int, body: bytes
+) -> None:
     handler, url = server
     handler.status, handler.body = status, body
     assert decide(url).allow is False
     assert len(handler.asked) == 1  # never asked twice
 
 
-def test_121_an_answer_that_never_comes_is_waited_for_only_so_long(server: tuple[type[_Server], str]) -> None:
+def test_121_an_answer_that_never_comes_is_waited_for_only_so_long(
+    server: tuple[type[_Server], str],
+) -> None:
     handler, url = server
     handler.wait = threading.Event()
     try:
@@ -129,8 +167,13 @@ def test_121_a_good_answer_that_drips_is_no_decision(server: tuple[type[_Server]
     assert time.monotonic() - started < len(handler.body) * handler.drip_s
 
 
-@pytest.mark.parametrize("body", [b'{"code":"internal_error"}', b'{"errors":[{"code":"x"}]}', b'{"result":{"error":"x"}}'])
-def test_121_an_error_with_status_200_is_no_decision(server: tuple[type[_Server], str], body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b'{"code":"internal_error"}', b'{"errors":[{"code":"x"}]}', b'{"result":{"error":"x"}}'],
+)
+def test_121_an_error_with_status_200_is_no_decision(
+    server: tuple[type[_Server], str], body: bytes
+) -> None:
     handler, url = server
     handler.body = body
     assert decide(url) == bounds.denied(bounds.POLICY_ERROR, "r1")
@@ -147,14 +190,18 @@ def test_bad_questions_are_not_asked(server: tuple[type[_Server], str]) -> None:
 
 
 @pytest.mark.parametrize("served", [None, "", "r2", ["r1"], True])
-def test_120_an_answer_of_another_revision_is_no_decision(server: tuple[type[_Server], str], served: object) -> None:
+def test_120_an_answer_of_another_revision_is_no_decision(
+    server: tuple[type[_Server], str], served: object
+) -> None:
     handler, url = server
     handler.body = json.dumps({"result": GOOD | {"revision": served}}).encode()
     assert decide(url) == bounds.denied(bounds.POLICY_ERROR, "r1")
 
 
 def test_a_deny_carries_the_reason_and_no_obligation() -> None:
-    assert read_answer({"result": {"allow": False, "reason": "no_role", "revision": "r"}}, "r") == bounds.denied("no_role", "r")
+    assert read_answer(
+        {"result": {"allow": False, "reason": "no_role", "revision": "r"}}, "r"
+    ) == bounds.denied("no_role", "r")
 
 
 @pytest.mark.parametrize(

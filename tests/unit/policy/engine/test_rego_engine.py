@@ -1,4 +1,5 @@
-"""The embedded engine: the decisions as written, and its library's traps R1-R13, each by its number.
+"""The embedded engine: the decisions as written, and its library's traps R1-R13, each by its
+number.
 
 What would take the process down is tried in a process of its own.
 """
@@ -19,7 +20,10 @@ from policy.engine.rego_engine import RegoEngine, evaluate
 from policy.identity.principal import Principal
 from tests.support.policy_cases import question, written
 
-HEAD = 'package eyrie.authz\n\ndefault allow := false\n\nreason := "ok"\n\nredact := []\n\nmax_hz := null\n\n'
+HEAD = (
+    'package eyrie.authz\n\ndefault allow := false\n\nreason := "ok"\n\nredact := '
+    "[]\n\nmax_hz := null\n\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +76,15 @@ def test_r1_103_quotes_in_a_value_forge_nothing() -> None:
 
 
 def test_r1_an_answer_that_reflects_text_is_a_policy_error() -> None:
-    reflecting = RegoEngine({"authz.rego": HEAD.replace('reason := "ok"', "reason := input.subject.who") + "allow if true\n"})
-    assert one(reflecting, ask(who="Admin.Of.Them")) == bounds.denied(bounds.POLICY_ERROR, reflecting.revision)
+    reflecting = RegoEngine(
+        {
+            "authz.rego": HEAD.replace('reason := "ok"', "reason := input.subject.who")
+            + "allow if true\n"
+        }
+    )
+    assert one(reflecting, ask(who="Admin.Of.Them")) == bounds.denied(
+        bounds.POLICY_ERROR, reflecting.revision
+    )
 
 
 def test_r2_104_nul_cuts_nothing() -> None:
@@ -86,14 +97,22 @@ def test_r2_104_nul_cuts_nothing() -> None:
 def test_r3_a_plain_deny_is_told_from_an_undefined_policy() -> None:
     assert one(small("allow if input.subject.never\n"), ask()).reason == "ok"
     undefined = small("")
-    undefined_reason = RegoEngine({"authz.rego": HEAD.replace('reason := "ok"', 'reason := "ok" if input.subject.never')})
+    undefined_reason = RegoEngine(
+        {"authz.rego": HEAD.replace('reason := "ok"', 'reason := "ok" if input.subject.never')}
+    )
     assert one(undefined, ask()).allow is False
     assert one(undefined_reason, ask()).reason == bounds.POLICY_ERROR
 
 
 def test_r4_a_refused_input_never_answers_for_the_caller_before() -> None:
     engine = small('allow if input.subject.who == "admin"\n')
-    bad: list[DecisionInput] = [ask(who="a\x00"), ask(who=2**63), ask(who=object()), ask(who=1.5), DecisionInput("x", {"a": {1: 2}}, {})]
+    bad: list[DecisionInput] = [
+        ask(who="a\x00"),
+        ask(who=2**63),
+        ask(who=object()),
+        ask(who=1.5),
+        DecisionInput("x", {"a": {1: 2}}, {}),
+    ]
     for asked in bad:
         first, second = engine.decide([ask(who="admin"), asked])
         assert first.allow
@@ -104,7 +123,10 @@ def test_r5_threads_are_served_one_after_the_other(engine: RegoEngine) -> None:
     asked = [question(case["input"]) for case in written("cases")[:8]]
     expected = engine.decide(asked)
     made: list[list[Decision]] = []
-    threads = [threading.Thread(target=lambda: made.extend(engine.decide(asked) for _ in range(10))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: made.extend(engine.decide(asked) for _ in range(10)))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -163,7 +185,8 @@ def test_r7_deep_policies_are_refused() -> None:
 
 
 def test_r8_106_a_key_has_one_meaning() -> None:
-    # Questions are mappings encoded by us: no text of a client, with a key twice, ever reaches the engine.
+    # Questions are mappings encoded by us: no text of a client, with a key twice, ever reaches the
+    # engine.
     text = bounds.canonical(DecisionInput("connect", {"who": "a", "b": 1}, {}))
     assert text == b'{"action":"connect","subject":{"b":1,"who":"a"},"resource":{},"context":{}}'
 
@@ -181,12 +204,23 @@ def test_r8_106_a_key_has_one_meaning() -> None:
         ("import data.other\n\nallow if other.x\n", "only rego.v1"),
     ],
 )
-def test_r10_110_to_118_what_the_engine_would_load_wrongly_is_refused(rules: str, says: str) -> None:
+def test_r10_110_to_118_what_the_engine_would_load_wrongly_is_refused(
+    rules: str, says: str
+) -> None:
     with pytest.raises(ConfigError, match=says):
         small(rules)
 
 
-@pytest.mark.parametrize("rules", ['allow if x == "a"\n', "allow if {\n", "allow if }\n", "allow if input.\n", 'allow := "a" if\n'])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        'allow if x == "a"\n',
+        "allow if {\n",
+        "allow if }\n",
+        "allow if input.\n",
+        'allow := "a" if\n',
+    ],
+)
 def test_r10_111_what_does_not_compile_denies_or_is_refused(rules: str) -> None:
     try:
         engine = small(rules)
@@ -197,23 +231,34 @@ def test_r10_111_what_does_not_compile_denies_or_is_refused(rules: str) -> None:
 
 def test_r10_113_conflicting_rules_deny() -> None:
     engine = RegoEngine(
-        {"authz.rego": HEAD.replace('reason := "ok"', 'reason := "a" if input.action\n\nreason := "b" if input.action') + "allow if true\n"}
+        {
+            "authz.rego": HEAD.replace(
+                'reason := "ok"', 'reason := "a" if input.action\n\nreason := "b" if input.action'
+            )
+            + "allow if true\n"
+        }
     )
     assert one(engine, ask()) == bounds.denied(bounds.POLICY_ERROR, engine.revision)
-    both = RegoEngine({"authz.rego": HEAD + "allow := true if input.action\n\nallow := false if input.action\n"})
+    both = RegoEngine(
+        {"authz.rego": HEAD + "allow := true if input.action\n\nallow := false if input.action\n"}
+    )
     assert one(both, ask()) == bounds.denied(bounds.POLICY_ERROR, both.revision)
 
 
 def test_r11_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConfigError):
         small("allow if }\n")
-    engine = RegoEngine({"authz.rego": HEAD + "allow := true if input.action\n\nallow := false if input.action\n"})
+    engine = RegoEngine(
+        {"authz.rego": HEAD + "allow := true if input.action\n\nallow := false if input.action\n"}
+    )
     one(engine, ask(secret_of_a_person="anna"))
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
 
 
-@pytest.mark.parametrize("value", ['"true"', "1", "[]", "[true]", "{true}", "{}", "null", '"allow"'])
+@pytest.mark.parametrize(
+    "value", ['"true"', "1", "[]", "[true]", "{true}", "{}", "null", '"allow"']
+)
 def test_119_only_true_allows(value: str) -> None:
     engine = small(f"allow := {value} if input.action\n")
     assert one(engine, ask()) == bounds.denied(bounds.POLICY_ERROR, engine.revision)
@@ -234,7 +279,10 @@ def test_119_only_true_allows(value: str) -> None:
 )
 def test_an_obligation_that_cannot_be_read_denies(rule: str) -> None:
     name = rule.split(" ")[0]
-    sources = "\n\n".join(rule if line.startswith(name) else line for line in HEAD.split("\n\n")) + "allow if true\n"
+    sources = (
+        "\n\n".join(rule if line.startswith(name) else line for line in HEAD.split("\n\n"))
+        + "allow if true\n"
+    )
     engine = RegoEngine({"authz.rego": sources})
     assert one(engine, ask()).reason == bounds.POLICY_ERROR
 
@@ -264,13 +312,16 @@ def test_evaluate_says_when_there_is_nothing() -> None:
         evaluate({"a.rego": "package a\n\nb := 1 if false\n"}, "a/b")
 
 
-# What regopy 1.5.2 does; when one of these begins to fail, the rule it stands for may be loosened. Code and the exit status it ends with.
+# What regopy 1.5.2 does; when one of these begins to fail, the rule it stands for may be loosened.
+# Code and the exit status it ends with.
 TRAPS: dict[str, tuple[str, int]] = {
     "r1 a reflected quote forges the parsed answer": (
-        'i.add_module("a", """package a\n\ndefault allow := false\n\nanswer := {"allow": allow, "who": input.who}\n""")\n'
+        'i.add_module("a", """package a\n\ndefault allow := false\n\nanswer := {"allow": allow, '
+        '"who": input.who}\n""")\n'
         'b = i.build(None, ["a/answer"])\n'
         """i.set_input({"who": 'u","allow":true,"q":"'})\n"""
-        'assert i.query_bundle_entrypoint(b, "a/answer").results[0].expressions[0]["allow"] is True\n',
+        'assert i.query_bundle_entrypoint(b, "a/answer").results[0].expressions[0]["allow"] is '
+        "True\n",
         0,
     ),
     "r2 nul cuts a string": (
@@ -281,7 +332,8 @@ TRAPS: dict[str, tuple[str, int]] = {
         0,
     ),
     "r3 a plain query gives undefined for false": (
-        'i.add_module("a", "package a\\n\\ndefault allow := false\\n")\nassert str(i.query("data.a.allow")) == "undefined"\n',
+        'i.add_module("a", "package a\\n\\ndefault allow := false\\n")\nassert '
+        'str(i.query("data.a.allow")) == "undefined"\n',
         0,
     ),
     "r10 v0 syntax is accepted": ('i.add_module("a", "package a\\n\\nallow { true }\\n")\n', 0),
@@ -291,38 +343,64 @@ TRAPS: dict[str, tuple[str, int]] = {
         'i.build(None, ["t/x"])\n',
         -signal.SIGABRT,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", TRAPS)
 def test_the_library_still_is_what_the_rules_were_made_for(name: str) -> None:
     code, status = TRAPS[name]
-    code = "from regopy import Interpreter, LogLevel\ni = Interpreter()\ni.log_level = LogLevel.NONE\n" + code
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, check=False)
+    code = (
+        "from regopy import Interpreter, LogLevel\ni = Interpreter()\ni.log_level = LogLevel.NONE\n"
+        + code
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, timeout=30, check=False
+    )
     assert done.returncode == status, done.stderr[-300:]
 
 
-LOOP = "digits := [" + ", ".join(map(str, range(60))) + "]\n\n" + (
-    'allow if count([1 | input.action == "subscribe"; some a in digits; some b in digits; some c in digits; a + b + c > 1]) > 0\n\n'
-    'allow if input.action == "connect"\n'
-)  # fmt: skip
+LOOP = (
+    "digits := ["
+    + ", ".join(map(str, range(60)))
+    + "]\n\n"
+    + (
+        'allow if count([1 | input.action == "subscribe"; some a in digits; some b in digits; '
+        "some c in digits; a + b + c > 1]) > 0\n\n"
+        'allow if input.action == "connect"\n'
+    )
+)
 
 
-def test_an_evaluation_that_takes_too_many_steps_is_given_up_and_denied_and_others_are_answered() -> None:
+def test_an_evaluation_that_takes_too_many_steps_is_given_up_and_denied_and_others_are_answered() -> (  # noqa: E501
+    None
+):
     engine = small(LOOP)
     slow, quick = DecisionInput("subscribe", {}, {}), DecisionInput("connect", {}, {})
     assert engine.decide([quick, slow, quick]) == [
-        one(engine, quick), bounds.denied(bounds.POLICY_OVERRUN, engine.revision), one(engine, quick),
-    ]  # fmt: skip
+        one(engine, quick),
+        bounds.denied(bounds.POLICY_OVERRUN, engine.revision),
+        one(engine, quick),
+    ]
     assert one(engine, quick).allow
-    assert bounds.POLICY_OVERRUN not in bounds.UNCACHED  # or each one who asks would spend those steps again
+    assert (
+        bounds.POLICY_OVERRUN not in bounds.UNCACHED
+    )  # or each one who asks would spend those steps again
 
 
-def test_the_packaged_policy_is_far_from_the_bound_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packaged_policy_is_far_from_the_bound_of_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     many = Principal(
-        "a", "t", "user", 1, 2, (*(f"role{n}" for n in range(15)), "viewer"), tuple(f"s{n}" for n in range(256)),
-        tuple(f"c{n}" for n in range(512)), tuple(f"x{n}" for n in range(32)),
-    )  # fmt: skip
+        "a",
+        "t",
+        "user",
+        1,
+        2,
+        (*(f"role{n}" for n in range(15)), "viewer"),
+        tuple(f"s{n}" for n in range(256)),
+        tuple(f"c{n}" for n in range(512)),
+        tuple(f"x{n}" for n in range(32)),
+    )
     asked = inputs.subscribe(many, "camera", "c511", site="s255", tags=[f"t{n}" for n in range(64)])
     monkeypatch.setattr(bounds, "MAX_STEPS", bounds.MAX_STEPS // 50)
     assert one(RegoEngine(read_sources()), asked).allow

@@ -1,4 +1,5 @@
-"""What a revision is asked before it comes into force is all that anybody may be asked later: its tables against those of the routes."""
+"""What a revision is asked before it comes into force is all that anybody may be asked later: its
+tables against those of the routes."""
 
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -14,7 +15,11 @@ from storage.ports.policy import DecisionRow
 
 def words(hint: object) -> set[str]:
     """The strings of a Literal, or of a union of them."""
-    return {word for part in get_args(hint) for word in ([part] if isinstance(part, str) else words(part))}
+    return {
+        word
+        for part in get_args(hint)
+        for word in ([part] if isinstance(part, str) else words(part))
+    }
 
 
 def test_every_action_of_every_route_is_asked_of_a_revision() -> None:
@@ -32,9 +37,14 @@ def test_every_action_is_asked_about_every_kind_of_thing_that_it_may_be_done_to(
     possible |= {(action, "camera") for action in words(CameraAction)} | {("ingest", "camera")}
     possible |= {(action, "fleet") for action in words(LetterAction)}
     possible |= {(action, "site") for action in words(site["action"])}
-    possible |= {(action, scope) for action in words(channel["action"]) for scope in words(channel["scope"])}
+    possible |= {
+        (action, scope) for action in words(channel["action"]) for scope in words(channel["scope"])
+    }
     possible |= {("connect", kind) for kind in words(get_type_hints(inputs.connect)["to"])}
-    asked = {(question.action, str(question.resource["kind"])) for question in review.about_all_actions({})}
+    asked = {
+        (question.action, str(question.resource["kind"]))
+        for question in review.about_all_actions({})
+    }
     assert possible - asked == set(), "nobody asks a revision about these before it decides"
     assert asked - possible == set(), "these are never asked: the table is old"
 

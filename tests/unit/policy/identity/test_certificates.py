@@ -19,13 +19,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_device_is_read_as_it_was_made(folder: Path) -> None:
-    made = certificate_authority.device(folder, "gate-box", sites=["north", "*"], cameras=["gate-1"], days=1)
+    made = certificate_authority.device(
+        folder, "gate-box", sites=["north", "*"], cameras=["gate-1"], days=1
+    )
     now = time.time()
     found = certificates.read(Authority(folder).der("device-gate-box"), now)
-    assert (found.device, found.sites, found.cameras, found.fingerprint) == ("gate-box", ("north", "*"), ("gate-1",), made.fingerprint)
+    assert (found.device, found.sites, found.cameras, found.fingerprint) == (
+        "gate-box",
+        ("north", "*"),
+        ("gate-1",),
+        made.fingerprint,
+    )
     assert found.ends_s - found.starts_s == 86_400 + 300
     principal = found.principal()
-    assert (principal.sub, principal.typ, principal.roles, principal.sites) == ("gate-box", "edge", ("edge",), ("north", "*"))
+    assert (principal.sub, principal.typ, principal.roles, principal.sites) == (
+        "gate-box",
+        "edge",
+        ("edge",),
+        ("north", "*"),
+    )
     for moment in (now - 1000, now + 86_500):
         with pytest.raises(Unauthorized, match="not valid now"):
             certificates.read(Authority(folder).der("device-gate-box"), moment)

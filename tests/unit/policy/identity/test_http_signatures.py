@@ -1,4 +1,5 @@
-"""Signed requests: the documented example holds to the letter, and what may not be is refused by the hub's own clock and memory."""
+"""Signed requests: the documented example holds to the letter, and what may not be is refused by
+the hub's own clock and memory."""
 
 import base64
 import hashlib
@@ -25,7 +26,11 @@ def section() -> str:
 
 def example() -> tuple[list[tuple[bytes, bytes]], bytes]:
     head, _, rest = section().partition("HTTP/1.1\n")[2].partition("\n\n")
-    headers = [(name.strip().lower().encode(), value.encode()) for line in head.split("\n") for name, _, value in [line.partition(": ")]]
+    headers = [
+        (name.strip().lower().encode(), value.encode())
+        for line in head.split("\n")
+        for name, _, value in [line.partition(": ")]
+    ]
     return headers, rest.partition("\n")[0].strip().encode()
 
 
@@ -33,11 +38,21 @@ def example() -> tuple[list[tuple[bytes, bytes]], bytes]:
 def verifier(tmp_path: Path) -> SignatureVerifier:
     found = re.search(r"secret `([^`]+)`", section())
     assert found is not None
-    key = DeviceKey("91ab02c4d5e6f708", "gate-box", "hmac-sha256", found[1], ("gate-1",), created=CREATED - 10, expires=CREATED + 200)
+    key = DeviceKey(
+        "91ab02c4d5e6f708",
+        "gate-box",
+        "hmac-sha256",
+        found[1],
+        ("gate-1",),
+        created=CREATED - 10,
+        expires=CREATED + 200,
+    )
     file = tmp_path / "devices.json"
     file.write_bytes(msgspec.json.encode({"keys": [key]}))
     file.chmod(0o600)
-    return SignatureVerifier(DeviceKeys(str(file)), now_s=lambda: CREATED + 100.0, monotonic=lambda: 0.0)
+    return SignatureVerifier(
+        DeviceKeys(str(file)), now_s=lambda: CREATED + 100.0, monotonic=lambda: 0.0
+    )
 
 
 def test_the_documented_example_holds(verifier: SignatureVerifier) -> None:
@@ -46,19 +61,29 @@ def test_the_documented_example_holds(verifier: SignatureVerifier) -> None:
     assert claimed_key(headers) == "91ab02c4d5e6f708"
     found = verifier.verify("POST", PATH, headers)
     found.require_body(body)
-    assert (found.principal.sub, found.principal.cameras, found.principal.typ) == ("gate-box", ("gate-1",), "edge")
+    assert (found.principal.sub, found.principal.cameras, found.principal.typ) == (
+        "gate-box",
+        ("gate-1",),
+        "edge",
+    )
     with pytest.raises(Unauthorized, match="body"):
         found.require_body(body + b" ")
 
 
 def test_the_documented_text_is_what_was_signed() -> None:
-    text = "\n".join(line.strip() for line in section().partition("none at the end:\n\n")[2].partition("\n\n")[0].split("\n"))
+    text = "\n".join(
+        line.strip()
+        for line in section().partition("none at the end:\n\n")[2].partition("\n\n")[0].split("\n")
+    )
     secret = base64.b64decode(re.search(r"secret `([^`]+)`", section())[1])  # type: ignore[index]
     made = base64.b64encode(hmac.digest(secret, text.encode(), hashlib.sha256)).decode()
     assert f"Signature: eyrie=:{made}:" in section()
 
 
-@pytest.mark.parametrize(("now", "good"), [(CREATED - 300, True), (CREATED - 301, False), (CREATED + 199, True), (CREATED + 200, False)])
+@pytest.mark.parametrize(
+    ("now", "good"),
+    [(CREATED - 300, True), (CREATED - 301, False), (CREATED + 199, True), (CREATED + 200, False)],
+)
 def test_check_31_times_are_the_hubs_own(verifier: SignatureVerifier, now: int, good: bool) -> None:
     verifier._now_s = lambda: float(now)
     headers, _ = example()
@@ -83,6 +108,9 @@ def test_check_31_one_request_is_taken_again_a_bounded_number_of_times(
     assert list(verifier._nonces) == [("k", f"a-nonce-{number}") for number in (7, 8, 9)]
 
 
-@pytest.mark.parametrize("value", ["", "eyrie=()", 'eyrie=("@method");keyid="\n"', 'eyrie=();keyid="' + "x" * 200 + '"', "\xff"])
+@pytest.mark.parametrize(
+    "value",
+    ["", "eyrie=()", 'eyrie=("@method");keyid="\n"', 'eyrie=();keyid="' + "x" * 200 + '"', "\xff"],
+)
 def test_a_key_id_that_cannot_be_read_is_nobodys(value: str) -> None:
     assert claimed_key([(b"signature-input", value.encode("latin-1"))]) == ""

@@ -1,4 +1,5 @@
-"""Keys that change: files and URLs are followed, a bad one is not, and old keys do not hold for ever."""
+"""Keys that change: files and URLs are followed, a bad one is not, and old keys do not hold for
+ever."""
 
 import asyncio
 import json
@@ -25,7 +26,11 @@ from tests.support.waiting import until
 
 
 def auth_of(folder: Path, **changes: Any) -> AuthSettings:
-    return AuthSettings(jwks_file=str(folder / "jwks.json"), signing_key_file=str(folder / "signing.json"), **changes)
+    return AuthSettings(
+        jwks_file=str(folder / "jwks.json"),
+        signing_key_file=str(folder / "signing.json"),
+        **changes,
+    )
 
 
 def token(auth: AuthSettings) -> str:
@@ -61,19 +66,25 @@ def test_check_12_made_rotated_and_retired_keys(tmp_path: Path, algorithm: str) 
     assert good(after, new_token)
     key_pairs.rotate(tmp_path, overlap_s=60, now_s=NOW)
     key_pairs.rotate(tmp_path, overlap_s=60, now_s=NOW + 61)
-    assert second not in {key["kid"] for key in key_pairs.published(tmp_path)}, "its overlap was over"
+    assert second not in {key["kid"] for key in key_pairs.published(tmp_path)}, (
+        "its overlap was over"
+    )
     with pytest.raises(BadInput, match="already"):
         key_pairs.make(tmp_path, algorithm)
 
 
-def test_a_private_key_is_neither_printed_nor_read_by_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_private_key_is_neither_printed_nor_read_by_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "keys"
     for action in (["make"], ["rotate"], ["list", "--json"]):
         assert main(["keys", *action, "--folder", str(folder)]) == 0
     printed = capsys.readouterr()
     key = key_pairs.read_signing_key(folder / "signing.json")
     for line in key.pem.splitlines():
-        assert line not in printed.out + printed.err + repr(key) + (folder / "jwks.json").read_text()
+        assert (
+            line not in printed.out + printed.err + repr(key) + (folder / "jwks.json").read_text()
+        )
     (folder / "signing.json").chmod(0o640)
     assert main(["keys", "list", "--folder", str(folder)]) == 2
     with pytest.raises(ConfigError, match="chmod 600"):
@@ -95,14 +106,18 @@ async def test_a_changed_key_file_is_followed_and_a_bad_one_is_not(tmp_path: Pat
         reads = watch.reads
         (tmp_path / "jwks.json").write_bytes(b"{")
         await until(lambda: watch.reads > reads)
-        await until(lambda: not good(verifier, new_token))  # after jwks_keep_s, not before: the next test shows that
+        await until(
+            lambda: not good(verifier, new_token)
+        )  # after jwks_keep_s, not before: the next test shows that
         (tmp_path / "jwks.json").write_bytes(public)
         await until(lambda: good(verifier, new_token))
     finally:
         await watch.stop()
 
 
-async def test_last_good_keys_hold_while_the_file_is_bad_or_changes_its_algorithm(tmp_path: Path) -> None:
+async def test_last_good_keys_hold_while_the_file_is_bad_or_changes_its_algorithm(
+    tmp_path: Path,
+) -> None:
     key_pairs.make(tmp_path, "ES256")
     key_pairs.make(tmp_path / "other", "RS256")
     auth = auth_of(tmp_path)
@@ -124,7 +139,9 @@ class Provider:
     """An identity provider on loopback; `answer(handler)` writes the answer."""
 
     def __init__(self) -> None:
-        self.answer: Callable[[BaseHTTPRequestHandler], None] = lambda handler: self.send(handler, b"{}")
+        self.answer: Callable[[BaseHTTPRequestHandler], None] = lambda handler: self.send(
+            handler, b"{}"
+        )
         self.asked = 0
         outer = self
 
@@ -141,7 +158,9 @@ class Provider:
         self.url = f"http://127.0.0.1:{self.server.server_port}/keys"
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
-    def send(self, handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:
+    def send(
+        self, handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str
+    ) -> None:
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name, value)
@@ -181,14 +200,18 @@ async def test_an_unknown_kid_fetches_once_per_interval(tmp_path: Path, provider
             return provider.asked >= before + 2
 
         await until(flooded)
-        assert provider.asked <= 2 + (time.monotonic() - began) / 0.3, "a flood of unknown kids is no flood at the provider"
+        assert provider.asked <= 2 + (time.monotonic() - began) / 0.3, (
+            "a flood of unknown kids is no flood at the provider"
+        )
         assert good(verifier, text)
     finally:
         await watch.stop()
 
 
 @pytest.mark.parametrize("case", ["too long", "elsewhere", "slow", "status", "not keys"])
-def test_a_fetch_is_bounded_and_stays_at_its_host(tmp_path: Path, provider: Provider, case: str) -> None:
+def test_a_fetch_is_bounded_and_stays_at_its_host(
+    tmp_path: Path, provider: Provider, case: str
+) -> None:
     key_pairs.make(tmp_path, "ES256")
     provider.serve(tmp_path / "jwks.json")
     assert fetch_jwks(provider.url, 5.0).algorithm == "ES256"
@@ -205,10 +228,14 @@ def test_a_fetch_is_bounded_and_stays_at_its_host(tmp_path: Path, provider: Prov
 
     answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {
         "too long": lambda handler: provider.send(handler, b" " * (MAX_JWKS_BYTES + 1)),
-        "elsewhere": lambda handler: provider.send(handler, b"", 302, location=provider.url.replace("127.0.0.1", "localhost")),
+        "elsewhere": lambda handler: provider.send(
+            handler, b"", 302, location=provider.url.replace("127.0.0.1", "localhost")
+        ),
         "slow": dribble,
         "status": lambda handler: provider.send(handler, b"{}", 500),
-        "not keys": lambda handler: provider.send(handler, json.dumps({"keys": [{"kty": "oct", "kid": "a", "k": "AA"}]}).encode()),
+        "not keys": lambda handler: provider.send(
+            handler, json.dumps({"keys": [{"kty": "oct", "kid": "a", "k": "AA"}]}).encode()
+        ),
     }
     provider.answer = answers[case]
     try:
@@ -219,7 +246,14 @@ def test_a_fetch_is_bounded_and_stays_at_its_host(tmp_path: Path, provider: Prov
 
 
 @pytest.mark.parametrize(
-    "url", ["http://idp.example/keys", "file:///etc/passwd", "https://user:word@idp.example/", "keys.json", "http://[::ffff:10.0.0.1]/"]
+    "url",
+    [
+        "http://idp.example/keys",
+        "file:///etc/passwd",
+        "https://user:word@idp.example/",
+        "keys.json",
+        "http://[::ffff:10.0.0.1]/",
+    ],
 )
 def test_keys_come_by_https_only(url: str) -> None:
     with pytest.raises(ConfigError):

@@ -38,5 +38,12 @@ def test_an_unknown_kind_is_taken_strictly() -> None:
 
 def test_101_j5_padding_of_the_text_plays_no_part() -> None:
     # The set knows no token text at all: two texts of one token have one jti.
-    assert Revocations([Revocation("jti", "t-1", 0)]) == Revocations([Revocation("jti", "t-1", 0)] * 2)
-    assert len({Revocations([Revocation("jti", "t-1", 0)]), Revocations([Revocation("jti", "t-1", 5)])}) == 1
+    assert Revocations([Revocation("jti", "t-1", 0)]) == Revocations(
+        [Revocation("jti", "t-1", 0)] * 2
+    )
+    assert (
+        len(
+            {Revocations([Revocation("jti", "t-1", 0)]), Revocations([Revocation("jti", "t-1", 5)])}
+        )
+        == 1
+    )

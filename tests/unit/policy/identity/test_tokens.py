@@ -1,4 +1,5 @@
-"""Tokens: genuine ones become principals; the bad ones of the bad-input list (85-102) and the library's traps (J1-J9) are refused."""
+"""Tokens: genuine ones become principals; the bad ones of the bad-input list (85-102) and the
+library's traps (J1-J9) are refused."""
 
 import ast
 import json
@@ -51,7 +52,17 @@ def refused(verifier: JwtVerifier, text: object, *, typ: TokenType = "user") -> 
 
 
 def test_what_was_issued_is_verified(auth: AuthSettings, verifier: JwtVerifier) -> None:
-    text = issue(auth, sub="ada", typ="user", jti="t-1", now_s=NOW, roles=["viewer"], sites=["a", "b"], cameras=["c"], scopes=["pii:read"])
+    text = issue(
+        auth,
+        sub="ada",
+        typ="user",
+        jti="t-1",
+        now_s=NOW,
+        roles=["viewer"],
+        sites=["a", "b"],
+        cameras=["c"],
+        scopes=["pii:read"],
+    )
     assert verifier.verify(text, typ="user", now_s=NOW + 1) == Principal(
         "ada", "t-1", "user", NOW, NOW + 3600, ("viewer",), ("a", "b"), ("c",), ("pii:read",)
     )
@@ -60,10 +71,18 @@ def test_what_was_issued_is_verified(auth: AuthSettings, verifier: JwtVerifier) 
 @pytest.mark.parametrize(
     "change",
     [
-        {"lifetime": 3601.0}, {"lifetime": 0.0}, {"sub": ""}, {"sub": "a\nb"}, {"jti": "\x00"}, {"sites": ["A"]}, {"sites": ["**"]},
-        {"cameras": ["c/d"]}, {"roles": ["r"] * 17}, {"cameras": [f"camera-with-a-long-name-{n}" for n in range(500)]},
+        {"lifetime": 3601.0},
+        {"lifetime": 0.0},
+        {"sub": ""},
+        {"sub": "a\nb"},
+        {"jti": "\x00"},
+        {"sites": ["A"]},
+        {"sites": ["**"]},
+        {"cameras": ["c/d"]},
+        {"roles": ["r"] * 17},
+        {"cameras": [f"camera-with-a-long-name-{n}" for n in range(500)]},
     ],
-)  # fmt: skip
+)
 def test_what_would_not_verify_is_not_issued(auth: AuthSettings, change: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         issue(auth, **{"sub": "ada", "typ": "user", "jti": "t", "now_s": NOW, **change})
@@ -74,7 +93,9 @@ def test_missing_tokens_say_so(verifier: JwtVerifier) -> None:
         assert "missing" in refused(verifier, text).detail
 
 
-def test_an_expired_token_is_told_apart_so_that_clients_renew_it(verifier: JwtVerifier, secret: bytes) -> None:
+def test_an_expired_token_is_told_apart_so_that_clients_renew_it(
+    verifier: JwtVerifier, secret: bytes
+) -> None:
     text = forge(claims(iat=NOW - 100, exp=NOW - 5), secret)
     with pytest.raises(Expired) as caught:
         verifier.verify(text, typ="user", now_s=NOW)
@@ -86,7 +107,9 @@ def test_an_expired_token_is_told_apart_so_that_clients_renew_it(verifier: JwtVe
 
 @pytest.mark.parametrize("typ", ["user", "edge", "service"])
 @pytest.mark.parametrize("wanted", ["user", "edge", "service"])
-def test_check_03_types_are_not_interchangeable(verifier: JwtVerifier, secret: bytes, typ: str, wanted: TokenType) -> None:
+def test_check_03_types_are_not_interchangeable(
+    verifier: JwtVerifier, secret: bytes, typ: str, wanted: TokenType
+) -> None:
     text = forge(claims(typ=typ), secret)
     if typ == wanted:
         assert verifier.verify(text, typ=wanted, now_s=NOW).typ == typ
@@ -102,12 +125,27 @@ def test_check_02_every_claim_is_required(verifier: JwtVerifier, secret: bytes, 
 @pytest.mark.parametrize(
     "change",
     [
-        {"iss": "other"}, {"aud": "other"}, {"aud": ["other"]}, {"aud": []}, {"aud": ["eyrie"] * 10_000}, {"sub": 7}, {"jti": None},
-        {"typ": "admin"}, {"roles": "viewer"}, {"sites": {"a": 1}}, {"sites": ["*\n"]}, {"sites": ["a\x00"]}, {"cameras": [["a"]]},
-        {"sub": "ada\n"}, {"nbf": NOW + 100}, {"iat": NOW + 100, "exp": NOW + 200},
+        {"iss": "other"},
+        {"aud": "other"},
+        {"aud": ["other"]},
+        {"aud": []},
+        {"aud": ["eyrie"] * 10_000},
+        {"sub": 7},
+        {"jti": None},
+        {"typ": "admin"},
+        {"roles": "viewer"},
+        {"sites": {"a": 1}},
+        {"sites": ["*\n"]},
+        {"sites": ["a\x00"]},
+        {"cameras": [["a"]]},
+        {"sub": "ada\n"},
+        {"nbf": NOW + 100},
+        {"iat": NOW + 100, "exp": NOW + 200},
     ],
-)  # fmt: skip
-def test_claims_out_of_place_are_refused(verifier: JwtVerifier, secret: bytes, change: dict[str, Any]) -> None:
+)
+def test_claims_out_of_place_are_refused(
+    verifier: JwtVerifier, secret: bytes, change: dict[str, Any]
+) -> None:
     refused(verifier, forge(claims(**change), secret))
 
 
@@ -127,16 +165,47 @@ def test_an_audience_list_may_hold_us(verifier: JwtVerifier, secret: bytes) -> N
     verifier.verify(forge(claims(aud=["other", "eyrie"]), secret), typ="user", now_s=NOW)
 
 
-@pytest.mark.parametrize("exp", ["null", "[]", "Infinity", "1e400", '"9999999999"', "9" * 4301, "true", "1.8e9", "-1", "NaN", "{}"])
-def test_89_expiry_of_any_other_type_is_refused(verifier: JwtVerifier, secret: bytes, exp: str) -> None:
+@pytest.mark.parametrize(
+    "exp",
+    [
+        "null",
+        "[]",
+        "Infinity",
+        "1e400",
+        '"9999999999"',
+        "9" * 4301,
+        "true",
+        "1.8e9",
+        "-1",
+        "NaN",
+        "{}",
+    ],
+)
+def test_89_expiry_of_any_other_type_is_refused(
+    verifier: JwtVerifier, secret: bytes, exp: str
+) -> None:
     payload = json.dumps(claims()).replace(f'"exp": {NOW + 600}', f'"exp": {exp}').encode()
     refused(verifier, forge(payload, secret))
 
 
 @pytest.mark.parametrize(
-    "payload", [b"[]", b"1", b'"text"', b"null", b"", b"\xff\xfe", b"\xef\xbb\xbf{}", b"{}{}", b"[" * 3000, b'{"a":' * 1000]
+    "payload",
+    [
+        b"[]",
+        b"1",
+        b'"text"',
+        b"null",
+        b"",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf{}",
+        b"{}{}",
+        b"[" * 3000,
+        b'{"a":' * 1000,
+    ],
 )
-def test_88_payloads_that_are_no_claims_are_refused(verifier: JwtVerifier, secret: bytes, payload: bytes) -> None:
+def test_88_payloads_that_are_no_claims_are_refused(
+    verifier: JwtVerifier, secret: bytes, payload: bytes
+) -> None:
     refused(verifier, forge(payload, secret))
 
 
@@ -145,8 +214,13 @@ def test_check_05_a_claim_twice_is_refused(verifier: JwtVerifier, secret: bytes)
     refused(verifier, forge(payload, secret))
 
 
-@pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", [], {}, None, "", "HS384", "RS256", "ES256", "A128KW", 1])
-def test_check_01_other_algorithms_are_refused(verifier: JwtVerifier, secret: bytes, alg: Any) -> None:
+@pytest.mark.parametrize(
+    "alg",
+    ["none", "None", "NONE", "nOnE", [], {}, None, "", "HS384", "RS256", "ES256", "A128KW", 1],
+)
+def test_check_01_other_algorithms_are_refused(
+    verifier: JwtVerifier, secret: bytes, alg: Any
+) -> None:
     text = forge(claims(), secret, {"alg": alg, "typ": "JWT"})
     refused(verifier, text)
     refused(verifier, text.rpartition(".")[0] + ".")
@@ -155,13 +229,29 @@ def test_check_01_other_algorithms_are_refused(verifier: JwtVerifier, secret: by
 @pytest.mark.parametrize(
     "header",
     [
-        {"alg": "HS256", "crit": ["exp"]}, {"alg": "HS256", "crit": []}, {"alg": "HS256", "typ": "other"}, {"alg": "HS256", "typ": None},
-        {"alg": "HS256", "kid": "../../etc/passwd"}, {"alg": "HS256", "kid": "x' OR 1=1 --"}, {"alg": "HS256", "kid": "a\nb"},
-        {"alg": "HS256", "kid": None}, {"alg": "HS256", "kid": ["local"]}, {"alg": "HS256", "kid": {"a": 1}}, {"alg": "HS256", "kid": 1},
-        b'{"alg":"none","alg":"HS256"}', b"[]", b"null", b'"HS256"', b"{", b"[" * 500, {"alg": "HS256", "pad": "x" * 600},
+        {"alg": "HS256", "crit": ["exp"]},
+        {"alg": "HS256", "crit": []},
+        {"alg": "HS256", "typ": "other"},
+        {"alg": "HS256", "typ": None},
+        {"alg": "HS256", "kid": "../../etc/passwd"},
+        {"alg": "HS256", "kid": "x' OR 1=1 --"},
+        {"alg": "HS256", "kid": "a\nb"},
+        {"alg": "HS256", "kid": None},
+        {"alg": "HS256", "kid": ["local"]},
+        {"alg": "HS256", "kid": {"a": 1}},
+        {"alg": "HS256", "kid": 1},
+        b'{"alg":"none","alg":"HS256"}',
+        b"[]",
+        b"null",
+        b'"HS256"',
+        b"{",
+        b"[" * 500,
+        {"alg": "HS256", "pad": "x" * 600},
     ],
-)  # fmt: skip
-def test_check_05_headers_out_of_place_are_refused(verifier: JwtVerifier, secret: bytes, header: Any) -> None:
+)
+def test_check_05_headers_out_of_place_are_refused(
+    verifier: JwtVerifier, secret: bytes, header: Any
+) -> None:
     refused(verifier, forge(claims(), secret, header))
 
 
@@ -177,9 +267,28 @@ def test_check_06_size_is_checked_before_any_parsing(verifier: JwtVerifier, secr
 
 @pytest.mark.parametrize(
     "text",
-    ["a", "a.b", "a.b.c.d", "a.b.c.d.e", "..", "a..c", ".b.c", "a.b.", "é.b.c", "\ud800.b.c", "a.b.c\n", " a.b.c", "a.b.c=",
-     "a\x00.b.c", 7, b"a.b.c", [], {}, object()],
-)  # fmt: skip
+    [
+        "a",
+        "a.b",
+        "a.b.c.d",
+        "a.b.c.d.e",
+        "..",
+        "a..c",
+        ".b.c",
+        "a.b.",
+        "é.b.c",
+        "\ud800.b.c",
+        "a.b.c\n",
+        " a.b.c",
+        "a.b.c=",
+        "a\x00.b.c",
+        7,
+        b"a.b.c",
+        [],
+        {},
+        object(),
+    ],
+)
 def test_check_06_form_is_checked_before_any_parsing(verifier: JwtVerifier, text: object) -> None:
     refused(verifier, text)
 
@@ -197,7 +306,9 @@ def test_100_a_nested_token_is_refused(verifier: JwtVerifier, secret: bytes) -> 
     refused(verifier, forge(inner.encode(), secret, {"alg": "HS256", "cty": "JWT"}))
 
 
-def test_check_13_unknown_key_and_bad_signature_look_the_same(verifier: JwtVerifier, secret: bytes) -> None:
+def test_check_13_unknown_key_and_bad_signature_look_the_same(
+    verifier: JwtVerifier, secret: bytes
+) -> None:
     unknown = refused(verifier, forge(claims(), secret, {"alg": "HS256", "kid": "nobody"}))
     bad = refused(verifier, forge(claims(), b"y" * 32))
     malformed = refused(verifier, "no token at all")
@@ -210,10 +321,16 @@ def test_nothing_but_unauthorized_comes_out_whatever_goes_in(text: object) -> No
 
 
 @given(
-    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20), st.lists, max_leaves=10),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        st.lists,
+        max_leaves=10,
+    ),
     st.sampled_from(sorted(claims())),
 )
-def test_nothing_but_unauthorized_comes_out_whatever_a_claim_holds(value: object, name: str) -> None:
+def test_nothing_but_unauthorized_comes_out_whatever_a_claim_holds(
+    value: object, name: str
+) -> None:
     text = forge(claims(**{name: value}), SHARED_SECRET)
     try:
         SHARED.verify(text, typ="user", now_s=NOW)
@@ -227,13 +344,22 @@ def test_nothing_but_unauthorized_comes_out_whatever_a_claim_holds(value: object
 
 def public_jwk(kid: str, key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
     numbers = key.public_key().public_numbers()
-    return {"kty": "EC", "kid": kid, "crv": "P-256", "x": b64(numbers.x.to_bytes(32, "big")), "y": b64(numbers.y.to_bytes(32, "big"))}
+    return {
+        "kty": "EC",
+        "kid": kid,
+        "crv": "P-256",
+        "x": b64(numbers.x.to_bytes(32, "big")),
+        "y": b64(numbers.y.to_bytes(32, "big")),
+    }
 
 
 def es256(payload: dict[str, Any], key: ec.EllipticCurvePrivateKey, **header: Any) -> str:
-    from jose import jwt  # type: ignore[import-untyped]  # signs as a provider would; only tests may
+    # signs as a provider would; only tests may
+    from jose import jwt  # type: ignore[import-untyped]
 
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     return str(jwt.encode(payload, pem.decode(), algorithm="ES256", headers=header))
 
 
@@ -261,11 +387,19 @@ def test_check_04_keys_and_addresses_in_a_header_are_not_followed(tmp_path: Path
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         listener.setblocking(False)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
-        for header in ({"jwk": public_jwk("a", thief)}, {"jku": url}, {"x5u": url}, {"x5c": ["AAAA"]}):
+        for header in (
+            {"jwk": public_jwk("a", thief)},
+            {"jku": url},
+            {"x5u": url},
+            {"x5c": ["AAAA"]},
+        ):
             refused(verifier, es256(claims(), thief, kid="a", **header))
             refused(verifier, es256(claims(), thief, kid="unknown", **header))
             refused(verifier, es256(claims(), thief, **header))
-            assert verifier.verify(es256(claims(), key, kid="a", **header), typ="user", now_s=NOW).sub == "ada"
+            assert (
+                verifier.verify(es256(claims(), key, kid="a", **header), typ="user", now_s=NOW).sub
+                == "ada"
+            )
         with pytest.raises(BlockingIOError):
             listener.accept()
 
@@ -274,7 +408,12 @@ def test_check_01_a_public_key_is_no_hmac_secret(tmp_path: Path) -> None:
     private = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
     public = private.public_key()
     numbers = public.public_numbers()
-    key = {"kty": "RSA", "kid": "r", "n": b64(numbers.n.to_bytes(256, "big")), "e": b64(numbers.e.to_bytes(3, "big"))}
+    key = {
+        "kty": "RSA",
+        "kid": "r",
+        "n": b64(numbers.n.to_bytes(256, "big")),
+        "e": b64(numbers.e.to_bytes(3, "big")),
+    }
     verifier = JwtVerifier(with_keys(tmp_path, key))
     spki, pkcs1 = serialization.PublicFormat.SubjectPublicKeyInfo, serialization.PublicFormat.PKCS1
     secrets = [
@@ -293,7 +432,9 @@ def test_check_01_a_public_key_is_no_hmac_secret(tmp_path: Path) -> None:
 
 def test_a_key_that_is_no_key_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        JwtVerifier(with_keys(tmp_path, {"kty": "EC", "kid": "a", "crv": "P-256", "x": "AAAA", "y": "AAAA"}))
+        JwtVerifier(
+            with_keys(tmp_path, {"kty": "EC", "kid": "a", "crv": "P-256", "x": "AAAA", "y": "AAAA"})
+        )
     with pytest.raises(ConfigError, match="no key"):
         JwtVerifier(AuthSettings())
 
@@ -318,7 +459,11 @@ def test_j7_j9_the_library_stays_in_one_module() -> None:
         for path in (root / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-                names += [f"{node.module}.{a.name}" for a in node.names] if isinstance(node, ast.ImportFrom) and node.module else []
+                names += (
+                    [f"{node.module}.{a.name}" for a in node.names]
+                    if isinstance(node, ast.ImportFrom) and node.module
+                    else []
+                )
                 if any(name.split(".")[0] == "jose" for name in names):
                     users.add(path.name)
                     assert not any("jwe" in name for name in names)

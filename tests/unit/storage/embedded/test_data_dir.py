@@ -1,4 +1,5 @@
-"""The data directory: one holder, folders of the right modes, and leftovers that are ended only when they are truly ours."""
+"""The data directory: one holder, folders of the right modes, and leftovers that are ended only
+when they are truly ours."""
 
 import os
 import signal
@@ -17,8 +18,14 @@ from actors.core.settings import DataSettings, Settings
 from storage.embedded import data_dir
 from storage.embedded.data_dir import DataDir, PidRecord, start_time
 
-SLEEPER = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\nprint('ready', flush=True)\ntime.sleep(120)"
-STUBBORN = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(120)"
+SLEEPER = (
+    "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\nprint('ready', "
+    "flush=True)\ntime.sleep(120)"
+)
+STUBBORN = (
+    "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('deaf', "
+    "flush=True)\ntime.sleep(120)"
+)
 
 
 @pytest.fixture
@@ -39,12 +46,16 @@ def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
-def test_the_directory_is_the_one_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_directory_is_the_one_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     assert data_dir.of(Settings(data=DataSettings(dir="~/here"))).path == tmp_path / "here"
     usual = data_dir.of(Settings()).path
-    assert usual == (Path("/var/lib/eyrie") if os.geteuid() == 0 else tmp_path / ".local/share/eyrie")
+    assert usual == (
+        Path("/var/lib/eyrie") if os.geteuid() == 0 else tmp_path / ".local/share/eyrie"
+    )
 
 
 def test_secrets_and_logs_are_closed_to_others(data: DataDir) -> None:
@@ -69,7 +80,9 @@ def test_a_place_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         DataDir(tmp_path / "file" / "data").prepare()
 
 
-def test_what_is_noted_and_lives_is_found_and_ended(data: DataDir, sleeper: "subprocess.Popen[bytes]") -> None:
+def test_what_is_noted_and_lives_is_found_and_ended(
+    data: DataDir, sleeper: "subprocess.Popen[bytes]"
+) -> None:
     data.note("sleeper", sleeper.pid)
     assert [record.name for record in data.noted()] == ["sleeper"]
     assert [record.pid for record in data.end_leftovers()] == [sleeper.pid]
@@ -88,10 +101,14 @@ def test_one_that_does_not_listen_is_killed(data: DataDir, monkeypatch: pytest.M
         assert process.wait(10) == -signal.SIGKILL
 
 
-def test_a_pid_that_another_program_has_now_is_never_touched(data: DataDir, sleeper: "subprocess.Popen[bytes]") -> None:
+def test_a_pid_that_another_program_has_now_is_never_touched(
+    data: DataDir, sleeper: "subprocess.Popen[bytes]"
+) -> None:
     started = start_time(sleeper.pid)
     assert started is not None
-    (data.run / "old.pid").write_bytes(msgspec.json.encode(PidRecord("old", sleeper.pid, started - 1)))
+    (data.run / "old.pid").write_bytes(
+        msgspec.json.encode(PidRecord("old", sleeper.pid, started - 1))
+    )
     assert data.end_leftovers() == []
     assert sleeper.poll() is None
     assert list(data.run.glob("*.pid")) == []
@@ -128,11 +145,15 @@ def test_a_socket_in_a_deep_directory_gets_a_short_private_place(tmp_path: Path)
 
 def test_the_session_of_a_dead_server_is_ended_too(data: DataDir) -> None:
     script = (
-        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(120)']).pid, flush=True); input()"
+        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import "
+        "time; time.sleep(120)']).pid, flush=True); input()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    ) as leader:  # fmt: skip
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as leader:
         assert leader.stdout is not None
         worker = int(leader.stdout.readline())
         data.note("ray", leader.pid)
@@ -144,10 +165,14 @@ def test_the_session_of_a_dead_server_is_ended_too(data: DataDir) -> None:
         assert start_time(worker) is None
 
 
-def test_a_record_of_another_boot_means_nothing(data: DataDir, sleeper: "subprocess.Popen[bytes]") -> None:
+def test_a_record_of_another_boot_means_nothing(
+    data: DataDir, sleeper: "subprocess.Popen[bytes]"
+) -> None:
     started = start_time(sleeper.pid)
     assert started is not None
-    (data.run / "old.pid").write_bytes(msgspec.json.encode(PidRecord("old", sleeper.pid, started, "another")))
+    (data.run / "old.pid").write_bytes(
+        msgspec.json.encode(PidRecord("old", sleeper.pid, started, "another"))
+    )
     assert data.end_leftovers() == []
     assert sleeper.poll() is None
 

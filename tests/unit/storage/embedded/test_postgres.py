@@ -1,4 +1,5 @@
-"""A data directory belongs to one major line of PostgreSQL: a minor release goes on with it, another line is refused."""
+"""A data directory belongs to one major line of PostgreSQL: a minor release goes on with it,
+another line is refused."""
 
 from pathlib import Path
 
@@ -22,9 +23,13 @@ def test_an_empty_folder_and_one_of_our_line_are_taken(tmp_path: Path, names: li
 
 
 @pytest.mark.parametrize(("name", "line"), [("17", "17"), ("19", "19"), (POSTGRES.line, "17")])
-def test_a_database_of_another_line_is_refused_with_what_to_do(tmp_path: Path, name: str, line: str) -> None:
+def test_a_database_of_another_line_is_refused_with_what_to_do(
+    tmp_path: Path, name: str, line: str
+) -> None:
     cluster(tmp_path, name, line)
-    with pytest.raises(StartError, match=f"of PostgreSQL {line}, and this Eyrie runs PostgreSQL {POSTGRES.line}") as refused:
+    with pytest.raises(
+        StartError, match=f"of PostgreSQL {line}, and this Eyrie runs PostgreSQL {POSTGRES.line}"
+    ) as refused:
         check_line(tmp_path)
     assert "pg_dump" in refused.value.next_step
     assert "--data-dir" in refused.value.next_step

@@ -3,7 +3,16 @@
 import asyncpg
 import pytest
 
-from actors.core.errors import BadInput, ConfigError, Conflict, EyrieError, Full, ReadOnly, Unavailable, UnknownOutcome
+from actors.core.errors import (
+    BadInput,
+    ConfigError,
+    Conflict,
+    EyrieError,
+    Full,
+    ReadOnly,
+    Unavailable,
+    UnknownOutcome,
+)
 from storage.postgres.errors import connecting, translate
 
 
@@ -47,7 +56,10 @@ def test_silence_makes_a_write_unknown(error: Exception) -> None:
     assert type(translate(error, writing=False)) is Unavailable
 
 
-@pytest.mark.parametrize("error", [TimeoutError(), ConnectionRefusedError("no"), asyncpg.CannotConnectNowError("starting up")])
+@pytest.mark.parametrize(
+    "error",
+    [TimeoutError(), ConnectionRefusedError("no"), asyncpg.CannotConnectNowError("starting up")],
+)
 def test_without_a_connection_nothing_is_unknown(error: Exception) -> None:
     with pytest.raises(Unavailable) as caught, connecting():
         raise error
@@ -55,7 +67,8 @@ def test_without_a_connection_nothing_is_unknown(error: Exception) -> None:
 
 
 def test_hosts_of_which_none_takes_writes_are_a_store_that_only_reads() -> None:
-    """asyncpg's word for it, with `target_session_attrs` in the DSN, is of none of its usual families."""
+    """asyncpg's word for it, with `target_session_attrs` in the DSN, is of none of its usual
+    families."""
     with pytest.raises(ReadOnly), connecting():
         raise asyncpg.TargetServerAttributeNotMatched("none of the hosts matches")
     with pytest.raises(Unavailable), connecting():

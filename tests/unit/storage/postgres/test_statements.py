@@ -16,7 +16,9 @@ def test_a_name_is_given_once() -> None:
         split_statements("-- name: one\nSELECT 1;\n-- name: one\nSELECT 2;\n")
 
 
-@pytest.mark.parametrize("file", ["cameras", "events", "registry", "dead_letters", "fleet", "policy", "audit_log"])
+@pytest.mark.parametrize(
+    "file", ["cameras", "events", "registry", "dead_letters", "fleet", "policy", "audit_log"]
+)
 def test_every_file_has_statements(file: str) -> None:
     assert all(statement and ";" not in statement for statement in sql(file).values())
 

@@ -1,4 +1,5 @@
-"""What a start needs on disks adds up by disk, and a full one is told whatever the failure looks like."""
+"""What a start needs on disks adds up by disk, and a full one is told whatever the failure looks
+like."""
 
 import errno
 import os
@@ -7,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from actors.core.errors import StartError
-from storage.process.disk_room import DATABASE_BYTES, LATER_BYTES, LOGS_BYTES, lacking, needs, told_when_full
+from storage.process.disk_room import (
+    DATABASE_BYTES,
+    LATER_BYTES,
+    LOGS_BYTES,
+    lacking,
+    needs,
+    told_when_full,
+)
 
 HUGE = 1 << 60
 
@@ -32,17 +40,28 @@ def test_folders_on_one_disk_add_up_and_need_not_be_there(tmp_path: Path) -> Non
     [
         OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
         OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
-        StartError(f"initdb: error: could not write to file: {os.strerror(errno.ENOSPC)}\nmore of it"),
+        StartError(
+            f"initdb: error: could not write to file: {os.strerror(errno.ENOSPC)}\nmore of it"
+        ),
     ],
     ids=["full", "quota", "a server's words"],
 )
-def test_what_fails_for_want_of_room_is_told_in_one_line(tmp_path: Path, failure: Exception) -> None:
-    with pytest.raises(StartError, match=f"a disk is full; Eyrie writes to {tmp_path} ") as told, told_when_full({tmp_path: 1}):
+def test_what_fails_for_want_of_room_is_told_in_one_line(
+    tmp_path: Path, failure: Exception
+) -> None:
+    with (
+        pytest.raises(StartError, match=f"a disk is full; Eyrie writes to {tmp_path} ") as told,
+        told_when_full({tmp_path: 1}),
+    ):
         raise failure
     assert "\n" not in told.value.detail
 
 
-@pytest.mark.parametrize("failure", [OSError(errno.EACCES, "closed"), StartError("something else")], ids=["access", "another"])
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(errno.EACCES, "closed"), StartError("something else")],
+    ids=["access", "another"],
+)
 def test_another_failure_stays_what_it_is(tmp_path: Path, failure: Exception) -> None:
     with pytest.raises(type(failure)) as told, told_when_full({tmp_path: 1}):
         raise failure

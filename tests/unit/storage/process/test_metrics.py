@@ -1,4 +1,5 @@
-"""Metrics of several processes as one: what adds up, what is the worst, what a dead process leaves."""
+"""Metrics of several processes as one: what adds up, what is the worst, what a dead process
+leaves."""
 
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def merged(data: DataDir) -> dict[str, float]:
     found = {}
     for family in text_string_to_metric_families(NodeMetrics(data).text().decode()):
         for sample in family.samples:
-            found[sample.name + "".join(f"/{value}" for _name, value in sorted(sample.labels.items()))] = sample.value
+            found[
+                sample.name + "".join(f"/{value}" for _name, value in sorted(sample.labels.items()))
+            ] = sample.value
     return found
 
 
@@ -56,7 +59,11 @@ def data(tmp_path: Path) -> DataDir:
 
 def other(data: DataDir, n: int) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(data.path), str(n)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OTHER, str(data.path), str(n)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "written\n"
@@ -68,10 +75,17 @@ def test_a_process_alone_is_shown_as_it_is(data: DataDir) -> None:
     made.write()
     made.write()  # again changes nothing
     assert merged(data) == {
-        "eyrie_seen_total": 20, "eyrie_open": 2, "eyrie_oldest_age_seconds": 2, "eyrie_broker_up": 1, "eyrie_lost_total/late": 2,
-        "eyrie_trip_seconds_bucket/live/0.1": 2, "eyrie_trip_seconds_bucket/live/1.0": 6, "eyrie_trip_seconds_bucket/live/+Inf": 8,
-        "eyrie_trip_seconds_count/live": 8, "eyrie_trip_seconds_sum/live": 4,
-    }  # fmt: skip
+        "eyrie_seen_total": 20,
+        "eyrie_open": 2,
+        "eyrie_oldest_age_seconds": 2,
+        "eyrie_broker_up": 1,
+        "eyrie_lost_total/late": 2,
+        "eyrie_trip_seconds_bucket/live/0.1": 2,
+        "eyrie_trip_seconds_bucket/live/1.0": 6,
+        "eyrie_trip_seconds_bucket/live/+Inf": 8,
+        "eyrie_trip_seconds_count/live": 8,
+        "eyrie_trip_seconds_sum/live": 4,
+    }
     made.close()
 
 
@@ -80,12 +94,24 @@ def test_two_processes_add_up_and_a_dead_one_leaves_its_counts_alone(data: DataD
     mine.write()
     second = other(data, 5)
     both = merged(data)
-    assert (both["eyrie_seen_total"], both["eyrie_open"], both["eyrie_oldest_age_seconds"], both["eyrie_broker_up"]) == (70, 7, 5, 1)
-    assert (both["eyrie_trip_seconds_bucket/live/1.0"], both["eyrie_trip_seconds_sum/live"]) == (21, 14)
+    assert (
+        both["eyrie_seen_total"],
+        both["eyrie_open"],
+        both["eyrie_oldest_age_seconds"],
+        both["eyrie_broker_up"],
+    ) == (70, 7, 5, 1)
+    assert (both["eyrie_trip_seconds_bucket/live/1.0"], both["eyrie_trip_seconds_sum/live"]) == (
+        21,
+        14,
+    )
     second.communicate("")
     for _ in range(2):  # folded once, not at every scrape
         left = merged(data)
-        assert (left["eyrie_seen_total"], left["eyrie_lost_total/late"], left["eyrie_trip_seconds_count/live"]) == (70, 7, 28)
+        assert (
+            left["eyrie_seen_total"],
+            left["eyrie_lost_total/late"],
+            left["eyrie_trip_seconds_count/live"],
+        ) == (70, 7, 28)
         assert (left["eyrie_open"], left["eyrie_oldest_age_seconds"]) == (2, 2)
     third = other(data, 1)
     third.communicate("")
@@ -104,7 +130,12 @@ def test_a_node_that_starts_again_counts_from_zero(data: DataDir) -> None:
 
 
 def test_plain_figures_become_metrics() -> None:
-    made = families("eyrie_actor", counters={"commits": 3}, gauges={"cameras": 2}, about={"commits": "Commits.", "cameras": "Cameras."})
+    made = families(
+        "eyrie_actor",
+        counters={"commits": 3},
+        gauges={"cameras": 2},
+        about={"commits": "Commits.", "cameras": "Cameras."},
+    )
     assert [(family.name, family.type, family.samples[0].value) for family in made] == [
         ("eyrie_actor_commits", "counter", 3.0),
         ("eyrie_actor_cameras", "gauge", 2.0),

@@ -43,7 +43,9 @@ def test_the_file_may_be_named_by_argument_or_variable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"\xef\xbb\xbf[hub]\nport = 9000\n", b"[hub]\r\nport = 9000\r\n"])
-def test_a_byte_order_mark_and_windows_line_ends_are_no_trouble(tmp_path: Path, text: bytes) -> None:
+def test_a_byte_order_mark_and_windows_line_ends_are_no_trouble(
+    tmp_path: Path, text: bytes
+) -> None:
     written(tmp_path, text)
     assert load(environment={}).settings.hub.port == 9000
 
@@ -51,18 +53,32 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_trouble(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "text", "section", "key", "value"),
     [
-        ("EYRIE_POSTGRES_DSN", "postgresql://eyrie@db/eyrie", "postgres", "dsn", "postgresql://eyrie@db/eyrie"),
+        (
+            "EYRIE_POSTGRES_DSN",
+            "postgresql://eyrie@db/eyrie",
+            "postgres",
+            "dsn",
+            "postgresql://eyrie@db/eyrie",
+        ),
         ("EYRIE_REDIS_URL", "redis://cache:6379/0", "redis", "url", "redis://cache:6379/0"),
         ("EYRIE_OPA_URL", "http://opa:8181", "opa", "url", "http://opa:8181"),
         ("EYRIE_RAY_ADDRESS", "10.0.0.1:6379", "ray", "address", "10.0.0.1:6379"),
         ("EYRIE_AUTH_HS256_SECRET_FILE", "/a b", "auth", "hs256_secret_file", "/a b"),
         ("EYRIE_REGISTRY_AUTO_REGISTER", "false", "registry", "auto_register", False),
         ("EYRIE_CAMERA_COMMIT_INTERVAL_S", "0.5", "camera", "commit_interval_s", 0.5),
-        ("EYRIE_HUB_ALLOWED_ORIGINS", "https://a.example, https://b.example", "hub", "allowed_origins", ["https://a.example", "https://b.example"]),
+        (
+            "EYRIE_HUB_ALLOWED_ORIGINS",
+            "https://a.example, https://b.example",
+            "hub",
+            "allowed_origins",
+            ["https://a.example", "https://b.example"],
+        ),
         ("EYRIE_LOG_FORMAT", "json", "log", "format", "json"),
     ],
-)  # fmt: skip
-def test_variables_become_values_of_the_right_type(name: str, text: str, section: str, key: str, value: object) -> None:
+)
+def test_variables_become_values_of_the_right_type(
+    name: str, text: str, section: str, key: str, value: object
+) -> None:
     assert getattr(getattr(load(environment={name: text}).settings, section), key) == value
 
 
@@ -100,7 +116,9 @@ def test_a_wrong_variable_is_refused_by_name(environment: dict[str, str], told: 
         ("#" * 300_000, "longer than"),
     ],
 )
-def test_a_wrong_file_is_refused_with_the_place(tmp_path: Path, text: str | bytes, told: str) -> None:
+def test_a_wrong_file_is_refused_with_the_place(
+    tmp_path: Path, text: str | bytes, told: str
+) -> None:
     written(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         load(environment={})
@@ -114,7 +132,10 @@ def test_a_wrong_file_is_refused_even_where_the_environment_would_hide_it(tmp_pa
 
 
 def test_variables_of_others_are_left_alone() -> None:
-    assert load(environment={"EYRIE_SHARED_DATA": "/d", "PATH": "/bin", "EYRIEX": "1"}).settings == Settings()
+    assert (
+        load(environment={"EYRIE_SHARED_DATA": "/d", "PATH": "/bin", "EYRIEX": "1"}).settings
+        == Settings()
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +151,9 @@ def test_variables_of_others_are_left_alone() -> None:
         {"EYRIE_REDIS_URL": "redis://:hunter2@cache"},
     ],
 )
-def test_a_password_in_an_address_is_refused_without_repeating_it(environment: dict[str, str]) -> None:
+def test_a_password_in_an_address_is_refused_without_repeating_it(
+    environment: dict[str, str],
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load(environment=environment)
     assert "hunter2" not in str(caught.value) + caught.value.next_step

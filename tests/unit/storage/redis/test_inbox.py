@@ -11,7 +11,10 @@ def state(version: int) -> BrokerMessage:
 
 
 async def drained(inbox: Inbox) -> list[object]:
-    return [p.version if p.kind == "state" else p.body for p in [await inbox.get() for _ in range(len(inbox))]]
+    return [
+        p.version if p.kind == "state" else p.body
+        for p in [await inbox.get() for _ in range(len(inbox))]
+    ]
 
 
 async def test_first_in_first_out() -> None:

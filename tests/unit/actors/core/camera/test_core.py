@@ -90,7 +90,8 @@ def test_a_clock_that_is_set_ends_no_hole_early_and_none_late(step: float) -> No
 
 @pytest.mark.parametrize("sign", ["hello", "repeated", "beyond a hole", "refused"])
 def test_what_brings_nothing_new_does_not_keep_a_camera_online(sign: str) -> None:
-    """An edge that reconnects, repeats itself or sends what nobody can use, for ever: what is shown grows old, and says so."""
+    """An edge that reconnects, repeats itself or sends what nobody can use, for ever: what is shown
+    grows old, and says so."""
     shell = started()
     shell.walk(WALK[:5])
     for number, now in enumerate(range(2, 32, 2)):
@@ -173,7 +174,11 @@ def test_no_state_shows_an_uncommitted_event() -> None:
     core.committed(shell.core, row, at_us(0))
     between = shown(shell)
     assert between is not None
-    assert (between["offset"], between["occupancy"], between["counts"]["gate"]["out"]) == (3, {"door": {"person": 1}}, 0)
+    assert (between["offset"], between["occupancy"], between["counts"]["gate"]["out"]) == (
+        3,
+        {"door": {"person": 1}},
+        0,
+    )
     assert between["tracks"][0]["current_zones"] == ["door"]
     assert shown(shell) is None  # once
     shell.commit()
@@ -208,7 +213,12 @@ def test_state_and_summary_are_the_same_but_for_tracks() -> None:
 
 
 def test_severity_follows_alerts_for_a_while_and_the_camera_s_condition() -> None:
-    shell = started(Scene(zones={"door": msgspec.structs.replace(DOOR, loitering_s=1)}, severities={"loitering.started/door": "critical"}))
+    shell = started(
+        Scene(
+            zones={"door": msgspec.structs.replace(DOOR, loitering_s=1)},
+            severities={"loitering.started/door": "critical"},
+        )
+    )
     shell.walk([frame(i * 0.1, person("a", 0.5, 0.5)) for i in range(20)])
     assert shown(shell)["severity"] == "critical"  # type: ignore[index]
     shell.walk([frame(40 + i * 0.1, person("b", 0.1, 0.5)) for i in range(5)], first_seq=21)
@@ -221,10 +231,16 @@ def test_a_changed_scene_applies_at_an_observation_and_is_an_event() -> None:
     shell = started(SCENE)
     shell.walk(WALK[:38])
     assert shell.core.picture.occupancy == {"door": {"person": 1}}
-    wider = msgspec.structs.replace(SCENE, zones={"door": Zone([(0.3, 0.0), (0.9, 0.0), (0.9, 1.0), (0.3, 1.0)]), "new": DOOR})
+    wider = msgspec.structs.replace(
+        SCENE, zones={"door": Zone([(0.3, 0.0), (0.9, 0.0), (0.9, 1.0), (0.3, 1.0)]), "new": DOOR}
+    )
     shell.step(Configure(wider, 2))
     assert shell.kinds()[-2:] == ["zone.exited", "camera.scene_changed"]
-    assert shell.row.events[-1].event.data == {"version": 2, "added": ["zone:new"], "changed": ["zone:door"]}
+    assert shell.row.events[-1].event.data == {
+        "version": 2,
+        "added": ["zone:new"],
+        "changed": ["zone:door"],
+    }
     assert shell.row.events[-1].event.seq == 38
     assert shell.core.picture.occupancy == {"door": {}, "new": {}}
     assert shell.core.picture.counts["gate"].outs == 1
@@ -249,7 +265,15 @@ def test_a_scene_that_changed_while_the_camera_was_down_applies_at_the_restart()
 def test_a_scene_that_comes_while_a_session_opens_waits_for_it() -> None:
     shell = started()
     shell.walk(WALK[:5])
-    core.step(shell.core, [Attach(CAMERA, "h/2", "s2", 1, 0), Configure(SCENE, 2), Detach(CAMERA, "h/1", 0, True, "bye")], 0)
+    core.step(
+        shell.core,
+        [
+            Attach(CAMERA, "h/2", "s2", 1, 0),
+            Configure(SCENE, 2),
+            Detach(CAMERA, "h/1", 0, True, "bye"),
+        ],
+        0,
+    )
     assert core.pending_commit(shell.core) is None
     core.session_opened(shell.core, "s2", shell.row.open_session(1, "s2"), 0)
     shell.commit()
@@ -269,7 +293,11 @@ def test_events_are_numbered_without_holes_and_chained() -> None:
 
 @pytest.mark.parametrize("cut", range(0, 60, 7))
 def test_a_core_restored_from_its_row_goes_on_as_if_nothing_had_happened(cut: int) -> None:
-    scene = Scene(zones={"door": msgspec.structs.replace(DOOR, loitering_s=1)}, lines={"gate": GATE}, lost_after_s=0.5)
+    scene = Scene(
+        zones={"door": msgspec.structs.replace(DOOR, loitering_s=1)},
+        lines={"gate": GATE},
+        lost_after_s=0.5,
+    )
     whole = started(scene)
     whole.walk(WALK)
     broken = started(scene)
@@ -324,7 +352,9 @@ def test_a_paused_camera_gives_no_more_credits_and_says_so() -> None:
     shell.send(1, WALK[0])
     limit = shell.core.order.credit.limit
     effects = core.pause(shell.core, True, 64, at_us(1))
-    assert [answer.credits for answer in effects.answers if isinstance(answer, Acked)] == [limit - 1]
+    assert [answer.credits for answer in effects.answers if isinstance(answer, Acked)] == [
+        limit - 1
+    ]
     shell.commit()
     assert (status(shell), shell.core.liveness.reason) == ("stale", "paused")
     assert shell.of("camera.stale")[0].event.data == {"reason": "paused"}

@@ -12,7 +12,10 @@ from actors.core.messages.observations import Alarm
 from actors.core.scene.scene import Scene, Zone
 from tests.support.load.cores import CAMERA, Shell, at_us, derived, frame, person
 
-SCENE = Scene(zones={"door": Zone([(0.4, 0.0), (0.6, 0.0), (0.6, 1.0), (0.4, 1.0)], enter_frames=1)}, min_hits=1)
+SCENE = Scene(
+    zones={"door": Zone([(0.4, 0.0), (0.6, 0.0), (0.6, 1.0), (0.4, 1.0)], enter_frames=1)},
+    min_hits=1,
+)
 
 
 def letter(raw: bytes, number: int = 7) -> ReplayedLetter:
@@ -29,13 +32,26 @@ def started() -> Shell:
 def test_a_replay_is_an_event_marked_with_its_row() -> None:
     shell = started()
     before = (shell.core.order.seq, derived(shell.row), shell.core.picture.occupancy)
-    event = replay(shell.core, letter(frame(0.35, person("b", 0.5, 0.5), person("c", 0.5, 0.5))), at_us(1.0))
+    event = replay(
+        shell.core, letter(frame(0.35, person("b", 0.5, 0.5), person("c", 0.5, 0.5))), at_us(1.0)
+    )
     row = core.pending_commit(shell.core)
     assert row is not None
     assert row.replayed == [Replayed(7, "ada")]
     stored = row.events[-1].event
-    assert (stored.id, stored.type, stored.time, stored.severity) == (event, "stream.replayed", "2026-03-01T12:00:00.350000Z", "notice")
-    assert stored.data == {"letter": 7, "session": "s1", "seq": 3, "code": "bad_input", "objects": {"person": 2}}
+    assert (stored.id, stored.type, stored.time, stored.severity) == (
+        event,
+        "stream.replayed",
+        "2026-03-01T12:00:00.350000Z",
+        "notice",
+    )
+    assert stored.data == {
+        "letter": 7,
+        "session": "s1",
+        "seq": 3,
+        "code": "bad_input",
+        "objects": {"person": 2},
+    }
     assert shell.row.commit(row)
     core.committed(shell.core, row, at_us(1.0))
     assert (shell.core.order.seq, derived(shell.row), shell.core.picture.occupancy) == before
@@ -44,13 +60,22 @@ def test_a_replay_is_an_event_marked_with_its_row() -> None:
 
 def test_an_alarm_in_it_is_raised() -> None:
     shell = started()
-    replay(shell.core, letter(frame(0.1, alarm=Alarm("tamper", "critical", text="covered"))), at_us(1.0))
+    replay(
+        shell.core,
+        letter(frame(0.1, alarm=Alarm("tamper", "critical", text="covered"))),
+        at_us(1.0),
+    )
     row = core.pending_commit(shell.core)
     assert row is not None
-    assert [(e.event.type, e.event.severity) for e in row.events[-2:]] == [("stream.replayed", "notice"), ("alarm.tamper", "critical")]
+    assert [(e.event.type, e.event.severity) for e in row.events[-2:]] == [
+        ("stream.replayed", "notice"),
+        ("alarm.tamper", "critical"),
+    ]
 
 
-@pytest.mark.parametrize("raw", [b"{}", b"", b"\xc1", b"no json", b'{"time":"1950-01-01T00:00:00Z"}'])
+@pytest.mark.parametrize(
+    "raw", [b"{}", b"", b"\xc1", b"no json", b'{"time":"1950-01-01T00:00:00Z"}']
+)
 def test_what_is_still_refused_changes_nothing(raw: bytes) -> None:
     shell = started()
     with pytest.raises(Conflict, match="dead letter 7 is still refused"):

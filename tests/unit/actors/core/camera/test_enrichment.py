@@ -19,11 +19,24 @@ MIDDLE = Line([(0.5, 0.0), (0.5, 1.0)])  # walking down: left is the picture's r
 FPS = 10
 
 
-def replayed(scene: Scene, positions: Sequence[float | None], *, fps: float = FPS, y: float = 0.5, **person_fields: Any) -> Shell:
+def replayed(
+    scene: Scene,
+    positions: Sequence[float | None],
+    *,
+    fps: float = FPS,
+    y: float = 0.5,
+    **person_fields: Any,
+) -> Shell:
     """One person at these x, None where the detector misses it."""
     shell = Shell(scene)
     shell.hello()
-    shell.walk([frame(i / fps, *([] if x is None else [person("a", x, y, **person_fields)])) for i, x in enumerate(positions)], batch=7)
+    shell.walk(
+        [
+            frame(i / fps, *([] if x is None else [person("a", x, y, **person_fields)]))
+            for i, x in enumerate(positions)
+        ],
+        batch=7,
+    )
     return shell
 
 
@@ -71,7 +84,10 @@ def test_open_tracks_are_bounded_and_confirmed_ones_are_kept() -> None:
     steady = [person(f"k{i}", 0.5, 0.5) for i in range(400)]
     shell.walk([frame(i / FPS, *steady) for i in range(3)])
     for batch in range(4):
-        shell.walk([frame(1 + batch / FPS, *(person(f"n{batch}-{i}", 0.5, 0.5) for i in range(400)))], first_seq=4 + batch)
+        shell.walk(
+            [frame(1 + batch / FPS, *(person(f"n{batch}-{i}", 0.5, 0.5) for i in range(400)))],
+            first_seq=4 + batch,
+        )
     assert len(shell.core.picture.tracks) <= MAX_TRACKS
     assert sum(track.confirmed for track in shell.core.picture.tracks.values()) == 400
 
@@ -90,7 +106,9 @@ def test_frames_inside_do_not_add_up_over_interruptions() -> None:
     """Frigate's inertia is cumulative (video reference 2.1, finding 1); ours is not."""
     shell = replayed(Scene(zones={"door": DOOR}), [0.2] * 3 + [0.5, 0.5, 0.2] * 20)
     assert shell.of("zone.entered") == []
-    shell = replayed(Scene(zones={"door": DOOR}), [0.5] * 5 + [0.2] * 3 + [0.5] + [0.2] * 3 + [0.5] * 3)
+    shell = replayed(
+        Scene(zones={"door": DOOR}), [0.5] * 5 + [0.2] * 3 + [0.5] + [0.2] * 3 + [0.5] * 3
+    )
     assert shell.of("zone.exited") == []
 
 
@@ -118,13 +136,24 @@ def test_zones_look_at_their_labels_and_anchor() -> None:
         "all": Zone(low, anchor="all_corners"),
     }
     shell = replayed(Scene(zones=zones), [0.5] * 5, y=0.53)
-    assert shell.core.picture.occupancy == {"cars": {}, "feet": {"person": 1}, "center": {}, "any": {"person": 1}, "all": {}}
+    assert shell.core.picture.occupancy == {
+        "cars": {},
+        "feet": {"person": 1},
+        "center": {},
+        "any": {"person": 1},
+        "all": {},
+    }
 
 
 def test_occupancy_is_by_zone_and_label() -> None:
     shell = Shell(Scene(zones={"door": DOOR}))
     shell.hello()
-    crowd = [person("a", 0.5, 0.5), person("b", 0.45, 0.5), person("c", 0.55, 0.6, label="car"), person("d", 0.1, 0.5)]
+    crowd = [
+        person("a", 0.5, 0.5),
+        person("b", 0.45, 0.5),
+        person("c", 0.55, 0.6, label="car"),
+        person("d", 0.1, 0.5),
+    ]
     shell.walk([frame(i / FPS, *crowd) for i in range(4)])
     assert shell.core.picture.occupancy == {"door": {"person": 2, "car": 1}}
 
@@ -154,7 +183,9 @@ def test_directions_have_names() -> None:
 
 def test_walking_around_the_end_of_a_line_counts_nothing() -> None:
     short = Line([(0.5, 0.0), (0.5, 0.4)])
-    assert replayed(Scene(lines={"gate": short}), across(0.2, 0.8, 40), y=0.5).of("line.crossed") == []
+    assert (
+        replayed(Scene(lines={"gate": short}), across(0.2, 0.8, 40), y=0.5).of("line.crossed") == []
+    )
 
 
 def test_a_polyline_counts_where_it_bends() -> None:
@@ -173,13 +204,20 @@ def test_a_track_that_disappears_behind_something_on_the_line_still_counts() -> 
 @pytest.mark.parametrize("width", [640, 1920])
 @pytest.mark.parametrize("spread", ["gauss", "uniform"])
 def test_jitter_does_not_change_counts(width: int, spread: str) -> None:
-    """120 pedestrians at 25 fps, most cross once, some turn back, some stand on the line; 3 px of jitter on every side of every box."""
+    """120 pedestrians at 25 fps, most cross once, some turn back, some stand on the line; 3 px of
+    jitter on every side of every box."""
     dice = random.Random(7)
 
     def jitter() -> float:
         return (dice.gauss(0, 3) if spread == "gauss" else dice.uniform(-3, 3)) / width
 
-    shell = Shell(Scene(lines={"gate": MIDDLE}, zones={"door": Zone([(0.45, 0), (0.55, 0), (0.55, 1), (0.45, 1)])}), mailbox_items=100_000)
+    shell = Shell(
+        Scene(
+            lines={"gate": MIDDLE},
+            zones={"door": Zone([(0.45, 0), (0.55, 0), (0.55, 1), (0.45, 1)])},
+        ),
+        mailbox_items=100_000,
+    )
     shell.hello()
     truth = naive = 0
     tracks: list[list[tuple[float, float]]] = []
@@ -187,7 +225,9 @@ def test_jitter_does_not_change_counts(width: int, spread: str) -> None:
         speed = dice.uniform(0.8, 3.0) / 640 * (1 if index % 2 else -1)
         start = 0.5 - speed * 60
         if index % 10 == 0:
-            path = [0.5 - speed * abs(60 - i) - speed * 12 for i in range(120)]  # comes near and turns back
+            path = [
+                0.5 - speed * abs(60 - i) - speed * 12 for i in range(120)
+            ]  # comes near and turns back
         elif index % 10 == 5:
             path = [0.5 + 0.2 / width] * 120  # stands on the line
         else:
@@ -215,7 +255,9 @@ def test_stationary_objects_are_told_apart_from_jitter_and_motion() -> None:
     shell = replayed(Scene(), still)
     (track,) = shell.core.picture.tracks.values()
     assert track.stationary
-    shell.walk([frame(15 + i / FPS, person("a", 0.5 + 0.01 * i, 0.5)) for i in range(20)], first_seq=151)
+    shell.walk(
+        [frame(15 + i / FPS, person("a", 0.5 + 0.01 * i, 0.5)) for i in range(20)], first_seq=151
+    )
     assert not track.stationary
     assert track.stationary_us > 10_000_000
 
@@ -223,7 +265,17 @@ def test_stationary_objects_are_told_apart_from_jitter_and_motion() -> None:
 def test_objects_without_ids_are_counted_by_label_and_make_no_tracks() -> None:
     shell = Shell(Scene(zones={"door": DOOR}))
     shell.hello()
-    shell.walk([frame(i / FPS, person(None, 0.5, 0.5), person(None, 0.4, 0.5), person(None, 0.5, 0.5, label="car")) for i in range(5)])
+    shell.walk(
+        [
+            frame(
+                i / FPS,
+                person(None, 0.5, 0.5),
+                person(None, 0.4, 0.5),
+                person(None, 0.5, 0.5, label="car"),
+            )
+            for i in range(5)
+        ]
+    )
     assert shell.kinds() == ["camera.online"]
     shown = core.live_state(shell.core, 1, 0)
     assert shown is not None
@@ -234,7 +286,12 @@ def test_objects_without_ids_are_counted_by_label_and_make_no_tracks() -> None:
 def test_boxes_beyond_the_picture_are_shown_clipped_and_those_outside_left_out() -> None:
     shell = Shell()
     shell.hello()
-    shell.walk([frame(i / FPS, person("a", 0.0, 0.5), person("b", -0.03, 0.5, size=0.02)) for i in range(3)])
+    shell.walk(
+        [
+            frame(i / FPS, person("a", 0.0, 0.5), person("b", -0.03, 0.5, size=0.02))
+            for i in range(3)
+        ]
+    )
     assert [stored.event.track for stored in shell.of("track.started")] == ["a"]
     (started,) = shell.of("track.started")
     assert started.event.data["box"][0] == 0.0
@@ -249,21 +306,31 @@ def test_lateness_stands_still_and_a_stepped_clock_goes_on() -> None:
     shell.walk([frame(t, person("a", 0.5, 0.5)) for t in times])
     (stepped,) = shell.of("camera.clock_stepped")
     assert stepped.event.data == {"back_s": 3600.3}
-    assert shell.core.picture.tracks["a"].seen_us - shell.core.picture.tracks["a"].start_us == 500_000
+    assert (
+        shell.core.picture.tracks["a"].seen_us - shell.core.picture.tracks["a"].start_us == 500_000
+    )
     assert len(shell.of("zone.entered")) == 1
 
 
 def test_a_stamp_of_another_year_is_told_and_ends_no_track() -> None:
-    """One stamp of 2036, or a clock that comes up in 1970: nothing is lost, durations go on, both steps are told."""
+    """One stamp of 2036, or a clock that comes up in 1970: nothing is lost, durations go on, both
+    steps are told."""
     years = 10 * 365 * 86_400.0
     for wrong in (years, -years):
         shell = Shell(Scene(zones={"door": DOOR}))
         shell.hello()
         times = [*(i / 10 for i in range(20)), wrong, *(2 + i / 10 for i in range(20))]
         shell.walk([frame(t, person("a", 0.5, 0.5)) for t in times])
-        ahead, back = (round(years - 1.9, 3), years - 2.0) if wrong > 0 else (years + 2.0, round(years + 1.9, 3))
+        ahead, back = (
+            (round(years - 1.9, 3), years - 2.0)
+            if wrong > 0
+            else (years + 2.0, round(years + 1.9, 3))
+        )
         found = [stored.event.data for stored in shell.of("camera.clock_stepped")]
-        assert sorted(found, key=lambda data: data["back_s"]) == [{"back_s": 0.0, "ahead_s": ahead}, {"back_s": back}]
+        assert sorted(found, key=lambda data: data["back_s"]) == [
+            {"back_s": 0.0, "ahead_s": ahead},
+            {"back_s": back},
+        ]
         assert shell.kinds().count("track.ended") == 0
         assert len(shell.of("zone.entered")) == 1
         track = shell.core.picture.tracks["a"]
@@ -278,5 +345,8 @@ def test_an_alarm_alone_is_an_event_and_no_frame() -> None:
     alarm = Alarm("tamper", "critical", text="covered", data={"gain": 3})
     shell.send(1, msgspec.msgpack.encode(Observation(at(0), alarm=alarm)))
     (event,) = shell.of("alarm.tamper")
-    assert (event.event.severity, event.event.data) == ("critical", {"text": "covered", "data": {"gain": 3}})
+    assert (event.event.severity, event.event.data) == (
+        "critical",
+        {"text": "covered", "data": {"gain": 3}},
+    )
     assert shell.core.clock.now_us == 0

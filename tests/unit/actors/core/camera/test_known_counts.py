@@ -1,4 +1,5 @@
-"""Counts that are known independently: jittering pedestrians, through the MOT adapter and the core, against a counter as many write it."""
+"""Counts that are known independently: jittering pedestrians, through the MOT adapter and the core,
+against a counter as many write it."""
 
 from collections import Counter
 
@@ -31,7 +32,9 @@ def counted(observations: list[Observation]) -> Shell:
 
 @pytest.mark.parametrize("fps", [10.0, 25.0])
 @pytest.mark.parametrize("seed", range(6))
-def test_the_true_count_where_a_naive_counter_doubles_it(fps: float, seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_true_count_where_a_naive_counter_doubles_it(
+    fps: float, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     known = crowd(seed, fps)
     detections = known.detections(seed)
     shell = counted(observed(mot_text(detections, known.frames, fps), fps))
@@ -39,7 +42,8 @@ def test_the_true_count_where_a_naive_counter_doubles_it(fps: float, seed: int, 
     naive = naive_counts(detections)
     with capsys.disabled():
         said = (
-            f"{fps:g} fps, seed {seed}: truth {known.to_right} right {known.to_left} left; Eyrie {ways['in']}, {ways['out']}; naive {naive}"
+            f"{fps:g} fps, seed {seed}: truth {known.to_right} right {known.to_left} left; "
+            f"Eyrie {ways['in']}, {ways['out']}; naive {naive}"
         )
         print(f"\n  {said}", end="")  # noqa: T201  both are what this test is for
     assert (ways["in"], ways["out"]) == (known.to_right, known.to_left), said
@@ -50,4 +54,7 @@ def test_the_true_count_where_a_naive_counter_doubles_it(fps: float, seed: int, 
     assert shown is not None
     state = msgspec.json.decode(shown[0])
     assert state["occupancy"] == {"square": {}}
-    assert {key: state["counts"]["gate"][key] for key in ("in", "out")} == {"in": known.to_right, "out": known.to_left}
+    assert {key: state["counts"]["gate"][key] for key in ("in", "out")} == {
+        "in": known.to_right,
+        "out": known.to_left,
+    }

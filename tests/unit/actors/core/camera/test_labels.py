@@ -21,7 +21,13 @@ def seen(sightings: list[tuple[str, float]], scene: Scene = SCENE) -> Shell:
     """The camera that saw one id as these labels at these x, ten frames a second."""
     shell = Shell(scene, mailbox_items=10_000)
     shell.hello()
-    shell.walk([frame(i / 10, person("1", x, 0.8, label=label, size=0.06)) for i, (label, x) in enumerate(sightings)], batch=20)
+    shell.walk(
+        [
+            frame(i / 10, person("1", x, 0.8, label=label, size=0.06))
+            for i, (label, x) in enumerate(sightings)
+        ],
+        batch=20,
+    )
     return shell
 
 
@@ -34,7 +40,11 @@ def test_a_label_that_settles_later_is_corrected_and_told() -> None:
     shell = seen([("truck" if i < 3 else "car", 0.2 + 0.01 * i) for i in range(60)])
     assert label_of(shell) == "car"
     (updated,) = shell.of("track.updated")
-    assert (updated.event.label, updated.event.data["previous_label"], updated.event.track) == ("car", "truck", "1")
+    assert (updated.event.label, updated.event.data["previous_label"], updated.event.track) == (
+        "car",
+        "truck",
+        "1",
+    )
     assert updated.event.seq <= 12
     assert [stored.event.label for stored in shell.of("line.crossed")] == ["car"]
     assert len(shell.of("track.started")) == 1
@@ -46,14 +56,21 @@ def test_occupancy_goes_over_to_the_right_label_and_zones_look_at_it() -> None:
     shell = seen([("car" if i < 8 else "truck", 0.5) for i in range(60)])
     assert shell.core.picture.occupancy == {"z": {"truck": 1}, "cars": {}}
     (left,) = shell.of("zone.exited")
-    assert (left.event.zone, left.event.label, left.event.data["reason"]) == ("cars", "car", "label_changed")
+    assert (left.event.zone, left.event.label, left.event.data["reason"]) == (
+        "cars",
+        "car",
+        "label_changed",
+    )
 
 
 def test_a_label_that_wavers_does_not_flap() -> None:
-    """Nine of ten sightings say car, the first three truck: one correction, whatever the order of the others."""
+    """Nine of ten sightings say car, the first three truck: one correction, whatever the order of
+    the others."""
     for seed in range(20):
         dice = random.Random(seed)
-        shell = seen([("truck" if i < 3 or dice.random() < 0.1 else "car", 0.3) for i in range(300)])
+        shell = seen(
+            [("truck" if i < 3 or dice.random() < 0.1 else "car", 0.3) for i in range(300)]
+        )
         assert label_of(shell) == "car", f"seed {seed}"
         assert len(shell.of("track.updated")) == 1, f"seed {seed}"
 
@@ -66,7 +83,11 @@ def test_an_object_that_was_called_wrong_for_long_is_corrected_within_seconds() 
 def test_an_id_that_another_class_takes_over_is_a_new_track() -> None:
     shell = seen([("person", 0.1)] * 20 + [("car", 0.9)] * 20)
     assert label_of(shell) == "car"
-    assert [(stored.event.type, stored.event.label) for stored in shell.row.events if stored.event.type.startswith("track.")] == [
+    assert [
+        (stored.event.type, stored.event.label)
+        for stored in shell.row.events
+        if stored.event.type.startswith("track.")
+    ] == [
         ("track.started", "person"),
         ("track.ended", "person"),
         ("track.started", "car"),

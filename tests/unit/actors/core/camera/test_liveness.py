@@ -1,4 +1,5 @@
-"""The two halves of liveness: a device that is heard is there, a camera that gives frames is seeing."""
+"""The two halves of liveness: a device that is heard is there, a camera that gives frames is
+seeing."""
 
 from typing import Any
 
@@ -13,7 +14,9 @@ from tests.support.load.cores import Shell, at_us, frame, person
 ALL = Zone([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)], loitering_s=1)
 
 
-def watching(scene: Scene | None = None, *, frames: int = 20, fps: float = 10.0, **settings: Any) -> Shell:
+def watching(
+    scene: Scene | None = None, *, frames: int = 20, fps: float = 10.0, **settings: Any
+) -> Shell:
     """A camera that saw one person in its zone until now."""
     shell = Shell(scene if scene is not None else Scene(zones={"z": ALL}), **settings)
     shell.hello()
@@ -24,11 +27,14 @@ def watching(scene: Scene | None = None, *, frames: int = 20, fps: float = 10.0,
 
 
 def pinged(shell: Shell, until: float) -> None:
-    """The device is heard every four seconds, and time is looked at as often as the core asks for it."""
+    """The device is heard every four seconds, and time is looked at as often as the core asks for
+    it."""
     ping = shell.now + 4
     while shell.now < until:
         due = core.next_deadline_us(shell.core)
-        shell.tick(min(until, ping, until if due is None else max((due - at_us(0)) / 1e6, shell.now)))
+        shell.tick(
+            min(until, ping, until if due is None else max((due - at_us(0)) / 1e6, shell.now))
+        )
         if shell.now >= ping:
             shell.alive()
             ping += 4
@@ -44,16 +50,26 @@ def shown(shell: Shell) -> dict[str, Any]:
 
 def stales(shell: Shell) -> list[tuple[str, str | None]]:
     kinds = ("camera.online", "camera.stale", "camera.offline")
-    return [(stored.event.type[7:], stored.event.data.get("reason")) for stored in shell.row.events if stored.event.type in kinds]
+    return [
+        (stored.event.type[7:], stored.event.data.get("reason"))
+        for stored in shell.row.events
+        if stored.event.type in kinds
+    ]
 
 
-def test_a_camera_without_frames_is_stale_though_its_device_is_heard_and_what_is_inside_is_unknown() -> None:
+def test_a_camera_without_frames_is_stale_though_its_device_is_heard_and_what_is_inside_is_unknown() -> (  # noqa: E501
+    None
+):
     shell = watching()
     assert shown(shell)["unknown_since"] is None
     pinged(shell, 3600)
     assert stales(shell) == [("online", None), ("stale", "no_frames")]
     state = shown(shell)
-    assert (state["status"], state["reason"], state["unknown_since"]) == ("stale", "no_frames", "2026-03-01T12:00:01.900000Z")
+    assert (state["status"], state["reason"], state["unknown_since"]) == (
+        "stale",
+        "no_frames",
+        "2026-03-01T12:00:01.900000Z",
+    )
     shell.send(21, frame(3600, person("a", 0.5, 0.5)))
     assert shown(shell)["unknown_since"] is None
     assert stales(shell)[-1] == ("online", None)
@@ -72,7 +88,12 @@ def test_a_device_that_falls_silent_after_its_camera_is_told_too() -> None:
     pinged(shell, 20)
     for now in (28.5, 60.0):
         shell.tick(now)
-    assert stales(shell) == [("online", None), ("stale", "no_frames"), ("stale", "edge_silent"), ("offline", "edge_silent")]
+    assert stales(shell) == [
+        ("online", None),
+        ("stale", "no_frames"),
+        ("stale", "edge_silent"),
+        ("offline", "edge_silent"),
+    ]
 
 
 @pytest.mark.parametrize("expected", [None, 0.1])
@@ -91,7 +112,9 @@ def test_frames_are_waited_for_as_long_as_the_camera_s_rate_says(expected: float
     assert stales(shell)[-1] == ("stale", "no_frames")
 
 
-def test_an_event_only_device_is_never_stale_while_it_pings_and_its_last_picture_grows_old() -> None:
+def test_an_event_only_device_is_never_stale_while_it_pings_and_its_last_picture_grows_old() -> (
+    None
+):
     shell = watching(Scene(zones={"z": ALL}, event_only=True))
     pinged(shell, 3600)
     assert stales(shell) == [("online", None)]
@@ -115,7 +138,8 @@ def test_a_flip_of_what_is_known_is_shown_though_no_event_tells_it() -> None:
 
 
 def test_a_ping_alone_brings_a_camera_back() -> None:
-    """It has its time to bring frames again; until it did, what was seen is old and says so. Then pings alone bring it back no more."""
+    """It has its time to bring frames again; until it did, what was seen is old and says so. Then
+    pings alone bring it back no more."""
     for lost_at in (10.0, 40.0):
         shell = watching()
         shell.tick(lost_at)
@@ -133,7 +157,12 @@ def test_alarms_alone_do_not_make_a_blind_camera_see() -> None:
     shell = watching()
     pinged(shell, 30)
     told = len(stales(shell))
-    shell.send(21, msgspec.msgpack.encode({"time": "2026-03-01T12:00:30Z", "alarm": msgspec.to_builtins(Alarm("tamper"))}))
+    shell.send(
+        21,
+        msgspec.msgpack.encode(
+            {"time": "2026-03-01T12:00:30Z", "alarm": msgspec.to_builtins(Alarm("tamper"))}
+        ),
+    )
     assert len(shell.of("alarm.tamper")) == 1
     assert len(stales(shell)) == told
 

@@ -1,4 +1,5 @@
-"""What waits for a camera's turn is bounded in items, bytes and age, and nothing that credits admitted is lost by it."""
+"""What waits for a camera's turn is bounded in items, bytes and age, and nothing that credits
+admitted is lost by it."""
 
 from actors.core.camera.mailbox import MAX_CONTROL, Mailbox, split
 from actors.core.messages.deliveries import Alive, Attach, Data, DeclareGap, Detach, Rejected
@@ -16,7 +17,10 @@ def mailbox(**settings: int | float) -> Mailbox:
 
 def test_items_come_out_in_order_and_in_bounded_turns() -> None:
     box = mailbox()
-    attach, gap = Attach("cam", "h/1", "s1", 1, 0), DeclareGap("cam", "h/1", "s1", 51, 60, "shed", 0)
+    attach, gap = (
+        Attach("cam", "h/1", "s1", 1, 0),
+        DeclareGap("cam", "h/1", "s1", 51, 60, "shed", 0),
+    )
     for item in (attach, data(1, 50), gap, data(61, 2)):
         assert box.offer(item, 0.0)
     assert box.items == 53
@@ -26,7 +30,12 @@ def test_items_come_out_in_order_and_in_bounded_turns() -> None:
         assert sum(len(item.items) for item in turn if isinstance(item, Data)) <= 20
         seen += turn
     assert seen[0] is attach
-    assert [(item.first_seq, len(item.items)) for item in seen if isinstance(item, Data)] == [(1, 20), (21, 20), (41, 10), (61, 2)]
+    assert [(item.first_seq, len(item.items)) for item in seen if isinstance(item, Data)] == [
+        (1, 20),
+        (21, 20),
+        (41, 10),
+        (61, 2),
+    ]
     assert seen.index(gap) == 4
     assert (box.items, box.bytes) == (0, 0)
 

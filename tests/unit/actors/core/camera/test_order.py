@@ -6,7 +6,16 @@ import msgspec
 import pytest
 
 from actors.core.camera import core
-from actors.core.messages.deliveries import NOT_OWNER, Acked, AskedAgain, Attach, Dismissed, Refused, Rejected, Welcomed
+from actors.core.messages.deliveries import (
+    NOT_OWNER,
+    Acked,
+    AskedAgain,
+    Attach,
+    Dismissed,
+    Refused,
+    Rejected,
+    Welcomed,
+)
 from tests.support.load.cores import CAMERA, Shell, acked, at_us, frame, person, welcome
 
 WALK = [frame(i * 0.1, person("a", 0.1 + i * 0.005, 0.5)) for i in range(60)]
@@ -107,7 +116,8 @@ def test_a_hole_is_asked_for_once_and_again_later() -> None:
 
 
 def test_the_tail_of_overtaken_deliveries_is_asked_for_and_is_no_gap() -> None:
-    """Calls to an actor keep no order: the last delivery overtakes the one before it, and nothing more comes by itself."""
+    """Calls to an actor keep no order: the last delivery overtakes the one before it, and nothing
+    more comes by itself."""
     shell = started(gap_timeout_s=2, stale_after_s=100, offline_after_s=200)
     assert shell.send(4, *WALK[3:6]) == [AskedAgain(CAMERA, "h/1", 1)]
     assert acked(shell.send(1, *WALK[:3])) == 3
@@ -171,8 +181,12 @@ def test_the_newest_session_wins_and_the_older_is_refused_for_good() -> None:
     answers = shell.hello("s2", "h/2")
     assert [(a.link, a.code) for a in answers if isinstance(a, Dismissed)] == [("h/1", 4509)]
     assert welcome(answers).resume_from == 1
-    assert [(a.link, a.code) for a in shell.send(61, WALK[0]) if isinstance(a, Dismissed)] == [("h/1", 4509)]
-    assert [(a.link, a.code) for a in shell.hello("s1", "h/3") if isinstance(a, Dismissed)] == [("h/3", 4509)]
+    assert [(a.link, a.code) for a in shell.send(61, WALK[0]) if isinstance(a, Dismissed)] == [
+        ("h/1", 4509)
+    ]
+    assert [(a.link, a.code) for a in shell.hello("s1", "h/3") if isinstance(a, Dismissed)] == [
+        ("h/3", 4509)
+    ]
     (ended,) = shell.of("track.ended")
     assert ended.event.data["end_reason"] == "session_reset"
     assert (ended.event.session, ended.event.seq) == ("s1", 60)
@@ -202,13 +216,24 @@ def test_nothing_of_the_old_session_is_applied_while_a_new_one_opens() -> None:
 
 def test_hellos_that_come_while_a_session_opens_wait_their_turn() -> None:
     shell = started()
-    core.step(shell.core, [Attach(CAMERA, "h/2", "s2", 1, 0), Attach(CAMERA, "h/3", "s3", 1, 0), Attach(CAMERA, "h/1", "s1", 1, 0)], 0)
+    core.step(
+        shell.core,
+        [
+            Attach(CAMERA, "h/2", "s2", 1, 0),
+            Attach(CAMERA, "h/3", "s3", 1, 0),
+            Attach(CAMERA, "h/1", "s1", 1, 0),
+        ],
+        0,
+    )
     first = core.session_opened(shell.core, "s2", shell.row.open_session(1, "s2"), 0)
     assert first.opens == "s3"
     second = core.session_opened(shell.core, "s3", shell.row.open_session(1, "s3"), 0)
     assert second.opens is None
     assert welcome(second.answers).session == "s3"
-    assert [(a.link, a.code) for a in first.answers if isinstance(a, Dismissed)] == [("h/1", 4509), ("h/1", 4509)]
+    assert [(a.link, a.code) for a in first.answers if isinstance(a, Dismissed)] == [
+        ("h/1", 4509),
+        ("h/1", 4509),
+    ]
     assert [(a.link, a.code) for a in second.answers if isinstance(a, Dismissed)] == [("h/2", 4509)]
 
 
@@ -245,7 +270,9 @@ def test_what_is_stepped_and_not_committed_is_resent_without_harm() -> None:
     assert shell.row.position.last_seq == 7
 
 
-def test_after_a_restart_data_of_the_current_session_is_taken_and_any_other_must_say_hello() -> None:
+def test_after_a_restart_data_of_the_current_session_is_taken_and_any_other_must_say_hello() -> (
+    None
+):
     shell = started()
     shell.send(1, *WALK[:3])
     shell.restart()
@@ -271,7 +298,9 @@ def test_credits_of_a_predecessor_still_hold() -> None:
     shell.restart()
     core.set_window(shell.core, 2)
     assert welcome(shell.hello()).credits == 2
-    assert acked(shell.send(11, *WALK[10:60])) == 60  # what the one before admitted is not sent away
+    assert (
+        acked(shell.send(11, *WALK[10:60])) == 60
+    )  # what the one before admitted is not sent away
 
 
 def test_credit_never_moves_back() -> None:
@@ -286,16 +315,29 @@ def test_credit_never_moves_back() -> None:
 def test_a_rejected_item_and_a_bad_one_become_dead_letters_in_their_places() -> None:
     shell = started()
     old = frame(-3e9, person("a", 0.5, 0.5))
-    data = shell.data(1, WALK[0], b"\xc1", old, b"raw", WALK[4], rejected=[Rejected(3, "too_deep", "nested")])
+    data = shell.data(
+        1, WALK[0], b"\xc1", old, b"raw", WALK[4], rejected=[Rejected(3, "too_deep", "nested")]
+    )
     answers = shell.told(data)
-    assert [(a.seq, a.code) for a in answers if isinstance(a, Refused)] == [(2, "bad_input"), (3, "bad_time"), (4, "too_deep")]
+    assert [(a.seq, a.code) for a in answers if isinstance(a, Refused)] == [
+        (2, "bad_input"),
+        (3, "bad_time"),
+        (4, "too_deep"),
+    ]
     assert acked(answers) == 5
-    assert [(letter.seq, letter.raw) for letter in shell.row.letters] == [(2, b"\xc1"), (3, old), (4, b"raw")]
+    assert [(letter.seq, letter.raw) for letter in shell.row.letters] == [
+        (2, b"\xc1"),
+        (3, old),
+        (4, b"raw"),
+    ]
 
 
 def test_events_that_wait_push_back_before_memory_runs_full() -> None:
     shell = started(mailbox_bytes=65_536)
-    crowd = [frame(i * 0.1, *(person(f"t{k}", 0.002 * k + 0.05, 0.5) for k in range(120))) for i in range(4)]
+    crowd = [
+        frame(i * 0.1, *(person(f"t{k}", 0.002 * k + 0.05, 0.5) for k in range(120)))
+        for i in range(4)
+    ]
     shell.send(1, *crowd[:3], commit=False)
     shell.send(4, crowd[3], commit=False)
     assert shell.core.order.seq == 3
@@ -323,7 +365,9 @@ def test_a_sign_of_life_of_a_stranger_is_told_to_say_hello() -> None:
     shell = started()
     shell.answers = []
     shell.alive("h/7")
-    assert [(a.link, a.code) for a in shell.answers if isinstance(a, Dismissed)] == [("h/7", NOT_OWNER)]
+    assert [(a.link, a.code) for a in shell.answers if isinstance(a, Dismissed)] == [
+        ("h/7", NOT_OWNER)
+    ]
 
 
 def test_an_interrupted_session_reset_is_made_up_for() -> None:

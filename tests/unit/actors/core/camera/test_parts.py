@@ -74,7 +74,10 @@ def test_the_offset_is_the_lower_envelope_of_minutes() -> None:
     assert estimate.quality() == "unusable"
 
 
-@pytest.mark.parametrize(("late_us", "quality"), [(249_999, "good"), (-1_000_000, "fair"), (2_000_000, "bad"), (300_000_000, "unusable")])
+@pytest.mark.parametrize(
+    ("late_us", "quality"),
+    [(249_999, "good"), (-1_000_000, "fair"), (2_000_000, "bad"), (300_000_000, "unusable")],
+)
 def test_offset_quality(late_us: int, quality: str) -> None:
     estimate = OffsetEstimate()
     estimate.sample(1_000_000_000 + late_us, 1_000_000_000)
@@ -95,7 +98,11 @@ def test_the_frame_rate_follows_capture_time() -> None:
         (b"\xc1", "msgpack", "bad_input"),
         (b"{", "json", "bad_input"),
         (b'{"time":"2026-03-01T12:00:00"}', "json", "bad_input"),
-        (b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"\xff","box":[0,0,1,1]}]}', "json", "bad_input"),
+        (
+            b'{"time":"2026-03-01T12:00:00Z","objects":[{"label":"\xff","box":[0,0,1,1]}]}',
+            "json",
+            "bad_input",
+        ),
         (b"[" * 5000, "json", "bad_input"),
         (b"{}", "cbor", "bad_input"),
     ],
@@ -107,7 +114,10 @@ def test_items_that_do_not_decode(raw: bytes, form: str, code: str) -> None:
 
 
 def test_numbers_that_are_none_cost_their_object() -> None:
-    seen = {"time": datetime(2026, 1, 1, tzinfo=UTC), "objects": [{"label": "a", "box": [float("nan"), 0.0, 1.0, 1.0]}]}
+    seen = {
+        "time": datetime(2026, 1, 1, tzinfo=UTC),
+        "objects": [{"label": "a", "box": [float("nan"), 0.0, 1.0, 1.0]}],
+    }
     found, faults = decoding.decode(msgspec.msgpack.encode(seen), "msgpack")
     assert (found.objects, faults) == ([], {"box_not_finite": 1})
 
@@ -119,7 +129,11 @@ def test_capture_times_outside_the_epoch_are_refused() -> None:
 
 
 def test_alarms_that_cannot_be_stored_are_refused() -> None:
-    for alarm in (Alarm("a", text="nul \x00"), Alarm("a", data={"k": "x" * 20_000}), Alarm("a", data={"k": {(1, 2): 3}})):
+    for alarm in (
+        Alarm("a", text="nul \x00"),
+        Alarm("a", data={"k": "x" * 20_000}),
+        Alarm("a", data={"k": {(1, 2): 3}}),
+    ):
         with pytest.raises(Unusable) as caught:
             decoding.alarm_data(alarm)
         assert caught.value.code == "bad_alarm"
@@ -136,11 +150,18 @@ def test_severity_by_type_and_place() -> None:
 
 
 def test_changes_between_scenes() -> None:
-    assert changed({"a": "1", "b": "2"}, {"b": "3", "c": "4"}) == {"added": ["c"], "removed": ["a"], "changed": ["b"]}
+    assert changed({"a": "1", "b": "2"}, {"b": "3", "c": "4"}) == {
+        "added": ["c"],
+        "removed": ["a"],
+        "changed": ["b"],
+    }
     assert changed({"a": "1"}, {"a": "1"}) == {}
 
 
 def test_clipping() -> None:
-    assert (fault((-0.02, 0.1, 0.5, 1.02)), shown((-0.02, 0.1, 0.5, 1.02))) == ("clipped", (0.0, 0.1, 0.5, 1.0))
+    assert (fault((-0.02, 0.1, 0.5, 1.02)), shown((-0.02, 0.1, 0.5, 1.02))) == (
+        "clipped",
+        (0.0, 0.1, 0.5, 1.0),
+    )
     assert fault((-0.04, 0.1, -0.01, 0.5)) == "box_outside"
     assert fault((0.0, 0.0, 1.0, 1.0)) is None

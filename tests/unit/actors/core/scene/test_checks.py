@@ -22,9 +22,10 @@ def told(*points: tuple[float, float]) -> list[str]:
 
 def test_a_sound_scene_has_no_problems() -> None:
     scene = Scene(
-        zones={"z": Zone(SQUARE)}, lines={"l": Line([(0.0, 0.5), (0.5, 0.4), (1.0, 0.5)])},
+        zones={"z": Zone(SQUARE)},
+        lines={"l": Line([(0.0, 0.5), (0.5, 0.4), (1.0, 0.5)])},
         severities={"zone.entered/z": "critical", "line.crossed": "notice"},
-    )  # fmt: skip
+    )
     assert problems(scene) == []
     require_sound(scene)
 
@@ -51,7 +52,10 @@ def test_a_zone_that_makes_no_sense(points: list[tuple[float, float]], word: str
 def test_a_line_that_makes_no_sense() -> None:
     loop = Line([(0.1, 0.1), (0.9, 0.1), (0.5, 0.5), (0.5, 0.0)])
     assert "crosses" in problems(Scene(lines={"l": loop}))[0]
-    assert "both directions" in problems(Scene(lines={"l": Line([(0, 0), (1, 1)], name_in="a", name_out="a")}))[0]
+    assert (
+        "both directions"
+        in problems(Scene(lines={"l": Line([(0, 0), (1, 1)], name_in="a", name_out="a")}))[0]
+    )
     assert "same" in problems(Scene(lines={"l": Line([(0.5, 0.5), (0.5, 0.5)])}))[0]
 
 
@@ -77,7 +81,13 @@ def test_simple_is_what_shapely_calls_valid(points: list[tuple[float, float]]) -
 
 
 def test_tags_and_names_are_bounded_and_a_stored_scene_holds_its_defaults() -> None:
-    for bad in ({"tags": ["Upper"]}, {"tags": ["x\n"]}, {"name": "a\x00"}, {"name": "n" * 121}, {"color": "red"}):
+    for bad in (
+        {"tags": ["Upper"]},
+        {"tags": ["x\n"]},
+        {"name": "a\x00"},
+        {"name": "n" * 121},
+        {"color": "red"},
+    ):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert({"camera": "c", "site": "s", **bad}, NewCamera)
     stored = scene_json(Scene())

@@ -15,7 +15,9 @@ from actors.core.scene.scene import Ground, Line, Place, Scene
 from tests.support.load.cores import CAMERA, Shell, at_us, frame, person
 
 CORNERS = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
-FLAT = Ground(CORNERS, [(0.0, 0.0), (20.0, 0.0), (20.0, 10.0), (0.0, 10.0)])  # 20 m x 10 m, seen from straight above
+FLAT = Ground(
+    CORNERS, [(0.0, 0.0), (20.0, 0.0), (20.0, 10.0), (0.0, 10.0)]
+)  # 20 m x 10 m, seen from straight above
 
 
 def lens(x: float, y: float) -> tuple[float, float]:
@@ -48,7 +50,9 @@ def test_the_unit_square_on_a_trapezium_by_its_diagonals() -> None:
 
 def test_above_the_horizon_there_is_no_ground() -> None:
     points = [(0.1, 0.5), (0.9, 0.5), (0.9, 0.9), (0.1, 0.9)]
-    metres = [((x - 0.5) / (y - 0.3), 1.0 / (y - 0.3)) for x, y in points]  # the horizon is at y = 0.3
+    metres = [
+        ((x - 0.5) / (y - 0.3), 1.0 / (y - 0.3)) for x, y in points
+    ]  # the horizon is at y = 0.3
     plane = GroundPlane(points, metres)
     assert plane.locate(0.5, 0.4) == pytest.approx((0.0, 10.0), abs=1e-6)
     assert plane.locate(0.5, 0.29) is None
@@ -62,21 +66,33 @@ def test_above_the_horizon_there_is_no_ground() -> None:
         ([(0, 0), (1, 0), (1, 1), (0, 1)], [(0, 0), (1, 1), (1, 0), (0, 1)]),
         ([(0.5, 0.5)] * 4, [(0, 0), (1, 0), (1, 1), (0, 1)]),
         ([(0, 0), (1, 0), (1, 1), (0, 1)], [(0, 0), (1, 0), (1, 1)] + [(0, 1)] * 2),
-        ([(0, 0), (1, 0), (1, 1), (0, 1), (0.5, 0.5)], [(0, 0), (10, 0), (10, 10), (0, 10), (9, 1)]),
+        (
+            [(0, 0), (1, 0), (1, 1), (0, 1), (0.5, 0.5)],
+            [(0, 0), (10, 0), (10, 10), (0, 10), (9, 1)],
+        ),
     ],
 )
-def test_a_calibration_that_says_nothing_is_refused_with_the_scene(picture: list[list[float]], metres: list[list[float]]) -> None:
+def test_a_calibration_that_says_nothing_is_refused_with_the_scene(
+    picture: list[list[float]], metres: list[list[float]]
+) -> None:
     with pytest.raises(msgspec.ValidationError, match="ground"):
         msgspec.convert({"ground": {"picture": picture, "metres": metres}}, Scene)
 
 
-def walked(scene: Scene, metres_per_s: float, seconds: float, *, fps: float = 10.0, restart_every: int = 0) -> Shell:
+def walked(
+    scene: Scene, metres_per_s: float, seconds: float, *, fps: float = 10.0, restart_every: int = 0
+) -> Shell:
     """One person walks along x at this speed on `FLAT`, then goes away."""
     shell = Shell(scene)
     shell.hello()
     frames = int(seconds * fps)
     for index in range(frames + 1):
-        shell.step(shell.data(index + 1, frame(index / fps, person("a", 0.1 + metres_per_s / 20.0 * index / fps, 0.5))))
+        shell.step(
+            shell.data(
+                index + 1,
+                frame(index / fps, person("a", 0.1 + metres_per_s / 20.0 * index / fps, 0.5)),
+            )
+        )
         if restart_every and index % restart_every == 0:
             shell.restart()
             shell.hello()
@@ -93,7 +109,10 @@ def test_a_walk_of_known_speed(fps: float) -> None:
 
 
 def test_speed_goes_on_over_a_restart() -> None:
-    calm, harsh = walked(Scene(ground=FLAT), 1.5, 8.0), walked(Scene(ground=FLAT), 1.5, 8.0, restart_every=7)
+    calm, harsh = (
+        walked(Scene(ground=FLAT), 1.5, 8.0),
+        walked(Scene(ground=FLAT), 1.5, 8.0, restart_every=7),
+    )
     assert calm.of("track.ended")[0].event.data == harsh.of("track.ended")[0].event.data
 
 
@@ -108,7 +127,9 @@ def test_a_new_calibration_measures_anew() -> None:
     twice = Ground(CORNERS, [(2 * x, 2 * y) for x, y in FLAT.metres])
     shell.step(core.Configure(Scene(ground=twice), 2))
     assert shell.of("camera.scene_changed")[0].event.data == {"version": 2, "changed": ["ground"]}
-    shell.walk([frame(i / 10, person("a", 0.1 + i / 200, 0.5)) for i in range(20, 40)], first_seq=21)
+    shell.walk(
+        [frame(i / 10, person("a", 0.1 + i / 200, 0.5)) for i in range(20, 40)], first_seq=21
+    )
     (shown,) = state_of(shell)["tracks"]
     assert shown["speed_mps"] == pytest.approx(2.0, abs=0.01)
 
@@ -120,7 +141,9 @@ def state_of(shell: Shell, now: float | None = None) -> dict[str, Any]:
 
 
 def test_the_place_is_in_the_state_and_not_in_the_summary() -> None:
-    shell = Shell(Scene(place=Place(name="north gate", lat=52.5, lon=13.4, floor="1", purpose="deliveries")))
+    shell = Shell(
+        Scene(place=Place(name="north gate", lat=52.5, lon=13.4, floor="1", purpose="deliveries"))
+    )
     shell.hello()
     shell.send(1, frame(0))
     rendered = core.live_state(shell.core, 1, at_us(0))
@@ -151,7 +174,9 @@ def test_health_tells_frame_rate_and_spool() -> None:
     assert health["sent"] == "2026-03-01T12:00:01.000000Z"
 
 
-COUNTED = Scene(lines={name: Line([(x, 0.0), (x, 1.0)]) for name, x in (("one", 0.4), ("two", 0.6))})
+COUNTED = Scene(
+    lines={name: Line([(x, 0.0), (x, 1.0)]) for name, x in (("one", 0.4), ("two", 0.6))}
+)
 
 
 def crossing(shell: Shell, first_seq: int, key: str) -> int:
@@ -167,7 +192,10 @@ def test_a_reset_is_an_event_and_counting_goes_on_from_zero() -> None:
     shell.step(core.ResetCounts(["one", "no-such-line"], "midnight"))
     (reset,) = shell.of("camera.counts_reset")
     since = "2026-03-01T12:00:00.100000Z"
-    assert reset.event.data == {"lines": {"one": {"in": 0, "out": 1, "since": since}}, "reason": "midnight"}
+    assert reset.event.data == {
+        "lines": {"one": {"in": 0, "out": 1, "since": since}},
+        "reason": "midnight",
+    }
     crossing(shell, following, "b")
     counts = state_of(shell)["counts"]
     assert counts["one"] == {"in": 0, "out": 1, "since": "2026-03-01T12:00:03.100000Z"}
@@ -187,7 +215,11 @@ def test_a_reset_while_a_session_is_opened_comes_after_it() -> None:
     shell = Shell(COUNTED)
     shell.hello()
     crossing(shell, 1, "a")
-    waiting = core.step(shell.core, [hello("s2"), core.ResetCounts(["one"]), core.ResetCounts(["two"], "why")], at_us(9))
+    waiting = core.step(
+        shell.core,
+        [hello("s2"), core.ResetCounts(["one"]), core.ResetCounts(["two"], "why")],
+        at_us(9),
+    )
     assert waiting.opens == "s2"
     outcome = shell.row.open_session(shell.core.generation, "s2")
     core.session_opened(shell.core, "s2", outcome, at_us(9))

@@ -1,4 +1,5 @@
-"""Lines under jitter: what counts is what the true path does, and whoever stands on a line does nothing."""
+"""Lines under jitter: what counts is what the true path does, and whoever stands on a line does
+nothing."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -14,15 +15,22 @@ from tests.support.load.cores import Shell, frame, person
 GATE = Line([(0.5, 1.0), (0.5, 0.0)])  # walking up: to the picture's right is `in`
 FPS = 25
 KINDS: dict[str, tuple[str, float]] = {
-    "sigma 0.5 %": ("gauss", 0.005), "sigma 1 %": ("gauss", 0.01), "within 1 %": ("uniform", 0.01), "within 2 %": ("uniform", 0.02),
-}  # fmt: skip
+    "sigma 0.5 %": ("gauss", 0.005),
+    "sigma 1 %": ("gauss", 0.01),
+    "within 1 %": ("uniform", 0.01),
+    "within 2 %": ("uniform", 0.02),
+}
 SEEDS = range(2)
 FAR = 0.15  # from here on nobody doubts on which side somebody is
 
 
 def jitter(kind: str, dice: random.Random) -> Callable[[], float]:
     spread, size = KINDS[kind]
-    return (lambda: dice.gauss(0.0, size)) if spread == "gauss" else (lambda: dice.uniform(-size, size))
+    return (
+        (lambda: dice.gauss(0.0, size))
+        if spread == "gauss"
+        else (lambda: dice.uniform(-size, size))
+    )
 
 
 def counted(people: list[list[tuple[str, float] | None]]) -> Shell:
@@ -31,7 +39,11 @@ def counted(people: list[list[tuple[str, float] | None]]) -> Shell:
     shell.hello()
     frames = []
     for index in range(max(map(len, people))):
-        seen = [person(at[0], at[1], 0.5, size=0.06) for path in people if index < len(path) and (at := path[index]) is not None]
+        seen = [
+            person(at[0], at[1], 0.5, size=0.06)
+            for path in people
+            if index < len(path) and (at := path[index]) is not None
+        ]
         frames.append(frame(index / FPS, *seen))
     shell.walk(frames, batch=250)
     return shell
@@ -59,13 +71,18 @@ def test_who_stands_on_a_line_and_goes_back_counts_nothing(kind: str, seconds: i
     for number in range(60 if seconds < 60 else 8):
         dice = random.Random(number)
         error, home = jitter(kind, dice), dice.choice((0.2, 0.8))
-        legs = [(home, 0.01, 5), (0.5 + dice.uniform(-0.002, 0.002), 0.01, seconds * FPS), (home, 0.01, 5)]
+        legs = [
+            (home, 0.01, 5),
+            (0.5 + dice.uniform(-0.002, 0.002), 0.01, seconds * FPS),
+            (home, 0.01, 5),
+        ]
         people.append([(f"p{number}", x + error()) for x in way(*legs)])
     assert flow(counted(people)) == (0, 0)
 
 
 def test_a_new_id_for_somebody_on_the_line_counts_nothing() -> None:
-    """The tracker loses and finds a person who stands on the line: where each id was first seen says nothing about where it came from."""
+    """The tracker loses and finds a person who stands on the line: where each id was first seen
+    says nothing about where it came from."""
     people: list[list[tuple[str, float] | None]] = []
     for number in range(40):
         dice = random.Random(number)
@@ -78,7 +95,8 @@ def test_a_new_id_for_somebody_on_the_line_counts_nothing() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_counts_are_those_of_the_true_path(kind: str, seed: int) -> None:
-    """Random walks between places far to either side and on the line: drift, jitter, misses, new ids where nobody doubts the side."""
+    """Random walks between places far to either side and on the line: drift, jitter, misses, new
+    ids where nobody doubts the side."""
     dice = random.Random(f"{kind} {seed}")
     error = jitter(kind, dice)
     people: list[list[tuple[str, float] | None]] = []
@@ -87,7 +105,13 @@ def test_counts_are_those_of_the_true_path(kind: str, seed: int) -> None:
         legs: list[tuple[float, float, int]] = []
         for _ in range(dice.randint(2, 6)):
             if legs and dice.random() < 0.4:
-                legs.append((0.5 + dice.uniform(-0.002, 0.002), dice.uniform(0.002, 0.03), dice.randint(0, 200)))
+                legs.append(
+                    (
+                        0.5 + dice.uniform(-0.002, 0.002),
+                        dice.uniform(0.002, 0.03),
+                        dice.randint(0, 200),
+                    )
+                )
             far = 0.5 + dice.choice((-1, 1)) * dice.uniform(FAR, 0.4)
             legs.append((far, dice.uniform(0.002, 0.03), dice.randint(5, 60)))
         sides = [x > 0.5 for x, _, _ in legs if abs(x - 0.5) >= FAR]
@@ -99,13 +123,16 @@ def test_counts_are_those_of_the_true_path(kind: str, seed: int) -> None:
             drift = min(max(drift + dice.gauss(0.0, 0.0005), -0.003), 0.003)
             if abs(x - 0.5) >= FAR and dice.random() < 0.01:
                 name += 1
-            path.append((f"p{number}-{name}", x + drift + error()) if dice.random() > 0.08 else None)
+            path.append(
+                (f"p{number}-{name}", x + drift + error()) if dice.random() > 0.08 else None
+            )
         people.append(path)
     assert flow(counted(people)) == (ins, outs), f"{kind}, seed {seed}"
 
 
 def test_after_a_touch_the_travel_starts_anew() -> None:
-    """Before, what was travelled on the way to the line counted too: 0.8 % beyond it were enough for who came from afar."""
+    """Before, what was travelled on the way to the line counted too: 0.8 % beyond it were enough
+    for who came from afar."""
     shy = list(way((0.3, 0.01, 0), (0.508, 0.01, 50), (0.3, 0.01, 5)))
     assert flow(counted([[("a", x) for x in shy]])) == (0, 0)
     bold = list(way((0.3, 0.01, 0), (0.52, 0.01, 50), (0.3, 0.01, 5)))
@@ -124,12 +151,17 @@ def test_a_snapshot_of_an_older_release_goes_on_counting() -> None:
     assert shell.row.snapshot is not None
     found = msgspec.msgpack.decode(shell.row.snapshot)
     crossings = snapshot.TrackRow.__struct_fields__.index("crossings")
-    found["tracks"][0][crossings] = {key: crossing[:4] for key, crossing in found["tracks"][0][crossings].items()}
+    found["tracks"][0][crossings] = {
+        key: crossing[:4] for key, crossing in found["tracks"][0][crossings].items()
+    }
     assert found["tracks"][0][crossings]
     shell.row.snapshot = msgspec.msgpack.encode(found)
     shell.now = 2.0
     shell.restart()
     seq = shell.core.order.seq
     shell.hello()
-    shell.walk([frame(2 + i / FPS, person("a", 0.51 + i * 0.01, 0.5, size=0.06)) for i in range(8)], first_seq=seq + 1)
+    shell.walk(
+        [frame(2 + i / FPS, person("a", 0.51 + i * 0.01, 0.5, size=0.06)) for i in range(8)],
+        first_seq=seq + 1,
+    )
     assert flow(shell) == (1, 0)

@@ -5,7 +5,12 @@ from load_tests.benches.fanout import fanout
 
 def test_every_server_delivers_everything_and_the_ratios_are_there() -> None:
     measured = fanout.run(1, clients=20, rounds=1)
-    assert set(measured.ratios) >= {"camera_vs_raw", "camera_vs_naive", "wall_vs_naive", "idle_vs_bare"}
+    assert set(measured.ratios) >= {
+        "camera_vs_raw",
+        "camera_vs_naive",
+        "wall_vs_naive",
+        "idle_vs_bare",
+    }
     assert all(ratio > 0 for ratio in measured.ratios.values())
     for name in ("camera", "coalesced", "wall"):
         outcome = measured.figures[name]
