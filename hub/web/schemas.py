@@ -7,7 +7,7 @@ than the code. One document per message, event type and shape, whole in itself (
 added (tests hold every past version's golden files against today's structs).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -136,16 +136,24 @@ def _document(name: str, body: Document, defs: Mapping[str, Document]) -> Docume
 
 def portable(value: Any) -> Any:
     """`\\A` and `\\Z` are Python's; in JSON Schema (ECMA 262) they are `^` and `$`. OpenAPI's
-    discriminator says nothing there."""
+    discriminator says nothing there. Descriptions are docstrings, without their line breaks."""
     if isinstance(value, dict):
         return {
-            key: part.replace(r"\A", "^").replace(r"\Z", "$")
-            if key == "pattern" and isinstance(part, str)
-            else portable(part)
+            key: _TEXTS[key](part) if key in _TEXTS and isinstance(part, str) else portable(part)
             for key, part in value.items()
             if key != "discriminator"
         }
     return [portable(part) for part in value] if isinstance(value, list) else value
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+_TEXTS: Mapping[str, Callable[[str], str]] = {
+    "pattern": lambda text: text.replace(r"\A", "^").replace(r"\Z", "$"),
+    "description": _paragraphs,
+}
 
 
 def _event(name: str, kind: Document, data: type[EventData]) -> Document:
