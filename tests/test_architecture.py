@@ -32,7 +32,7 @@ LONGER = {
     "hub/rest/table.py": 632,
     "load_tests/benches/fanout/servers.py": 483,
     "load_tests/capacity/model.py": 420,
-    "load_tests/drivers/dashboard_fleet.py": 419,
+    "load_tests/drivers/dashboard_fleet.py": 423,
     "load_tests/harness/stack.py": 424,
     "load_tests/runs/run.py": 431,
     "tests/integration/actors/test_camera_actor.py": 424,

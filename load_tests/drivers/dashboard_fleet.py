@@ -72,6 +72,7 @@ class SimulatedDashboard:
         self.upgraded = False
         self.live = False
         self.epoch = ""
+        self.subscribed = False  # once; from then on a lost place is told
         self.offset = 0
         self.lost_at = 0.0
         self.tries = 0
@@ -146,7 +147,7 @@ class SimulatedDashboard:
     def _greet(self) -> None:
         site = self.fleet.wish.site
         events: dict[str, object] = {"channel": f"events:site:{site}"}
-        if self.epoch:
+        if self.subscribed:
             events |= {"recover": True, "epoch": self.epoch, "offset": self.offset}
         tokens = self.fleet.wish.tokens
         commands: list[dict[str, object]] = [
@@ -247,13 +248,16 @@ class SimulatedDashboard:
                 for one in msgspec.convert(result.get("publications", []), list[WallPub]):
                     self.seen.states(one.data.cameras)
             return
-        if self.epoch and not result.get("recovered"):
+        # A stream that had no event yet has an empty epoch: what is asked for again is told as lost
+        # all the same.
+        if self.subscribed and not result.get("recovered"):
             self.fleet.unrecovered += 1
             if self.seen is not None:
                 self.seen.told_gap()
             self.offset = int(str(result.get("offset", 0)))
-        elif not self.epoch:
+        elif not self.subscribed:
             self.offset = int(str(result.get("offset", 0)))
+        self.subscribed = True
         self.epoch = str(result.get("epoch", ""))
         publications = result.get("publications", [])
         assert isinstance(publications, list)
