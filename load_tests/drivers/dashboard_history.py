@@ -12,7 +12,7 @@ import msgspec
 
 from load_tests.harness.recording import Recorder
 
-EVERY_S = 2.0  # seconds by which a state must be younger to be noted for that alone
+EVERY_S = 2.0  # seconds by which a state's time must differ to be noted for that alone
 
 
 class ShownSummary(msgspec.Struct, frozen=True):
@@ -127,13 +127,13 @@ class DashboardHistory:
 
     def states(self, shown: Sequence[ShownSummary]) -> None:
         """Summaries on the wall; those are left out in which nothing changed that the checker looks
-        at and that are not younger by `EVERY_S`."""
+        at and whose time differs by less than `EVERY_S`."""
         for one in shown:
             old = self._states.get(one.camera)
             if (
                 old is None
                 or _changed(old, one)
-                or received_s(one) >= self._noted[one.camera] + EVERY_S
+                or abs(received_s(one) - self._noted[one.camera]) >= EVERY_S  # clocks go back too
             ):
                 self._noted[one.camera] = received_s(one)
                 self._note(one, one.status)

@@ -101,3 +101,15 @@ def test_a_history_holds_changes_and_beginnings(tmp_path: Path) -> None:
         "online",
         DISCONNECTED,
     ]
+
+
+def test_a_state_is_noted_anew_also_when_the_clock_went_back(tmp_path: Path) -> None:
+    online = {"camera": "cam", "generation": 1, "offset": 4, "status": "online"}
+    times = ["12:05:00", "12:05:01", "12:00:01", "12:00:02", "12:00:03"]
+    with Recorder(tmp_path / "w.jsonl", "w") as recorder:
+        seen = DashboardHistory("w/1", recorder)
+        for time in times:
+            seen.states(summaries(wall({**online, "received": f"2026-03-01T{time}Z"})))
+    found = operations(read(tmp_path), lambda camera, seq: b"")
+    noted = [one.received_s % 3600 for one in found if isinstance(one, ShownState)]
+    assert noted == [300.0, 1.0, 3.0]
