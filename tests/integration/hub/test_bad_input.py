@@ -340,7 +340,7 @@ COMMANDS: dict[str, tuple[str, int | None]] = {
         + "}}",
         None,
     ),
-    "history limit": ('{"id":5,"history":{"channel":"events:camera:cam","limit":-2}}', None),
+    "history limit": ('{"id":5,"history":{"channel":"events:camera:cam","limit":-2}}', 103),
     "publish": ('{"id":5,"publish":{"channel":"camera:cam","data":{}}}', 108),
     "rpc": ('{"id":5,"rpc":{"method":"x"}}', 108),
     "connect again": ('{"id":5,"connect":{"token":"x"}}', None),
