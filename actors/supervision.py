@@ -42,19 +42,20 @@ class Watched(Protocol):
 
 class SupervisorWatch:
     """`run` for ever. `mend(turn, silent_s)` is called at every look that finds it not working,
-    with what it said last."""
+    with what it said last; it says whether it ended the supervisor, whose silence then counts from
+    there."""
 
     def __init__(
         self,
         supervisor: Watched,
         *,
-        mend: Callable[[Turn | None, float], Awaitable[None]] | None = None,
+        mend: Callable[[Turn | None, float], Awaitable[bool]] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._supervisor = supervisor
         self._mend = mend
         self._now = now
-        self._worked_at = now()
+        self._worked_at = self._ended_at = now()
         self._last: Turn | None = None
         self._why = ""
         self._told = False
@@ -97,6 +98,8 @@ class SupervisorWatch:
             log.error("%s", problem)
         if self._mend is not None:
             try:
-                await self._mend(self._last, self._now() - self._worked_at)
+                silent_s = self._now() - max(self._worked_at, self._ended_at)
+                if await self._mend(self._last, silent_s):
+                    self._ended_at = self._now()
             except EyrieError as error:
                 log.warning("the supervisor cannot be mended now: %s", error)

@@ -96,8 +96,8 @@ class Parent:
 async def _watch(settings_path: str, settings: Settings, over: asyncio.Event) -> None:
     """Until `over`: keep the supervisor at work, and start it anew where there is none."""
 
-    async def mend(turn: Turn | None, silent_s: float) -> None:
-        await ray_supervisor.mend(settings_path, settings.ray.namespace, turn, silent_s)
+    async def mend(turn: Turn | None, silent_s: float) -> bool:
+        return await ray_supervisor.mend(settings_path, settings.ray.namespace, turn, silent_s)
 
     watch = SupervisorWatch(RaySupervision(settings.ray.namespace), mend=mend)
     watching = asyncio.create_task(watch.run(), name="supervisor-watch")

@@ -43,6 +43,8 @@ OPEN_S = 30.0
 REPLACE_S = (
     15.0  # seconds without work after which the supervisor's process is killed: it stands still
 )
+# seconds after which one is ended that this process has never heard: it may still be beginning
+UNHEARD_S = 2 * OPEN_S
 API_STOP_S = 1.0  # seconds that the cluster API may take to end
 
 log = logging.getLogger("eyrie.cluster.supervisor")
@@ -236,16 +238,19 @@ async def start(settings_path: str) -> SupervisorHandle:
     return handle
 
 
-async def mend(settings_path: str, namespace: str, turn: Turn | None, silent_s: float) -> None:
+async def mend(settings_path: str, namespace: str, turn: Turn | None, silent_s: float) -> bool:
     """Start a supervisor where there is none; end one that has not worked for :data:`REPLACE_S`,
-    for Ray to start it again.
+    for Ray to start it again. Whether one was ended.
 
-    Ray never ends a process that stands still. `turn` is what it said last. Raises Unavailable.
+    Ray never ends a process that stands still. `turn` is what it said last; where that was another
+    process, which has ended since, Ray is asked to end the present one: it knows it. Raises
+    Unavailable.
     """
-    if await find(SUPERVISOR, namespace) is None:
+    handle = await find(SUPERVISOR, namespace)
+    if handle is None:
         log.error("there is no supervisor; one is started")
         await start(settings_path)
-        return
+        return False
     if turn is not None and stands_still(
         turn, silent_s, node=str(whereabouts()["node"]), started=start_time(turn.pid)
     ):
@@ -255,6 +260,12 @@ async def mend(settings_path: str, namespace: str, turn: Turn | None, silent_s: 
             silent_s,
         )
         os.kill(turn.pid, signal.SIGKILL)
+        return True
+    if silent_s >= UNHEARD_S:
+        log.error("a supervisor that was never heard is ended by Ray after %.0f s", silent_s)
+        await asyncio.to_thread(ray.kill, handle, no_restart=False)
+        return True
+    return False
 
 
 def stands_still(turn: Turn, silent_s: float, *, node: str, started: int | None) -> bool:

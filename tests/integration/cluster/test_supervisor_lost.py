@@ -55,7 +55,7 @@ def kill(pids: list[int]) -> None:
 
 async def replaced(running: Stack, title: str, killed: list[int]) -> None:
     """Those of `title` have ended, and as many others run."""
-    await until(lambda: all(map(gone, killed)), what=f"the end of {title}")
+    await until(lambda: all(map(gone, killed)), within_s=2 * HEAL_S, what=f"the end of {title}")
     await until(
         lambda: len([pid for pid in running.pids(title) if pid not in killed]) == len(killed),
         within_s=HEAL_S,

@@ -69,7 +69,7 @@ async def test_it_is_asked_again_for_ever_and_mended_with_what_it_said_last() ->
     clock, supervisor = Clock(), Supervisor()
     mended: list[tuple[Turn | None, float]] = []
 
-    async def mend(turn: Turn | None, silent_s: float) -> None:
+    async def mend(turn: Turn | None, silent_s: float) -> bool:
         mended.append((turn, silent_s))
         raise Unavailable("Ray is away too")
 
@@ -85,3 +85,21 @@ async def test_it_is_asked_again_for_ever_and_mended_with_what_it_said_last() ->
         (Turn(0.1, "n1", 7, 70), 12.0),
         (Turn(0.1, "n1", 7, 70), 16.0),
     ]
+
+
+async def test_the_silence_of_the_next_one_counts_from_the_end_of_the_last() -> None:
+    clock, supervisor = Clock(), Supervisor()
+    silences: list[float] = []
+
+    async def mend(turn: Turn | None, silent_s: float) -> bool:
+        silences.append(silent_s)
+        return silent_s >= 12.0
+
+    watch = SupervisorWatch(supervisor, mend=mend, now=clock)
+    await watch.look()
+    supervisor.answer = None
+    for _ in range(5):
+        clock.now += 4.0
+        await watch.look()
+    assert silences == [8.0, 12.0, 4.0, 8.0]
+    assert "for 20 s" in (watch.problem() or "")
