@@ -115,28 +115,28 @@ class ReconcilePlan(msgspec.Struct, frozen=True):
 
 
 def compare(
-    wishes: Sequence[WantedCamera],
+    wanted: Sequence[WantedCamera],
     actors: Sequence[ActorView],
     held: Mapping[str, float],
     now: float,
     limits: ReconcileLimits,
 ) -> ReconcilePlan:
-    """The next actions. `wishes` are in the order of urgency; `held` says until when (monotonic) a
+    """The next actions. `wanted` are in the order of urgency; `held` says until when (monotonic) a
     camera is left alone.
 
     A camera whose process does not fit its wish moves to one that does: the target is ready before
     the source is asked for it.
     """
-    return _Comparison(wishes, actors, limits).plan(held, now)
+    return _Comparison(wanted, actors, limits).plan(held, now)
 
 
 class _Comparison:
     def __init__(
-        self, wishes: Sequence[WantedCamera], actors: Sequence[ActorView], limits: ReconcileLimits
+        self, wanted: Sequence[WantedCamera], actors: Sequence[ActorView], limits: ReconcileLimits
     ) -> None:
-        self._wishes: dict[str, WantedCamera] = {}
-        for wish in wishes:
-            self._wishes.setdefault(wish.camera, wish)
+        self._wanted: dict[str, WantedCamera] = {}
+        for wish in wanted:
+            self._wanted.setdefault(wish.camera, wish)
         self._actors = actors
         self._living = [actor for actor in actors if actor.phase != "stopping"]
         self._limits = limits
@@ -158,14 +158,14 @@ class _Comparison:
         actions: list[Action] = self._releases()
         missing = [
             wish
-            for camera, wish in self._wishes.items()
+            for camera, wish in self._wanted.items()
             if camera not in self._placed
             and camera not in self._coming
             and held.get(camera, 0.0) <= now
         ]
         leaving = [
             wish
-            for camera, wish in self._wishes.items()
+            for camera, wish in self._wanted.items()
             if camera not in self._coming
             and (host := self._placed.get(camera)) is not None
             and host.phase == "ready"
@@ -192,7 +192,7 @@ class _Comparison:
 
     def _releases(self) -> list[Action]:
         unwanted = {
-            actor.name: tuple(camera for camera in actor.cameras if camera not in self._wishes)
+            actor.name: tuple(camera for camera in actor.cameras if camera not in self._wanted)
             for actor in self._living
             if actor.phase == "ready"
         }
@@ -252,19 +252,19 @@ class _Comparison:
             giver = min(hosts, key=lambda actor: (len(actor.cameras), actor.name))
             others = [actor for actor in hosts if actor is not giver and actor.node == giver.node]
             others.sort(key=lambda actor: (self._room[actor.name], actor.name))
-            wishes = [self._wishes[camera] for camera in giver.cameras if camera in self._wishes]
+            wanted = [self._wanted[camera] for camera in giver.cameras if camera in self._wanted]
             if len(giver.cameras) > min(density // 2, budget) or sum(
                 self._room[actor.name] for actor in others
-            ) < len(wishes):
+            ) < len(wanted):
                 continue
-            for wish in wishes:
+            for wish in wanted:
                 for actor in others:
                     if self._room[actor.name] > 0 and _fits(actor, wish):
                         self._room[actor.name] -= 1
                         self._needed.add(actor.name)
                         self._moves.setdefault(actor.name, []).append(wish.camera)
                         break
-            budget -= len(wishes)
+            budget -= len(wanted)
 
 
 def _fits(actor: ActorView, wish: WantedCamera) -> bool:

@@ -300,10 +300,10 @@ class Planner:
         wish: Callable[[WantedCamera], WantedCamera],
         view: Callable[[ActorView], ActorView] = lambda view: view,
     ) -> PlanReport:
-        wishes = [wish(made) for made in self._fleet.wishes()]
+        wanted = [wish(made) for made in self._fleet.wanted_cameras()]
         views = {made.name: view(made) for made in self._fleet.views() if made.phase != "stopping"}
         steps, duration_s, problem = carry_out(
-            wishes, views, self._limits, self._fleet.meter.start_s, self._fleet.meter.move_s
+            wanted, views, self._limits, self._fleet.meter.start_s, self._fleet.meter.move_s
         )
         moved = {camera for step in steps for camera in step.interrupts}
         return _report(
@@ -318,7 +318,7 @@ class Planner:
 
 
 def carry_out(
-    wishes: list[WantedCamera],
+    wanted: list[WantedCamera],
     views: dict[str, ActorView],
     limits: ReconcileLimits,
     start_s: float,
@@ -329,7 +329,7 @@ def carry_out(
     steps: list[PlanStep] = []
     duration_s = 0.0
     for round in range(MAX_ROUNDS):
-        plan = compare(wishes, list(views.values()), {}, 0.0, limits)
+        plan = compare(wanted, list(views.values()), {}, 0.0, limits)
         if not plan.actions:
             return (
                 steps,

@@ -208,7 +208,7 @@ class FleetMemory:
 
     # what should be, what is
 
-    def wishes(self) -> list[WantedCamera]:
+    def wanted_cameras(self) -> list[WantedCamera]:
         """What `cluster.planning.reconcile.compare` takes, the urgent first."""
         usable_nodes = {node.id for node in usable(self.nodes, self.cordoned)}
         errands = self.errands

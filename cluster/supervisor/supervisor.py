@@ -301,7 +301,7 @@ class Supervisor:
         fleet.wanted.update(fleet.urgent)
         held = {camera: trouble.held_until for camera, trouble in fleet.trouble.items()}
         limits = self._limits()
-        plan = compare(fleet.wishes(), fleet.views(), held, time.monotonic(), limits)
+        plan = compare(fleet.wanted_cameras(), fleet.views(), held, time.monotonic(), limits)
         if plan.refused and plan.refused != fleet.refused:
             log.error(
                 "%d cameras find no process: %d is all that PostgreSQL has connections for",

@@ -117,13 +117,13 @@ class Dashboard(Client):
         "groups",
         "inbox",
         "link",
+        "options",
         "principal",
         "reading",
         "scheduled",
         "session",
         "task",
         "timeout_s",
-        "wishes",
     )
 
     def __init__(
@@ -149,7 +149,7 @@ class Dashboard(Client):
         )
         self.principal: Principal | None = None
         self.groups: dict[str, Group] = {}
-        self.wishes: dict[str, SubscriptionOptions] | None = (
+        self.options: dict[str, SubscriptionOptions] | None = (
             None  # by channel, where a subscription asks for less than it may have
         )
         self.inbox: deque[Command] | None = None
@@ -162,7 +162,7 @@ class Dashboard(Client):
 
     def wish(self, channel: str) -> SubscriptionOptions:
         """What its subscription to `channel` asks for."""
-        return NONE if self.wishes is None else self.wishes.get(channel, NONE)
+        return NONE if self.options is None else self.options.get(channel, NONE)
 
     # from the socket
 

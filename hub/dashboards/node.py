@@ -270,7 +270,7 @@ class Node:
             )
             return [Fail(action.id, errors.of(error))]
         if wish != subscription_options.NONE:
-            dashboard.wishes = (dashboard.wishes or {}) | {action.channel.name: wish}
+            dashboard.options = (dashboard.options or {}) | {action.channel.name: wish}
         self.reviews.ask_again_at(dashboard, action.channel.name, until)
         if result.was_recovering:
             key = (action.channel.lane, outcome(action.request, result))
@@ -321,8 +321,8 @@ class Node:
         if group is not None and topic is not None:
             topic.remove(dashboard, group, time.monotonic())
         self.reviews.forget(dashboard, channel)
-        if dashboard.wishes is not None:
-            dashboard.wishes.pop(channel, None)
+        if dashboard.options is not None:
+            dashboard.options.pop(channel, None)
 
     def gone(self, dashboard: Dashboard, close: CloseCode | None = None) -> None:
         if close is not None:

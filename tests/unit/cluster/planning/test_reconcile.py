@@ -117,23 +117,23 @@ def test_another_density_moves_cameras_to_a_process_that_is_ready_first() -> Non
     actors = [
         ActorView(name, "ready", (camera,)) for name, camera in (("x", "a"), ("y", "b"), ("z", "c"))
     ]
-    wishes = [WantedCamera(camera, 16) for camera in "abc"]
-    plan = compare_wishes(wishes, actors, {}, 0.0, ONE)
+    wanted = [WantedCamera(camera, 16) for camera in "abc"]
+    plan = compare_wishes(wanted, actors, {}, 0.0, ONE)
     assert plan == ReconcilePlan([StartActor((), 16, ("a", "b", "c"))], [], 3)
     starting = [*actors, ActorView("new", "starting", (), 16, ("a", "b", "c"))]
-    assert compare_wishes(wishes, starting, {}, 0.0, ONE).actions == []
+    assert compare_wishes(wanted, starting, {}, 0.0, ONE).actions == []
     half = [ActorView("x", "ready", ()), *actors[1:], ActorView("new", "ready", ("a",), 16)]
-    plan = compare_wishes(wishes, half, {}, 0.0, ONE)
+    plan = compare_wishes(wanted, half, {}, 0.0, ONE)
     assert plan.actions == [MoveCameras("new", ("b", "c")), StopActor("x")]
 
 
 def test_a_wave_is_bounded() -> None:
     actors = [ActorView(f"x{n}", "ready", (f"c{n}",)) for n in range(40)]
-    wishes = [WantedCamera(f"c{n}", 64) for n in range(40)]
-    first = compare_wishes(wishes, actors, {}, 0.0, ONE).actions
+    wanted = [WantedCamera(f"c{n}", 64) for n in range(40)]
+    first = compare_wishes(wanted, actors, {}, 0.0, ONE).actions
     assert first == [StartActor((), 64, tuple(f"c{n}" for n in range(16)))]
     underway = [*actors, ActorView("new", "ready", (), 64, tuple(f"c{n}" for n in range(10)))]
-    assert moved(compare_wishes(wishes, underway, {}, 0.0, ONE)) == 6
+    assert moved(compare_wishes(wanted, underway, {}, 0.0, ONE)) == 6
 
 
 def test_one_by_one_again_starts_no_more_than_the_cores_take() -> None:
@@ -155,8 +155,8 @@ def test_what_is_to_be_left_is_left_and_then_ends() -> None:
         ActorView("x", "ready", ("a",), node="n1", keeps=False),
         ActorView("y", "ready", ("b",), node="n2"),
     ]
-    wishes = [WantedCamera("a"), WantedCamera("b")]
-    assert compare_wishes(wishes, actors, {}, 0.0, ONE).actions == [StartActor((), 1, ("a",))]
+    wanted = [WantedCamera("a"), WantedCamera("b")]
+    assert compare_wishes(wanted, actors, {}, 0.0, ONE).actions == [StartActor((), 1, ("a",))]
     empty = [ActorView("x", "ready", (), node="n1", keeps=False)]
     assert compare_wishes([WantedCamera("c")], empty, {}, 0.0, ONE).actions == [
         StopActor("x"),
@@ -190,9 +190,9 @@ def test_half_empty_processes_are_packed_when_nothing_else_goes_on() -> None:
         ActorView("y", "ready", ("d", "e"), 8),
         ActorView("z", "ready", ("f",), 8),
     ]
-    wishes = [WantedCamera(camera, 8) for camera in "abcdef"]
-    assert compare_wishes(wishes, actors, {}, 0.0, ONE).actions == [MoveCameras("x", ("f",))]
-    assert moved(compare_wishes([*wishes, WantedCamera("new", 8)], actors, {}, 0.0, ONE)) == 0
+    wanted = [WantedCamera(camera, 8) for camera in "abcdef"]
+    assert compare_wishes(wanted, actors, {}, 0.0, ONE).actions == [MoveCameras("x", ("f",))]
+    assert moved(compare_wishes([*wanted, WantedCamera("new", 8)], actors, {}, 0.0, ONE)) == 0
     nearly = [
         ActorView("x", "ready", tuple("abcde"), 8),
         ActorView("y", "ready", tuple("fghij"), 8),
@@ -215,18 +215,18 @@ def test_what_nobody_wants_is_given_up() -> None:
 def test_it_settles_whatever_the_density() -> None:
     """Carrying the actions out again and again ends, and every camera is then where it should
     be."""
-    wishes = {camera: 1 for camera in map(str, range(40))}
+    wanted = {camera: 1 for camera in map(str, range(40))}
     hosts: dict[str, tuple[int, list[str]]] = {}
     names = iter(map(str, range(10_000)))
     for density in (1, 16, 5, 1, 40, 3):
-        wishes = dict.fromkeys(wishes, density)
+        wanted = dict.fromkeys(wanted, density)
         for _ in range(400):
             views = [
                 ActorView(name, "ready", tuple(cameras), made)
                 for name, (made, cameras) in hosts.items()
             ]
             plan = compare_wishes(
-                [WantedCamera(c, d) for c, d in wishes.items()],
+                [WantedCamera(c, d) for c, d in wanted.items()],
                 views,
                 {},
                 0.0,
@@ -253,10 +253,10 @@ def test_it_settles_whatever_the_density() -> None:
         else:
             raise AssertionError(f"it does not settle at {density}")
         assert sorted(camera for made, cameras in hosts.values() for camera in cameras) == sorted(
-            wishes
+            wanted
         )
         assert {made for made, _cameras in hosts.values()} == {density}
-        assert len(hosts) == -(-len(wishes) // density) or density in (3, 5)
+        assert len(hosts) == -(-len(wanted) // density) or density in (3, 5)
 
 
 def test_who_ended_two_processes_is_alone_however_long_they_lived() -> None:
