@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("actors", "storage", "policy", "hub", "cluster", "edge", "load_tests")
+PACKAGES = ("actors", "storage", "policy", "hub", "cluster", "edge", "workers", "load_tests")
 MAX_LINES = 400
 # Longer since lines have 100 columns, each with its ceiling: it may shrink, and goes when it fits.
 LONGER = {
@@ -76,6 +76,7 @@ BORDERS = {
         "actors/ray_*.py",
         "policy/actor/ray_*.py",
         "hub/ray_*.py",
+        "workers/ray_*.py",
         "cluster/ray/*.py",
         "cluster/launcher/driver.py",
         "load_tests/*/ray_*.py",
@@ -111,6 +112,7 @@ LAYERS = {
     "policy": 2,
     "actors": 3,
     "hub": 4,
+    "workers": 4,
     "cluster": 5,
     "load_tests": 6,
 }

@@ -1,0 +1,1 @@
+"""Background work: jobs, schedules and connectors, and the worker that runs them."""
