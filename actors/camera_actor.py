@@ -26,6 +26,7 @@ from actors.core.messages import deliveries
 from actors.core.messages.commits import Activation, CommitRow
 from actors.core.messages.deliveries import Answer, Attach, Detach, Dismissed, Item
 from actors.core.settings import CameraSettings
+from actors.core.task_set import TaskSet
 from actors.hosted_camera import Hosted
 from actors.publish_loop import Live
 from actors.registry_sync import RegistrySync
@@ -94,21 +95,18 @@ class CameraActor:
         self.registry = RegistrySync(stores, self._cameras, self, now_us=self._now_us)
         self._stopping = False
         self._paused: frozenset[str] = frozenset()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = TaskSet(log, self.write_off)
 
     def start(self) -> None:
         """Begin to commit and publish. Needs a running loop."""
-        loop = asyncio.get_running_loop()
-        loops = (
+        for name, work in (
             ("commit-loop", self._commits.run()),
             ("live-loop", self._live.run()),
             ("turns-loop", self._turns.run()),
             ("catch-up-loop", self._live.run_catch_up()),
             ("registry-loop", self.registry.run()),
-        )
-        self._tasks = [loop.create_task(work, name=name) for name, work in loops]
-        for task in self._tasks:
-            task.add_done_callback(self._loop_ended)
+        ):
+            self._tasks.spawn(work, name, forever=True)
 
     async def adopt(self, cameras: Sequence[str]) -> dict[str, str]:
         """Activate `cameras` here. Camera → why not, of those that are not hosted afterwards.
@@ -208,7 +206,7 @@ class CameraActor:
             "commit_age_s": now - work.committed_at if work.in_flight else 0.0,
             "cameras": len(self._cameras),
             "waiting": self._turns.held,
-            "failed": next((str(t.get_name()) for t in self._tasks if t.done()), ""),
+            "failed": self._tasks.failed,
         }
 
     def describe(self) -> dict[str, Any]:
@@ -279,9 +277,7 @@ class CameraActor:
         self._live.end()
         self._turns.end()
         self.registry.end()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _take(self, camera: str, items: list[Item]) -> None:
         hosted = self._cameras.get(camera)
@@ -425,8 +421,3 @@ class CameraActor:
             for hosted in self._cameras.values():
                 camera_core.clock_stepped(hosted.core, stepped_us)
         return now_us
-
-    def _loop_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("%s of %s ended: %r", task.get_name(), self.name, error, exc_info=error)
-            self.write_off(f"{task.get_name()} ended: {error!r}")

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from actors.core.errors import EyrieError
+from actors.core.task_set import TaskSet
 from hub.access import redaction
 from hub.access.authorization import Access
 from hub.access.client_address import default_origins
@@ -139,8 +140,8 @@ class Hub:
         self._server = HubServer(
             self.app, self.node, settings.hub, headers=headers, hosts=hosts, tls=self._tls
         )
-        self._beat: asyncio.Task[None] | None = None
-        self._singing: asyncio.Task[None] | None = None
+        self._canary_task = TaskSet(log)
+        self._record_task = TaskSet(log)
         self.policy_behind: Callable[[], bool] = lambda: False
         self.port = 0
         self.private_port = 0
@@ -191,8 +192,8 @@ class Hub:
         self.edge.start()
         await self._server.start([public, private])
         await self._record()  # whoever hears that the hub is ready finds its address
-        self._beat = asyncio.create_task(self._keep_recorded(), name="hub-record")
-        self._singing = asyncio.create_task(self.canary.run(self.private_port), name="canary")
+        self._record_task.spawn(self._keep_recorded(), "hub-record")
+        self._canary_task.spawn(self.canary.run(self.private_port), "canary")
         log.info(
             "hub %s listens on %s:%d (private port %d)",
             self.context.hub_name,
@@ -225,14 +226,10 @@ class Hub:
         self._server.stop_listening(self.port)
         await self.edge.stop(grace_s)
         await self.node.drain(min(self.context.settings.hub.drain_s, grace_s / 2))
-        if self._singing is not None:
-            self._singing.cancel()
-            await asyncio.gather(self._singing, return_exceptions=True)
+        await self._canary_task.close()
         await self._server.stop()
         await self.node.stop()
-        if self._beat is not None:
-            self._beat.cancel()
-            await asyncio.gather(self._beat, return_exceptions=True)
+        await self._record_task.close()
         try:
             await self.context.stores.hubs.remove(self.context.hub_name)
         except EyrieError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
+from actors.core.task_set import TaskSet
 from actors.ports import Directory
 from actors.supervision import SupervisorWatch
 from hub.access.context import HubContext
@@ -68,11 +69,9 @@ class HubActor:
         self._grants: RedisGrants | None = None
         self._sign_ins: RedisSignIns | None = None
         self._granted = Grants()
-        self._watching: asyncio.Task[None] | None = None
-        self._supervising: asyncio.Task[None] | None = None
+        self._tasks = TaskSet(log)
         self._keys: KeyRefresher | None = None
         self._copy: ProcessMetrics | None = None
-        self._copying: asyncio.Task[None] | None = None
 
     async def open(self) -> HubStatus:
         """Serve. Raises Unavailable, ConfigError, StartError; what was opened until then is closed
@@ -125,12 +124,12 @@ class HubActor:
         gate.on_revision(hub.policy_changed)
         watch.on_revocations(hub.revoked)
         await watch.refresh()
-        self._watching = asyncio.create_task(watch.run(), name="policy-watch")
-        self._supervising = asyncio.create_task(self._supervision.run(), name="supervisor-watch")
+        self._tasks.spawn(watch.run(), "policy-watch")
+        self._tasks.spawn(self._supervision.run(), "supervisor-watch")
         self._keys.start()
         await hub.start()
         self._copy = ProcessMetrics(of(settings), hub.metrics.collect)
-        self._copying = asyncio.create_task(self._copy.run(), name="process-metrics")
+        self._tasks.spawn(self._copy.run(), "process-metrics")
         return hub.status()
 
     async def _open_plain(self) -> PlainChannels | None:
@@ -162,10 +161,7 @@ class HubActor:
         tidy = True
         if self._hub is not None and self._hub.port:
             await self._hub.stop(grace_s)
-        for task in (self._watching, self._supervising, self._copying):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await self._tasks.close()
         if self._copy is not None:
             self._copy.close()
         if self._keys is not None:
@@ -188,9 +184,9 @@ class HubActor:
                 log.warning("hub %s could not close a store: %s", self.name, error)
                 tidy = False
         self._sign_ins = None
-        self._hub = self._buckets = self._grants = self._keys = self._watching = self._gate = (
-            self._broker
-        ) = self._stores = None
+        self._hub = self._buckets = self._grants = self._keys = self._gate = self._broker = (
+            self._stores
+        ) = None
         return tidy
 
     def _policy_current(self) -> str | None:

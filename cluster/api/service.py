@@ -5,11 +5,12 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
+from actors.core.task_set import TaskSet
 from cluster.api.context import ApiContext, Inspector, RoomMaker
 from cluster.api.live_operations import ProgressPublisher
 from cluster.api.server import ApiServer
@@ -117,7 +118,7 @@ class ApiHost:
             inspector,
             room,
         )
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = TaskSet(log)
         self._keys: KeyRefresher | None = None
         self.server: ApiServer | None = None
         self.problem = "the cluster API does not listen yet"
@@ -125,10 +126,10 @@ class ApiHost:
 
     def start(self) -> None:
         """Begin, in the running loop."""
-        self._spawn(self._serve(), "cluster-api")
-        self._spawn(self._record(), "cluster-api-record")
-        self._spawn(self._watch.run(), "cluster-api-policy")
-        self._spawn(self.progress.run(), "cluster-api-progress")
+        self._tasks.spawn(self._serve(), "cluster-api")
+        self._tasks.spawn(self._record(), "cluster-api-record")
+        self._tasks.spawn(self._watch.run(), "cluster-api-policy")
+        self._tasks.spawn(self.progress.run(), "cluster-api-progress")
 
     def status(self) -> dict[str, Any]:
         """Where it listens, or why it does not."""
@@ -138,9 +139,7 @@ class ApiHost:
 
     async def stop(self) -> None:
         """End everything."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         if self.server is not None:
             await self.server.stop()
         if self._keys is not None:
@@ -202,13 +201,3 @@ class ApiHost:
                         "the cluster API does not listen: %s (%s)", error.detail, error.next_step
                     )
             await asyncio.sleep(RETRY_S)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        task.add_done_callback(_ended)
-        self._tasks.append(task)
-
-
-def _ended(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("%s has failed", task.get_name(), exc_info=error)

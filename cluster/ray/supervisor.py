@@ -18,6 +18,7 @@ import ray
 import ray.exceptions
 
 from actors.core.errors import Unavailable
+from actors.core.task_set import TaskSet
 from actors.ray_calls import answer, find, kill, whereabouts
 from actors.ray_directory import SUPERVISOR
 from actors.supervision import IDLE_S, Turn
@@ -60,7 +61,7 @@ class RaySupervisor:
         self._partitions: PartitionMaintenance | None = None
         self._rows: RowRetention | None = None
         self._api: ApiHost | None = None
-        self._copying: asyncio.Task[None] | None = None
+        self._tasks = TaskSet(log)
 
     async def open(self) -> str:
         """Begin to supervise; again is harmless. Raises Unavailable, ConfigError."""
@@ -106,10 +107,7 @@ class RaySupervisor:
             ):  # a request that hangs must not take the time of the last commits
                 async with asyncio.timeout(API_STOP_S):
                     await self._api.stop()
-        if self._partitions is not None:
-            await self._partitions.stop()
-        if self._rows is not None:
-            await self._rows.stop()
+        await self._tasks.close()
         return await supervisor.stop(grace_s)
 
     async def _opened(self) -> Supervisor:
@@ -135,11 +133,11 @@ class RaySupervisor:
         self._partitions = PartitionMaintenance(
             PostgresPartitions(stores.database), settings.events
         )
-        self._partitions.start()
+        self._tasks.spawn(self._partitions.run(), "partitions")
         self._rows = RowRetention(
             lambda: forget(stores.database, settings.dead_letters, settings.sessions)
         )
-        self._rows.start()
+        self._tasks.spawn(self._rows.run(), "row-retention")
         caller = PolicyCaller(
             settings.policy.replicas,
             namespace=settings.ray.namespace,
@@ -158,7 +156,7 @@ class RaySupervisor:
         metrics = ProcessMetrics(
             of(settings), lambda: cluster_metrics.collect(supervisor.snapshot())
         )
-        self._copying = asyncio.create_task(metrics.run(), name="process-metrics")
+        self._tasks.spawn(metrics.run(), "process-metrics")
         log.info("the supervisor is at work")
         return supervisor
 

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Sequence
 
 from actors.core.errors import EyrieError, Full
 from actors.core.log_format import counted
+from actors.core.task_set import TaskSet
 from cluster.planning.placement import choose, usable
 from cluster.planning.reconcile import QUARANTINE_S, StartActor, Trouble, ended_its_process, failed
 from cluster.supervisor.fleet import Actor, FleetMemory
 from cluster.supervisor.ports import Machine, SupervisorStores
 from cluster.supervisor.services import stop_all
-from cluster.supervisor.tasks import Tasks
 from storage.ports.processes import ActorRecord
 
 ENSURE_S = 1.0  # seconds a process may take to say what it hosts
@@ -40,7 +40,7 @@ class Hosting:
     """Acts on the `fleet`; decides nothing (`cluster.planning.reconcile` does)."""
 
     def __init__(
-        self, fleet: FleetMemory, stores: SupervisorStores, machine: Machine, tasks: Tasks
+        self, fleet: FleetMemory, stores: SupervisorStores, machine: Machine, tasks: TaskSet
     ) -> None:
         self._fleet = fleet
         self._stores = stores

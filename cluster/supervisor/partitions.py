@@ -47,7 +47,7 @@ class PostgresPartitions:
 
 
 class PartitionMaintenance:
-    """Runs as a task of the loop that started it. `chance` gives 0..1."""
+    """`chance` gives 0..1."""
 
     def __init__(
         self,
@@ -59,21 +59,10 @@ class PartitionMaintenance:
         self._partitions = partitions
         self._settings = settings
         self._chance = chance
-        self._task: asyncio.Task[None] | None = None
         self._made: list[str] = []
         self._dropped: dict[str, int] = {}
         self._default_rows = 0
         self._trouble = ""
-
-    def start(self) -> None:
-        """Begin with a first round at once."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="partitions")
-
-    async def stop(self) -> None:
-        """End; a drop that is under way is rolled back."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     def status(self) -> dict[str, Any]:
         """What the last round did: partitions made, events dropped by partition, events without a
@@ -104,7 +93,9 @@ class PartitionMaintenance:
             return RETRY_S * (0.5 + 0.5 * self._chance())
         return DAY_S * (0.75 + 0.25 * self._chance())
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """A round at once, then again and again. What is under way when it is cancelled is rolled
+        back."""
         while True:
             await asyncio.sleep(await self.round())
 

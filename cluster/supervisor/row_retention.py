@@ -17,7 +17,7 @@ log = logging.getLogger("eyrie.cluster.rows")
 
 
 class RowRetention:
-    """Runs as a task of the loop that started it. `forget` makes one round; `chance` gives 0..1."""
+    """`forget` makes one round; `chance` gives 0..1."""
 
     def __init__(
         self,
@@ -27,19 +27,8 @@ class RowRetention:
     ) -> None:
         self._forget = forget
         self._chance = chance
-        self._task: asyncio.Task[None] | None = None
         self._last = Forgotten(0, 0, 0)
         self._trouble = ""
-
-    def start(self) -> None:
-        """Begin with a first round at once."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="row-retention")
-
-    async def stop(self) -> None:
-        """End; a statement that is under way is rolled back."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     def status(self) -> dict[str, Any]:
         """How many rows went in the last round, and its trouble."""
@@ -67,6 +56,8 @@ class RowRetention:
             )
         return ROUND_S * (0.75 + 0.25 * self._chance())
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """A round at once, then again and again. What is under way when it is cancelled is rolled
+        back."""
         while True:
             await asyncio.sleep(await self.round())

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.core.errors import EyrieError, Unavailable
+from actors.core.task_set import TaskSet
 from cluster.supervisor.ports import Process
-from cluster.supervisor.tasks import Tasks
 
 RETRY_S = 1.0  # seconds before one that failed is started again
 PARALLEL_STOPS = 16
@@ -46,7 +46,7 @@ class Services:
     take."""
 
     def __init__(
-        self, starts: Mapping[str, Start], tasks: Tasks, *, start_timeout_s: float, grace_s: float
+        self, starts: Mapping[str, Start], tasks: TaskSet, *, start_timeout_s: float, grace_s: float
     ) -> None:
         self.services: dict[str, Service] = {}
         self._starts = starts
@@ -114,7 +114,7 @@ class Services:
 
     def _keep(self, service: Service) -> None:
         self.services[service.name] = service
-        service.keeper = self._tasks.spawn(self._run(service), loop=True)
+        service.keeper = self._tasks.spawn(self._run(service), service.name, forever=True)
 
     async def _run(self, service: Service) -> None:
         """Keep one running, for ever."""
@@ -146,7 +146,7 @@ class Services:
 
     async def _retire(self, service: Service) -> None:
         if service.keeper is not None:
-            self._tasks.drop(service.keeper)
+            service.keeper.cancel()
         if service.process is not None:
             await stop_all([service.process], time.monotonic() + self._grace_s)
         log.info("%s has ended: fewer are wanted", service.name)
@@ -169,7 +169,7 @@ class Services:
         if service is None or service.state == "starting" or service.keeper is None:
             return
         log.warning("%s is replaced: %s", name, reason)
-        self._tasks.drop(service.keeper)
+        service.keeper.cancel()
         if service.process is not None:
             service.process.kill()
         self._keep(

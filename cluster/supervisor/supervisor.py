@@ -16,6 +16,7 @@ import msgspec
 
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
+from actors.core.task_set import TaskSet
 from cluster.planning.placement import choose, usable
 from cluster.planning.reconcile import (
     GiveCameras,
@@ -37,7 +38,6 @@ from cluster.supervisor.operations import Operations
 from cluster.supervisor.ports import Machine, Process, SupervisorStores
 from cluster.supervisor.services import Services, stop_all
 from cluster.supervisor.survey import Survey
-from cluster.supervisor.tasks import Tasks
 from storage.ports.cluster import TroubleRecord
 
 ENSURE_S = 1.0  # seconds an `ensure` waits at most; the caller asks again
@@ -72,7 +72,7 @@ class Supervisor:
         self._settings = settings
         self._stores = stores
         self._machine = machine
-        self._tasks = Tasks(broken)
+        self._tasks = TaskSet(log, broken)
         self.fleet = FleetMemory(settings)
         self._hosting = Hosting(self.fleet, stores, machine, self._tasks)
         starts = {"policy": self._start_policy, "hub": self._start_hub}
@@ -97,16 +97,15 @@ class Supervisor:
         self._want_services()
         for name in await self._machine.services():
             self._services.found(name)
-        loops = (
-            self._reconcile_loop(),
-            self._beats_loop(),
-            self._retire_loop(),
-            self._nodes_loop(),
-            self._survey.run(),
-            self._autoscaler.run(),
-        )
-        for loop in loops:
-            self._tasks.spawn(loop, loop=True)
+        for name, loop in (
+            ("reconciling", self._reconcile_loop()),
+            ("heartbeats", self._beats_loop()),
+            ("deleted cameras", self._retire_loop()),
+            ("nodes", self._nodes_loop()),
+            ("survey", self._survey.run()),
+            ("autoscaler", self._autoscaler.run()),
+        ):
+            self._tasks.spawn(loop, name, forever=True)
 
     async def ensure(self, cameras: Sequence[str], doubted: Sequence[str] = ()) -> dict[str, str]:
         """Camera → actor process that hosts it, starting what is needed; waits at most `ENSURE_S`.
@@ -170,7 +169,7 @@ class Supervisor:
         """Hubs stop taking edges, then every camera commits, then policy ends. True when all that
         was stepped is durable."""
         self._stopping = True
-        await self._tasks.cancel()
+        await self._tasks.close()
         deadline = time.monotonic() + grace_s
         await stop_all(
             self._services.of("hub"), time.monotonic() + grace_s / 2

@@ -6,7 +6,6 @@ release. What arrives out of its turn ends the subscriptions of the channel with
 those the server made), and the clients recover.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Coroutine
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import BadInput, Expired, EyrieError, NotFound, Unauthorized, Unavailable
+from actors.core.task_set import TaskSet
 from hub.compat import envelopes
 from hub.compat.channel_store import Channels
 from hub.compat.envelopes import (
@@ -80,7 +80,7 @@ class PlainChannels:
         self._store = store
         self._verifier = LooseVerifier(profile.secret)
         self._users: dict[Dashboard, Member] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet(log)
         self._renew_at = 0.0
 
     # connections
@@ -475,18 +475,17 @@ class PlainChannels:
 
     async def close(self) -> None:
         """Wait for what is under way; the store bounds it."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.join()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name="plain-channel")
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        self._tasks.spawn(_or_log(work), "plain-channel")
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            level = logging.INFO if isinstance(error, EyrieError) else logging.ERROR
-            log.log(level, "presence or a join could not be told", exc_info=error)
+
+async def _or_log(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except EyrieError as error:
+        log.info("presence or a join could not be told: %s", error)
 
 
 def _principal(user: str, expires: float) -> Principal:

@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from actors.core.task_set import TaskSet
 from hub.server.waiting_connections import PATIENCE_S, WaitingConnections
 
 AT_ONCE = 64  # connections accepted in one turn of the loop
@@ -42,12 +43,10 @@ class TlsListener:
         self._made = made
         self._handshake_s = handshake_s
         self._shutdown_s = shutdown_s
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet(log)
         sock.setblocking(False)
         sock.listen(backlog)
-        self._accepting = asyncio.get_running_loop().create_task(
-            self._accept(sock), name="TLS listener"
-        )
+        self._accepting = self._tasks.spawn(self._accept(sock), "TLS listener")
 
     def close(self) -> None:
         """Take no more connections. What is open stays, and so do handshakes under way, until
@@ -59,10 +58,7 @@ class TlsListener:
 
     async def wait_closed(self) -> None:
         """End the handshakes under way."""
-        tasks = [self._accepting, *self._under_way]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _accept(self, sock: socket.socket) -> None:
         loop, accepted = asyncio.get_running_loop(), 0
@@ -75,9 +71,7 @@ class TlsListener:
                 log.error("connections cannot be accepted now: %s", error)
                 await asyncio.sleep(REST_S)
                 continue
-            task = loop.create_task(self._shake(connection, str(peer[0])))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._tasks.spawn(self._shake(connection, str(peer[0])), "TLS handshake")
             accepted += 1
             if accepted % AT_ONCE == 0:
                 await asyncio.sleep(0)

@@ -15,6 +15,7 @@ import msgspec
 
 from actors.core.errors import EyrieError
 from actors.core.settings import PolicySettings
+from actors.core.task_set import TaskSet
 from policy.decision import bounds
 from policy.decision.messages import DecisionReply, decode_reply, encode_questions
 from policy.decision.model import Decision, DecisionInput
@@ -73,7 +74,8 @@ class Enforcer:
             OrderedDict()
         )
         self._flying: dict[bytes, asyncio.Future[Decision]] = {}
-        self._calls: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet(log)
+        self._calls = 0  # in flight
         self._starting: asyncio.Handle | None = None
         self._announced = False
         self._must_be_fresh = must_be_fresh
@@ -81,7 +83,7 @@ class Enforcer:
         self._listeners: list[Callable[[str], None]] = []
         self._closed = False
         self._behind = False
-        self._catching_up: asyncio.Task[None] | None = None
+        self._catching_up = False
 
     @property
     def behind(self) -> bool:
@@ -136,10 +138,7 @@ class Enforcer:
         self._closed = True
         if self._starting is not None:
             self._starting.cancel()
-        calls = [*self._calls, *([self._catching_up] if self._catching_up is not None else [])]
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
+        await self._tasks.close()
         self._resolve({key: future for key, (_, future) in self._waiting.items()}, {})
         self._waiting.clear()
 
@@ -172,24 +171,19 @@ class Enforcer:
 
     def _start_calls(self) -> None:
         self._starting = None
-        while self._waiting and len(self._calls) < MAX_CALLS:
+        while self._waiting and self._calls < MAX_CALLS:
             batch = [
                 self._waiting.popitem(last=False)
                 for _ in range(min(len(self._waiting), ASKED_AT_ONCE))
             ]
             flight = {key: future for key, (_, future) in batch}
             self._flying.update(flight)
-            self._calls.add(
-                task := asyncio.create_task(
-                    self._fly([question for _, (question, _) in batch], flight), name="policy-call"
-                )
-            )
-            task.add_done_callback(self._landed)
+            self._calls += 1
+            work = self._fly([question for _, (question, _) in batch], flight)
+            self._tasks.spawn(work, "policy-call").add_done_callback(self._landed)
 
-    def _landed(self, task: "asyncio.Task[None]") -> None:
-        self._calls.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("policy call failed: %s: %s", type(error).__name__, error)
+    def _landed(self, _: asyncio.Task[None]) -> None:
+        self._calls -= 1
         if self._waiting and self._starting is None and not self._closed:
             self._start_calls()
 
@@ -235,8 +229,9 @@ class Enforcer:
             # kept, and asked again later.
             self.stats.behind += 1
             self._behind = True
-            if self._catching_up is None and not self._closed:
-                self._catching_up = asyncio.create_task(self._catch_up(), name="policy-catch-up")
+            if not self._catching_up and not self._closed:
+                self._catching_up = True
+                self._tasks.spawn(self._catch_up(), "policy-catch-up")
             return
         if self._behind:
             self._behind = False
@@ -273,7 +268,7 @@ class Enforcer:
                 # of this one
             )
             await self.decide(PROBE)
-        self._catching_up = None
+        self._catching_up = False
 
     def _unavailable(self) -> Decision:
         self.stats.unavailable += 1

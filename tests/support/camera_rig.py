@@ -1,7 +1,7 @@
 """A camera actor over real stores, and a hub made of calls: what the integration tests of `actors`
 share."""
 
-import asyncio
+import logging
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from actors.camera_actor import CameraActor
 from actors.core.messages import deliveries
 from actors.core.messages.deliveries import Acked, Answer, Attach, Data, Item
 from actors.core.settings import CameraSettings, PostgresSettings, RedisSettings, Settings
+from actors.core.task_set import TaskSet
 from actors.core.times import rfc3339
 from actors.wall_clock import WallClock, wall_us
 from storage.ports.events import EventRow
@@ -61,7 +62,7 @@ class Process:
         self.stores = stores
         self.hub = f"hub-{secrets.token_hex(2)}"
         self.answers: list[Answer] = []
-        self._polls: set[asyncio.Task[None]] = set()
+        self._polls = TaskSet(logging.getLogger("eyrie.tests.camera"))
 
     @classmethod
     async def begin(
@@ -87,9 +88,7 @@ class Process:
 
     def send(self, *items: Item) -> None:
         """One call, its answers collected in `answers`."""
-        task = asyncio.create_task(self._call(list(items)))
-        self._polls.add(task)
-        task.add_done_callback(self._polls.discard)
+        self._polls.spawn(self._call(list(items)))
 
     async def _call(self, items: list[Item]) -> None:
         reply = await self.actor.deliver(self.hub, deliveries.encoder.encode(items))
@@ -141,16 +140,13 @@ class Process:
         """Like SIGKILL: the loops end at once, nothing is committed or published any more."""
         self.actor._commits.end()
         self.actor._live.end()
-        for task in self.actor._tasks:
-            task.remove_done_callback(self.actor._loop_ended)
-            task.cancel()
+        self.actor._tasks.cancel()
 
     async def end(self) -> None:
         """Close without a last commit."""
         self.freeze()
-        for task in [*self._polls, *self.actor._tasks]:
-            task.cancel()
-        await asyncio.gather(*self._polls, *self.actor._tasks, return_exceptions=True)
+        await self._polls.close()
+        await self.actor._tasks.join()
         await self.stores.close()
 
 

@@ -92,7 +92,6 @@ async def test_killed_between_commit_and_publish_the_next_owner_publishes_the_re
     await first.acked(camera, 5)
     await until(lambda: not first.actor._live._events and first.actor._cameras[camera].version > 0)
     mark = (await stores.publisher.published_marks([(site, camera)]))[camera]
-    first.actor._tasks[1].remove_done_callback(first.actor._loop_ended)
     first.actor._live.end()  # commits go on, nothing is published any more
     first.data(camera, range(6, 40))
     await first.acked(camera, 39)

@@ -178,7 +178,7 @@ async def test_a_crash_between_release_and_assignment_loses_nothing(
             rig.machine.local[before.owner].crash_after_release = True
             await rig.carried_out("move", camera)
         else:
-            await rig.supervisor._tasks.cancel()
+            await rig.supervisor._tasks.close()
             await rig.machine.local[before.owner].release(
                 [camera], 5.0
             )  # and the supervisor died then

@@ -3,6 +3,7 @@ closed meanwhile."""
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import ray
 
 from actors.core.errors import ConfigError, Conflict, Unavailable
 from actors.core.settings import PolicySettings, RaySettings, Settings
+from actors.core.task_set import TaskSet
 from cluster.ray.machine import RayMachine
 from cluster.supervisor.services import Services
-from cluster.supervisor.tasks import Tasks
 from policy.actor import ray_policy
 from policy.actor.ray_policy import PolicyCaller, find, start
 from policy.decision import bounds, inputs
@@ -135,7 +136,10 @@ async def test_check_46_a_policy_that_runs_for_ever_is_killed_and_replaced(
         policy=PolicySettings(rego_dir=str(folder)), ray=RaySettings(namespace=NAMESPACE)
     )
     monkeypatch.setattr(ray_policy, "STUCK_S", 0.5)
-    machine, tasks = RayMachine(settings_file(folder, settings), settings), Tasks(lambda _: None)
+    machine, tasks = (
+        RayMachine(settings_file(folder, settings), settings),
+        TaskSet(logging.getLogger("eyrie.tests")),
+    )
     services = Services({"policy": machine.start_policy}, tasks, start_timeout_s=60.0, grace_s=1.0)
     gate = Enforcer(
         PolicyCaller(1, namespace=NAMESPACE, timeout_s=0.5), PolicySettings(decide_timeout_s=0.5)
@@ -157,7 +161,7 @@ async def test_check_46_a_policy_that_runs_for_ever_is_killed_and_replaced(
         gate.drop()
         await until_allowed(gate)
     finally:
-        await tasks.cancel()
+        await tasks.close()
         if (living := find(0, namespace=NAMESPACE)) is not None:
             living.kill()
         await gate.close()

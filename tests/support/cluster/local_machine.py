@@ -103,15 +103,13 @@ class LocalProcess:
     def kill(self) -> None:
         """Its loops end at once: nothing is committed any more."""
         if self._actor is not None and not self._dead.is_set():
-            for task in self._actor._tasks:
-                task.remove_done_callback(self._actor._loop_ended)
-                task.cancel()
+            self._actor._tasks.cancel()
         self._dead.set()
 
     async def close(self) -> None:
         """Give its connections back."""
         if self._actor is not None:
-            await asyncio.gather(*self._actor._tasks, return_exceptions=True)
+            await self._actor._tasks.join()
             await self._actor._stores.close()
 
 

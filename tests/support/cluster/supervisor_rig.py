@@ -23,7 +23,10 @@ class Rig:
         self.machine = FakeMachine(self.stores.cameras, self.stores.actors)
         fast = {"reconcile_s": 0.01, "actor_dead_after_s": 0.5, "start_timeout_s": 1.0, **cluster}
         self.settings = Settings(cluster=ClusterSettings(**fast), hub=HubSettings(replicas=1))
-        self.supervisor = Supervisor(self.settings, self.stores, self.machine)
+        self.broken: list[str] = []  # what the supervisor says when a loop has ended
+        self.supervisor = Supervisor(
+            self.settings, self.stores, self.machine, broken=self.broken.append
+        )
 
     async def placed(self, *cameras: str) -> dict[str, str]:
         found: dict[str, str] = {}

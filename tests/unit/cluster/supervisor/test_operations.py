@@ -147,7 +147,7 @@ async def test_a_cancelled_drain_stops_and_a_started_one_goes_on_under_the_next_
     await until(lambda: not rig.supervisor.fleet.errands.leaving, what="an end of the errand")
     again = await rig.ask("drain", "there")
     await until(lambda: rig.stores.cluster.asked[again].state == "running", what="the second drain")
-    await rig.supervisor._tasks.cancel()  # it dies
+    await rig.supervisor._tasks.close()  # it dies
     rig.machine.hold_opens = False
     for process in rig.machine.processes.values():
         process.gate.set()
@@ -237,7 +237,7 @@ async def test_a_quarantine_outlives_the_supervisor_and_a_release_ends_it(
         lambda: "a" in rig.stores.cluster.troubles and rig.stores.cluster.troubles["a"].quarantined,
         what="the record",
     )
-    await rig.supervisor._tasks.cancel()
+    await rig.supervisor._tasks.close()
     rig.machine.refuses.clear()
     rig.supervisor = Supervisor(rig.settings, rig.stores, rig.machine)
     await rig.supervisor.start()

@@ -81,11 +81,11 @@ async def test_after_a_failure_it_comes_again_soon() -> None:
 async def test_it_begins_at_once_and_stops() -> None:
     tables = Tables()
     maintenance = PartitionMaintenance(tables, EventsSettings())
-    await maintenance.stop()
-    maintenance.start()
+    task = asyncio.create_task(maintenance.run())
     await until(lambda: tables.kept == [90], what="the first round")
-    await maintenance.stop()
-    assert not [task for task in asyncio.all_tasks() if task.get_name() == "partitions"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
 
 
 async def test_a_hub_notes_what_lies_outside(caplog: pytest.LogCaptureFixture) -> None:

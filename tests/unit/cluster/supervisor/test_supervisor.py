@@ -8,7 +8,6 @@ from actors.core.errors import Unavailable
 from cluster.planning.placement import NodeView
 from cluster.supervisor import hosting
 from cluster.supervisor import supervisor as module
-from cluster.supervisor.tasks import Tasks
 from storage.ports.cluster import TroubleRecord
 from storage.ports.processes import ActorRecord
 from tests.support.cluster.supervisor_rig import Rig, Scale
@@ -343,10 +342,30 @@ async def test_a_hub_that_hangs_does_not_take_the_time_of_the_last_commits(
 
 
 async def test_a_loop_that_ends_by_a_mistake_is_told(rigs: Callable[..., Rig]) -> None:
-    told: list[str] = []
     rig = rigs("a")
-    rig.supervisor._tasks = Tasks(told.append)
     await rig.supervisor.start()
     rig.machine.start_cameras = None  # type: ignore[method-assign,assignment]
     await rig.supervisor.ensure(["a"])
-    assert told == ["a loop of the supervisor ended"]
+    await until(lambda: rig.broken, what="a word of it")
+    assert rig.broken[0].startswith("reconciling ended: TypeError")
+
+
+@pytest.mark.parametrize(
+    ("error", "broken"),
+    [(LookupError("a mistake"), True), (Unavailable("PostgreSQL is away"), False)],
+)
+async def test_a_supervisor_whose_loop_met_a_mistake_says_so_and_one_without_a_store_waits(
+    rigs: Callable[..., Rig], error: Exception, broken: bool
+) -> None:
+    rig = rigs("a")
+    asked = 0
+
+    async def refuse() -> list[str]:
+        nonlocal asked
+        asked += 1
+        raise error
+
+    await rig.supervisor.start()
+    rig.stores.actors.all = refuse  # type: ignore[method-assign,assignment]
+    await until(lambda: rig.broken or (asked > 2 and not broken), what="a word of it")
+    assert bool(rig.broken) == broken
