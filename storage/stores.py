@@ -13,6 +13,7 @@ from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
+from storage.ports.jobs import JobStore
 from storage.ports.live import Publisher
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
 from storage.ports.processes import ActorStore, ApiStore, HubStore
@@ -22,6 +23,7 @@ from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.cluster import PostgresClusterStore
 from storage.postgres.dead_letters import PostgresDeadLetterStore
 from storage.postgres.decisions import PostgresDecisionStore, PostgresShadowStore
+from storage.postgres.jobs import PostgresJobStore
 from storage.postgres.policy import PostgresPolicyStore, PostgresRevisionStore
 from storage.postgres.pool import Database
 from storage.postgres.processes import PostgresActorStore, PostgresApiStore, PostgresHubStore
@@ -50,6 +52,7 @@ class Stores:
     shadows: ShadowStore
     audit_log: AuditLog
     cluster: ClusterStore
+    jobs: JobStore
     publisher: Publisher
     database: Database
     redis: RedisPublisher
@@ -99,6 +102,7 @@ async def open_stores(
         shadows=PostgresShadowStore(database),
         audit_log=PostgresAuditLog(database),
         cluster=PostgresClusterStore(database),
+        jobs=PostgresJobStore(database),
         publisher=redis,
         database=database,
         redis=redis,

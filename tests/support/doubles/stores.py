@@ -4,6 +4,7 @@ ones."""
 from dataclasses import dataclass
 
 from tests.support.doubles.memory_cluster import MemoryClusterStore
+from tests.support.doubles.memory_jobs import MemoryJobStore
 from tests.support.doubles.memory_postgres import (
     MemoryCameraStore,
     MemoryDatabase,
@@ -27,6 +28,7 @@ class MemoryStores:
     dead_letters: MemoryDeadLetterStore
     publisher: MemoryPublisher
     cluster: MemoryClusterStore
+    jobs: MemoryJobStore
 
     def broker(self) -> MemoryBroker:
         """Another hub's broker."""
@@ -45,4 +47,5 @@ def memory_stores() -> MemoryStores:
         dead_letters=MemoryDeadLetterStore(database),
         publisher=MemoryPublisher(redis),
         cluster=MemoryClusterStore(lambda camera: camera in database.cameras),
+        jobs=MemoryJobStore(),
     )

@@ -13,6 +13,7 @@ from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
+from storage.ports.jobs import JobStore
 from storage.ports.live import Broker, Publisher
 from storage.ports.registry import Registry
 from storage.postgres.pool import Database
@@ -42,6 +43,7 @@ class Contract:
     publisher: Publisher
     broker: Broker
     cluster: ClusterStore
+    jobs: JobStore
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +72,7 @@ async def wipe(settings: Settings) -> None:
         "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, "
         "revocations, audit_log, "
         "cluster_wanted, cluster_cordons, cluster_orders, cluster_troubles, cluster_operations, "
-        "cluster_decisions"
+        "cluster_decisions, jobs, job_log, schedules, connectors, breakers, workers"
     )
     await database.fetch(
         "UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''"
@@ -103,6 +105,7 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
             memory.publisher,
             memory.broker(),
             memory.cluster,
+            memory.jobs,
         )
         return
     settings = servers.settings
@@ -117,6 +120,7 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
         opened.publisher,
         broker,
         opened.cluster,
+        opened.jobs,
     )
     await broker.close()
     await opened.close()
