@@ -11,6 +11,7 @@ from storage.events.events import PostgresEventStore
 from storage.ports.audit_log import AuditLog
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
+from storage.ports.connectors import BreakerStore, ConnectorStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.jobs import JobStore
@@ -18,9 +19,11 @@ from storage.ports.live import Publisher
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
 from storage.ports.processes import ActorStore, ApiStore, HubStore
 from storage.ports.registry import Registry
+from storage.ports.schedules import ScheduleStore
 from storage.postgres.audit_log import PostgresAuditLog
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.cluster import PostgresClusterStore
+from storage.postgres.connectors import PostgresBreakerStore, PostgresConnectorStore
 from storage.postgres.dead_letters import PostgresDeadLetterStore
 from storage.postgres.decisions import PostgresDecisionStore, PostgresShadowStore
 from storage.postgres.jobs import PostgresJobStore
@@ -28,6 +31,7 @@ from storage.postgres.policy import PostgresPolicyStore, PostgresRevisionStore
 from storage.postgres.pool import Database
 from storage.postgres.processes import PostgresActorStore, PostgresApiStore, PostgresHubStore
 from storage.postgres.registry import PostgresRegistry
+from storage.postgres.schedules import PostgresScheduleStore
 from storage.redis.broker import RedisBroker
 from storage.redis.publisher import RedisPublisher
 
@@ -53,6 +57,9 @@ class Stores:
     audit_log: AuditLog
     cluster: ClusterStore
     jobs: JobStore
+    schedules: ScheduleStore
+    connectors: ConnectorStore
+    breakers: BreakerStore
     publisher: Publisher
     database: Database
     redis: RedisPublisher
@@ -103,6 +110,9 @@ async def open_stores(
         audit_log=PostgresAuditLog(database),
         cluster=PostgresClusterStore(database),
         jobs=PostgresJobStore(database),
+        schedules=PostgresScheduleStore(database),
+        connectors=PostgresConnectorStore(database),
+        breakers=PostgresBreakerStore(database),
         publisher=redis,
         database=database,
         redis=redis,

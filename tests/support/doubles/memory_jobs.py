@@ -37,11 +37,11 @@ class MemoryJobStore:
         self.rows: dict[int, JobRow] = {}
         self.faults = Faults()
         self._ids = itertools.count(1)
-        self._now_us = 1_800_000_000 * SECOND_US
+        self.now_us = 1_800_000_000 * SECOND_US
 
     def pass_s(self, seconds: float) -> None:
         """Let time pass."""
-        self._now_us += round(seconds * SECOND_US)
+        self.now_us += round(seconds * SECOND_US)
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[int]:
         for job in jobs:
@@ -133,7 +133,7 @@ class MemoryJobStore:
 
     async def sweep(self, limit: int) -> int:
         def act() -> int:
-            now = self._now_us
+            now = self.now_us
             lost = [
                 row
                 for row in self.rows.values()
@@ -170,7 +170,7 @@ class MemoryJobStore:
                     kind,
                     state,
                     len(rows),
-                    (self._now_us - min(row.run_at_us for row in rows)) / SECOND_US
+                    (self.now_us - min(row.run_at_us for row in rows)) / SECOND_US
                     if state == "ready"
                     else 0.0,
                 )
@@ -216,7 +216,7 @@ class MemoryJobStore:
         row = self.rows.get(id)
         if row is None or row.state != "dead":
             return False
-        if row.key and self._alive(row.kind, row.key):
+        if row.key and self.alive(row.kind, row.key):
             raise Conflict("another job of this kind and key is alive")
         await _record(audit)
         self._back(row, attempt=0, deadline_us=0, cancel=False, finished_us=0)
@@ -237,7 +237,7 @@ class MemoryJobStore:
                 (("done", "cancelled", "discarded"), done_days),
                 (("dead",), dead_days),
             ):
-                before = self._now_us - round(days * 86_400 * SECOND_US)
+                before = self.now_us - round(days * 86_400 * SECOND_US)
                 old = [
                     row.id
                     for row in self.rows.values()
@@ -251,11 +251,11 @@ class MemoryJobStore:
         return await self._run("forget", act)
 
     async def _run(self, operation: str, action: Callable[[], T]) -> T:
-        self._now_us += 1
+        self.now_us += 1
         return await self.faults.run(operation, action)
 
     def _add(self, job: NewJob) -> int:
-        if job.key and self._alive(job.kind, job.key):
+        if job.key and self.alive(job.kind, job.key):
             return 0
         id = next(self._ids)
         self.rows[id] = JobRow(
@@ -277,26 +277,27 @@ class MemoryJobStore:
             result={},
             error="",
             who=job.who,
-            created_us=self._now_us,
+            created_us=self.now_us,
             started_us=0,
             finished_us=0,
         )
         return id
 
-    def _alive(self, kind: str, key: str) -> bool:
+    def alive(self, kind: str, key: str) -> bool:
+        """One of them is ready or running."""
         return any(
             (row.kind, row.key) == (kind, key) and row.state in LIVE for row in self.rows.values()
         )
 
     def _after(self, seconds: float) -> int:
-        return self._now_us + round(seconds * SECOND_US)
+        return self.now_us + round(seconds * SECOND_US)
 
     def _due(self, row: JobRow, kinds: Sequence[str]) -> bool:
         return (
             row.state == "ready"
-            and row.run_at_us <= self._now_us
+            and row.run_at_us <= self.now_us
             and row.kind in kinds
-            and (row.deadline_us == 0 or row.deadline_us > self._now_us)
+            and (row.deadline_us == 0 or row.deadline_us > self.now_us)
         )
 
     def _held(self, claim: Claim) -> bool:
@@ -310,10 +311,10 @@ class MemoryJobStore:
             owner=owner,
             generation=row.generation + 1,
             attempt=row.attempt + 1,
-            started_us=self._now_us,
+            started_us=self.now_us,
             lease_until_us=self._after(lease_s),
         )
-        left_s = (row.deadline_us - self._now_us) / SECOND_US if row.deadline_us else None
+        left_s = (row.deadline_us - self.now_us) / SECOND_US if row.deadline_us else None
         return ClaimedJob(
             Claim(row.id, row.generation),
             row.kind,
@@ -348,13 +349,13 @@ class MemoryJobStore:
     def _back(self, row: JobRow, **changes: object) -> None:
         self._set(
             row,
-            **{"state": "ready", "run_at_us": self._now_us, "owner": "", "lease_until_us": 0}
+            **{"state": "ready", "run_at_us": self.now_us, "owner": "", "lease_until_us": 0}
             | changes,
         )
 
     def _die(self, row: JobRow, error: str) -> None:
         self._set(
-            row, state="dead", error=error, owner="", lease_until_us=0, finished_us=self._now_us
+            row, state="dead", error=error, owner="", lease_until_us=0, finished_us=self.now_us
         )
 
     def _over(self, row: JobRow, state: JobState, result: Values) -> None:
@@ -364,7 +365,7 @@ class MemoryJobStore:
             result=result,
             lease_until_us=0,
             cancel=False,
-            finished_us=self._now_us,
+            finished_us=self.now_us,
         )
 
     def _set(self, row: JobRow, **changes: object) -> JobRow:

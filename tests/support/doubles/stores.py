@@ -4,6 +4,7 @@ ones."""
 from dataclasses import dataclass
 
 from tests.support.doubles.memory_cluster import MemoryClusterStore
+from tests.support.doubles.memory_connectors import MemoryBreakerStore, MemoryConnectorStore
 from tests.support.doubles.memory_jobs import MemoryJobStore
 from tests.support.doubles.memory_postgres import (
     MemoryCameraStore,
@@ -13,6 +14,7 @@ from tests.support.doubles.memory_postgres import (
 )
 from tests.support.doubles.memory_redis import MemoryBroker, MemoryPublisher, MemoryRedis
 from tests.support.doubles.memory_registry import MemoryRegistry
+from tests.support.doubles.memory_schedules import MemoryScheduleStore
 
 
 @dataclass
@@ -29,6 +31,9 @@ class MemoryStores:
     publisher: MemoryPublisher
     cluster: MemoryClusterStore
     jobs: MemoryJobStore
+    schedules: MemoryScheduleStore
+    connectors: MemoryConnectorStore
+    breakers: MemoryBreakerStore
 
     def broker(self) -> MemoryBroker:
         """Another hub's broker."""
@@ -37,7 +42,7 @@ class MemoryStores:
 
 def memory_stores() -> MemoryStores:
     """Empty ones."""
-    database, redis = MemoryDatabase(), MemoryRedis()
+    database, redis, jobs = MemoryDatabase(), MemoryRedis(), MemoryJobStore()
     return MemoryStores(
         database=database,
         redis=redis,
@@ -47,5 +52,8 @@ def memory_stores() -> MemoryStores:
         dead_letters=MemoryDeadLetterStore(database),
         publisher=MemoryPublisher(redis),
         cluster=MemoryClusterStore(lambda camera: camera in database.cameras),
-        jobs=MemoryJobStore(),
+        jobs=jobs,
+        schedules=MemoryScheduleStore(jobs),
+        connectors=MemoryConnectorStore(lambda: jobs.now_us),
+        breakers=MemoryBreakerStore(),
     )

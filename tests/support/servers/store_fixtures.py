@@ -11,11 +11,13 @@ from actors.core.settings import PostgresSettings, RedisSettings, Settings
 from storage.migrations import migrate
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
+from storage.ports.connectors import BreakerStore, ConnectorStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.jobs import JobStore
 from storage.ports.live import Broker, Publisher
 from storage.ports.registry import Registry
+from storage.ports.schedules import ScheduleStore
 from storage.postgres.pool import Database
 from storage.redis.connection import RedisLink
 from storage.stores import Stores, open_broker, open_stores
@@ -44,6 +46,9 @@ class Contract:
     broker: Broker
     cluster: ClusterStore
     jobs: JobStore
+    schedules: ScheduleStore
+    connectors: ConnectorStore
+    breakers: BreakerStore
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +111,9 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
             memory.broker(),
             memory.cluster,
             memory.jobs,
+            memory.schedules,
+            memory.connectors,
+            memory.breakers,
         )
         return
     settings = servers.settings
@@ -121,6 +129,9 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
         broker,
         opened.cluster,
         opened.jobs,
+        opened.schedules,
+        opened.connectors,
+        opened.breakers,
     )
     await broker.close()
     await opened.close()
