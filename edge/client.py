@@ -25,11 +25,12 @@ from types import TracebackType
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
+from actors.core.backoff import Backoff
 from actors.core.errors import BadInput, Conflict, EyrieError, Unavailable
 from actors.core.identifiers import require_id
 from actors.core.messages.edge_protocol import HEARTBEAT_S, MAX_MESSAGE_BYTES, Bye, Ping, Pong
 from edge import messages
-from edge.reconnect import Backoff, terminal_close, terminal_status
+from edge.reconnect import terminal_close, terminal_status
 from edge.spool import DiskSpool, MemorySpool
 from edge.spool_folder import CameraFolder
 from edge.stream import OnFull, Session, Stream
@@ -84,7 +85,7 @@ class EdgeClient:
         self._on_full: OnFull = on_full
         self._heartbeat_s = heartbeat_s
         self._give_up_s = give_up_s
-        self._backoff = backoff if backoff is not None else Backoff()
+        self._backoff = backoff or Backoff()
         self._proxy = proxy
         self._tls = tls
         self._chance = chance

@@ -1,7 +1,5 @@
-"""When to come back, as pure decisions: close codes, HTTP answers, full jitter (design section 7,
-own close codes)."""
-
-from dataclasses import dataclass
+"""Whether to come back, as pure decisions: close codes, HTTP answers (design section 7, own close
+codes)."""
 
 from actors.core.errors import (
     BadInput,
@@ -13,32 +11,10 @@ from actors.core.errors import (
     Unauthorized,
 )
 
-BASE_S = 0.5  # the first wait lies between 0 and this
-CAP_S = 30.0  # no wait is longer
-
 _BY_CLOSE_CODE: dict[int, type[EyrieError]] = {
     error.close_code: error for error in (BadInput, Unauthorized, Forbidden, NotFound, Conflict)
 }
 _BY_STATUS: dict[int, type[EyrieError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
-
-
-@dataclass(slots=True)
-class Backoff:
-    """Full jitter: each wait is uniform between 0 and a bound that doubles up to `cap_s`."""
-
-    base_s: float = BASE_S
-    cap_s: float = CAP_S
-    attempts: int = 0
-
-    def wait_s(self, chance: float) -> float:
-        """The next wait for `chance` in 0..1."""
-        bound = min(self.cap_s, self.base_s * 2.0 ** min(self.attempts, 32))
-        self.attempts += 1
-        return bound * chance
-
-    def reset(self) -> None:
-        """It worked: begin anew."""
-        self.attempts = 0
 
 
 def terminal_close(code: int, reason: str) -> EyrieError | None:

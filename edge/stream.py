@@ -12,12 +12,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
+from actors.core.backoff import Backoff
 from actors.core.errors import BadInput, Conflict, EyrieError, TooMany, Unauthorized, Unavailable
 from actors.core.messages.edge_protocol import Ack, Bye, Gap, Hello, Reject, Resync, ToEdge, Welcome
 from actors.core.messages.object_faults import Faults, add
 from actors.core.messages.observations import Backlog, Observation
 from edge import messages
-from edge.reconnect import Backoff, terminal_close
+from edge.reconnect import terminal_close
 from edge.spool import Spool
 from edge.window import FORGOTTEN, MAX_ITEM_BYTES, SHED, UNREADABLE, Account, Batch, Missing, Window
 

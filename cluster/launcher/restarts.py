@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from actors.core.backoff import bound_s
 from actors.core.errors import ConfigError, EyrieError, NeverStarts
 from storage.embedded.data_dir import DataDir
 from storage.process import disk_room
@@ -37,7 +38,7 @@ class Pauses:
         child = self._children.setdefault(name, _Child())
         if child.began is not None and now - child.began >= STEADY_S:
             child.ends = 0
-        pause = 0.0 if not child.ends else min(LONGEST_S, FIRST_S * 2.0 ** min(child.ends - 1, 10))
+        pause = 0.0 if not child.ends else bound_s(child.ends - 1, FIRST_S, LONGEST_S)
         child.ends, child.began, child.due = child.ends + 1, None, now + pause
         return pause
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from actors.core.backoff import bound_s
+
 BACKOFF_FIRST_S = (
     1.0  # a camera whose actor failed once is tried again after this; doubles, with jitter
 )
@@ -306,7 +308,7 @@ def failed(trouble: Trouble, reason: str, *, hosted_s: float, now: float, jitter
     if trouble.quarantined:
         trouble.held_until = now + QUARANTINE_S
     elif trouble.failures > 1:
-        pause = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** (trouble.failures - 2))
+        pause = bound_s(trouble.failures - 2, BACKOFF_FIRST_S, BACKOFF_MAX_S)
         trouble.held_until = now + pause * (0.5 + jitter / 2)
     else:
         trouble.held_until = now

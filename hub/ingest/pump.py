@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from actors.core.backoff import bound_s
 from actors.core.errors import EyrieError
 from actors.core.messages import deliveries
 from actors.core.messages.deliveries import (
@@ -180,9 +181,8 @@ class Pump:
     def _look_up(self, camera: _Camera) -> None:
         pause = 0.0
         if camera.attempts:
-            pause = min(
-                BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(camera.attempts - 1, 10)
-            ) * random.uniform(0.5, 1.0)
+            pause = bound_s(camera.attempts - 1, BACKOFF_FIRST_S, BACKOFF_MAX_S)
+            pause *= random.uniform(0.5, 1.0)
         camera.attempts += 1
         camera.due = time.monotonic() + pause
         self._wake.set()

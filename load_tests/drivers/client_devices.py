@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from actors.core.backoff import Backoff
 from actors.core.messages.observations import Observation
 from edge.client import EdgeClient
-from edge.reconnect import Backoff
 from edge.stream import Stream
 from load_tests.drivers.device_plan import DevicePlan
 from load_tests.harness.recording import Recorder, digest

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.core.backoff import bound_s
 from load_tests.drivers.dashboard_history import (
     DashboardHistory,
     ShownFact,
@@ -141,7 +142,11 @@ class SimulatedDashboard:
             self.lost_at = now
             self.fleet.lost_before.add(self.number)
         self.live = False
-        self.due = now + random.uniform(0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2**self.tries))
+        self.retry(now)
+
+    def retry(self, now: float) -> None:
+        """Connect again, later every time it fails."""
+        self.due = now + random.uniform(0, bound_s(self.tries, FIRST_BACKOFF_S, MAX_BACKOFF_S))
         self.tries += 1
 
     def _greet(self) -> None:
@@ -374,10 +379,7 @@ class DashboardFleet:
                 if dashboard.sock is not None:
                     dashboard.sock.close()
                     dashboard.sock = None
-                dashboard.due = now + random.uniform(
-                    0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2**dashboard.tries)
-                )
-                dashboard.tries += 1
+                dashboard.retry(now)
                 continue
             assert dashboard.sock is not None
             self.by_fd[dashboard.sock.fileno()] = dashboard

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import uvloop
 
+from actors.core.backoff import Backoff
 from actors.core.errors import StartError
 from actors.core.messages.edge_protocol import (
     HEARTBEAT_S,
@@ -27,7 +28,6 @@ from actors.core.messages.edge_protocol import (
     ToEdge,
     Welcome,
 )
-from edge.reconnect import Backoff
 from load_tests.drivers.client_devices import ClientGateway
 from load_tests.drivers.device_plan import DevicePlan, DeviceProgress, Drove
 from load_tests.drivers.edge_socket import PER_FRAME, EdgeSocket, observe, observe_head

@@ -17,6 +17,7 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
+from actors.core.backoff import bound_s
 from actors.core.errors import BadInput, EyrieError, Unavailable
 from actors.core.settings import RedisSettings
 from storage.ports.live import BrokerMessage, LiveState, LiveSummary
@@ -193,9 +194,7 @@ class RedisBroker:
                 await connection.disconnect(nowait=True)
             self.inbox.tell(LOST)
             self._tries += 1
-            await asyncio.sleep(
-                random.uniform(0.02, min(MAX_BACKOFF_S, 0.05 * 2 ** min(self._tries, 6)))
-            )
+            await asyncio.sleep(random.uniform(0.02, bound_s(self._tries, 0.05, MAX_BACKOFF_S)))
 
     async def _session(self, connection: AbstractConnection) -> None:
         """One connection, from its first subscription to its loss. Silence beyond the timeout is a

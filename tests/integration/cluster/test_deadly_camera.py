@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
+from actors.core.backoff import Backoff
 from edge.client import EdgeClient
-from edge.reconnect import Backoff
 from edge.stream import Stream
 from storage.stores import Stores, open_stores
 from tests.integration.cluster.test_ray_stack import seen

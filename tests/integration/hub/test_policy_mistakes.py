@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from centrifuge import Client, ClientState, SubscriptionState
 
+from actors.core.backoff import Backoff
 from actors.core.errors import Forbidden, Withdrawn
 from actors.core.messages.observations import Observation
 from actors.core.settings import HubSettings
 from edge.client import EdgeClient
-from edge.reconnect import Backoff
 from hub.access.grants import Grants
 from hub.ingest import socket
 from hub.protocol import disconnects

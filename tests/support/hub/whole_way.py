@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 from websockets.asyncio.client import connect
 
+from actors.core.backoff import Backoff
 from actors.core.messages.observations import Observation
 from actors.core.settings import HubSettings, PolicySettings, Settings
 from actors.ports import ActorHandle
 from edge.client import EdgeClient
-from edge.reconnect import Backoff
 from edge.stream import Stream
 from hub.access.context import HubContext
 from hub.hub import Hub

@@ -13,10 +13,10 @@ import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from actors.core.backoff import Backoff
 from actors.core.messages.observations import Observation
 from edge import messages
 from edge.client import EdgeClient
-from edge.reconnect import Backoff
 from edge.simulate.world import SimulatedCamera
 from edge.stream import Stream
 from load_tests.harness.history import (

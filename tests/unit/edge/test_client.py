@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actors.core.backoff import Backoff
 from actors.core.errors import BadInput, Conflict, Forbidden, TooMany, Unauthorized, Unavailable
 from actors.core.messages.observations import Alarm, Object, Observation
 from edge.client import EdgeClient
 from edge.messages import Format
-from edge.reconnect import Backoff
 from tests.support.servers.edge_server import EdgeServer
 from tests.support.waiting import until
 
