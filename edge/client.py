@@ -14,13 +14,11 @@ import asyncio
 import contextlib
 import logging
 import random
-import secrets
 import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -31,10 +29,10 @@ from actors.core.identifiers import require_id
 from actors.core.messages.edge_protocol import HEARTBEAT_S, MAX_MESSAGE_BYTES, Bye, Ping, Pong
 from edge import messages
 from edge.reconnect import terminal_close, terminal_status
-from edge.spool import DiskSpool, MemorySpool
+from edge.sessions import open_sessions
 from edge.spool_folder import CameraFolder
-from edge.stream import OnFull, Session, Stream
-from edge.window import Account, Window
+from edge.stream import OnFull, Stream
+from edge.window import Account
 
 CAPACITY_BYTES = 16 * 1024 * 1024  # payload held per session of a camera
 LINGER_S = 0.02  # live observations wait this long for company; alarms do not
@@ -104,12 +102,7 @@ class EdgeClient:
         self._task.add_done_callback(self._ended)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def open(
@@ -132,7 +125,10 @@ class EdgeClient:
             raise Conflict(
                 f"camera {camera} is open already", hint="Use the stream that `open` returned."
             )
-        sessions, fresh = self._sessions(camera, session)
+        folder = None if self._root is None else CameraFolder(self._root, camera)
+        if folder is not None:
+            self._folders.append(folder)
+        sessions, fresh = open_sessions(folder, session, self._capacity)
         stream = Stream(
             camera,
             sessions,
@@ -183,40 +179,6 @@ class EdgeClient:
             stream.close()
         for folder in self._folders:
             folder.close()
-
-    def _sessions(
-        self, camera: str, session: str | None
-    ) -> tuple[list[Session], Callable[[], Session]]:
-        """The sessions to send, oldest first, and how to begin a fresh one."""
-        if self._root is None:
-
-            def fresh_in_memory() -> Session:
-                return Session(
-                    session or secrets.token_hex(8), Window(self._capacity), MemorySpool()
-                )
-
-            return [fresh_in_memory()], fresh_in_memory
-        folder = CameraFolder(self._root, camera)
-        self._folders.append(folder)
-
-        def fresh_on_disk() -> Session:
-            return _open_session(folder.place(name := secrets.token_hex(8)), name, self._capacity)[
-                0
-            ]
-
-        found = []
-        resumable = False
-        for name, path in folder.sessions():
-            opened, resumable = _open_session(path, name, self._capacity)
-            if opened.settled and not resumable:
-                opened.spool.remove()
-            else:
-                found.append(opened)
-        if session is not None and (not found or found[-1].name != session):
-            found.append(_open_session(folder.place(session), session, self._capacity)[0])
-        elif session is None and (not found or not resumable):
-            found.append(fresh_on_disk())
-        return found, fresh_on_disk
 
     def _wake(self, urgent: bool) -> None:
         self._wanted.set()
@@ -322,13 +284,9 @@ class EdgeClient:
         await socket.close()
         code, reason = socket.close_code or 1006, socket.close_reason or ""
         log.info("connection to %s closed: %d %s", self.url, code, reason)
-        if (
-            any(stream.error is None for stream in self._streams.values())
-            and code in self._refusals
-        ):
-            # the hub ended the only camera it had from us by then; the others try on a socket of
-            # their own
-            return None
+        others = any(stream.error is None for stream in self._streams.values())
+        if others and code in self._refusals:
+            return None  # the code was meant for one camera; the others try on a new socket
         return terminal_close(code, reason)
 
     async def _read(self, socket: ClientConnection) -> None:
@@ -352,9 +310,7 @@ class EdgeClient:
 
     async def _pump(self, socket: ClientConnection) -> None:
         while True:
-            with contextlib.suppress(
-                TimeoutError
-            ):  # a stream that is not open has a hello due some time
+            with contextlib.suppress(TimeoutError):  # a stream that is not open has a hello due
                 await asyncio.wait_for(
                     self._wanted.wait(),
                     None if all(s.open for s in self._streams.values()) else GREET_S,
@@ -376,7 +332,7 @@ class EdgeClient:
         any_sent = False
         now = time.monotonic()
         greeting = sum(stream.greeting for stream in self._streams.values())
-        for stream in sorted(self._streams.values(), key=_calm):
+        for stream in sorted(self._streams.values(), key=lambda stream: not stream.urgent):
             if not stream.open and not stream.greeting:
                 if greeting >= MAX_GREETING:
                     continue
@@ -441,22 +397,3 @@ class EdgeClient:
         log.warning("%s: %s", self.url, error.detail)
         for stream in self._streams.values():
             stream.fail(error)
-
-
-def _calm(stream: Stream) -> bool:
-    return not stream.urgent
-
-
-def _open_session(path: Path, name: str, capacity: int) -> tuple[Session, bool]:
-    """A session from its folder, and whether it can be continued."""
-    spool = DiskSpool(path, capacity=capacity)
-    found = spool.recovered
-    window = Window(capacity, acked=found.acked, next_seq=found.next_seq)
-    for seq, size, alarm in found.held:
-        window.restore(seq, size, alarm=alarm)
-    for first, last, reason in found.gaps:
-        window.restore_gap(first, last, reason)
-    window.restore_holes()
-    if found.damaged:
-        log.warning("spool %s: %d damaged bytes passed over", path, found.damaged)
-    return Session(name, window, spool), found.resumable

@@ -21,8 +21,8 @@ from load_tests.capacity.load_window import (
     names_of,
 )
 from load_tests.capacity.model import PlannedFleet, Point, UnitCosts, derive
-from load_tests.drivers.dashboard_fleet import SAMPLE_EVERY
 from load_tests.drivers.dashboard_plan import FleetReport
+from load_tests.drivers.simulated_dashboard import SAMPLE_EVERY
 from load_tests.harness.environment import this_machine
 from load_tests.harness.stack import Counting, Stack, stack
 from load_tests.harness.synthetic_scene import scene_of, walk

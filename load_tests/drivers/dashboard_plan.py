@@ -24,17 +24,17 @@ class DashboardPlan(msgspec.Struct, frozen=True):
     more: list[str] = []
 
 
-class FleetReport(msgspec.Struct, frozen=True):
+class FleetReport(msgspec.Struct):
     """What happened since the report before. `ages` are seconds; `back_s` from the loss to the
     recovered events lane, each time."""
 
-    live: int
-    lost: int
-    back_s: list[float]
-    unrecovered: int
-    twice: int
-    gaps: int
-    events: int
-    errors: list[str]
-    closes: dict[int, int]
-    ages: list[float]
+    live: int = 0
+    lost: int = 0
+    back_s: list[float] = []
+    unrecovered: int = 0
+    twice: int = 0
+    gaps: int = 0
+    events: int = 0
+    errors: list[str] = []
+    closes: dict[int, int] = {}
+    ages: list[float] = []
