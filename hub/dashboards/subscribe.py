@@ -17,6 +17,7 @@ from hub.fanout.broker_subscriptions import Interest
 from hub.fanout.feed import TOP, Feed
 from hub.fanout.live_states import LiveStates
 from hub.fanout.recovery import MAX_RECOVERED, Item
+from hub.fanout.stream_reads import StreamReads
 from hub.fanout.topics import Again, Render, Topic
 from hub.fanout.walls import WallFeed
 from hub.protocol.channels import Channel
@@ -28,6 +29,7 @@ from hub.protocol.messages import (
     SubscribeRequest,
     SubscribeResult,
 )
+from storage.ports.epochs import new_epoch
 from storage.ports.events import EventStore
 from storage.ports.live import Broker
 
@@ -53,7 +55,7 @@ class Joins:
         boot: str,
     ) -> None:
         self._broker = broker
-        self._events = events
+        self._reads = StreamReads(broker, events, feed)
         self._cameras = cameras
         self._feed = feed
         self._interest = interest
@@ -380,15 +382,14 @@ class Joins:
     ) -> tuple[recovery.Start, View]:
         """The same in positions, for a view that leaves cameras out; what comes in while older
         events are read is in `buffer`."""
-        lane, _ = await self._start(
-            topic, site, msgspec.structs.replace(request, recover=False), buffer, view, None
-        )
+        none = await self._sees_none(site, view)
+        anew = msgspec.structs.replace(request, recover=False)
+        lane, _ = await self._start(topic, site, anew, buffer, view, None, begin=not none)
         enough = (
             seen_positions.recoverable(request.offset)
             if request.recover
             else seen_positions.newest(1)
         )
-        none = await self._sees_none(site, view)
         seen = await seen_positions.read(
             self._broker, site, 0 if none else lane.offset, view.exclude, enough
         )
@@ -418,14 +419,22 @@ class Joins:
         buffer: list[Item],
         view: View,
         past: Past | None,
+        *,
+        begin: bool = True,
     ) -> tuple[recovery.Start, View]:
-        """What is recovered, and as what it may be seen."""
+        """What is recovered, and as what it may be seen. `begin`: a site's events are numbered from
+        now on at the latest, so that whoever comes holds a place that can be told from any other.
+        """
         asked = request.offset if request.recover else TOP
         stream = self._feed.site(site) if topic.channel.scope == "site" else topic.stream
-        epoch, top, found = await self.read(
-            topic.channel, site, asked, MAX_RECOVERED + 1, request.epoch
+        epoch, top, found = await self._reads.read(
+            topic.channel, site, asked, MAX_RECOVERED + 1, request.epoch, begin=begin
         )
         before = await _told_by(found, past)
+        if begin and topic.channel.scope == "site" and not epoch:
+            # Redis takes no writes: until it does, this hub numbers on, or has a name of its own
+            # that no other numbering has.
+            epoch, top = (stream.epoch, stream.offset) if stream.known else (new_epoch(), 0)
         if stream.known and stream.epoch != epoch:
             self._feed.restart(topic, stream, epoch, top)
         elif not stream.known:
@@ -442,24 +451,6 @@ class Joins:
         if not request.recover:
             return recovery.fresh(epoch, stream.offset), before
         return recovery.recover(request.epoch, asked, epoch, stream.offset, merged or []), before
-
-    async def read(
-        self, channel: Channel, site: str, after: int, limit: int, asked_epoch: str = ""
-    ) -> tuple[str, int, list[Item]]:
-        """(epoch, top, events after `after`) of an events channel; a camera's from PostgreSQL where
-        Redis does not reach back."""
-        if channel.scope == "site":
-            epoch, top, found = await self._broker.history(site, None, after, limit)
-            return epoch, top, [Item(p.stream_offset, p.body, p) for p in found]
-        epoch, top, found = await self._broker.history(site, channel.target, after, limit)
-        items = [Item(p.offset, p.body) for p in found]
-        if not epoch:  # Redis knows nothing of it (never an event, or lost): PostgreSQL does
-            rows = await self._events.latest(channel.target, 1)
-            epoch, top = (rows[-1].epoch, rows[-1].offset) if rows else ("", 0)
-        reaches = after >= top or (bool(items) and items[0].offset == after + 1)
-        if not reaches and epoch and asked_epoch in ("", epoch):
-            items = await self._feed.read_stored(channel.target, epoch, after, limit)
-        return epoch, top, items
 
     async def history(
         self,
@@ -499,20 +490,20 @@ class Joins:
         if channel.scope == "site" and (
             (none := await self._sees_none(site, view)) or view.exclude
         ):
-            epoch, top, _ = ("", 0, []) if none else await self.read(channel, site, TOP, 1)
+            epoch, top, _ = ("", 0, []) if none else await self._reads.read(channel, site, TOP, 1)
             found = await seen_positions.history(self._broker, site, top, view.exclude, asked)
             return None if found is None else (epoch + seen_positions.MARK, *found)
         since = asked.since
         wanted = MAX_RECOVERED if asked.limit < 0 else min(asked.limit, MAX_RECOVERED)
         if not wanted:
-            return await self.read(channel, site, TOP, 1)
+            return await self._reads.read(channel, site, TOP, 1)
         if since is not None and not asked.reverse:
-            return await self.read(channel, site, since.offset, wanted, since.epoch)
-        epoch, top, _ = await self.read(channel, site, TOP, 1)
+            return await self._reads.read(channel, site, since.offset, wanted, since.epoch)
+        epoch, top, _ = await self._reads.read(channel, site, TOP, 1)
         last = top if since is None else min(top, since.offset - 1)
         if last <= 0:
             return epoch, top, []
-        epoch, top, items = await self.read(
+        epoch, top, items = await self._reads.read(
             channel, site, max(0, last - wanted), min(wanted, last), since.epoch if since else ""
         )
         return epoch, top, items[::-1] if asked.reverse else items

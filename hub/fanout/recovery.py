@@ -54,16 +54,21 @@ def recover(asked_epoch: str, asked: int, epoch: str, top: int, found: Sequence[
     """A subscriber that brings (`asked_epoch`, `asked`); `found` is what lies beyond it, merged,
     and `top` the newest offset.
 
-    An empty epoch is taken for the current one: a client adopts the epoch of its first publication.
+    A place in an empty epoch could be one of any numbering: only the very beginning is the same in
+    all of them.
     """
     lost = Start(False, epoch, top, top)
-    if asked_epoch not in ("", epoch) or asked > top:
+    if _of_another_numbering(asked_epoch, asked, epoch) or asked > top:
         return lost
     if top - asked > MAX_RECOVERED or len(found) != top - asked:
         return lost
     if found and (found[0].offset != asked + 1 or found[-1].offset != top):
         return lost
     return Start(True, epoch, asked, top, list(found))
+
+
+def _of_another_numbering(asked_epoch: str, asked: int, epoch: str) -> bool:
+    return asked_epoch != epoch if asked_epoch else asked > 0
 
 
 def outcome(asked: SubscribeRequest, got: SubscribeResult) -> str:
@@ -74,6 +79,6 @@ def outcome(asked: SubscribeRequest, got: SubscribeResult) -> str:
     """
     if got.recovered:
         return "recovered"
-    if asked.epoch not in ("", got.epoch):
+    if _of_another_numbering(asked.epoch, asked.offset, got.epoch):
         return "epoch"
     return "ahead" if asked.offset > got.offset else "retention"

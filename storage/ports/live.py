@@ -154,7 +154,11 @@ class Broker(Protocol):
         holds."""
 
     async def history(
-        self, site: str, camera: str | None, after: int, limit: int
+        self, site: str, camera: str | None, after: int, limit: int, *, begin: bool = False
     ) -> tuple[str, int, list[BrokerMessage]]:
         """(epoch, top offset, events after `after`) of a camera's stream, or the site's when
-        `camera` is None."""
+        `camera` is None.
+
+        A stream that was never numbered, or whose numbering Redis has lost, has an empty epoch. A
+        site's gets a numbering now, to `begin` with; it stays empty where Redis takes no writes.
+        """

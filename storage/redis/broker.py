@@ -20,6 +20,7 @@ from redis.exceptions import ResponseError
 from actors.core.backoff import bound_s
 from actors.core.errors import BadInput, EyrieError, Unavailable
 from actors.core.settings import RedisSettings
+from storage.ports.epochs import new_epoch
 from storage.ports.live import BrokerMessage, LiveState, LiveSummary
 from storage.redis import keys
 from storage.redis.connection import LOST as LOST_ERRORS
@@ -146,14 +147,15 @@ class RedisBroker:
         return sorted(found, key=lambda entry: entry.camera)
 
     async def history(
-        self, site: str, camera: str | None, after: int, limit: int
+        self, site: str, camera: str | None, after: int, limit: int, *, begin: bool = False
     ) -> tuple[str, int, list[BrokerMessage]]:
         """A first event beyond `after + 1` tells that older ones are no longer kept."""
-        call = call_of(
-            "history",
-            [keys.position(site), keys.stream(site, camera)],
-            [camera or "", after, limit],
-        )
+        arguments: list[str | int] = [camera or "", after, limit]
+        if begin and camera is None:
+            await self._link.open()  # the run id is that of the server that is asked
+            arguments += [new_epoch(), self._link.server]
+        names = [keys.position(site), keys.stream(site, camera)]
+        call = call_of("history", names, arguments)
         epoch, top, payloads = (await run(self._link, [call], writing=False))[0]
         return epoch.decode(), int(top), self._decode(payloads)
 

@@ -455,7 +455,7 @@ class _Silence:
         return []
 
     async def history(
-        self, site: str, camera: str | None, after: int, limit: int
+        self, site: str, camera: str | None, after: int, limit: int, *, begin: bool = False
     ) -> tuple[str, int, list[BrokerMessage]]:
         return "", 0, []
 

@@ -253,3 +253,15 @@ async def test_a_hub_is_told_by_name_and_a_name_nobody_has_is_noticed(contract: 
         ("canary", "hub-1.abc", b"for you")
     ]
     assert not await contract.broker.tell("hub-2.abc", b"for nobody")
+
+
+async def test_a_site_is_numbered_from_when_somebody_begins(contract: Contract) -> None:
+    assert await contract.broker.history("site", None, 0, 10) == ("", 0, []), "reading begins none"
+    assert await contract.broker.history("site", "cam-1", 0, 10, begin=True) == ("", 0, [])
+    epoch, top, events = await contract.broker.history("site", None, 0, 10, begin=True)
+    assert epoch
+    assert (top, events) == (0, [])
+    assert (await contract.broker.history("site", None, 0, 10, begin=True))[0] == epoch
+    await contract.publisher.publish([], [event(1)], {}, {})
+    found = await contract.broker.history("site", None, 0, 10, begin=True)
+    assert (found[0], found[1], [p.offset for p in found[2]]) == (epoch, 1, [1])

@@ -321,12 +321,13 @@ class MemoryBroker:
         )
 
     async def history(
-        self, site: str, camera: str | None, after: int, limit: int
+        self, site: str, camera: str | None, after: int, limit: int, *, begin: bool = False
     ) -> tuple[str, int, list[BrokerMessage]]:
 
         def act() -> tuple[str, int, list[BrokerMessage]]:
             held = self.server.site(site)
             if camera is None:
+                held.epoch = held.epoch or (new_epoch() if begin else "")
                 return (
                     held.epoch,
                     len(held.stream),

@@ -21,9 +21,9 @@ class Slow(MemoryBroker):
     reading = 0
 
     async def history(
-        self, site: str, camera: str | None, after: int, limit: int
+        self, site: str, camera: str | None, after: int, limit: int, *, begin: bool = False
     ) -> tuple[str, int, list[BrokerMessage]]:
-        found = await super().history(site, camera, after, limit)
+        found = await super().history(site, camera, after, limit, begin=begin)
         if self.held is not None:
             self.reading += 1
             await self.held.wait()

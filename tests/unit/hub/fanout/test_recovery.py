@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.fanout.recovery import MAX_RECOVERED, Item, fresh, merge, recover
+from hub.fanout.recovery import MAX_RECOVERED, Item, fresh, merge, outcome, recover
 from hub.fanout.streams import MissingPublications, StreamReset, TopicPosition
+from hub.protocol.messages import SubscribeRequest, SubscribeResult
 
 
 def items(*offsets: int) -> list[Item]:
@@ -37,6 +38,7 @@ def test_recovery_is_all_or_nothing() -> None:
     assert recover("e", 5, "e", 5, []).recovered
     for lost in (
         recover("x", 3, "e", 5, items(4, 5)),
+        recover("", 3, "e", 5, items(4, 5)),
         recover("e", 3, "e", 5, items(5)),
         recover("e", 3, "e", 5, []),
         recover("e", 9, "e", 5, []),
@@ -50,6 +52,20 @@ def test_recovery_is_all_or_nothing() -> None:
         )
     assert recover("e", 0, "e", MAX_RECOVERED, items(*range(1, MAX_RECOVERED + 1))).recovered
     assert fresh("e", 7).position == 7
+
+
+def test_why_a_place_is_lost_is_told() -> None:
+    def why(epoch: str, offset: int) -> str:
+        asked = SubscribeRequest(channel="events:site:north", epoch=epoch, offset=offset)
+        return outcome(asked, SubscribeResult(epoch="e", offset=5))
+
+    assert [why("x", 3), why("", 3), why("e", 9), why("e", 3), why("", 0)] == [
+        "epoch",
+        "epoch",
+        "ahead",
+        "retention",
+        "retention",
+    ]
 
 
 def test_a_stream_passes_on_what_continues_it() -> None:
