@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 # Only wheels, so that no compiler is needed, and only those whose hashes are locked.
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --only-binary :all:
 
-.PHONY: help install install-dev peers validators up test lint types tests coverage prove console wheel locks docs format clean distclean
+.PHONY: help install install-dev peers validators up test lint types tests coverage prove mutants console wheel locks docs format clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,8 +86,12 @@ coverage: install-dev console validators ## the tests, and which lines of code n
 prove: install-dev console ## everything that the product promises to show, however long it takes
 	$(BIN)/python -m pytest -m prove --timeout 3600 $(ARGS)
 	$(BIN)/python -m tools.odd_times
+	$(BIN)/python -m tools.mutants
 	$(BIN)/python -m load_tests run faults
 	@for bench in $(BENCHES); do echo "bench $$bench"; $(BIN)/python -m load_tests bench $$bench || exit 1; done
+
+mutants: install-dev console ## break the promises of tests/mutants one by one, in copies: each must turn a test red (ARGS="hub" for a part)
+	$(BIN)/python -m tools.mutants $(ARGS)
 
 wheel: install console ## build dist/*.whl: the product with the console inside, and the client for devices
 	@rm -rf build dist

@@ -257,6 +257,7 @@ class CameraActor:
         await self._end_loops()
         if done:
             for hosted in self._cameras.values():
+                hosted.behind = True  # a publication may just have been cut off: look what is there
                 hosted.live_due = 0.0
             await self._live.publish()
         await self._stores.close()
