@@ -7,6 +7,7 @@ import os
 from actors import ray_camera
 from actors.core.errors import Conflict, Unavailable
 from actors.core.settings import Settings
+from actors.ray_calls import whereabouts
 from actors.ray_camera import RayCameraProcess
 from cluster.planning.placement import NodeView
 from cluster.ray import nodes as ray_nodes
@@ -31,6 +32,9 @@ class RayMachine:
             if self._settings.ray.address == ""
             else session.cores()
         )
+
+    def here(self) -> str:
+        return str(whereabouts()["node"])
 
     async def nodes(self) -> list[NodeView]:
         return await ray_nodes.nodes()

@@ -57,6 +57,9 @@ class Machine(Protocol):
     def cores(self) -> int:
         """Cores of the whole cluster, at least 1."""
 
+    def here(self) -> str:
+        """The node of this process; empty where pids of others say nothing."""
+
     async def nodes(self) -> list[NodeView]:
         """The nodes, living ones at least. Raises Unavailable when nobody can say."""
 

@@ -37,6 +37,7 @@ from cluster.supervisor.models import ClusterSnapshot, PlanReport
 from cluster.supervisor.operations import Operations
 from cluster.supervisor.ports import Machine, Process, SupervisorStores
 from cluster.supervisor.services import Services, stop_all
+from cluster.supervisor.standstill import StandstillWatch
 from cluster.supervisor.survey import Survey
 from storage.ports.cluster import TroubleRecord
 
@@ -44,13 +45,11 @@ ENSURE_S = 1.0  # seconds an `ensure` waits at most; the caller asks again
 SPARE_CONNECTIONS = 24  # PostgreSQL connections kept for hubs, the supervisor and people
 RETIRE_S = 5.0  # seconds between two looks for cameras that were deleted
 NODES_S = 1.0  # seconds between two looks at the nodes
-SILENT_LOOKS = (
-    2  # looks in a row at a node that does not answer after which its processes are replaced
-)
+# looks in a row at a node that does not answer after which its processes are replaced
+SILENT_LOOKS = 2
 FORGET_S = 600.0  # seconds between two looks for old operations and decisions
-STOP_GRACE_S = (
-    5.0  # seconds a service may take to stop, beyond the spread of its dashboards' closes
-)
+# seconds a service may take to stop, beyond the spread of its dashboards' closes
+STOP_GRACE_S = 5.0
 
 log = logging.getLogger("eyrie.cluster.supervisor")
 
@@ -83,6 +82,7 @@ class Supervisor:
         self._operations = Operations(self.fleet, self._services, stores.cluster, machine)
         self._survey = Survey(self.fleet, self._hosting, settings.cluster)
         self._autoscaler = Autoscaler(self.fleet, self._services, stores.cluster, machine)
+        self._standstill = StandstillWatch(self._services, machine.here, self.fleet.decide)
         self._stopping = False
         self._read_at = float("-inf")
         self._away = False
@@ -104,6 +104,7 @@ class Supervisor:
             ("nodes", self._nodes_loop()),
             ("survey", self._survey.run()),
             ("autoscaler", self._autoscaler.run()),
+            ("standstill", self._standstill.run()),
         ):
             self._tasks.spawn(loop, name, forever=True)
 

@@ -126,7 +126,7 @@ def stack(*, variant: str = "", **sections: Mapping[str, Any]) -> Iterator[Stack
         )  # seals the audit log: without, nobody may register a camera
         ensure_secret(seal)
         os.environ["PYTHONPATH"] = os.pathsep.join(
-            [str(ROOT / "tests/support/broken"), str(ROOT)] if variant else [str(ROOT)]
+            [str(ROOT / "tests/support/load/broken"), str(ROOT)] if variant else [str(ROOT)]
         )
         os.environ["BROKEN_VARIANT"] = variant
         head = RayHead(data, cameras=64)

@@ -146,6 +146,9 @@ class FakeMachine:
     def cores(self) -> int:
         return self._cores
 
+    def here(self) -> str:
+        return ""
+
     async def nodes(self) -> list[NodeView]:
         return list(self.of_nodes)
 

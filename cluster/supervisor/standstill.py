@@ -1,0 +1,156 @@
+"""Hubs and policy replicas that live and do nothing (stopped, held by a debugger, dead-locked as a
+whole): their sockets stay open, and nobody who hangs on them is told.
+
+A slow one is not meant. What is judged is what load cannot fake: none of its threads has run, and
+none wanted to, over several looks, and then it does not answer a question either.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from actors.core.errors import EyrieError
+from cluster.supervisor.services import Service, Services
+
+LOOK_S = 1.0  # seconds between two looks
+STILL_S = 4.0  # seconds without a sign of life after which one is asked
+LOOKS = 4  # looks that must agree: the looker may have stood still itself
+ASK_S = 2.0  # seconds for the answer; then it is ended
+# states of a thread that does not want to run: it sleeps, is stopped, or is held by a debugger
+# (proc(5)); one that waits for a disk (D) or a processor (R) is slow
+AT_REST = frozenset("STt")
+
+log = logging.getLogger("eyrie.cluster.standstill")
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """Of a process. `started`: clock ticks since boot; `ran`: those of all its threads; `at_rest`:
+    none of them wants to run."""
+
+    started: int
+    ran: int
+    at_rest: bool
+
+
+class Sleeper(msgspec.Struct, frozen=True):
+    """What was seen first of a process that has not run since: its activity, when (monotonic), and
+    in how many looks."""
+
+    activity: Activity
+    since: float
+    looks: int
+
+
+class Standstill:
+    """Who has not run for how long (pure). Bounded by who is looked at."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Sleeper] = {}
+
+    def still(self, found: dict[str, Activity], now: float) -> dict[str, Activity]:
+        """Who has stood still for :data:`STILL_S`, of all that were looked at. `now`: monotonic
+        seconds."""
+        seen = {}
+        for name, activity in found.items():
+            before = self._seen.get(name)
+            if before is None or before.activity != activity or not activity.at_rest:
+                seen[name] = Sleeper(activity, now, 1)
+            else:
+                seen[name] = Sleeper(activity, before.since, before.looks + 1)
+        self._seen = seen
+        return {
+            name: sleeper.activity
+            for name, sleeper in seen.items()
+            if sleeper.looks >= LOOKS and now - sleeper.since >= STILL_S
+        }
+
+
+def activity_of(pid: int) -> Activity | None:
+    """What the system says; None for a process that is none of this machine."""
+    try:
+        whole = _fields(Path(f"/proc/{pid}/stat"))
+        at_rest = all(state in AT_REST for state in _states(pid))
+    except OSError:
+        return None
+    if whole[0] in "ZX":
+        return None
+    return Activity(int(whole[19]), int(whole[11]) + int(whole[12]), at_rest)
+
+
+def _states(pid: int) -> Iterator[str]:
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        yield _fields(thread / "stat")[0]
+
+
+def _fields(path: Path) -> list[str]:
+    """From the state on; the name before it may hold anything."""
+    return path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+
+
+class StandstillWatch:
+    """`run` for ever. `here` is the node of this process: what runs elsewhere is not judged.
+    `ended` is told (who, what, why)."""
+
+    def __init__(
+        self,
+        services: Services,
+        here: Callable[[], str],
+        ended: Callable[[str, str, str], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._services = services
+        self._here = here
+        self._ended = ended
+        self._now = now
+        self._standstill = Standstill()
+
+    async def run(self) -> None:
+        """Look again and again."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once; whoever stands still and does not answer is ended, and replaced like any other
+        that died."""
+        found = await asyncio.to_thread(self._activities)
+        still = self._standstill.still(found, self._now())
+        await asyncio.gather(*(self._judge(name, activity) for name, activity in still.items()))
+
+    def _activities(self) -> dict[str, Activity]:
+        here = self._here()
+        there = [
+            service
+            for service in list(self._services.services.values())
+            if service.state == "ready" and service.pid > 0 and here and service.node == here
+        ]
+        found = ((service.name, activity_of(service.pid)) for service in there)
+        return {name: activity for name, activity in found if activity is not None}
+
+    async def _judge(self, name: str, activity: Activity) -> None:
+        service = self._services.services.get(name)
+        if service is None or service.process is None or await _answers(service):
+            return
+        if activity_of(service.pid) != activity:
+            return  # the question woke it
+        why = f"process {service.pid} lives, has not run for {STILL_S:g} s and does not answer"
+        log.error("%s is ended: %s", name, why)
+        self._ended(name, "end", why)
+        os.kill(service.pid, signal.SIGKILL)  # Ray's own way to end one that is stopped takes 5 s
+
+
+async def _answers(service: Service) -> bool:
+    if service.process is None:
+        return False
+    try:
+        await service.process.load(ASK_S)
+    except EyrieError:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""A service is ended that lives and does nothing, and no other: not a slow one, not one that
+answers, not one of another machine."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from actors.core.errors import Unavailable
+from actors.core.task_set import TaskSet
+from cluster.supervisor.services import Service, Services
+from cluster.supervisor.standstill import Activity, Standstill, StandstillWatch, activity_of
+from tests.support.doubles.fleet_stores import MemoryActors, MemoryCameras
+from tests.support.doubles.machines import FakeMachine, FakeProcess
+from tests.support.processes import frozen, gone
+from tests.support.waiting import until
+
+HERE = "node-1"
+
+
+def looks(*seen: Activity, every_s: float = 1.0) -> list[bool]:
+    """Whether a process was taken to stand still, at each look."""
+    standstill = Standstill()
+    return [
+        bool(standstill.still({"hub-0": one}, number * every_s)) for number, one in enumerate(seen)
+    ]
+
+
+def test_who_has_not_run_for_four_seconds_stands_still() -> None:
+    same = Activity(started=7, ran=100, at_rest=True)
+    assert looks(*[same] * 6) == [False, False, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "woke",
+    [
+        Activity(started=7, ran=101, at_rest=True),  # it got a tick of a processor
+        Activity(started=7, ran=100, at_rest=False),  # it would run if it were let
+        Activity(started=8, ran=100, at_rest=True),  # it is another process
+    ],
+    ids=["slow", "starved", "another"],
+)
+def test_one_sign_of_life_and_its_time_begins_again(woke: Activity) -> None:
+    same = Activity(started=7, ran=100, at_rest=True)
+    assert looks(same, same, same, woke, same, same, same, same) == [False] * 8
+    assert not any(looks(*[woke, same] * 10))
+
+
+def test_a_starved_process_does_not_stand_still_however_long() -> None:
+    assert not any(looks(*[Activity(started=7, ran=100, at_rest=False)] * 30))
+
+
+def test_a_looker_that_stood_still_itself_looks_again_first() -> None:
+    same = Activity(started=7, ran=100, at_rest=True)
+    assert looks(same, same, same, same, every_s=60.0) == [False, False, False, True]
+
+
+class Asked(FakeProcess):
+    """Answers, or not."""
+
+    answers = False
+    questions = 0
+
+    async def load(self, timeout_s: float) -> float:
+        self.questions += 1
+        if not self.answers:
+            raise Unavailable("no answer")
+        return 0.0
+
+
+@contextmanager
+def sleeper() -> Iterator[int]:
+    """A process that is stopped."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        os.kill(process.pid, signal.SIGSTOP)
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Rig:
+    """A watch over one hub that is the process `pid` on `node`."""
+
+    def __init__(self, pid: int, node: str = HERE, state: str = "ready") -> None:
+        machine = FakeMachine(MemoryCameras(), MemoryActors())
+        self.process = Asked(machine, "hub-0")
+        services = Services(
+            {}, TaskSet(logging.getLogger("test")), start_timeout_s=1.0, grace_s=1.0
+        )
+        services.services["hub-0"] = Service(
+            "hub-0", "hub", 0, state=state, process=self.process, node=node, pid=pid
+        )
+        self.told: list[tuple[str, str, str]] = []
+        self.now = 0.0
+        self._watch = StandstillWatch(
+            services,
+            lambda: HERE,
+            lambda *said: self.told.append(said),
+            now=lambda: self.now,
+        )
+
+    async def looks(self, count: int) -> None:
+        """So many looks, a second apart."""
+        for _ in range(count):
+            await self._watch.look()
+            self.now += 1.0
+
+
+async def test_a_stopped_hub_that_does_not_answer_is_ended() -> None:
+    with sleeper() as pid:
+        await until(lambda: frozen(pid), what="that it is stopped")
+        assert activity_of(pid) is not None
+        rig = Rig(pid)
+        await rig.looks(4)
+        assert (rig.told, rig.process.questions, gone(pid)) == ([], 0, False)
+        await rig.looks(1)
+        assert [said[:2] for said in rig.told] == [("hub-0", "end")]
+        await until(lambda: gone(pid), what="its end")
+        await rig.looks(6)
+        assert len(rig.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("node", "state", "answers"),
+    [(HERE, "ready", True), ("node-2", "ready", False), (HERE, "starting", False)],
+    ids=["it-answers", "elsewhere", "not-ready"],
+)
+async def test_who_is_not_to_be_ended_is_not(node: str, state: str, answers: bool) -> None:
+    with sleeper() as pid:
+        await until(lambda: frozen(pid), what="that it is stopped")
+        rig = Rig(pid, node, state)
+        rig.process.answers = answers
+        await rig.looks(10)
+        assert (rig.told, gone(pid)) == ([], False)
+        assert (rig.process.questions > 0) == answers
+
+
+def test_a_process_that_is_not_there_is_not_judged() -> None:
+    with sleeper() as pid:
+        pass
+    assert activity_of(pid) is None
