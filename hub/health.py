@@ -3,7 +3,12 @@ readiness fails fast and says why."""
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
 from hub.dashboards.node import Node
+from hub.web.endpoint import OpenHandler
 from hub.web.health import SERVICE, Health
 
 
@@ -31,12 +36,29 @@ class HealthCheck:
         """Ready, or the reasons why not."""
         node = self._node
         reasons = []
-        if node.draining:
+        if node.connections.draining:
             reasons.append("draining")
-        if node.failed is not None:
-            reasons.append(f"task {node.failed} has failed")
-        if not node.broker_up:
+        if node.tasks.failed:
+            reasons.append(f"task {node.tasks.failed} has failed")
+        if not node.reader.heard:
             reasons.append("Redis is not heard")
         reasons += [reason for check in self._checks if (reason := check()) is not None]
         notes = [note for ask in self._notes if (note := ask()) is not None]
         return Health(SERVICE, self._instance, node.name, not reasons, reasons, notes)
+
+    def handlers(self) -> dict[str, OpenHandler]:
+        """Both, by the ids of `hub.rest.table`."""
+        return {"live": _answering(self.live), "ready": _answering(self.ready)}
+
+
+def _answering(ask: Callable[[], Health]) -> OpenHandler:
+    async def answer(_request: Request) -> Response:
+        health = ask()
+        return Response(
+            msgspec.json.encode(health),
+            status_code=200 if health.ready else 503,
+            media_type="application/json",
+            headers={"cache-control": "no-store"},
+        )
+
+    return answer

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 
-from actors.core.errors import EyrieError
+from actors.core.errors import EyrieError, NotFound
 from actors.core.task_set import TaskSet
 from hub.access import redaction
 from hub.access.authorization import Access
@@ -19,23 +21,25 @@ from hub.access.context import HubContext
 from hub.access.host_names import Hosts
 from hub.access.registry_cache import CameraCache
 from hub.app import create_app
-from hub.compat.plain_channels import PlainChannels
 from hub.dashboards.canary import Canary
+from hub.dashboards.extension import Extension
 from hub.dashboards.node import Node
 from hub.health import HealthCheck
 from hub.ingest.node import EdgeNode
 from hub.ingest.routes import EdgeRoutes
-from hub.metrics import Labelled, Metrics
+from hub.metrics import CONTENT_TYPE, Labelled, Metrics
 from hub.partition_alarm import PartitionAlarm
 from hub.protocol.messages import JSON
 from hub.protocol.protobuf_codec import PROTOBUF
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.rest import policy, routes, states
 from hub.rest.sign_in import SignIns
+from hub.server.http_stream import Fallbacks
 from hub.server.listeners import open_private, open_public
 from hub.server.tls import server_context
 from hub.server.uvicorn_server import HubServer
 from hub.web.answer_headers import AnswerHeaders
+from hub.web.endpoint import OpenHandler
 from policy.audit import Auditor
 from policy.identity.revocations import Revocations
 from storage.embedded import data_dir
@@ -66,8 +70,7 @@ class HubStatus(msgspec.Struct, frozen=True):
 
 
 class Hub:
-    """Starts and stops in order. `instance` is the deployment's mark; `policy_current` says whether
-    decisions may be given now."""
+    """Starts and stops in order. `instance` is the deployment's mark."""
 
     def __init__(
         self,
@@ -75,11 +78,15 @@ class Hub:
         broker: Broker,
         *,
         instance: str,
-        policy_current: Callable[[], str | None] = lambda: None,
-        plain: PlainChannels | None = None,
+        policy_problem: Callable[[], str | None] = lambda: None,
+        policy_behind: Callable[[], bool] = lambda: False,
         unsupervised: Callable[[], str | None] = lambda: None,
+        extension: Extension | None = None,
     ) -> None:
-        """`unsupervised`: what is wrong with the supervisor, or None."""
+        """`policy_problem`: why access may not be given now; `policy_behind`: whether another
+        revision answers than the one in force; `unsupervised`: what is wrong with the
+        supervisor."""
+        extension = extension or Extension()
         self.context = context
         stores, settings = context.stores, context.settings
         redaction.show_also(settings.policy.shown_attributes)
@@ -101,48 +108,62 @@ class Hub:
             events=stores.events,
             codecs=(JSON, PROTOBUF, SSE, JSON_STREAM, PROTOBUF_STREAM),
             version=f"Eyrie {_version()}",
-            plain=plain,
+            extension=extension,
         )
-        context.revoked = lambda principal: not self.access.revocations.holds(principal)
         self.edge = EdgeNode(context)
         self.partitions = PartitionAlarm(stores.events)
-        self.canary = Canary(self.node, broker, context.hub_name)
+        self.canary = Canary(self.node.canary.key, broker, context.hub_name)
         self.health = HealthCheck(
             self.node,
             instance,
-            [policy_current, self.canary.late],
+            [policy_problem, self.canary.late],
             [self.partitions.note, self.edge.frames.note, unsupervised],
         )
         self._unsupervised = unsupervised
-        self.metrics = Metrics(self.node, self._gauges, self._counts)
+        self.metrics = Metrics(self.node, self.access.limiter, self._gauges, self._counts)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
         handlers = {
             **routes.handlers(context, self.access, self.cameras, self.edge.access, auditor),
             **policy.handlers(context, auditor),
-            **states.handlers(self.node, broker, stores.events),
+            **states.handlers(
+                self.access,
+                self.cameras,
+                self.node.feed.live,
+                self.node.polls,
+                broker,
+                stores.events,
+            ),
         }
         hosts = Hosts(settings.hub.host, settings.hub.allowed_hosts)
+        edge, connections = EdgeRoutes(self.edge), self.node.connections
+        fallbacks = Fallbacks(settings.hub, connections, self.node.emulation, self.access.limiter)
+        sign_ins = SignIns(context.sign_ins, self.access, lambda: connections.origins)
         self.app = create_app(
-            self.node,
-            health=self.health,
-            metrics=self.metrics,
-            node_metrics=NodeMetrics(data_dir.of(settings)).text,
-            private_port=lambda: self.private_port,
+            settings.hub,
+            self.access,
+            handlers,
+            {
+                "postObservations": edge.observations,
+                "signIn": sign_ins.exchange,
+                "metricsOfNode": self._on_private_port(NodeMetrics(data_dir.of(settings)).text),
+                "metrics": self._on_private_port(self.metrics.text),
+                **self.health.handlers(),
+                **fallbacks.handlers(),
+                **extension.handlers(context.hub_name, _version()),
+            },
+            {"edge": edge.socket},
             hosts=hosts,
-            handlers=handlers,
-            edge=EdgeRoutes(self.edge),
-            sign_ins=SignIns(context.sign_ins, self.access, lambda: self.node.origins),
             release=_version(),
         )
         self._instance = instance
         self._tls = server_context(settings.hub)
-        headers = AnswerHeaders(lambda: self.node.origins)
+        headers = AnswerHeaders(lambda: connections.origins)
         self._server = HubServer(
-            self.app, self.node, settings.hub, headers=headers, hosts=hosts, tls=self._tls
+            self.app, connections, settings.hub, headers=headers, hosts=hosts, tls=self._tls
         )
         self._canary_task = TaskSet(log)
         self._record_task = TaskSet(log)
-        self.policy_behind: Callable[[], bool] = lambda: False
+        self._policy_behind = policy_behind
         self.port = 0
         self.private_port = 0
 
@@ -154,7 +175,7 @@ class Hub:
             "edge_sockets_refused": self.edge.crowded,
             "edge_undecodable_frames": self.edge.frames.seen,
             "edge_undecodable_frames_kept": self.edge.frames.kept,
-            "policy_behind": float(self.policy_behind()),
+            "policy_behind": float(self._policy_behind()),
             "events_without_partition": self.partitions.rows,
             "oldest_snapshot_seconds": self.partitions.snapshot_s,
             "supervisor_up": float(self._unsupervised() is None),
@@ -173,8 +194,23 @@ class Hub:
         )
         return [lost, refused]
 
+    def _on_private_port(self, read: Callable[[], bytes]) -> OpenHandler:
+        """Metrics are shown there alone: they tell what a deployment does, and ask nobody for a
+        token."""
+
+        async def scrape(request: Request) -> Response:
+            if request.scope["server"][1] != self.private_port:
+                raise NotFound(
+                    "metrics are not shown here",
+                    hint="Scrape the hub's private port; `eyrie status` names it.",
+                )
+            return Response(await asyncio.to_thread(read), media_type=CONTENT_TYPE)
+
+        return scrape
+
     def revoked(self, revocations: Revocations) -> None:
         """Revocations changed."""
+        self.context.revocations = revocations
         self.node.revoked(revocations)
 
     def policy_changed(self, revision: str) -> None:
@@ -187,7 +223,9 @@ class Hub:
         public = await open_public(hub.host, hub.port, self._instance, tls=self._tls is not None)
         private = open_private()
         self.port, self.private_port = public.getsockname()[1], private.getsockname()[1]
-        self.node.origins |= default_origins(hub.host, self.port, tls=self._tls is not None)
+        self.node.connections.origins |= default_origins(
+            hub.host, self.port, tls=self._tls is not None
+        )
         self.node.start()
         self.edge.start()
         await self._server.start([public, private])
@@ -211,7 +249,7 @@ class Hub:
             self.port,
             self.private_port,
             os.getpid(),
-            len(self.node.dashboards),
+            len(self.node.connections.connected),
             self.edge.links,
             health.ready,
             health.reasons,
@@ -221,11 +259,11 @@ class Hub:
     async def stop(self, grace_s: float) -> None:
         """Readiness off, edges told and their items carried, dashboards closed with 3001, the
         server last."""
-        self.node.draining = True
+        self.node.connections.draining = True
         await asyncio.sleep(min(PAUSE_BEFORE_CLOSE_S, grace_s))
         self._server.stop_listening(self.port)
         await self.edge.stop(grace_s)
-        await self.node.drain(min(self.context.settings.hub.drain_s, grace_s / 2))
+        await self.node.connections.drain(min(self.context.settings.hub.drain_s, grace_s / 2))
         await self._canary_task.close()
         await self._server.stop()
         await self.node.stop()

@@ -1,11 +1,8 @@
-"""A hub in a process of its own: real stores, the policy gate and its watch, then `hub.hub.Hub`. No
-Ray here."""
+"""A hub in a process of its own: real stores, policy, then `hub.hub.Hub`. No Ray here."""
 
-import asyncio
 import hashlib
 import logging
 import secrets
-import time
 from pathlib import Path
 
 from actors.core.errors import EyrieError
@@ -16,14 +13,14 @@ from actors.supervision import SupervisorWatch
 from hub.access.context import HubContext
 from hub.access.grants import Grants
 from hub.compat import profile as compatibility
+from hub.compat.extension import Compatibility
 from hub.compat.plain_channels import PlainChannels
+from hub.dashboards.extension import Extension
 from hub.hub import Hub, HubStatus
-from policy.decision.enforcer import Call, Enforcer
-from policy.decision.poller import PolicyPoller
-from policy.identity.key_refresh import KeyRefresher
-from policy.identity.tokens import JwtVerifier
+from hub.protocol import channels
+from policy.decision.enforcer import Call
+from policy.decision.policy_client import PolicyClient
 from storage.embedded.data_dir import of
-from storage.ports.policy import PolicyMarks
 from storage.process.metrics import ProcessMetrics
 from storage.redis.broker import RedisBroker
 from storage.redis.grants import RedisGrants
@@ -59,10 +56,9 @@ class HubActor:
         self._policy = policy
         self._supervision = supervision
         self.name = f"hub-{index}.{secrets.token_hex(3)}"
-        self._policy_read_at = float("-inf")
         self._stores: Stores | None = None
         self._broker: RedisBroker | None = None
-        self._gate: Enforcer | None = None
+        self._enforcing: PolicyClient | None = None
         self._hub: Hub | None = None
         self._channels: RedisChannels | None = None
         self._buckets: RedisBuckets | None = None
@@ -70,7 +66,6 @@ class HubActor:
         self._sign_ins: RedisSignIns | None = None
         self._granted = Grants()
         self._tasks = TaskSet(log)
-        self._keys: KeyRefresher | None = None
         self._copy: ProcessMetrics | None = None
 
     async def open(self) -> HubStatus:
@@ -86,16 +81,7 @@ class HubActor:
         settings = self._settings
         self._stores = stores = await open_stores(settings, name=self.name, connections=CONNECTIONS)
         self._broker = await open_broker(settings, name=self.name)
-        self._gate = gate = Enforcer(self._policy, settings.policy, must_be_fresh=True)
-
-        async def read() -> PolicyMarks:
-            marks = await stores.policy.marks()
-            self._policy_read_at = time.monotonic()
-            return marks
-
-        watch = PolicyPoller(read, gate, settings.policy)
-        verifier = await asyncio.to_thread(JwtVerifier, settings.auth)  # its keys may come by HTTP
-        self._keys = KeyRefresher(verifier, settings.auth)
+        self._enforcing = policy = PolicyClient(self._policy, stores.policy.marks, settings)
         self._buckets = RedisBuckets(settings.redis, name=self.name)
         self._grants = RedisGrants(settings.redis, name=self.name)
         self._granted = Grants(self._grants)
@@ -103,54 +89,50 @@ class HubActor:
         context = HubContext(
             settings,
             stores,
-            verifier,
-            gate,
+            await policy.open_verifier(),
+            policy.enforcer,
             self._directory,
             self.name,
             buckets=self._buckets,
             grants=self._granted,
             sign_ins=self._sign_ins,
         )
-        plain = await self._open_plain()
         self._hub = hub = Hub(
             context,
             self._broker,
             instance=self._instance,
-            policy_current=self._policy_current,
-            plain=plain,
+            policy_problem=policy.problem,
+            policy_behind=lambda: policy.enforcer.behind,
             unsupervised=self._supervision.problem,
+            extension=await self._open_extension(),
         )
-        hub.policy_behind = lambda: gate.behind
-        gate.on_revision(hub.policy_changed)
-        watch.on_revocations(hub.revoked)
-        await watch.refresh()
-        self._tasks.spawn(watch.run(), "policy-watch")
+        policy.follow(hub.revoked, hub.policy_changed)
+        await policy.refresh()
+        policy.start()
         self._tasks.spawn(self._supervision.run(), "supervisor-watch")
-        self._keys.start()
         await hub.start()
         self._copy = ProcessMetrics(of(settings), hub.metrics.collect)
         self._tasks.spawn(self._copy.run(), "process-metrics")
         return hub.status()
 
-    async def _open_plain(self) -> PlainChannels | None:
+    async def _open_extension(self) -> Extension:
         """Plain channels, where the settings name a compatibility profile. Raises ConfigError,
         Unavailable."""
-        profile = compatibility.load(self._settings.hub)
+        profile = compatibility.load(self._settings.hub, channels.parser(self._settings.channels))
         if profile is None:
-            return None
+            return Extension()
         self._channels = RedisChannels(self._settings.redis, name=self.name)
-        desk = PlainChannels(profile, self._channels)
-        await self._channels.open(desk.arrived, desk.lost)
-        return desk
+        plain = PlainChannels(profile, self._channels)
+        await self._channels.open(plain.arrived, plain.lost)
+        return Compatibility(plain)
 
     async def broken(self) -> str:
         """Wait until something of the hub has failed for good; what. Its process is then to be
         replaced."""
         if self._hub is None:
             return "it does not serve"
-        node = self._hub.node
-        await node.broken.wait()
-        return f"task {node.failed} has failed"
+        await self._hub.node.broken.wait()
+        return f"task {self._hub.node.tasks.failed} has failed"
 
     def status(self) -> HubStatus | None:
         """What it says of itself; None before `open`."""
@@ -164,10 +146,8 @@ class HubActor:
         await self._tasks.close()
         if self._copy is not None:
             self._copy.close()
-        if self._keys is not None:
-            await self._keys.stop()
-        if self._gate is not None:
-            await self._gate.close()
+        if self._enforcing is not None:
+            await self._enforcing.close()
         await self._granted.close()
         for opened in (
             self._buckets,
@@ -184,15 +164,6 @@ class HubActor:
                 log.warning("hub %s could not close a store: %s", self.name, error)
                 tidy = False
         self._sign_ins = None
-        self._hub = self._buckets = self._grants = self._keys = self._gate = self._broker = (
-            self._stores
-        ) = None
+        self._hub = self._buckets = self._grants = self._enforcing = self._broker = None
+        self._stores = None
         return tidy
-
-    def _policy_current(self) -> str | None:
-        age = time.monotonic() - self._policy_read_at
-        return (
-            None
-            if age <= self._settings.policy.max_age_s
-            else "policy and revocations cannot be read"
-        )

@@ -1,6 +1,7 @@
 """The hub's Prometheus metrics: counted by the parts as they go, collected when somebody asks. No
 camera id is ever a label."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from hub.access.rate_limits import Limiter
 from hub.dashboards.node import Node
 from hub.fanout.latency import LatencyHistogram
 
@@ -31,39 +33,44 @@ class NodeCollector(Collector):
     def __init__(
         self,
         node: Node,
+        limiter: Limiter,
         extra: Callable[[], dict[str, float]],
         labelled: Callable[[], Iterable[Labelled]],
     ) -> None:
         self._node = node
+        self._limiter = limiter
         self._extra = extra
         self._labelled = labelled
 
     def collect(self) -> Iterator[Metric]:
         node, fan, feed = self._node, self._node.fanout.stats, self._node.feed.stats
-        now = node.monotonic()
-        held = [client.outbox for client in node.dashboards if client.outbox is not None]
+        now, connections = time.monotonic(), node.connections
+        clients = connections.connected
+        held = [client.outbox for client in clients if client.outbox is not None]
         sites, cameras = node.interest.counts
-        yield _gauge("eyrie_hub_dashboards", "Open dashboard connections.", len(node.dashboards))
+        yield _gauge("eyrie_hub_dashboards", "Open dashboard connections.", len(clients))
         yield _gauge("eyrie_hub_topics", "Channels somebody is subscribed to.", len(node.topics))
         yield _gauge(
             "eyrie_hub_subscriptions",
             "Subscriptions of all dashboards.",
-            sum(len(client.groups) for client in node.dashboards),
+            sum(len(client.groups) for client in clients),
         )
         yield _gauge("eyrie_hub_watched_sites", "Sites subscribed to in Redis.", sites)
         yield _gauge(
             "eyrie_hub_watched_cameras", "Cameras whose states are subscribed to in Redis.", cameras
         )
-        yield _gauge("eyrie_hub_broker_up", "1 while Redis is heard.", node.broker_up)
+        yield _gauge("eyrie_hub_broker_up", "1 while Redis is heard.", node.reader.heard)
         yield _gauge(
-            "eyrie_hub_draining", "1 while the hub takes no more connections.", node.draining
+            "eyrie_hub_draining",
+            "1 while the hub takes no more connections.",
+            connections.draining,
         )
         yield _gauge(
             "eyrie_hub_drain_dashboards",
             "Dashboards there were when the drain began.",
-            node.to_drain,
+            connections.to_drain,
         )
-        left = len(node.dashboards) if node.draining else 0
+        left = len(clients) if connections.draining else 0
         yield _gauge(
             "eyrie_hub_drain_left", "Dashboards a draining hub has still to send away.", left
         )
@@ -140,14 +147,14 @@ class NodeCollector(Collector):
             ("lane", "outcome"),
             node.stats.recoveries.items(),
         )
-        refused = [((reason,), count) for reason, count in node.admission.refused.items()]
+        refused = [((reason,), count) for reason, count in connections.admission.refused.items()]
         yield _counters(
             "eyrie_hub_admission_refused",
             "Connections not admitted, by the limit.",
             ("reason",),
             refused,
         )
-        limiter = node.access.limiter
+        limiter = self._limiter
         limited = [((scope,), count) for scope, count in limiter.refused.items()]
         yield _counters(
             "eyrie_hub_limited", "Refused for coming too often, by the limit.", ("scope",), limited
@@ -162,7 +169,7 @@ class NodeCollector(Collector):
             "How long messages took, by lane and stage (a sample).",
             labels=["lane", "stage"],
         )
-        for (lane, stage), histogram in sorted(node.latencies.stages.items()):
+        for (lane, stage), histogram in sorted(node.reader.latencies.stages.items()):
             latency.add_metric([lane, stage], histogram.buckets(), histogram.total_s)
         latency.add_metric(
             ["all", "hub_to_socket"], node.fanout.waits.buckets(), node.fanout.waits.total_s
@@ -194,11 +201,12 @@ class Metrics:
     def __init__(
         self,
         node: Node,
+        limiter: Limiter,
         extra: Callable[[], dict[str, float]] = dict,
         labelled: Callable[[], Iterable[Labelled]] = tuple,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(NodeCollector(node, extra, labelled))
+        self._registry.register(NodeCollector(node, limiter, extra, labelled))
 
     def collect(self) -> Iterable[Metric]:
         """Every metric as it is now."""

@@ -23,7 +23,8 @@ NOBODY = "nobody: the same for everybody"
 
 class Special(msgspec.Struct, frozen=True):
     """One path. `who`: how it is known who asks, in words; `actions`: what policy may be asked,
-    empty: nothing."""
+    empty: nothing.
+    `optional`: there is a route only where an extension has a handler for it."""
 
     id: str
     methods: tuple[str, ...]
@@ -32,6 +33,7 @@ class Special(msgspec.Struct, frozen=True):
     who: str = NOBODY
     actions: tuple[str, ...] = ()
     kind: Kind = "http"
+    optional: bool = False
 
 
 def _public(id: str, path: str, text: str) -> Special:
@@ -93,6 +95,7 @@ SPECIALS: tuple[Special, ...] = (
         "/api/{method}",
         "Centrifugo's server API (compatibility profile alone)",
         "the profile's API key",
+        optional=True,
     ),
     Special(
         "unknown",

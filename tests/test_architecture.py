@@ -24,7 +24,6 @@ LONGER = {
     "edge/spool.py": 442,
     "hub/compat/plain_channels.py": 505,
     "hub/dashboards/connection_state.py": 424,
-    "hub/dashboards/node.py": 496,
     "hub/dashboards/subscribe.py": 552,
     "hub/fanout/feed.py": 424,
     "hub/ingest/link.py": 550,

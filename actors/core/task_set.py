@@ -9,11 +9,19 @@ from typing import Any
 class TaskSet:
     """Holds tasks until they end, since the event loop keeps only weak references, and logs what
     they raise to `log`. When a task that runs for ever ends without having been cancelled,
-    `failed` is its name and `broken(reason)` is called."""
+    `failed` is its name and `broken(reason)` is called; `strict`: also when any other task
+    raises."""
 
-    def __init__(self, log: logging.Logger, broken: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        log: logging.Logger,
+        broken: Callable[[str], None] | None = None,
+        *,
+        strict: bool = False,
+    ) -> None:
         self._log = log
         self._broken = broken
+        self._strict = strict
         self.failed = ""
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -47,11 +55,15 @@ class TaskSet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("%s has failed", task.get_name(), exc_info=error)
+            if self._strict:
+                self._break(task, error)
 
     def _loop_ended(self, task: asyncio.Task[None]) -> None:
         self._ended(task)
-        if task.cancelled() or task.cancelling():
-            return
-        self.failed, error = task.get_name(), task.exception()
+        if not task.cancelled() and not task.cancelling():
+            self._break(task, task.exception())
+
+    def _break(self, task: asyncio.Task[None], error: BaseException | None) -> None:
+        self.failed = task.get_name()
         if self._broken is not None:
             self._broken(f"{self.failed} ended" + (f": {error!r}" if error else ""))

@@ -19,10 +19,8 @@ from hub.access.authorization import Access
 from hub.access.rate_limits import Limiter
 from hub.access.registry_cache import CameraCache
 from policy.audit import Auditor
-from policy.decision.enforcer import Call, Enforcer
-from policy.decision.poller import PolicyPoller
-from policy.identity.key_refresh import KeyRefresher
-from policy.identity.tokens import JwtVerifier
+from policy.decision.enforcer import Call
+from policy.decision.policy_client import PolicyClient
 from storage.ports.audit_log import AuditLog
 from storage.ports.cluster import ClusterStore
 from storage.ports.live import Publisher
@@ -106,8 +104,7 @@ class ApiHost:
         self._working = working
         self._settings = settings
         self._stores = stores
-        self._gate = Enforcer(policy, settings.policy, must_be_fresh=True)
-        self._watch = PolicyPoller(stores.policy.marks, self._gate, settings.policy)
+        self._policy = PolicyClient(policy, stores.policy.marks, settings)
         self.progress = ProgressPublisher(stores.cluster, stores.publisher)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
         self._desk = ApiContext(
@@ -119,7 +116,6 @@ class ApiHost:
             room,
         )
         self._tasks = TaskSet(log)
-        self._keys: KeyRefresher | None = None
         self.server: ApiServer | None = None
         self.problem = "the cluster API does not listen yet"
         self._listening = asyncio.Event()  # just now
@@ -128,7 +124,7 @@ class ApiHost:
         """Begin, in the running loop."""
         self._tasks.spawn(self._serve(), "cluster-api")
         self._tasks.spawn(self._record(), "cluster-api-record")
-        self._tasks.spawn(self._watch.run(), "cluster-api-policy")
+        self._policy.start()
         self._tasks.spawn(self.progress.run(), "cluster-api-progress")
 
     def status(self) -> dict[str, Any]:
@@ -142,25 +138,18 @@ class ApiHost:
         await self._tasks.close()
         if self.server is not None:
             await self.server.stop()
-        if self._keys is not None:
-            await self._keys.stop()
-        await self._gate.close()
+        await self._policy.close()
 
     async def _serve(self) -> None:
-        verifier = await self._insist(
-            lambda: asyncio.to_thread(JwtVerifier, self._settings.auth)
-        )  # its keys may come by HTTP
-        self._keys = KeyRefresher(verifier, self._settings.auth)
-        self._keys.start()
+        verifier = await self._insist(self._policy.open_verifier)
         # One API per deployment: its limits are kept here, without Redis.
         access = Access(
             verifier,
-            self._gate,
+            self._policy.enforcer,
             CameraCache(self._stores.registry),
             Limiter(self._settings.limits, 1, None),
         )
-        access.revocations = self._watch.revocations
-        self._watch.on_revocations(lambda revocations: setattr(access, "revocations", revocations))
+        self._policy.follow(access.use)
 
         async def listen() -> ApiServer:
             server = ApiServer(self._settings, self._desk, access)

@@ -20,7 +20,7 @@ from hub.access.subscription_options import SubscriptionOptions
 from hub.protocol import channels
 from hub.protocol.channels import Channel
 from policy.decision import inputs
-from policy.decision.bounds import POLICY_STALE, POLICY_UNAVAILABLE
+from policy.decision.bounds import TRANSIENT
 from policy.decision.inputs import Use
 from policy.decision.model import Decider, Decision, DecisionInput, TokenVerifier
 from policy.identity.principal import Principal
@@ -57,7 +57,7 @@ def about_system(action: str) -> TypeGuard[SystemAction]:
 
 
 class Access:
-    """Tokens and decisions. `revocations` is replaced whole whenever they change."""
+    """Tokens and decisions. `revocations` are those in force (:meth:`use`)."""
 
     def __init__(
         self,
@@ -76,6 +76,10 @@ class Access:
         self._decider = decider
         self._cameras = cameras
         self._single = CameraPolicy(decider)
+
+    def use(self, revocations: Revocations) -> None:
+        """These are in force from now on, in place of those before."""
+        self.revocations = revocations
 
     def verify(self, token: object) -> Principal:
         """The user behind a token. Raises Unauthorized or Expired."""
@@ -292,6 +296,6 @@ class Access:
 
     async def _ask(self, question: DecisionInput) -> Decision:
         decision = await self._decider.decide(question)
-        if not decision.allow and decision.reason in (POLICY_UNAVAILABLE, POLICY_STALE):
+        if not decision.allow and decision.reason in TRANSIENT:
             raise Unavailable(NO_DECISION)
         return decision

@@ -16,7 +16,7 @@ import msgspec
 from actors.core.errors import Unavailable
 from hub.access.redaction import NO_RULES, CameraRules, Rule
 from policy.decision import inputs
-from policy.decision.bounds import POLICY_STALE, POLICY_UNAVAILABLE, UNCACHED
+from policy.decision.bounds import TRANSIENT, UNCACHED
 from policy.decision.enforcer import ASKED_AT_ONCE
 from policy.decision.inputs import Use
 from policy.decision.model import Decider, Decision
@@ -107,7 +107,7 @@ class CameraPolicy:
             for record, decision in zip(
                 batch, await asyncio.gather(*map(self._decider.decide, asked)), strict=True
             ):
-                if decision.reason in (POLICY_UNAVAILABLE, POLICY_STALE):
+                if decision.reason in TRANSIENT:
                     raise Unavailable(NO_DECISION)
                 lasting &= decision.revision == base.revision and decision.reason not in UNCACHED
                 if decision.valid_until is not None:

@@ -11,6 +11,7 @@ from hub.access.grants import Grants
 from hub.access.rate_limits import Limiter
 from policy.decision.model import Decider, TokenVerifier
 from policy.identity.principal import Principal
+from policy.identity.revocations import Revocations
 from storage.ports.audit_log import AuditLog
 from storage.ports.cameras import CameraStore
 from storage.ports.dead_letters import DeadLetterStore
@@ -72,14 +73,10 @@ class HubStores(Protocol):
         """Close the connections."""
 
 
-def _none_revoked(_principal: Principal) -> bool:
-    return False
-
-
 @dataclass(slots=True)
 class HubContext:
-    """`hub_name` is unique per incarnation of a hub. `revoked` answers from the revocations polled
-    last. Without `buckets` the hub keeps the limits by itself."""
+    """`hub_name` is unique per incarnation of a hub. `revocations` are those polled last, replaced
+    whole. Without `buckets` the hub keeps the limits by itself."""
 
     settings: Settings
     stores: HubStores
@@ -87,7 +84,7 @@ class HubContext:
     decider: Decider
     directory: Directory
     hub_name: str
-    revoked: Callable[[Principal], bool] = _none_revoked
+    revocations: Revocations = field(default_factory=Revocations)
     now_s: Callable[[], float] = time.time
     buckets: Buckets | None = None
     grants: Grants = field(default_factory=Grants)
@@ -96,3 +93,7 @@ class HubContext:
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self.settings.limits, self.settings.hub.replicas, self.buckets)
+
+    def revoked(self, principal: Principal) -> bool:
+        """Whether its token, key or certificate was revoked."""
+        return not self.revocations.holds(principal)

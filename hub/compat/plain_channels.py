@@ -6,6 +6,7 @@ release. What arrives out of its turn ends the subscriptions of the channel with
 those the server made), and the clients recover.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Coroutine
@@ -16,7 +17,6 @@ import msgspec
 from actors.core.errors import BadInput, Expired, EyrieError, NotFound, Unauthorized, Unavailable
 from actors.core.task_set import TaskSet
 from hub.compat import envelopes
-from hub.compat.channel_store import Channels
 from hub.compat.envelopes import (
     ORDERS,
     ConnectionOrder,
@@ -49,6 +49,7 @@ from hub.protocol.messages import (
     SubscribeResult,
 )
 from policy.identity.principal import Principal
+from storage.redis.plain_channels import RedisChannels
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +75,13 @@ class _Topic:
 class PlainChannels:
     """See the module. `arrived` and `lost` are for the store's listener."""
 
-    def __init__(self, profile: Profile, store: Channels) -> None:
+    def __init__(self, profile: Profile, store: RedisChannels) -> None:
         self.profile = profile
         self.topics: dict[str, _Topic] = {}
         self._store = store
         self._verifier = LooseVerifier(profile.secret)
         self._users: dict[Dashboard, Member] = {}
         self._tasks = TaskSet(log)
-        self._renew_at = 0.0
 
     # connections
 
@@ -326,10 +326,8 @@ class PlainChannels:
         if _unfit(dashboard, came):
             dashboard.drop(disconnects.INAPPROPRIATE_PROTOCOL)
             came = []
-        shown = [
-            envelope.publication(item.offset)
-            for envelope, item in zip(came, start.publications, strict=False)
-        ]
+        pairs = zip(came, start.publications, strict=False)
+        shown = [envelope.publication(item.offset) for envelope, item in pairs]
         positioned = options.history_size > 0
         return SubscribeResult(
             recoverable=positioned,
@@ -460,11 +458,13 @@ class PlainChannels:
 
     # time
 
-    def tidy(self, now: float) -> None:
-        """Renew who is present; call it about every second."""
-        if now < self._renew_at:
-            return
-        self._renew_at = now + RENEW_S
+    async def run(self) -> None:
+        """Renew who is present again and again, until cancelled."""
+        while True:
+            self._renew()
+            await asyncio.sleep(RENEW_S)
+
+    def _renew(self) -> None:
         for name, topic in self.topics.items():
             if topic.members and self.profile.options(name).presence:
                 there = {

@@ -45,6 +45,7 @@ class NamespaceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             history=self.read_history or (insecure and self.history_size > 0),
             publish=self.publish or insecure,
             presence=self.read_presence or (insecure and self.presence),
+            refresh=True,
             open=insecure,
         )
 
@@ -66,10 +67,9 @@ class Profile:
     genuine.
     """
 
-    def __init__(self, found: _File) -> None:
-        self.own: Callable[[str], Channel] = (
-            channels.parse
-        )  # of Eyrie's own channels; a hub puts that of its deployment here
+    def __init__(self, found: _File, own: Callable[[str], Channel]) -> None:
+        """`own` parses the names of Eyrie's own channels. Raises OSError, ConfigError."""
+        self._own = own
         self.secret = _read(found.secret_file)
         self.api_key = _read(found.api_key_file) if found.api_key_file else b""
         self.personal = found.personal
@@ -95,7 +95,7 @@ class Profile:
         """Eyrie's own channels first, then plain ones. Raises NotFound."""
         if not name.startswith("#"):
             try:
-                return self.own(name)
+                return self._own(name)
             except NotFound:
                 pass  # not one of ours: plain, if the profile knows its namespace
         head, colon, _ = name.partition(":")
@@ -110,8 +110,9 @@ class Profile:
         return self._options.get(head if colon else "", NamespaceOptions())
 
 
-def load(hub: HubSettings) -> Profile | None:
-    """The profile of a hub, if it has one. Raises ConfigError."""
+def load(hub: HubSettings, own: Callable[[str], Channel] = channels.parse) -> Profile | None:
+    """The profile of a hub, if it has one; `own` parses the names of the hub's own channels. Raises
+    ConfigError."""
     if not hub.compatibility_file:
         return None
     if not _loopback(hub.host):
@@ -121,7 +122,7 @@ def load(hub: HubSettings) -> Profile | None:
         )
     try:
         found = tomllib.loads(Path(hub.compatibility_file).read_text("utf-8"))
-        return Profile(msgspec.convert(found, _File))
+        return Profile(msgspec.convert(found, _File), own)
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise ConfigError(f"hub.compatibility_file cannot be used: {error}") from error
 

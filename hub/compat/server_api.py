@@ -63,8 +63,8 @@ class _Refused(Exception):
 class ServerApi:
     """The methods. `name` is the hub's, `release` the product's."""
 
-    def __init__(self, desk: PlainChannels, *, name: str, release: str) -> None:
-        self._desk = desk
+    def __init__(self, plain: PlainChannels, *, name: str, release: str) -> None:
+        self._plain = plain
         self._name = name
         self._release = release
         self._methods: dict[str, Callable[[_Ask], Awaitable[object]]] = {
@@ -78,11 +78,6 @@ class ServerApi:
             "disconnect": self._disconnect,
             "info": self._info,
         }
-
-    @property
-    def exists(self) -> bool:
-        """Only with a key."""
-        return bool(self._desk.profile.api_key)
 
     async def answer(self, request: Request) -> Response:
         if not self._knows(request):
@@ -112,7 +107,7 @@ class ServerApi:
         given = request.headers.get("x-api-key") or request.headers.get(
             "authorization", ""
         ).removeprefix("apikey ")
-        return secrets.compare_digest(given.encode(), self._desk.profile.api_key)
+        return secrets.compare_digest(given.encode(), self._plain.profile.api_key)
 
     async def _call(self, method: str, ask: _Ask) -> Called:
         """(method, error, result)."""
@@ -131,7 +126,7 @@ class ServerApi:
         self._known(ask.channel)
         if not bytes(ask.data):
             raise BadInput("there is no data")
-        epoch, offset = await self._desk.publish(ask.channel, bytes(ask.data))
+        epoch, offset = await self._plain.publish(ask.channel, bytes(ask.data))
         return {"offset": offset, "epoch": epoch} if epoch else {}
 
     async def _broadcast(self, ask: _Ask) -> dict[str, object]:
@@ -146,7 +141,7 @@ class ServerApi:
         self._known(ask.channel, history=True)
         if ask.limit < -1:
             raise BadInput("limit is -1 or more")
-        found = await self._desk.read(
+        found = await self._plain.read(
             ask.channel, HistoryRequest(ask.channel, ask.limit, ask.since, ask.reverse)
         )
         if found is None:
@@ -158,35 +153,35 @@ class ServerApi:
 
     async def _history_remove(self, ask: _Ask) -> dict[str, object]:
         self._known(ask.channel, history=True)
-        await self._desk.forget_history(ask.channel)
+        await self._plain.forget_history(ask.channel)
         return {}
 
     async def _presence(self, ask: _Ask) -> PresenceResult:
         self._known(ask.channel, presence=True)
-        return PresenceResult(await self._desk.present(ask.channel))
+        return PresenceResult(await self._plain.present(ask.channel))
 
     async def _presence_stats(self, ask: _Ask) -> dict[str, int]:
         self._known(ask.channel, presence=True)
-        found = stats(await self._desk.present(ask.channel))
+        found = stats(await self._plain.present(ask.channel))
         return {"num_clients": found.num_clients, "num_users": found.num_users}
 
     async def _unsubscribe(self, ask: _Ask) -> dict[str, object]:
         self._known(ask.channel)
-        await self._desk.order(ConnectionOrder("unsubscribe", ask.user, ask.client, ask.channel))
+        await self._plain.order(ConnectionOrder("unsubscribe", ask.user, ask.client, ask.channel))
         return {}
 
     async def _disconnect(self, ask: _Ask) -> dict[str, object]:
         kick = ask.disconnect
         if not 3000 <= kick.code < 5000 or len(kick.reason.encode()) > MAX_REASON:
             raise BadInput("a close code is 3000 to 4999, its reason short")
-        await self._desk.order(
+        await self._plain.order(
             ConnectionOrder("disconnect", ask.user, ask.client, "", kick.code, kick.reason)
         )
         return {}
 
     async def _info(self, _ask: _Ask) -> dict[str, object]:
         """This hub alone: what the others do, their own metrics say."""
-        clients, users, channels = self._desk.count()
+        clients, users, channels = self._plain.count()
         node = {
             "uid": self._name,
             "name": self._name,
@@ -201,11 +196,11 @@ class ServerApi:
         where it does not keep that."""
         if not channel:
             raise BadInput("there is no channel")
-        if self._desk.profile.parse(channel).lane != "plain":
+        if self._plain.profile.parse(channel).lane != "plain":
             raise NotFound(
                 f"{channel[:80]!r} is Eyrie's own channel; only its cameras publish there"
             )
-        options = self._desk.profile.options(channel)
+        options = self._plain.profile.options(channel)
         if (history and not options.history_size) or (presence and not options.presence):
             raise _Refused(errors.NOT_AVAILABLE)
 

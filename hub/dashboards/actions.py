@@ -73,8 +73,8 @@ class ReadHistory(msgspec.Struct, frozen=True):
 
 
 class Operate(msgspec.Struct, frozen=True):
-    """Publish in a plain channel, ask who is there, or renew a subscription; `data` and `token`
-    where the method has them."""
+    """Publish, ask who is there, or renew a subscription, where a namespace has that; `data` and
+    `token` where the method has them."""
 
     id: int
     method: str

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
-from typing import Protocol
+from collections.abc import Sequence
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,6 +15,8 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Origin
 
 from actors.core.errors import EyrieError
+from hub.dashboards.connection import Dashboard
+from hub.protocol.messages import JSON
 from hub.protocol.paths import DASHBOARD_PATH
 from storage.ports.live import Broker
 
@@ -26,10 +28,32 @@ ANSWER_S = 2.0  # for the connection
 CHANNEL = "canary"
 
 
-class CanaryHost(Protocol):
-    """Who lets the canary in (`hub.dashboards.node`)."""
+class CanaryConnection:
+    """The hub's side of its canary: it is known by `key`, a secret of one life of the hub, may do
+    nothing, and gets what the hub sends to itself."""
 
-    canary_key: str
+    def __init__(self) -> None:
+        self.key = secrets.token_hex(16)
+        self._dashboard: Dashboard | None = None
+
+    def is_origin(self, origins: Sequence[str]) -> bool:
+        """Whether a handshake with these `Origin` headers is the canary's."""
+        return len(origins) == 1 and secrets.compare_digest(
+            origins[0].encode(), origin(self.key).encode()
+        )
+
+    def is_token(self, token: str) -> bool:
+        """Whether this is its token."""
+        return secrets.compare_digest(token.encode(), self.key.encode())
+
+    def enter(self, dashboard: Dashboard) -> None:
+        """It has connected; the newest connection counts."""
+        self._dashboard = dashboard
+
+    def deliver(self, body: bytes) -> None:
+        """Its message came back from Redis."""
+        if self._dashboard is not None and not self._dashboard.closing:
+            self._dashboard.send(JSON.publication(CHANNEL, body))
 
 
 class CanaryMessage(msgspec.Struct):
@@ -54,12 +78,12 @@ _messages = msgspec.json.Decoder(_Message)
 
 
 class Canary:
-    """See the module. `age` is seconds since the newest song that came back was sent, `trip_s` how
-    long it took."""
+    """See the module. `age` is seconds since the newest message that came back was sent, `trip_s`
+    how long it took. `key` is that of :class:`CanaryConnection`, `name` the hub's."""
 
-    def __init__(self, keeper: CanaryHost, broker: Broker, name: str) -> None:
+    def __init__(self, key: str, broker: Broker, name: str) -> None:
         self.trip_s = 0.0
-        self._keeper = keeper
+        self._key = key
         self._broker = broker
         self._name = name
         self._heard = time.monotonic()
@@ -70,7 +94,7 @@ class Canary:
         return time.monotonic() - self._heard
 
     def late(self) -> str | None:
-        """Why this hub is not ready, None while the canary sings."""
+        """Why this hub is not ready, None while the messages come back."""
         age = self.age
         return (
             None
@@ -80,12 +104,12 @@ class Canary:
         )
 
     async def run(self, port: int) -> None:
-        """Sing for ever, through the private port."""
+        """Publish and listen through the private port, until cancelled."""
         while True:
             try:
                 async with connect(
                     f"ws://127.0.0.1:{port}{DASHBOARD_PATH}",
-                    origin=origin(self._keeper.canary_key),
+                    origin=origin(self._key),
                     compression=None,
                     proxy=None,
                     open_timeout=ANSWER_S,
@@ -93,13 +117,11 @@ class Canary:
                     close_timeout=ANSWER_S,
                 ) as socket:
                     await socket.send(
-                        msgspec.json.encode(
-                            {"id": 1, "connect": {"token": self._keeper.canary_key}}
-                        ).decode()
+                        msgspec.json.encode({"id": 1, "connect": {"token": self._key}}).decode()
                     )
                     async with asyncio.TaskGroup() as both:
                         both.create_task(self._listen(socket))
-                        both.create_task(self._sing(socket))
+                        both.create_task(self._publish(socket))
             except (OSError, TimeoutError, WebSocketException, InvalidHandshake) as error:
                 log.info("the canary has no socket: %s", error)
             except ExceptionGroup as group:
@@ -107,14 +129,14 @@ class Canary:
                     raise
             await asyncio.sleep(PERIOD_S)
 
-    async def _sing(self, socket: ClientConnection) -> None:
+    async def _publish(self, socket: ClientConnection) -> None:
         while True:
             try:
                 await self._broker.echo(
                     self._name, msgspec.json.encode(CanaryMessage(time.monotonic()))
                 )
             except EyrieError as error:
-                log.info("the canary cannot sing: %s", error)
+                log.info("the canary cannot publish: %s", error)
             await asyncio.sleep(PERIOD_S)
 
     async def _listen(self, socket: ClientConnection) -> None:
@@ -130,11 +152,6 @@ class Canary:
                     self._heard = max(self._heard, message.push.pub.data.sent)
 
 
-def new_key() -> str:
-    """A secret for one life of a hub."""
-    return secrets.token_hex(16)
-
-
 def origin(key: str) -> Origin:
-    """The origin by which the door knows its canary: limits of dashboards are not for it."""
+    """The origin by which a hub knows its canary: limits of dashboards are not for it."""
     return Origin(f"canary://{key}")

@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -33,14 +34,14 @@ from hub.dashboards.actions import (
 )
 from hub.dashboards.connection_state import ConnectionLimits, ConnectionPhase, ConnectionState
 from hub.fanout.fanout import Client, Fanout, Group
-from hub.protocol import channels, disconnects, errors
+from hub.protocol import disconnects, errors
 from hub.protocol.channels import Channel
 from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import Codec, Command
 from policy.identity.principal import Principal
 
 
-class NodeStats(msgspec.Struct):
+class ConnectionStats(msgspec.Struct):
     """Counts since the start, for metrics. `recoveries`: (lane, outcome) → how often."""
 
     accepted: int = 0
@@ -52,6 +53,15 @@ class NodeStats(msgspec.Struct):
     def refuse(self, code: int) -> None:
         """A command was answered with this error."""
         self.errors[code] = self.errors.get(code, 0) + 1
+
+    def closed(self, code: int) -> None:
+        """A connection was closed by this side."""
+        self.closes[code] = self.closes.get(code, 0) + 1
+
+    def recovered(self, lane: str, outcome: str) -> None:
+        """A recovery was asked for."""
+        key = (lane, outcome)
+        self.recoveries[key] = self.recoveries.get(key, 0) + 1
 
 
 log = logging.getLogger(__name__)
@@ -76,11 +86,9 @@ class ClientSocket(Protocol):
         """Take input again."""
 
 
-class DashboardHost(Protocol):
-    """What a connection asks of its hub (`hub.dashboards.node`)."""
-
-    fanout: Fanout
-    stats: NodeStats
+class Commands(Protocol):
+    """What becomes of the commands that need waiting (`hub.dashboards.commands`); an extension puts
+    its own before them. Each answers with actions and raises EyrieErrors."""
 
     async def authorize(self, dashboard: "Dashboard", action: Authorize) -> list[Action]:
         """Verify, decide, and say what to answer."""
@@ -98,22 +106,34 @@ class DashboardHost(Protocol):
         """Publish, presence, sub_refresh."""
 
     def leave(self, dashboard: "Dashboard", channel: str) -> None:
-        """Unsubscribe."""
+        """A subscription has ended."""
 
-    def gone(self, dashboard: "Dashboard", close: CloseCode | None = None) -> None:
-        """The connection has ended, by us when `close` is given."""
+    def ended(self, dashboard: "Dashboard") -> None:
+        """The connection has ended, and all of its subscriptions."""
 
-    def schedule(self, dashboard: "Dashboard") -> None:
-        """Call `tick` at the session's deadline."""
+
+@dataclass(frozen=True, slots=True)
+class ConnectionServices:
+    """What all connections of a hub share. `schedule` has `tick` called at a session's deadline. At
+    most `queue_bytes` are held for a slow client; an inquiry may take `timeout_s`."""
+
+    commands: Commands
+    fanout: Fanout
+    stats: ConnectionStats
+    limits: ConnectionLimits
+    parse: Callable[[str], Channel]
+    schedule: Callable[["Dashboard"], None]
+    queue_bytes: int
+    timeout_s: float
 
 
 class Dashboard(Client):
     """A connection and its session."""
 
     __slots__ = (
+        "_ended",
         "address",
         "codec",
-        "desk",
         "groups",
         "inbox",
         "link",
@@ -121,31 +141,30 @@ class Dashboard(Client):
         "principal",
         "reading",
         "scheduled",
+        "services",
         "session",
         "task",
-        "timeout_s",
     )
 
     def __init__(
         self,
-        desk: DashboardHost,
+        services: ConnectionServices,
         link: ClientSocket,
         codec: Codec,
         session_id: str,
-        limits: ConnectionLimits,
+        ended: Callable[["Dashboard", CloseCode | None], None],
         *,
-        queue_bytes: int,
-        timeout_s: float,
         spread: float,
         address: str = "",
-        parse: Callable[[str], Channel] = channels.parse,
     ) -> None:
-        super().__init__(link.write, queue_bytes)
-        self.desk = desk
+        """`ended` is told of the end, with its close code where it was this side's."""
+        super().__init__(link.write, services.queue_bytes)
+        self.services = services
+        self._ended = ended
         self.link = link
         self.codec = codec
         self.session = ConnectionState(
-            session_id, limits, time.monotonic(), spread=spread, parse=parse
+            session_id, services.limits, time.monotonic(), spread=spread, parse=services.parse
         )
         self.principal: Principal | None = None
         self.groups: dict[str, Group] = {}
@@ -156,11 +175,10 @@ class Dashboard(Client):
         self.task: asyncio.Task[None] | None = None
         self.reading = True
         self.scheduled = float("inf")
-        self.timeout_s = timeout_s
         self.address = address
-        desk.schedule(self)
+        services.schedule(self)
 
-    def wish(self, channel: str) -> SubscriptionOptions:
+    def asked(self, channel: str) -> SubscriptionOptions:
         """What its subscription to `channel` asks for."""
         return NONE if self.options is None else self.options.get(channel, NONE)
 
@@ -205,15 +223,15 @@ class Dashboard(Client):
         self.session.closed()
         if self.task is not None:
             self.task.cancel()
-        self.desk.gone(self)
+        self._ended(self, None)
 
     def on_blocked(self) -> None:
         """The transport is above its mark."""
-        self.desk.fanout.block(self)
+        self.services.fanout.block(self)
 
     def on_drained(self) -> None:
         """The transport has room again."""
-        self.desk.fanout.unblock(self)
+        self.services.fanout.unblock(self)
 
     # from the hub
 
@@ -222,25 +240,25 @@ class Dashboard(Client):
         if self.closing:
             return
         self._perform(self.session.due(now))
-        self.desk.schedule(self)
+        self.services.schedule(self)
 
     def send(self, payload: bytes) -> None:
         """Send one message in order."""
-        self.desk.fanout.send(self, self.codec.frame((payload,)))
+        self.services.fanout.send(self, self.codec.frame((payload,)))
 
     def unsubscribe(self, channel: str, close: CloseCode) -> None:
         """End one subscription from this side."""
         if self.session.removed(channel):
-            self.desk.leave(self, channel)
+            self.services.commands.leave(self, channel)
             self.send(self.codec.unsubscribe(channel, close.code, close.reason))
 
     def drop(self, close: CloseCode) -> None:
         if self.closing:
             return
-        self.desk.fanout.flush_client(self)
+        self.services.fanout.flush_client(self)
         self.closing = True
         self.session.closed()
-        self.desk.gone(self, close)
+        self._ended(self, close)
         self.link.close(close)
 
     # carrying out
@@ -260,7 +278,7 @@ class Dashboard(Client):
     async def _inquire(self, inquiry: Inquiry) -> None:
         try:
             try:
-                async with asyncio.timeout(self.timeout_s):
+                async with asyncio.timeout(self.services.timeout_s):
                     actions = await self._ask(inquiry)
             except TimeoutError:
                 actions = self._refused(inquiry, Unavailable("no answer in time"))
@@ -270,7 +288,7 @@ class Dashboard(Client):
         finally:
             self.task = None
         if not self.closing:
-            self.desk.schedule(self)
+            self.services.schedule(self)
         inbox, self.inbox = self.inbox, None
         if not self.reading:
             self.reading = True
@@ -287,14 +305,14 @@ class Dashboard(Client):
 
     async def _ask(self, inquiry: Inquiry) -> list[Action]:
         if isinstance(inquiry, Join):
-            return await self.desk.join(self, inquiry)
+            return await self.services.commands.join(self, inquiry)
         if isinstance(inquiry, Authorize):
-            return await self.desk.authorize(self, inquiry)
+            return await self.services.commands.authorize(self, inquiry)
         if isinstance(inquiry, Renew):
-            return await self.desk.renew(self, inquiry)
+            return await self.services.commands.renew(self, inquiry)
         if isinstance(inquiry, Operate):
-            return await self.desk.operate(self, inquiry)
-        return await self.desk.history(self, inquiry)
+            return await self.services.commands.operate(self, inquiry)
+        return await self.services.commands.history(self, inquiry)
 
     def _refused(self, inquiry: Inquiry, error: EyrieError) -> list[Action]:
         log.info(
@@ -312,12 +330,12 @@ class Dashboard(Client):
             if isinstance(action, SendReply):
                 self.send(self.codec.reply(action.id, action.method, action.result))
             elif isinstance(action, Fail):
-                self.desk.stats.refuse(action.error.code)
+                self.services.stats.refuse(action.error.code)
                 self.send(self.codec.error(action.id, action.error))
             elif isinstance(action, SendPing):
                 self.send(self.codec.ping)
             elif isinstance(action, Leave):
-                self.desk.leave(self, action.channel)
+                self.services.commands.leave(self, action.channel)
             elif isinstance(action, Expel):
                 self.unsubscribe(action.channel, disconnects.UNSUBSCRIBED_EXPIRED)
             elif isinstance(action, Shut):

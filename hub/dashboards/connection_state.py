@@ -268,7 +268,7 @@ class ConnectionState:
 
     def _sub_refresh(self, command_id: int, request: SubRefreshRequest) -> list[Action]:
         known = self.channels.get(request.channel)
-        if known is not None and known.lane == "plain":
+        if known is not None and known.namespace.refresh:
             return [Operate(command_id, "sub_refresh", request.channel, token=request.token)]
         return [
             Fail(

@@ -24,7 +24,7 @@ TRIES = 5  # times a subscription is decided afresh because policy or cameras ch
 SLICE = 100  # dashboards asked about at the same time
 
 T = TypeVar("T")
-Spawn = Callable[[Coroutine[Any, Any, None], str], None]
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 
 
 class Reviews:
@@ -38,7 +38,9 @@ class Reviews:
         dashboards: dict[Dashboard, None],
         fanout: Fanout,
         spawn: Spawn,
+        exempt: Callable[[Dashboard], bool],
     ) -> None:
+        """`exempt`: who is not the policy's business (`hub.dashboards.extension`)."""
         self.turn = 0
         self._access = access
         self._topics = topics
@@ -49,13 +51,11 @@ class Reviews:
         self._last: dict[
             Dashboard, asyncio.Future[None]
         ] = {}  # the newest review of each: what is asked last is also done last
-        self.exempt: Callable[[Dashboard], bool] = lambda _: (
-            False
-        )  # who is not the policy's business (`hub.compat.admission`)
+        self._exempt = exempt
 
     def revoked(self, revocations: Revocations) -> None:
         """Close the sockets whose token no longer holds."""
-        self._access.revocations = revocations
+        self._access.use(revocations)
         for dashboard in list(self._dashboards):
             if dashboard.principal is not None and not revocations.holds(dashboard.principal):
                 dashboard.drop(disconnects.REVOKED)
@@ -141,7 +141,7 @@ class Reviews:
 
     async def _one(self, dashboard: Dashboard) -> None:
         principal = dashboard.principal
-        if principal is None or dashboard.closing or self.exempt(dashboard):
+        if principal is None or dashboard.closing or self._exempt(dashboard):
             return
         try:
             await self._access.require_connect(principal)
@@ -151,7 +151,7 @@ class Reviews:
         for name, channel in list(dashboard.session.channels.items()):
             try:
                 view, until = await self._access.view(
-                    "subscribe", principal, channel, dashboard.wish(name)
+                    "subscribe", principal, channel, dashboard.asked(name)
                 )
             except EyrieError as error:
                 log.info("dashboard %s loses %s: %s", dashboard.session.client, name, error.detail)

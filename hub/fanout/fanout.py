@@ -72,6 +72,10 @@ class Client:
         """End the connection with a close code."""
         raise NotImplementedError
 
+    def unsubscribe(self, channel: str, close: CloseCode) -> None:
+        """End one subscription from this side."""
+        raise NotImplementedError
+
 
 class Group:
     """The clients that get the same bytes. `latest` makes the frame a client needs that has missed

@@ -49,8 +49,7 @@ class FeedStats(msgspec.Struct):
 
 
 class Feed:
-    """Takes publications in. `topics` is shared with the node; `evict` ends the subscriptions of a
-    topic that cannot go on."""
+    """Takes publications in. `topics` is shared with the node."""
 
     def __init__(
         self, broker: Broker, events: EventStore, fanout: Fanout, topics: dict[str, Topic]
@@ -71,7 +70,6 @@ class Feed:
         self._postponed: dict[
             str, None
         ] = {}  # sites whose streams are read on when a repair has ended
-        self.evict = _nobody
 
     # publications
 
@@ -305,7 +303,7 @@ class Feed:
             return
         self.stats.resets += 1
         topic.stream.start("", 0)
-        self.evict(topic)
+        topic.evict()
 
     # states and walls
 
@@ -418,7 +416,3 @@ class Feed:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _nobody(topic: Topic) -> None:
-    """Until the node takes its place there is nobody to evict."""

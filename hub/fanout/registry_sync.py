@@ -27,10 +27,16 @@ log = logging.getLogger(__name__)
 
 
 class Membership:
-    """Over what a hub knows live. `feed.evict` ends the subscriptions of a topic."""
+    """Over what a hub knows live. `changed(sites, cameras, then)` asks policy again about whoever
+    sees these cameras, and then calls `then`."""
 
     def __init__(
-        self, cameras: CameraCache, feed: Feed, fanout: Fanout, topics: dict[str, Topic]
+        self,
+        cameras: CameraCache,
+        feed: Feed,
+        fanout: Fanout,
+        topics: dict[str, Topic],
+        changed: Callable[[set[str], set[str], Callable[[], None]], None],
     ) -> None:
         self._cameras = cameras
         self._fanout = fanout
@@ -41,9 +47,7 @@ class Membership:
         ] = {}  # by site and camera, as they were when policy was asked about them
         self._asking = False
         self._took_s = 0.0  # to ask everybody, the last time
-        self.changed: Callable[[set[str], set[str], Callable[[], None]], None] = (
-            lambda sites, cameras, then: then()
-        )
+        self._changed = changed
 
     async def run(self) -> None:
         """Compare again and again, until cancelled."""
@@ -131,7 +135,7 @@ class Membership:
                 len(cameras),
             )
             self._asking = True
-            self.changed(sites, cameras, admit)
+            self._changed(sites, cameras, admit)
 
     def _lose(self, site: str, camera: str) -> None:
         log.info("camera %s does not belong to site %s any more", camera, site)
@@ -142,4 +146,4 @@ class Membership:
                 topic.show_whole(self._fanout, camera)
         for name in (channels.camera(camera), channels.camera_events(camera)):
             if (topic := self._topics.get(name)) is not None:
-                self._feed.evict(topic)
+                topic.evict()

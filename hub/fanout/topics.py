@@ -1,7 +1,7 @@
-"""Topics: the channels somebody on this hub is subscribed to, and their groups of equal wishes.
+"""Topics: the channels somebody on this hub is subscribed to, and the groups of clients that
+get the same bytes.
 
-A topic keeps the frames' making: its groups ask it for bytes per (view, encoding), so each is
-encoded once whoever listens.
+A message is encoded once per (view, encoding), however many clients listen.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from hub.fanout.seen_positions import position
 from hub.fanout.streams import TopicPosition
 from hub.fanout.walls import WallFeed
 from hub.protocol.channels import Channel
+from hub.protocol.disconnects import UNSUBSCRIBED_INSUFFICIENT_STATE
 from hub.protocol.messages import Codec
 
 Render = Callable[
@@ -195,9 +196,11 @@ class Topic:
                 offset = seen = seen or position(item.body)
             fanout.ordered(group, group.frame(bodies[redact], offset))
 
-    def clients(self) -> list[Client]:
-        """Everybody on this topic."""
-        return [client for group in self.groups.values() for client in group.members]
+    def evict(self) -> None:
+        """End the subscriptions of everybody here with 2500: the stream cannot go on, and they
+        recover from their own offset."""
+        for client in [client for group in self.groups.values() for client in group.members]:
+            client.unsubscribe(self.channel.name, UNSUBSCRIBED_INSUFFICIENT_STATE)
 
     def _may(self, group: Members, fanout: Fanout, now: float) -> bool:
         """Thin a rate-limited group: at once when its time has come, else once when it comes."""

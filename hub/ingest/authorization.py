@@ -22,6 +22,7 @@ from hub.access.rate_limits import place
 from hub.ingest.registrations import Registrations
 from policy.audit import Auditor
 from policy.decision import inputs
+from policy.decision.bounds import TRANSIENT
 from policy.decision.model import Decision
 from policy.identity import certificates
 from policy.identity.certificates import DeviceCertificate
@@ -35,10 +36,6 @@ log = logging.getLogger("eyrie.hub.edge")
 
 MAX_PLACES = 10_000  # cameras whose site and tags are remembered
 PLACE_S = 30.0  # seconds they are remembered
-_TRANSIENT = (
-    "policy_unavailable",
-    "policy_stale",
-)  # reasons of `policy.decision.bounds` that say nothing about the question
 
 _Place = tuple[str, tuple[str, ...]]
 
@@ -251,7 +248,7 @@ class EdgeAccess:
         decision: Decision = await self._context.decider.decide(
             inputs.ingest(principal, camera, site=place[0], tags=place[1])
         )
-        if not decision.allow and decision.reason in _TRANSIENT:
+        if not decision.allow and decision.reason in TRANSIENT:
             raise Unavailable(f"no decision about camera {camera} can be had now")
         if not decision.allow:
             log.info(

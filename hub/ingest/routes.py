@@ -12,6 +12,7 @@ from hub.access.credentials import shown_by
 from hub.ingest.http import MAX_BODY_BYTES, Ingest
 from hub.ingest.node import EdgeNode
 from hub.ingest.socket import serve_edge
+from hub.web.endpoint import read_body
 from policy.identity.http_signatures import claimed_key, is_signed
 
 
@@ -56,16 +57,9 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
             f"content type {kind[:80]!r} is not read here",
             hint="Send application/json or application/msgpack.",
         )
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BadInput(
-                f"a body has at most {MAX_BODY_BYTES} bytes",
-                hint="Post fewer observations at once.",
-            )
+    body = await read_body(request, MAX_BODY_BYTES, hint="Post fewer observations at once.")
     if signature is not None:
-        signature.require_body(bytes(body))
+        signature.require_body(body)
     ingest.sweep()
-    answer = await ingest.post(camera, bytes(body), packed=kind != "application/json")
+    answer = await ingest.post(camera, body, packed=kind != "application/json")
     return Response(msgspec.json.encode(answer), media_type="application/json")

@@ -18,7 +18,7 @@ from actors.core.errors import NotFound
 from actors.core.identifiers import is_id
 from actors.core.settings import ChannelKind, ChannelsSettings
 
-Lane = Literal["live", "wall", "events", "personal", "plain"]
+Lane = str  # live, wall, events, personal; an extension has its own
 Scope = Literal["camera", "site", "fleet", "user", "cluster"]
 
 MAX_NAME = 255  # characters, as in Centrifugo
@@ -33,6 +33,7 @@ class Namespace(msgspec.Struct, frozen=True):
     history: bool = False
     publish: bool = False
     presence: bool = False
+    refresh: bool = False  # subscriptions have tokens of their own, which may be renewed
     open: bool = False  # all that is on may be done without a subscription
 
 

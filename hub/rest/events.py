@@ -17,8 +17,9 @@ from starlette.responses import Response, StreamingResponse
 
 from actors.core.errors import BadInput, EyrieError
 from actors.core.identifiers import require_id
+from hub.access.authorization import Access
 from hub.access.redaction import View
-from hub.dashboards.node import Node
+from hub.access.registry_cache import CameraCache
 from hub.protocol import channels
 from hub.protocol.channels import Channel
 from hub.rest import event_pages
@@ -47,8 +48,9 @@ class Page(msgspec.Struct, frozen=True):
 class EventReads:
     """The handlers."""
 
-    def __init__(self, node: Node, events: EventStore) -> None:
-        self._node = node
+    def __init__(self, access: Access, cameras: CameraCache, events: EventStore) -> None:
+        self._access = access
+        self._cameras = cameras
         self._events = events
 
     async def camera(self, request: Request, principal: Principal) -> Response:
@@ -95,7 +97,7 @@ class EventReads:
         """The same of all sites."""
         channel = channels.parse("events:fleet")
         asked = await self._of_many(request, principal, channel)
-        sites = tuple(await self._node.cameras.sites())
+        sites = tuple(await self._cameras.sites())
         return await self._deliver(
             request, principal, channel, asked, msgspec.structs.replace(asked.base, sites=sites), {}
         )
@@ -119,7 +121,7 @@ class EventReads:
     async def _view(
         self, principal: Principal, channel: Channel, rows: Collection[EventRow] = ()
     ) -> View:
-        return await self._node.access.told(principal, channel, {row.camera for row in rows})
+        return await self._access.told(principal, channel, {row.camera for row in rows})
 
     async def _read(
         self,
@@ -184,8 +186,8 @@ class EventReads:
                     yield b"".join(seen.body + b"\n" for seen in page.rows)
                     if page.next == "":
                         return
-                    self._node.access.revocations.require(principal)
-                    if self._node.access.ttl_s(principal) <= 0:
+                    self._access.revocations.require(principal)
+                    if self._access.ttl_s(principal) <= 0:
                         yield b'{"error":"token_expired","next":%s}\n' % msgspec.json.encode(
                             page.next
                         )

@@ -12,9 +12,12 @@ from starlette.responses import Response
 from actors.core.errors import Forbidden, NotFound
 from actors.core.identifiers import require_id
 from hub.access import redaction
+from hub.access.authorization import Access
 from hub.access.redaction import View
-from hub.dashboards.node import Node
+from hub.access.registry_cache import CameraCache
+from hub.dashboards.polled_sites import Polls
 from hub.fanout import live_states
+from hub.fanout.live_states import LiveStates
 from hub.protocol import channels
 from hub.rest.cameras import described
 from hub.rest.events import EventReads
@@ -25,9 +28,17 @@ from storage.ports.live import Broker
 from storage.ports.registry import CameraRecord
 
 
-def handlers(node: Node, broker: Broker, events: EventStore) -> dict[str, Handler]:
+def handlers(
+    access: Access,
+    cameras: CameraCache,
+    live: LiveStates,
+    polls: Polls,
+    broker: Broker,
+    events: EventStore,
+) -> dict[str, Handler]:
     """The reads by the ids of `hub.rest.table`."""
-    reads, of_events = StateHandlers(node, broker), EventReads(node, events)
+    reads = StateHandlers(access, cameras, live, polls, broker)
+    of_events = EventReads(access, cameras, events)
     return {
         "listCameras": reads.cameras,
         "readState": reads.state,
@@ -42,36 +53,41 @@ def handlers(node: Node, broker: Broker, events: EventStore) -> dict[str, Handle
 class StateHandlers:
     """The handlers."""
 
-    def __init__(self, node: Node, broker: Broker) -> None:
-        self._node = node
+    def __init__(
+        self, access: Access, cameras: CameraCache, live: LiveStates, polls: Polls, broker: Broker
+    ) -> None:
+        self._access = access
+        self._cameras = cameras
+        self._live = live
+        self._polls = polls
         self._broker = broker
 
     async def site_state(self, request: Request, principal: Principal) -> Response:
         """A site's whole wall, now."""
         site = require_id(request.path_params["site"], "site")
-        await self._node.access.require_cameras(principal, site)
-        records = await self._node.cameras.cameras(site)  # first: policy is asked about no fewer
-        view, _ = await self._node.access.view(
+        await self._access.require_cameras(principal, site)
+        records = await self._cameras.cameras(site)  # first: policy is asked about no fewer
+        view, _ = await self._access.view(
             "subscribe", principal, channels.parse(channels.site(site))
         )
-        await self._node.polls.settle([site])
+        await self._polls.settle([site])
         return answer({"site": site, "cameras": self._summaries(site, records, view)})
 
     async def fleet_state(self, request: Request, principal: Principal) -> Response:
         """The fleet's whole wall, now."""
-        records = await self._node.cameras.cameras()  # first: policy is asked about no fewer
-        view, _ = await self._node.access.view("subscribe", principal, channels.parse("fleet"))
+        records = await self._cameras.cameras()  # first: policy is asked about no fewer
+        view, _ = await self._access.view("subscribe", principal, channels.parse("fleet"))
         bodies: list[msgspec.Raw] = []
         by_site = defaultdict[str, list[CameraRecord]](list)
         for record in records:
             by_site[record.site].append(record)
-        await self._node.polls.settle(sorted(by_site))
+        await self._polls.settle(sorted(by_site))
         for site in sorted(by_site):
             bodies += self._summaries(site, by_site[site], view)
         return answer({"cameras": bodies})
 
     def _summaries(self, site: str, records: list[CameraRecord], view: View) -> list[msgspec.Raw]:
-        live = self._node.feed.live
+        live = self._live
         bodies = []
         for record in records:
             if record.camera not in view.exclude:
@@ -93,7 +109,7 @@ class StateHandlers:
     async def cameras(self, request: Request, principal: Principal) -> Response:
         """Cameras by id, a page at a time: ``?site=&after=&limit=``."""
         site = request.query_params.get("site")
-        records = await self._node.cameras.cameras(require_id(site, "site") if site else None)
+        records = await self._cameras.cameras(require_id(site, "site") if site else None)
         after, limit = request.query_params.get("after", ""), limit_of(request)
         found: list[dict[str, Any]] = []
         for record in records:
@@ -107,14 +123,14 @@ class StateHandlers:
     async def state(self, request: Request, principal: Principal) -> Response:
         """Its state now, as the live channel would show it."""
         camera = require_id(request.path_params["camera"], "camera")
-        view, _ = await self._node.access.view(
+        view, _ = await self._access.view(
             "subscribe", principal, channels.parse(channels.camera(camera))
         )
-        known = await self._node.cameras.camera(camera)
+        known = await self._cameras.camera(camera)
         if known is None:
             raise NotFound(f"camera {camera} is not registered")
-        await self._node.polls.settle([known.site])
-        live = self._node.feed.live
+        await self._polls.settle([known.site])
+        live = self._live
         body, version = live.state(known.camera), -1
         if body is None:
             found = await self._broker.state(known.site, known.camera)
@@ -137,7 +153,7 @@ class StateHandlers:
 
     async def _may_read(self, principal: Principal, record: CameraRecord) -> bool:
         try:
-            await self._node.access.require(
+            await self._access.require(
                 "registry.read", principal, record.camera, record.site, record.tags
             )
         except Forbidden:

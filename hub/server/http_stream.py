@@ -12,17 +12,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from actors.core.errors import BadInput, EyrieError, NotFound
+from actors.core.settings import HubSettings
 from hub.access import client_address
 from hub.access.credentials import address_of
-from hub.access.rate_limits import place
+from hub.access.rate_limits import Limiter, place
 from hub.dashboards.connection import MAX_FIRST_BYTES, Dashboard
-from hub.dashboards.node import Node
+from hub.dashboards.connections import Connections
+from hub.dashboards.emulation import Emulation
 from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import Codec
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.server.http_protocol import PROTOCOL, BoundedHttp
 from hub.server.websocket_protocol import CLOSE_S, bound_buffers
-from hub.web.endpoint import OpenHandler
+from hub.web.endpoint import OpenHandler, read_body
 from hub.web.problems import problem
 
 PROTOBUF_TYPE = "application/octet-stream"
@@ -35,8 +37,8 @@ _STREAMED = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"), (b"
 
 
 class _Link:
-    """The transport under one stream, as `dashboard.Link`. Its commands come elsewhere, so there is
-    no reading to pause."""
+    """The transport under one stream, a `ClientSocket`. Its commands come elsewhere, so there is no
+    reading to pause."""
 
     def __init__(self, http: BoundedHttp, codec: Codec) -> None:
         self._http = http
@@ -81,20 +83,25 @@ class _Stream:
 class Fallbacks:
     """The handlers of one hub."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._origins = client_address.named(node.settings.hub.allowed_origins)
+    def __init__(
+        self, hub: HubSettings, connections: Connections, emulation: Emulation, limiter: Limiter
+    ) -> None:
+        self._connections = connections
+        self._emulation = emulation
+        self._limiter = limiter
+        self._origins = client_address.named(hub.allowed_origins)
+        self._max_bytes = hub.max_message_bytes
 
     def handlers(self) -> dict[str, OpenHandler]:
         """All of them by the ids of `hub.special_table`."""
-        return {"sse": self._sse, "httpStream": self._http_stream, "emulation": self._emulation}
+        return {"sse": self._sse, "httpStream": self._http_stream, "emulation": self._emulate}
 
     async def _sse(self, request: Request) -> Response:
         try:
             asked = (
                 request.query_params.get("cf_connect", "").encode()
                 if request.method == "GET"
-                else await _body(request, MAX_FIRST_BYTES)
+                else await _commands(request, MAX_FIRST_BYTES)
             )
         except EyrieError as error:
             return problem(error)
@@ -102,22 +109,22 @@ class Fallbacks:
 
     async def _http_stream(self, request: Request) -> Response:
         try:
-            asked = await _body(request, MAX_FIRST_BYTES)
+            asked = await _commands(request, MAX_FIRST_BYTES)
         except EyrieError as error:
             return problem(error)
         return await self._stream(
             request, PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM, asked
         )
 
-    async def _emulation(self, request: Request) -> Response:
-        if not client_address.allowed(request.headers.getlist("origin"), self._node.origins):
+    async def _emulate(self, request: Request) -> Response:
+        if not client_address.allowed(request.headers.getlist("origin"), self._connections.origins):
             return Response("This origin may not connect.\n", status_code=403)
         codec: Codec = PROTOBUF_STREAM if _is_protobuf(request) else JSON_STREAM
         try:
             asked = codec.emulated(
-                await _body(request, 2 * self._node.settings.hub.max_message_bytes)
+                await _commands(request, 2 * self._max_bytes)
             )  # quotes in JSON take two bytes
-            if len(asked.data) > self._node.settings.hub.max_message_bytes:
+            if len(asked.data) > self._max_bytes:
                 raise BadInput("the commands are larger than hub.max_message_bytes")
             await self._deliver(
                 place(address_of(request)), asked.node, asked.session, bytes(asked.data)
@@ -132,29 +139,30 @@ class Fallbacks:
 
         Raises NotFound, TooMany, Unavailable.
         """
-        if self._node.emulation.passes(node, session):
-            self._node.access.limiter.spend(
+        if self._emulation.passes(node, session):
+            self._limiter.spend(
                 "session_passed", session
             )  # first: one session drains nothing that its neighbours need
-            await self._node.access.limiter.take(("address_passed", address))
+            await self._limiter.take(("address_passed", address))
         try:
-            await self._node.emulation.deliver(node, session, data)
+            await self._emulation.deliver(node, session, data)
         except NotFound:
-            await self._node.access.limiter.failed(address, "")
+            await self._limiter.failed(address, "")
             raise
 
     async def _stream(self, request: Request, codec: Codec, asked: bytes) -> Response:
-        node = self._node
         address = address_of(request)
-        refusal = node.admit(request.url.path, request.headers.getlist("origin"), address)
+        refusal = self._connections.admit(
+            request.url.path, request.headers.getlist("origin"), address
+        )
         if refusal is not None:
             return Response(refusal.text, status_code=refusal.status, headers=refusal.headers)
         http = request.scope["state"][PROTOCOL]
         if http.transport.is_closing():
             return Response(status_code=499)
         bound_buffers(http.transport)
-        dashboard = node.open(_Link(http, codec), codec.name, address)
-        node.emulation.enter(dashboard)
+        dashboard = self._connections.open(_Link(http, codec), codec.name, address)
+        self._emulation.enter(dashboard)
         stream = _Stream(dashboard)
         http.take(stream)
         http.transport.write(
@@ -168,7 +176,10 @@ class Fallbacks:
             )
         )
         dashboard.on_message(asked)
-        await stream.lost.wait()
+        try:
+            await stream.lost.wait()
+        finally:
+            self._emulation.forget(dashboard)
         return Response(status_code=499)  # goes nowhere: the answer was the stream
 
     def _readable(self, request: Request) -> list[tuple[bytes, bytes]]:
@@ -186,13 +197,9 @@ def _is_protobuf(request: Request) -> bool:
     )
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _commands(request: Request, limit: int) -> bytes:
     """The body of at most `limit` bytes. Raises BadInput for more, or none."""
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > limit:
-            raise BadInput(f"a body has at most {limit} bytes here")
+    read = await read_body(request, limit)
     if not read:
         raise BadInput("there are no commands")
-    return bytes(read)
+    return read

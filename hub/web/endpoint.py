@@ -50,6 +50,16 @@ async def wrong_method(request: Request, error: Exception) -> Response:
     return answered
 
 
+async def read_body(request: Request, limit: int, *, hint: str = "") -> bytes:
+    """The whole body of at most `limit` bytes. Raises BadInput as soon as more has come."""
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > limit:
+            raise BadInput(f"a body has at most {limit} bytes", hint=hint)
+    return bytes(read)
+
+
 async def body(
     request: Request, kind: type[T], *, limit: int = MAX_BODY_BYTES, any_type: bool = False
 ) -> T:
@@ -65,13 +75,9 @@ async def body(
         raise BadInput(
             f"content type {content[:80]!r} is not read here", hint="Send application/json."
         )
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > limit:
-            raise BadInput(f"a body has at most {limit} bytes")
+    read = await read_body(request, limit)
     try:
-        return msgspec.json.decode(bytes(read), type=kind)
+        return msgspec.json.decode(read, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"the body is not what is asked for: {str(error)[:500]}") from error
 

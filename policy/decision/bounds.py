@@ -40,7 +40,9 @@ POLICY_ERROR = "policy_error"  # asked: undefined, an error, or no boolean
 POLICY_OVERRUN = "policy_overrun"
 POLICY_UNAVAILABLE = "policy_unavailable"  # no answer in time
 POLICY_STALE = "policy_stale"  # revision and revocations could not be read for too long
-UNCACHED = frozenset({POLICY_ERROR, POLICY_UNAVAILABLE, POLICY_STALE})
+# they say nothing about the question: whoever is denied so may ask again
+TRANSIENT = frozenset({POLICY_UNAVAILABLE, POLICY_STALE})
+UNCACHED = TRANSIENT | {POLICY_ERROR}
 
 
 def canonical(question: DecisionInput) -> bytes | None:

@@ -38,6 +38,11 @@ class PolicyPoller:
         self._hurry = asyncio.Event()
         self._listeners: list[Callable[[Revocations], None]] = []
         self._failing = False
+        self._read_at = float("-inf")
+
+    def age_s(self) -> float:
+        """Seconds since the last read that succeeded."""
+        return self._now() - self._read_at
 
     def on_revocations(self, listener: Callable[[Revocations], None]) -> None:
         """`listener(revocations)` is called when they changed: open sockets whose token no longer
@@ -67,6 +72,7 @@ class PolicyPoller:
         if self._failing:
             log.info("policy revision and revocations can be read again")
         self._failing = False
+        self._read_at = self._now()
         self._gate.mark_fresh(before, marks.revision)
         current = Revocations(marks.revocations)
         if current != self.revocations:

@@ -336,15 +336,11 @@ async def _hub() -> tuple[Node, HubServer, socket.socket]:
     limiter = Limiter(LimitsSettings(user_connects_burst=100_000), 1, None)
     access = Access(_Everybody(), _Everybody(), cameras, limiter)
     node = Node(
-        settings,
-        name="bench",
-        access=access,
-        cameras=cameras,
-        broker=_Silence(),
-        events=_NoEvents(),
+        settings, name="hub", access=access, cameras=cameras, broker=_Silence(), events=_NoEvents()
     )
     node.start()
-    server = HubServer(_no_app, node, hub, headers=AnswerHeaders(), hosts=Hosts("127.0.0.1"))
+    headers, hosts = AnswerHeaders(), Hosts("127.0.0.1")
+    server = HubServer(_no_app, node.connections, hub, headers=headers, hosts=hosts)
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     listener.setblocking(False)
     await server.start([listener])

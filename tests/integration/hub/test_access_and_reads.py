@@ -374,6 +374,6 @@ async def test_health_metrics_and_the_console_page(tmp_path: Path) -> None:
         text = await hub.metrics()
         assert "eyrie_hub_dashboards 1.0" in text
         hub.broker.disconnect()
-        await until(lambda: not hub.hub.node.broker_up, what="the loss is known")
+        await until(lambda: not hub.hub.node.reader.heard, what="the loss is known")
         ready = await http.get("/health/ready")
         assert (ready.status_code, ready.json()["reasons"]) == (503, ["Redis is not heard"])

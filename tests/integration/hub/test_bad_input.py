@@ -107,7 +107,7 @@ async def place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterat
     ):
         await hub.register("cam", "other")
         yield Place(hub)
-        assert hub.hub.node.failed is None
+        assert hub.hub.node.tasks.failed == ""
     assert [
         record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR
     ] == []

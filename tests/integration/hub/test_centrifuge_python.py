@@ -116,7 +116,7 @@ async def test_a_lost_connection_recovers_every_event_once(tmp_path: Path, proto
         for offset in range(2, 40):
             await hub.happen("cam-1", offset)
             if offset % 10 == 0:
-                for dashboard in list(hub.hub.node.dashboards):
+                for dashboard in list(hub.dashboards):
                     dashboard.drop(disconnects.FORCE_RECONNECT)
             if offset % 7 == 0:
                 await asyncio.sleep(0)

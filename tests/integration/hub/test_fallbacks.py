@@ -42,9 +42,7 @@ async def test_a_dashboard_lives_on_a_stream_and_requests(tmp_path: Path, transp
             ]
             assert recovered["recovered"]
             assert [pub["offset"] for pub in recovered["publications"]] == [2, 3]
-        await until(
-            lambda: not hub.hub.node.dashboards, what="the hub forgetting a client that went"
-        )
+        await until(lambda: not hub.dashboards, what="the hub forgetting a client that went")
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -123,7 +121,7 @@ def _field(number: int, value: bytes) -> bytes:
 async def test_the_end_is_told_as_a_push(tmp_path: Path, transport: str) -> None:
     async with running_hub(tmp_path) as hub:
         async with stream(hub, transport) as dash:
-            next(iter(hub.hub.node.dashboards)).drop(_close(4321, "go"))
+            next(iter(hub.dashboards)).drop(_close(4321, "go"))
             assert (await dash.message())["push"]["disconnect"] == {"code": 4321, "reason": "go"}
             with pytest.raises(StopAsyncIteration):
                 await dash.message()
@@ -195,7 +193,7 @@ async def test_bad_requests_are_answered(
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{hub.port}", timeout=30) as http,
     ):
         assert (await http.post(path, content=content)).status_code == status
-        assert hub.hub.node.dashboards == {}
+        assert hub.dashboards == {}
 
 
 async def test_a_reader_that_stalls_is_conflated_and_harms_nobody(tmp_path: Path) -> None:

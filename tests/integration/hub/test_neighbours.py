@@ -29,9 +29,7 @@ async def test_a_slow_reader_who_is_alone_in_its_group_is_closed_and_the_hub_goe
         async with connect(hub.url, sock=sock, compression=None, max_queue=1) as slow:
             command = f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"events:fleet"}}}}'  # noqa: E501
             await slow.send(command)
-            await until(
-                lambda: any(d.groups for d in hub.hub.node.dashboards), what="the subscription"
-            )
+            await until(lambda: any(d.groups for d in hub.dashboards), what="the subscription")
             slow.transport.pause_reading()
             offset = 1
             while not hub.hub.node.fanout.stats.slow_closed:
@@ -39,12 +37,12 @@ async def test_a_slow_reader_who_is_alone_in_its_group_is_closed_and_the_hub_goe
                 await hub.happen("cam-1", offset, data={"text": "x" * 20_000})
                 await asyncio.sleep(0)
                 assert offset < 2_000
-            await until(lambda: not hub.hub.node.dashboards, what="the slow one is forgotten")
+            await until(lambda: not hub.dashboards, what="the slow one is forgotten")
             async with hub.dashboard() as fast:
                 await fast.ask("subscribe", channel="events:fleet")
                 await hub.happen("cam-1", offset + 1)
                 assert (await fast.publication())["data"]["offset"] == offset + 1
-            assert hub.hub.node.failed is None
+            assert hub.hub.node.tasks.failed == ""
 
 
 async def test_history_of_a_site_leaves_out_the_cameras_that_policy_hides(tmp_path: Path) -> None:

@@ -48,9 +48,9 @@ async def test_limits_of_address_and_rate_answer_503_and_say_when_to_come_back(
     ):
         status, after = await refusal(hub)
         assert (status, after >= 1) == (503, True)
-        assert hub.hub.node.admission.refused["address"] == 1
+        assert hub.hub.node.connections.admission.refused["address"] == 1
         await second.socket.close()
-        await until(lambda: len(hub.hub.node.dashboards) == 1, what="the end of the second")
+        await until(lambda: len(hub.dashboards) == 1, what="the end of the second")
         async with hub.dashboard() as third:
             assert third.connected["connect"]
     async with (
@@ -60,7 +60,7 @@ async def test_limits_of_address_and_rate_answer_503_and_say_when_to_come_back(
         hub.dashboard(),
     ):
         assert (await refusal(hub))[0] == 503
-        assert hub.hub.node.admission.refused["rate"] == 1
+        assert hub.hub.node.connections.admission.refused["rate"] == 1
 
 
 async def test_too_many_connections_of_one_user_are_closed_with_3504(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ async def test_a_stopping_hub_is_first_not_ready_then_closes_its_dashboards_in_b
     count = 60
     async with running_hub(tmp_path, hub=HubSettings(port=0, drain_s=0.5)) as hub:
         opened = [await connect(hub.url, compression=None) for _ in range(count)]
-        await until(lambda: len(hub.hub.node.dashboards) == count, what="all dashboards")
+        await until(lambda: len(hub.dashboards) == count, what="all dashboards")
         seen: list[tuple[float, bool]] = []
         loop = asyncio.get_running_loop()
 
@@ -104,7 +104,7 @@ async def test_a_stopping_hub_is_first_not_ready_then_closes_its_dashboards_in_b
         assert max(at for at, _ in seen) - min(at for at, _ in seen) >= 0.04, (
             "not all in one moment"
         )
-        assert hub.hub.node.to_drain == count
+        assert hub.hub.node.connections.to_drain == count
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", hub.port)) != 0
 
@@ -118,7 +118,7 @@ async def test_the_canary_comes_back_and_a_silent_one_makes_the_hub_not_ready(
         singer = hub.hub.canary
         await until(lambda: singer.trip_s > 0, what="the first song")
         assert hub.hub.health.ready().ready
-        assert len(hub.hub.node.dashboards) == 0, "it is no dashboard"
+        assert len(hub.dashboards) == 0, "it is no dashboard"
         hub.memory.publisher.faults.down.add("echo")
         await until(
             lambda: any("canary" in reason for reason in hub.hub.health.ready().reasons),
@@ -171,7 +171,7 @@ async def test_a_canary_that_has_not_said_its_key_yet_is_counted_as_no_dashboard
     async with running_hub(tmp_path, hub=HubSettings(port=0, max_connections_per_address=1)) as hub:
         private = f"ws://127.0.0.1:{hub.hub.private_port}/connection/websocket"
         async with connect(
-            private, compression=None, origin=canary.origin(hub.hub.node.canary_key)
+            private, compression=None, origin=canary.origin(hub.hub.node.canary.key)
         ):
             assert "\neyrie_hub_dashboards 0.0\n" in await hub.metrics()
             async with hub.dashboard() as dash:

@@ -207,7 +207,7 @@ async def test_bad_frames_close_with_a_code_and_harm_nobody(
             client.writer.write(frame)
             found = await client.close_code()
             assert found in ((1002, 1008, 1009) if name == "many empty fragments" else (code,))
-        await until(lambda: not hub.hub.node.dashboards, what="the connection is forgotten")
+        await until(lambda: not hub.dashboards, what="the connection is forgotten")
         await ping_pong(hub)
 
 
@@ -242,9 +242,7 @@ async def test_a_reader_that_stalls_is_closed_with_its_bytes_bounded_and_forgott
             await slow.send(
                 f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"events:fleet"}}}}'
             )
-            await until(
-                lambda: any(len(d.groups) for d in hub.hub.node.dashboards), what="the subscription"
-            )
+            await until(lambda: any(len(d.groups) for d in hub.dashboards), what="the subscription")
             slow.transport.pause_reading()
             await fast.ask("subscribe", channel="events:fleet")
             offset = 1
@@ -252,10 +250,10 @@ async def test_a_reader_that_stalls_is_closed_with_its_bytes_bounded_and_forgott
                 offset += 1
                 await hub.happen("cam-1", offset, data={"text": "x" * 20_000})
                 assert (await fast.publication())["data"]["offset"] == offset
-                held = [d.outbox.bytes for d in hub.hub.node.dashboards if d.outbox is not None]
+                held = [d.outbox.bytes for d in hub.dashboards if d.outbox is not None]
                 assert all(size <= settings.queue_bytes for size in held)
                 assert offset < 2_000
-            await until(lambda: len(hub.hub.node.dashboards) == 1, what="the slow one is forgotten")
+            await until(lambda: len(hub.dashboards) == 1, what="the slow one is forgotten")
             await hub.happen("cam-1", offset + 1)
             assert (await fast.publication())["data"]["offset"] == offset + 1
 
@@ -286,7 +284,7 @@ async def test_a_stalled_live_reader_is_conflated_not_queued(tmp_path: Path) -> 
                 await hub.show("cam-1", version, health={"text": "x" * 20_000})
                 await asyncio.sleep(0)
                 assert version < 3_000
-            assert all(d.outbox is None or d.outbox.bytes == 0 for d in hub.hub.node.dashboards)
+            assert all(d.outbox is None or d.outbox.bytes == 0 for d in hub.dashboards)
             slow.transport.resume_reading()
             async with asyncio.timeout(30):
                 while f'"version":{version}' not in str(await slow.recv()):
@@ -392,7 +390,7 @@ async def test_stopping_ends_even_with_connections_that_do_not(tmp_path: Path) -
         reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
         client = Raw(reader, writer)
         await client.handshake()
-        await until(lambda: hub.hub.node.dashboards, what="a dashboard")
+        await until(lambda: hub.dashboards, what="a dashboard")
         began = time.monotonic()
         await hub.hub.stop(0.1)
         assert time.monotonic() - began < 20
@@ -402,7 +400,7 @@ async def test_stopping_ends_even_with_connections_that_do_not(tmp_path: Path) -
 
 async def test_a_draining_hub_sends_newcomers_away(tmp_path: Path) -> None:
     async with running_hub(tmp_path) as hub:
-        hub.hub.node.draining = True
+        hub.hub.node.connections.draining = True
         with pytest.raises(InvalidStatus) as refused:
             async with connect(hub.url):
                 pass

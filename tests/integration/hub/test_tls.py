@@ -411,7 +411,7 @@ async def test_check_73_a_forwarded_address_is_believed_of_a_named_proxy_alone(
             hub.dashboard(additional_headers={"x-forwarded-for": "192.0.2.1"}),
             hub.dashboard(additional_headers={"x-forwarded-for": "192.0.2.2"}),
         ):
-            assert set(hub.hub.node.admission._addresses) == {"192.0.2.1", "192.0.2.2"}
+            assert set(hub.hub.node.connections.admission._addresses) == {"192.0.2.1", "192.0.2.2"}
 
 
 def test_check_16_what_a_hub_does_not_start_with(

@@ -221,7 +221,7 @@ async def test_attack_09_reads_show_no_camera_that_is_newer_than_what_policy_was
             asked = asyncio.create_task(http.get(path))
             await until(lambda: decider.waiting > 0, what="the question about the camera")
             await hub.register(f"vault-{number}", tags=["restricted"])
-            hub.hub.node.cameras.forget(f"vault-{number}", "north")
+            hub.hub.cameras.forget(f"vault-{number}", "north")
             decider.let_go()
             told = (await asked).text
             assert '"north"' in told
@@ -244,7 +244,7 @@ async def test_attack_09_reads_show_and_count_by_one_memory_of_a_site(
         assert (
             "gate" in (await http.get("/v1/fleet/state")).text
         )  # who reads first waits for actors, and reads more
-        hub.hub.node.cameras.forget("", "north")
+        hub.hub.cameras.forget("", "north")
         await http.get(first)
         await hub.register("vault", tags=["restricted"])
         told = (await http.get(then)).text

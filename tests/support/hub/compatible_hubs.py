@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.core.settings import HubSettings, RedisSettings
+from hub.compat.extension import Compatibility
 from hub.compat.plain_channels import PlainChannels
 from hub.compat.profile import load
 from storage.redis.plain_channels import RedisChannels
@@ -85,12 +86,14 @@ async def compatible_hub(
     profile = load(hub)
     assert profile is not None
     store = store_type(RedisSettings(url=redis_url), name=name)
-    desk = PlainChannels(profile, store)
-    await store.open(desk.arrived, desk.lost)
+    plain = PlainChannels(profile, store)
+    await store.open(plain.arrived, plain.lost)
     try:
-        async with running_hub(folder, hub=hub, name=name, plain=desk, memory=memory) as running:
+        async with running_hub(
+            folder, hub=hub, name=name, extension=Compatibility(plain), memory=memory
+        ) as running:
             yield running
-        await desk.close()
+        await plain.close()
     finally:
         await store.close()
 

@@ -30,7 +30,8 @@ from actors.core.settings import (
 from actors.ports import ActorHandle, Directory
 from hub.access.context import HubContext
 from hub.access.grants import Grants
-from hub.compat.plain_channels import PlainChannels
+from hub.dashboards.connection import Dashboard
+from hub.dashboards.extension import Extension
 from hub.hub import Hub
 from policy.decision.model import Decider, Decision, DecisionInput
 from policy.identity.keys import ensure_secret
@@ -49,9 +50,8 @@ from tests.support.doubles.memory_sign_ins import MemorySignIns
 from tests.support.doubles.stores import MemoryStores, memory_stores
 from tests.support.tokens import auth_settings
 
-PLAIN = ssl.create_default_context(
-    ssl.Purpose.CLIENT_AUTH
-)  # for clients that speak no TLS: loading authorities takes long
+# for clients that speak no TLS: loading authorities takes long
+PLAIN = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 
 
 @dataclass
@@ -191,6 +191,11 @@ class TestHub:
         return self.hub.port
 
     @property
+    def dashboards(self) -> dict[Dashboard, None]:
+        """Those that are connected to it."""
+        return self.hub.node.connections.connected
+
+    @property
     def url(self) -> str:
         """Its dashboard socket."""
         return f"ws://127.0.0.1:{self.port}/connection/websocket"
@@ -209,11 +214,8 @@ class TestHub:
     async def metrics(self) -> str:
         """Its metrics, from the private port."""
         async with httpx.AsyncClient(timeout=30) as http:
-            return (
-                (await http.get(f"http://127.0.0.1:{self.hub.private_port}/metrics"))
-                .raise_for_status()
-                .text
-            )
+            got = await http.get(f"http://127.0.0.1:{self.hub.private_port}/metrics")
+            return got.raise_for_status().text
 
     async def register(
         self, *cameras: str, site: str = "north", tags: Sequence[str] = (), scene: bytes = b"{}"
@@ -294,10 +296,8 @@ class Dash:
 
     def decode(self, frame: str | bytes) -> list[dict[str, Any]]:
         """The messages of a frame."""
-        return [
-            json.loads(line)
-            for line in (frame if isinstance(frame, str) else frame.decode()).split("\n")
-        ]
+        text = frame if isinstance(frame, str) else frame.decode()
+        return [json.loads(line) for line in text.split("\n")]
 
     async def ask(self, method: str, **fields: Any) -> dict[str, Any]:
         """Send a command and return its reply; pushes that come first are kept."""
@@ -390,7 +390,7 @@ async def running_hub(
     channels: ChannelsSettings | None = None,
     name: str = "hub-test",
     directory: Directory | None = None,
-    plain: PlainChannels | None = None,
+    extension: Extension | None = None,
     limits: LimitsSettings | None = None,
     buckets: Buckets | None = None,
     grants: GrantStore | None = None,
@@ -430,7 +430,7 @@ async def running_hub(
         grants=Grants(grants),
         sign_ins=sign_ins or MemorySignIns(),
     )
-    made = Hub(context, broker, instance="test", plain=plain)
+    made = Hub(context, broker, instance="test", extension=extension)
     await made.start()
     try:
         yield TestHub(made, memory, broker, policy, auth)

@@ -54,6 +54,15 @@ async def test_only_a_loop_that_ends_by_itself_is_reported() -> None:
     assert (len(told), len(tasks)) == (2, 0)
 
 
+async def test_any_mistake_counts_where_nothing_may_fail() -> None:
+    told: list[str] = []
+    tasks = TaskSet(log, told.append, strict=True)
+    tasks.spawn(once(), "once")
+    tasks.spawn(mistaken(), "reviews")
+    await until(lambda: told != [], what="the mistake")
+    assert (tasks.failed, told) == ("reviews", ["reviews ended: LookupError('a mistake')"])
+
+
 async def test_what_a_task_raises_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
     tasks = TaskSet(log)
     tasks.spawn(mistaken(), "counting")
