@@ -22,6 +22,7 @@ from hub.access.registry_cache import CameraCache
 from hub.dashboards.connection import Dashboard
 from hub.dashboards.extension import Extension
 from hub.dashboards.node import Node
+from hub.fanout.fanout import Client
 from hub.protocol.disconnects import CloseCode
 from policy.identity.tokens import JwtVerifier, issue
 from tests.support.doubles.memory_redis import MemoryBroker
@@ -77,6 +78,28 @@ class Wire:
         """What was pushed on a channel."""
         found = [message["push"] for message in self.messages if "push" in message]
         return [push for push in found if push.get("channel") == channel]
+
+
+class Subscriber(Client):
+    """A client of the fan-out that remembers what it gets."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        super().__init__(self.wire.write, 65_536)
+        self.ended: list[tuple[str, CloseCode]] = []
+
+    def drop(self, close: CloseCode) -> None:
+        """It is closed."""
+        self.closing = True
+
+    def unsubscribe(self, channel: str, close: CloseCode) -> None:
+        """Remember it."""
+        self.ended.append((channel, close))
+
+    @property
+    def got(self) -> list[dict[str, Any]]:
+        """Its publications."""
+        return [message["push"]["pub"] for message in self.wire.messages]
 
 
 @dataclass
