@@ -31,6 +31,8 @@ BENCHES = {
     "check": "how long the checker of a run takes for a million operations",
     "policy": "decisions per second, cached, embedded and by OPA; how fast open sockets follow a "
     "revocation and an activation",
+    "jobs": "jobs claimed and completed by a worker, next to the same statements in a plain loop, "
+    "and to pgqueuer where it is installed",
     "reads": "reads of events with 8, 90 and 400 days kept",
 }
 

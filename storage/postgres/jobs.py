@@ -32,9 +32,10 @@ LAST = 2**63 - 1  # no id is larger
 class PostgresJobStore:
     """`storage.ports.jobs.JobStore` over one :class:`Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, statements: Mapping[str, str] | None = None) -> None:
+        """`statements` in place of ``sql/jobs.sql``, for tests that take one away."""
         self._database = database
-        self._sql = sql("jobs")
+        self._sql = statements or sql("jobs")
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[int]:
         columns = [columns_of(job) for job in jobs]
