@@ -164,7 +164,6 @@ class Ingest:
             self._wall_us(),
             form,
             items,
-            [],
             sent_us,
             asked.backlog,
         )

@@ -336,7 +336,6 @@ class EdgeLink:
             wall_us,
             self.format,
             items,
-            [],
             sent_us,
             message.backlog,
         )

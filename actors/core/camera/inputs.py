@@ -63,14 +63,11 @@ def apply_data(core: CameraCore, data: Data, answers: list[Answer], now_us: int)
         order.ask_due = True
         return
     refused = len(core.letters)
-    bad = {rejected.index: rejected for rejected in data.rejected} if data.rejected else None
     for index in range(start, count):
         raw = data.items[index]
         seq = first + index
         order.remember(seq, data.format, raw)
         try:
-            if bad is not None and index in bad:
-                raise Unusable(bad[index].code, bad[index].detail)
             seen, faults = decode(raw, data.format)
             _observe(core, seen, faults, seq, data.received_us, now_us)
         except Unusable as reason:

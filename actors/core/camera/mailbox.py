@@ -106,17 +106,9 @@ class Mailbox:
 
 def split(data: Data, count: int) -> tuple[Data, Data]:
     """The first `count` observations of a delivery, and the rest."""
-    head = [rejected for rejected in data.rejected if rejected.index < count]
-    tail = [
-        msgspec.structs.replace(rejected, index=rejected.index - count)
-        for rejected in data.rejected
-        if rejected.index >= count
-    ]
     return (
-        msgspec.structs.replace(data, items=data.items[:count], rejected=head),
-        msgspec.structs.replace(
-            data, first_seq=data.first_seq + count, items=data.items[count:], rejected=tail
-        ),
+        msgspec.structs.replace(data, items=data.items[:count]),
+        msgspec.structs.replace(data, first_seq=data.first_seq + count, items=data.items[count:]),
     )
 
 

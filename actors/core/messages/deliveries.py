@@ -29,17 +29,9 @@ class Attach(msgspec.Struct, tag="attach", array_like=True, frozen=True):
     frame_size: tuple[int, int] | None = None
 
 
-class Rejected(msgspec.Struct, array_like=True, frozen=True):
-    """The item at `index` of a delivery that did not decode."""
-
-    index: int
-    code: str
-    detail: str
-
-
 class Data(msgspec.Struct, tag="data", array_like=True, frozen=True):
-    """Observations `first_seq` … as the edge encoded them (`format` is ``json`` or ``msgpack``);
-    `rejected` says which are bad."""
+    """Observations `first_seq` … as the edge encoded them (`format` is ``json`` or ``msgpack``).
+    The actor decodes them and finds the bad ones."""
 
     camera: str
     link: str
@@ -48,7 +40,6 @@ class Data(msgspec.Struct, tag="data", array_like=True, frozen=True):
     received_us: int
     format: str
     items: list[bytes]
-    rejected: list[Rejected] = []
     sent_us: int | None = None
     backlog: Backlog | None = None
 

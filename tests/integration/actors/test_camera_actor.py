@@ -19,7 +19,6 @@ from actors.core.messages.deliveries import (
     Data,
     Dismissed,
     Refused,
-    Rejected,
     Welcomed,
 )
 from actors.core.settings import Settings
@@ -185,9 +184,7 @@ async def test_bad_items_go_to_the_dead_letters_with_the_position(
     items = walk(range(1, 4))
     items[1] = b'{"time": "yesterday"}'
     link = f"{process.hub}/1"
-    process.send(
-        Data(camera, link, "s1", 1, 0, "json", items, [Rejected(1, "bad_input", "no time")])
-    )
+    process.send(Data(camera, link, "s1", 1, 0, "json", items))
     await process.acked(camera, 3)
     assert [(refused.seq, refused.code) for refused in process.of(Refused)] == [(2, "bad_input")]
     (letter,) = await stores.dead_letters.list(camera=camera)

@@ -19,7 +19,6 @@ from actors.core.messages.deliveries import (
     DeclareGap,
     Detach,
     Item,
-    Rejected,
     Welcomed,
 )
 from actors.core.messages.event_data import shape_of
@@ -188,13 +187,10 @@ class Shell:
         *frames: bytes,
         session: str = "s1",
         link: str = "h/1",
-        rejected: Sequence[Rejected] = (),
         form: str = "msgpack",
     ) -> Data:
         """A delivery."""
-        return Data(
-            CAMERA, link, session, first_seq, at_us(self.now), form, list(frames), list(rejected)
-        )
+        return Data(CAMERA, link, session, first_seq, at_us(self.now), form, list(frames))
 
     def walk(
         self, frames: Sequence[bytes], *, first_seq: int = 1, batch: int = 1, commit: bool = True

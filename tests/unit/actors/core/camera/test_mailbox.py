@@ -2,13 +2,12 @@
 admitted is lost by it."""
 
 from actors.core.camera.mailbox import MAX_CONTROL, Mailbox, split
-from actors.core.messages.deliveries import Alive, Attach, Data, DeclareGap, Detach, Rejected
+from actors.core.messages.deliveries import Alive, Attach, Data, DeclareGap, Detach
 from actors.core.settings import CameraSettings
 
 
-def data(first_seq: int, count: int, *, size: int = 10, rejected: tuple[int, ...] = ()) -> Data:
-    bad = [Rejected(index, "bad_input", "") for index in rejected]
-    return Data("cam", "h/1", "s1", first_seq, 0, "json", [b"x" * size] * count, bad)
+def data(first_seq: int, count: int, *, size: int = 10) -> Data:
+    return Data("cam", "h/1", "s1", first_seq, 0, "json", [b"x" * size] * count)
 
 
 def mailbox(**settings: int | float) -> Mailbox:
@@ -40,10 +39,11 @@ def test_items_come_out_in_order_and_in_bounded_turns() -> None:
     assert (box.items, box.bytes) == (0, 0)
 
 
-def test_a_cut_delivery_keeps_what_was_rejected_in_its_place() -> None:
-    head, tail = split(data(10, 6, rejected=(1, 4)), 3)
-    assert (head.first_seq, [r.index for r in head.rejected]) == (10, [1])
-    assert (tail.first_seq, len(tail.items), [r.index for r in tail.rejected]) == (13, 3, [1])
+def test_a_cut_delivery_keeps_its_items_in_their_places() -> None:
+    items = [b"%d" % seq for seq in range(10, 16)]
+    head, tail = split(Data("cam", "h/1", "s1", 10, 0, "json", items), 3)
+    assert (head.first_seq, head.items) == (10, items[:3])
+    assert (tail.first_seq, tail.items) == (13, items[3:])
 
 
 def test_it_is_bounded_in_items_bytes_and_age() -> None:

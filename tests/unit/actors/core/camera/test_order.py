@@ -13,7 +13,6 @@ from actors.core.messages.deliveries import (
     Attach,
     Dismissed,
     Refused,
-    Rejected,
     Welcomed,
 )
 from tests.support.load.cores import CAMERA, Shell, acked, at_us, frame, person, welcome
@@ -312,17 +311,14 @@ def test_credit_never_moves_back() -> None:
     assert ack == Acked(CAMERA, "h/1", 60, 40)
 
 
-def test_a_rejected_item_and_a_bad_one_become_dead_letters_in_their_places() -> None:
+def test_bad_items_become_dead_letters_in_their_places() -> None:
     shell = started()
     old = frame(-3e9, person("a", 0.5, 0.5))
-    data = shell.data(
-        1, WALK[0], b"\xc1", old, b"raw", WALK[4], rejected=[Rejected(3, "too_deep", "nested")]
-    )
-    answers = shell.told(data)
+    answers = shell.send(1, WALK[0], b"\xc1", old, b"raw", WALK[4])
     assert [(a.seq, a.code) for a in answers if isinstance(a, Refused)] == [
         (2, "bad_input"),
         (3, "bad_time"),
-        (4, "too_deep"),
+        (4, "bad_input"),
     ]
     assert acked(answers) == 5
     assert [(letter.seq, letter.raw) for letter in shell.row.letters] == [
