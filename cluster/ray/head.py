@@ -6,7 +6,8 @@ import secrets
 from pathlib import Path
 
 from actors.core.settings import RaySettings
-from cluster.ray.process import OWN_PORTS, RayProcesses, environment, free_ports
+from cluster.ray.ports import OWN_PORTS, free_ports
+from cluster.ray.process import RayProcesses, environment
 from policy.identity.keys import read_secret
 from storage.embedded.data_dir import DataDir
 
@@ -33,7 +34,10 @@ class RayHead(RayProcesses):
             ensure_token(self.token_file)
         read_secret(self.token_file)
         first = self._settings.port_min
-        self._port = self._port or free_ports(range(first, first + OWN_PORTS), 1)[0]
+        if self._port:
+            self._claims.claim(self._port)  # who has it listens there, and Ray will say so
+        else:
+            (self._port,) = free_ports(range(first, first + OWN_PORTS), 1, self._claims)
         self.start(
             ["--head", f"--port={self._port}", "--include-dashboard=false", "--no-monitor"],
             environment(self.token_file),

@@ -13,18 +13,16 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from actors.core.errors import StartError
 from actors.core.settings import RaySettings
+from cluster.ray.ports import PortClaims, Ports
 from storage.embedded.data_dir import DataDir, private_folder, start_time
 from storage.embedded.server import ServerProcess
 
@@ -35,8 +33,6 @@ OBJECT_STORE_BYTES = 80 * 1024 * 1024  # the least Ray takes; nothing of ours go
 # kernel 107
 MAX_TEMP_PATH = 43
 RAY_FOLDER = "ray"
-OWN_PORTS = 64  # the first ports of the range are for Ray itself, the rest for workers
-WORKER_PORTS = 4_608  # workers' ports taken of the range, at most: one per camera slot, and some
 # what processes on a joined node read their settings from (`storage.process.settings_files`)
 SETTINGS_VARIABLE = "EYRIE_SETTINGS_FILE"
 
@@ -88,6 +84,7 @@ class RayProcesses:
         self._child = ServerProcess(name, data)
         self._settings = settings
         self._cameras = cameras
+        self._claims = PortClaims()
         self.host = host
         digest = hashlib.sha256(os.fsencode(data.path)).hexdigest()[:10]
         self._closed = Path(tempfile.gettempdir()) / f"eyrie-ray-{os.geteuid()}-{digest}"
@@ -111,7 +108,9 @@ class RayProcesses:
             private_folder(self._closed), 0o700
         )  # first: from here on nobody else can put anything in it
         shutil.rmtree(self._temp, ignore_errors=True)
-        ports = Ports.chosen(self._settings.port_min, self._settings.port_max, taken=taken)
+        ports = Ports.chosen(
+            self._settings.port_min, self._settings.port_max, taken=taken, claims=self._claims
+        )
         self._child.spawn(
             [
                 sys.executable,
@@ -154,68 +153,9 @@ class RayProcesses:
         )
         self._child.stop()
         wait_gone(family, GONE_S)
+        self._claims.release()
         self._data.forget_all("ray-")
         shutil.rmtree(self._closed, ignore_errors=True)
-
-
-class Ports:
-    """Where one node's Ray listens: `fixed` by the option of ``ray start``, workers from `low` to
-    `high`."""
-
-    def __init__(self, fixed: Mapping[str, int], low: int, high: int) -> None:
-        self.fixed = fixed
-        self.low = low
-        self.high = high
-
-    @classmethod
-    def chosen(cls, first: int, last: int, *, taken: int = 0) -> "Ports":
-        """Free ones of the range `first` to `last` but `taken`. Workers start at a random place:
-        several nodes may share a machine."""
-        names = ("node-manager-port", "object-manager-port", "runtime-env-agent-port")
-        fixed = dict(
-            zip(
-                names,
-                free_ports(
-                    [port for port in range(first, first + OWN_PORTS) if port != taken], len(names)
-                ),
-                strict=True,
-            )
-        )
-        size = min(WORKER_PORTS, last - first - OWN_PORTS + 1)
-        if size < 1:
-            raise StartError(
-                f"ray.port_min {first} and ray.port_max {last} leave no port for workers",
-                hint="Make the range wider.",
-            )
-        low = random.randint(first + OWN_PORTS, last - size + 1)
-        return cls(fixed, low, low + size - 1)
-
-    def arguments(self) -> list[str]:
-        """As ``ray start`` takes them."""
-        return [
-            *(f"--{name}={port}" for name, port in self.fixed.items()),
-            f"--min-worker-port={self.low}",
-            f"--max-worker-port={self.high}",
-        ]
-
-
-def free_ports(among: Sequence[int], count: int) -> list[int]:
-    """`count` ports of `among` that nobody listens on, on any interface, in random order. Raises
-    StartError."""
-    found: list[int] = []
-    for port in random.sample(among, len(among)):
-        if len(found) == count:
-            break
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("", port))
-            found.append(port)
-    if len(found) < count:
-        raise StartError(
-            f"Ray needs {count} free ports from {among[0]} to {among[-1]} and there are "
-            f"{len(found)}",
-            hint="Set ray.port_min and ray.port_max to another range.",
-        )
-    return found
 
 
 def descendants(pid: int) -> list[int]:

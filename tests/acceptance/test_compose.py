@@ -20,7 +20,8 @@ import pytest
 from actors.core.errors import StartError
 from actors.core.settings import AuthSettings
 from cluster.launcher.first_publication import first_publication
-from cluster.ray.process import descendants, free_ports
+from cluster.ray.ports import free_ports
+from cluster.ray.process import descendants
 from edge.client import EdgeClient
 from edge.simulate import site as simulated
 from policy.identity import key_pairs
