@@ -26,7 +26,9 @@ async def test_a_slow_reader_who_is_alone_in_its_group_is_closed_and_the_hub_goe
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", hub.port))
-        async with connect(hub.url, sock=sock, compression=None, max_queue=1) as slow:
+        async with connect(
+            hub.url, sock=sock, compression=None, max_queue=1, close_timeout=0.5
+        ) as slow:
             command = f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"events:fleet"}}}}'  # noqa: E501
             await slow.send(command)
             await until(lambda: any(d.groups for d in hub.dashboards), what="the subscription")

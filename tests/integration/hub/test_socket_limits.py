@@ -224,6 +224,15 @@ async def test_a_ping_flood_is_closed(tmp_path: Path) -> None:  # U5
         await ping_pong(hub)
 
 
+async def reading_little(hub: TestHub) -> connect:
+    """A client whose kernel takes little for it; no farewell is waited for."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", hub.port))
+    return connect(hub.url, sock=sock, compression=None, max_queue=1, close_timeout=0.5)
+
+
 async def test_a_reader_that_stalls_is_closed_with_its_bytes_bounded_and_forgotten(
     tmp_path: Path,
 ) -> None:  # U6
@@ -231,14 +240,7 @@ async def test_a_reader_that_stalls_is_closed_with_its_bytes_bounded_and_forgott
     async with running_hub(tmp_path, hub=settings) as hub:
         await hub.register("cam-1")
         await hub.happen("cam-1", 1)
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", hub.port))
-        async with (
-            connect(hub.url, sock=sock, compression=None, max_queue=1) as slow,
-            hub.dashboard() as fast,
-        ):
+        async with await reading_little(hub) as slow, hub.dashboard() as fast:
             await slow.send(
                 f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"events:fleet"}}}}'
             )
@@ -262,11 +264,7 @@ async def test_a_stalled_live_reader_is_conflated_not_queued(tmp_path: Path) -> 
     async with running_hub(tmp_path) as hub:
         await hub.register("cam-1")
         await hub.show("cam-1", 1)
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", hub.port))
-        async with connect(hub.url, sock=sock, compression=None, max_queue=1) as slow:
+        async with await reading_little(hub) as slow:
             await slow.send(
                 f'{{"id":1,"connect":{{"token":"{hub.token("slow")}"}}}}\n{{"id":2,"subscribe":{{"channel":"camera:cam-1"}}}}'
             )
