@@ -1,8 +1,11 @@
 """The bench beside the peers, in small."""
 
+import pytest
+
 from load_tests.benches.fanout import daemon_peers, peers, python_peers
 
 
+@pytest.mark.prove  # `bench fanout` in small runs always: what is further here are the peers
 def test_every_peer_is_measured_or_called_absent() -> None:
     measured = peers.run(1, clients=20, rounds=1, publications=8)
     there = {name: python_peers.present(name) for name in python_peers.PACKAGES}
