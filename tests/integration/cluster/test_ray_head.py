@@ -17,10 +17,12 @@ from cluster.ray.head import RayHead, ensure_token
 from cluster.ray.process import descendants, environment
 from storage.embedded.data_dir import DataDir, start_time
 from tests.support.cluster.product import ROOT, data_folder
+from tests.support.grpc_probe import OK, UNAUTHENTICATED, call
 from tests.support.waiting import block_until
 
 pytestmark = pytest.mark.ray
 
+NODES = "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo"
 JOIN = """
 import sys, ray
 ray.init(address=sys.argv[1], namespace="test", log_to_driver=False, configure_logging=False)
@@ -59,9 +61,11 @@ def test_it_is_joined_with_the_token_of_the_settings_and_leaves_nothing(
         assert head.address.startswith("127.")
         assert list(data.keys.iterdir()) == []
         assert join(head, named).stdout.split() == ["7"]
-        other = tmp_path / "other.token"
-        other.write_text("0" * 64, encoding="ascii")
-        assert join(head, other).returncode != 0
+        host, _, port = head.address.partition(":")
+        token = named.read_text(encoding="ascii").strip()
+        for said, answer in ((token, OK), ("0" * 64, UNAUTHENTICATED)):
+            headers = (("authorization", f"Bearer {said}"),)
+            assert call(host, int(port), NODES, headers) == answer
         family = {
             pid: start_time(pid)
             for pid in descendants(next(r.pid for r in data.noted() if r.name == "ray"))

@@ -131,8 +131,8 @@ def stack(*, variant: str = "", **sections: Mapping[str, Any]) -> Iterator[Stack
         os.environ["BROKEN_VARIANT"] = variant
         head = RayHead(data, cameras=64)
         head.spawn()
-        head.wait()
         try:
+            head.wait()
             settings = Settings(
                 data=DataSettings(dir=str(folder)),
                 postgres=PostgresSettings(dsn=dsn, **sections.get("postgres", {})),

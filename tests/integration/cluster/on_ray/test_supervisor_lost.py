@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -17,8 +17,8 @@ import pytest
 from actors.ray_directory import SUPERVISOR as NAME
 from cluster.cli.main import main
 from edge.client import EdgeClient
-from storage.stores import Stores, open_stores
-from tests.integration.cluster.test_ray_stack import audited, feed
+from storage.stores import Stores
+from tests.integration.cluster.on_ray.test_ray_stack import audited, feed
 from tests.support.camera_rig import SCENE
 from tests.support.cluster.ray_asker import asker
 from tests.support.cluster.ray_stack import Stack, stack
@@ -37,13 +37,6 @@ SUPERVISOR, HUB, POLICY = "ray::RaySupervisor", "ray::RayHub", "ray::RayPolicy"
 def running() -> Iterator[Stack]:
     with stack(cluster={"actor_dead_after_s": 3.0}) as started:
         yield started
-
-
-@pytest.fixture
-async def stores(running: Stack) -> AsyncIterator[Stores]:
-    opened = await open_stores(running.settings, name="test")
-    yield opened
-    await opened.close()
 
 
 def kill(pids: list[int]) -> None:

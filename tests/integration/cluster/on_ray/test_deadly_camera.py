@@ -2,15 +2,15 @@
 process go on, a release ends that."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from actors.core.backoff import Backoff
 from edge.client import EdgeClient
 from edge.stream import Stream
-from storage.stores import Stores, open_stores
-from tests.integration.cluster.test_ray_stack import seen
+from storage.stores import Stores
+from tests.integration.cluster.on_ray.test_ray_stack import seen
 from tests.support.camera_rig import SCENE
 from tests.support.cluster.ray_stack import Stack, stack
 
@@ -27,13 +27,6 @@ def running() -> Iterator[Stack]:
         variant="deadly-camera", cluster={"cameras_per_actor": 4, "reconcile_s": 0.5}
     ) as started:
         yield started
-
-
-@pytest.fixture
-async def stores(running: Stack) -> AsyncIterator[Stores]:
-    opened = await open_stores(running.settings, name="test")
-    yield opened
-    await opened.close()
 
 
 async def owners(stores: Stores) -> dict[str, str | None]:

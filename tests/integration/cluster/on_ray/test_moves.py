@@ -7,38 +7,24 @@ What is asked for is written to the store, as the cluster's API does; the superv
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 
 from load_tests.checker.checker import check
-from load_tests.checker.stored import install_witness, read_back
+from load_tests.checker.stored import read_back
 from load_tests.harness.history import Acknowledged
 from storage.ports.cluster import Density, Operation, RequestedOperation, Scale, WantedShape
-from storage.stores import Stores, open_stores
-from tests.support.cluster.ray_stack import Stack, stack
+from storage.stores import Stores
+from tests.support.cluster.ray_stack import Stack
 from tests.support.load.fault_load import Load
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(500)]
 
 SITE = "moves"
 SEED = 11
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Stack]:
-    with stack(cluster={"actor_dead_after_s": 10.0}) as started:
-        asyncio.run(install_witness(started.settings.postgres))
-        yield started
-
-
-@pytest.fixture
-async def stores(running: Stack) -> AsyncIterator[Stores]:
-    opened = await open_stores(running.settings, name="test")
-    yield opened
-    await opened.close()
 
 
 @asynccontextmanager

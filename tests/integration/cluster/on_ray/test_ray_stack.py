@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,25 +19,12 @@ from cluster.event_proofs import AuditEvent, CameraTotals, verify
 from edge.client import EdgeClient
 from edge.stream import Stream
 from policy.identity.tokens import issue
-from storage.stores import Stores, open_stores
+from storage.stores import Stores
 from tests.support.camera_rig import SCENE
-from tests.support.cluster.ray_stack import Stack, stack
+from tests.support.cluster.ray_stack import Stack
 from tests.support.waiting import until
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Stack]:
-    with stack(cluster={"actor_dead_after_s": 3.0}) as started:
-        yield started
-
-
-@pytest.fixture
-async def stores(running: Stack) -> AsyncIterator[Stores]:
-    opened = await open_stores(running.settings, name="test")
-    yield opened
-    await opened.close()
 
 
 def seen(number: int) -> Observation:
@@ -94,13 +80,15 @@ async def test_observations_reach_the_database_through_a_ray_actor_each(
 
         async with asyncio.timeout(60):
             await asyncio.gather(*(run(camera) for camera in cameras))
-    owners = await stores.cameras.owners()
-    assert len({owners[camera] for camera in cameras}) == 3
+        owners = await stores.cameras.owners()
+        assert len({owners[camera] for camera in cameras}) == 3
     for camera, place in (await stores.cameras.ownership(cameras)).items():
         assert place.position.last_seq == 100, camera
         assert await audited(stores, camera) >= 10
 
 
+# This and the next are seen on the whole product too, under load: tests/acceptance/test_faults.py.
+@pytest.mark.prove
 async def test_an_actor_killed_under_load_loses_no_acked_observation_and_stores_none_twice(
     running: Stack, stores: Stores
 ) -> None:
@@ -134,6 +122,7 @@ async def test_an_actor_killed_under_load_loses_no_acked_observation_and_stores_
     assert await derived(stores, camera) == await derived(stores, undisturbed)
 
 
+@pytest.mark.prove
 async def test_a_frozen_actor_is_replaced_and_does_nothing_after_it_thaws(
     running: Stack, stores: Stores
 ) -> None:
@@ -251,8 +240,3 @@ async def test_a_hub_told_sigterm_sends_its_clients_elsewhere_and_another_takes_
     assert now - before
     assert not now & before, "the record of the one that left is gone"
     await audited(stores, "drained")
-
-
-async def test_a_stop_is_durable_and_in_order(running: Stack) -> None:
-    assert await asyncio.to_thread(running.stop)
-    assert running.driver.returncode == 0
