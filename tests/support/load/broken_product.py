@@ -65,6 +65,13 @@ class _Loader(importlib.abc.Loader):
         self._patch(module)
 
 
+def put(owner: Any, name: str, value: object) -> None:
+    """Replace what the product has under that name, and nothing that it has not: a variant of what
+    has moved away would be the sound product."""
+    assert hasattr(owner, name), f"{owner} has no {name}"
+    setattr(owner, name, value)
+
+
 def acks_before_the_commit(camera: Any) -> None:
     """I1: the ack tells what is stepped, not what is stored."""
     kept = camera.apply_data
@@ -74,12 +81,12 @@ def acks_before_the_commit(camera: Any) -> None:
         core.order.acked = core.order.seq
         core.order.ack_due = True
 
-    camera.apply_data = apply_data
+    put(camera, "apply_data", apply_data)
 
 
 def applies_duplicates(camera_inputs: Any) -> None:
     """I2: a resend is applied once more."""
-    camera_inputs.fresh_from = lambda order, data: 0
+    put(camera_inputs, "fresh_from", lambda order, data: 0)
 
 
 def breaks_the_chain(journal: Any) -> None:
@@ -91,7 +98,7 @@ def breaks_the_chain(journal: Any) -> None:
         self.chain = sealed[0].hash if sealed else self.chain
         return sealed
 
-    journal.Journal.take = take
+    put(journal.Journal, "take", take)
 
 
 def keeps_the_generation(postgres_cameras: Any) -> None:
@@ -109,12 +116,12 @@ def keeps_the_generation(postgres_cameras: Any) -> None:
             ),
         }
 
-    postgres_cameras.PostgresCameraStore.__init__ = init
+    put(postgres_cameras.PostgresCameraStore, "__init__", init)
 
 
 def drops_events(streams: Any) -> None:
     """I5: every seventh event is passed over in a hub as if it had been shown."""
-    kept, seen = streams.Stream.take, [0]
+    kept, seen = streams.TopicPosition.take, [0]
 
     def take(self: Any, epoch: str, item: Any) -> Any:
         found = kept(self, epoch, item)
@@ -123,7 +130,7 @@ def drops_events(streams: Any) -> None:
             return [] if seen[0] % 7 == 0 else found
         return found
 
-    streams.Stream.take = take
+    put(streams.TopicPosition, "take", take)
 
 
 def falls_silent(redis_publisher: Any) -> None:
@@ -138,12 +145,12 @@ def falls_silent(redis_publisher: Any) -> None:
             else await kept(self, states, events, summaries, heartbeats)
         )
 
-    redis_publisher.RedisPublisher.publish = publish
+    put(redis_publisher.RedisPublisher, "publish", publish)
 
 
 def never_stale(live_states: Any) -> None:
     """I6, with `falls_silent`: a hub says of nothing that it is old."""
-    live_states.LiveStates.sweep = lambda self, now: []
+    put(live_states.LiveStates, "sweep", lambda self, now: [])
 
 
 def makes_up_events(camera: Any) -> None:
@@ -154,7 +161,7 @@ def makes_up_events(camera: Any) -> None:
         kept(core, data, answers, now_us)
         core.journal.emit("zone.entered", track="ghost", label="person", zone="zone-0")
 
-    camera.apply_data = apply_data
+    put(camera, "apply_data", apply_data)
 
 
 def loses_events(journal: Any) -> None:
@@ -166,7 +173,7 @@ def loses_events(journal: Any) -> None:
         if kind.startswith(("camera.", "stream.")) or seen[0] % 5:
             kept(self, kind, **named)
 
-    journal.Journal.emit = emit
+    put(journal.Journal, "emit", emit)
 
 
 def stores_receive_times(journal: Any) -> None:
@@ -178,7 +185,7 @@ def stores_receive_times(journal: Any) -> None:
         kept(self, kind, **named)
         self.time_us = captured
 
-    journal.Journal.emit = emit
+    put(journal.Journal, "emit", emit)
 
 
 def leaks_files(live_states: Any) -> None:
@@ -190,7 +197,7 @@ def leaks_files(live_states: Any) -> None:
             os.dup(0)
         return kept(self, *arguments)
 
-    live_states.LiveStates.take_heartbeat = take_heartbeat
+    put(live_states.LiveStates, "take_heartbeat", take_heartbeat)
 
 
 def shows_old_generations(live_states: Any) -> None:
@@ -211,7 +218,7 @@ def shows_old_generations(live_states: Any) -> None:
         calls[camera] = calls.get(camera, 0) + 1
         return old if calls[camera] % 2 and generation(old) < generation(body) else body
 
-    live_states.LiveStates.summary = summary
+    put(live_states.LiveStates, "summary", summary)
 
 
 def closes_without_a_word(edge_link: Any) -> None:
@@ -223,7 +230,7 @@ def closes_without_a_word(edge_link: Any) -> None:
             return self._lose(4242, "", wall_us)
         return kept(self, now, wall_us)
 
-    edge_link.EdgeLink.tick = tick
+    put(edge_link.EdgeLink, "tick", tick)
 
 
 def ends_with_a_camera(camera: Any) -> None:
@@ -236,7 +243,7 @@ def ends_with_a_camera(camera: Any) -> None:
             os._exit(13)
         kept(core, data, answers, now_us)
 
-    camera.apply_data = apply_data
+    put(camera, "apply_data", apply_data)
 
 
 def sleeps_after_a_restart(ray_supervisor: Any) -> None:
@@ -261,21 +268,39 @@ def sleeps_after_a_restart(ray_supervisor: Any) -> None:
         found: dict[str, Any] = await answers(self)
         return found
 
-    ray_supervisor.RaySupervisor._begin = begin
-    ray_supervisor.RaySupervisor.turn = turn
+    put(ray_supervisor.RaySupervisor, "_begin", begin)
+    put(ray_supervisor.RaySupervisor, "turn", turn)
 
 
 def says_nothing_of_age(commit_loop: Any) -> None:
-    """I6 where nothing is committed: an actor's heartbeats say that all is well while PostgreSQL
-    stands still."""
-    commit_loop.CommitLoop.trouble = lambda self, now: ""
+    """I6 where nothing is committed, with `vouches_for_all`: an actor's heartbeats name no trouble
+    while PostgreSQL stands still."""
+    put(commit_loop.CommitLoop, "trouble", lambda self, now: "")
+
+
+def vouches_for_all(publish_loop: Any) -> None:
+    """I6, with `says_nothing_of_age`: heartbeats speak also for a camera that is activated again or
+    has to be caught up, and whose state is what was shown before."""
+    summary = publish_loop.LiveSummary
+
+    def heartbeats(self: Any, trouble: str) -> Any:
+        sites: dict[str, list[Any]] = {}
+        for h in self._cameras():
+            entry = summary(h.camera, h.generation, h.version or -1, h.shown_offset)
+            sites.setdefault(h.site, []).append(entry)
+        return sites
+
+    put(publish_loop.Live, "_heartbeats", heartbeats)
 
 
 # Of faults: what the checker sees when something has broken that the product does not mend, or does
 # not tell.
 OF_FAULTS: dict[str, dict[str, Patch]] = {
     "supervisor-asleep": {"cluster.ray.supervisor": sleeps_after_a_restart},
-    "age-untold": {"actors.commit_loop": says_nothing_of_age},
+    "age-untold": {
+        "actors.commit_loop": says_nothing_of_age,
+        "actors.publish_loop": vouches_for_all,
+    },
 }
 
 
@@ -287,7 +312,7 @@ def leaks_memory(live_states: Any) -> None:
         hoard.append(bytes([len(hoard) % 256]) * 300_000)
         return kept(self, *arguments)
 
-    live_states.LiveStates.take_heartbeat = take_heartbeat
+    put(live_states.LiveStates, "take_heartbeat", take_heartbeat)
 
 
 def leaks_keys(redis_publisher: Any) -> None:
@@ -300,7 +325,7 @@ def leaks_keys(redis_publisher: Any) -> None:
             await self._link.call([("SET", f"left:{os.getpid()}:{count[0]}", b"x")], writing=True)
         return await kept(self, *arguments)
 
-    redis_publisher.RedisPublisher.publish = publish
+    put(redis_publisher.RedisPublisher, "publish", publish)
 
 
 # Of growth: what a long run sees.
