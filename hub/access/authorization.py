@@ -178,12 +178,12 @@ class Access:
         use: Use,
         principal: Principal,
         channel: Channel,
-        wish: SubscriptionOptions = subscription_options.NONE,
+        options: SubscriptionOptions = subscription_options.NONE,
     ) -> tuple[View, float | None]:
         """The view that `principal` gets of `channel`, and until when (seconds since 1970) it holds
         without asking again.
 
-        `wish` narrows it; which cameras carry the tags it names is looked up again after
+        `options` narrows it; which cameras carry the tags it names is looked up again after
         :data:`TAGS_HOLD_S`.
 
         Raises Forbidden (Withdrawn), Unavailable, and NotFound (Vanished) as :meth:`require_camera`
@@ -210,13 +210,13 @@ class Access:
             limit_hz=decision.max_hz,
             rules=rules,
         )
-        if wish == subscription_options.NONE:
+        if options == subscription_options.NONE:
             return view, until
-        records = await self._cameras.ever(channel.target or None) if wish.tags else []
+        records = await self._cameras.ever(channel.target or None) if options.tags else []
         again = self.now_s() + TAGS_HOLD_S
-        return subscription_options.narrowed(view, wish, channel, records), (
+        return subscription_options.narrowed(view, options, channel, records), (
             again if until is None else min(until, again)
-        ) if wish.tags else until
+        ) if options.tags else until
 
     async def require_cameras(self, principal: Principal, site: str) -> None:
         """Raises NotFound where `principal` sees no camera of a site on its wall: hidden ones are
@@ -234,7 +234,7 @@ class Access:
         principal: Principal,
         channel: Channel,
         cameras: Collection[str],
-        wish: SubscriptionOptions = subscription_options.NONE,
+        options: SubscriptionOptions = subscription_options.NONE,
     ) -> View:
         """The view of what has happened on a channel, told by events of `cameras`. Those that never
         belonged to it are left out.
@@ -244,7 +244,7 @@ class Access:
         strangers = frozenset[str]()
         if channel.scope in ("site", "fleet"):  # first: whoever is new is asked about then
             strangers = await self._cameras.strangers(channel.target or None, cameras)
-        view, _ = await self.view("history", principal, channel, wish)
+        view, _ = await self.view("history", principal, channel, options)
         return (
             msgspec.structs.replace(view, exclude=view.exclude | strangers) if strangers else view
         )
@@ -253,13 +253,13 @@ class Access:
         self,
         principal: Principal,
         channel: Channel,
-        wish: SubscriptionOptions,
+        options: SubscriptionOptions,
         cameras: Collection[str] = (),
     ) -> View | None:
         """:meth:`told`, None for who may only look on from now: a recovery asks what history
         asks."""
         try:
-            return await self.told(principal, channel, cameras, wish)
+            return await self.told(principal, channel, cameras, options)
         except (Forbidden, NotFound):
             return None
 

@@ -1,8 +1,8 @@
 """Subscribers may ask for less (pure): a lower rate, a smaller projection, fewer cameras. Never for
 more than policy grants.
 
-A wish is the JSON in the `data` of a subscribe: ``{"max_hz": 2, "projection": "boxes", "tags":
-["entrance"]}``. It becomes a part of the view, so equal wishes share one encoding. What a channel
+They are the JSON in the `data` of a subscribe: ``{"max_hz": 2, "projection": "boxes", "tags":
+["entrance"]}``. They become a part of the view, so equal options share one encoding. What a channel
 cannot do is refused, so that nobody believes it was granted.
 """
 
@@ -43,41 +43,41 @@ _PROJECTIONS: dict[str, tuple[Projection, ...]] = {
 
 
 def parse(data: bytes, channel: Channel) -> SubscriptionOptions:
-    """The wish in a subscribe's `data`, :data:`NONE` without any. Raises BadInput for what is none,
+    """The options in a subscribe's `data`, :data:`NONE` without any. Raises BadInput for others,
     or what `channel` does not offer."""
     if not data or data == b"null":
         return NONE
     if len(data) > MAX_BYTES:
         raise BadInput(f"a wish has at most {MAX_BYTES} bytes")
     try:
-        wish = _decoder.decode(data)
+        options = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(
             f"data of a subscribe asks for max_hz, projection or tags: {error}"
         ) from error
     lane = channel.lane
-    if wish.max_hz is not None and lane not in ("live", "wall"):
+    if options.max_hz is not None and lane not in ("live", "wall"):
         raise BadInput("events come one by one; max_hz is for live channels and walls")
-    if wish.projection is not None and wish.projection not in _PROJECTIONS.get(lane, ()):
-        raise BadInput(f"{channel.name} has no projection {wish.projection!r}")
-    if wish.tags and channel.scope not in ("site", "fleet"):
+    if options.projection is not None and options.projection not in _PROJECTIONS.get(lane, ()):
+        raise BadInput(f"{channel.name} has no projection {options.projection!r}")
+    if options.tags and channel.scope not in ("site", "fleet"):
         raise BadInput("tags choose cameras of a site or of the fleet")
-    return wish
+    return options
 
 
 def narrowed(
-    view: View, wish: SubscriptionOptions, channel: Channel, cameras: Iterable[CameraRecord]
+    view: View, options: SubscriptionOptions, channel: Channel, cameras: Iterable[CameraRecord]
 ) -> View:
-    """`view` as far as `wish` wants it; `cameras` are those of the channel."""
-    rates = [rate for rate in (view.max_hz, wish.max_hz) if rate is not None]
+    """`view` as far as `options` wants it; `cameras` are those of the channel."""
+    rates = [rate for rate in (view.max_hz, options.max_hz) if rate is not None]
     unwanted = (
-        {record.camera for record in cameras if not set(wish.tags) <= set(record.tags)}
-        if wish.tags
+        {record.camera for record in cameras if not set(options.tags) <= set(record.tags)}
+        if options.tags
         else set()
     )
     projection = (
-        wish.projection
-        if channel.lane == "live" and wish.projection is not None
+        options.projection
+        if channel.lane == "live" and options.projection is not None
         else view.projection
     )
     return msgspec.structs.replace(

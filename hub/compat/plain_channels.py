@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core.errors import BadInput, Expired, EyrieError, NotFound, Unauthorized, Unavailable
+from actors.core.errors import BadInput, Expired, EyrieError, NotFound, Unauthorized
 from actors.core.task_set import TaskSet
 from hub.compat import envelopes
 from hub.compat.envelopes import (
@@ -33,6 +33,7 @@ from hub.compat.tokens import LooseClaims, LooseVerifier, ServerSub
 from hub.dashboards.actions import Action, Fail, Join, Operate, ReadHistory, SendReply, Shut
 from hub.dashboards.connection import Dashboard
 from hub.fanout import recovery
+from hub.fanout.joining import Joining
 from hub.fanout.recovery import Item
 from hub.protocol import disconnects, errors
 from hub.protocol.disconnects import CloseCode
@@ -55,7 +56,6 @@ log = logging.getLogger(__name__)
 
 RENEW_S = 25.0  # presence entries hold for 60
 MAX_READ = 300  # publications in one answer
-MAX_BUFFER = 2_000  # publications held for one subscribe under way
 NEVER = 2**40  # seconds since 1970
 
 
@@ -69,7 +69,7 @@ class _Topic:
         self.epoch = ""
         self.offset = 0
         self.members: dict[Dashboard, int] = {}
-        self.joining: list[list[tuple[str, Item]]] = []
+        self.joining: Joining[tuple[str, Item]] = Joining()
 
 
 class PlainChannels:
@@ -301,19 +301,11 @@ class PlainChannels:
     ) -> SubscribeResult:
         options = self.profile.options(name)
         topic = self.topics.setdefault(name, _Topic())
-        buffer: list[tuple[str, Item]] = []
-        topic.joining.append(buffer)
         try:
-            await self._store.watch(name)
-            start = await self._position(name, asked, options, buffer)
-            if len(buffer) == MAX_BUFFER:
-                raise Unavailable(
-                    f"more than {MAX_BUFFER} publications came while the subscription was made"
-                )
+            with topic.joining.buffer() as buffer:
+                await self._store.watch(name)
+                start = await self._position(name, asked, options, buffer)
         finally:
-            topic.joining = [
-                other for other in topic.joining if other is not buffer
-            ]  # equal ones are others'
             self._forget_idle(name)
         topic = self.topics.setdefault(name, topic)
         if not dashboard.closing:
@@ -410,9 +402,7 @@ class PlainChannels:
         if not offset:
             self._pass_on(name, topic, body, 0)
             return
-        for buffer in topic.joining:
-            if len(buffer) < MAX_BUFFER:
-                buffer.append((epoch, Item(offset, body)))
+        topic.joining.publish((epoch, Item(offset, body)))
         if not topic.members or (
             epoch == topic.epoch and offset <= topic.offset and max(topic.members.values()) < offset
         ):

@@ -147,7 +147,7 @@ class HubCommands:
             return [Shut(disconnects.BAD_REQUEST)]
         channel = action.channel
         told = partial(
-            self._access.told, dashboard.principal, channel, wish=dashboard.asked(channel.name)
+            self._access.told, dashboard.principal, channel, options=dashboard.asked(channel.name)
         )
         view = await told(())
         topic = self._topics.get(channel.name)

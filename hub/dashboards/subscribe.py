@@ -342,9 +342,7 @@ class Joins:
         else:
             await self._begin(channel)
         topic = self._topic(channel, site, _nothing)
-        buffer: list[Item] = []
-        topic.joining.append(buffer)
-        try:
+        with topic.joining.buffer() as buffer:
             await self.open_sites([site])
             seen = channel.scope == "site" and (
                 bool(view.exclude) or await self._sees_none(site, view)
@@ -353,8 +351,6 @@ class Joins:
             start, before = await (self._start_seen if seen else self._start)(
                 topic, site, request, buffer, view, past
             )
-        finally:
-            topic.joining = [other for other in topic.joining if other is not buffer]
         self._enter(dashboard, topic, view)
         now = ((item.offset, of_camera(item.body, view)) for item in start.publications)
         both = ((offset, of_camera(body, before)) for offset, body in now if body is not None)

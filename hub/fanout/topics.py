@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from hub.access.redaction import CameraRules, View
 from hub.fanout.fanout import Client, Fanout, Group
+from hub.fanout.joining import Joining
 from hub.fanout.outbox import Missed
 from hub.fanout.recovery import Item
 from hub.fanout.seen_positions import position
@@ -98,7 +99,7 @@ class Topic:
         self.wall = wall
         self.stream = TopicPosition()
         self.groups: dict[tuple[View, str], Members] = {}
-        self.joining: list[list[Item]] = []
+        self.joining: Joining[Item] = Joining()
         self.idle_since: float | None = idle_since
 
     def add(self, client: Client, view: View, codec: Codec) -> Members:
@@ -179,8 +180,7 @@ class Topic:
     ) -> None:
         """Deliver one event of `camera` to every group that may see it, and to who is just
         joining."""
-        for buffer in self.joining:
-            buffer.append(item)
+        self.joining.publish(item)
         bodies: dict[tuple[str, ...], bytes] = {}
         seen = 0
         for group in list(

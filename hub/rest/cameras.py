@@ -23,8 +23,8 @@ from storage.ports.registry import CameraRecord
 class Cameras:
     """The handlers."""
 
-    def __init__(self, desk: RegistryChanges) -> None:
-        self._desk = desk
+    def __init__(self, changes: RegistryChanges) -> None:
+        self._changes = changes
 
     async def add(self, request: Request, principal: Principal) -> Response:
         """Add a camera to a registered site, or bring a deleted one back where it was: `NewCamera`.
@@ -33,17 +33,17 @@ class Cameras:
         not see), or its site is not there.
         """
         new = await endpoint.body(request, NewCamera)
-        await self._desk.require("register", principal, new.camera, new.site, [])
+        await self._changes.require("register", principal, new.camera, new.site, [])
         if new.tags:
-            await self._desk.require("register", principal, new.camera, new.site, new.tags)
+            await self._changes.require("register", principal, new.camera, new.site, new.tags)
         restores = await self._restores(principal, new)
         await asyncio.to_thread(require_sound, new.scene)
         back = ", brought back" if restores else ""
-        audit = self._desk.auditor.record(
+        audit = self._changes.auditor.record(
             principal, "camera.add", new.camera, f"site {new.site}, {tags_of(new.tags)}{back}"
         )
         try:
-            added = await self._desk.registry.add_camera(
+            added = await self._changes.registry.add_camera(
                 new.camera,
                 new.site,
                 name=new.name,
@@ -56,9 +56,9 @@ class Cameras:
             raise Conflict(error.detail, hint="Register the site first.") from error
         if not added:
             raise taken(new.camera)
-        self._desk.changed(principal, f"camera {new.camera} added to site {new.site}")
-        await self._desk.tell(new.camera, new.site)
-        record = await self._desk.camera("register", principal, new.camera)
+        self._changes.changed(principal, f"camera {new.camera} added to site {new.site}")
+        await self._changes.tell(new.camera, new.site)
+        record = await self._changes.camera("register", principal, new.camera)
         return endpoint.answer(
             described(record),
             status=201,
@@ -72,41 +72,41 @@ class Cameras:
         Raises Conflict for one that may not come back so, and Forbidden where its tags would become
         others than this principal may set.
         """
-        old = await self._desk.registry.camera(new.camera, deleted=True)
+        old = await self._changes.registry.camera(new.camera, deleted=True)
         if old is None:
             return 0
         if not old.deleted or old.site != new.site:
             raise taken(new.camera)
         try:
-            await self._desk.require("register", principal, old.camera, old.site, old.tags)
+            await self._changes.require("register", principal, old.camera, old.site, old.tags)
         except Forbidden as error:
             raise taken(new.camera) from error
         if new.tags and set(new.tags) != set(old.tags):
             for tags in (old.tags, new.tags):
-                await self._desk.require("registry.write", principal, old.camera, old.site, tags)
+                await self._changes.require("registry.write", principal, old.camera, old.site, tags)
         return old.version
 
     async def read(self, request: Request, principal: Principal) -> Response:
         """One camera, with its ETag, which changes with its scene too."""
-        record = await self._desk.camera("registry.read", principal, camera_of(request))
+        record = await self._changes.camera("registry.read", principal, camera_of(request))
         return endpoint.answer(described(record), version=record.version)
 
     async def change(self, request: Request, principal: Principal) -> Response:
         """Set `CameraFields`; If-Match. Policy is asked about the camera as it is and as it would
         become: tags decide who sees it."""
-        record = await self._desk.camera("registry.write", principal, camera_of(request))
+        record = await self._changes.camera("registry.write", principal, camera_of(request))
         expected = endpoint.require_match(request, record.version)
         fields = await endpoint.body(request, CameraFields)
-        await self._desk.require(
+        await self._changes.require(
             "registry.write", principal, record.camera, record.site, fields.tags
         )
-        audit = self._desk.auditor.record(
+        audit = self._changes.auditor.record(
             principal,
             "camera.change",
             record.camera,
             f"{tags_of(fields.tags)}, before {tags_of(record.tags)}",
         )
-        version = await self._desk.registry.update_camera(
+        version = await self._changes.registry.update_camera(
             record.camera,
             name=fields.name,
             tags=fields.tags,
@@ -115,28 +115,28 @@ class Cameras:
         )
         if version is None:
             raise endpoint.stale(f"camera {record.camera}")
-        self._desk.changed(
+        self._changes.changed(
             principal,
             f"camera {record.camera} changed to version {version}, {tags_of(fields.tags)}",
         )
-        await self._desk.tell(record.camera, record.site)
-        record = await self._desk.camera("registry.write", principal, record.camera)
+        await self._changes.tell(record.camera, record.site)
+        record = await self._changes.camera("registry.write", principal, record.camera)
         return endpoint.answer(described(record), version=record.version)
 
     async def remove(self, request: Request, principal: Principal) -> Response:
         """Delete a camera; If-Match. Its actor commits and ends, walls lose it, what is stored
         stays (docs/registry.md)."""
-        record = await self._desk.camera("registry.write", principal, camera_of(request))
+        record = await self._changes.camera("registry.write", principal, camera_of(request))
         expected = endpoint.require_match(request, record.version)
-        audit = self._desk.auditor.record(
+        audit = self._changes.auditor.record(
             principal, "camera.delete", record.camera, f"site {record.site}"
         )
-        if not await self._desk.registry.remove_camera(
+        if not await self._changes.registry.remove_camera(
             record.camera, expected_version=expected, audit=audit
         ):
             raise endpoint.stale(f"camera {record.camera}")
-        self._desk.changed(principal, f"camera {record.camera} deleted")
-        await self._desk.tell(record.camera, record.site)
+        self._changes.changed(principal, f"camera {record.camera} deleted")
+        await self._changes.tell(record.camera, record.site)
         return endpoint.gone()
 
 
@@ -172,14 +172,14 @@ class Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Counts:
     """The handler."""
 
-    def __init__(self, desk: RegistryChanges, directory: Directory) -> None:
-        self._desk = desk
+    def __init__(self, changes: RegistryChanges, directory: Directory) -> None:
+        self._changes = changes
         self._directory = directory
 
     async def reset(self, request: Request, principal: Principal) -> Response:
         """Let lines count from zero: `Reset`; ``{camera, event}`` once it is committed. Whoever may
         write the camera may."""
-        record = await self._desk.camera("registry.write", principal, camera_of(request))
+        record = await self._changes.camera("registry.write", principal, camera_of(request))
         asked = await endpoint.body(request, Reset)
         actor = (await self._directory.locate([record.camera])).get(record.camera)
         if actor is None:
@@ -189,7 +189,7 @@ class Counts:
                 retry_after_s=2.0,
             )
         lines = "all lines" if asked.lines is None else f"lines {', '.join(asked.lines)}"
-        await self._desk.auditor.announce(principal, "counts.reset", record.camera, lines)
+        await self._changes.auditor.announce(principal, "counts.reset", record.camera, lines)
         event = await actor.reset_counts(record.camera, asked.lines, asked.reason)
-        self._desk.changed(principal, f"counts of camera {record.camera} reset: {event}")
+        self._changes.changed(principal, f"counts of camera {record.camera} reset: {event}")
         return endpoint.answer({"camera": record.camera, "event": event})

@@ -18,11 +18,11 @@ def handlers(
 ) -> dict[str, Handler]:
     """All of them by the ids of `hub.rest.table`, under the decisions of `access`."""
     stores = context.stores
-    desk = RegistryChanges(
+    changes = RegistryChanges(
         stores.registry, stores.cameras, context.directory, access, cache, edges, auditor
     )
-    sites, cameras, scenes = Sites(desk, cache), Cameras(desk), Scenes(desk)
-    counts = Counts(desk, context.directory)
+    sites, cameras, scenes = Sites(changes, cache), Cameras(changes), Scenes(changes)
+    counts = Counts(changes, context.directory)
     letters = DeadLetters(stores.dead_letters, stores.registry, context.directory, access, auditor)
     return {
         "listSites": sites.all,

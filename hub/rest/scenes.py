@@ -28,12 +28,12 @@ _SHAPES: dict[Kind, type[Zone] | type[Line]] = {"zones": Zone, "lines": Line}
 class Scenes:
     """The handlers."""
 
-    def __init__(self, desk: RegistryChanges) -> None:
-        self._desk = desk
+    def __init__(self, changes: RegistryChanges) -> None:
+        self._changes = changes
 
     async def read(self, request: Request, principal: Principal) -> Response:
         """The scene with every default."""
-        record = await self._desk.camera("registry.read", principal, camera_of(request))
+        record = await self._changes.camera("registry.read", principal, camera_of(request))
         return _shown(record, _scene(record), record.scene_version)
 
     async def change(self, request: Request, principal: Principal) -> Response:
@@ -46,7 +46,7 @@ class Scenes:
     async def read_shape(self, request: Request, principal: Principal) -> Response:
         """One zone or line."""
         kind, name = _shape_of(request)
-        record = await self._desk.camera("registry.read", principal, camera_of(request))
+        record = await self._changes.camera("registry.read", principal, camera_of(request))
         return endpoint.answer(
             _existing(_shapes(_scene(record), kind), kind, name), version=record.scene_version
         )
@@ -80,7 +80,7 @@ class Scenes:
     async def _open(self, request: Request, principal: Principal) -> tuple[CameraRecord, int]:
         """The camera, and the version to be replaced: also for ``If-Match: *`` the one that was
         read, so that no other is lost."""
-        record = await self._desk.camera("registry.write", principal, camera_of(request))
+        record = await self._changes.camera("registry.write", principal, camera_of(request))
         endpoint.require_match(request, record.scene_version)
         return record, record.scene_version
 
@@ -94,14 +94,14 @@ class Scenes:
             stored = scene_json(scene)
         except UnicodeEncodeError as error:
             raise BadInput("a text of the scene has a lone surrogate") from error
-        audit = self._desk.auditor.record(principal, "scene.change", record.camera, what)
-        version = await self._desk.registry.set_scene(
+        audit = self._changes.auditor.record(principal, "scene.change", record.camera, what)
+        version = await self._changes.registry.set_scene(
             record.camera, stored, expected_version=expected, audit=audit
         )
         if version is None:
             raise endpoint.stale(f"the scene of camera {record.camera}")
-        self._desk.changed(principal, f"camera {record.camera}: {what}, scene version {version}")
-        in_force = await self._desk.tell(record.camera, record.site)
+        self._changes.changed(principal, f"camera {record.camera}: {what}, scene version {version}")
+        in_force = await self._changes.tell(record.camera, record.site)
         return _shown(record, scene, version, in_force=in_force)
 
 

@@ -18,8 +18,8 @@ from storage.ports.registry import SiteRecord
 class Sites:
     """The handlers."""
 
-    def __init__(self, desk: RegistryChanges, cache: CameraCache) -> None:
-        self._desk = desk
+    def __init__(self, changes: RegistryChanges, cache: CameraCache) -> None:
+        self._changes = changes
         self._cache = cache
 
     async def all(self, request: Request, principal: Principal) -> Response:
@@ -27,17 +27,17 @@ class Sites:
         limit, after = endpoint.limit_of(request), endpoint.after_of(request)
         found: list[dict[str, Any]] = []
         while True:
-            records = await self._desk.registry.sites(after=after, limit=endpoint.MAX_PAGE)
+            records = await self._changes.registry.sites(after=after, limit=endpoint.MAX_PAGE)
             for record in records:
                 after = record.site
-                if await self._desk.may_read_site(principal, record.site):
+                if await self._changes.may_read_site(principal, record.site):
                     if len(found) == limit:
                         return endpoint.answer({"sites": found, "next": found[-1]["site"]})
                     named = {key: value for key, value in _site(record).items() if value}
                     cameras = [
                         one.camera for one in await self._cache.cameras(record.site)
                     ]  # first: policy is asked about no fewer
-                    hidden = await self._desk.hidden(principal, record.site)
+                    hidden = await self._changes.hidden(principal, record.site)
                     found.append(
                         {**named, "cameras": sum(camera not in hidden for camera in cameras)}
                     )
@@ -47,54 +47,54 @@ class Sites:
     async def add(self, request: Request, principal: Principal) -> Response:
         """Add a site: `NewSite`. 409 when it is there."""
         new = await endpoint.body(request, NewSite)
-        await self._desk.require_site(principal, new.site)
-        if not await self._desk.registry.add_site(
+        await self._changes.require_site(principal, new.site)
+        if not await self._changes.registry.add_site(
             new.site,
             name=new.name,
             place=place_json(new.place),
-            audit=self._desk.auditor.record(principal, "site.add", new.site),
+            audit=self._changes.auditor.record(principal, "site.add", new.site),
         ):
             raise Conflict(
                 f"site {new.site} is registered already", hint="Change it with PUT and its ETag."
             )
-        self._desk.changed(principal, f"site {new.site} added")
-        record = await self._desk.site(principal, new.site, write=True)
+        self._changes.changed(principal, f"site {new.site} added")
+        record = await self._changes.site(principal, new.site, write=True)
         return endpoint.answer(
             _site(record), status=201, version=record.version, location=f"/v1/sites/{new.site}"
         )
 
     async def read(self, request: Request, principal: Principal) -> Response:
         """One site, with its ETag."""
-        record = await self._desk.site(principal, _name(request), write=False)
+        record = await self._changes.site(principal, _name(request), write=False)
         return endpoint.answer(_site(record), version=record.version)
 
     async def change(self, request: Request, principal: Principal) -> Response:
         """Set `SiteFields`; If-Match."""
-        record = await self._desk.site(principal, _name(request), write=True)
+        record = await self._changes.site(principal, _name(request), write=True)
         expected = endpoint.require_match(request, record.version)
         fields = await endpoint.body(request, SiteFields)
         place = place_json(fields.place)
-        audit = self._desk.auditor.record(principal, "site.change", record.site)
-        version = await self._desk.registry.update_site(
+        audit = self._changes.auditor.record(principal, "site.change", record.site)
+        version = await self._changes.registry.update_site(
             record.site, name=fields.name, place=place, expected_version=expected, audit=audit
         )
         if version is None:
             raise endpoint.stale(f"site {record.site}")
-        self._desk.changed(principal, f"site {record.site} changed to version {version}")
+        self._changes.changed(principal, f"site {record.site} changed to version {version}")
         return endpoint.answer(
             _site(SiteRecord(record.site, fields.name, place, version)), version=version
         )
 
     async def remove(self, request: Request, principal: Principal) -> Response:
         """Delete a site without cameras; If-Match. 409 while it has some."""
-        record = await self._desk.site(principal, _name(request), write=True)
+        record = await self._changes.site(principal, _name(request), write=True)
         expected = endpoint.require_match(request, record.version)
-        audit = self._desk.auditor.record(principal, "site.delete", record.site)
-        if not await self._desk.registry.remove_site(
+        audit = self._changes.auditor.record(principal, "site.delete", record.site)
+        if not await self._changes.registry.remove_site(
             record.site, expected_version=expected, audit=audit
         ):
             raise endpoint.stale(f"site {record.site}")
-        self._desk.changed(principal, f"site {record.site} deleted")
+        self._changes.changed(principal, f"site {record.site} deleted")
         return endpoint.gone()
 
 

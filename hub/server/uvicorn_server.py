@@ -73,7 +73,7 @@ class HubServer:
     def __init__(
         self,
         app: ASGIApp,
-        door: SocketAdmission,
+        admission: SocketAdmission,
         settings: HubSettings,
         *,
         headers: AnswerHeaders,
@@ -89,7 +89,7 @@ class HubServer:
             uvicorn.Config(
                 app,
                 http=http_class(BoundedHttp, headers, hosts, waiting, idle),
-                ws=websocket_class(door, headers, proxies),
+                ws=websocket_class(admission, headers, proxies),
                 lifespan="off",
                 log_config=None,
                 log_level="warning",

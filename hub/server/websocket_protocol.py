@@ -84,9 +84,10 @@ class AnsweringProtocol(ServerProtocol):
 
 
 class HubWebSocket(WebSocketsSansIOProtocol):
-    """One websocket. Subclasses made by :func:`websocket_class` know their hub's door."""
+    """One websocket. Subclasses made by :func:`websocket_class` know who admits
+    their connections."""
 
-    door: ClassVar[SocketAdmission]
+    admission: ClassVar[SocketAdmission]
     proxies: ClassVar[tuple[Network, ...]] = ()
     answer_headers: ClassVar[AnswerHeaders] = AnswerHeaders()
 
@@ -119,7 +120,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             event.headers.get_all("X-Forwarded-For"),
             self.proxies,
         )
-        refusal = self.door.admit(path, event.headers.get_all("Origin"), address)
+        refusal = self.admission.admit(path, event.headers.get_all("Origin"), address)
         if refusal is not None:
             self._refuse(refusal)
             return
@@ -148,7 +149,7 @@ class HubWebSocket(WebSocketsSansIOProtocol):
             self._finish()
             return
         raw = bound_buffers(self.transport)
-        self.dashboard = self.door.open(self, codec, address, event.headers.get_all("Origin"))
+        self.dashboard = self.admission.open(self, codec, address, event.headers.get_all("Origin"))
         if raw is not None and self.transport.get_extra_info("sslcontext") is None:
             self.dashboard.fd = raw.fileno()
 
@@ -360,11 +361,11 @@ class HubWebSocket(WebSocketsSansIOProtocol):
 
 
 def websocket_class(
-    door: SocketAdmission, headers: AnswerHeaders, proxies: tuple[Network, ...] = ()
+    admission: SocketAdmission, headers: AnswerHeaders, proxies: tuple[Network, ...] = ()
 ) -> type[HubWebSocket]:
     """The protocol class of one hub: uvicorn makes the instances, so the class carries the hub, its
     headers and the proxies it believes."""
-    attributes: dict[str, Any] = {"door": door, "proxies": proxies, "answer_headers": headers}
+    attributes = {"admission": admission, "proxies": proxies, "answer_headers": headers}
     return type("BoundHubWebSocket", (HubWebSocket,), attributes)
 
 

@@ -118,8 +118,8 @@ class Broker(Protocol):
         """Subscribe to the summaries, heartbeats and events of sites, and to the states of (site,
         camera). Idempotent.
 
-        Returns when Redis has confirmed. Raises Unavailable when it has not in time; the wish stays
-        and is carried out on reconnection, which a ``resubscribed`` notice tells.
+        Returns when Redis has confirmed. Raises Unavailable when it has not in time; the
+        subscription is then carried out on reconnection, which a ``resubscribed`` notice tells.
         """
 
     async def unwatch(self, sites: Sequence[str], cameras: Sequence[tuple[str, str]]) -> None:

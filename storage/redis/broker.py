@@ -2,7 +2,7 @@
 reads.
 
 redis-py's PubSub subscribes again in silence after a loss (reliability reference 0.6), so this one
-keeps its own list of wishes, renews them itself and says so.
+keeps its own list of subscriptions, renews them itself and says so.
 """
 
 import asyncio
@@ -87,14 +87,14 @@ class RedisBroker:
     async def watch_operations(self) -> None:
         await self._follow({keys.OPERATIONS.encode(): (keys.CLUSTER, _OPERATIONS)})
 
-    async def _follow(self, wishes: dict[bytes, tuple[str, str | None]]) -> None:
-        new = [channel for channel in wishes if channel not in self._wanted]
-        self._wanted.update(wishes)
+    async def _follow(self, channels: dict[bytes, tuple[str, str | None]]) -> None:
+        new = [channel for channel in channels if channel not in self._wanted]
+        self._wanted.update(channels)
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 await self._send("SUBSCRIBE", new)
                 while any(
-                    channel in self._wanted and channel not in self._live for channel in wishes
+                    channel in self._wanted and channel not in self._live for channel in channels
                 ):
                     self._changed.clear()
                     await self._changed.wait()
@@ -170,7 +170,7 @@ class RedisBroker:
 
     async def _send(self, command: str, channels: Sequence[bytes]) -> None:
         """Send on the listening connection, if there is one: when it is lost, the reconnection
-        carries the wishes out."""
+        carries them out."""
         connection = self._connection
         if connection is None or not channels:
             return

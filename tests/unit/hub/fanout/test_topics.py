@@ -80,12 +80,12 @@ async def test_who_left_gets_nothing_and_the_last_one_leaves_the_topic_idle() ->
 
 async def test_an_event_reaches_who_may_see_its_camera_and_who_is_just_joining() -> None:
     fanout, topic = Fanout(), Topic(channels.parse("events:site:north"), "north", lambda _: None)
-    seeing, blind, buffer = Subscriber(), Subscriber(), list[Item]()
+    seeing, blind = Subscriber(), Subscriber()
     topic.add(seeing, DEFAULT, JSON)
     topic.add(blind, WITHOUT_GATE, JSON)
-    topic.joining.append(buffer)
     item = Item(7, b'{"camera":"gate"}')
-    topic.pass_on(fanout, item, lambda body, redact: body, camera="gate")
+    with topic.joining.buffer() as buffer:
+        topic.pass_on(fanout, item, lambda body, redact: body, camera="gate")
     await asyncio.sleep(0)
     assert [event["offset"] for event in seeing.got] == [7]
     assert (blind.got, buffer) == ([], [item])
