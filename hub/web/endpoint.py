@@ -50,7 +50,7 @@ async def wrong_method(request: Request, error: Exception) -> Response:
     return answered
 
 
-async def read_body(request: Request, limit: int, *, hint: str = "") -> bytes:
+async def read_body(request: Request, limit: int, *, hint: str | None = None) -> bytes:
     """The whole body of at most `limit` bytes. Raises BadInput as soon as more has come."""
     read = bytearray()
     async for chunk in request.stream():
