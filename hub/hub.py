@@ -211,11 +211,11 @@ class Hub:
     def revoked(self, revocations: Revocations) -> None:
         """Revocations changed."""
         self.context.revocations = revocations
-        self.node.revoked(revocations)
+        self.node.reviews.revoked(revocations)
 
     def policy_changed(self, revision: str) -> None:
         """Another policy revision is in force."""
-        self.node.policy_changed(revision)
+        self.node.reviews.policy_changed(revision)
 
     async def start(self) -> None:
         """Listen and serve. Raises StartError when the port cannot be had."""

@@ -77,25 +77,24 @@ class Node:
             secrets.token_hex(4),
         )
         self.polls = Polls(joins, self.feed.live)
-        reviews = Reviews(
+        self.reviews = Reviews(
             access, self.topics, connected, self.fanout, self.tasks.spawn, extension.admits
         )
-        self.revoked, self.policy_changed = reviews.revoked, reviews.policy_changed
         self.membership = Membership(
-            cameras, self.feed, self.fanout, self.topics, reviews.cameras_changed
+            cameras, self.feed, self.fanout, self.topics, self.reviews.cameras_changed
         )
         admission = Admission(hub, time.monotonic())
         commands = HubCommands(
             access,
             joins,
-            reviews,
+            self.reviews,
             self.topics,
             connected,
             admission=admission,
             stats=self.stats,
             canary=self.canary,
         )
-        clock = Clock(self.feed, self.fanout, reviews)
+        clock = Clock(self.feed, self.fanout, self.reviews)
         limits = ConnectionLimits(
             first_message_s=hub.first_message_s,
             ping_s=hub.ping_s,
@@ -117,13 +116,13 @@ class Node:
         )
         self.connections = Connections(hub, services, connected, admission, self.canary, codecs)
         self.reader = BrokerReader(broker, self.feed, self._own_message, self.tasks.spawn)
-        expiry = Expiry(self.topics, self.feed, joins, self.interest, cameras, self.polls)
+        self.expiry = Expiry(self.topics, self.feed, joins, self.interest, cameras, self.polls)
         self._loops = {
             "broker": self.reader.run,
             "clock": clock.run,
             "walls": lambda: wall_ticks.tick(self.topics, self.fanout, settings.camera.wall_hz),
             "membership": self.membership.run,
-            "housekeeping": expiry.run,
+            "housekeeping": self.expiry.run,
             "extension": extension.run,
         }
 

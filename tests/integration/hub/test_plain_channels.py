@@ -169,7 +169,7 @@ async def test_a_loose_user_has_none_of_eyries_own_channels_and_no_policy_closes
         await hub.register("cam-1")
         async with hub.dashboard() as judged:
             hub.policy.unavailable = True
-            hub.hub.node.policy_changed("another")
+            hub.hub.node.reviews.policy_changed("another")
             assert await close_code(judged) == 4013  # this one is the policy's business
         for channel in ("camera:cam-1", "site:north", "fleet", "events:camera:cam-1"):
             assert "error" in await dash.ask("subscribe", channel=channel)

@@ -205,7 +205,7 @@ async def test_attack_05_a_changed_rule_of_one_camera_reaches_open_walls_and_eve
             walls = await channels(dash, "events:site:north", "site:north")
             assert "vault" in json.dumps(walls)
             hub.policy.denied.add(("subscribe", "vault"))
-            hub.hub.node.policy_changed("r2")
+            hub.hub.node.reviews.policy_changed("r2")
             whole = await dash.publication()
             assert [shown["camera"] for shown in whole["data"]["cameras"]] == ["gate"]
             await hub.happen("vault", 1)

@@ -103,6 +103,13 @@ class Subscriber(Client):
 
 
 @dataclass
+class TokenClock:
+    """Seconds since 1970, for tokens and decisions."""
+
+    now_s: float = float(NOW)
+
+
+@dataclass
 class NodeRig:
     """A node, the doubles under it, and its clients."""
 
@@ -110,14 +117,15 @@ class NodeRig:
     memory: MemoryStores
     broker: MemoryBroker
     policy: Policy
-    access: Access
+    cameras: CameraCache
     auth: AuthSettings
+    clock: TokenClock
     wires: dict[Dashboard, Wire] = field(default_factory=dict)
 
     def token(self, sub: str = "ada", **options: Any) -> str:
         """A genuine token of a viewer."""
         chosen: dict[str, Any] = {"roles": ["viewer"], "sites": ["*"], "jti": f"{sub}-1"} | options
-        return issue(self.auth, sub=sub, typ="user", now_s=NOW, **chosen)
+        return issue(self.auth, sub=sub, typ="user", now_s=self.clock.now_s, **chosen)
 
     def open(self, address: str = "192.0.2.1") -> tuple[Dashboard, Wire]:
         """A socket, before its first command."""
@@ -148,8 +156,12 @@ async def running_node(
     hub: HubSettings | None = None,
     extension: Extension | None = None,
     policy: Policy | None = None,
+    *,
+    loops: bool = True,
 ) -> AsyncIterator[NodeRig]:
-    """Started and stopped; its clock for tokens stands at :data:`NOW`."""
+    """Started and stopped; its clock for tokens stands at :data:`NOW` until it is set.
+
+    Without `loops` nothing happens by itself: the broker is not read, no clock turns.."""
     memory, policy, auth = memory_stores(), policy or Policy(), auth_settings(folder)
     settings = Settings(
         hub=hub or HubSettings(port=0),
@@ -158,7 +170,8 @@ async def running_node(
     )
     broker, cameras = memory.broker(), CameraCache(memory.registry)
     limiter = Limiter(LimitsSettings(), 1, None)
-    access = Access(JwtVerifier(auth), policy, cameras, limiter, lambda: float(NOW))
+    clock = TokenClock()
+    access = Access(JwtVerifier(auth), policy, cameras, limiter, lambda: clock.now_s)
     node = Node(
         settings,
         name="hub-a",
@@ -168,8 +181,9 @@ async def running_node(
         events=memory.events,
         extension=extension,
     )
-    node.start()
+    if loops:
+        node.start()
     try:
-        yield NodeRig(node, memory, broker, policy, access, auth)
+        yield NodeRig(node, memory, broker, policy, cameras, auth, clock)
     finally:
         await node.stop()

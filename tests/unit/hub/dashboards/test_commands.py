@@ -153,7 +153,7 @@ async def test_policy_that_changes_under_a_subscribe_is_asked_again(tmp_path: Pa
 
         def change() -> None:
             policy.redact = ("person",)
-            rig.node.policy_changed("r2")
+            rig.node.reviews.policy_changed("r2")
 
         policy.then = change
         await rig.ask(dashboard, 2, "subscribe", channel="camera:gate")
@@ -210,7 +210,7 @@ async def test_an_extension_answers_before_the_hub_and_passes_on_the_rest(
         dashboard, wire = await rig.connect()
         assert "subscribe" in await rig.ask(dashboard, 2, "subscribe", channel="camera:gate")
         rig.policy.denied.add(("subscribe", "gate"))
-        rig.node.policy_changed("r2")
+        rig.node.reviews.policy_changed("r2")
         await until(lambda: "asked about again" in caplog.text, what="the review")
         await rig.ask(dashboard, 3, "ping")
         assert wire.pushes("camera:gate") == [], "who it let in is not the policy's business"
