@@ -96,10 +96,13 @@ class EdgeClient:
         self._leaving = False
         self._error: EyrieError | None = None
         self._task: asyncio.Task[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "EdgeClient":
         self._task = asyncio.create_task(self._run(), name="edge-client")
         self._task.add_done_callback(self._ended)
+        if self._root is not None:  # whether a hub is there or not
+            self._syncing = asyncio.create_task(self._sync(), name="edge-sync")
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -156,8 +159,7 @@ class EdgeClient:
         return total
 
     async def drain(self, timeout_s: float | None = None) -> None:
-        """Return when everything taken from every camera is durable. Raises the first terminal
-        error, or TimeoutError."""
+        """Return when all taken is durable. Raises the first terminal error, or TimeoutError."""
         async with asyncio.timeout(timeout_s):
             for stream in list(self._streams.values()):
                 await stream.drain()
@@ -167,6 +169,8 @@ class EdgeClient:
         the spools. What is not acked stays."""
         self._leaving = True
         self._wake(True)
+        if self._syncing is not None:
+            self._syncing.cancel()
         if self._task is not None:
             try:
                 await asyncio.wait_for(asyncio.shield(self._task), BYE_TIMEOUT_S)
@@ -265,7 +269,6 @@ class EdgeClient:
         workers = [
             asyncio.create_task(self._pump(socket)),
             asyncio.create_task(self._heartbeat(socket)),
-            asyncio.create_task(self._sync()),
         ]
         reader = asyncio.create_task(self._read(socket))
         try:
@@ -364,8 +367,6 @@ class EdgeClient:
             self._wake(False)
 
     async def _sync(self) -> None:
-        if self._root is None:
-            await asyncio.Event().wait()
         while True:
             await asyncio.sleep(SYNC_S)
             for stream in list(self._streams.values()):

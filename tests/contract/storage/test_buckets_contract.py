@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from storage.ports.rate_limits import Ask, Buckets
+from storage.redis.connection import RedisLink
 from storage.redis.rate_limits import RedisBuckets
 from tests.support.doubles.memory_buckets import MemoryBuckets
 from tests.support.servers.store_fixtures import Servers, wipe
@@ -57,3 +58,20 @@ async def test_tokens_come_back_at_the_rate_and_a_part_of_what_is_wanted_is_give
     await asyncio.sleep(0.1)
     (grant,) = await hubs[1].take([Ask("a:x", 100.0, 5, 9)])
     assert grant.given == 5, "ten would have come back; it holds five"
+
+
+async def test_a_limit_is_remembered_until_it_is_full_again(servers: Servers) -> None:
+    """Forgotten earlier, it would be full at once."""
+    await wipe(servers.settings)
+    buckets = RedisBuckets(servers.settings.redis, name="one")
+    link = RedisLink(servers.settings.redis, "by-hand")
+    try:
+        assert (await buckets.take([Ask("user_requests:ada", 0.1, 20, 20)]))[0].given == 20
+        [keys] = await link.call([("KEYS", "*ada*")], writing=False)
+        assert isinstance(keys, list)
+        [left_ms] = await link.call([("PTTL", *keys)], writing=False)
+        assert isinstance(left_ms, int)
+        assert 190_000 < left_ms <= 201_000
+    finally:
+        await link.close()
+        await buckets.close()

@@ -233,3 +233,14 @@ async def test_a_drop_does_not_queue_everybody_behind_a_reader(database: Databas
             await drop_old(database, 5)
     assert await partitions(database) == {name(-10): 1, name(0): 1}
     assert (await drop_old(database, 5)).events == 1
+
+
+@pytest.mark.parametrize("keep_days", [1, 2, 3])
+async def test_the_day_before_those_to_keep_is_dropped_and_the_first_of_them_is_not(
+    database: Database, keep_days: int
+) -> None:
+    await days_exist(database, -6, -1)
+    report = await drop_old(database, keep_days)
+    assert [one.partition for one in report.dropped] == sorted(
+        name(-days) for days in range(keep_days + 1, 7)
+    )

@@ -154,3 +154,13 @@ async def test_commands_of_one_user_are_counted_over_all_connections() -> None:
 )
 def test_an_ipv6_host_is_counted_with_its_network(address: str, counted: str) -> None:
     assert place(address) == counted
+
+
+async def test_failures_of_one_name_are_counted_over_all_addresses() -> None:
+    limiter = Limiter(limits(subject_failures_per_s=0.01, subject_failures_burst=3), 1, None)
+    for number in range(3):
+        await limiter.failed(f"10.0.0.{number}", "ada")
+    with pytest.raises(TooMany):
+        await limiter.failed("10.0.0.9", "ada")
+    await limiter.failed("10.0.0.9", "ben")
+    await limiter.failed("10.0.0.9", "")

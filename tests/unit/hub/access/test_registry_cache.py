@@ -122,3 +122,19 @@ async def test_what_was_asked_for_before_a_change_and_comes_after_it_is_not_kept
     await asyncio.gather(*reads)
     assert "yard" in [record.camera for record in await cache.ever("north")]
     assert await cache.camera("yard") is not None
+
+
+async def test_a_camera_that_was_changed_elsewhere_is_known_here_soon() -> None:
+    now = 0.0
+    registry = Counted()
+    await registry.registry.register("gate", "north")
+    cache = CameraCache(registry, lambda: now)
+    assert (found := await cache.camera("gate")) is not None
+    assert found.tags == []
+    await registry.registry.update_camera("gate", name="", tags=["private"])
+    now = KEPT_S - 0.001
+    assert (found := await cache.camera("gate")) is not None
+    assert found.tags == []
+    now = KEPT_S
+    assert (found := await cache.camera("gate")) is not None
+    assert list(found.tags) == ["private"]

@@ -114,3 +114,21 @@ def test_check_31_one_request_is_taken_again_a_bounded_number_of_times(
 )
 def test_a_key_id_that_cannot_be_read_is_nobodys(value: str) -> None:
     assert claimed_key([(b"signature-input", value.encode("latin-1"))]) == ""
+
+
+@pytest.mark.parametrize("name", http_signatures.SINGLE)
+def test_a_second_header_of_a_kind_that_is_signed_is_refused_even_where_it_says_the_same(
+    verifier: SignatureVerifier, name: bytes
+) -> None:
+    """Whoever stands between may read the other one."""
+    headers, _ = example()
+    (value,) = [value for found, value in headers if found == name]
+    with pytest.raises(Unauthorized, match="has one header"):
+        verifier.verify("POST", PATH, [*headers, (name, value)])
+
+
+@pytest.mark.parametrize("name", http_signatures.SINGLE)
+def test_a_header_that_is_signed_must_be_there(verifier: SignatureVerifier, name: bytes) -> None:
+    headers, _ = example()
+    with pytest.raises(Unauthorized):
+        verifier.verify("POST", PATH, [pair for pair in headers if pair[0] != name])

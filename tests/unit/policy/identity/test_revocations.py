@@ -47,3 +47,12 @@ def test_101_j5_padding_of_the_text_plays_no_part() -> None:
         )
         == 1
     )
+
+
+def test_a_certificate_goes_whatever_token_is_shown_beside_it() -> None:
+    shown = Principal("gate-box", "t-1", "edge", 100, 700, certificate="ab12")
+    assert Revocations().holds(shown)
+    assert not Revocations([Revocation("certificate", "ab12", 0)]).holds(shown)
+    assert not Revocations([Revocation("jti", "ab12", 0)]).holds(shown)
+    assert Revocations([Revocation("certificate", "cd34", 0)]).holds(shown)
+    assert Revocations([Revocation("certificate", "ab12", 0)]).holds(token())
