@@ -31,7 +31,7 @@ LONGER = {
     "load_tests/benches/fanout/servers.py": 483,
     "load_tests/capacity/model.py": 420,
     "load_tests/harness/stack.py": 424,
-    "load_tests/runs/run.py": 431,
+    "load_tests/runs/run.py": 430,
     "tests/integration/actors/test_camera_actor.py": 424,
     "tests/integration/hub/test_bad_input.py": 433,
     "tests/integration/hub/test_edge.py": 435,

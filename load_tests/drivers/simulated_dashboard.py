@@ -262,8 +262,6 @@ class SimulatedDashboard:
                 for one in msgspec.convert(result.get("publications", []), list[WallPub]):
                     self.seen.states(one.data.cameras)
             return
-        # A stream that had no event yet has an empty epoch: what is asked for again is told as lost
-        # all the same.
         if self.subscribed and not result.get("recovered"):
             self.shared.report.unrecovered += 1
             if self.seen is not None:

@@ -24,6 +24,7 @@ from load_tests.runs.result import Happened
 PER_PROCESS = 1_000  # dashboards
 LIVE_S = 90.0  # seconds in which all dashboards must be there
 ANSWER_S = 60.0
+SHOWN_S = 1.0  # seconds between two looks whether events still come
 DEPLOY_S = 120.0  # seconds that a deploy may take beyond the end of the run
 USERS = 20
 MORE = 20  # cameras whose whole states a slow dashboard watches
@@ -59,6 +60,18 @@ class Dashboards:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.2)
+        return True
+
+    def wait_shown(self, within_s: float, look_s: float = SHOWN_S) -> bool:
+        """Wait until what was committed last has come to all of them: no event in two looks,
+        `look_s` apart. How long that takes is the machine's affair; whether it ended."""
+        deadline = time.monotonic() + within_s
+        quiet = 0
+        while quiet < 2:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(look_s)
+            quiet = 0 if self.report().events else quiet + 1
         return True
 
 

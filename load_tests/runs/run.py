@@ -45,7 +45,6 @@ SITE = "load"
 LOOK_S = 1.0  # seconds between two looks
 HUBS_S = 5.0  # seconds for which the hubs are taken to be the same
 BEGIN_S = 0.5  # seconds from the word to the beginning, so that every process has heard it
-SHOWN_S = 1.0  # seconds that what was committed last may be under way to the dashboards
 LOOKS_FOR_GROWTH = 60  # at least, however short the run
 QUIET_S = 20.0  # seconds at the end within which everything must have come back
 # seconds within which the database must give everything back; a busy machine needs more than one
@@ -363,7 +362,7 @@ class _Run:
         """Wait until every dashboard is back and everything has been shown and given back; what has
         not."""
         fleet.wait_live(LIVE_S)
-        time.sleep(SHOWN_S)
+        fleet.wait_shown(QUIET_S)
         disturbed_s = min((one.at_s for one in self._happened), default=math.inf)
         before = baseline(
             before, [(second.at_s, second.rss) for second in self._seconds], disturbed_s
