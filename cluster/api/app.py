@@ -117,6 +117,8 @@ def handlers_of(desk: ApiContext) -> dict[str, Handler]:
         "readHub": reads.hub,
         "listPolicies": reads.policies,
         "readPolicyReplica": reads.policy,
+        "listWorkers": reads.workers,
+        "readWorker": reads.worker,
         "listCameras": reads.cameras,
         "readCamera": reads.camera,
         "listDecisions": reads.decisions,

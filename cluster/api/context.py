@@ -97,6 +97,7 @@ _LISTS = {
     "actor": "actors",
     "hub": "hubs",
     "policy replica": "policies",
+    "worker": "workers",
     "camera": "cameras",
     "operation": "operations",
 }

@@ -26,12 +26,12 @@ READ, OPERATE = "cluster.read", "cluster.operate"
 ROOT = "/v1/cluster"
 
 TAGS = {
-    "What runs": "Nodes, actor processes, hubs, policy replicas and cameras, each with why it is "
-    "here and what was decided about it last.",
+    "What runs": "Nodes, actor processes, hubs, policy replicas, workers and cameras, each with "
+    "why it is here and what was decided about it last.",
     "Orders": "Changes that the supervisor obeys at once and keeps obeying. Repeating one is "
     "harmless.",
-    "Shape": "How many hubs and policy replicas should run, and how many cameras share an actor "
-    "process.",
+    "Shape": "How many hubs, policy replicas and workers should run, and how many cameras share "
+    "an actor process.",
     "Operations": "Changes that take time: ask for one, follow it, cancel it. A plan is the "
     "same, dry.",
     "Processes": "Log level and profile of a process while it runs; both end by themselves.",
@@ -135,6 +135,15 @@ _RUNS = (
         "One policy replica",
         models.ServiceShown,
         Parameter("policy", "path", Target, "such as policy-0"),
+    ),
+    _read("/workers", "listWorkers", "What runs", "Workers", models.ServicePage, *paged()),
+    _read(
+        "/workers/{worker}",
+        "readWorker",
+        "What runs",
+        "One worker",
+        models.ServiceShown,
+        Parameter("worker", "path", Target, "such as worker-0"),
     ),
     _read(
         "/cameras",

@@ -14,7 +14,14 @@ from cluster.supervisor.models import (
     NodeState,
     ServiceState,
 )
-from storage.ports.cluster import ClusterDecision, Density, Operation, OperationState, Scale
+from storage.ports.cluster import (
+    ClusterDecision,
+    Density,
+    Operation,
+    OperationState,
+    Scale,
+    WantedShape,
+)
 
 NodeId = Annotated[
     str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9_.-]{0,127}\Z", description="Ray's id of a node")
@@ -101,11 +108,12 @@ class NewPlan(Input, frozen=True):
 
 
 class NewShape(Input, frozen=True):
-    """What should run: hubs, policy replicas, cameras per actor process. What is left out stays as
-    it is."""
+    """What should run: hubs, policy replicas, workers, cameras per actor process. What is left out
+    stays as it is."""
 
     hubs: Scale | None = None
     policies: Scale | None = None
+    workers: Scale | None = None
     density: Density | None = None
 
 
@@ -176,14 +184,14 @@ class ActorShown(msgspec.Struct, frozen=True):
 
 
 class ServicePage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Hubs, or policy replicas."""
+    """Hubs, policy replicas, or workers."""
 
     services: list[ServiceState]
     next: str | None = None
 
 
 class ServiceShown(msgspec.Struct, frozen=True):
-    """A hub or policy replica and what was decided about it last."""
+    """A hub, policy replica or worker and what was decided about it last."""
 
     service: ServiceState
     decisions: list[DecisionShown]
@@ -236,6 +244,7 @@ class ShapeShown(msgspec.Struct, frozen=True):
     hubs: Scale
     policies: Scale
     density: Density
+    workers: Scale
 
 
 class OperationShown(msgspec.Struct, frozen=True):
@@ -276,6 +285,8 @@ class Overview(msgspec.Struct, frozen=True):
     hubs_ready: int
     policies: int
     policies_ready: int
+    workers: int
+    workers_ready: int
     cameras: int
     cameras_hosted: int
     troubles: int
@@ -288,7 +299,7 @@ class ProcessLine(msgspec.Struct, frozen=True):
     """A process of ours."""
 
     name: str
-    kind: Literal["actor", "hub", "policy", "supervisor"]
+    kind: Literal["actor", "hub", "policy", "worker", "supervisor"]
     node: str
     pid: int
 
@@ -349,6 +360,9 @@ def operation(found: Operation) -> OperationShown:
 
 def shape(snapshot: ClusterSnapshot) -> ShapeShown:
     """The wanted shape of a snapshot."""
-    return ShapeShown(
-        snapshot.version, snapshot.wanted.hubs, snapshot.wanted.policies, snapshot.wanted.density
-    )
+    return shape_shown(snapshot.version, snapshot.wanted)
+
+
+def shape_shown(version: int, wanted: WantedShape) -> ShapeShown:
+    """A wanted shape."""
+    return ShapeShown(version, wanted.hubs, wanted.policies, wanted.density, wanted.workers)

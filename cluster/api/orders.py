@@ -10,6 +10,7 @@ from actors.core.errors import BadInput, Conflict, NotFound
 from actors.core.identifiers import is_id, require_id
 from cluster.api import models
 from cluster.api.context import MAX_BODY_BYTES, ApiContext, find
+from cluster.supervisor.models import SCALED
 from hub.web import endpoint
 from policy.identity.principal import Principal
 from storage.ports.cluster import Density, Order, OrderKind, Scale, WantedShape
@@ -132,12 +133,15 @@ class OrderHandlers:
         expected = endpoint.require_match(request, now.version)
         asked = await endpoint.body(request, models.NewShape, limit=MAX_BODY_BYTES)
         wanted = WantedShape(
-            asked.hubs or now.hubs, asked.policies or now.policies, asked.density or now.density
+            asked.hubs or now.hubs,
+            asked.policies or now.policies,
+            asked.density or now.density,
+            asked.workers or now.workers,
         )
         _require_sound(wanted)
         detail = (
-            f"hubs {_scale(wanted.hubs)}, policies {_scale(wanted.policies)}, density "
-            f"{_density(wanted.density)}"
+            f"hubs {_scale(wanted.hubs)}, policies {_scale(wanted.policies)}, workers "
+            f"{_scale(wanted.workers)}, density {_density(wanted.density)}"
         )
         audit = self._desk.record(principal, "shape", "cluster", detail)
         version = await self._desk.store.want(
@@ -149,7 +153,7 @@ class OrderHandlers:
         if version is None:
             raise endpoint.stale("the shape")
         self._desk.overseer.wake()
-        shown = models.ShapeShown(version, wanted.hubs, wanted.policies, wanted.density)
+        shown = models.shape_shown(version, wanted)
         return endpoint.answer(shown, version=version)
 
     async def make_room(self, request: Request, principal: Principal) -> Response:
@@ -164,11 +168,8 @@ class OrderHandlers:
     async def _shape(self) -> models.ShapeShown:
         stored = (await self._desk.store.orders()).wanted
         if stored is None:  # the settings', as the supervisor reads them
-            now = self._desk.overseer.snapshot().wanted
-            return models.ShapeShown(0, now.hubs, now.policies, now.density)
-        return models.ShapeShown(
-            stored.version, stored.wanted.hubs, stored.wanted.policies, stored.wanted.density
-        )
+            return models.shape_shown(0, self._desk.overseer.snapshot().wanted)
+        return models.shape_shown(stored.version, stored.wanted)
 
     async def _pause(
         self, request: Request, principal: Principal, kind: OrderKind, name: str, *, paused: bool
@@ -208,14 +209,17 @@ class OrderHandlers:
 def _require_sound(wanted: WantedShape) -> None:
     """Raises BadInput for a shape that nothing can have, Conflict for one that locks everybody
     out."""
-    for name, scale in (("hubs", wanted.hubs), ("policies", wanted.policies)):
+    for name in SCALED:
+        scale = wanted.scale(name)
         if not scale.min <= scale.max:
             raise BadInput(f"{name}: min {scale.min} is more than max {scale.max}")
         if scale.auto and not scale.min <= scale.count <= scale.max:
             raise BadInput(
                 f"{name}: count {scale.count} is not between min {scale.min} and max {scale.max}"
             )
-        if scale.count < 1 or (scale.auto and scale.min < 1):
+        if name == "workers" and scale.auto:
+            raise BadInput("workers are not scaled by load")
+        if name != "workers" and (scale.count < 1 or (scale.auto and scale.min < 1)):
             raise Conflict(
                 f"without {name} nobody can ask for anything any more",
                 hint="At least one of each must run.",

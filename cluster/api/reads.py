@@ -7,7 +7,7 @@ from starlette.responses import Response
 from actors.core.identifiers import require_id
 from cluster.api import models
 from cluster.api.context import LAST_DECISIONS, ApiContext, find, page
-from cluster.supervisor.models import CameraState, ServiceKind, ServiceState
+from cluster.supervisor.models import SCALED, CameraState, ServiceKind, ServiceState
 from hub.web import endpoint
 from policy.identity.principal import Principal
 
@@ -23,7 +23,9 @@ class ClusterReadHandlers:
     async def overview(self, request: Request, principal: Principal) -> Response:
         """A few numbers."""
         now = self._desk.overseer.snapshot()
-        hubs, policies = ([s for s in now.services if s.kind == kind] for kind in ("hub", "policy"))
+        policies, hubs, workers = (
+            [s for s in now.services if s.kind == kind] for kind in SCALED.values()
+        )
         return endpoint.answer(
             models.Overview(
                 nodes=len(now.nodes),
@@ -33,6 +35,8 @@ class ClusterReadHandlers:
                 hubs_ready=sum(s.state == "ready" for s in hubs),
                 policies=len(policies),
                 policies_ready=sum(s.state == "ready" for s in policies),
+                workers=len(workers),
+                workers_ready=sum(s.state == "ready" for s in workers),
                 cameras=len(now.cameras),
                 cameras_hosted=sum(c.phase == "hosted" for c in now.cameras),
                 troubles=sum(c.phase in ("held", "quarantined") for c in now.cameras),
@@ -93,6 +97,14 @@ class ClusterReadHandlers:
     async def policy(self, request: Request, principal: Principal) -> Response:
         """One."""
         return await self._service("policy", request.path_params["policy"], "policy replica")
+
+    async def workers(self, request: Request, principal: Principal) -> Response:
+        """All, a page at a time."""
+        return self._services(request, "worker")
+
+    async def worker(self, request: Request, principal: Principal) -> Response:
+        """One."""
+        return await self._service("worker", request.path_params["worker"], "worker")
 
     async def cameras(self, request: Request, principal: Principal) -> Response:
         """Those that run, should run or are ordered about: ``?site=&phase=``."""

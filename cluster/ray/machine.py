@@ -12,9 +12,11 @@ from actors.ray_camera import RayCameraProcess
 from cluster.planning.placement import NodeView
 from cluster.ray import nodes as ray_nodes
 from cluster.ray import session
+from cluster.supervisor.models import SERVICE_PREFIXES
 from cluster.supervisor.ports import Process
 from hub import ray_hub
 from policy.actor import ray_policy
+from workers import ray_worker
 
 
 class RayMachine:
@@ -41,7 +43,7 @@ class RayMachine:
 
     async def services(self) -> list[str]:
         named = await asyncio.to_thread(session.named_actors, self._namespace)
-        return [name for name in named if name.startswith(("hub-", "policy-"))]
+        return [name for name in named if name.startswith(SERVICE_PREFIXES)]
 
     async def request_resources(self, cameras: int) -> None:
         await ray_nodes.request(cameras)
@@ -75,6 +77,17 @@ class RayMachine:
             living = await ray_hub.attach(index, namespace=self._namespace)
             if living is None:
                 raise Unavailable(f"hub {index} is just ending") from None
+            return living
+
+    async def start_worker(self, index: int, node: str = "") -> Process:
+        try:
+            return ray_worker.start(
+                self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node)
+            )
+        except Conflict:
+            living = await ray_worker.attach(index, namespace=self._namespace)
+            if living is None:
+                raise Unavailable(f"worker {index} is just ending") from None
             return living
 
     async def start_policy(self, index: int, node: str = "") -> Process:

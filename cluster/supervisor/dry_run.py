@@ -26,7 +26,7 @@ from cluster.planning.reconcile import (
     compare,
 )
 from cluster.supervisor.fleet import FleetMemory
-from cluster.supervisor.models import PLAN_KINDS, PlanReport, PlanStep
+from cluster.supervisor.models import PLAN_KINDS, SCALED, PlanReport, PlanStep
 from cluster.supervisor.services import Services
 from storage.ports.cluster import Density
 
@@ -152,17 +152,17 @@ class Planner:
         )
 
     def _settle(self, target: str, _params: Mapping[str, Any]) -> PlanReport:
-        if target not in ("hubs", "policies", "density"):
-            raise NotFound(f"there is no shape {target!r}", hint="hubs, policies or density")
+        if target not in (*SCALED, "density"):
+            raise NotFound(f"there is no shape {target!r}", hint=f"{', '.join(SCALED)} or density")
         return self._simulated(lambda wish: wish)
 
     def _scale(self, target: str, params: Mapping[str, Any]) -> PlanReport:
-        if target not in ("hubs", "policies"):
-            raise NotFound(f"{target!r} cannot be scaled", hint="hubs or policies")
+        if target not in SCALED:
+            raise NotFound(f"{target!r} cannot be scaled", hint=f"one of {', '.join(SCALED)}")
         count = params.get("count")
         if not isinstance(count, int) or not 0 <= count <= 1024:
             raise BadInput("count must be a number from 0 to 1024")
-        kind = "hub" if target == "hubs" else "policy"
+        kind = SCALED[target]
         there = {
             service.index for service in self._services.services.values() if service.kind == kind
         }
@@ -177,20 +177,16 @@ class Planner:
             for index in sorted(there, reverse=True)
             if index >= count
         ]
-        notes = (
-            "dashboards of the stopped hubs reconnect to the others, spread over the drain; "
+        notes = {
+            "hub": "dashboards of the stopped hubs reconnect to the others, spread over the drain; "
             "edges resend what was not acked",
-        )
+            "worker": "what a stopping worker does not end in time is done again by the others",
+        }
         report = _with_services(_report("scale", target, []), steps)
-        problem = (
-            "no hub would serve"
-            if count == 0 and kind == "hub"
-            else "every decision would be a refusal"
-            if count == 0
-            else ""
-        )
+        problems = {"hub": "no hub would serve", "policy": "every decision would be a refusal"}
+        problem = "" if count else problems.get(kind, "no job and no connector would run")
         return msgspec.structs.replace(
-            report, notes=notes if kind == "hub" else (), problem=problem
+            report, notes=(notes[kind],) if kind in notes else (), problem=problem
         )
 
     def _density(self, target: str, params: Mapping[str, Any]) -> PlanReport:

@@ -301,4 +301,5 @@ def shape_of(settings: Settings) -> WantedShape:
         Scale(hubs, 1, max(hubs, 1)),
         Scale(policies, 1, max(policies, 1)),
         Density(settings.cluster.cameras_per_actor),
+        Scale(settings.cluster.workers, 0, max(settings.cluster.workers, 1)),
     )

@@ -33,7 +33,10 @@ PLAN_KINDS = (
     "uncordon",
 )
 
-ServiceKind = Literal["hub", "policy"]
+ServiceKind = Literal["hub", "policy", "worker"]
+# what can be scaled → the kind of its processes
+SCALED: dict[str, str] = {"policies": "policy", "hubs": "hub", "workers": "worker"}
+SERVICE_PREFIXES = tuple(f"{kind}-" for kind in SCALED.values())
 
 
 class NodeState(msgspec.Struct, frozen=True):
@@ -73,8 +76,8 @@ class ActorState(msgspec.Struct, frozen=True):
 
 
 class ServiceState(msgspec.Struct, frozen=True):
-    """A hub or policy replica (``hub-0``). `state`: starting, ready, draining. `last_error`: why
-    the last one ended or did not start."""
+    """A hub, policy replica or worker (``hub-0``). `state`: starting, ready, draining.
+    `last_error`: why the last one ended or did not start."""
 
     name: str
     kind: ServiceKind
@@ -169,7 +172,7 @@ class SupervisorPort(Protocol):
         """A dry run of one of `PLAN_KINDS`. Raises NotFound for an unknown target, BadInput for a
         kind or params that mean nothing.
 
-        ``scale``: target ``hubs`` or ``policies``, params ``count``. ``density``: target
+        ``scale``: target of `SCALED`, params ``count``. ``density``: target
         ``cluster`` or a site, params ``density``. ``pause`` and ``resume``: target ``camera:<id>``
         or ``site:<id>``.
         """

@@ -15,6 +15,7 @@ from actors.core.errors import EyrieError
 from actors.core.log_format import counted
 from cluster.planning.placement import Placed, rebalance, usable
 from cluster.supervisor.fleet import Errands, FleetMemory
+from cluster.supervisor.models import SCALED, SERVICE_PREFIXES
 from cluster.supervisor.ports import Machine
 from cluster.supervisor.services import Services
 from storage.ports.cluster import ClusterStore, Operation
@@ -24,7 +25,6 @@ MOVE_S = 120.0  # seconds a move or a restart may take
 NODE_LET_GO_S = 30.0  # seconds that Ray is given to take a drained node out of use
 REBALANCE_MOVES = 100
 RESIDENCE_S = 60.0  # a camera that came within so many seconds is not moved by a rebalance
-SERVICES = ("hub-", "policy-")
 
 log = logging.getLogger("eyrie.cluster.operations")
 
@@ -112,7 +112,7 @@ class Operations:
                     raise Failed("there is no other node that could take over what runs there")
                 reason = f"drained ({operation.id})"
                 await self._store.cordon(operation.target, reason=reason, who=operation.who)
-            case "restart" if operation.target.startswith(SERVICES):
+            case "restart" if operation.target.startswith(SERVICE_PREFIXES):
                 service = self._services.services.get(operation.target)
                 if service is None:
                     raise Failed(f"{operation.target} does not run")
@@ -283,7 +283,7 @@ class Operations:
 
     def _look_at_restart(self, work: _Work, errands: Errands) -> bool:
         target = work.operation.target
-        if target.startswith(SERVICES):
+        if target.startswith(SERVICE_PREFIXES):
             service = self._services.services.get(target)
             if service is None:
                 raise Failed(f"{target} is wanted no more")
@@ -306,10 +306,8 @@ class Operations:
             left = (
                 fleet.moving
             )  # cameras in trouble are placed by the new density whenever they are placed
-        elif target in ("hubs", "policies"):
-            kind, scale = (
-                ("hub", fleet.shape.hubs) if target == "hubs" else ("policy", fleet.shape.policies)
-            )
+        elif target in SCALED:
+            kind, scale = SCALED[target], fleet.shape.scale(target)
             there = [
                 service for service in self._services.services.values() if service.kind == kind
             ]

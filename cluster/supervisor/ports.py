@@ -14,7 +14,7 @@ from storage.ports.processes import ActorStore
 
 
 class Process(Protocol):
-    """A hub, a policy replica or an actor process."""
+    """A hub, a policy replica, a worker or an actor process."""
 
     name: str
 
@@ -64,7 +64,7 @@ class Machine(Protocol):
         """The nodes, living ones at least. Raises Unavailable when nobody can say."""
 
     async def services(self) -> list[str]:
-        """The names of living hubs and policy replicas (``hub-0``, ``policy-1``). Raises
+        """The names of living services (``hub-0``, ``policy-1``, ``worker-0``). Raises
         Unavailable when nobody can say."""
 
     async def request_resources(self, cameras: int) -> None:
@@ -88,6 +88,9 @@ class Machine(Protocol):
     async def start_hub(self, index: int, node: str = "") -> Process:
         """Hub `index`, or the living one of that index (wherever it is); a new one on `node` unless
         that is empty."""
+
+    async def start_worker(self, index: int, node: str = "") -> Process:
+        """Worker `index`, likewise."""
 
     async def start_policy(self, index: int, node: str = "") -> Process:
         """Policy replica `index`, or the living one of that index (wherever it is); a new one on

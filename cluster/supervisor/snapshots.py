@@ -2,7 +2,7 @@
 values."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
 from cluster.supervisor.fleet import Actor, FleetMemory
 from cluster.supervisor.models import (
@@ -10,6 +10,7 @@ from cluster.supervisor.models import (
     CameraState,
     ClusterSnapshot,
     NodeState,
+    ServiceKind,
     ServiceState,
 )
 from cluster.supervisor.services import Services
@@ -47,7 +48,7 @@ def snapshot(fleet: FleetMemory, services: Services) -> ClusterSnapshot:
     told = tuple(
         ServiceState(
             s.name,
-            "hub" if s.kind == "hub" else "policy",
+            cast(ServiceKind, s.kind),
             s.index,
             s.state,
             s.node,

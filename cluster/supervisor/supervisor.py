@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ from cluster.supervisor.dry_run import Planner
 from cluster.supervisor.fleet import FleetMemory
 from cluster.supervisor.heartbeats import Beats
 from cluster.supervisor.hosting import NOBODY, Hosting
-from cluster.supervisor.models import ClusterSnapshot, PlanReport
+from cluster.supervisor.models import SCALED, ClusterSnapshot, PlanReport
 from cluster.supervisor.operations import Operations
 from cluster.supervisor.ports import Machine, Process, SupervisorStores
 from cluster.supervisor.services import Services, stop_all
@@ -74,7 +75,7 @@ class Supervisor:
         self._tasks = TaskSet(log, broken)
         self.fleet = FleetMemory(settings)
         self._hosting = Hosting(self.fleet, stores, machine, self._tasks)
-        starts = {"policy": self._start_policy, "hub": self._start_hub}
+        starts = {kind: partial(self._start_one, kind) for kind in SCALED.values()}
         grace_s = settings.hub.drain_s + STOP_GRACE_S
         self._services = Services(
             starts, self._tasks, start_timeout_s=settings.cluster.start_timeout_s, grace_s=grace_s
@@ -172,9 +173,9 @@ class Supervisor:
         self._stopping = True
         await self._tasks.close()
         deadline = time.monotonic() + grace_s
-        await stop_all(
-            self._services.of("hub"), time.monotonic() + grace_s / 2
-        )  # a hub that hangs must not take the time of the last commits
+        serving = [*self._services.of("hub"), *self._services.of("worker")]
+        # one that hangs must not take the time of the last commits
+        await stop_all(serving, time.monotonic() + grace_s / 2)
         durable = await stop_all([actor.process for actor in self.fleet.actors.values()], deadline)
         await stop_all(self._services.of("policy"), deadline)
         await self._hosting.forget_all()
@@ -184,15 +185,14 @@ class Supervisor:
     def _want_services(self) -> None:
         shape = self.fleet.shape
         more = self._services.leave(self.fleet.left_nodes)
-        for kind, count in (("policy", shape.policies.count), ("hub", shape.hubs.count)):
+        for kind, count in ((kind, shape.scale(target).count) for target, kind in SCALED.items()):
             for done in self._services.want(kind, count, more.get(kind, 0)):
                 self.fleet.decide("cluster", done, f"{count} of {kind} wanted")
 
-    async def _start_hub(self, index: int) -> Process:
-        return await self._machine.start_hub(index, self._node_for("hub", index))
-
-    async def _start_policy(self, index: int) -> Process:
-        return await self._machine.start_policy(index, self._node_for("policy", index))
+    async def _start_one(self, kind: str, index: int) -> Process:
+        m, node = self._machine, self._node_for(kind, index)
+        starts = {"policy": m.start_policy, "hub": m.start_hub, "worker": m.start_worker}
+        return await starts[kind](index, node)
 
     def _node_for(self, kind: str, index: int) -> str:
         choice = choose(

@@ -53,6 +53,11 @@ class WantedShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hubs: Scale = Scale()
     policies: Scale = Scale()
     density: Density = Density()
+    workers: Scale = Scale(0, 0, 1)
+
+    def scale(self, target: str) -> Scale:
+        """Of ``hubs``, ``policies`` or ``workers``."""
+        return {"hubs": self.hubs, "policies": self.policies, "workers": self.workers}[target]
 
 
 class WantedRecord(msgspec.Struct, frozen=True):

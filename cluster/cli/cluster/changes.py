@@ -59,8 +59,8 @@ def _add(kinds: Any, act: Callable[[ApiClient, argparse.Namespace], int]) -> Non
         made.add_argument("--no-wait", action="store_true", help="do not follow what takes time")
         return made
 
-    scale = parser("scale", "how many hubs or policy replicas run", _scale)
-    scale.add_argument("what", choices=("hubs", "policies"), help="which of both")
+    scale = parser("scale", "how many hubs, policy replicas or workers run", _scale)
+    scale.add_argument("what", choices=("hubs", "policies", "workers"), help="which of them")
     scale.add_argument("count", nargs="?", type=_count, help="how many; with --auto where to begin")
     scale.add_argument("--min", type=_count, help="never fewer, with --auto")
     scale.add_argument("--max", type=_count, help="never more, with --auto")
@@ -98,7 +98,7 @@ def _add(kinds: Any, act: Callable[[ApiClient, argparse.Namespace], int]) -> Non
         node.add_argument("--reason", default="")
     rebalance = parser("rebalance", "move cameras until nothing improves", _rebalance)
     rebalance.add_argument("--moves", type=_count, help="at most so many (100)")
-    restart = parser("restart", "replace a process: an actor, hub-0, policy-0", _restart)
+    restart = parser("restart", "replace a process: an actor, hub-0, policy-0, worker-0", _restart)
     restart.add_argument("process")
     for name, help in (
         ("quarantine", "keep a camera from running"),

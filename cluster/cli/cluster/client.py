@@ -22,7 +22,7 @@ from storage.postgres.processes import PostgresApiStore
 
 ROOT = "/v1/cluster"
 PAGE = 500
-SERVICES = ("hub", "policy")
+SERVICES = ("hub", "policy", "worker")
 TRIES = 2  # of a request whose answer was lost
 
 

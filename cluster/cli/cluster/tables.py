@@ -97,12 +97,14 @@ COLUMNS: dict[str, tuple[tuple[str, ...], Row]] = {
     ),
 }
 COLUMNS["policies"] = (("policy", *COLUMNS["hubs"][0][1:]), COLUMNS["hubs"][1])
-KEYS = {"hubs": "services", "policies": "services"}
+COLUMNS["workers"] = (("worker", *COLUMNS["hubs"][0][1:]), COLUMNS["hubs"][1])
+KEYS = {"hubs": "services", "policies": "services", "workers": "services"}
 ONE_OF = {
     "nodes": "node",
     "actors": "actor",
     "hubs": "hub",
     "policies": "policy",
+    "workers": "worker",
     "cameras": "camera",
 }
 ONE = {
@@ -110,6 +112,7 @@ ONE = {
     "actors": "actor",
     "hubs": "service",
     "policies": "service",
+    "workers": "service",
     "cameras": "camera",
 }
 
@@ -178,6 +181,7 @@ def show_status(link: ApiClient, arguments: argparse.Namespace) -> int:
         "nodes": link.all("/nodes", "nodes"),
         "hubs": link.all("/hubs", "services"),
         "policies": link.all("/policies", "services"),
+        "workers": link.all("/workers", "services"),
         "actors": link.all("/actors", "actors"),
         "shape": link.read("/shape"),
         "troubles": [
@@ -208,7 +212,7 @@ def show_status(link: ApiClient, arguments: argparse.Namespace) -> int:
         f"density {density['default']}{sites}{', adaptive' if density['adaptive'] else ''} "
         f"(shape version {shape['version']})"
     )
-    for name in ("nodes", "hubs", "policies"):
+    for name in ("nodes", "hubs", "policies", *(["workers"] if found["workers"] else [])):
         _table(name.capitalize(), name, found[name])
     _table(
         f"Actor processes{' (the first 20)' if len(found['actors']) > 20 else ''}",

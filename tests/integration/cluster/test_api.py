@@ -328,6 +328,7 @@ def fuzzed(folder: Path, examples: int) -> None:
             "actor": ["gate.0011223344"],
             "hub": ["hub-0", "hub-1"],
             "policy": ["policy-0"],
+            "worker": ["worker-0"],
             "site": ["north"],
             "camera": ["gate", "dock", "attic"],
             "operation": ["op1", "op2"],

@@ -90,6 +90,7 @@ SNAPSHOT = ClusterSnapshot(
         ServiceState("hub-0", "hub", 0, "ready", NODE, 21),
         ServiceState("hub-1", "hub", 1, "starting", OTHER, 0, "port 8000 is in use", 3, "spread"),
         ServiceState("policy-0", "policy", 0, "ready", NODE, 31),
+        ServiceState("worker-0", "worker", 0, "ready", NODE, 41),
     ),
     cameras=(
         CameraState("dock", "north", "dock.0011223344", NODE, "hosted", 3),

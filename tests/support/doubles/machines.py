@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.core.errors import Full, Unavailable
 from cluster.planning.placement import NodeView
+from cluster.supervisor.models import SERVICE_PREFIXES
 from cluster.supervisor.ports import CameraProcess, Process
 from tests.support.doubles.fleet_stores import MemoryActors, MemoryCameras
 
@@ -156,7 +157,7 @@ class FakeMachine:
         return [
             name
             for name, process in self.processes.items()
-            if name.startswith(("hub-", "policy-")) and not process.dead.is_set()
+            if name.startswith(SERVICE_PREFIXES) and not process.dead.is_set()
         ]
 
     async def request_resources(self, cameras: int) -> None:
@@ -179,6 +180,9 @@ class FakeMachine:
     async def start_hub(self, index: int, node: str = "") -> Process:
         return self._start(f"hub-{index}", node)
 
+    async def start_worker(self, index: int, node: str = "") -> Process:
+        return self._start(f"worker-{index}", node)
+
     async def start_policy(self, index: int, node: str = "") -> Process:
         return self._start(f"policy-{index}", node)
 
@@ -187,7 +191,7 @@ class FakeMachine:
         return [
             p
             for p in self.processes.values()
-            if not p.dead.is_set() and not p.name.startswith(("hub-", "policy-"))
+            if not p.dead.is_set() and not p.name.startswith(SERVICE_PREFIXES)
         ]
 
     def _start(self, name: str, node: str) -> FakeProcess:

@@ -1,0 +1,59 @@
+"""The kinds of jobs of this release, and the schedules that make them."""
+
+from collections.abc import Sequence
+
+from actors.core.errors import Unavailable
+from actors.core.settings import Settings
+from storage.events.partitions import drop_old, make_partitions
+from storage.ports.jobs import JobStore, Values
+from storage.ports.schedules import NewSchedule
+from storage.postgres.row_retention import forget
+from storage.stores import Stores
+from workers.kinds import JobKind, RunningJob
+
+DONE_DAYS = 14.0  # how long finished jobs are remembered
+DEAD_DAYS = 60.0  # how long dead ones wait for somebody
+SLICE = 1_000  # rows of one deletion
+
+SCHEDULES: Sequence[NewSchedule] = (
+    NewSchedule("events.retention", "events.retention", at="00:20", jitter_s=1_800),
+    NewSchedule("jobs.retention", "jobs.retention", every_s=3_600, jitter_s=600),
+    NewSchedule("rows.retention", "rows.retention", every_s=900, jitter_s=300),
+)
+
+
+def kinds_of(stores: Stores, settings: Settings) -> list[JobKind]:
+    """Over the stores of a worker."""
+    return [
+        JobKind("events.retention", lambda _job: _events(stores, settings), timeout_s=1_800.0),
+        JobKind("jobs.retention", lambda job: forget_jobs(job, stores.jobs)),
+        JobKind("rows.retention", lambda _job: _forget_rows(stores, settings)),
+    ]
+
+
+async def forget_jobs(
+    job: RunningJob, jobs: JobStore, *, done_days: float = DONE_DAYS, dead_days: float = DEAD_DAYS
+) -> Values:
+    """What ended long ago, in slices."""
+    gone = 0
+    while went := await jobs.forget(done_days=done_days, dead_days=dead_days, limit=SLICE):
+        gone += went
+        await job.note({"done": gone})
+    return {"jobs": gone}
+
+
+async def _events(stores: Stores, settings: Settings) -> Values:
+    """Days are made ahead and dropped when they are over, as the supervisor does by itself too: the
+    store lets one at a time through."""
+    made = await make_partitions(stores.database)
+    gone = await drop_old(stores.database, settings.events.keep_days)
+    if made.failed:
+        raise Unavailable("; ".join(f"{name}: {why}" for name, why in made.failed.items()))
+    return {"made": made.made, "dropped": [one.partition for one in gone.dropped]}
+
+
+async def _forget_rows(stores: Stores, settings: Settings) -> Values:
+    """Dead letters and sessions that are over."""
+    gone = await forget(stores.database, settings.dead_letters, settings.sessions)
+    letters = {"old_letters": gone.old_letters, "large_letters": gone.large_letters}
+    return {**letters, "sessions": gone.sessions}
