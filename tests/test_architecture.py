@@ -83,6 +83,7 @@ BORDERS = {
         "cluster/launcher/driver.py",
         "load_tests/*/ray_*.py",
     ),
+    "google": ("hub/protocol/protobuf_codec.py",),
     "jose": ("policy/identity/tokens.py",),
     "regopy": ("policy/engine/rego_engine.py",),
     "opa_client": ("policy/engine/opa_engine.py",),

@@ -1,193 +1,169 @@
-"""The Centrifuge client protocol's second encoding: protobuf, by a table (pure).
+"""The Centrifuge client protocol's second encoding: protobuf (pure).
 
-Field numbers are those of `definitions/client.proto` (centrifugal/protocol); the tables below hold
-only what `hub.protocol.messages` has structs for, and unknown fields are skipped as protobuf wants.
-Every message in a frame is preceded by its length as a varint.
+Field numbers are those of `definitions/client.proto` (centrifugal/protocol). Google's library reads
+and writes, by message classes that are made of the structs in `hub.protocol.messages` and the
+numbers below. Unknown fields are skipped; a known one of the wrong wire type is refused. Every
+message in a frame is preceded by its length as a varint.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Sequence
+from types import UnionType
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
+from google.protobuf import message_factory
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from actors.core.errors import BadInput
-from hub.protocol import frames
-from hub.protocol.errors import ReplyError
+from hub.protocol import errors, frames, messages
 from hub.protocol.messages import (
     MAX_COMMANDS,
     NOTHING,
-    ChannelRequest,
-    ClientInfo,
     Command,
-    ConnectRequest,
-    ConnectResult,
     Disconnect,
-    Empty,
     EmulationRequest,
-    HistoryRequest,
-    HistoryResult,
     InfoPush,
-    PingRequest,
-    PresenceResult,
-    PresenceStatsResult,
     Publication,
-    PublishRequest,
     Raw,
-    RefreshRequest,
-    RefreshResult,
-    RpcRequest,
-    SendRequest,
-    StreamPosition,
-    SubRefreshRequest,
-    SubRefreshResult,
-    SubscribeRequest,
-    SubscribeResult,
     Unsubscribe,
 )
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
-_MAX_INT64 = 2**63
+_MAX_INT64 = 2**63 - 1
 _MAX_ID = 2**32 - 1
 _MAX_MAP = 1024  # entries of one map
 
-# kinds of fields: "int", "bool", "str", "raw", or a struct, or a tuple: ("list", struct), ("map",
-# struct), ("map", "str")
-Kind = Any
-Table = dict[int, tuple[str, Kind]]
 
-_POSITION: Table = {1: ("offset", "int"), 2: ("epoch", "str")}
-_CLIENT_INFO: Table = {
-    1: ("user", "str"),
-    2: ("client", "str"),
-    3: ("conn_info", "raw"),
-    4: ("chan_info", "raw"),
-}
-_PUBLICATION: Table = {4: ("data", "raw"), 5: ("info", ClientInfo), 6: ("offset", "int")}
-_SUBSCRIBE: Table = {
-    1: ("channel", "str"),
-    2: ("token", "str"),
-    3: ("recover", "bool"),
-    6: ("epoch", "str"),
-    7: ("offset", "int"),
-    8: ("data", "raw"),
-    9: ("positioned", "bool"),
-    10: ("recoverable", "bool"),
-    11: ("join_leave", "bool"),
-    12: ("delta", "str"),
-    14: ("flag", "int"),
-    13: ("tf", "raw"),
-    15: ("type", "int"),
-}
-_SUBSCRIBE_RESULT: Table = {
-    1: ("expires", "bool"),
-    2: ("ttl", "int"),
-    3: ("recoverable", "bool"),
-    6: ("epoch", "str"),
-    7: ("publications", ("list", Publication)),
-    8: ("recovered", "bool"),
-    9: ("offset", "int"),
-    10: ("positioned", "bool"),
-    11: ("data", "raw"),
-    12: ("was_recovering", "bool"),
-}
-_COMMAND: Table = {
-    1: ("id", "int"),
-    4: ("connect", ConnectRequest),
-    5: ("subscribe", SubscribeRequest),
-    6: ("unsubscribe", ChannelRequest),
-    7: ("publish", PublishRequest),
-    8: ("presence", ChannelRequest),
-    9: ("presence_stats", ChannelRequest),
-    10: ("history", HistoryRequest),
-    11: ("ping", PingRequest),
-    12: ("send", SendRequest),
-    13: ("rpc", RpcRequest),
-    14: ("refresh", RefreshRequest),
-    15: ("sub_refresh", SubRefreshRequest),
-}
+class TaggedPublication(Publication):
+    """A publication with tags, which only the hub's own pushes have."""
 
-TABLES: dict[type[msgspec.Struct], Table] = {
-    Command: _COMMAND,
-    StreamPosition: _POSITION,
-    ClientInfo: _CLIENT_INFO,
-    Publication: _PUBLICATION,
-    SubscribeRequest: _SUBSCRIBE,
-    SubscribeResult: _SUBSCRIBE_RESULT,
-    ConnectRequest: {
-        1: ("token", "str"),
-        2: ("data", "raw"),
-        3: ("subs", ("map", SubscribeRequest)),
-        4: ("name", "str"),
-        5: ("version", "str"),
-        6: ("headers", ("map", "str")),
-        7: ("flag", "int"),
-    },
-    ConnectResult: {
-        1: ("client", "str"),
-        2: ("version", "str"),
-        3: ("expires", "bool"),
-        4: ("ttl", "int"),
-        5: ("data", "raw"),
-        6: ("subs", ("map", SubscribeResult)),
-        7: ("ping", "int"),
-        8: ("pong", "bool"),
-        9: ("session", "str"),
-        10: ("node", "str"),
-    },
-    ChannelRequest: {1: ("channel", "str")},
-    PublishRequest: {1: ("channel", "str"), 2: ("data", "raw")},
-    HistoryRequest: {
-        1: ("channel", "str"),
-        7: ("limit", "int"),
-        8: ("since", StreamPosition),
-        9: ("reverse", "bool"),
-    },
-    HistoryResult: {
-        1: ("publications", ("list", Publication)),
-        2: ("epoch", "str"),
-        3: ("offset", "int"),
-    },
-    PresenceResult: {1: ("presence", ("map", ClientInfo))},
-    PresenceStatsResult: {1: ("num_clients", "int"), 2: ("num_users", "int")},
-    RpcRequest: {1: ("data", "raw"), 2: ("method", "str")},
-    SendRequest: {1: ("data", "raw")},
-    RefreshRequest: {1: ("token", "str")},
-    RefreshResult: {
-        1: ("client", "str"),
-        2: ("version", "str"),
-        3: ("expires", "bool"),
-        4: ("ttl", "int"),
-    },
-    SubRefreshRequest: {1: ("channel", "str"), 2: ("token", "str")},
-    SubRefreshResult: {1: ("expires", "bool"), 2: ("ttl", "int")},
-    InfoPush: {1: ("info", ClientInfo)},
-    PingRequest: {},
-    Empty: {},
-    Unsubscribe: {2: ("code", "int"), 3: ("reason", "str")},
-    EmulationRequest: {1: ("node", "str"), 2: ("session", "str"), 3: ("data", "raw")},
-    Disconnect: {1: ("code", "int"), 2: ("reason", "str")},
-    ReplyError: {1: ("code", "int"), 2: ("message", "str"), 3: ("temporary", "bool")},
-}
+    tags: dict[str, str] = {}
 
-# Where a result lies in a Reply; one off from the command up to `ping`.
-_REPLY = {
-    "connect": 5,
-    "subscribe": 6,
-    "unsubscribe": 7,
-    "publish": 8,
-    "presence": 9,
-    "presence_stats": 10,
-    "history": 11,
-    "ping": 12,
-    "rpc": 13,
-    "refresh": 14,
-    "sub_refresh": 15,
+
+class Push(msgspec.Struct):
+    """What a server sends unasked: one of these."""
+
+    channel: str = ""
+    pub: TaggedPublication | None = None
+    join: InfoPush | None = None
+    leave: InfoPush | None = None
+    unsubscribe: Unsubscribe | None = None
+    disconnect: Disconnect | None = None
+
+
+class Reply(msgspec.Struct):
+    """What a server sends: an answer, an error or a push."""
+
+    id: int = 0
+    error: errors.ReplyError | None = None
+    push: Push | None = None
+    connect: messages.ConnectResult | None = None
+    subscribe: messages.SubscribeResult | None = None
+    unsubscribe: messages.Empty | None = None
+    publish: messages.Empty | None = None
+    presence: messages.PresenceResult | None = None
+    presence_stats: messages.PresenceStatsResult | None = None
+    history: messages.HistoryResult | None = None
+    ping: messages.Empty | None = None
+    rpc: messages.Empty | None = None
+    refresh: messages.RefreshResult | None = None
+    sub_refresh: messages.SubRefreshResult | None = None
+
+
+# The numbers of the fields, in the order of the struct's.
+NUMBERS: dict[type[msgspec.Struct], tuple[int, ...]] = {
+    messages.StreamPosition: (1, 2),
+    messages.ClientInfo: (1, 2, 3, 4),
+    messages.Publication: (4, 5, 6),
+    TaggedPublication: (4, 5, 6, 7),
+    messages.SubscribeRequest: (1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 14, 15, 13),
+    messages.SubscribeResult: (1, 2, 3, 6, 7, 8, 9, 10, 11, 12),
+    messages.ConnectRequest: (1, 2, 3, 4, 5, 6, 7),
+    messages.ConnectResult: (1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+    messages.ChannelRequest: (1,),
+    messages.PublishRequest: (1, 2),
+    messages.HistoryRequest: (1, 7, 8, 9),
+    messages.HistoryResult: (1, 2, 3),
+    messages.PresenceResult: (1,),
+    messages.PresenceStatsResult: (1, 2),
+    messages.RpcRequest: (1, 2),
+    messages.SendRequest: (1,),
+    messages.RefreshRequest: (1,),
+    messages.RefreshResult: (1, 2, 3, 4),
+    messages.SubRefreshRequest: (1, 2),
+    messages.SubRefreshResult: (1, 2),
+    messages.PingRequest: (),
+    messages.Empty: (),
+    messages.EmulationRequest: (1, 2, 3),
+    Command: (1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+    InfoPush: (1,),
+    Unsubscribe: (2, 3),
+    Disconnect: (1, 2),
+    errors.ReplyError: (1, 2, 3),
+    Push: (2, 4, 5, 6, 7, 11),
+    Reply: (1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
 }
-_REPLY_ID, _REPLY_ERROR, _REPLY_PUSH = 1, 2, 4
-_PUSH_CHANNEL, _PUSH_PUB, _PUSH_UNSUBSCRIBE, _PUSH_DISCONNECT = 2, 4, 7, 11
-_PUBLICATION_TAGS = 7
-_PUSH_KINDS = {"pub": 4, "join": 5, "leave": 6}
+_SCALARS = {
+    int: FieldDescriptorProto.TYPE_INT64,  # whatever the width: ranges are checked after reading
+    bool: FieldDescriptorProto.TYPE_BOOL,
+    str: FieldDescriptorProto.TYPE_STRING,
+    Raw: FieldDescriptorProto.TYPE_BYTES,
+}
+_PACKAGE = "eyrie.centrifuge"
+
+
+def _kinds(struct: type[msgspec.Struct]) -> dict[int, tuple[str, Any]]:
+    """Number → name and type of its fields. An optional struct is that struct."""
+    hints = get_type_hints(struct)
+    found = {}
+    for number, name in zip(NUMBERS[struct], struct.__struct_fields__, strict=True):
+        kind = hints[name]
+        found[number] = name, get_args(kind)[0] if get_origin(kind) is UnionType else kind
+    return found
+
+
+def _classes() -> dict[type[msgspec.Struct], Any]:
+    """A message class of the library for every struct."""
+    file = FileDescriptorProto(name="centrifuge.proto", package=_PACKAGE, syntax="proto3")
+    for struct, table in TABLES.items():
+        message = file.message_type.add(name=struct.__name__)
+        for number, (name, kind) in table.items():
+            field = message.field.add(name=name, number=number)
+            if get_origin(kind) in (list, dict):
+                field.label = FieldDescriptorProto.LABEL_REPEATED
+            if get_origin(kind) is dict:
+                entry = message.nested_type.add(name=f"{name.capitalize()}Entry")
+                entry.options.map_entry = True
+                _type(entry.field.add(name="key", number=1), str)
+                _type(entry.field.add(name="value", number=2), get_args(kind)[1])
+                field.type = FieldDescriptorProto.TYPE_MESSAGE
+                field.type_name = f".{_PACKAGE}.{struct.__name__}.{entry.name}"
+            else:
+                _type(field, get_args(kind)[0] if get_origin(kind) is list else kind)
+    pool = DescriptorPool()
+    pool.Add(file)
+    return {
+        struct: message_factory.GetMessageClass(
+            pool.FindMessageTypeByName(f"{_PACKAGE}.{struct.__name__}")
+        )
+        for struct in TABLES
+    }
+
+
+def _type(field: Any, kind: Any) -> None:
+    if kind in _SCALARS:
+        field.type = _SCALARS[kind]
+    else:
+        field.type = FieldDescriptorProto.TYPE_MESSAGE
+        field.type_name = f".{_PACKAGE}.{kind.__name__}"
+
+
+TABLES = {struct: _kinds(struct) for struct in NUMBERS}
+_CLASSES = _classes()
+_Reply, _Push, _Publication = _CLASSES[Reply], _CLASSES[Push], _CLASSES[TaggedPublication]
 
 
 class ProtobufCodec:
@@ -209,7 +185,7 @@ class ProtobufCodec:
                     raise ValueError("a message is cut off")
                 commands.append(_decode(Command, payload[at : at + size]))
                 at += size
-        except (ValueError, IndexError, OverflowError, RecursionError) as error:
+        except (ValueError, IndexError, DecodeError) as error:
             raise BadInput(f"not commands of the Centrifuge protocol: {error}") from error
         if not commands:
             raise BadInput("an empty frame")
@@ -218,40 +194,32 @@ class ProtobufCodec:
     def emulated(self, body: bytes) -> EmulationRequest:
         try:
             return cast("EmulationRequest", _decode(EmulationRequest, body))
-        except (ValueError, IndexError, OverflowError, RecursionError) as error:
+        except (ValueError, DecodeError) as error:
             raise BadInput(f"not an emulation request: {error}") from error
 
     def reply(self, command_id: int, method: str, result: Any) -> bytes:
-        return _int(_REPLY_ID, command_id) + _bytes(_REPLY[method], encode(result))
+        return _bytes(_Reply(id=command_id, **{method: _message(result)}))
 
-    def error(self, command_id: int, error: ReplyError) -> bytes:
-        return _int(_REPLY_ID, command_id) + _bytes(_REPLY_ERROR, encode(error))
+    def error(self, command_id: int, error: errors.ReplyError) -> bytes:
+        return _bytes(_Reply(id=command_id, error=_message(error)))
 
     def publication(
         self, channel: str, data: bytes, offset: int = 0, tags: dict[str, str] | None = None
     ) -> bytes:
-        publication = _bytes(4, data) + (_int(6, offset) if offset else b"")
-        for key, value in (tags or {}).items():
-            publication += _bytes(
-                _PUBLICATION_TAGS, _bytes(1, key.encode()) + _bytes(2, value.encode())
-            )
-        return _bytes(
-            _REPLY_PUSH, _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_PUB, publication)
-        )
+        publication = _Publication(data=data, offset=offset, tags=tags)
+        return _bytes(_Reply(push=_Push(channel=channel, pub=publication)))
 
     def unsubscribe(self, channel: str, code: int, reason: str) -> bytes:
-        push = _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(
-            _PUSH_UNSUBSCRIBE, encode(Unsubscribe(code, reason))
-        )
-        return _bytes(_REPLY_PUSH, push)
+        ended = _message(Unsubscribe(code, reason))
+        return _bytes(_Reply(push=_Push(channel=channel, unsubscribe=ended)))
 
     def push(
         self, channel: str, kind: Literal["pub", "join", "leave"], message: msgspec.Struct
     ) -> bytes:
-        return _bytes(
-            _REPLY_PUSH,
-            _bytes(_PUSH_CHANNEL, channel.encode()) + _bytes(_PUSH_KINDS[kind], encode(message)),
-        )
+        push = _Push(channel=channel)
+        getattr(push, kind).SetInParent()
+        _fill(getattr(push, kind), message)
+        return _bytes(_Reply(push=push))
 
     def frame(self, messages: Sequence[bytes]) -> bytes:
         return frames.frame(frames.BINARY, self.delimited(messages))
@@ -262,106 +230,73 @@ class ProtobufCodec:
         return b"".join(_varint(len(message)) + message for message in messages)
 
     def disconnect(self, code: int, reason: str) -> bytes:
-        return _bytes(_REPLY_PUSH, _bytes(_PUSH_DISCONNECT, encode(Disconnect(code, reason))))
+        return _bytes(_Reply(push=_Push(disconnect=_message(Disconnect(code, reason)))))
 
 
-def encode(message: msgspec.Struct) -> bytes:
-    """`message` as protobuf; zero values are left out."""
-    parts: list[bytes] = []
-    for number, (name, kind) in TABLES[type(message)].items():
-        value = getattr(message, name)
-        if (
-            value is None
-            or value is NOTHING
-            or (not value and not isinstance(value, msgspec.Struct))
-        ):
-            continue
-        parts.append(_encode_field(number, kind, value))
-    return b"".join(parts)
+def encode(value: msgspec.Struct) -> bytes:
+    """`value` as protobuf; zero values are left out."""
+    return _bytes(_message(value))
 
 
-def _encode_field(number: int, kind: Kind, value: Any) -> bytes:
-    if kind == "int":
-        return _int(number, value)
-    if kind == "bool":
-        return _int(number, 1)
-    if kind == "str":
-        return _bytes(number, value.encode())
-    if kind == "raw":
-        return _bytes(number, bytes(value))
-    if isinstance(kind, tuple) and kind[0] == "list":
-        return b"".join(_bytes(number, encode(item)) for item in value)
-    if isinstance(kind, tuple):
-        entries = (
-            (key, _bytes(2, item.encode() if kind[1] == "str" else encode(item)))
-            for key, item in value.items()
-        )
-        return b"".join(_bytes(number, _bytes(1, key.encode()) + item) for key, item in entries)
-    return _bytes(number, encode(value))
+def _bytes(message: Any) -> bytes:
+    return bytes(message.SerializeToString(deterministic=True))  # maps in the order of their keys
+
+
+def _message(value: msgspec.Struct) -> Any:
+    message = _CLASSES[type(value)]()
+    _fill(message, value)
+    return message
+
+
+def _fill(message: Any, value: msgspec.Struct) -> None:
+    for name in value.__struct_fields__:
+        item = getattr(value, name)
+        if isinstance(item, msgspec.Struct):
+            getattr(message, name).SetInParent()
+            _fill(getattr(message, name), item)
+        elif isinstance(item, list):
+            for one in item:
+                _fill(getattr(message, name).add(), one)
+        elif isinstance(item, dict):
+            for key, one in item.items():
+                if isinstance(one, str):
+                    getattr(message, name)[key] = one
+                else:
+                    _fill(getattr(message, name)[key], one)
+        elif isinstance(item, Raw):
+            if item is not NOTHING:
+                setattr(message, name, bytes(item))
+        elif item:
+            setattr(message, name, item)
 
 
 def _decode(kind: type[Any], payload: bytes) -> Any:
+    return _struct(kind, _CLASSES[kind].FromString(payload))
+
+
+def _struct(kind: type[Any], message: Any) -> Any:
     table = TABLES[kind]
+    for unknown in UnknownFieldSet(message):
+        if unknown.field_number in table:
+            raise ValueError(f"field {table[unknown.field_number][0]} has the wrong wire type")
     found: dict[str, Any] = {}
-    for number, wire, value in _fields(payload):
-        if number not in table:
-            continue
-        name, field = table[number]
-        if (wire == _VARINT) != (field in ("int", "bool")) or wire not in (_VARINT, _BYTES):
-            raise ValueError(f"field {name} has the wrong wire type")
-        if isinstance(field, tuple):
-            entries = found.setdefault(name, {})
-            key, item = _entry(field[1], value)
-            entries[key] = item
-            if len(entries) > _MAX_MAP:
-                raise ValueError(f"field {name} has too many entries")
-        else:
-            found[name] = _value(field, value)
-            if field == "int" and not (-1 if name == "limit" else 0) <= found[name] <= (
-                _MAX_ID if name == "id" else _MAX_INT64
-            ):
+    for field, value in message.ListFields():
+        name, form = table[field.number]
+        if form is Raw:
+            value = Raw(value)
+        elif form is int:
+            least, most = -1 if name == "limit" else 0, _MAX_ID if name == "id" else _MAX_INT64
+            if not least <= value <= most:
                 raise ValueError(f"field {name} is out of range")
+        elif get_origin(form) is dict:
+            if len(value) > _MAX_MAP:
+                raise ValueError(f"field {name} has too many entries")
+            of = get_args(form)[1]
+            value = {k: one if of is str else _struct(of, one) for k, one in value.items()}
+        elif form not in _SCALARS:
+            value = _struct(form, value)
+        found[name] = value
     return kind(**found)
-
-
-def _value(kind: Kind, value: Any) -> Any:
-    if kind == "int":
-        return value if value < _MAX_INT64 else value - 2 * _MAX_INT64
-    if kind == "bool":
-        return bool(value)
-    if kind == "str":
-        return value.decode()
-    if kind == "raw":
-        return Raw(value)
-    return _decode(kind, value)
-
-
-def _entry(kind: Kind, payload: bytes) -> tuple[str, Any]:
-    key, item = "", b""
-    for number, wire, value in _fields(payload):
-        if wire == _BYTES and number == 1:
-            key = value.decode()
-        elif wire == _BYTES and number == 2:
-            item = value
-    return key, _value(kind, item)
-
-
-def _fields(payload: bytes) -> Iterator[tuple[int, int, Any]]:
-    at = 0
-    while at < len(payload):
-        tag, at = _read_varint(payload, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == _VARINT:
-            value, at = _read_varint(payload, at)
-            yield number, wire, value
-            continue
-        size = {_FIXED64: 8, _FIXED32: 4}.get(wire)
-        if wire == _BYTES:
-            size, at = _read_varint(payload, at)
-        if size is None or number == 0 or size > len(payload) - at:
-            raise ValueError("a field is malformed or cut off")
-        yield number, wire, payload[at : at + size]
-        at += size
 
 
 def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
@@ -371,27 +306,17 @@ def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << (7 * shift)
         if byte < 0x80:
-            return value & (2**64 - 1), at
+            return value, at
     raise ValueError("a varint is too long")
 
 
 def _varint(value: int) -> bytes:
-    if value < 0:
-        value += 2**64
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)
-
-
-def _int(number: int, value: int) -> bytes:
-    return _varint(number << 3 | _VARINT) + _varint(value)
-
-
-def _bytes(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
 
 
 PROTOBUF = ProtobufCodec()

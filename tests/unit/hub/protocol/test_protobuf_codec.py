@@ -1,9 +1,9 @@
-"""The hand-written protobuf codec against Google's, through the message classes that
+"""The protobuf codec against messages of the published definitions, by the classes that
 centrifuge-python carries."""
 
 import pytest
 from centrifuge.protocol import client_pb2 as theirs
-from google.protobuf.json_format import MessageToDict, ParseDict  # type: ignore[import-untyped]
+from google.protobuf.json_format import MessageToDict, ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
