@@ -1,8 +1,10 @@
-"""Hubs and policy replicas that live and do nothing (stopped, held by a debugger, dead-locked as a
-whole): their sockets stay open, and nobody who hangs on them is told.
+"""Hubs that live and do nothing (stopped, held by a debugger, dead-locked as a whole): their
+sockets stay open, and nobody who hangs on them is told.
 
 A slow one is not meant. What is judged is what load cannot fake: none of its threads has run, and
-none wanted to, over several looks, and then it does not answer a question either.
+none wanted to, over several looks, and then it does not answer a question either, for which it has
+a thread of its own. Policy replicas have none: one that waits for its engine would look the same,
+and their callers have deadlines (`policy.actor.ray_policy`).
 """
 
 import asyncio
@@ -129,7 +131,7 @@ class StandstillWatch:
         there = [
             service
             for service in list(self._services.services.values())
-            if service.state == "ready" and service.pid > 0 and here and service.node == here
+            if service.kind == "hub" and service.state == "ready" and here == service.node != ""
         ]
         found = ((service.name, activity_of(service.pid)) for service in there)
         return {name: activity for name, activity in found if activity is not None}

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.prove, pytest.mark.timeout(300)]
 HEAL_S = 60.0  # seconds a machine under load may take to start a process of Ray
 log = logging.getLogger(__name__)
 
-HUB, POLICY = "ray::RayHub", "ray::RayPolicy"
+HUB = "ray::RayHub"
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +42,6 @@ def token(running: Stack) -> str:
     )
 
 
-async def another(running: Stack, title: str, ended: int) -> None:
-    await until(lambda: gone(ended), within_s=HEAL_S, what=f"the end of {title}")
-    await until(
-        lambda: [pid for pid in running.pids(title) if pid != ended],
-        within_s=HEAL_S,
-        what=f"another {title}",
-    )
-
-
 async def test_dashboards_of_a_hub_that_stands_still_are_told_by_its_end(running: Stack) -> None:
     [hub] = running.pids(HUB)
     url = running.url.replace("/v1/edge", "/connection/websocket")
@@ -62,11 +53,9 @@ async def test_dashboards_of_a_hub_that_stands_still_are_told_by_its_end(running
         await until(lambda: frozen(hub), what="that it stands still")
         await dashboard.wait_closed()
         log.warning("told after %.1f s", time.monotonic() - began)
-    await another(running, HUB, hub)
-
-
-async def test_a_policy_replica_that_stands_still_is_replaced(running: Stack) -> None:
-    [policy] = running.pids(POLICY)
-    os.kill(policy, signal.SIGSTOP)
-    await until(lambda: frozen(policy), what="that it stands still")
-    await another(running, POLICY, policy)
+    await until(lambda: gone(hub), within_s=HEAL_S, what="its end")
+    await until(
+        lambda: [pid for pid in running.pids(HUB) if pid != hub],
+        within_s=HEAL_S,
+        what="another hub",
+    )

@@ -1,4 +1,4 @@
-"""A service is ended that lives and does nothing, and no other: not a slow one, not one that
+"""A hub is ended that lives and does nothing, and no other: not a slow one, not one that
 answers, not one of another machine."""
 
 import logging
@@ -88,14 +88,14 @@ def sleeper() -> Iterator[int]:
 class Rig:
     """A watch over one hub that is the process `pid` on `node`."""
 
-    def __init__(self, pid: int, node: str = HERE, state: str = "ready") -> None:
+    def __init__(self, pid: int, node: str = HERE, state: str = "ready", kind: str = "hub") -> None:
         machine = FakeMachine(MemoryCameras(), MemoryActors())
         self.process = Asked(machine, "hub-0")
         services = Services(
             {}, TaskSet(logging.getLogger("test")), start_timeout_s=1.0, grace_s=1.0
         )
         services.services["hub-0"] = Service(
-            "hub-0", "hub", 0, state=state, process=self.process, node=node, pid=pid
+            "hub-0", kind, 0, state=state, process=self.process, node=node, pid=pid
         )
         self.told: list[tuple[str, str, str]] = []
         self.now = 0.0
@@ -128,14 +128,21 @@ async def test_a_stopped_hub_that_does_not_answer_is_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "state", "answers"),
-    [(HERE, "ready", True), ("node-2", "ready", False), (HERE, "starting", False)],
-    ids=["it-answers", "elsewhere", "not-ready"],
+    ("node", "state", "kind", "answers"),
+    [
+        (HERE, "ready", "hub", True),
+        ("node-2", "ready", "hub", False),
+        (HERE, "starting", "hub", False),
+        (HERE, "ready", "policy", False),
+    ],
+    ids=["it-answers", "elsewhere", "not-ready", "policy"],
 )
-async def test_who_is_not_to_be_ended_is_not(node: str, state: str, answers: bool) -> None:
+async def test_who_is_not_to_be_ended_is_not(
+    node: str, state: str, kind: str, answers: bool
+) -> None:
     with sleeper() as pid:
         await until(lambda: frozen(pid), what="that it is stopped")
-        rig = Rig(pid, node, state)
+        rig = Rig(pid, node, state, kind)
         rig.process.answers = answers
         await rig.looks(10)
         assert (rig.told, gone(pid)) == ([], False)
