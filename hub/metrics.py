@@ -2,8 +2,8 @@
 camera id is ever a label."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -13,8 +13,31 @@ from prometheus_client.registry import Collector
 from hub.access.rate_limits import Limiter
 from hub.dashboards.node import Node
 from hub.fanout.latency import LatencyHistogram
+from hub.fanout.outbox import Outbox
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Counts by the names of their fields in `ConnectionStats`, `FanoutStats` and `FeedStats`.
+COUNTERS = {
+    "accepted": "Dashboard sockets opened.",
+    "refused": "Handshakes refused (origin, limits, drain).",
+}
+FANOUT_COUNTERS = {
+    "deliveries": "Messages delivered to dashboards.",
+    "writes": "Writes to transports (several messages each when they coincide).",
+    "conflated": "Live messages a slow dashboard got no copy of.",
+    "held": "Messages held for slow dashboards.",
+    "thinned": "Times a dashboard's live lanes were thinned.",
+    "slow_closed": "Dashboards closed with 3008.",
+}
+FEED_COUNTERS = {
+    "publications": ("publications", "Publications received from Redis."),
+    "publications_refused": ("refused", "Publications of a lower generation or version."),
+    "holes": ("holes", "Holes seen in event streams."),
+    "filled": ("filled", "Events read back to fill holes."),
+    "stream_resets": ("resets", "Streams whose subscribers had to recover by themselves."),
+    "stale": ("stale", "Cameras shown as stale because their actor or Redis was not heard."),
+}
 
 
 class Labelled(NamedTuple):
@@ -43,156 +66,80 @@ class NodeCollector(Collector):
         self._labelled = labelled
 
     def collect(self) -> Iterator[Metric]:
-        node, fan, feed = self._node, self._node.fanout.stats, self._node.feed.stats
-        now, connections = time.monotonic(), node.connections
-        clients = connections.connected
-        held = [client.outbox for client in clients if client.outbox is not None]
-        sites, cameras = node.interest.counts
-        yield _gauge("eyrie_hub_dashboards", "Open dashboard connections.", len(clients))
-        yield _gauge("eyrie_hub_topics", "Channels somebody is subscribed to.", len(node.topics))
-        yield _gauge(
-            "eyrie_hub_subscriptions",
-            "Subscriptions of all dashboards.",
-            sum(len(client.groups) for client in clients),
-        )
-        yield _gauge("eyrie_hub_watched_sites", "Sites subscribed to in Redis.", sites)
-        yield _gauge(
-            "eyrie_hub_watched_cameras", "Cameras whose states are subscribed to in Redis.", cameras
-        )
-        yield _gauge("eyrie_hub_broker_up", "1 while Redis is heard.", node.reader.heard)
-        yield _gauge(
-            "eyrie_hub_draining",
-            "1 while the hub takes no more connections.",
-            connections.draining,
-        )
-        yield _gauge(
-            "eyrie_hub_drain_dashboards",
-            "Dashboards there were when the drain began.",
-            connections.to_drain,
-        )
-        left = len(clients) if connections.draining else 0
-        yield _gauge(
-            "eyrie_hub_drain_left", "Dashboards a draining hub has still to send away.", left
-        )
-        yield _gauge(
-            "eyrie_hub_slow_clients",
-            "Dashboards whose socket takes no more at the moment.",
-            len(held),
-        )
-        yield _gauge(
-            "eyrie_hub_queue_bytes",
-            "Bytes held for slow dashboards.",
-            sum(outbox.bytes for outbox in held),
-        )
-        yield _gauge(
-            "eyrie_hub_queue_age_seconds",
-            "Age of the oldest held message.",
-            max((o.age(now) for o in held), default=0.0),
-        )
-        for name, text, value in (
-            ("accepted", "Dashboard sockets opened.", node.stats.accepted),
-            ("refused", "Handshakes refused (origin, limits, drain).", node.stats.refused),
-            ("deliveries", "Messages delivered to dashboards.", fan.deliveries),
-            (
-                "writes",
-                "Writes to transports (several messages each when they coincide).",
-                fan.writes,
-            ),
-            ("conflated", "Live messages a slow dashboard got no copy of.", fan.conflated),
-            ("held", "Messages held for slow dashboards.", fan.held),
-            ("thinned", "Times a dashboard's live lanes were thinned.", fan.thinned),
-            ("slow_closed", "Dashboards closed with 3008.", fan.slow_closed),
-            ("publications", "Publications received from Redis.", feed.publications),
-            (
-                "publications_refused",
-                "Publications of a lower generation or version.",
-                feed.refused,
-            ),
-            ("holes", "Holes seen in event streams.", feed.holes),
-            ("filled", "Events read back to fill holes.", feed.filled),
-            (
-                "stream_resets",
-                "Streams whose subscribers had to recover by themselves.",
-                feed.resets,
-            ),
-            (
-                "stale",
-                "Cameras shown as stale because their actor or Redis was not heard.",
-                feed.stale,
-            ),
-        ):
-            yield CounterMetricFamily(f"eyrie_hub_{name}", text, value=value)
-        closes = CounterMetricFamily(
-            "eyrie_hub_closes", "Connections closed by this hub, by code.", labels=["code"]
-        )
-        for code, count in sorted(node.stats.closes.items()):
-            closes.add_metric([str(code)], count)
-        yield closes
-        replies = [((str(code),), count) for code, count in node.stats.errors.items()]
-        yield _counters(
-            "eyrie_hub_reply_errors",
-            "Commands refused, by the protocol's error code.",
-            ("code",),
-            replies,
-        )
-        yield _counters(
-            "eyrie_hub_dropped",
-            "Messages dashboards got no copy of, by lane and reason.",
-            ("lane", "reason"),
-            fan.drops.items(),
-        )
-        yield _counters(
-            "eyrie_hub_recoveries",
-            "Recoveries asked for, by outcome.",
-            ("lane", "outcome"),
-            node.stats.recoveries.items(),
-        )
-        refused = [((reason,), count) for reason, count in connections.admission.refused.items()]
-        yield _counters(
-            "eyrie_hub_admission_refused",
-            "Connections not admitted, by the limit.",
-            ("reason",),
-            refused,
-        )
-        limiter = self._limiter
-        limited = [((scope,), count) for scope, count in limiter.refused.items()]
-        yield _counters(
-            "eyrie_hub_limited", "Refused for coming too often, by the limit.", ("scope",), limited
-        )
-        yield CounterMetricFamily(
-            "eyrie_hub_limits_alone",
-            "Limits kept without Redis, by this hub's share.",
-            value=limiter.alone,
-        )
-        latency = HistogramMetricFamily(
-            "eyrie_hub_latency_seconds",
-            "How long messages took, by lane and stage (a sample).",
-            labels=["lane", "stage"],
-        )
-        for (lane, stage), histogram in sorted(node.reader.latencies.stages.items()):
-            latency.add_metric([lane, stage], histogram.buckets(), histogram.total_s)
-        latency.add_metric(
-            ["all", "hub_to_socket"], node.fanout.waits.buckets(), node.fanout.waits.total_s
-        )
-        yield latency
-        ages = LatencyHistogram()
-        for outbox in held:
-            ages.observe(outbox.age(now))
-        yield HistogramMetricFamily(
-            "eyrie_hub_slow_age_seconds",
-            "How far behind the slow dashboards are at this moment.",
-            ages.buckets(),
-            ages.total_s,
-        )
+        yield from self._gauges()
+        yield from self._counters()
+        yield from self._histograms()
         for name, text, label, counts in self._labelled():
-            yield _counters(
-                f"eyrie_hub_{name}",
-                text,
-                (label,),
-                [((value,), count) for value, count in counts.items()],
-            )
-        for name, gauge in sorted(self._extra().items()):
-            yield _gauge(f"eyrie_hub_{name}", name.replace("_", " "), gauge)
+            yield _counter(name, text, counts, label)
+        for name, value in sorted(self._extra().items()):
+            yield _gauge(name, name.replace("_", " "), value)
+
+    def _held(self) -> list[Outbox]:
+        clients = self._node.connections.connected
+        return [client.outbox for client in clients if client.outbox is not None]
+
+    def _gauges(self) -> Iterator[Metric]:
+        node, connections, held = self._node, self._node.connections, self._held()
+        clients, now = connections.connected, time.monotonic()
+        sites, cameras = node.interest.counts
+        left = len(clients) if connections.draining else 0
+        oldest_s = max((outbox.age(now) for outbox in held), default=0.0)
+        subscriptions = sum(len(client.groups) for client in clients)
+        held_bytes = sum(outbox.bytes for outbox in held)
+        yield _gauge("dashboards", "Open dashboard connections.", len(clients))
+        yield _gauge("topics", "Channels somebody is subscribed to.", len(node.topics))
+        yield _gauge("subscriptions", "Subscriptions of all dashboards.", subscriptions)
+        yield _gauge("watched_sites", "Sites subscribed to in Redis.", sites)
+        yield _gauge("watched_cameras", "Cameras whose states are subscribed to in Redis.", cameras)
+        yield _gauge("broker_up", "1 while Redis is heard.", node.reader.heard)
+        text = "1 while the hub takes no more connections."
+        yield _gauge("draining", text, connections.draining)
+        text = "Dashboards there were when the drain began."
+        yield _gauge("drain_dashboards", text, connections.to_drain)
+        yield _gauge("drain_left", "Dashboards a draining hub has still to send away.", left)
+        text = "Dashboards whose socket takes no more at the moment."
+        yield _gauge("slow_clients", text, len(held))
+        yield _gauge("queue_bytes", "Bytes held for slow dashboards.", held_bytes)
+        yield _gauge("queue_age_seconds", "Age of the oldest held message.", oldest_s)
+
+    def _counters(self) -> Iterator[Metric]:
+        node, connections, limiter = self._node, self._node.connections, self._limiter
+        for name, text in COUNTERS.items():
+            yield _counter(name, text, getattr(node.stats, name))
+        for name, text in FANOUT_COUNTERS.items():
+            yield _counter(name, text, getattr(node.fanout.stats, name))
+        for name, (field, text) in FEED_COUNTERS.items():
+            yield _counter(name, text, getattr(node.feed.stats, field))
+        text = "Connections closed by this hub, by code."
+        yield _counter("closes", text, node.stats.closes, "code")
+        text = "Commands refused, by the protocol's error code."
+        yield _counter("reply_errors", text, node.stats.errors, "code")
+        text = "Messages dashboards got no copy of, by lane and reason."
+        yield _counter("dropped", text, node.fanout.stats.drops, "lane", "reason")
+        text = "Recoveries asked for, by outcome."
+        yield _counter("recoveries", text, node.stats.recoveries, "lane", "outcome")
+        text = "Connections not admitted, by the limit."
+        yield _counter("admission_refused", text, connections.admission.refused, "reason")
+        text = "Refused for coming too often, by the limit."
+        yield _counter("limited", text, limiter.refused, "scope")
+        text = "Limits kept without Redis, by this hub's share."
+        yield _counter("limits_alone", text, limiter.alone)
+
+    def _histograms(self) -> Iterator[Metric]:
+        text = "How long messages took, by lane and stage (a sample)."
+        latency = HistogramMetricFamily("eyrie_hub_latency_seconds", text, labels=["lane", "stage"])
+        for stage, histogram in sorted(self._node.reader.latencies.stages.items()):
+            latency.add_metric(stage, histogram.buckets(), histogram.total_s)
+        waits = self._node.fanout.waits
+        latency.add_metric(("all", "hub_to_socket"), waits.buckets(), waits.total_s)
+        yield latency
+        ages, now = LatencyHistogram(), time.monotonic()
+        for outbox in self._held():
+            ages.observe(outbox.age(now))
+        text = "How far behind the slow dashboards are at this moment."
+        yield HistogramMetricFamily(
+            "eyrie_hub_slow_age_seconds", text, ages.buckets(), ages.total_s
+        )
 
 
 class Metrics:
@@ -218,13 +165,16 @@ class Metrics:
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, text, value=float(value))
+    return GaugeMetricFamily(f"eyrie_hub_{name}", text, value=float(value))
 
 
-def _counters(
-    name: str, text: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]
+def _counter(
+    name: str, text: str, counts: float | Mapping[Any, int], *labels: str
 ) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=list(labels))
-    for key, count in sorted(counts):
-        family.add_metric(list(key), count)
+    """One count, or one by the values of `labels`: a mapping by value, or by tuples of values."""
+    if not isinstance(counts, Mapping):
+        return CounterMetricFamily(f"eyrie_hub_{name}", text, value=counts)
+    family = CounterMetricFamily(f"eyrie_hub_{name}", text, labels=labels)
+    for key, count in sorted(counts.items()):
+        family.add_metric(key if isinstance(key, tuple) else (str(key),), count)
     return family
