@@ -265,3 +265,13 @@ async def test_a_site_is_numbered_from_when_somebody_begins(contract: Contract) 
     await contract.publisher.publish([], [event(1)], {}, {})
     found = await contract.broker.history("site", None, 0, 10, begin=True)
     assert (found[0], found[1], [p.offset for p in found[2]]) == (epoch, 1, [1])
+
+
+async def test_an_event_comes_before_the_state_that_folds_it_in(contract: Contract) -> None:
+    """Given together, in whatever order the sites and cameras stand."""
+    await contract.broker.watch(["site"], [("site", "cam-1"), ("site", "cam-2")])
+    states = [state("cam-2"), state("cam-1")]
+    events = [event(1, "cam-1"), event(1, "cam-2")]
+    assert await contract.publisher.publish(states, events, {}, {}) == set()
+    kinds = [seen.kind for seen in await received(contract, 4)]
+    assert kinds == ["event", "event", "state", "state"]

@@ -57,6 +57,55 @@ def test_it_shrinks_one_at_a_time_and_late() -> None:
     )
 
 
+def changes(counts: list[int], step_s: float) -> list[float]:
+    """The moments of changes, in seconds."""
+    return [
+        number * step_s
+        for number, (before, after) in enumerate(itertools.pairwise(counts), start=1)
+        if before != after
+    ]
+
+
+def test_a_load_that_outgrows_every_step_is_followed_no_faster_than_the_cool_down() -> None:
+    """High load alone would grow it every `GROW_AFTER_S`."""
+    pressure, count, counts = Pressure(), 1, [1]
+    for second in range(400):
+        count, _ = wanted_count(Scale(count, 1, 50, True), count, 0.8, pressure, float(second))
+        counts.append(count)
+    first, *later = changes(counts, 1.0)
+    assert first == GROW_AFTER_S + 1.0  # the count of second 15 stands after it
+    assert later
+    assert {after - before for before, after in itertools.pairwise([first, *later])} == {
+        COOL_DOWN_S
+    }
+
+
+def test_each_step_down_needs_its_own_time_of_low_load_longer_than_the_cool_down() -> None:
+    assert SHRINK_AFTER_S > COOL_DOWN_S
+    pressure, count, counts = Pressure(), 4, [4]
+    for second in range(1_000):
+        count, _ = wanted_count(Scale(count, 1, 8, True), count, 0.01, pressure, float(second))
+        counts.append(count)
+    first, *later = changes(counts, 1.0)
+    assert first == SHRINK_AFTER_S + 1.0
+    assert [after - before for before, after in itertools.pairwise([first, *later])] == [
+        SHRINK_AFTER_S + 1.0
+    ] * 2
+
+
+def test_a_load_that_falls_right_after_a_step_up_shrinks_nothing_until_it_was_low_long_enough() -> (
+    None
+):
+    pressure = Pressure()
+    for second in range(int(GROW_AFTER_S) + 1):
+        count, _ = wanted_count(Scale(1, 1, 4, True), 1, 0.9, pressure, float(second))
+    assert count == 2
+    low_from = GROW_AFTER_S + 1.0
+    for second in range(int(SHRINK_AFTER_S) + 1):
+        count, _ = wanted_count(Scale(2, 1, 4, True), 2, 0.1, pressure, low_from + second)
+        assert (count == 1) == (second == SHRINK_AFTER_S), second
+
+
 def test_no_load_makes_it_move_to_and_fro() -> None:
     for tenths in range(1, 60):
         counts = follow(Scale(3, 1, 8, True), [tenths / 10] * 800)

@@ -1,25 +1,36 @@
 """Publications that are missing, and the read that should bring them: it fails, there are too many
 of them, or they are not for everybody."""
 
+import asyncio
+
 import pytest
 
 from actors.core.errors import Unavailable
 from actors.core.messages.events import published
 from hub.access import redaction
 from hub.access.redaction import View
-from hub.fanout.fanout import Fanout
+from hub.fanout.fanout import Client, Fanout
 from hub.fanout.feed import Feed
 from hub.fanout.live_states import LiveStates
 from hub.fanout.recovery import Item
 from hub.fanout.streams import MAX_HELD, MissingPublications, StreamReset, TopicPosition
 from hub.fanout.topics import Topic
 from hub.protocol import channels
+from hub.protocol.disconnects import CloseCode
+from hub.protocol.messages import JsonCodec
 from storage.ports.live import BrokerMessage, LiveEvent
 from tests.support.doubles.memory_redis import MemoryBroker
 from tests.support.doubles.stores import MemoryStores, memory_stores
 from tests.support.waiting import until
 
 SITE, CAMERA = "north", "gate"
+
+
+class Listener(Client):
+    """A client that is never too slow."""
+
+    def drop(self, close: CloseCode) -> None:
+        raise AssertionError(close)
 
 
 class Failing(MemoryBroker):
@@ -126,3 +137,18 @@ def test_a_state_that_nobody_vouches_for_says_so(redis_lost: bool, reason: str) 
     told = live.vouched("gate", b'{"camera":"gate","status":"online","reason":null}')
     assert b'"status":"stale"' in told
     assert b'"reason":"%s"' % reason.encode() in told
+
+
+async def test_an_event_of_a_camera_that_is_left_out_is_not_passed_on() -> None:
+    fanout = Fanout()
+    name = channels.site_events(SITE)
+    topic = Topic(channels.parse(name), SITE, lambda view: None)
+    written: dict[str, list[bytes]] = {"all": [], "some": []}
+    for who, view in (("all", View()), ("some", View(exclude=frozenset({CAMERA})))):
+        client = Listener(written[who].append, 1_000_000)
+        topic.add(client, view, JsonCodec())
+    item = Item(1, b'{"camera":"gate","id":"gate/e1/1"}')
+    topic.pass_on(fanout, item, redaction.event, camera=CAMERA)
+    await asyncio.sleep(0)
+    assert b"gate/e1/1" in b"".join(written["all"])
+    assert written["some"] == []

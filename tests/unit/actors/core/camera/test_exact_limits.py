@@ -14,7 +14,7 @@ from actors.core.messages.deliveries import Acked, AskedAgain, Attach, Dismissed
 from actors.core.messages.events import CHAIN_START
 from actors.core.scene import lines
 from actors.core.scene.lines import CompiledLine
-from actors.core.scene.scene import Line
+from actors.core.scene.scene import Line, Scene, Zone
 from actors.core.severity import ALERT_HOLD_US
 from tests.support.load.cores import CAMERA, Shell, acked, at_us, frame, person
 
@@ -192,3 +192,17 @@ def test_an_alert_ends_with_its_time() -> None:
     move(journal, ALERT_HOLD_US / 1e6, clock_s=0.0)
     journal.emit("alarm.smoke", level="warning")
     assert journal.alert == "warning"
+
+
+# a changed scene
+
+
+def test_who_stands_still_is_in_a_new_zone_as_soon_as_it_is_drawn() -> None:
+    shell = Shell(Scene(min_hits=1))
+    shell.hello()
+    still = [frame(i * 0.1, person("a", 0.5, 0.5)) for i in range(20)]
+    shell.walk(still[:10])
+    around = Zone([(0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7)], enter_frames=1)
+    shell.step(core.Configure(Scene(min_hits=1, zones={"yard": around}), 2))
+    shell.walk(still[10:], first_seq=11)
+    assert "zone.entered" in shell.kinds()
