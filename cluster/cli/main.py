@@ -30,6 +30,7 @@ COMMANDS = (
     "simulate",
     "tail",
     "dead-letters",
+    "jobs",
     "audit",
     "epoch",
     "policy",
@@ -42,6 +43,7 @@ ELSEWHERE = {
     "registry": "cluster.cli.registry.command",
     "audit": "cluster.cli.database.audit",
     "epoch": "cluster.cli.database.epoch",
+    "jobs": "cluster.cli.database.jobs",
 }
 
 EXAMPLES = """examples:
@@ -58,6 +60,7 @@ EXAMPLES = """examples:
   eyrie cameras --status offline              cameras, with filters
   eyrie registry apply cameras.toml           sites, cameras and their zones from a file
   eyrie dead-letters list                     what was refused, and why
+  eyrie jobs list --state dead                background work that failed, and why
   eyrie policy list                           revisions of the policy, and which one is in force
   eyrie privacy attributes                    attributes that redaction hides because no list knows them
   eyrie audit verify                          prove that stored events are complete and in order
