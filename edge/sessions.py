@@ -5,8 +5,9 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.spool import DiskSpool, MemorySpool
+from edge.spool import DiskSpool
 from edge.spool_folder import CameraFolder
+from edge.spools import MemorySpool
 from edge.stream import Session
 from edge.window import Window
 

@@ -19,7 +19,7 @@ from actors.core.messages.object_faults import Faults, add
 from actors.core.messages.observations import Backlog, Observation
 from edge import messages
 from edge.reconnect import terminal_close
-from edge.spool import Spool
+from edge.spools import Spool
 from edge.window import FORGOTTEN, MAX_ITEM_BYTES, SHED, UNREADABLE, Account, Batch, Missing, Window
 
 OnFull = Literal["shed", "wait"]

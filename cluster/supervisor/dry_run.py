@@ -2,8 +2,8 @@
 over what the supervisor remembers.
 
 Moves and starts are found by the same comparison that will decide them
-(`cluster.planning.reconcile`), carried out in the mind until nothing is left. Durations are what
-starts and moves have taken here lately (`cluster.supervisor.fleet.Meter`).
+(`cluster.planning.reconcile`), repeated until nothing is left (`cluster.supervisor.simulation`).
+Durations are what starts and moves have taken here lately (`cluster.supervisor.fleet.Meter`).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,26 +12,19 @@ from typing import Any
 import msgspec
 
 from actors.core.errors import BadInput, NotFound
-from actors.core.log_format import counted
 from cluster.planning.placement import Placed, rebalance, usable
 from cluster.planning.reconcile import (
     ActorView,
-    GiveCameras,
-    MoveCameras,
     ReconcileLimits,
-    ReleaseCameras,
-    StartActor,
-    StopActor,
     WantedCamera,
-    compare,
 )
 from cluster.supervisor.fleet import FleetMemory
 from cluster.supervisor.models import PLAN_KINDS, SCALED, PlanReport, PlanStep
 from cluster.supervisor.services import Services
+from cluster.supervisor.simulation import simulate
 from storage.ports.cluster import Density
 
 MAX_STEPS = 200  # steps that are told; the others are counted
-MAX_ROUNDS = 5_000
 HUB_RESTART_S = (
     3.0  # seconds from a hub's end to its successor's first answer, beyond the time of a start
 )
@@ -298,7 +291,7 @@ class Planner:
     ) -> PlanReport:
         wanted = [wish(made) for made in self._fleet.wanted_cameras()]
         views = {made.name: view(made) for made in self._fleet.views() if made.phase != "stopping"}
-        steps, duration_s, problem = carry_out(
+        steps, duration_s, problem = simulate(
             wanted, views, self._limits, self._fleet.meter.start_s, self._fleet.meter.move_s
         )
         moved = {camera for step in steps for camera in step.interrupts}
@@ -311,83 +304,6 @@ class Planner:
             duration_s,
             problem,
         )
-
-
-def carry_out(
-    wanted: list[WantedCamera],
-    views: dict[str, ActorView],
-    limits: ReconcileLimits,
-    start_s: float,
-    move_s: float,
-) -> tuple[list[PlanStep], float, str]:
-    """The comparison's actions done in the mind, round by round: (steps, seconds, problem). Starts
-    of a round go on at once."""
-    steps: list[PlanStep] = []
-    duration_s = 0.0
-    for round in range(MAX_ROUNDS):
-        plan = compare(wanted, list(views.values()), {}, 0.0, limits)
-        if not plan.actions:
-            return (
-                steps,
-                duration_s,
-                f"{counted(len(plan.refused), 'camera finds', 'cameras find')} no process"
-                if plan.refused
-                else "",
-            )
-        starts = moves = False
-        for number, action in enumerate(plan.actions):
-            match action:
-                case StartActor(cameras, density, incoming, node):
-                    name = f"new-{round}-{number}"
-                    what = f"start a process for {counted(density, 'camera')}" + (
-                        f" on {node}" if node else ""
-                    )
-                    steps.append(PlanStep(what, name, start_s))
-                    if incoming:
-                        steps.append(_moving(incoming, name, move_s))
-                    _take(views, {*cameras, *incoming})
-                    views[name] = ActorView(
-                        name, "ready", (*cameras, *incoming), density, node=node
-                    )
-                    starts, moves = True, moves or bool(incoming)
-                case GiveCameras(name, cameras):
-                    steps.append(
-                        PlanStep(f"activate {counted(len(cameras), 'camera')}", name, move_s)
-                    )
-                    views[name] = msgspec.structs.replace(
-                        views[name], cameras=(*views[name].cameras, *cameras)
-                    )
-                case MoveCameras(name, cameras):
-                    steps.append(_moving(cameras, name, move_s))
-                    _take(views, set(cameras))
-                    views[name] = msgspec.structs.replace(
-                        views[name], cameras=(*views[name].cameras, *cameras)
-                    )
-                    moves = True
-                case ReleaseCameras(name, cameras):
-                    steps.append(
-                        PlanStep(
-                            f"give up {counted(len(cameras), 'camera')}", name, move_s, cameras
-                        )
-                    )
-                    _take(views, set(cameras))
-                case StopActor(name):
-                    steps.append(PlanStep("stop the empty process", name))
-                    del views[name]
-        duration_s += start_s * starts + move_s * moves
-    return steps, duration_s, f"it does not settle within {MAX_ROUNDS} rounds"
-
-
-def _take(views: dict[str, ActorView], cameras: set[str]) -> None:
-    for name, view in views.items():
-        if not cameras.isdisjoint(view.cameras):
-            views[name] = msgspec.structs.replace(
-                view, cameras=tuple(camera for camera in view.cameras if camera not in cameras)
-            )
-
-
-def _moving(cameras: tuple[str, ...], name: str, move_s: float) -> PlanStep:
-    return PlanStep(f"move {counted(len(cameras), 'camera')}", name, move_s, cameras, move_s)
 
 
 def _with_services(report: PlanReport, steps: list[PlanStep]) -> PlanReport:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from actors.core.errors import StartError
+from load_tests.capacity.derivation import Point, derive
 from load_tests.capacity.load_window import (
     SITE,
     DashboardLoad,
@@ -20,7 +21,7 @@ from load_tests.capacity.load_window import (
     devices,
     names_of,
 )
-from load_tests.capacity.model import PlannedFleet, Point, UnitCosts, derive
+from load_tests.capacity.model import PlannedFleet, UnitCosts
 from load_tests.drivers.dashboard_plan import FleetReport
 from load_tests.drivers.simulated_dashboard import SAMPLE_EVERY
 from load_tests.harness.environment import this_machine

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from actors.core.errors import StartError
+from load_tests.capacity.derivation import Point, derive
 from load_tests.capacity.model import (
     GIB,
     LIMITS,
@@ -12,9 +13,7 @@ from load_tests.capacity.model import (
     PARTS,
     PartCost,
     PlannedFleet,
-    Point,
     UnitCosts,
-    derive,
     in_words,
     missed,
     predict,
