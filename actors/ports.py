@@ -3,6 +3,42 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from actors.core.messages.deliveries import Answer
+
+
+class LinkUser(Protocol):
+    """Who made a link, and is told by it. Nothing is told after it was closed or lost."""
+
+    def answered(self, answers: Sequence[Answer]) -> None:
+        """Answers came, in their order."""
+
+    def writable(self) -> None:
+        """A link that was full takes items again."""
+
+    def lost(self, reason: str) -> None:
+        """It is over: the actor is gone, silent, or spoke nonsense."""
+
+
+class Link(Protocol):
+    """One connection of a hub to one actor process. What is sent arrives in its order, or not at
+    all from some point on; then the link is lost."""
+
+    @property
+    def full(self) -> bool:
+        """It holds enough: send again when told `writable`."""
+
+    def send(self, items: Sequence[bytes]) -> None:
+        """Encoded items (`actors.core.messages.deliveries`). Never waits."""
+
+    def owed(self, owed: bool) -> None:
+        """Whether answers are due: only then is an actor that says nothing taken for lost."""
+
+    def close(self) -> None:
+        """End it at once."""
+
+    async def finish(self) -> None:
+        """End it once everything that was sent has left this process."""
+
 
 class ActorHandle(Protocol):
     """One actor process."""

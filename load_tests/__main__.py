@@ -22,6 +22,8 @@ BENCHES = {
     "alone on the same bytes",
     "commit": "camera advances per second of the fenced commit, next to a plain UPDATE",
     "ingest": "observations committed end to end through edge sockets, next to a plain process",
+    "link": "an observation to an actor process and its ack back, next to a bare echo of the same "
+    "frames and to a Ray call",
     "flood": "what one camera's flood does to the ack latency of its neighbours in one actor "
     "process",
     "fanout": "deliveries per second to dashboards, next to bare sockets and a plain Starlette "

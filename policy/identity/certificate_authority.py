@@ -185,6 +185,16 @@ def _sign(
     return _made(folder / f"{stem}.pem")
 
 
+def unsigned(common: str) -> tuple[bytes, bytes, bytes]:
+    """A fresh key and a certificate that nobody vouches for, both as PEM, and the certificate as
+    DER: for encryption between peers that prove themselves in another way."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _builder(_name(common), _name(common), key, MAX_DAYS).sign(key, hashes.SHA256())
+    encoding = serialization.Encoding
+    pem, der = certificate.public_bytes(encoding.PEM), certificate.public_bytes(encoding.DER)
+    return _pem(key), pem, der
+
+
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
 ) -> x509.CertificateBuilder:
