@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-RUN_LIMIT_S = 900.0  # a run of tests that takes longer is ended
-TEST_LIMIT_S = 60  # one test
+RUN_LIMIT_S = 3_600.0  # a run of tests that takes longer is ended; each has its own limit too
 BROKEN = 70  # exit status of a run that never came to its tests
 # What a checkout has besides what git knows, and tests use: linked into each copy.
 BUILT = (".venv", ".tools", "hub/static", "console/node_modules", "tools/validators/node_modules")
@@ -44,7 +43,7 @@ def run_tests(folder: str, root: str, written: str, tests: tuple[str, ...]) -> N
     sys.path[:] = [folder, *(path for path in sys.path if path not in ("", root, folder))]
     status = BROKEN
     try:
-        status = int(pytest.main([*PYTEST, f"--timeout={TEST_LIMIT_S}", *tests]))
+        status = int(pytest.main([*PYTEST, *tests]))
     finally:
         sys.stdout.flush()
         os._exit(status)
