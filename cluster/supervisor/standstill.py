@@ -8,6 +8,7 @@ and their callers have deadlines (`policy.actor.ray_policy`).
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -145,7 +146,9 @@ class StandstillWatch:
         why = f"process {service.pid} lives, has not run for {STILL_S:g} s and does not answer"
         log.error("%s is ended: %s", name, why)
         self._ended(name, "end", why)
-        os.kill(service.pid, signal.SIGKILL)  # Ray's own way to end one that is stopped takes 5 s
+        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+            # Ray's own way to end one that is stopped takes 5 s
+            os.kill(service.pid, signal.SIGKILL)
 
 
 async def _answers(service: Service) -> bool:
