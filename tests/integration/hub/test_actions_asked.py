@@ -44,6 +44,7 @@ NAMES = {
     "actor": "gate.0011223344",
     "hub": "hub-0",
     "policy": "policy-0",
+    "worker": "worker-0",
     "process": "hub-0",
     "operation": "op1",
 }

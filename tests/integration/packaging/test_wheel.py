@@ -78,6 +78,7 @@ def test_only_the_product_and_its_licence_are_inside(names: list[str]) -> None:
         "actors",
         "storage",
         "policy",
+        "workers",
         "hub",
         "cluster",
         "edge",

@@ -164,6 +164,7 @@ async def by_cluster(api: TestApi, token: str, subjects: Sequence[Subject]) -> l
                     "node": NODE,
                     "hub": "hub-0",
                     "policy": "policy-0",
+                    "worker": "worker-0",
                 }
                 values |= {
                     "actor": f"{subject.camera}.0011223344",
