@@ -183,10 +183,6 @@ def _answer(
 ) -> Iterator[tuple[str, World]]:
     commit, done = reply
     rest = world._replace(replies=world.replies - {reply})
-    host = world.hosts[commit.host]
-    if (host.life, host.seq + 1, host.waiting) != (commit.life, commit.seq, True):
-        yield "an answer nobody waits for", rest
-        return
     if done:
         yield f"host {commit.host} hears that {commit.seq} is stored", _acked(rest, commit)
     else:
@@ -201,6 +197,19 @@ def _answer(
             f"the answer to {commit.seq} is lost; host {commit.host} renews its generation",
             _renew(rest, commit.host, variant),
         )
+
+
+def _awaited(world: World, commit: Commit) -> bool:
+    host = world.hosts[commit.host]
+    return (host.life, host.seq + 1, host.waiting) == (commit.life, commit.seq, True)
+
+
+def _without_stale_answers(world: World) -> World:
+    """An answer that nobody waits for changes nothing, whenever it comes, and nobody will wait for
+    it again: lives only grow, and in a life `seq` does. Without it there are fewer worlds, and the
+    same things happen in them."""
+    awaited = frozenset(reply for reply in world.replies if _awaited(world, reply[0]))
+    return world if len(awaited) == len(world.replies) else world._replace(replies=awaited)
 
 
 def _acked(world: World, commit: Commit) -> World:
@@ -251,7 +260,8 @@ def explore(variant: Variant, limit: int) -> tuple[int, list[str]]:
     while front:
         following: list[World] = []
         for world in front:
-            for name, after in steps(world, variant):
+            for name, reached in steps(world, variant):
+                after = _without_stale_answers(reached)
                 if after in came:
                     continue
                 came[after] = (world, name)
