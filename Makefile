@@ -85,6 +85,7 @@ coverage: install-dev console validators ## the tests, and which lines of code n
 
 prove: install-dev console ## everything that the product promises to show, however long it takes
 	$(BIN)/python -m pytest -m prove --timeout 3600 $(ARGS)
+	$(BIN)/python -m pytest tests/property tests/unit --hypothesis-profile others
 	$(BIN)/python -m tools.odd_times
 	$(BIN)/python -m tools.mutants
 	$(BIN)/python -m load_tests run faults

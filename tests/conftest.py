@@ -16,10 +16,11 @@ if find_spec("sniffio") is None:
     # the path and pytest's own finder.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
-hypothesis.settings.register_profile(
-    "any machine", deadline=None
-)  # how long an example takes says what else the machine does
-hypothesis.settings.load_profile("any machine")
+# Without deadlines: how long an example takes says what else the machine does. The examples are the
+# same in every run, so that none fails by chance; `make prove` looks for others.
+hypothesis.settings.register_profile("the same", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("others", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("the same")
 
 WHOLE_MACHINE = (
     "tests/acceptance/",
