@@ -66,6 +66,8 @@ BENCHES = $(shell $(BIN)/python -c 'from load_tests.__main__ import BENCHES; pri
 
 # As many processes as cores share the tests out, as tests/conftest.py says.
 SHARED := --numprocesses auto --dist loadscope --no-loadscope-reorder
+# Tests start some hundred processes: none compiles anew what the one before it did.
+KEPT := env -u PYTHONDONTWRITEBYTECODE
 
 test: lint types tests ## every check and test but `prove`; at most 20 minutes on 2 cores
 
@@ -78,10 +80,10 @@ types: install-dev ## strict types of code and tests
 	$(BIN)/mypy
 
 tests: install-dev console validators ## the tests
-	$(BIN)/python -m pytest $(SHARED) $(ARGS)
+	$(KEPT) $(BIN)/python -m pytest $(SHARED) $(ARGS)
 
 coverage: install-dev console validators ## the tests, and which lines of code none of them ran; takes twice as long
-	$(BIN)/python -m pytest $(SHARED) --cov --cov-report term:skip-covered $(ARGS)
+	$(KEPT) $(BIN)/python -m pytest $(SHARED) --cov --cov-report term:skip-covered $(ARGS)
 
 prove: install-dev console ## everything that the product promises to show, however long it takes
 	$(BIN)/python -m pytest -m prove --timeout 3600 $(ARGS)
