@@ -1,7 +1,6 @@
 """What is started once a run for the tests that share it: they run one after the other, whatever
 file they are in, and it is stopped behind the last of them, for it works hard."""
 
-from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,13 +35,8 @@ class StartedOnce:
                 *(item for item in items[first:] if not self._shares(item)),
             ]
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_teardown(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None]:
-        """Stop it behind the last of them."""
-        try:
-            yield
-        finally:
-            if self._shares(item) and not self._shares(nextitem):
-                self.started.close()
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Stop it behind the last of them. What goes wrong then is an error of that test."""
+        if self._shares(item) and not self._shares(nextitem):
+            self.started.close()
