@@ -24,6 +24,8 @@ from tests.support.camera_rig import SCENE
 from tests.support.cluster.ray_stack import Stack
 from tests.support.waiting import until
 
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
