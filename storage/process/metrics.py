@@ -163,9 +163,8 @@ class NodeMetrics(Collector):
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(self._folder):
             bury(self._folder)
-            yield from _multiprocess.MultiProcessCollector(
-                CollectorRegistry(), path=str(self._folder)
-            ).collect()
+            begun = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
+            yield from _multiprocess.MultiProcessCollector.merge(begun)
 
     def text(self) -> bytes:
         """The exposition in the text format."""
@@ -182,13 +181,14 @@ def clear(data: DataDir) -> None:
 
 def bury(folder: Path) -> None:
     """Gauges of dead processes end; their counters and histograms are folded into one file each, so
-    that files do not pile up."""
+    that files do not pile up. A process that was killed before its file had a length left nothing
+    to fold."""
     for file in folder.glob("*.db"):
         kind, _, name = file.stem.rpartition("_")
         pid, _, started = name.partition("-")
         if name == OVER or not pid.isdigit() or start_time(int(pid)) == int(started or 0):
             continue
-        if not kind.startswith("gauge"):
+        if not kind.startswith("gauge") and file.stat().st_size:
             _fold(file, folder / f"{kind}_{OVER}.db")
         file.unlink(missing_ok=True)
 

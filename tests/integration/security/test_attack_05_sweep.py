@@ -86,6 +86,7 @@ NOTHING = (
     "/v1/cluster/nodes",
     "/v1/cluster/hubs",
     "/v1/cluster/policies",
+    "/v1/cluster/workers",
     "/v1/cluster/shape",
     "/v1/cluster/processes",
     "cluster PUT ",

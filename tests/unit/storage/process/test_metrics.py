@@ -121,6 +121,16 @@ def test_two_processes_add_up_and_a_dead_one_leaves_its_counts_alone(data: DataD
     mine.close()
 
 
+def test_a_file_that_was_only_just_made_fails_no_scrape(data: DataDir) -> None:
+    mine = ProcessMetrics(data, lambda: [CounterMetricFamily("eyrie_seen", "Seen.", value=3)])
+    mine.write()
+    written = next(folder_of(data).glob("counter_*.db"))
+    written.with_name("counter_999999999-1.db").touch()  # of a process that was killed
+    written.with_name(written.name.replace("counter", "histogram")).touch()  # of one that lives
+    assert merged(data) == {"eyrie_seen_total": 3}
+    mine.close()
+
+
 def test_a_node_that_starts_again_counts_from_zero(data: DataDir) -> None:
     made = ProcessMetrics(data, lambda: figures(1))
     made.write()
