@@ -394,8 +394,7 @@ async def test_the_cluster_api_asks_what_its_document_says(tmp_path: Path) -> No
             httpx.AsyncClient(base_url=api.url, timeout=30) as http,
         ):
             for endpoint in ordered(table.ENDPOINTS):
-                status = await call(
-                    http, endpoint, api.token(f"of-{endpoint.id}", scopes=[endpoint.id])
-                )
+                token = api.token(f"of-{endpoint.id}", scopes=[endpoint.id])
+                status = await call(http, endpoint, token)
                 assert (status == 403) is not allow, endpoint.id
         assert wrong(table.ENDPOINTS, recorder.asked) == set()
