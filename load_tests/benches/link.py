@@ -180,9 +180,9 @@ class _Answering:
 
 def serve_link(pipe: Connection, folder: str) -> None:
     """The process of an actor: says (path, pid), and ends when told."""
+    server = LinkServer(_Answering(), KEY, cluster="bench", name="bench", silent_s=SILENT_S)
 
     async def begin() -> tuple[str, int]:
-        server = LinkServer(_Answering(), KEY, cluster="bench", name="bench", silent_s=SILENT_S)
         return await server.listen_here(Path(folder)), os.getpid()
 
     _serve(pipe, begin)
@@ -190,9 +190,10 @@ def serve_link(pipe: Connection, folder: str) -> None:
 
 def serve_echo(pipe: Connection, path: str) -> None:
     """The floor's process."""
+    held: list[asyncio.AbstractServer] = []  # a server that nobody holds may be collected
 
     async def begin() -> tuple[str, int]:
-        await asyncio.get_running_loop().create_unix_server(_Echo, path)
+        held.append(await asyncio.get_running_loop().create_unix_server(_Echo, path))
         return path, os.getpid()
 
     _serve(pipe, begin)
