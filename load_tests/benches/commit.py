@@ -8,21 +8,17 @@ slices alternate and the median counts.
 """
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 
 import msgspec
 
 from actors.core.messages.commits import CommitRow, Position
 from actors.core.messages.events import Event, StoredEvent, seal
-from actors.core.settings import DataSettings, PostgresSettings, Settings
+from actors.core.settings import Settings
 from actors.core.times import rfc3339
+from load_tests.harness.private_postgres import private_postgres
 from load_tests.harness.results import Measured, spread
-from storage.embedded.data_dir import DataDir
-from storage.embedded.postgres import EmbeddedPostgres
 from storage.migrations import migrate
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.pool import Database
@@ -47,22 +43,8 @@ Commit = Callable[[Sequence[CommitRow]], Awaitable[object]]
 def run(seed: int) -> Measured:
     """The whole bench, about 45 seconds. `seed` is taken for uniformity: nothing in it is
     random."""
-    path = Path(tempfile.mkdtemp(prefix="eyrie-bench-"))
-    path.chmod(0o711)  # PostgreSQL may run as a user of its own
-    try:
-        data = DataDir(path)
-        data.prepare()
-        server = EmbeddedPostgres(data, max_connections=20)
-        server.start()
-        try:
-            settings = Settings(
-                data=DataSettings(dir=str(path)), postgres=PostgresSettings(dsn=server.dsn)
-            )
-            return asyncio.run(_measure(settings, seed))
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    with private_postgres() as settings:
+        return asyncio.run(_measure(settings, seed))
 
 
 async def _measure(settings: Settings, seed: int) -> Measured:

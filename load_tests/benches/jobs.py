@@ -7,17 +7,13 @@ carried out by its own manager.
 """
 
 import asyncio
-import shutil
-import tempfile
 import time
-from pathlib import Path
 
 from actors.core.errors import StartError
-from actors.core.settings import DataSettings, PostgresSettings, Settings
+from actors.core.settings import Settings
 from load_tests.benches import jobs_peer
+from load_tests.harness.private_postgres import private_postgres
 from load_tests.harness.results import Measured, spread
-from storage.embedded.data_dir import DataDir
-from storage.embedded.postgres import EmbeddedPostgres
 from storage.migrations import migrate
 from storage.ports.jobs import ClaimedJob, FinishedJob, NewJob, Values
 from storage.postgres.jobs import PostgresJobStore
@@ -36,22 +32,8 @@ KIND = "bench"
 
 def run(seed: int) -> Measured:
     """The whole bench, about a minute. `seed` is taken for uniformity: nothing in it is random."""
-    path = Path(tempfile.mkdtemp(prefix="eyrie-bench-"))
-    path.chmod(0o711)  # PostgreSQL may run as a user of its own
-    try:
-        data = DataDir(path)
-        data.prepare()
-        server = EmbeddedPostgres(data, max_connections=20)
-        server.start()
-        try:
-            settings = Settings(
-                data=DataSettings(dir=str(path)), postgres=PostgresSettings(dsn=server.dsn)
-            )
-            return asyncio.run(_measure(settings, seed))
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    with private_postgres() as settings:
+        return asyncio.run(_measure(settings, seed))
 
 
 async def _measure(settings: Settings, seed: int) -> Measured:

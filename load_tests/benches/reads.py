@@ -9,18 +9,14 @@ PostgreSQL of its own is started; databases are filled by SQL (`load_tests.bench
 
 import asyncio
 import random
-import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from actors.core.settings import DataSettings, PostgresSettings, Settings
 from load_tests.benches.event_days import CAMERAS, DAYS_SQL, FILL_SQL, SITES, TIPS_SQL
+from load_tests.harness.private_postgres import private_postgres
 from load_tests.harness.results import Measured, percentile
-from storage.embedded.data_dir import DataDir
-from storage.embedded.postgres import EmbeddedPostgres
 from storage.events.events import PostgresEventStore
 from storage.migrations import migrate
 from storage.ports.event_queries import EventQuery
@@ -38,19 +34,8 @@ Read = Callable[[], Awaitable[object]]
 
 def run(seed: int) -> Measured:
     """The whole bench, about three minutes."""
-    path = Path(tempfile.mkdtemp(prefix="eyrie-bench-"))
-    path.chmod(0o711)  # PostgreSQL may run as a user of its own
-    try:
-        data = DataDir(path)
-        data.prepare()
-        server = EmbeddedPostgres(data, max_connections=20)
-        server.start()
-        try:
-            return asyncio.run(_measure(server.dsn, str(path), random.Random(seed)))
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    with private_postgres() as settings:
+        return asyncio.run(_measure(settings.postgres.dsn, settings.data.dir, random.Random(seed)))
 
 
 async def _measure(dsn: str, folder: str, chance: random.Random) -> Measured:

@@ -64,7 +64,7 @@ class Watcher:
         self.closing = True
 
 
-class Desk:
+class ReviewRig:
     def __init__(self) -> None:
         self.policy = Policy()
         self.watcher = Watcher()
@@ -84,58 +84,58 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def rig() -> ReviewRig:
+    return ReviewRig()
 
 
-async def test_the_review_that_was_asked_for_last_is_also_done_last(desk: Desk) -> None:
+async def test_the_review_that_was_asked_for_last_is_also_done_last(rig: ReviewRig) -> None:
     """An answer of the policy before, which comes late, must not undo the newer one."""
-    desk.policy.held = [asyncio.Event()]
-    first = asyncio.create_task(desk.reviews.one(desk.watcher))  # type: ignore[arg-type]
-    await until(lambda: desk.policy.log == ["asked 1"])
-    second = asyncio.create_task(desk.reviews.one(desk.watcher))  # type: ignore[arg-type]
+    rig.policy.held = [asyncio.Event()]
+    first = asyncio.create_task(rig.reviews.one(rig.watcher))  # type: ignore[arg-type]
+    await until(lambda: rig.policy.log == ["asked 1"])
+    second = asyncio.create_task(rig.reviews.one(rig.watcher))  # type: ignore[arg-type]
     for _ in range(5):
         await asyncio.sleep(0)
-    desk.policy.held[0].set()
+    rig.policy.held[0].set()
     await asyncio.gather(first, second)
-    assert desk.policy.log == ["asked 1", "told 1", "asked 2", "told 2"]
+    assert rig.policy.log == ["asked 1", "told 1", "asked 2", "told 2"]
 
 
-async def test_a_subscription_that_policy_allows_no_more_ends(desk: Desk) -> None:
-    desk.policy.denies = True
-    await desk.reviews.one(desk.watcher)  # type: ignore[arg-type]
-    assert desk.watcher.ended == [(CHANNEL, disconnects.UNSUBSCRIBED_STATE_INVALIDATED)]
+async def test_a_subscription_that_policy_allows_no_more_ends(rig: ReviewRig) -> None:
+    rig.policy.denies = True
+    await rig.reviews.one(rig.watcher)  # type: ignore[arg-type]
+    assert rig.watcher.ended == [(CHANNEL, disconnects.UNSUBSCRIBED_STATE_INVALIDATED)]
 
 
 async def test_a_decision_that_was_under_way_while_the_policy_changed_is_reviewed(
-    desk: Desk,
+    rig: ReviewRig,
 ) -> None:
-    before = desk.reviews.turn
-    desk.reviews.if_older(desk.watcher, before)  # type: ignore[arg-type]
-    assert desk.spawned == []
-    desk.reviews.policy_changed("r2")
-    desk.spawned.clear()
-    desk.reviews.if_older(desk.watcher, before)  # type: ignore[arg-type]
-    assert desk.spawned == ["review of one dashboard"]
-    desk.reviews.if_older(desk.watcher, desk.reviews.turn)  # type: ignore[arg-type]
-    assert desk.spawned == ["review of one dashboard"]
+    before = rig.reviews.turn
+    rig.reviews.if_older(rig.watcher, before)  # type: ignore[arg-type]
+    assert rig.spawned == []
+    rig.reviews.policy_changed("r2")
+    rig.spawned.clear()
+    rig.reviews.if_older(rig.watcher, before)  # type: ignore[arg-type]
+    assert rig.spawned == ["review of one dashboard"]
+    rig.reviews.if_older(rig.watcher, rig.reviews.turn)  # type: ignore[arg-type]
+    assert rig.spawned == ["review of one dashboard"]
 
 
-async def test_cameras_that_changed_make_decisions_under_way_old_too(desk: Desk) -> None:
-    before = desk.reviews.turn
-    desk.reviews.cameras_changed({"north"}, {"gate"}, lambda: None)
-    assert desk.reviews.turn > before
+async def test_cameras_that_changed_make_decisions_under_way_old_too(rig: ReviewRig) -> None:
+    before = rig.reviews.turn
+    rig.reviews.cameras_changed({"north"}, {"gate"}, lambda: None)
+    assert rig.reviews.turn > before
 
 
-async def test_a_start_is_tried_again_while_the_policy_changes_below_it(desk: Desk) -> None:
+async def test_a_start_is_tried_again_while_the_policy_changes_below_it(rig: ReviewRig) -> None:
     made: list[int] = []
     undone: list[int] = []
 
     async def work() -> int:
         made.append(len(made))
         if len(made) == 1:
-            desk.reviews.turn += 1
+            rig.reviews.turn += 1
         return made[-1]
 
-    assert await desk.reviews.settled(work, lambda: undone.append(made[-1])) == 1
+    assert await rig.reviews.settled(work, lambda: undone.append(made[-1])) == 1
     assert undone == [0]
