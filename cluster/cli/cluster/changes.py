@@ -61,7 +61,9 @@ def _add(kinds: Any, act: Callable[[ApiClient, argparse.Namespace], int]) -> Non
 
     scale = parser("scale", "how many hubs, policy replicas or workers run", _scale)
     scale.add_argument("what", choices=("hubs", "policies", "workers"), help="which of them")
-    scale.add_argument("count", nargs="?", type=_count, help="how many; with --auto where to begin")
+    scale.add_argument(
+        "count", nargs="?", type=_how_many, help="how many; with --auto where to begin"
+    )
     scale.add_argument("--min", type=_count, help="never fewer, with --auto")
     scale.add_argument("--max", type=_count, help="never more, with --auto")
     scale.add_argument(
@@ -305,6 +307,11 @@ def _pause(link: ApiClient, arguments: argparse.Namespace) -> Change:
             "pause", f"{kind}:{name}", {}, lambda: link.put(path, {"reason": arguments.reason})
         )
     return Change("resume", f"{kind}:{name}", {}, lambda: link.delete(path))
+
+
+def _how_many(text: str) -> int:
+    """Workers may be none; that hubs may not, the API says."""
+    return 0 if text == "0" else _count(text)
 
 
 def _count(text: str) -> int:
