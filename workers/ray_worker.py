@@ -22,6 +22,9 @@ from storage.process.settings_files import node_settings
 from workers.worker_process import WorkerProcess
 
 MAX_CALLS = 20
+PROBE_S = 1.0  # seconds between two questions whether a worker gets on
+STUCK_S = 5.0  # seconds one may take to answer
+MISSES = 5  # questions in a row without an answer after which it is killed
 
 log = logging.getLogger("eyrie.workers")
 
@@ -85,7 +88,27 @@ class WorkerHandle:
         return float(dict(await answer(self._handle.status.remote(), timeout_s, self.name))["cpu"])
 
     async def died(self) -> str:
-        """Wait, for ever if need be, until the process is gone or of no more use; why."""
+        """Wait, for ever if need be, until the process is gone or of no more use; why. One that
+        stands still, or whose loop a job blocks, is killed: its jobs go elsewhere by their leases,
+        and Ray would never notice."""
+        life = asyncio.ensure_future(self._lifetime())
+        try:
+            missed = 0
+            while not life.done():
+                try:
+                    await self.load(STUCK_S)
+                    missed = 0
+                except Unavailable as error:
+                    missed += 1
+                    if missed == MISSES and not life.done():
+                        self.kill()
+                        return f"killed: {error.detail}"
+                await asyncio.wait([life], timeout=PROBE_S)
+            return life.result()
+        finally:
+            life.cancel()
+
+    async def _lifetime(self) -> str:
         try:
             return str(await self._handle.lifetime.remote())
         except ray.exceptions.RayError as error:

@@ -50,7 +50,8 @@ class WorkerProcess:
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         first = next(iter(done))
         error = None if first.cancelled() else first.exception()
-        return f"{first.get_name()} ended: {type(error).__name__}: {error}"
+        why = "it was stopped" if error is None else f"{type(error).__name__}: {error}"
+        return f"{first.get_name()} ended: {why}"
 
     async def stop(self, grace_s: float) -> bool:
         """Take nothing new, give connectors up, let jobs end; whether all did."""
