@@ -15,7 +15,7 @@ from storage.process.settings_files import read_resolved
 from storage.stores import open_stores
 from tests.support.cluster.ray_stack import Stack
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.prove]
 
 
 def eyrie(running: Stack, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
