@@ -90,7 +90,7 @@ class CommitLoop:
         settings: CameraSettings,
         cameras: dict[str, Hosted],
         live: Live,
-        desk: CommitHost,
+        host: CommitHost,
         *,
         capacity: int,
         now_us: Callable[[], int],
@@ -100,7 +100,7 @@ class CommitLoop:
         self._settings = settings
         self._cameras = cameras
         self._live = live
-        self._desk = desk
+        self._host = host
         self.capacity = capacity
         self.window_items = window(settings, capacity)
         self._now_us = now_us
@@ -203,7 +203,7 @@ class CommitLoop:
             if hosted.phase == "active":
                 deadline = camera_core.next_deadline_us(hosted.core)
                 if deadline is not None and deadline <= now_us:
-                    self._desk.step(hosted, [Tick()])
+                    self._host.step(hosted, [Tick()])
 
     async def _commit(self) -> None:
         """One statement for every camera with something to write; rows whose outcome is not known
@@ -277,7 +277,7 @@ class CommitLoop:
             self.counts["observations"] += row.after.last_seq - row.before.last_seq
             self.counts["events"] += len(row.events)
             add(self.object_faults, row.faults)
-            answers = self._desk.guarded(
+            answers = self._host.guarded(
                 hosted,
                 "its commit cannot be noted",
                 partial(camera_core.committed, hosted.core, row, self._now_us()),
@@ -285,13 +285,13 @@ class CommitLoop:
             if answers is None:
                 continue
             for answer in answers:
-                self._desk.post(answer)
+                self._host.post(answer)
             self._live.committed(hosted, row)
-            self._desk.moved(row)
+            self._host.moved(row)
 
     def _row_of(self, hosted: Hosted) -> CommitRow | None:
         """What a camera has to write; an error in it is the camera's alone, as one in a step is."""
-        return self._desk.guarded(
+        return self._host.guarded(
             hosted, "its row cannot be made", partial(camera_core.pending_commit, hosted.core)
         )
 
@@ -355,9 +355,9 @@ class CommitLoop:
             opened = partial(
                 camera_core.session_opened, hosted.core, session, outcome, self._now_us()
             )
-            effects = self._desk.guarded(hosted, "its session cannot be opened", opened)
+            effects = self._host.guarded(hosted, "its session cannot be opened", opened)
             if effects is not None:
-                self._desk.carry_out(hosted, effects)
+                self._host.carry_out(hosted, effects)
 
     async def _renew_activations(self) -> None:
         """Activate again under the own name, after an unknown outcome or a row that did not move;
@@ -380,13 +380,13 @@ class CommitLoop:
             if hosted is None:
                 continue
             activation = found.get(camera)
-            core = None if activation is None else self._desk.restore(activation)
+            core = None if activation is None else self._host.restore(activation)
             if activation is None or core is None:
-                self._desk.leave(hosted, self._desk.given_up.get(camera, "another actor owns it"))
+                self._host.leave(hosted, self._host.given_up.get(camera, "another actor owns it"))
                 continue
             hosted.replace(activation, core)
             now_us = self._now_us()
-            self._desk.step(
+            self._host.step(
                 hosted,
                 [
                     msgspec.structs.replace(attach, received_us=now_us)
@@ -407,8 +407,8 @@ class CommitLoop:
         self._answered("beat")
         if not known:
             for hosted in list(self._cameras.values()):
-                self._desk.leave(hosted, "the supervisor wrote this actor off")
-            self._desk.write_off("its record is gone")
+                self._host.leave(hosted, "the supervisor wrote this actor off")
+            self._host.write_off("its record is gone")
 
     def trouble(self, now: float) -> str:
         """Why nothing can be committed now, a reason of `actors.core.reasons`; empty when all is
@@ -441,7 +441,7 @@ class CommitLoop:
         """Throw the core away; an activation under the own name decides."""
         if hosted.phase == "active" and (row is None or self._current(hosted, row)):
             hosted.phase = "renewing"
-            self._desk.forget(hosted)
+            self._host.forget(hosted)
             self._renew[hosted.camera] = None
             self._wake.set()
 
@@ -450,8 +450,8 @@ class CommitLoop:
         up."""
         hosted.failures += 1
         if hosted.failures >= MAX_FAILURES:
-            self._desk.given_up[hosted.camera] = reason
-            self._desk.leave(hosted, reason)
+            self._host.given_up[hosted.camera] = reason
+            self._host.leave(hosted, reason)
             return
         self._retry_at = time.monotonic() + RETRY_S
         self.doubt(hosted)

@@ -30,7 +30,7 @@ log = logging.getLogger("eyrie.actors.registry")
 
 
 class RegistrySyncHost(Protocol):
-    """What the desk asks of its actor (`actors.camera_actor`)."""
+    """What the registry sync asks of its actor (`actors.camera_actor`)."""
 
     def step(self, hosted: Hosted, items: Sequence[Configure | ResetCounts]) -> None:
         """Step a camera and carry the effects out."""
@@ -49,13 +49,13 @@ class RegistrySync:
         self,
         stores: ActorStores,
         cameras: dict[str, Hosted],
-        office: RegistrySyncHost,
+        host: RegistrySyncHost,
         *,
         now_us: Callable[[], int],
     ) -> None:
         self._stores = stores
         self._cameras = cameras
-        self._office = office
+        self._host = host
         self._now_us = now_us
         self._unreadable: dict[str, int] = {}
         self._replaying: dict[int, asyncio.Event] = {}
@@ -126,7 +126,7 @@ class RegistrySync:
         if hosted is None or not _active(hosted) or hosted.core.order.opening:
             raise Unavailable(f"camera {camera} is not hosted here now")
         before = hosted.core.journal.offset
-        self._office.step(hosted, [ResetCounts(None if lines is None else list(lines), reason)])
+        self._host.step(hosted, [ResetCounts(None if lines is None else list(lines), reason)])
         journal = hosted.core.journal
         if journal.offset == before or journal.last is None:
             raise NotFound(
@@ -134,7 +134,7 @@ class RegistrySync:
             )
         event, key = journal.last.id, (camera, journal.epoch, journal.offset)
         moved = self._resetting.setdefault(key, asyncio.Event())
-        self._office.commit_soon(hosted)
+        self._host.commit_soon(hosted)
         try:
             async with asyncio.timeout(REPLAY_S):
                 await moved.wait()
@@ -176,7 +176,7 @@ class RegistrySync:
             number, letter.session, letter.seq, letter.code, letter.raw, by
         )
         event = dead_letters.replay(hosted.core, known, self._now_us())
-        self._office.commit_soon(hosted)
+        self._host.commit_soon(hosted)
         try:
             async with asyncio.timeout(REPLAY_S):
                 await moved.wait()
@@ -198,7 +198,7 @@ class RegistrySync:
             log.info("camera %s was deleted", change.camera)
             try:
                 async with asyncio.timeout(SETTLE_S):
-                    await self._office.release(
+                    await self._host.release(
                         [change.camera], "the camera was deleted", code=NotFound.close_code
                     )
             except TimeoutError:
@@ -217,7 +217,7 @@ class RegistrySync:
             self._unreadable[change.camera] = change.version
             return
         self._unreadable.pop(change.camera, None)
-        self._office.step(hosted, [Configure(scene, change.version)])
+        self._host.step(hosted, [Configure(scene, change.version)])
         log.info("camera %s goes on under scene %d", change.camera, change.version)
 
 

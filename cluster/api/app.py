@@ -39,7 +39,7 @@ ACTIONS: dict[str, SystemAction] = {
 
 
 def create_app(
-    desk: ApiContext,
+    context: ApiContext,
     access: Access,
     *,
     release: str,
@@ -50,7 +50,7 @@ def create_app(
 ) -> SecurityHeaders:
     """The app. `access` verifies and asks policy; `hosts`, `origins`, `proxies`: see
     `hub.web.security_headers`; `deadline_s`: of a request."""
-    handlers = handlers_of(desk)
+    handlers = handlers_of(context)
     turn = _Turn()
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in table.ENDPOINTS:
@@ -99,13 +99,13 @@ def create_app(
     return SecurityHeaders(app, hosts, origins, proxies)
 
 
-def handlers_of(desk: ApiContext) -> dict[str, Handler]:
+def handlers_of(context: ApiContext) -> dict[str, Handler]:
     """Handler by the id of its endpoint."""
     reads, orders, operations, processes = (
-        ClusterReadHandlers(desk),
-        OrderHandlers(desk),
-        OperationHandlers(desk),
-        Processes(desk),
+        ClusterReadHandlers(context),
+        OrderHandlers(context),
+        OperationHandlers(context),
+        Processes(context),
     )
     return {
         "overview": reads.overview,

@@ -48,14 +48,14 @@ class ApiContext:
     def __init__(
         self,
         store: ClusterStore,
-        overseer: SupervisorPort,
+        supervisor: SupervisorPort,
         auditor: Auditor,
         registry: Registry,
         inspector: Inspector,
         room: RoomMaker,
     ) -> None:
         self.store = store
-        self.overseer = overseer
+        self.supervisor = supervisor
         self.registry = registry
         self.inspector = inspector
         self.room = room

@@ -23,15 +23,15 @@ STATES = ("waiting", "running", "done", "failed", "cancelled")
 class OperationHandlers:
     """The handlers."""
 
-    def __init__(self, desk: ApiContext) -> None:
-        self._desk = desk
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
 
     async def list(self, request: Request, principal: Principal) -> Response:
         """Newest first, a page at a time: ``?state=&before=&limit=``."""
         limit, state = endpoint.limit_of(request), request.query_params.get("state", "")
         if state and state not in STATES:
             raise BadInput(f"state is one of {', '.join(STATES)}")
-        found = await self._desk.store.operations(
+        found = await self._context.store.operations(
             before=endpoint.number(request, "before", NEWEST), limit=limit, state=state
         )
         return endpoint.answer(
@@ -56,8 +56,8 @@ class OperationHandlers:
 
         # What was asked for may be impossible once it is done: a repeated request is answered
         # before it is judged.
-        if not key or not await self._desk.store.remembers(principal.sub, key):
-            plan = self._desk.overseer.plan(asked.kind, asked.target, params)
+        if not key or not await self._context.store.remembers(principal.sub, key):
+            plan = self._context.supervisor.plan(asked.kind, asked.target, params)
             if plan.problem:
                 raise Conflict(
                     plan.problem,
@@ -73,17 +73,17 @@ class OperationHandlers:
             key,
             digest,
         )
-        audit = self._desk.record(
+        audit = self._context.record(
             principal,
             asked.kind,
             asked.target,
             msgspec.json.encode(params).decode() if params else "",
         )
         try:
-            found, _ = await self._desk.store.ask(new, audit=audit)
+            found, _ = await self._context.store.ask(new, audit=audit)
         except Conflict as error:
             raise KeyReused("this idempotency key came with another request") from error
-        self._desk.overseer.wake()
+        self._context.supervisor.wake()
         return endpoint.answer(
             models.operation(found), status=202, location=f"/v1/cluster/operations/{found.id}"
         )
@@ -93,15 +93,17 @@ class OperationHandlers:
 
         async def work() -> Response:
             found = await self._operation(request)
-            audit = self._desk.record(principal, "cancel", found.id, f"{found.kind} {found.target}")
-            if not await self._desk.store.cancel(found.id, who=principal.sub, audit=audit):
+            audit = self._context.record(
+                principal, "cancel", found.id, f"{found.kind} {found.target}"
+            )
+            if not await self._context.store.cancel(found.id, who=principal.sub, audit=audit):
                 raise Conflict(
                     f"operation {found.id} is over: {(await self._operation(request)).state}"
                 )
-            self._desk.overseer.wake()
+            self._context.supervisor.wake()
             return endpoint.answer(models.operation(await self._operation(request)))
 
-        return await self._desk.answers.once(
+        return await self._context.answers.once(
             principal.sub,
             key_of(request.headers.get("idempotency-key")),
             request.url.path.encode(),
@@ -115,17 +117,17 @@ class OperationHandlers:
 
         async def work() -> Response:
             return endpoint.answer(
-                self._desk.overseer.plan(asked.kind, asked.target, asked.params.given())
+                self._context.supervisor.plan(asked.kind, asked.target, asked.params.given())
             )
 
-        return await self._desk.answers.once(
+        return await self._context.answers.once(
             principal.sub, key, b"plan " + msgspec.json.encode(asked), work
         )
 
     async def _operation(self, request: Request) -> Operation:
         name = request.path_params["operation"]
         found = (
-            await self._desk.store.operation(name)
+            await self._context.store.operation(name)
             if len(name) <= 64 and name.isalnum() and name.isascii()
             else None
         )

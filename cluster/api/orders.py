@@ -21,34 +21,36 @@ MAX_DENSITIES = 1_000  # sites with a density of their own
 class OrderHandlers:
     """The handlers."""
 
-    def __init__(self, desk: ApiContext) -> None:
-        self._desk = desk
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
 
     # nodes
 
     async def cordon(self, request: Request, principal: Principal) -> Response:
         """Give a node nothing new; what is there stays."""
         node = find(
-            self._desk.overseer.snapshot().nodes,
+            self._context.supervisor.snapshot().nodes,
             request.path_params["node"],
             lambda node: node.id,
             "node",
         )
         why = await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES)
-        audit = self._desk.record(principal, "cordon", node.id, why.reason)
-        await self._desk.store.cordon(node.id, reason=why.reason, who=principal.sub, audit=audit)
+        audit = self._context.record(principal, "cordon", node.id, why.reason)
+        await self._context.store.cordon(node.id, reason=why.reason, who=principal.sub, audit=audit)
         return self._woken(models.CordonShown(node.id, True))
 
     async def uncordon(self, request: Request, principal: Principal) -> Response:
         """Use a node again, also one that is away now."""
         node = request.path_params["node"]
-        known = {view.id for view in self._desk.overseer.snapshot().nodes}
-        cordoned = {cordon.node for cordon in (await self._desk.store.orders()).cordons}
+        known = {view.id for view in self._context.supervisor.snapshot().nodes}
+        cordoned = {cordon.node for cordon in (await self._context.store.orders()).cordons}
         if node not in known | cordoned:
             raise NotFound(
                 f"there is no node {node[:80]}", hint="`eyrie cluster nodes` lists what there is."
             )
-        await self._desk.store.uncordon(node, audit=self._desk.record(principal, "uncordon", node))
+        await self._context.store.uncordon(
+            node, audit=self._context.record(principal, "uncordon", node)
+        )
         return self._woken(models.CordonShown(node, False))
 
     # cameras and sites
@@ -57,8 +59,8 @@ class OrderHandlers:
         """Keep a camera from running until it is released."""
         camera = await self._camera(request)
         why = await endpoint.body(request, models.Why, limit=MAX_BODY_BYTES)
-        audit = self._desk.record(principal, "quarantine", camera, why.reason)
-        if not await self._desk.store.quarantine(
+        audit = self._context.record(principal, "quarantine", camera, why.reason)
+        if not await self._context.store.quarantine(
             camera, reason=why.reason, who=principal.sub, audit=audit
         ):
             raise NotFound(f"there is no camera {camera}")
@@ -67,8 +69,8 @@ class OrderHandlers:
     async def release(self, request: Request, principal: Principal) -> Response:
         """End a quarantine, whoever made it, and forget the failures."""
         camera = await self._camera(request)
-        await self._desk.store.release(
-            camera, audit=self._desk.record(principal, "release", camera)
+        await self._context.store.release(
+            camera, audit=self._context.record(principal, "release", camera)
         )
         return self._woken(models.QuarantineShown(camera, False))
 
@@ -99,16 +101,18 @@ class OrderHandlers:
         camera = await self._camera(request)
         asked = await endpoint.body(request, models.Placement, limit=MAX_BODY_BYTES)
         if asked.node:
-            find(self._desk.overseer.snapshot().nodes, asked.node, lambda node: node.id, "node")
+            find(
+                self._context.supervisor.snapshot().nodes, asked.node, lambda node: node.id, "node"
+            )
         detail = f"alone {asked.alone}, node {asked.node or 'any'}"
-        order = await self._desk.store.order(
+        order = await self._context.store.order(
             "camera",
             camera,
             alone=asked.alone,
             node=asked.node,
             reason=asked.reason,
             who=principal.sub,
-            audit=self._desk.record(principal, "place", camera, detail),
+            audit=self._context.record(principal, "place", camera, detail),
         )
         return self._woken(_order(order))
 
@@ -116,7 +120,7 @@ class OrderHandlers:
         """What is ordered for a camera."""
         camera = await self._camera(request)
         ordered = {
-            (order.kind, order.id): order for order in (await self._desk.store.orders()).orders
+            (order.kind, order.id): order for order in (await self._context.store.orders()).orders
         }
         return endpoint.answer(_order(ordered.get(("camera", camera), Order("camera", camera))))
 
@@ -143,8 +147,8 @@ class OrderHandlers:
             f"hubs {_scale(wanted.hubs)}, policies {_scale(wanted.policies)}, workers "
             f"{_scale(wanted.workers)}, density {_density(wanted.density)}"
         )
-        audit = self._desk.record(principal, "shape", "cluster", detail)
-        version = await self._desk.store.want(
+        audit = self._context.record(principal, "shape", "cluster", detail)
+        version = await self._context.store.want(
             wanted,
             expected=now.version if expected is None else expected,
             who=principal.sub,
@@ -152,23 +156,23 @@ class OrderHandlers:
         )
         if version is None:
             raise endpoint.stale("the shape")
-        self._desk.overseer.wake()
+        self._context.supervisor.wake()
         shown = models.shape_shown(version, wanted)
         return endpoint.answer(shown, version=version)
 
     async def make_room(self, request: Request, principal: Principal) -> Response:
         """Ask for a larger cluster."""
         asked = await endpoint.body(request, models.Room, limit=MAX_BODY_BYTES)
-        await self._desk.auditor.announce(
+        await self._context.auditor.announce(
             principal, "cluster.room", "cluster", f"{asked.cameras} cameras"
         )
-        await self._desk.room.request_resources(asked.cameras)
+        await self._context.room.request_resources(asked.cameras)
         return endpoint.answer(asked)
 
     async def _shape(self) -> models.ShapeShown:
-        stored = (await self._desk.store.orders()).wanted
+        stored = (await self._context.store.orders()).wanted
         if stored is None:  # the settings', as the supervisor reads them
-            return models.shape_shown(0, self._desk.overseer.snapshot().wanted)
+            return models.shape_shown(0, self._context.supervisor.snapshot().wanted)
         return models.shape_shown(stored.version, stored.wanted)
 
     async def _pause(
@@ -179,17 +183,17 @@ class OrderHandlers:
             if paused
             else models.Why()
         )
-        audit = self._desk.record(
+        audit = self._context.record(
             principal, "pause" if paused else "resume", f"{kind}:{name}", why.reason
         )
-        order = await self._desk.store.order(
+        order = await self._context.store.order(
             kind, name, paused=paused, reason=why.reason, who=principal.sub, audit=audit
         )
         return self._woken(_order(order))
 
     async def _camera(self, request: Request) -> str:
         camera = require_id(request.path_params["camera"], "camera")
-        if await self._desk.registry.camera(camera) is None:
+        if await self._context.registry.camera(camera) is None:
             raise NotFound(
                 f"there is no camera {camera}", hint="`eyrie cluster cameras` lists those that run."
             )
@@ -197,12 +201,12 @@ class OrderHandlers:
 
     async def _site(self, request: Request) -> str:
         site = require_id(request.path_params["site"], "site")
-        if await self._desk.registry.site(site) is None:
+        if await self._context.registry.site(site) is None:
             raise NotFound(f"there is no site {site}")
         return site
 
     def _woken(self, shown: object) -> Response:
-        self._desk.overseer.wake()
+        self._context.supervisor.wake()
         return endpoint.answer(shown)
 
 

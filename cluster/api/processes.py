@@ -18,33 +18,33 @@ MAX_PROFILES = 4  # at the same time
 class Processes:
     """The handlers."""
 
-    def __init__(self, desk: ApiContext) -> None:
-        self._desk = desk
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
         self._profiles = 0
 
     async def level(self, request: Request, principal: Principal) -> Response:
         """The log level now."""
         process = self._process(request)
-        return self._shown(process, await self._desk.inspector.log_level(process))
+        return self._shown(process, await self._context.inspector.log_level(process))
 
     async def set_level(self, request: Request, principal: Principal) -> Response:
         """Another one for a while."""
         process = self._process(request)
         asked = await endpoint.body(request, models.NewLevel, limit=MAX_BODY_BYTES)
-        await self._desk.auditor.announce(
+        await self._context.auditor.announce(
             principal, "cluster.log_level", process, f"{asked.level} for {asked.for_s:g} s"
         )
         return self._shown(
-            process, await self._desk.inspector.set_log_level(process, asked.level, asked.for_s)
+            process, await self._context.inspector.set_log_level(process, asked.level, asked.for_s)
         )
 
     async def reset_level(self, request: Request, principal: Principal) -> Response:
         """That of the settings again."""
         process = self._process(request)
-        await self._desk.auditor.announce(
+        await self._context.auditor.announce(
             principal, "cluster.log_level", process, "as the settings say"
         )
-        return self._shown(process, await self._desk.inspector.set_log_level(process, "", 0.0))
+        return self._shown(process, await self._context.inspector.set_log_level(process, "", 0.0))
 
     async def profile(self, request: Request, principal: Principal) -> Response:
         """Sample it; the answer comes when that is done."""
@@ -59,10 +59,10 @@ class Processes:
                 )
             self._profiles += 1
             try:
-                await self._desk.auditor.announce(
+                await self._context.auditor.announce(
                     principal, "cluster.profile", process, f"{asked.for_s:g} s"
                 )
-                found = await self._desk.inspector.profile(process, asked.for_s, asked.hz)
+                found = await self._context.inspector.profile(process, asked.for_s, asked.hz)
             finally:
                 self._profiles -= 1
             shown = msgspec.convert(
@@ -70,13 +70,13 @@ class Processes:
             )
             return endpoint.answer(shown)
 
-        return await self._desk.answers.once(
+        return await self._context.answers.once(
             principal.sub, key, f"profile {process} ".encode() + msgspec.json.encode(asked), work
         )
 
     def _process(self, request: Request) -> str:
         name = str(request.path_params["process"])
-        now = self._desk.overseer.snapshot()
+        now = self._context.supervisor.snapshot()
         names = {
             "supervisor",
             *(actor.name for actor in now.actors),

@@ -17,12 +17,12 @@ NEWEST = 2**62
 class ClusterReadHandlers:
     """The handlers."""
 
-    def __init__(self, desk: ApiContext) -> None:
-        self._desk = desk
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
 
     async def overview(self, request: Request, principal: Principal) -> Response:
         """A few numbers."""
-        now = self._desk.overseer.snapshot()
+        now = self._context.supervisor.snapshot()
         policies, hubs, workers = (
             [s for s in now.services if s.kind == kind] for kind in SCALED.values()
         )
@@ -41,7 +41,7 @@ class ClusterReadHandlers:
                 cameras_hosted=sum(c.phase == "hosted" for c in now.cameras),
                 troubles=sum(c.phase in ("held", "quarantined") for c in now.cameras),
                 refused=len(now.refused),
-                operations=len(await self._desk.store.open_operations()),
+                operations=len(await self._context.store.open_operations()),
                 version=now.version,
             )
         )
@@ -50,14 +50,14 @@ class ClusterReadHandlers:
         """All, a page at a time."""
         return endpoint.answer(
             models.NodePage(
-                *page(request, self._desk.overseer.snapshot().nodes, lambda node: node.id)
+                *page(request, self._context.supervisor.snapshot().nodes, lambda node: node.id)
             )
         )
 
     async def node(self, request: Request, principal: Principal) -> Response:
         """One."""
         found = find(
-            self._desk.overseer.snapshot().nodes,
+            self._context.supervisor.snapshot().nodes,
             request.path_params["node"],
             lambda node: node.id,
             "node",
@@ -68,14 +68,14 @@ class ClusterReadHandlers:
         """All, a page at a time."""
         return endpoint.answer(
             models.ActorPage(
-                *page(request, self._desk.overseer.snapshot().actors, lambda actor: actor.name)
+                *page(request, self._context.supervisor.snapshot().actors, lambda actor: actor.name)
             )
         )
 
     async def actor(self, request: Request, principal: Principal) -> Response:
         """One."""
         found = find(
-            self._desk.overseer.snapshot().actors,
+            self._context.supervisor.snapshot().actors,
             request.path_params["actor"],
             lambda actor: actor.name,
             "actor",
@@ -113,7 +113,7 @@ class ClusterReadHandlers:
             require_id(site, "site")
         found = [
             camera
-            for camera in self._desk.overseer.snapshot().cameras
+            for camera in self._context.supervisor.snapshot().cameras
             if (site is None or camera.site == site) and (phase is None or camera.phase == phase)
         ]
         return endpoint.answer(
@@ -123,10 +123,10 @@ class ClusterReadHandlers:
     async def camera(self, request: Request, principal: Principal) -> Response:
         """One; a registered one that nobody wanted yet is ``idle``."""
         name = require_id(request.path_params["camera"], "camera")
-        known = {camera.camera: camera for camera in self._desk.overseer.snapshot().cameras}
+        known = {camera.camera: camera for camera in self._context.supervisor.snapshot().cameras}
         found = known.get(name)
         if found is None:
-            record = await self._desk.registry.camera(name)
+            record = await self._context.registry.camera(name)
             idle = [] if record is None else [CameraState(name, record.site, "", "", "idle")]
             found = find(idle, name, lambda camera: camera.camera, "camera")
         return endpoint.answer(models.CameraShown(found, await self._last(f"camera:{name}")))
@@ -135,7 +135,7 @@ class ClusterReadHandlers:
         """What was decided, newest first: ``?subject=&before=&limit=``."""
         limit, subject = endpoint.limit_of(request), request.query_params.get("subject", "")
         before = endpoint.number(request, "before", NEWEST)
-        found = await self._desk.store.decisions(
+        found = await self._context.store.decisions(
             subject=_subject(subject), before=before, limit=limit
         )
         return endpoint.answer(
@@ -146,7 +146,7 @@ class ClusterReadHandlers:
 
     async def processes(self, request: Request, principal: Principal) -> Response:
         """Every process of ours, a page at a time."""
-        now = self._desk.overseer.snapshot()
+        now = self._context.supervisor.snapshot()
         found = [
             *(
                 models.ProcessLine(actor.name, "actor", actor.node, actor.pid)
@@ -164,7 +164,9 @@ class ClusterReadHandlers:
 
     def _services(self, request: Request, kind: ServiceKind) -> Response:
         found = [
-            service for service in self._desk.overseer.snapshot().services if service.kind == kind
+            service
+            for service in self._context.supervisor.snapshot().services
+            if service.kind == kind
         ]
         return endpoint.answer(
             models.ServicePage(*page(request, found, lambda service: service.name))
@@ -172,7 +174,9 @@ class ClusterReadHandlers:
 
     async def _service(self, kind: ServiceKind, name: str, what: str) -> Response:
         services: list[ServiceState] = [
-            service for service in self._desk.overseer.snapshot().services if service.kind == kind
+            service
+            for service in self._context.supervisor.snapshot().services
+            if service.kind == kind
         ]
         found = find(services, name, lambda service: service.name, what)
         return endpoint.answer(
@@ -181,7 +185,7 @@ class ClusterReadHandlers:
 
     async def _last(self, subject: str) -> list[models.DecisionShown]:
         return models.decisions(
-            await self._desk.store.decisions(subject=subject, limit=LAST_DECISIONS)
+            await self._context.store.decisions(subject=subject, limit=LAST_DECISIONS)
         )
 
 

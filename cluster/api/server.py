@@ -41,18 +41,18 @@ class ApiServer:
     def __init__(
         self,
         settings: Settings,
-        desk: ApiContext,
+        context: ApiContext,
         access: Access,
         *,
         deadline_s: float | None = None,
     ) -> None:
         """Raises ConfigError where others could listen to plain text."""
-        self.desk = desk
+        self.context = context
         self._cluster = settings.cluster
         options = {} if deadline_s is None else {"deadline_s": deadline_s}
         hosts = Hosts(settings.cluster.api_host, settings.hub.allowed_hosts)
         self.app = create_app(
-            desk,
+            context,
             access,
             release=release(),
             hosts=hosts,

@@ -67,21 +67,21 @@ class HostStores(Protocol):
 
 
 class _Waking:
-    """An overseer that also hurries the progress when something was asked for."""
+    """A supervisor that also hurries the progress when something was asked for."""
 
-    def __init__(self, overseer: SupervisorPort, hurry: Callable[[], None]) -> None:
-        self._overseer = overseer
+    def __init__(self, supervisor: SupervisorPort, hurry: Callable[[], None]) -> None:
+        self._supervisor = supervisor
         self._hurry = hurry
 
     def wake(self) -> None:
-        self._overseer.wake()
+        self._supervisor.wake()
         self._hurry()
 
     def snapshot(self) -> ClusterSnapshot:
-        return self._overseer.snapshot()
+        return self._supervisor.snapshot()
 
     def plan(self, kind: str, target: str, params: dict[str, Any]) -> PlanReport:
-        return self._overseer.plan(kind, target, params)
+        return self._supervisor.plan(kind, target, params)
 
 
 class ApiHost:
@@ -92,7 +92,7 @@ class ApiHost:
         self,
         settings: Settings,
         stores: HostStores,
-        overseer: SupervisorPort,
+        supervisor: SupervisorPort,
         *,
         policy: Call,
         inspector: Inspector,
@@ -107,9 +107,9 @@ class ApiHost:
         self._policy = PolicyClient(policy, stores.policy.marks, settings)
         self.progress = ProgressPublisher(stores.cluster, stores.publisher)
         auditor = Auditor(stores.audit_log, settings.policy.key_file)
-        self._desk = ApiContext(
+        self._context = ApiContext(
             stores.cluster,
-            _Waking(overseer, self.progress.hurry),
+            _Waking(supervisor, self.progress.hurry),
             auditor,
             stores.registry,
             inspector,
@@ -152,7 +152,7 @@ class ApiHost:
         self._policy.follow(access.use)
 
         async def listen() -> ApiServer:
-            server = ApiServer(self._settings, self._desk, access)
+            server = ApiServer(self._settings, self._context, access)
             await server.start()
             return server
 

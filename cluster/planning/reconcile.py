@@ -126,7 +126,7 @@ def compare(
     """The next actions. `wanted` are in the order of urgency; `held` says until when (monotonic) a
     camera is left alone.
 
-    A camera whose process does not fit its wish moves to one that does: the target is ready before
+    A camera whose process is not as desired moves to one that is: the target is ready before
     the source is asked for it.
     """
     return _Comparison(wanted, actors, limits).plan(held, now)
@@ -137,8 +137,8 @@ class _Comparison:
         self, wanted: Sequence[WantedCamera], actors: Sequence[ActorView], limits: ReconcileLimits
     ) -> None:
         self._wanted: dict[str, WantedCamera] = {}
-        for wish in wanted:
-            self._wanted.setdefault(wish.camera, wish)
+        for desired in wanted:
+            self._wanted.setdefault(desired.camera, desired)
         self._actors = actors
         self._living = [actor for actor in actors if actor.phase != "stopping"]
         self._limits = limits
@@ -159,23 +159,25 @@ class _Comparison:
     def plan(self, held: Mapping[str, float], now: float) -> ReconcilePlan:
         actions: list[Action] = self._releases()
         missing = [
-            wish
-            for camera, wish in self._wanted.items()
+            desired
+            for camera, desired in self._wanted.items()
             if camera not in self._placed
             and camera not in self._coming
             and held.get(camera, 0.0) <= now
         ]
         leaving = [
-            wish
-            for camera, wish in self._wanted.items()
+            desired
+            for camera, desired in self._wanted.items()
             if camera not in self._coming
             and (host := self._placed.get(camera)) is not None
             and host.phase == "ready"
-            and not _fits(host, wish)
+            and not _fits(host, desired)
         ]
         budget = max(0, self._limits.max_moving - len(self._coming))
-        waiting = [wish for wish in missing if not self._find_room(wish, self._gives)]
-        movers = [wish for wish in leaving[:budget] if not self._find_room(wish, self._moves)]
+        waiting = [desired for desired in missing if not self._find_room(desired, self._gives)]
+        movers = [
+            desired for desired in leaving[:budget] if not self._find_room(desired, self._moves)
+        ]
         if not missing and not leaving and not self._coming:
             self._pack(budget)
         starts, refused = self._starts(waiting, movers)
@@ -188,7 +190,9 @@ class _Comparison:
                 and not actor.incoming
                 and actor.name not in self._needed
             )
-            if idle and not any(wish.density == actor.density for wish in waiting if actor.keeps):
+            if idle and not any(
+                desired.density == actor.density for desired in waiting if actor.keeps
+            ):
                 actions.append(StopActor(actor.name))
         return ReconcilePlan([*actions, *starts], refused, len(leaving) + len(self._coming))
 
@@ -200,15 +204,15 @@ class _Comparison:
         }
         return [ReleaseCameras(name, cameras) for name, cameras in unwanted.items() if cameras]
 
-    def _find_room(self, wish: WantedCamera, given: dict[str, list[str]]) -> bool:
+    def _find_room(self, desired: WantedCamera, given: dict[str, list[str]]) -> bool:
         """Give it to a process with room, or let it wait for one that starts; False when there is
         none."""
-        for actor in self._open.get(wish.density, ()):
-            if self._room[actor.name] > 0 and _fits(actor, wish):
+        for actor in self._open.get(desired.density, ()):
+            if self._room[actor.name] > 0 and _fits(actor, desired):
                 self._room[actor.name] -= 1
                 self._needed.add(actor.name)
                 if actor.phase == "ready":
-                    given.setdefault(actor.name, []).append(wish.camera)
+                    given.setdefault(actor.name, []).append(desired.camera)
                 return True
         return False
 
@@ -218,11 +222,11 @@ class _Comparison:
         starting = sum(actor.phase == "starting" for actor in self._actors)
         alive = len(self._actors)
         groups: dict[tuple[bool, int, str], list[str]] = {}
-        for wish in waiting:
-            groups.setdefault((False, wish.density, wish.node), []).append(wish.camera)
-        for wish in movers:
-            if not wish.into:
-                groups.setdefault((True, wish.density, wish.node), []).append(wish.camera)
+        for desired in waiting:
+            groups.setdefault((False, desired.density, desired.node), []).append(desired.camera)
+        for desired in movers:
+            if not desired.into:
+                groups.setdefault((True, desired.density, desired.node), []).append(desired.camera)
         actions: list[Action] = []
         refused: list[str] = []
         for (moves, density, node), cameras in groups.items():
@@ -259,23 +263,23 @@ class _Comparison:
                 self._room[actor.name] for actor in others
             ) < len(wanted):
                 continue
-            for wish in wanted:
+            for desired in wanted:
                 for actor in others:
-                    if self._room[actor.name] > 0 and _fits(actor, wish):
+                    if self._room[actor.name] > 0 and _fits(actor, desired):
                         self._room[actor.name] -= 1
                         self._needed.add(actor.name)
-                        self._moves.setdefault(actor.name, []).append(wish.camera)
+                        self._moves.setdefault(actor.name, []).append(desired.camera)
                         break
             budget -= len(wanted)
 
 
-def _fits(actor: ActorView, wish: WantedCamera) -> bool:
+def _fits(actor: ActorView, desired: WantedCamera) -> bool:
     return (
         actor.keeps
-        and actor.density == wish.density
-        and wish.node in ("", actor.node)
-        and wish.avoid != actor.name
-        and wish.into in ("", actor.name)
+        and actor.density == desired.density
+        and desired.node in ("", actor.node)
+        and desired.avoid != actor.name
+        and desired.into in ("", actor.name)
     )
 
 

@@ -83,7 +83,9 @@ class Planner:
             self._node(node)
         change = {"into": into, "node": node, "avoid": "" if into or node else host.name}
         return self._simulated(
-            lambda wish: msgspec.structs.replace(wish, **change) if wish.camera == camera else wish
+            lambda desired: (
+                msgspec.structs.replace(desired, **change) if desired.camera == camera else desired
+            )
         )
 
     def _drain(self, node: str, _params: Mapping[str, Any]) -> PlanReport:
@@ -97,7 +99,7 @@ class Planner:
                 problem="there is no other node that could take over what runs there",
             )
         report = self._simulated(
-            lambda wish: wish,
+            lambda desired: desired,
             lambda view: msgspec.structs.replace(view, keeps=view.keeps and view.node != node),
         )
         services = [service for service in self._services.services.values() if service.node == node]
@@ -128,7 +130,9 @@ class Planner:
                 notes=("nothing improves: the nodes have as many cameras per core as they can",),
             )
         return self._simulated(
-            lambda wish: msgspec.structs.replace(wish, node=onto.get(wish.camera, wish.node))
+            lambda desired: msgspec.structs.replace(
+                desired, node=onto.get(desired.camera, desired.node)
+            )
         )
 
     def _restart(self, target: str, _params: Mapping[str, Any]) -> PlanReport:
@@ -140,14 +144,14 @@ class Planner:
         if target not in self._fleet.actors:
             raise NotFound(f"no process {target} runs")
         return self._simulated(
-            lambda wish: wish,
+            lambda desired: desired,
             lambda view: msgspec.structs.replace(view, keeps=view.keeps and view.name != target),
         )
 
     def _settle(self, target: str, _params: Mapping[str, Any]) -> PlanReport:
         if target not in (*SCALED, "density"):
             raise NotFound(f"there is no shape {target!r}", hint=f"{', '.join(SCALED)} or density")
-        return self._simulated(lambda wish: wish)
+        return self._simulated(lambda desired: desired)
 
     def _scale(self, target: str, params: Mapping[str, Any]) -> PlanReport:
         if target not in SCALED:
@@ -198,12 +202,12 @@ class Planner:
             else Density(before.default, {**before.sites, target: density}, before.adaptive)
         )
 
-        def change(wish: WantedCamera) -> WantedCamera:
-            site = self._fleet.sites.get(wish.camera, "")
+        def change(desired: WantedCamera) -> WantedCamera:
+            site = self._fleet.sites.get(desired.camera, "")
             return (
-                msgspec.structs.replace(wish, density=after.of(site))
-                if wish.density == before.of(site)
-                else wish
+                msgspec.structs.replace(desired, density=after.of(site))
+                if desired.density == before.of(site)
+                else desired
             )
 
         return self._simulated(change)
@@ -286,10 +290,10 @@ class Planner:
 
     def _simulated(
         self,
-        wish: Callable[[WantedCamera], WantedCamera],
+        desired: Callable[[WantedCamera], WantedCamera],
         view: Callable[[ActorView], ActorView] = lambda view: view,
     ) -> PlanReport:
-        wanted = [wish(made) for made in self._fleet.wanted_cameras()]
+        wanted = [desired(made) for made in self._fleet.wanted_cameras()]
         views = {made.name: view(made) for made in self._fleet.views() if made.phase != "stopping"}
         steps, duration_s, problem = simulate(
             wanted, views, self._limits, self._fleet.meter.start_s, self._fleet.meter.move_s

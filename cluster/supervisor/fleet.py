@@ -56,7 +56,7 @@ class Errands:
     supervisor loses nothing that matters."""
 
     leaving: set[str] = field(default_factory=set)  # nodes that are drained
-    doomed: set[str] = field(default_factory=set)  # processes that are replaced
+    replaced: set[str] = field(default_factory=set)  # processes that are replaced
     avoid: dict[str, str] = field(default_factory=dict)  # camera → a process it leaves
     into: dict[str, str] = field(default_factory=dict)  # camera → a process it goes to
     onto: dict[str, str] = field(default_factory=dict)  # camera → a node it goes to
@@ -242,7 +242,7 @@ class FleetMemory:
                 a.density,
                 tuple(a.incoming),
                 a.node,
-                keeps=a.node not in leaving and a.name not in self.errands.doomed,
+                keeps=a.node not in leaving and a.name not in self.errands.replaced,
                 takes=a.node not in closed,
             )
             for a in self.actors.values()

@@ -294,7 +294,7 @@ class Operations:
             if service.restarts == work.restarts:
                 self._services.restart_soon(target)
             return False
-        errands.doomed.add(target)
+        errands.replaced.add(target)
         placed = self._fleet.placed()
         work.done = sum(placed.get(camera, target) != target for camera in work.cameras)
         work.detail = f"{work.done} of {counted(work.total, 'camera')} in another process"

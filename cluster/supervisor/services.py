@@ -38,7 +38,7 @@ class Service:
     restarts: int = -1  # the first start is none
     reason: str = ""
     since: float = 0.0  # monotonic: ready since
-    keeper: asyncio.Task[None] | None = None
+    task: asyncio.Task[None] | None = None
 
 
 class Services:
@@ -114,7 +114,7 @@ class Services:
 
     def _keep(self, service: Service) -> None:
         self.services[service.name] = service
-        service.keeper = self._tasks.spawn(self._run(service), service.name, forever=True)
+        service.task = self._tasks.spawn(self._run(service), service.name, forever=True)
 
     async def _run(self, service: Service) -> None:
         """Keep one running, for ever."""
@@ -145,8 +145,8 @@ class Services:
             await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.0))
 
     async def _retire(self, service: Service) -> None:
-        if service.keeper is not None:
-            service.keeper.cancel()
+        if service.task is not None:
+            service.task.cancel()
         if service.process is not None:
             await stop_all([service.process], time.monotonic() + self._grace_s)
         log.info("%s has ended: fewer are wanted", service.name)
@@ -166,10 +166,10 @@ class Services:
     def lose(self, name: str, reason: str) -> None:
         """Replace one at once, whether it is heard of or not."""
         service = self.services.get(name)
-        if service is None or service.state == "starting" or service.keeper is None:
+        if service is None or service.state == "starting" or service.task is None:
             return
         log.warning("%s is replaced: %s", name, reason)
-        service.keeper.cancel()
+        service.task.cancel()
         if service.process is not None:
             service.process.kill()
         self._keep(

@@ -39,7 +39,7 @@ class Grants:
         self._now = now
         self._known: OrderedDict[str, float] = OrderedDict()
         self._waiting: OrderedDict[str, None] = OrderedDict()
-        self._telling: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
 
     def note(self, principal: Principal, action: str, target: str = "") -> None:
         """It is allowed now."""
@@ -53,8 +53,8 @@ class Grants:
         if self._store is None or len(self._waiting) >= MAX_WAITING:
             return
         self._waiting[name] = None
-        if self._telling is None:
-            self._telling = asyncio.get_running_loop().create_task(
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(
                 self._tell(self._store), name="grants"
             )
 
@@ -83,9 +83,9 @@ class Grants:
 
     async def close(self) -> None:
         """End what is in flight."""
-        if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.gather(self._telling, return_exceptions=True)
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
 
     async def _tell(self, store: GrantStore) -> None:
         try:
@@ -102,7 +102,7 @@ class Grants:
                 error or "no answer in time",
             )
         finally:
-            self._telling = None
+            self._writing = None
 
 
 def _name(principal: Principal, action: str, target: str) -> str:

@@ -42,28 +42,28 @@ class _Dashboard:
     """One client with its two subscriptions."""
 
     def __init__(
-        self, number: int, wish: DashboardPlan, recorder: Recorder, sample: "_Sample"
+        self, number: int, plan: DashboardPlan, recorder: Recorder, sample: "_Sample"
     ) -> None:
-        self.by = f"{wish.proc}/{number}"
+        self.by = f"{plan.proc}/{number}"
         self.recorder = recorder
         self.sample = sample
         self.seen = DashboardHistory(self.by, recorder)
         self.live = {"site": False, "events": False}
         self.offset = -1
         self.lost_at = 0.0
-        self._wish = wish
+        self._plan = plan
         self.client = centrifuge.Client(
-            f"ws://{wish.host}:{wish.port}/connection/websocket",
+            f"ws://{plan.host}:{plan.port}/connection/websocket",
             _connection(self),
-            token=wish.tokens[number % len(wish.tokens)],
+            token=plan.tokens[number % len(plan.tokens)],
             proxy=None,
         )
 
     async def start(self) -> None:
         """Connect and subscribe."""
         for lane, channel in (
-            ("site", f"site:{self._wish.site}"),
-            ("events", f"events:site:{self._wish.site}"),
+            ("site", f"site:{self._plan.site}"),
+            ("events", f"events:site:{self._plan.site}"),
         ):
             events = _subscription(self, lane)
             await self.client.new_subscription(
@@ -139,11 +139,11 @@ def _subscription(dashboard: _Dashboard, lane: str) -> Any:
 
 
 class _Sample:
-    def __init__(self, wish: DashboardPlan, recorder: Recorder) -> None:
+    def __init__(self, plan: DashboardPlan, recorder: Recorder) -> None:
         self.recorder = recorder
         self.counts = _Counts()
         self.dashboards = [
-            _Dashboard(number, wish, recorder, self) for number in range(wish.clients)
+            _Dashboard(number, plan, recorder, self) for number in range(plan.clients)
         ]
 
     def report(self) -> FleetReport:
@@ -183,10 +183,10 @@ def watch(pipe: Connection) -> None:
     """The process, with the protocol of `load_tests.drivers.dashboard_fleet.watch`; acts are not
     for these."""
     logging.getLogger("centrifuge").setLevel(logging.ERROR)
-    wish: DashboardPlan = pipe.recv()
-    with Recorder(Path(wish.history), wish.proc) as recorder:
-        asyncio.run(_start(wish, recorder, pipe))
+    plan: DashboardPlan = pipe.recv()
+    with Recorder(Path(plan.history), plan.proc) as recorder:
+        asyncio.run(_start(plan, recorder, pipe))
 
 
-async def _start(wish: DashboardPlan, recorder: Recorder, pipe: Connection) -> None:
-    await _Sample(wish, recorder).run(pipe)
+async def _start(plan: DashboardPlan, recorder: Recorder, pipe: Connection) -> None:
+    await _Sample(plan, recorder).run(pipe)

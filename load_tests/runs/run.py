@@ -136,15 +136,15 @@ class _Run:
                 f"{running.host}:{running.port}: {len(self._names)} cameras, {len(drivers)} "
                 "driver processes"
             )
-            desk = DriverPool(drivers)
-            desk.welcome()
+            pool = DriverPool(drivers)
+            pool.welcome()
             self._faults = FaultActs(running, self._seed, self._happened, self._missing, links)
             proxy = next(
                 (ports[n] for n, one in enumerate(scenario.links) if one.between == "dashboards"), 0
             )
             with dashboards(running, scenario, SITE, self._names, proxy, self._folder) as fleet:
                 before = self._measure(running)
-                drove = self._drive(running, desk, fleet, links)
+                drove = self._drive(running, pool, fleet, links)
                 resources = self._quiet(running, fleet, before)
             history, stored = self._read(running)
             began = time.perf_counter()
@@ -199,15 +199,15 @@ class _Run:
         )
 
     def _drive(
-        self, running: Stack, desk: DriverPool, fleet: Dashboards, links: BadLinks | None
+        self, running: Stack, pool: DriverPool, fleet: Dashboards, links: BadLinks | None
     ) -> list[Drove]:
         """The run itself, to the last ack, and until everything is healed."""
         began = time.perf_counter() + BEGIN_S
-        desk.begin(began)
+        pool.begin(began)
         if links is not None:
             links.begin(began)
         try:
-            self._look_on(running, began, desk, fleet, links)
+            self._look_on(running, began, pool, fleet, links)
             self._ended_s = min(
                 time.time(), time.time() - time.perf_counter() + began + self._scenario.duration_s
             )
@@ -240,13 +240,13 @@ class _Run:
             done, missing = self._deploy.finish()
             self._happened += done
             self._missing += missing
-        return desk.finish(self._scenario.duration_s + 3 * devices.DRAIN_S)
+        return pool.finish(self._scenario.duration_s + 3 * devices.DRAIN_S)
 
     def _look_on(
         self,
         running: Stack,
         began: float,
-        desk: DriverPool,
+        pool: DriverPool,
         fleet: Dashboards,
         links: BadLinks | None,
     ) -> None:
@@ -280,7 +280,7 @@ class _Run:
                 kind: round(max(0.0, total - used.get(kind, 0.0)) / took_s, 3)
                 for kind, total in cpu.items()
             }
-            report, progress = fleet.report(), desk.look()
+            report, progress = fleet.report(), pool.look()
             (self._ages if self._happened else self._calm_ages).extend(report.ages)
             acked = Histogram(progress.latency)
             due = (

@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 FIRST_LOOK_S = 20.0
 STOP_S = 5.0
 
-Chore = Callable[[Database], Awaitable[None]]
+Job = Callable[[Database], Awaitable[None]]
 
 
 class PolicyFollower:
-    """`start` waits for the first look; from then on it looks every `poll_s`. `chores` are done
+    """`start` waits for the first look; from then on it looks every `poll_s`. `jobs` are done
     after each look (they bound themselves)."""
 
     def __init__(
@@ -36,17 +36,17 @@ class PolicyFollower:
         name: str,
         build: Build,
         use: Callable[[Engine], None],
-        chores: tuple[Chore, ...] = (),
+        jobs: tuple[Job, ...] = (),
     ) -> None:
         self._settings = settings
         self._name = name
         self._build = build
         self._use = use
-        self._chores = chores
+        self._jobs = jobs
         self._looked = threading.Event()
         self._ended = threading.Event()
         self._refused = ""
-        self._thread = threading.Thread(target=self._run, name="policy-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="policy-follower", daemon=True)
 
     @property
     def refused(self) -> str:
@@ -68,7 +68,7 @@ class PolicyFollower:
             asyncio.run(self._keep())
         except EyrieError as error:
             self._refused = error.detail
-            log.error("policy error: the keeper has ended: %s", error)
+            log.error("policy error: the follower has ended: %s", error)
         finally:
             self._looked.set()
 
@@ -84,8 +84,8 @@ class PolicyFollower:
                 await loader.look()
                 self._refused, failing = loader.refused, False
                 self._looked.set()
-                for chore in self._chores:
-                    await chore(database)
+                for job in self._jobs:
+                    await job(database)
             except EyrieError as error:
                 if not failing:
                     log.warning("the policy actor goes on with what it has: %s", error)

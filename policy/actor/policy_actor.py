@@ -11,7 +11,7 @@ from actors.core.errors import BadInput, Unavailable
 from actors.core.settings import Settings
 from policy.actor.background import DecisionLogWriter, ShadowWriter
 from policy.actor.decision_log import DecisionQueue
-from policy.actor.follower import Chore, PolicyFollower
+from policy.actor.follower import Job, PolicyFollower
 from policy.decision import bounds
 from policy.decision.messages import DecisionReply, decode_questions, encode_reply
 from policy.decision.model import Decision, DecisionInput, Engine
@@ -51,7 +51,7 @@ class PolicyActor:
     def __init__(self, engine: Engine | None, heard: Heard | None = None) -> None:
         self._engine = engine
         self._heard = heard
-        self._keeper: PolicyFollower | None = None
+        self._follower: PolicyFollower | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, *, name: str = FIRST) -> "PolicyActor":
@@ -69,20 +69,20 @@ class PolicyActor:
         queue = DecisionQueue()
         made = cls(None, queue.put)
         first = name == FIRST
-        chores: list[Chore] = [DecisionLogWriter(queue, settings.policy)]
+        jobs: list[Job] = [DecisionLogWriter(queue, settings.policy)]
         if first:
-            chores.append(ShadowWriter(lambda: read_secret(Path(settings.policy.key_file))))
+            jobs.append(ShadowWriter(lambda: read_secret(Path(settings.policy.key_file))))
         push = first and settings.opa.push
-        made._keeper = PolicyFollower(
+        made._follower = PolicyFollower(
             settings,
             name,
             lambda modules: make_engine(settings, modules, push=push),
             made.use,
-            tuple(chores),
+            tuple(jobs),
         )
-        made._keeper.start()
+        made._follower.start()
         if made._engine is None:
-            reason = made._keeper.refused or "the store was not read in time"
+            reason = made._follower.refused or "the store was not read in time"
             made.close()
             raise Unavailable(f"there is no policy that may decide: {reason}")
         return made
@@ -98,9 +98,9 @@ class PolicyActor:
         self._engine = engine
 
     def close(self) -> None:
-        """End the keeper, if there is one."""
-        if self._keeper is not None:
-            self._keeper.stop()
+        """End the follower, if there is one."""
+        if self._follower is not None:
+            self._follower.stop()
 
     def decide(self, data: bytes) -> bytes:
         """`policy.decision.messages`: encoded questions in, an encoded reply out. Raises BadInput

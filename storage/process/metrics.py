@@ -162,7 +162,7 @@ class NodeMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(self._folder):
-            bury(self._folder)
+            fold_dead(self._folder)
             begun = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
             yield from _multiprocess.MultiProcessCollector.merge(begun)
 
@@ -179,7 +179,7 @@ def clear(data: DataDir) -> None:
         file.unlink(missing_ok=True)
 
 
-def bury(folder: Path) -> None:
+def fold_dead(folder: Path) -> None:
     """Gauges of dead processes end; their counters and histograms are folded into one file each, so
     that files do not pile up. A process that was killed before its file had a length left nothing
     to fold."""

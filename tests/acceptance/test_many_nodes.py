@@ -125,7 +125,7 @@ async def test_a_node_that_leaves_is_drained_first(
 async def test_a_killed_supervisor_finds_what_runs_on_both_nodes_again(
     running: Product, stores: Stores, node: JoinedNode
 ) -> None:
-    async with load(running, stores, "overseer", cameras=CAMERAS) as made:
+    async with load(running, stores, "supervisor", cameras=CAMERAS) as made:
         names = await pinned(stores, made, node)
         before = await at(stores, made)
         supervisors = [

@@ -68,13 +68,13 @@ def nats(
                     b"".join(b"PUB c %d\r\n%s\r\n" % (len(body), body) for body in bodies)
                 )
 
-            wish = ReceiverPlan(
+            plan = ReceiverPlan(
                 port,
                 clients,
                 hello='CONNECT {"verbose":false}\r\nSUB c 1\r\nPING\r\n',
                 answer=b"PONG\r\n",
             )
-            _drive(pipe, progress_path, wish, send, pid, clients, rounds, publications, burst)
+            _drive(pipe, progress_path, plan, send, pid, clients, rounds, publications, burst)
             publisher.close()
 
 
@@ -125,15 +125,15 @@ def centrifugo(
                     )
 
             hello = f'{{"id":1,"connect":{{}}}}\n{{"id":2,"subscribe":{{"channel":"{CHANNEL}"}}}}'
-            wish = ReceiverPlan(port, clients, "/connection/websocket", hello, b'"subscribe":')
-            _drive(pipe, progress_path, wish, send, pid, clients, rounds, publications, burst)
+            plan = ReceiverPlan(port, clients, "/connection/websocket", hello, b'"subscribe":')
+            _drive(pipe, progress_path, plan, send, pid, clients, rounds, publications, burst)
             publisher.close()
 
 
 def _drive(
     pipe: Connection,
     progress_path: str,
-    wish: ReceiverPlan,
+    plan: ReceiverPlan,
     send: Callable[[list[bytes]], None],
     pid: int,
     clients: int,
@@ -155,7 +155,7 @@ def _drive(
 
         await drive(
             pipe,
-            wish,
+            plan,
             progress,
             publish,
             clients,

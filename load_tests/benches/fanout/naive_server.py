@@ -41,7 +41,7 @@ def naive(
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        wish = ReceiverPlan(listener.getsockname()[1], clients, "/ws")
+        plan = ReceiverPlan(listener.getsockname()[1], clients, "/ws")
 
         async def publish() -> int:
             text = stamped(BODY_BYTES).decode()
@@ -50,7 +50,7 @@ def naive(
                 await websocket.send_text(text)
             return len(text) + 4
 
-        await drive(pipe, wish, progress, publish, clients, rounds, publications)
+        await drive(pipe, plan, progress, publish, clients, rounds, publications)
         server.should_exit = server.force_exit = True
         await serving
 

@@ -48,8 +48,8 @@ def socketio(
     async def publish() -> None:
         await hub.emit("p", json.loads(stamped(BODY_BYTES)), room=ROOM)
 
-    wish = ReceiverPlan(0, clients, "/socket.io/?EIO=4&transport=websocket", "40", b"40{")
-    _serve(pipe, progress_path, wish, ASGIApp(hub), publish, rounds, publications)
+    plan = ReceiverPlan(0, clients, "/socket.io/?EIO=4&transport=websocket", "40", b"40{")
+    _serve(pipe, progress_path, plan, ASGIApp(hub), publish, rounds, publications)
 
 
 def channels(
@@ -97,7 +97,7 @@ def channels(
 def _serve(
     pipe: Connection,
     progress_path: str,
-    wish: ReceiverPlan,
+    plan: ReceiverPlan,
     app: Any,
     send: Callable[[], Awaitable[None]],
     rounds: int,
@@ -122,14 +122,14 @@ def _serve(
             nonlocal size
             await send()
             if not size:
-                size = await progress.settled() // wish.clients
-            progress.sent += size * wish.clients
+                size = await progress.settled() // plan.clients
+            progress.sent += size * plan.clients
             return size
 
         here = ReceiverPlan(
-            listener.getsockname()[1], wish.clients, wish.path, wish.hello, wish.answer
+            listener.getsockname()[1], plan.clients, plan.path, plan.hello, plan.answer
         )
-        await drive(pipe, here, progress, publish, wish.clients, rounds, publications)
+        await drive(pipe, here, progress, publish, plan.clients, rounds, publications)
         server.should_exit = server.force_exit = True
         await serving
 

@@ -37,8 +37,8 @@ def receive(pipe: Connection, progress: str) -> None:
     """The process: gets a :class:`ReceiverPlan`, says ``connected``, then counts until ``report``
     (sends latencies in seconds) or ``end``."""
     with Path(progress).open("r+b") as file, mmap.mmap(file.fileno(), 8) as shared:
-        wish: ReceiverPlan = pipe.recv()
-        sockets = [_connect(wish) for _ in range(wish.clients)]
+        plan: ReceiverPlan = pipe.recv()
+        sockets = [_connect(plan) for _ in range(plan.clients)]
         pipe.send("connected")
         _count(pipe, sockets, shared)
         for sock in sockets:
@@ -83,19 +83,19 @@ def _count(pipe: Connection, sockets: list[socket.socket], shared: mmap.mmap) ->
         shared[:] = total.to_bytes(8, "little")
 
 
-def _connect(wish: ReceiverPlan) -> socket.socket:
-    sock = socket.create_connection(("127.0.0.1", wish.port), timeout=CONNECT_S)
-    if wish.path:
+def _connect(plan: ReceiverPlan) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", plan.port), timeout=CONNECT_S)
+    if plan.path:
         key = base64.b64encode(b"0123456789abcdef").decode()
         sock.sendall(
-            f"GET {wish.path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: "
+            f"GET {plan.path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: "
             f"Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
             "Sec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         _read_until(sock, b"\r\n\r\n")
-    if wish.hello:
-        sock.sendall(_masked(wish.hello.encode()) if wish.path else wish.hello.encode())
-        _read_until(sock, wish.answer)
+    if plan.hello:
+        sock.sendall(_masked(plan.hello.encode()) if plan.path else plan.hello.encode())
+        _read_until(sock, plan.answer)
     sock.setblocking(False)
     return sock
 

@@ -150,7 +150,7 @@ def camera(
         node, server, listener = await _hub()
         counted = _count_frames(node, progress)
         hello = '{"id":1,"connect":{"token":"t"}}\n{"id":2,"subscribe":{"channel":"camera:c0"}}'
-        wish = ReceiverPlan(
+        plan = ReceiverPlan(
             listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":'
         )
         version = VERSION
@@ -167,7 +167,7 @@ def camera(
 
         await drive(
             pipe,
-            wish,
+            plan,
             progress,
             publish,
             clients,
@@ -231,7 +231,7 @@ def wall(
         node, server, listener = await _hub()
         counted = _count_frames(node, progress)
         hello = f'{{"id":1,"connect":{{"token":"t"}}}}\n{{"id":2,"subscribe":{{"channel":"site:{SITE}"}}}}'  # noqa: E501
-        wish = ReceiverPlan(
+        plan = ReceiverPlan(
             listener.getsockname()[1], clients, "/connection/websocket", hello, b'"subscribe":'
         )
         version = VERSION
@@ -252,7 +252,7 @@ def wall(
 
         await drive(
             pipe,
-            wish,
+            plan,
             progress,
             publish,
             clients,
@@ -267,7 +267,7 @@ def wall(
 
 async def drive(
     pipe: Connection,
-    wish: ReceiverPlan,
+    plan: ReceiverPlan,
     progress: ReceiverProgress,
     publish: Callable[[], Awaitable[int]],
     clients: int,
@@ -284,7 +284,7 @@ async def drive(
     default of both.
     """
     empty = private_bytes(pid)
-    pipe.send(wish)
+    pipe.send(plan)
     await asyncio.to_thread(pipe.recv)
     pipe.send((private_bytes(pid) - empty) / clients)
     for _ in range(rounds):

@@ -122,7 +122,7 @@ async def test_every_change_is_recorded_and_what_cannot_be_recorded_is_not_done(
         refused = await http.request(method, path, json=content, headers={"If-Match": "*"})
         assert refused.status_code == 503, refused.text
         assert (
-            api.overseer.woken,
+            api.supervisor.woken,
             api.rooms.cameras,
             api.inspector.levels,
             api.inspector.profiles,
@@ -199,11 +199,11 @@ async def test_an_operation_is_asked_for_once_under_its_key(tmp_path: Path) -> N
         )
         assert (differs.status_code, differs.json()["title"]) == (422, "key_reused")
         assert list(api.store.keys) == [("olga", "monday-1")]  # it outlives this process
-        api.overseer.problem = "it is there already"
+        api.supervisor.problem = "it is there already"
         assert (await http.post("/operations", json=MOVE, headers=key)).json() == first.json(), (
             "what is done cannot be done again"
         )
-        api.overseer.problem = ""
+        api.supervisor.problem = ""
         theirs = await other.post("/operations", json=MOVE, headers=key)
         assert theirs.json()["id"] != first.json()["id"]
         assert (
@@ -226,7 +226,7 @@ async def test_what_cannot_be_done_is_refused_and_a_plan_says_so(tmp_path: Path)
         assert (
             await http.post("/operations", json={"kind": "explode", "target": "gate"})
         ).status_code == 400
-        api.overseer.problem = "there is no other node"
+        api.supervisor.problem = "there is no other node"
         refused = await http.post("/operations", json=MOVE)
         assert (refused.status_code, refused.json()["detail"]) == (409, "there is no other node")
         assert (api.store.asked, api.audited()) == ({}, [])
@@ -314,7 +314,7 @@ async def test_the_document_tells_of_every_route_and_the_page_is_plain(tmp_path:
         check_document(document)
         assert routes_of(api.server.app.app.routes) - ELSEWHERE == told(document)
         assert {endpoint.id for endpoint in endpoints.ENDPOINTS} == set(
-            handlers_of(api.server.desk)
+            handlers_of(api.server.context)
         )
         page = await http.get("/docs")
         assert "script-src 'self'" in page.headers["content-security-policy"]

@@ -241,7 +241,7 @@ async def test_a_plan_shows_what_it_interrupts_and_why_it_cannot_be(
     async with running_api(tmp_path) as api:
         assert await eyrie(api, tmp_path, "plan", "drain", "10.0.0.2") == 0
         assert "1 camera is interrupted, each for about 0.20 s" in capsys.readouterr().out
-        api.overseer.problem = "there is no other node"
+        api.supervisor.problem = "there is no other node"
         assert await eyrie(api, tmp_path, "plan", "drain", "10.0.0.2") == 1
         assert "there is no other node" in capsys.readouterr().err
         assert await eyrie(api, tmp_path, "drain", "10.0.0.2", "--reason", "x") == 1

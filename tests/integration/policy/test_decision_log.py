@@ -44,7 +44,7 @@ ASKED = [
 
 @pytest.fixture
 async def database(servers: Servers) -> AsyncIterator[Database]:
-    opened = await Database.open(servers.settings.postgres, name="chores")
+    opened = await Database.open(servers.settings.postgres, name="jobs")
     yield opened
     await opened.close()
 

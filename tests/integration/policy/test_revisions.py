@@ -177,7 +177,7 @@ async def test_a_policy_actor_follows_within_seconds(stores: Stores, settings: S
         assert answers(actor).reason == "closed"
     finally:
         actor.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "policy-keeper"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "policy-follower"]
 
 
 @pytest.fixture(scope="module")

@@ -213,7 +213,7 @@ class TestApi:
 
     server: ApiServer
     memory: MemoryStores
-    overseer: StillSupervisor
+    supervisor: StillSupervisor
     inspector: StillInspector
     rooms: Rooms
     policy: Policy
@@ -282,7 +282,7 @@ async def running_api(
         hub=hub or HubSettings(),
         limits=limits or LimitsSettings(),
     )
-    policy, overseer, inspector, rooms, audit = (
+    policy, supervisor, inspector, rooms, audit = (
         Policy(),
         StillSupervisor(),
         StillInspector(),
@@ -296,11 +296,11 @@ async def running_api(
         Limiter(settings.limits, 1, None),
     )
     auditor = Auditor(audit, settings.policy.key_file)
-    desk = ApiContext(memory.cluster, overseer, auditor, memory.registry, inspector, rooms)
-    server = ApiServer(settings, desk, access, **options)
+    context = ApiContext(memory.cluster, supervisor, auditor, memory.registry, inspector, rooms)
+    server = ApiServer(settings, context, access, **options)
     await server.start()
     try:
-        yield TestApi(server, memory, overseer, inspector, rooms, policy, audit, auth)
+        yield TestApi(server, memory, supervisor, inspector, rooms, policy, audit, auth)
     finally:
         await server.stop()
 

@@ -145,7 +145,7 @@ class MemoryCameraStore:
             )
             self.database.events.append(StoredRow(e.site, event))
         for letter in new.dead_letters:
-            _bury(
+            _dead(
                 self.database,
                 new.camera,
                 letter.session,
@@ -192,7 +192,7 @@ def _fence_of(position: Position) -> tuple[str, int, str, int]:
     return position.session, position.last_seq, position.epoch, position.last_offset
 
 
-def _bury(
+def _dead(
     database: MemoryDatabase,
     camera: str,
     session: str,
@@ -296,7 +296,7 @@ class MemoryDeadLetterStore:
 
         def act() -> list[int]:
             return [
-                _bury(
+                _dead(
                     self.database,
                     one.camera,
                     one.session,
@@ -315,7 +315,7 @@ class MemoryDeadLetterStore:
         self, camera: str, session: str, code: str, detail: str, raw: bytes, received_us: int
     ) -> int:
         return await self.faults.run(
-            "add", lambda: _bury(self.database, camera, session, 0, code, detail, raw, received_us)
+            "add", lambda: _dead(self.database, camera, session, 0, code, detail, raw, received_us)
         )
 
     async def list(

@@ -122,7 +122,7 @@ def snapshot_of(subjects: Sequence[Subject]) -> ClusterSnapshot:
 
 async def fill_cluster(api: TestApi, subjects: Sequence[Subject]) -> bytes:
     """Decisions, orders and operations about these cameras; the operations as hubs show them."""
-    api.overseer.now = snapshot_of(subjects)
+    api.supervisor.now = snapshot_of(subjects)
     shown = []
     for one in subjects:
         await api.store.decided(

@@ -29,25 +29,25 @@ def driver(pipe: Connection, sent: int, fails: bool) -> None:
 
 def test_progress_is_summed_and_everybody_is_heard_to_the_end() -> None:
     with ExitStack() as stack:
-        desk = DriverPool([stack.enter_context(BenchChild(driver, sent, False)) for sent in (1, 2)])
-        desk.welcome()
-        desk.begin(7.0)
+        pool = DriverPool([stack.enter_context(BenchChild(driver, sent, False)) for sent in (1, 2)])
+        pool.welcome()
+        pool.begin(7.0)
         seen: list[DeviceProgress] = []
 
         def all_is_seen() -> bool:
-            seen.append(desk.look())
+            seen.append(pool.look())
             return seen[-1].sent == 9
 
         block_until(all_is_seen, "all progress is seen")
         assert seen[-1].oldest_s == 0.2
         assert sum(one.latency.get(100, 0) for one in seen) == 9  # every latency in one look alone
-        assert [one.sent["cam"] for one in desk.finish(10)] == [3, 6]
+        assert [one.sent["cam"] for one in pool.finish(10)] == [3, 6]
 
 
 def test_what_goes_wrong_in_a_driver_is_raised() -> None:
     with ExitStack() as stack:
-        desk = DriverPool([stack.enter_context(BenchChild(driver, 1, True))])
-        desk.welcome()
-        desk.begin(7.0)
+        pool = DriverPool([stack.enter_context(BenchChild(driver, 1, True))])
+        pool.welcome()
+        pool.begin(7.0)
         with pytest.raises(StartError, match="turned away"):
-            desk.finish(10)
+            pool.finish(10)
