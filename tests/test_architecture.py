@@ -27,7 +27,7 @@ LONGER = {
     "hub/ingest/link.py": 550,
     "hub/rest/table.py": 632,
     "load_tests/benches/fanout/servers.py": 483,
-    "load_tests/harness/stack.py": 424,
+    "load_tests/harness/stack.py": 416,
     "load_tests/runs/run.py": 430,
     "tests/integration/actors/test_camera_actor.py": 424,
     "tests/integration/hub/test_bad_input.py": 433,

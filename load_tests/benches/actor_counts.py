@@ -10,11 +10,20 @@ import sys
 import msgspec
 
 from actors import ray_camera
+from actors.core.errors import Unavailable
 from cluster.ray import session
 from storage.process.settings_files import read_resolved
 from storage.stores import open_stores
 
 ANSWER_S = 20.0
+
+
+async def _counts(process: ray_camera.RayCameraProcess) -> dict[str, int]:
+    """Return its counters; one that is being opened, or is gone since, has none."""
+    try:
+        return dict((await process.describe(ANSWER_S))["counts"])
+    except Unavailable:
+        return {}
 
 
 async def _serve(path: str) -> None:
@@ -31,9 +40,7 @@ async def _serve(path: str) -> None:
                     if found is None:
                         continue
                     handles[record.name] = found
-                for name, count in (await handles[record.name].describe(ANSWER_S))[
-                    "counts"
-                ].items():
+                for name, count in (await _counts(handles[record.name])).items():
                     total[name] = total.get(name, 0) + count
             sys.stdout.write(msgspec.json.encode(total).decode() + "\n")
             sys.stdout.flush()

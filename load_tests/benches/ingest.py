@@ -17,6 +17,7 @@ from load_tests.benches.ingest_floor import Floored, FloorPlan
 from load_tests.drivers import bench_devices
 from load_tests.drivers.bench_devices import Driven, DriverPlan
 from load_tests.harness.child_process import BenchChild
+from load_tests.harness.processor_time import cpu_between
 from load_tests.harness.results import Measured, percentile, spread
 from load_tests.harness.stack import Counting, Stack, committed, stack
 from load_tests.harness.synthetic_scene import scene_of, walk
@@ -131,9 +132,10 @@ def _round(
     driven, used, counted = _drive(running, counting, devices, plan)
     rows = max(1, round(counted["rows"] / max(1, counted["commits"])))
     each = max(1, round(counted["observations"] / max(1, counted["rows"])))
-    before = running.cpu_s()
+    before = running.cpu_of_processes()
     floored = plain.ask(FloorPlan(plan.session, case.cameras, rows, each, FLOOR_S))
-    return _Round(driven, used, counted, floored, running.cpu_s()["postgres"] - before["postgres"])
+    stored = cpu_between(before, running.cpu_of_processes())["postgres"]
+    return _Round(driven, used, counted, floored, stored)
 
 
 def _drive(
@@ -143,9 +145,9 @@ def _drive(
     devices.ask(plan)
     counting.read()  # finds new actors before it matters
     devices.ask("go")
-    cpu, counts = running.cpu_s(), counting.read()
+    cpu, counts = running.cpu_of_processes(), counting.read()
     devices.hear()
-    used = {kind: seconds - cpu.get(kind, 0.0) for kind, seconds in running.cpu_s().items()}
+    used = cpu_between(cpu, running.cpu_of_processes())
     counted = {name: count - counts.get(name, 0) for name, count in counting.read().items()}
     return devices.hear(), used, counted
 

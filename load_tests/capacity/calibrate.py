@@ -25,6 +25,7 @@ from load_tests.capacity.model import PlannedFleet, UnitCosts
 from load_tests.drivers.dashboard_plan import FleetReport
 from load_tests.drivers.simulated_dashboard import SAMPLE_EVERY
 from load_tests.harness.environment import this_machine
+from load_tests.harness.processor_time import cpu_between
 from load_tests.harness.stack import Counting, Stack, stack
 from load_tests.harness.synthetic_scene import scene_of, walk
 from storage.postgres.pool import Database
@@ -136,9 +137,10 @@ def _point(
     """What is used under one load, or under none."""
 
     def look() -> _Look:
-        began = time.perf_counter(), running.cpu_s()
+        began = time.perf_counter(), running.cpu_of_processes()
         counts, stored, report = counting.read(), _stored(running), watching.report()
-        return _Look(began, counts, stored, report, (time.perf_counter(), running.cpu_s()))
+        ended = time.perf_counter(), running.cpu_of_processes()
+        return _Look(began, counts, stored, report, ended)
 
     acked = 0
     if sending is None:
@@ -163,7 +165,7 @@ def _point(
         cameras,
         fps,
         watchers,
-        {part: (now - used.get(part, 0.0)) / took_s for part, now in using.items()},
+        {part: seconds / took_s for part, seconds in cpu_between(used, using).items()},
         running.pss_bytes(),
         sum(name.startswith("camera ") for name in running.cpu_of_processes()),
         delivered / took_s,

@@ -121,17 +121,9 @@ class Stack:
                 )
         return found
 
-    def cpu_s(self) -> dict[str, float]:
-        """Processor seconds used so far, by kind of process (``hub``, ``camera``, ``postgres``,
-        ``redis``, ``ray``, ``other``)."""
-        found: dict[str, float] = {}
-        for name, used in self.cpu_of_processes().items():
-            kind = name.split(" ")[0]
-            found[kind] = found.get(kind, 0.0) + used
-        return found
-
     def cpu_of_processes(self) -> dict[str, float]:
-        """Processor seconds used so far by each process, named ``<kind> <pid>``."""
+        """Processor seconds used so far by each process, named ``<kind> <pid>`` (kinds: ``hub``,
+        ``camera``, ``postgres``, ``redis``, ``ray``, ``other``)."""
         found: dict[str, float] = {}
         for pid in self.processes():
             with contextlib.suppress(OSError):

@@ -29,6 +29,7 @@ from load_tests.harness.child_process import BenchChild
 from load_tests.harness.environment import this_machine, versions
 from load_tests.harness.histogram import Histogram
 from load_tests.harness.history import Operation, Stored
+from load_tests.harness.processor_time import cpu_between
 from load_tests.harness.results import percentile
 from load_tests.harness.scenarios import DISK_BYTES, Act, Scenario, Schedule, rates
 from load_tests.harness.stack import Stack, stack
@@ -254,7 +255,7 @@ class _Run:
         scenario = self._scenario
         acts = sorted(scenario.acts, key=lambda act: act.at)
         time.sleep(max(0.0, began - time.perf_counter()))
-        before, used, told = began, running.cpu_s(), DeviceProgress()
+        before, used, told = began, running.cpu_of_processes(), DeviceProgress()
         for number in range(1, math.ceil(scenario.duration_s / LOOK_S) + 1):
             time.sleep(
                 max(
@@ -275,10 +276,9 @@ class _Run:
                 self._happened += self._deploy.look()
             if links is not None:
                 self._happened += links.look()
-            cpu, took_s, at_s = running.cpu_s(), now - before, now - began
+            cpu, took_s, at_s = running.cpu_of_processes(), now - before, now - began
             cores = {
-                kind: round(max(0.0, total - used.get(kind, 0.0)) / took_s, 3)
-                for kind, total in cpu.items()
+                kind: round(seconds / took_s, 3) for kind, seconds in cpu_between(used, cpu).items()
             }
             report, progress = fleet.report(), pool.look()
             (self._ages if self._happened else self._calm_ages).extend(report.ages)
