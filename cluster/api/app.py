@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from actors.core.errors import EyrieError, NotFound, TooMany, Unavailable
 from cluster.api import endpoints as table
 from cluster.api.context import ApiContext
+from cluster.api.jobs import JobHandlers
 from cluster.api.operations import OperationHandlers
 from cluster.api.orders import OrderHandlers
 from cluster.api.processes import Processes
@@ -35,6 +36,8 @@ Handler = Callable[[Request, Principal], Awaitable[Response]]
 ACTIONS: dict[str, SystemAction] = {
     "cluster.read": "cluster.read",
     "cluster.operate": "cluster.operate",
+    "job.read": "job.read",
+    "job.operate": "job.operate",
 }
 
 
@@ -101,11 +104,12 @@ def create_app(
 
 def handlers_of(context: ApiContext) -> dict[str, Handler]:
     """Handler by the id of its endpoint."""
-    reads, orders, operations, processes = (
+    reads, orders, operations, processes, jobs = (
         ClusterReadHandlers(context),
         OrderHandlers(context),
         OperationHandlers(context),
         Processes(context),
+        JobHandlers(context),
     )
     return {
         "overview": reads.overview,
@@ -145,6 +149,16 @@ def handlers_of(context: ApiContext) -> dict[str, Handler]:
         "setLogLevel": processes.set_level,
         "resetLogLevel": processes.reset_level,
         "profile": processes.profile,
+        "listJobs": jobs.list,
+        "readJob": jobs.read,
+        "cancelJob": jobs.cancel,
+        "replayJob": jobs.replay,
+        "discardJob": jobs.discard,
+        "listSchedules": jobs.schedules,
+        "readSchedule": jobs.schedule,
+        "runSchedule": jobs.run,
+        "pauseSchedule": jobs.pause,
+        "resumeSchedule": jobs.resume,
     }
 
 

@@ -12,8 +12,10 @@ from hub.web import endpoint
 from policy.audit import Auditor
 from policy.identity.principal import Principal
 from storage.ports.cluster import ClusterStore
+from storage.ports.jobs import JobStore
 from storage.ports.policy import Audit
 from storage.ports.registry import Registry
+from storage.ports.schedules import ScheduleStore
 
 LAST_DECISIONS = 20  # shown with one thing
 MAX_BODY_BYTES = 64 * 1024
@@ -51,12 +53,16 @@ class ApiContext:
         supervisor: SupervisorPort,
         auditor: Auditor,
         registry: Registry,
+        jobs: JobStore,
+        schedules: ScheduleStore,
         inspector: Inspector,
         room: RoomMaker,
     ) -> None:
         self.store = store
         self.supervisor = supervisor
         self.registry = registry
+        self.jobs = jobs
+        self.schedules = schedules
         self.inspector = inspector
         self.room = room
         self.auditor = auditor

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from actors.core.identifiers import CameraId, SiteId
-from cluster.api import models
+from cluster.api import job_endpoints, models
 from cluster.api.models import NodeId, Target
 from cluster.supervisor.models import PlanReport
 from hub.web.openapi import (
@@ -35,6 +35,7 @@ TAGS = {
     "Operations": "Changes that take time: ask for one, follow it, cancel it. A plan is the "
     "same, dry.",
     "Processes": "Log level and profile of a process while it runs; both end by themselves.",
+    **job_endpoints.TAGS,
 }
 TEXT = (
     "What runs of this deployment, and how to change it. On its own port, on loopback by default. "
@@ -362,7 +363,14 @@ _PROCESSES = (
     ),
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_RUNS, *_ORDERS, *_SHAPE, *_OPERATIONS, *_PROCESSES)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *_RUNS,
+    *_ORDERS,
+    *_SHAPE,
+    *_OPERATIONS,
+    *_PROCESSES,
+    *job_endpoints.ENDPOINTS,
+)
 
 
 def openapi(release: str) -> Document:

@@ -23,10 +23,12 @@ from policy.decision.enforcer import Call
 from policy.decision.policy_client import PolicyClient
 from storage.ports.audit_log import AuditLog
 from storage.ports.cluster import ClusterStore
+from storage.ports.jobs import JobStore
 from storage.ports.live import Publisher
 from storage.ports.policy import PolicyStore
 from storage.ports.processes import ApiRecord, ApiStore
 from storage.ports.registry import Registry
+from storage.ports.schedules import ScheduleStore
 
 RETRY_S = 3.0  # seconds before a port that was taken is tried again
 RECORD_S = (
@@ -48,6 +50,14 @@ class HostStores(Protocol):
     @property
     def registry(self) -> Registry:
         """`storage.ports.registry.Registry`."""
+
+    @property
+    def jobs(self) -> JobStore:
+        """`storage.ports.jobs.JobStore`."""
+
+    @property
+    def schedules(self) -> ScheduleStore:
+        """`storage.ports.schedules.ScheduleStore`."""
 
     @property
     def policy(self) -> PolicyStore:
@@ -112,6 +122,8 @@ class ApiHost:
             _Waking(supervisor, self.progress.hurry),
             auditor,
             stores.registry,
+            stores.jobs,
+            stores.schedules,
             inspector,
             room,
         )

@@ -36,13 +36,22 @@ TAGS_HOLD_S = 10.0  # a camera that gets or loses a tag is seen in walls that as
 Redact = tuple[str, ...]  # classes, sorted
 LetterAction = Literal["deadletter.read", "deadletter.replay", "deadletter.discard"]
 SystemAction = Literal[
-    "cluster.read", "cluster.operate", "policy.read", "policy.change", "audit.read", "token.revoke"
+    "cluster.read",
+    "cluster.operate",
+    "job.read",
+    "job.operate",
+    "policy.read",
+    "policy.change",
+    "audit.read",
+    "token.revoke",
 ]
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
 # Action → the kind of thing it is done to.
 SYSTEM: dict[SystemAction, Literal["cluster", "policy", "audit"]] = {
     "cluster.read": "cluster",
     "cluster.operate": "cluster",
+    "job.read": "cluster",
+    "job.operate": "cluster",
     "policy.read": "policy",
     "policy.change": "policy",
     "audit.read": "audit",

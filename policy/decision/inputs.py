@@ -115,6 +115,6 @@ def register(principal: Principal, camera: str, *, site: str) -> DecisionInput:
 def on_system(
     action: str, principal: Principal, kind: Literal["cluster", "policy", "audit"]
 ) -> DecisionInput:
-    """May it do this to the deployment itself? Actions: cluster.read, cluster.operate, policy.read,
-    policy.change, audit.read, …"""
+    """May it do this to the deployment itself? Actions: cluster.read, cluster.operate, job.read,
+    job.operate, policy.read, policy.change, audit.read, …"""
     return DecisionInput(action, subject(principal), {"kind": kind})

@@ -32,7 +32,7 @@ ROLES = (
 _SYSTEM = {
     "policy": ("policy.read", "policy.change", "token.revoke"),
     "audit": ("audit.read",),
-    "cluster": ("cluster.read", "cluster.operate"),
+    "cluster": ("cluster.read", "cluster.operate", "job.read", "job.operate"),
 }
 _CHANNEL = ("subscribe", "history", "presence", "publish")
 _LETTERS = ("deadletter.read", "deadletter.replay", "deadletter.discard")

@@ -35,7 +35,7 @@ reading := looking | {"history", "presence", "registry.read"}
 
 operating := {"publish", "deadletter.read", "deadletter.replay", "deadletter.discard"}
 
-clustering := {"cluster.read", "cluster.operate"}
+clustering := {"cluster.read", "cluster.operate", "job.read", "job.operate"}
 
 running := {"register", "registry.write"} | clustering
 

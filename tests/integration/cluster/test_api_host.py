@@ -26,8 +26,10 @@ from storage.ports.processes import ApiRecord
 from tests.support.cluster.cluster_api import NODE, Rooms, StillInspector, StillSupervisor
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
 from tests.support.doubles.memory_cluster import MemoryClusterStore
+from tests.support.doubles.memory_jobs import MemoryJobStore
 from tests.support.doubles.memory_redis import MemoryPublisher
 from tests.support.doubles.memory_registry import MemoryRegistry
+from tests.support.doubles.memory_schedules import MemoryScheduleStore
 from tests.support.doubles.stores import memory_stores
 from tests.support.hub.hub import Records
 from tests.support.tokens import auth_settings
@@ -59,6 +61,8 @@ class Stores:
 
     cluster: MemoryClusterStore
     registry: MemoryRegistry
+    jobs: MemoryJobStore
+    schedules: MemoryScheduleStore
     policy: Records
     audit_log: MemoryAuditLog
     api: Address
@@ -79,7 +83,14 @@ async def hosted(
     )
     memory = memory_stores()
     stores = Stores(
-        memory.cluster, memory.registry, Records(), MemoryAuditLog(), Address(), memory.publisher
+        memory.cluster,
+        memory.registry,
+        memory.jobs,
+        memory.schedules,
+        Records(),
+        MemoryAuditLog(),
+        Address(),
+        memory.publisher,
     )
     engine = PolicyActor(RegoEngine(read_sources()))
 

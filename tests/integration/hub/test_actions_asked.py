@@ -46,8 +46,7 @@ NAMES = {
     "policy": "policy-0",
     "worker": "worker-0",
     "process": "hub-0",
-    "operation": "op1",
-}
+} | {"operation": "op1", "job": "1", "schedule": "events.retention"}
 SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]
 BODIES: dict[str, Any] = {
     "addSite": {"site": "east"},

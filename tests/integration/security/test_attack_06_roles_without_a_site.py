@@ -27,6 +27,8 @@ DEPLOYMENT = {
     "token.revoke",
     "cluster.read",
     "cluster.operate",
+    "job.read",
+    "job.operate",
 }
 LIMITED: list[dict[str, Any]] = [
     {"sites": ["north"]},

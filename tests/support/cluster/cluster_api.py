@@ -296,7 +296,16 @@ async def running_api(
         Limiter(settings.limits, 1, None),
     )
     auditor = Auditor(audit, settings.policy.key_file)
-    context = ApiContext(memory.cluster, supervisor, auditor, memory.registry, inspector, rooms)
+    context = ApiContext(
+        memory.cluster,
+        supervisor,
+        auditor,
+        memory.registry,
+        memory.jobs,
+        memory.schedules,
+        inspector,
+        rooms,
+    )
     server = ApiServer(settings, context, access, **options)
     await server.start()
     try:

@@ -16,6 +16,7 @@ from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSG
 from cluster.api import endpoints
 from cluster.supervisor.models import ActorState, CameraState, ClusterSnapshot
 from storage.ports.cluster import ClusterDecision, RequestedOperation
+from storage.ports.jobs import NewJob
 from tests.support.cluster.cluster_api import NODE, SNAPSHOT, TestApi
 from tests.support.hub.hub import PLAIN, TestHub
 from tests.support.hub.ways import AT_ONCE, BROKEN_BODY, Subject, Told, told_by
@@ -131,6 +132,7 @@ async def fill_cluster(api: TestApi, subjects: Sequence[Subject]) -> bytes:
         await api.store.ask(
             RequestedOperation(f"{one.letter:032x}", "move", f"camera:{one.camera}", {}, "olga")
         )
+        await api.memory.jobs.enqueue([NewJob("export", args={"camera": one.camera})])
         shown.append({"id": f"{one.letter:032x}", "kind": "move", "target": f"camera:{one.camera}"})
     return json.dumps({"operations": shown}).encode()
 
@@ -170,6 +172,8 @@ async def by_cluster(api: TestApi, token: str, subjects: Sequence[Subject]) -> l
                     "actor": f"{subject.camera}.0011223344",
                     "process": "hub-0",
                     "operation": f"{subject.letter:032x}",
+                    "job": str(1 + subjects.index(subject)),
+                    "schedule": "events.retention",
                 }
                 filled = path.format(**values)
                 answer = await http.request(method, filled, content=body or None)
