@@ -19,7 +19,7 @@ LONGER = {
     "actors/core/camera/tracks.py": 512,
     "actors/core/settings.py": 410,
     "cluster/supervisor/hosting.py": 464,
-    "cluster/supervisor/supervisor.py": 410,
+    "cluster/supervisor/supervisor.py": 404,
     "hub/compat/plain_channels.py": 494,
     "hub/dashboards/connection_state.py": 424,
     "hub/dashboards/subscribe.py": 548,

@@ -45,6 +45,9 @@ class RayMachine:
         named = await asyncio.to_thread(session.named_actors, self._namespace)
         return [name for name in named if name.startswith(SERVICE_PREFIXES)]
 
+    async def where(self, name: str) -> tuple[str, int] | None:
+        return await ray_nodes.where(name, self._namespace)
+
     async def request_resources(self, cameras: int) -> None:
         await ray_nodes.request(cameras)
 

@@ -57,6 +57,22 @@ async def nodes() -> list[NodeView]:
     return sorted(views, key=lambda found: (not found.head, found.id))
 
 
+async def where(name: str, namespace: str) -> tuple[str, int] | None:
+    """Node and pid of the process of a living named actor, None until its constructor is done.
+    Raises Unavailable."""
+
+    def ask() -> Mapping[str, Any]:
+        try:
+            handle = ray.get_actor(name, namespace)
+        except ValueError:
+            return {}
+        found: Mapping[str, Any] = state.state.actor_table(handle._actor_id.hex())
+        return found
+
+    told = await _asked(f"where {name} runs", ask)
+    return (told["Address"]["NodeID"], told["Pid"]) if told.get("State") == "ALIVE" else None
+
+
 def view(node: Mapping[str, Any], *, alive: bool, draining: bool) -> NodeView:
     """One entry of `ray.nodes` in our words."""
     has: dict[str, float] = node["Resources"]

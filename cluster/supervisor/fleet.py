@@ -213,7 +213,8 @@ class FleetMemory:
         usable_nodes = {node.id for node in usable(self.nodes, self.cordoned)}
         errands = self.errands
         made = []
-        for camera in dict.fromkeys([*self.urgent, *self.wanted]):
+        known = (camera for camera in self.urgent if camera in self.owners)
+        for camera in dict.fromkeys([*known, *self.wanted]):
             if camera in self.kept_away or camera in self.idle:
                 continue
             order = self._camera_orders.get(camera)

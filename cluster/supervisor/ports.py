@@ -67,6 +67,10 @@ class Machine(Protocol):
         """The names of living services (``hub-0``, ``policy-1``, ``worker-0``). Raises
         Unavailable when nobody can say."""
 
+    async def where(self, name: str) -> tuple[str, int] | None:
+        """Node and pid of the living service `name`, asked of who started it and not of itself;
+        None: nobody knows one. Raises Unavailable."""
+
     async def request_resources(self, cameras: int) -> None:
         """Ask for a cluster with room for so many cameras, whoever can make it grow (Ray's
         autoscaler). A floor: the next call replaces it.

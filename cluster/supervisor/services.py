@@ -33,7 +33,7 @@ class Service:
     state: str = "starting"
     process: Process | None = None
     node: str = ""
-    pid: int = 0
+    pid: int = 0  # until it has answered, and after its end
     last_error: str = ""
     restarts: int = -1  # the first start is none
     reason: str = ""
@@ -141,7 +141,7 @@ class Services:
                 service.last_error = str(error)
                 if service.process is not None:
                     service.process.kill()
-            service.state = "starting"
+            service.state, service.pid = "starting", 0
             await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.0))
 
     async def _retire(self, service: Service) -> None:

@@ -13,13 +13,15 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from actors.core.errors import EyrieError
 from cluster.supervisor.services import Service, Services
+
+Where = Callable[[str], Awaitable[tuple[str, int] | None]]  # name → node and pid
 
 LOOK_S = 1.0  # seconds between two looks
 STILL_S = 4.0  # seconds without a sign of life after which one is asked
@@ -28,17 +30,19 @@ ASK_S = 2.0  # seconds for the answer; then it is ended
 # states of a thread that does not want to run: it sleeps, is stopped, or is held by a debugger
 # (proc(5)); one that waits for a disk (D) or a processor (R) is slow
 AT_REST = frozenset("STt")
+STOPPED = frozenset("Tt")
 
 log = logging.getLogger("eyrie.cluster.standstill")
 
 
 class Activity(msgspec.Struct, frozen=True):
     """Of a process. `started`: clock ticks since boot; `ran`: those of all its threads; `at_rest`:
-    none of them wants to run."""
+    none of them wants to run; `stopped`: none of them may."""
 
     started: int
     ran: int
     at_rest: bool
+    stopped: bool = False
 
 
 class Sleeper(msgspec.Struct, frozen=True):
@@ -51,13 +55,14 @@ class Sleeper(msgspec.Struct, frozen=True):
 
 
 class Standstill:
-    """Who has not run for how long (pure). Bounded by who is looked at."""
+    """Who has not run for `still_s` (pure). Bounded by who is looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, still_s: float = STILL_S) -> None:
+        self._still_s = still_s
         self._seen: dict[str, Sleeper] = {}
 
-    def still(self, found: dict[str, Activity], now: float) -> dict[str, Activity]:
-        """Who has stood still for :data:`STILL_S`, of all that were looked at. `now`: monotonic
+    def still(self, found: Mapping[str, Activity], now: float) -> dict[str, Activity]:
+        """Who has stood still for so long, of all that were looked at. `now`: monotonic
         seconds."""
         seen = {}
         for name, activity in found.items():
@@ -70,7 +75,7 @@ class Standstill:
         return {
             name: sleeper.activity
             for name, sleeper in seen.items()
-            if sleeper.looks >= LOOKS and now - sleeper.since >= STILL_S
+            if sleeper.looks >= LOOKS and now - sleeper.since >= self._still_s
         }
 
 
@@ -78,12 +83,19 @@ def activity_of(pid: int) -> Activity | None:
     """What the system says; None for a process that is none of this machine."""
     try:
         whole = _fields(Path(f"/proc/{pid}/stat"))
-        at_rest = all(state in AT_REST for state in _states(pid))
+        states = set(_states(pid))
     except OSError:
         return None
-    if whole[0] in "ZX":
+    if whole[0] in "ZX" or not states:
         return None
-    return Activity(int(whole[19]), int(whole[11]) + int(whole[12]), at_rest)
+    ran = int(whole[11]) + int(whole[12])
+    return Activity(int(whole[19]), ran, states <= AT_REST, states <= STOPPED)
+
+
+def activities(pids: Mapping[str, int]) -> dict[str, Activity]:
+    """Of those that are there."""
+    found = ((name, activity_of(pid)) for name, pid in pids.items())
+    return {name: activity for name, activity in found if activity is not None}
 
 
 def _states(pid: int) -> Iterator[str]:
@@ -97,58 +109,85 @@ def _fields(path: Path) -> list[str]:
 
 
 class StandstillWatch:
-    """`run` for ever. `here` is the node of this process: what runs elsewhere is not judged.
-    `ended` is told (who, what, why)."""
+    """`run` for ever. `here` is the node of this process: what runs elsewhere is judged there, by
+    `cluster.launcher.stopped_hubs`. `ended` is told (who, what, why).
+
+    Whatever state a hub is in: one that a new supervisor finds, or that is told to stop, may never
+    answer. `where` finds the process of one that has not yet; nothing here waits for it.
+    """
 
     def __init__(
         self,
         services: Services,
         here: Callable[[], str],
         ended: Callable[[str, str, str], None],
+        where: Where,
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services = services
         self._here = here
         self._ended = ended
+        self._where = where
         self._now = now
         self._standstill = Standstill()
+        self._places: dict[str, tuple[str, int]] = {}  # of those that have not answered yet
+        self._finding: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Look again and again."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self.look()
+        try:
+            while True:
+                await asyncio.sleep(LOOK_S)
+                await self.look()
+        finally:
+            if self._finding is not None:
+                self._finding.cancel()
 
     async def look(self) -> None:
         """Look once; whoever stands still and does not answer is ended, and replaced like any other
         that died."""
-        found = await asyncio.to_thread(self._activities)
+        pids = self._pids()
+        found = await asyncio.to_thread(activities, pids)
         still = self._standstill.still(found, self._now())
-        await asyncio.gather(*(self._judge(name, activity) for name, activity in still.items()))
+        await asyncio.gather(
+            *(self._judge(name, pids[name], activity) for name, activity in still.items())
+        )
 
-    def _activities(self) -> dict[str, Activity]:
+    def _pids(self) -> dict[str, int]:
+        """The hubs of this node."""
         here = self._here()
-        there = [
-            service
-            for service in list(self._services.services.values())
-            if service.kind == "hub" and service.state == "ready" and here == service.node != ""
-        ]
-        found = ((service.name, activity_of(service.pid)) for service in there)
-        return {name: activity for name, activity in found if activity is not None}
+        hubs = [service for service in self._services.services.values() if service.kind == "hub"]
+        unheard = [hub.name for hub in hubs if not hub.pid]
+        if unheard and (self._finding is None or self._finding.done()):
+            self._finding = asyncio.create_task(self._find(unheard), name="standstill-where")
+        places = {hub.name: (hub.node, hub.pid) for hub in hubs if hub.pid}
+        places.update((name, self._places[name]) for name in unheard if name in self._places)
+        return {name: pid for name, (node, pid) in places.items() if here == node != ""}
 
-    async def _judge(self, name: str, activity: Activity) -> None:
+    async def _find(self, names: list[str]) -> None:
+        self._places = {}
+        for name in names:
+            try:
+                place = await self._where(name)
+            except EyrieError as error:
+                log.info("the process of %s is not told now: %s", name, error)
+                continue
+            if place is not None:
+                self._places[name] = place
+
+    async def _judge(self, name: str, pid: int, activity: Activity) -> None:
         service = self._services.services.get(name)
         if service is None or service.process is None or await _answers(service):
             return
-        if activity_of(service.pid) != activity:
+        if activity_of(pid) != activity:
             return  # the question woke it
-        why = f"process {service.pid} lives, has not run for {STILL_S:g} s and does not answer"
+        why = f"process {pid} lives, has not run for {STILL_S:g} s and does not answer"
         log.error("%s is ended: %s", name, why)
         self._ended(name, "end", why)
         with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
             # Ray's own way to end one that is stopped takes 5 s
-            os.kill(service.pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 async def _answers(service: Service) -> bool:

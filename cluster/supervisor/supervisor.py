@@ -30,8 +30,9 @@ from cluster.planning.reconcile import (
 )
 from cluster.supervisor import snapshots
 from cluster.supervisor.autoscaler import Autoscaler
+from cluster.supervisor.deleted_cameras import DeletedCameras
 from cluster.supervisor.dry_run import Planner
-from cluster.supervisor.fleet import FleetMemory
+from cluster.supervisor.fleet import Actor, FleetMemory
 from cluster.supervisor.heartbeats import Beats
 from cluster.supervisor.hosting import NOBODY, Hosting
 from cluster.supervisor.models import SCALED, ClusterSnapshot, PlanReport
@@ -44,11 +45,11 @@ from storage.ports.cluster import TroubleRecord
 
 ENSURE_S = 1.0  # seconds an `ensure` waits at most; the caller asks again
 SPARE_CONNECTIONS = 24  # PostgreSQL connections kept for hubs, the supervisor and people
-RETIRE_S = 5.0  # seconds between two looks for cameras that were deleted
+# seconds a comparison waits for PostgreSQL; then it goes by what is known
+READ_S = 2.0
 NODES_S = 1.0  # seconds between two looks at the nodes
 # looks in a row at a node that does not answer after which its processes are replaced
 SILENT_LOOKS = 2
-FORGET_S = 600.0  # seconds between two looks for old operations and decisions
 # seconds a service may take to stop, beyond the spread of its dashboards' closes
 STOP_GRACE_S = 5.0
 
@@ -81,9 +82,12 @@ class Supervisor:
             starts, self._tasks, start_timeout_s=settings.cluster.start_timeout_s, grace_s=grace_s
         )
         self._operations = Operations(self.fleet, self._services, stores.cluster, machine)
+        self._deleted = DeletedCameras(self.fleet, self._hosting, stores.cluster)
         self._survey = Survey(self.fleet, self._hosting, settings.cluster)
         self._autoscaler = Autoscaler(self.fleet, self._services, stores.cluster, machine)
-        self._standstill = StandstillWatch(self._services, machine.here, self.fleet.decide)
+        self._standstill = StandstillWatch(
+            self._services, machine.here, self.fleet.decide, machine.where
+        )
         self._stopping = False
         self._read_at = float("-inf")
         self._away = False
@@ -101,7 +105,7 @@ class Supervisor:
         for name, loop in (
             ("reconciling", self._reconcile_loop()),
             ("heartbeats", self._beats_loop()),
-            ("deleted cameras", self._retire_loop()),
+            ("deleted cameras", self._deleted.run()),
             ("nodes", self._nodes_loop()),
             ("survey", self._survey.run()),
             ("autoscaler", self._autoscaler.run()),
@@ -218,24 +222,52 @@ class Supervisor:
         return msgspec.structs.replace(limits, max_moving=0) if held else limits
 
     async def _reconcile_loop(self) -> None:
+        reading: asyncio.Task[None] | None = None
         while True:
             self.fleet.wake.clear()
             self._turned_at = time.monotonic()
-            try:
-                await self._read()
-            except EyrieError as error:
-                if not self._away:
-                    log.warning("orders cannot be read, those that are known hold: %s", error)
-                self._away = True
-            try:
-                await self._reconcile()
-            except EyrieError as error:
-                log.warning("reconciling waits: %s", error)
+            if reading is None:
+                reading = self._tasks.spawn(self._read_all(), "reading orders")
+                await asyncio.wait((reading,), timeout=READ_S)
+            if reading.done():
+                reading.result()
+                reading = None
+            self._reconcile()
             try:
                 async with asyncio.timeout(self._settings.cluster.reconcile_s):
                     await self.fleet.wake.wait()
             except TimeoutError:
                 continue
+
+    async def _read_all(self) -> None:
+        """What a comparison needs of PostgreSQL. One that stands still takes as long as its
+        deadlines say, and what is known holds meanwhile."""
+        began = time.monotonic()
+        try:
+            await self._read()
+        except EyrieError as error:
+            if not self._away:
+                log.warning("orders cannot be read, those that are known hold: %s", error)
+            self._away = True
+        try:
+            await self._look_up()
+        except EyrieError as error:
+            log.warning("cameras that are wanted cannot be looked up: %s", error)
+        if time.monotonic() - began > READ_S:
+            self.fleet.wake.set()
+
+    async def _look_up(self) -> None:
+        """Learn of cameras that are wanted and not known; those that are not registered are wanted
+        no more."""
+        fleet = self.fleet
+        unknown = [camera for camera in fleet.urgent if camera not in fleet.owners]
+        if not unknown:
+            return
+        await self._hosting.refresh()
+        for camera in unknown:
+            if camera not in fleet.owners and camera in fleet.urgent:
+                log.warning("camera %s is wanted and not registered", camera)
+                del fleet.urgent[camera]
 
     async def _read(self) -> None:
         """Orders, nodes and operations, at most every `reconcile_s` unless somebody called."""
@@ -290,15 +322,9 @@ class Supervisor:
         await self._stores.cluster.note_troubles(records)
         fleet.unsaved -= unsaved
 
-    async def _reconcile(self) -> None:
+    def _reconcile(self) -> None:
         fleet = self.fleet
-        if any(camera not in fleet.owners for camera in fleet.urgent):
-            await self._hosting.refresh()
-        for camera in list(fleet.urgent):
-            if camera not in fleet.owners:
-                log.warning("camera %s is wanted and not registered", camera)
-                del fleet.urgent[camera]
-        fleet.wanted.update(fleet.urgent)
+        fleet.wanted.update({camera: None for camera in fleet.urgent if camera in fleet.owners})
         held = {camera: trouble.held_until for camera, trouble in fleet.trouble.items()}
         limits = self._limits()
         plan = compare(fleet.wanted_cameras(), fleet.views(), held, time.monotonic(), limits)
@@ -350,7 +376,11 @@ class Supervisor:
             for name, silent_s in beats.silent_s(records, time.monotonic()).items():
                 actor = self.fleet.actors.get(name)
                 if actor is not None and actor.phase == "ready" and silent_s > dead_after_s:
-                    await self._hosting.lose(actor, f"no heartbeat for {silent_s:.1f} s")
+                    self._lose_soon(actor, f"no heartbeat for {silent_s:.1f} s")
+
+    def _lose_soon(self, actor: Actor, reason: str) -> None:
+        """Write it off, and judge on: PostgreSQL, which is told of it, may stand still."""
+        self._tasks.spawn(self._hosting.lose(actor, reason))
 
     async def _nodes_loop(self) -> None:
         """Which nodes there are. What is on one that does not answer is replaced: Ray takes half a
@@ -368,43 +398,7 @@ class Supervisor:
             }
             for actor in list(self.fleet.actors.values()):
                 if silent.get(actor.node, 0) >= SILENT_LOOKS:
-                    await self._hosting.lose(actor, "its node does not answer")
+                    self._lose_soon(actor, "its node does not answer")
             for service in list(self._services.services.values()):
                 if silent.get(service.node, 0) >= SILENT_LOOKS:
                     self._services.lose(service.name, "its node does not answer")
-
-    async def _retire_loop(self) -> None:
-        forget_at = 0.0
-        while True:
-            await asyncio.sleep(RETIRE_S)
-            try:
-                await self._retire_deleted()
-                if time.monotonic() >= forget_at:
-                    forget_at = time.monotonic() + FORGET_S
-                    await self._stores.cluster.forget()
-            except EyrieError as error:
-                log.info("deleted cameras cannot be looked for now: %s", error)
-
-    async def _retire_deleted(self) -> None:
-        """Cameras that are no longer registered are wanted no more (their actors leave them by
-        themselves); an empty process ends."""
-        fleet = self.fleet
-        known = {
-            *fleet.wanted,
-            *(camera for actor in fleet.actors.values() for camera in actor.cameras),
-        }
-        await self._hosting.refresh()
-        for camera in known - fleet.owners.keys():
-            log.info("camera %s was deleted", camera)
-            for memory in (
-                fleet.wanted,
-                fleet.urgent,
-                fleet.trouble,
-                fleet.idle,
-                fleet.split,
-                fleet.restarts,
-            ):
-                memory.pop(camera, None)
-            for actor in fleet.actors.values():
-                actor.cameras.pop(camera, None)
-            fleet.wake.set()

@@ -160,6 +160,9 @@ class FakeMachine:
             if name.startswith(SERVICE_PREFIXES) and not process.dead.is_set()
         ]
 
+    async def where(self, name: str) -> tuple[str, int] | None:
+        return None
+
     async def request_resources(self, cameras: int) -> None:
         """Note it."""
         self.requested = cameras

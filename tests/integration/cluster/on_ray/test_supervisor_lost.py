@@ -5,6 +5,7 @@ One stack for all pairs. Each kill is proven by the end of that very process.
 """
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -27,7 +28,11 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
+log = logging.getLogger(__name__)
+
 HEAL_S = 60.0  # seconds a machine under load may take to start a process of Ray
+# seconds a start may take here: whoever waits for that is not done in time
+START_S = 300.0
 # seconds within which a supervisor that does not work is named (design section 12, promise 15)
 NAMED_S = 10.0
 SUPERVISOR, HUB, POLICY = "ray::RaySupervisor", "ray::RayHub", "ray::RayPolicy"
@@ -35,7 +40,7 @@ SUPERVISOR, HUB, POLICY = "ray::RaySupervisor", "ray::RayHub", "ray::RayPolicy"
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Stack]:
-    with stack(cluster={"actor_dead_after_s": 3.0}) as started:
+    with stack(cluster={"actor_dead_after_s": 3.0, "start_timeout_s": START_S}) as started:
         yield started
 
 
@@ -91,6 +96,23 @@ async def test_the_supervisor_and_a_service_are_killed_and_both_come_back(
         return '"ready":true' in await asked(running, stores, "/health/ready")
 
     await answers(ready, "a hub that is ready")
+
+
+async def test_the_supervisor_is_killed_and_a_hub_stands_still_and_another_hub_serves(
+    running: Stack, stores: Stores
+) -> None:
+    """The new supervisor has never heard that hub, and would wait for its answer for as long as a
+    start may take."""
+    supervisor, hubs = running.pids(SUPERVISOR), running.pids(HUB)
+    for hub in hubs:
+        os.kill(hub, signal.SIGSTOP)
+        await until(lambda hub=hub: frozen(hub), what="that it stands still")  # type: ignore[misc]
+    began = asyncio.get_running_loop().time()
+    kill(supervisor)
+    await until(lambda: all(map(gone, hubs)), within_s=2 * HEAL_S, what="the end of the hub")
+    log.warning("ended after %.1f s", asyncio.get_running_loop().time() - began)
+    await replaced(running, HUB, hubs)
+    await replaced(running, SUPERVISOR, supervisor)
 
 
 async def test_the_supervisor_and_a_camera_actor_are_killed_and_the_camera_is_hosted_again(

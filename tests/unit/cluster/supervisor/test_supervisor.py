@@ -6,8 +6,7 @@ import pytest
 
 from actors.core.errors import Unavailable
 from cluster.planning.placement import NodeView
-from cluster.supervisor import hosting
-from cluster.supervisor import supervisor as module
+from cluster.supervisor import deleted_cameras, hosting
 from storage.ports.cluster import TroubleRecord
 from storage.ports.processes import ActorRecord
 from tests.support.cluster.supervisor_rig import Rig, Scale
@@ -231,7 +230,7 @@ async def test_hubs_stop_first_then_cameras_then_policy(rigs: Callable[..., Rig]
 async def test_a_deleted_camera_is_wanted_no_more_and_its_process_ends(
     rigs: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETIRE_S", 0.02)
+    monkeypatch.setattr(deleted_cameras, "RETIRE_S", 0.02)
     rig = rigs("cam-1", "cam-2")
     await rig.supervisor.start()
     await rig.placed("cam-1", "cam-2")
