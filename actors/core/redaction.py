@@ -109,7 +109,7 @@ class Redactor:
             )
             if found is not None and value is not None:
                 del fields[key]
-                hidden |= dict.fromkeys(_said(value), found)
+                hidden |= dict.fromkeys(said(value), found)
                 name = key
                 if key not in OWN and (found == UNKNOWN or not _PLAIN_NAME.match(key)):
                     name = found
@@ -177,7 +177,7 @@ def normal(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter.isalnum())
 
 
-def _said(value: Any) -> Iterator[str]:
+def said(value: Any) -> Iterator[str]:
     """What `value` says, in its normal form; and an empty mark that there was something."""
     if isinstance(value, str):
         yield normal(value)
@@ -191,7 +191,7 @@ def _said(value: Any) -> Iterator[str]:
         for child in (
             value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         ):
-            yield from _said(child)
+            yield from said(child)
 
 
 def repeats(texts: Iterable[str], *fields: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -224,9 +224,9 @@ def _private(
         for child in value:
             yield from _private(child, above, depth + 1)
     elif not all(map(_harmless, above)):
-        for said in _said(value):
-            if said:
-                yield above, said
+        for text in said(value):
+            if text:
+                yield above, text
 
 
 @lru_cache(maxsize=1024)

@@ -68,6 +68,7 @@ from actors.core.messages.deliveries import (
     Refused,
 )
 from actors.core.messages.object_faults import since
+from actors.core.messages.personal import Sealing
 from actors.core.scene.scene import Scene
 from actors.core.settings import CameraSettings
 
@@ -200,14 +201,15 @@ def session_opened(core: CameraCore, session: str, outcome: str, now_us: int) ->
     return Effects(answers, opens, urgent=bool(core.journal.waiting), live_changed=switched)
 
 
-def pending_commit(core: CameraCore) -> CommitRow | None:
+def pending_commit(core: CameraCore, sealing: Sealing | None = None) -> CommitRow | None:
     """Everything stepped since the last row taken, marked in flight. None: nothing to write, or a
-    row is in flight."""
+    row is in flight. `sealing`: how personal values are taken out of the events; a camera that is
+    stored always has one."""
     if core.in_flight is not None or not dirty(core):
         return None
     order, journal = core.order, core.journal
     core.in_flight_view = view_of(core) if journal.waiting else None
-    events = journal.take()
+    events = journal.take(sealing)
     after = Position(order.session, order.seq, journal.epoch, journal.offset, journal.chain)
     faults = core.picture.faults
     row = CommitRow(

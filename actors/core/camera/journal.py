@@ -5,7 +5,8 @@ import msgspec
 
 from actors.core import severity
 from actors.core.messages.event_data import ALARM, EventData
-from actors.core.messages.events import Event, StoredEvent, seal
+from actors.core.messages.events import Event, StoredEvent, seal, seal_open
+from actors.core.messages.personal import Sealing
 from actors.core.messages.states import LastEvent
 from actors.core.redaction import repeats
 from actors.core.severity import Severity
@@ -130,11 +131,17 @@ class Journal:
             self.alert = severity.highest(held, level)
             self.alert_until_us = self.stream_us + severity.ALERT_HOLD_US
 
-    def take(self) -> list[StoredEvent]:
-        """Seal what waits, in order; `chain` is then the hash of the last."""
+    def take(self, sealing: Sealing | None = None) -> list[StoredEvent]:
+        """Seal what waits, in order; `chain` is then the hash of the last. Without `sealing`
+        personal values stay in the bodies."""
         sealed = []
         for event, received_us, time_us in self.waiting:
-            stored = seal(event, self.chain, received_us=received_us, time_us=time_us)
+            if sealing is None:
+                stored = seal(event, self.chain, received_us=received_us, time_us=time_us)
+            else:
+                stored = seal_open(
+                    event, self.chain, sealing, received_us=received_us, time_us=time_us
+                )
             self.chain = stored.hash
             sealed.append(stored)
         self.waiting = []
