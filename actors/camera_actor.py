@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,6 +32,7 @@ from actors.hosted_camera import Hosted
 from actors.publish_loop import Live
 from actors.registry_sync import RegistrySync
 from actors.scheduler import CameraScheduler
+from actors.sealing import Sealer
 from actors.step_notes import StepNote
 from actors.wall_clock import WallClock
 from storage.process import cpu_load
@@ -59,12 +61,14 @@ class CameraActor:
         *,
         capacity: int = 1,
         clock: WallClock | None = None,
+        sealer: Sealer | None = None,
         written_off: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self.name = name
         self._stores = stores
         self._settings = settings
         self._clock = clock or WallClock()
+        self._sealer = sealer or Sealer()
         self._written_off = written_off
         self._cameras: dict[str, Hosted] = {}
         self.note = StepNote()
@@ -351,6 +355,11 @@ class CameraActor:
             return None
         finally:
             self.note.set("")
+
+    def row_of(self, hosted: Hosted) -> CommitRow | None:
+        """What a camera has to write; an error in it is the camera's alone, as one in a step is."""
+        work = partial(self._sealer.row_of, hosted.core)
+        return self.guarded(hosted, "its row cannot be made", work)
 
     def carry_out(self, hosted: Hosted, effects: Effects) -> None:
         """Carry effects out."""

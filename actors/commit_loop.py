@@ -55,6 +55,9 @@ class CommitHost(Protocol):
         """`work` of one camera's core; None where it fails, which is a fault of that camera
         alone."""
 
+    def row_of(self, hosted: Hosted) -> CommitRow | None:
+        """What a camera has to write; an error in it is the camera's alone, as one in a step is."""
+
     def carry_out(self, hosted: Hosted, effects: Effects) -> None:
         """Carry effects out."""
 
@@ -217,7 +220,7 @@ class CommitLoop:
             if camera in waiting:
                 self._dirty[camera] = None
             elif hosted is not None and hosted.phase == "active":
-                row = self._row_of(hosted)
+                row = self._host.row_of(hosted)
                 if row is not None:
                     self.in_flight.append((hosted, row))
         self.in_flight = [(h, row) for h, row in self.in_flight if self._current(h, row)]
@@ -289,12 +292,6 @@ class CommitLoop:
             self._live.committed(hosted, row)
             self._host.moved(row)
 
-    def _row_of(self, hosted: Hosted) -> CommitRow | None:
-        """What a camera has to write; an error in it is the camera's alone, as one in a step is."""
-        return self._host.guarded(
-            hosted, "its row cannot be made", partial(camera_core.pending_commit, hosted.core)
-        )
-
     def _take_out(self, batch: list[tuple[Hosted, CommitRow]]) -> None:
         self.in_flight = self.in_flight[len(batch) :]  # a batch is where it begins
         self._alone = self._alone and bool(self.in_flight)
@@ -323,7 +320,7 @@ class CommitLoop:
         ]:
             if any(h is hosted for h, _row in self.in_flight) or hosted.opens is None:
                 continue
-            row = self._row_of(hosted)
+            row = self._host.row_of(hosted)
             if row is not None:
                 self.in_flight.append((hosted, row))
                 self._urgent = True

@@ -80,7 +80,8 @@ class Live:
             hosted.behind = True
         if not hosted.behind:
             for stored in row.events:
-                event, body = stored.event, published(stored.body, stored.hash)
+                event = stored.event
+                body = published(stored.body, stored.hash, stored.personal)
                 live = LiveEvent(
                     hosted.site, hosted.camera, hosted.generation, event.epoch, event.offset, body
                 )
@@ -336,7 +337,12 @@ class Live:
                 break
             events = [
                 LiveEvent(
-                    hosted.site, r.camera, generation, r.epoch, r.offset, published(r.body, r.hash)
+                    hosted.site,
+                    r.camera,
+                    generation,
+                    r.epoch,
+                    r.offset,
+                    published(r.body, r.hash, r.personal),
                 )
                 for r in rows
             ]

@@ -15,9 +15,11 @@ from typing import Any
 import ray
 
 from actors.camera_actor import CameraActor
+from actors.core.attribute_classes import Classes
 from actors.core.errors import Conflict, Unavailable
 from actors.metrics import collect
 from actors.ray_calls import answer, find, kill, whereabouts
+from actors.sealing import Sealer
 from actors.step_notes import left_behind
 from storage.embedded.data_dir import of
 from storage.process.inspection import inspect
@@ -59,6 +61,7 @@ class RayCamera:
                 stores,
                 settings.camera,
                 capacity=self._capacity,
+                sealer=Sealer(Classes(settings.policy.shown_attributes)),
                 written_off=self._written_off,
             )
             actor.note.open(of(settings), self._name)

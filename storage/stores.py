@@ -4,10 +4,13 @@ for an actor process, more for a hub."""
 import logging
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from actors.core.errors import Unavailable
 from actors.core.settings import Settings
+from storage.embedded import data_dir
 from storage.events.events import PostgresEventStore
+from storage.keyring import FolderKeyring
 from storage.ports.audit_log import AuditLog
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
@@ -15,6 +18,7 @@ from storage.ports.connectors import BreakerStore, ConnectorStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.jobs import JobStore
+from storage.ports.keyring import Keyring
 from storage.ports.live import Publisher
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
 from storage.ports.processes import ActorStore, ApiStore, HubStore
@@ -61,6 +65,7 @@ class Stores:
     connectors: ConnectorStore
     breakers: BreakerStore
     publisher: Publisher
+    keyring: Keyring
     database: Database
     redis: RedisPublisher
 
@@ -70,6 +75,13 @@ class Stores:
             await self.redis.close()
         finally:
             await self.database.close()
+
+
+def keyring_folder(settings: Settings) -> Path:
+    """Where the keys of personal values lie."""
+    if settings.events.keyring_dir:
+        return Path(settings.events.keyring_dir).expanduser().absolute()
+    return data_dir.of(settings).path / "keyring"
 
 
 async def open_stores(
@@ -84,6 +96,7 @@ async def open_stores(
     """
     name = name or f"eyrie:{os.getpid()}"
     database = await Database.open(settings.postgres, name=name, size=connections)
+    keyring = FolderKeyring(keyring_folder(settings))
     redis = RedisPublisher(settings.redis, name=name)
     try:
         await redis.open()
@@ -96,8 +109,8 @@ async def open_stores(
         await database.close()
         raise
     return Stores(
-        cameras=PostgresCameraStore(database),
-        events=PostgresEventStore(database),
+        cameras=PostgresCameraStore(database, keyring),
+        events=PostgresEventStore(database, keyring),
         registry=PostgresRegistry(database),
         dead_letters=PostgresDeadLetterStore(database),
         actors=PostgresActorStore(database),
@@ -114,6 +127,7 @@ async def open_stores(
         connectors=PostgresConnectorStore(database),
         breakers=PostgresBreakerStore(database),
         publisher=redis,
+        keyring=keyring,
         database=database,
         redis=redis,
     )

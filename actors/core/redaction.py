@@ -42,6 +42,7 @@ WORDS = {
         }
     ),
 }
+MARKS = ("erased", "unavailable")
 UNKNOWN = "unknown"  # the class of what no list names
 _HARMLESS = """
 age_s angle area battery bearing body body_type brand class clothing_color clothing_colour color colour confidence count counts
@@ -57,10 +58,21 @@ SHORTEST_ECHO = (
 )
 DEEPEST = 32
 
+MARKED = frozenset({*WORDS, "text", UNKNOWN})
+
 Hidden = dict[str, str]  # what was hidden, in its normal form → class
 
 _SPLIT = re.compile(r"[^A-Za-z]+|(?<=[a-z])(?=[A-Z])")
 _PLAIN_NAME = re.compile(r"[A-Za-z_.-]{1,64}\Z")
+
+
+def is_marker(value: Any) -> bool:
+    """Whether `value` stands in the place of what was erased or cannot be read, and says nothing
+    else: a device cannot bring a value of its own in such a form."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    ((mark, name),) = value.items()
+    return mark in MARKS and name in MARKED
 
 
 class TooDeep(Exception):
@@ -107,7 +119,7 @@ class Redactor:
                 if key == "data" and isinstance(value, dict)
                 else self.class_of(key, redact, known=known)
             )
-            if found is not None and value is not None:
+            if found is not None and value is not None and not is_marker(value):
                 del fields[key]
                 hidden |= dict.fromkeys(said(value), found)
                 name = key

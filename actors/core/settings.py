@@ -121,12 +121,11 @@ class AuthSettings(_Section, frozen=True):
 
 class PolicySettings(_Section, frozen=True):
     """The policy actor and its engine. Empty `rego_dir`: the policies of the package; they are in
-    force until somebody activates others.
-
-    `key_file`: the secret that signs revisions, the same on every machine; empty: one is made in
-    the data directory. The log of decisions keeps the newest `log_rows`, none older than
-    `log_days`. `shown_attributes`: names of attributes that everybody may see, beside those that
-    harm nobody (`actors.core.redaction`); any other is hidden from who may not see every class.
+    force until somebody activates others. `key_file`: the secret that signs revisions, the same on
+    every machine; empty: one is made in the data directory. The log of decisions keeps the newest
+    `log_rows`, none older than `log_days`. `shown_attributes`: names of attributes that everybody
+    may see, beside those that harm nobody (`actors.core.redaction`); any other is hidden from who
+    may not see every class.
     """
 
     rego_dir: str = ""
@@ -142,12 +141,9 @@ class PolicySettings(_Section, frozen=True):
 
 
 class RegistrySettings(_Section, frozen=True):
-    """`auto_register`: an unknown camera that passed policy is added to `default_site`.
-
-    So are at most `max_per_device` cameras by one device (a token's subject; those that were
-    deleted since count too), and none to a site that has `max_per_site`. People are not bound by
-    either.
-    """
+    """`auto_register`: an unknown camera that passed policy is added to `default_site`. So are at
+    most `max_per_device` cameras by one device (a token's subject; those that were deleted since
+    count too), and none to a site that has `max_per_site`. People are not bound by either."""
 
     auto_register: bool = True
     max_per_device: Count = 1_024
@@ -174,8 +170,10 @@ class CameraSettings(_Section, frozen=True):
 
 class EventsSettings(_Section, frozen=True):
     """Stored events. `keep_days` whole days (UTC, by the day of receiving) are kept, older ones
-    dropped; 0 keeps all."""
+    dropped; 0 keeps all. `keyring_dir`: the keys of personal values, the same folder on every
+    machine; empty: `keyring` in the data directory."""
 
+    keyring_dir: str = ""
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
 
 

@@ -16,7 +16,8 @@ from actors.core.redaction import Hidden, Redactor, TooDeep, echoed, hide_echoes
 HIDDEN_TYPE = f"{ALARM}redacted"
 
 _ENVELOPE = frozenset(
-    {"camera", "site", "epoch", "hash", "id", "received", "severity", "time", "type", "v"}
+    {"camera", "commitments", "site", "epoch", "hash", "id", "received", "severity", "time"}
+    | {"type", "v"}
 )  # ours, but for the type
 _STATE = frozenset(
     {"camera", "site", "severity", "status", "time", "received", "unknown_since", "place"}

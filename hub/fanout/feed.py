@@ -292,7 +292,7 @@ class Feed:
     async def read_stored(self, camera: str, epoch: str, after: int, limit: int) -> list[Item]:
         """The same from PostgreSQL alone."""
         rows = await self._events.after(camera, epoch, after, limit)
-        return [Item(row.offset, published(row.body, row.hash)) for row in rows]
+        return [Item(row.offset, published(row.body, row.hash, row.personal)) for row in rows]
 
     def _reset_site(self, site: str, reset: StreamReset) -> None:
         self._reset_topic(self._topics.get(channels.site_events(site)))

@@ -73,7 +73,10 @@ async def read(
 def seen(rows: Collection[EventRow], view: View, query: EventQuery) -> list[SeenRow]:
     """Those of `rows` that are seen, and do not say by being there what is hidden."""
     asked = [name for name, field in FIELDS.items() if getattr(query, field) is not None]
-    bodies = ((row, redaction.of_camera(published(row.body, row.hash), view)) for row in rows)
+    bodies = (
+        (row, redaction.of_camera(published(row.body, row.hash, row.personal), view))
+        for row in rows
+    )
     return [
         SeenRow(row, body) for row, body in bodies if body is not None and not _tells(body, asked)
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from actors.core.attribute_classes import CLASSES
 from actors.core.messages import edge_protocol
 from actors.core.messages.edge_protocol import (
     Ack,
@@ -53,6 +54,16 @@ _REDACTED = {
     "properties": {"redacted": {"enum": ["faces", "names", "plates", "unknown"]}},
     "required": ["redacted"],
 }
+
+_GONE = [
+    {
+        "type": "object",
+        "description": f"Stands in the place of a personal value that {why}.",
+        "properties": {mark: {"enum": list(CLASSES)}},
+        "required": [mark],
+    }
+    for mark, why in (("erased", "was erased"), ("unavailable", "cannot be read now"))
+]
 
 # Views that hide something hide the hash: with the rest of the chain it would tell whether a
 # guessed plate is the right one.
@@ -162,7 +173,8 @@ def _event(name: str, kind: Document, data: type[EventData]) -> Document:
     holds = defs.pop(data.__name__) if "$ref" in shape else shape
     holds = {key: value for key, value in holds.items() if key != "title"}
     if data is AlarmData:  # free text may say again what a view hides
-        holds["properties"]["text"]["anyOf"] = [*holds["properties"]["text"]["anyOf"], _REDACTED]
+        text = holds["properties"]["text"]
+        text["anyOf"] = [*text["anyOf"], _REDACTED, *_GONE]
     properties = {**envelope["properties"], "type": kind, "data": holds, "hash": _HASH}
     properties = {key: _present(value) for key, value in properties.items()}
     required = [*dict.fromkeys([*envelope["required"], "v", "data", "hash"])]

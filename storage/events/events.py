@@ -12,9 +12,11 @@ from itertools import pairwise
 
 from storage.events import windows
 from storage.events.pages import Days, read_page
+from storage.events.personal import PersonalValues
 from storage.events.snapshots import TransactionSnapshot
 from storage.ports.event_queries import EARLIEST_US, LATEST_US, EventQuery, Key
 from storage.ports.events import EventPage, EventRow
+from storage.ports.keyring import Keyring
 from storage.postgres import rows as rows_of
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
@@ -30,13 +32,21 @@ _Hint = tuple[str, str, int]  # camera, epoch, offset
 class PostgresEventStore:
     """`storage.ports.events.EventStore` over one :class:`Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keyring: Keyring | None = None) -> None:
+        """`keyring`: None for who reads no personal value, as an audit."""
         self._database = database
+        self._personal = None if keyring is None else PersonalValues(database, keyring)
         self._sql = sql("events")
         self._days = Days(database)
         self._hints: OrderedDict[_Hint, date] = OrderedDict()
 
     async def after(self, camera: str, epoch: str, offset: int, limit: int) -> list[EventRow]:
+        return await self._with_personal(await self._after(camera, epoch, offset, limit))
+
+    async def _with_personal(self, rows: list[EventRow]) -> list[EventRow]:
+        return rows if self._personal is None else await self._personal.beside(rows)
+
+    async def _after(self, camera: str, epoch: str, offset: int, limit: int) -> list[EventRow]:
         tip = await self._database.fetch(self._sql["tip"], camera)
         last = tip[0]["last_offset"] if tip and tip[0]["epoch"] == epoch else None
         if limit < 1 or (last is not None and last <= offset):
@@ -109,7 +119,7 @@ class PostgresEventStore:
                 found = await self._read("before", EVERYWHERE, camera, epoch, last + 1, limit)
         if len(found) < limit:
             found += await self._of_earlier_epochs(camera, epoch, limit - len(found), first, today)
-        return found[::-1]
+        return await self._with_personal(found[::-1])
 
     async def _of_earlier_epochs(
         self, camera: str, epoch: str, limit: int, first: date, today: date
@@ -138,9 +148,10 @@ class PostgresEventStore:
     async def page(
         self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int
     ) -> EventPage:
-        return await read_page(
+        page = await read_page(
             self._database, self._days, query, newest=newest, beyond=beyond, limit=limit
         )
+        return EventPage(await self._with_personal(page.rows), page.more)
 
     async def homeless(self) -> int:
         return int(await self._database.fetch_value(self._sql["homeless"]))

@@ -5,11 +5,13 @@ from typing import Protocol
 
 import msgspec
 
+from actors.core.messages.personal import PersonalValue
 from storage.ports.event_queries import EventQuery, Key
 
 
 class EventRow(msgspec.Struct, frozen=True):
-    """A stored event as read back."""
+    """A stored event as read back. `personal`: those of its personal values that can be read, of
+    one that is read for somebody; an export has none."""
 
     camera: str
     epoch: str
@@ -17,6 +19,7 @@ class EventRow(msgspec.Struct, frozen=True):
     body: bytes
     hash: bytes
     received_us: int
+    personal: tuple[PersonalValue, ...] = ()
 
 
 class EventPage(msgspec.Struct, frozen=True):

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from actors.core.errors import BadInput
 from actors.core.messages.commits import Activation, CommitRow, Ownership
+from storage.ports.keyring import Keyring
+from storage.postgres import personal
 from storage.postgres import rows as rows_of
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
@@ -13,9 +15,15 @@ from storage.postgres.statements import sql
 class PostgresCameraStore:
     """`storage.ports.cameras.CameraStore` over one :class:`Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keyring: Keyring | None = None) -> None:
+        """`keyring`: None where no personal value ever comes; one that does is refused, since it
+        must be neither lost nor stored in the open."""
         self._database = database
-        self._sql = sql("cameras")
+        self._keyring = keyring
+        self._sql = dict(sql("cameras"))
+        whole = self._sql["commit_whole"]
+        self._sql["commit_whole"] = whole.replace("{personal}", "")
+        self._sql["commit_personal"] = whole.replace("{personal}", sql("personal")["store"])
 
     async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
         return bool(
@@ -58,6 +66,9 @@ class PostgresCameraStore:
                 + rows_of.letter_columns(rows)
                 + rows_of.replayed_columns(rows)
             )
+            if (values := await personal.columns(rows, self._keyring)) is not None:
+                name = "commit_personal"
+                arguments += values
         try:
             moved = await self._database.fetch(self._sql[name], *arguments, writing=True)
         except BadInput as error:

@@ -1,11 +1,14 @@
 """Making commit rows and events for tests of the stores."""
 
+import os
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from actors.core.messages.commits import CommitRow, DeadLetter, Position
-from actors.core.messages.events import Event, StoredEvent, seal
+from actors.core.messages.events import Event, StoredEvent, seal, seal_open
+from actors.core.messages.personal import Sealing
 from actors.core.times import rfc3339
 from storage.ports.cameras import CameraStore
 from storage.ports.registry import Registry
@@ -41,6 +44,22 @@ def event_of(
         zone="door",
     )
     return seal(event, position.chain, received_us=received_us, time_us=received_us)
+
+
+def alarm_of(
+    camera: str,
+    position: Position,
+    data: dict[str, Any],
+    *,
+    received_us: int = RECEIVED_US,
+    text: str | None = None,
+) -> StoredEvent:
+    """The alarm after `position`, its personal values taken out."""
+    plain = event_of(camera, position, received_us=received_us).event
+    said = {"data": data} if text is None else {"text": text, "data": data}
+    alarm = msgspec.structs.replace(plain, type="alarm.seen", zone=None, data=said)
+    sealing = Sealing(os.urandom(32))
+    return seal_open(alarm, position.chain, sealing, received_us=received_us, time_us=received_us)
 
 
 def row_of(

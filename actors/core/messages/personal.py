@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core.attribute_classes import BUILT_IN, CLASSES, OPEN, TEXT, Classes
+from actors.core.attribute_classes import BUILT_IN, OPEN, TEXT, Classes
 from actors.core.messages.event_data import ALARM
 from actors.core.redaction import DEEPEST, UNKNOWN, Hidden, echoed, said
 
@@ -43,6 +43,11 @@ class PersonalValue(msgspec.Struct, frozen=True, array_like=True):
     class_: str
     salt: bytes
     value: bytes
+
+    @classmethod
+    def unavailable(cls, path: str, class_: str) -> "PersonalValue":
+        """In the place of one that is stored and cannot be read now."""
+        return cls(path, class_, b"", b"")
 
     def __repr__(self) -> str:
         """Without value and salt: this may end in a log."""
@@ -244,8 +249,11 @@ def joined(body: bytes, values: Iterable[PersonalValue]) -> bytes:
         if path.count("/") == 1 and path != "/type":
             event.setdefault(path[1:], {"erased": said_there.partition(":")[0]})
     for value in sorted(values, key=_depth):  # what holds others comes first
-        if genuine(value, commitments):
-            _put(event, [_unescaped(part) for part in value.path.split("/")[1:]], value.value)
+        parts = [_unescaped(part) for part in value.path.split("/")[1:]]
+        if not value.value and value.path in commitments:
+            _put(event, parts, {"unavailable": value.class_}, marker=True)
+        elif genuine(value, commitments):
+            _put(event, parts, msgspec.json.decode(value.value))
     return _encoder.encode(event)
 
 
@@ -257,8 +265,7 @@ def commitments_of(event: Any) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _put(event: Pairs, parts: list[str], value: bytes) -> None:
-    said_there = msgspec.json.decode(value)
+def _put(event: Pairs, parts: list[str], said_there: Any, *, marker: bool = False) -> None:
     *above, last = parts
     if not above:
         event[last] = said_there
@@ -270,6 +277,9 @@ def _put(event: Pairs, parts: list[str], value: bytes) -> None:
         if isinstance(parent, list):
             parent[int(last)] = said_there
             return
+        if marker:
+            parent[last] = said_there
+            return
         items = list(parent.items())
         parent.clear()
         for key, child in items:
@@ -280,11 +290,6 @@ def _put(event: Pairs, parts: list[str], value: bytes) -> None:
 
 def _depth(value: PersonalValue) -> int:
     return value.path.count("/")
-
-
-def is_marker(value: Any) -> bool:
-    """Whether `value` stands in the place of something that was erased, and says nothing else."""
-    return isinstance(value, dict) and value.keys() == {"erased"} and value["erased"] in CLASSES
 
 
 def _escaped(name: str) -> str:

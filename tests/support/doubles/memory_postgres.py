@@ -140,9 +140,8 @@ class MemoryCameraStore:
         row.snapshot = new.snapshot
         for stored in new.events:
             e = stored.event
-            event = EventRow(
-                new.camera, e.epoch, e.offset, stored.body, stored.hash, stored.received_us
-            )
+            kept = (stored.body, stored.hash, stored.received_us, tuple(stored.personal))
+            event = EventRow(new.camera, e.epoch, e.offset, *kept)
             self.database.events.append(StoredRow(e.site, event))
         for letter in new.dead_letters:
             _dead(

@@ -2,12 +2,13 @@
 of the storage tests)."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from actors.core.settings import PostgresSettings, RedisSettings, Settings
+from actors.core.settings import EventsSettings, PostgresSettings, RedisSettings, Settings
 from storage.migrations import migrate
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
@@ -23,6 +24,8 @@ from storage.redis.connection import RedisLink
 from storage.stores import Stores, open_broker, open_stores
 from tests.support.doubles.stores import memory_stores
 from tests.support.servers.store_servers import Server, postgres, redis
+
+_KEYS = tempfile.TemporaryDirectory(prefix="eyrie-keys-")  # removed when the run ends
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def settings_of(dsn: str, url: str, *, timeout_s: float = 10.0) -> Settings:
     return Settings(
         postgres=PostgresSettings(dsn=dsn, connect_timeout_s=5.0, command_timeout_s=timeout_s),
         redis=RedisSettings(url=url, timeout_s=timeout_s),
+        events=EventsSettings(keyring_dir=_KEYS.name),
     )
 
 
@@ -72,8 +76,8 @@ async def wipe(settings: Settings) -> None:
     """Empty both servers."""
     database = await Database.open(settings.postgres, name="wipe")
     await database.fetch(
-        "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, dead_letters, "
-        "actors, hubs, "
+        "TRUNCATE sites, cameras, positions, sessions, events, event_horizons, event_personal, "
+        "dead_letters, actors, hubs, "
         "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, "
         "revocations, audit_log, "
         "cluster_wanted, cluster_cordons, cluster_orders, cluster_troubles, cluster_operations, "
