@@ -131,7 +131,7 @@ class RaySupervisor:
             raise
         self._supervisor = supervisor
         self._partitions = PartitionMaintenance(
-            PostgresPartitions(stores.database), settings.events
+            PostgresPartitions(stores.database, stores.keyring), settings.events
         )
         self._tasks.spawn(self._partitions.run(), "partitions")
         self._rows = RowRetention(

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from actors.core.errors import EyrieError
 from actors.core.settings import EventsSettings
 from storage.events.partitions import PartitionReport, RetentionReport, drop_old, make_partitions
+from storage.events.personal_retention import erase_old
+from storage.ports.keyring import Keyring
 from storage.postgres.pool import Database
 
 DAY_S = 86_400.0
@@ -36,14 +38,19 @@ class Partitions(Protocol):
 class PostgresPartitions:
     """`Partitions` over a :class:`Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keyring: Keyring | None = None) -> None:
+        """`keyring`: of the personal values that go with their days; None leaves them."""
         self._database = database
+        self._keyring = keyring
 
     async def make(self) -> PartitionReport:
         return await make_partitions(self._database)
 
     async def drop(self, keep_days: int) -> RetentionReport:
-        return await drop_old(self._database, keep_days)
+        report = await drop_old(self._database, keep_days)
+        if keep_days and self._keyring is not None:
+            await erase_old(self._database, self._keyring, report.before)
+        return report
 
 
 class PartitionMaintenance:

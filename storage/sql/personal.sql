@@ -13,3 +13,7 @@ WHERE {window};
         AS v (camera, epoch, "offset", received_us, path, class, key, sealed)
     JOIN moved USING (camera)
 )
+
+-- name: delete_old
+DELETE FROM event_personal WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM event_personal WHERE received < $1 LIMIT $2)
+RETURNING 1;

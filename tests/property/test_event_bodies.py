@@ -222,3 +222,28 @@ def test_what_is_too_deep_goes_whole() -> None:
     stored = sealed(event_of({"data": {"color": deep}}, label=None, track=None), Classes())
     assert msgspec.json.decode(stored.body)["data"] == {"unknown": {"erased": "unknown"}}
     assert shown(stored)["data"] == {"data": {"color": deep}}
+
+
+def test_what_says_it_again_goes_with_it() -> None:
+    data = {
+        "data": {
+            "plate": "B-AB 123",
+            "model": "bab123",
+            "status": ["gate", "seen B AB 123"],
+            "zone": {"B-AB-123": 1, "lane": 2},
+            "speed": 50,
+        }
+    }
+    event = event_of(data, label="BAB123", track="car b-ab-123")
+    stored = sealed(event, Classes())
+    assert shown(stored, whole=False)["data"]["data"] == {
+        "plate": {"erased": "plates"},
+        "model": {"erased": "plates"},
+        "status": ["gate", {"erased": "plates"}],
+        "zone": {"lane": 2, "unknown": {"erased": "unknown"}},
+        "speed": 50,
+    }
+    assert (stored.event.label, stored.event.track) == (None, None)
+    assert shown(stored, whole=False)["label"] == {"erased": "plates"}
+    again = shown(stored)
+    assert (again["data"], again["label"], again["track"]) == (data, "BAB123", "car b-ab-123")

@@ -158,7 +158,9 @@ class _Taking:
         return found
 
     def _hide(self, value: Any, class_: str) -> None:
-        self.hidden |= dict.fromkeys(filter(None, said(value)), class_)
+        for text in filter(None, said(value)):
+            if self.hidden.get(text) in (None, UNKNOWN, TEXT):  # a class that says more stays
+                self.hidden[text] = class_
 
     def _below(self, value: Any, names: tuple[str, ...], path: str, depth: int) -> Any:
         if depth > DEEPEST:

@@ -1,7 +1,9 @@
 """What lies in PostgreSQL of a personal value: ciphertext alone, in the tables and in the log,
 bound to its event; and what is left of it when its key is gone."""
 
+import asyncio
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ import pytest
 from actors.core.errors import ConfigError, Unavailable
 from actors.core.messages.events import CHAIN_START, published
 from cluster.event_proofs import AuditEvent, CameraTotals, verify
+from cluster.supervisor.partitions import PostgresPartitions
 from storage.events.events import PostgresEventStore
+from storage.events.personal_retention import ErasedDays, erase_old
 from storage.keyring import FolderKeyring
 from storage.postgres.cameras import PostgresCameraStore
 from storage.stores import Stores
 from tests.support.servers.store_fixtures import Servers
-from tests.support.store_rows import alarm_of, event_of, row_of, running
+from tests.support.store_rows import RECEIVED_US, alarm_of, event_of, row_of, running
 
 PLATE, NAME = "QX-PLANT-4711", "Zebulon Plantperson"
 PLANTED = (PLATE, NAME, "qxplant4711")
@@ -88,8 +92,11 @@ async def test_only_ciphertext_lies_in_tables_and_log(rig: Rig, servers: Servers
     await database.fetch("CHECKPOINT")
     folder = str(await database.fetch_value("SHOW data_directory"))
     for word, found in ((PLATE, False), (NAME, False), ("cam-1/", True)):
-        grep = subprocess.run(
-            ["grep", "-rqaF", "--", word, folder], check=False, capture_output=True
+        grep = await asyncio.to_thread(
+            subprocess.run,
+            ["grep", "-rqaF", "--", word, folder],
+            check=False,
+            capture_output=True,
         )
         assert (grep.returncode == 0) is found, f"{word} in {folder}: {grep.stderr!r}"
 
@@ -122,8 +129,8 @@ async def test_a_key_that_is_nowhere_is_told_apart_from_one_that_was_destroyed(
 
 async def test_a_value_that_was_moved_or_forged_is_not_shown(rig: Rig) -> None:
     await rig.stores.database.fetch(
-        "UPDATE event_personal SET sealed = (SELECT sealed FROM event_personal WHERE class = 'names') "
-        "WHERE class = 'plates'"
+        "UPDATE event_personal SET sealed = n.sealed FROM event_personal n "
+        "WHERE n.class = 'names' AND event_personal.class = 'plates'"
     )
     told = await rig.shown()
     assert told["data"] == {**DATA, "plate": {"unavailable": "plates"}}
@@ -152,8 +159,7 @@ async def test_the_chain_verifies_whole_and_erased(rig: Rig) -> None:
     await rig.stores.database.fetch("DELETE FROM event_personal")
     assert await verdict() == (2, True)
     await rig.stores.database.fetch(
-        "UPDATE events SET body = replace(encode(body, 'escape'), '\"lane\":2', '\"lane\":3')::bytea"
-        ' WHERE "offset" = 1'
+        "UPDATE events SET body = overlay(body PLACING '!' FROM 20) WHERE \"offset\" = 1"
     )
     assert await verdict() == (2, False)
 
@@ -172,3 +178,19 @@ async def test_without_a_keyring_nothing_personal_is_committed(
         await rig.cameras.commit([row_of("cam-1", at.generation, at.position, events=[alarm])])
     assert (await rig.cameras.ownership(["cam-1"]))["cam-1"].position.chain == CHAIN_START
     assert await rig.events.latest("cam-1", 10) == []
+
+
+async def test_days_that_are_dropped_take_their_values_and_keys_along(rig: Rig) -> None:
+    day = datetime.fromtimestamp(RECEIVED_US // 1_000_000, UTC).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    copies = await rig.stores.database.fetch("SELECT * FROM event_personal")
+    assert await erase_old(rig.stores.database, rig.keys, day) == ErasedDays(0, 0)
+    assert await rig.shown() == {"text": TEXT, "data": DATA}
+    report = await PostgresPartitions(rig.stores.database, rig.keys).drop(1)
+    assert report.before > day
+    assert await rig.keys.ids() == []
+    assert await rig.stores.database.fetch("SELECT * FROM event_personal") == []
+    found = await rig.keys.find({copy["key"] for copy in copies})
+    assert found == {copy["key"]: None for copy in copies}
+    assert len(found) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.core.errors import Unavailable
-from storage.keyring import FRESH_S, FolderKeyring
+from storage.keyring import FolderKeyring
 from storage.ports.keyring import KEY_BYTES, KeyScope
 
 PLATES = KeyScope("20261130", "north", "cam-1", "plates")
@@ -83,7 +83,7 @@ async def test_another_process_leaves_a_destroyed_key_within_a_second(tmp_path: 
     first = (await other.current({PLATES}))[PLATES]
     assert await other.find([first.id]) == {first.id: first.secret}
     await ring(tmp_path).destroy([first.id])
-    clock.now += FRESH_S + 0.1
+    clock.now += 1.1
     assert (await other.current({PLATES}))[PLATES].id != first.id
     assert await other.find([first.id]) == {first.id: None}
 

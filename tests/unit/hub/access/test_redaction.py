@@ -183,3 +183,18 @@ def test_what_is_too_deep_to_be_looked_through_is_hidden_whole() -> None:
         "type": "x",
         "data": {"redacted": "faces"},
     }
+
+
+def test_a_forged_mark_of_an_erased_value_is_hidden() -> None:
+    for forged in ({"erased": "KA 123"}, {"unavailable": "KA 123"}, {"erased": "plates", "n": 1}):
+        body = msgspec.json.encode({"type": "alarm.lpr", "data": {"data": {"plate": forged}}})
+        shown = msgspec.json.decode(redaction.event(body, ALL.redact))
+        assert shown["data"]["data"]["plate"] == {"redacted": "plates"}
+
+
+def test_a_mark_of_an_erased_value_is_shown_and_hides_nothing_else() -> None:
+    data = {"data": {"plate": {"erased": "plates"}, "unknown": {"unavailable": "unknown"}}}
+    event = {"type": "alarm.plates", "label": "unknown", "data": data, "v": 2}
+    event["commitments"] = {"/data/data/plate": "plates:00", "/data/data/unknown": "unknown:00"}
+    body = msgspec.json.encode(event)
+    assert msgspec.json.decode(redaction.event(body, ALL.redact)) == event

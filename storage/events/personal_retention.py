@@ -1,0 +1,38 @@
+"""Personal values go with the days that retention drops: first their keys, which reaches every copy
+of the database, then their rows."""
+
+import logging
+from datetime import datetime
+
+import msgspec
+
+from storage.ports.keyring import Keyring
+from storage.postgres.pool import Database
+from storage.postgres.statements import sql
+
+log = logging.getLogger("eyrie.storage.personal")
+
+BATCH = 5_000  # rows deleted by one statement
+
+
+class ErasedDays(msgspec.Struct, frozen=True):
+    """How many keys and rows went."""
+
+    keys: int
+    rows: int
+
+
+async def erase_old(database: Database, keyring: Keyring, before: datetime) -> ErasedDays:
+    """Erase what was received before the UTC day that `before` begins. Again is harmless. Raises
+    Unavailable; what went until then is gone."""
+    day = f"{before:%Y%m%d}"
+    keys = await keyring.destroy([name for name in await keyring.ids() if name[:8] < day])
+    rows = 0
+    while True:
+        gone = await database.fetch(sql("personal")["delete_old"], before, BATCH, writing=True)
+        rows += len(gone)
+        if len(gone) < BATCH:
+            break
+    if keys or rows:
+        log.info("erased %d keys and %d personal values from before %s", len(keys), rows, day)
+    return ErasedDays(len(keys), rows)
