@@ -119,7 +119,9 @@ class Redactor:
                 if key == "data" and isinstance(value, dict)
                 else self.class_of(key, redact, known=known)
             )
-            if found is not None and value is not None and not is_marker(value):
+            if is_marker(value):
+                continue
+            if found is not None and value is not None:
                 del fields[key]
                 hidden |= dict.fromkeys(said(value), found)
                 name = key
