@@ -99,7 +99,7 @@ class ChainVerifier:
         self._stream: tuple[str, str] = ("", "")
         self._seen_seq: dict[str, int] = {}
 
-    def take(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         """One more record."""
         match record:
             case AuditEvent():
@@ -200,7 +200,7 @@ def verify(records: Iterable[Record]) -> Verdict:
     """:class:`ChainVerifier` over records at hand."""
     verifier = ChainVerifier()
     for record in records:
-        verifier.take(record)
+        verifier.add(record)
     return verifier.verdict
 
 
@@ -212,7 +212,7 @@ class Derived:
         self.events: Counter[tuple[Any, ...]] = Counter()
         self.totals: dict[str, CameraTotals] = {}
 
-    def take(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         """One more record."""
         if isinstance(record, CameraTotals):
             self.totals[record.camera] = record
@@ -227,7 +227,7 @@ def diff(a: Iterable[Record], b: Iterable[Record]) -> Verdict:
     first, second = Derived(), Derived()
     for derived, records in ((first, a), (second, b)):
         for record in records:
-            derived.take(record)
+            derived.add(record)
     return compare(first, second)
 
 

@@ -94,7 +94,7 @@ class DiskSpool:
                 hint="Name a folder of your own.",
             ) from error
 
-    def put(self, seq: int, body: bytes, *, alarm: bool) -> None:
+    def append(self, seq: int, body: bytes, *, alarm: bool) -> None:
         """Append an observation. Raises Unavailable when the disk refuses; nothing is kept of it
         then."""
         offset = self._append(ALARM if alarm else LIVE, seq, body)

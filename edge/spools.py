@@ -7,7 +7,7 @@ class Spool(Protocol):
     """What :class:`edge.stream.Stream` asks of a spool. Raises Unavailable when the disk
     refuses."""
 
-    def put(self, seq: int, body: bytes, *, alarm: bool) -> None:
+    def append(self, seq: int, body: bytes, *, alarm: bool) -> None:
         """Keep an encoded observation."""
 
     def get(self, seq: int) -> bytes | None:
@@ -38,7 +38,7 @@ class MemorySpool:
     def __init__(self) -> None:
         self._bodies: dict[int, bytes] = {}
 
-    def put(self, seq: int, body: bytes, *, alarm: bool) -> None:
+    def append(self, seq: int, body: bytes, *, alarm: bool) -> None:
         """Keep an encoded observation."""
         self._bodies[seq] = body
 

@@ -170,7 +170,7 @@ class Stream:
             if taken.shed:
                 session.spool.give_up(taken.shed, SHED)
             if taken.seq not in taken.shed:
-                session.spool.put(taken.seq, body, alarm=alarm)
+                session.spool.append(taken.seq, body, alarm=alarm)
         except Unavailable:
             session.window.lose(taken.seq, UNWRITTEN)
             if alarm:

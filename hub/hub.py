@@ -290,7 +290,7 @@ class Hub:
         while True:
             await asyncio.sleep(RECORD_S)
             await self._record()
-            await self.partitions.look(time.monotonic())
+            await self.partitions.check(time.monotonic())
 
 
 def _version() -> str:

@@ -27,7 +27,7 @@ class PartitionAlarm:
         self.rows = 0
         self.snapshot_s = 0.0
 
-    async def look(self, now: float) -> None:
+    async def check(self, now: float) -> None:
         """Look, at most every `EVERY_S`. `now` is monotonic seconds. What was known stays while
         PostgreSQL is away."""
         if now < self._due:

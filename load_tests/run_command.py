@@ -117,7 +117,7 @@ def _run(arguments: argparse.Namespace) -> int:
     path = arguments.out / f"{scenario.name}-{arguments.seed}"
     histories = path.with_name(f"{path.name}-histories")
     with LiveView(scenario, arguments.seed) as view:
-        result = run_scenario.run(scenario, arguments.seed, view.say, view.look, histories)
+        result = run_scenario.run(scenario, arguments.seed, view.say, view.show, histories)
     path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(result)))
     path.with_suffix(".html").write_text(page.page(result), encoding="utf-8")
     latency = Histogram(result.latency)

@@ -67,6 +67,9 @@ NAMED_TWICE = {
     "Gap",
     "Health",
 }
+# Classes with a public method of that name. `put` is insert or replace in a store, `take` removes
+# the next of a queue; `look` and `tell` say too little. They only fall.
+VAGUE_VERBS = {"put": 14, "take": 8, "look": 6, "tell": 0}
 LONGEST_PAUSE_S = 0.2
 
 # Where each third-party border lies: the only files that may import the library.
@@ -242,6 +245,17 @@ def test_no_public_class_name_has_two_meanings() -> None:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     found.setdefault(node.name, set()).add(name_of(path))
     assert {name for name, paths in found.items() if len(paths) > 1} == NAMED_TWICE
+
+
+def test_vague_verbs_name_ever_fewer_methods() -> None:
+    found: dict[str, list[str]] = {verb: [] for verb in VAGUE_VERBS}
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                for method in node.body:
+                    if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
+                        found.get(method.name, []).append(f"{name_of(path)}: {node.name}")
+    assert {verb: len(owners) for verb, owners in found.items()} == VAGUE_VERBS, found
 
 
 def test_no_registry_and_no_machine_is_named() -> None:

@@ -37,7 +37,7 @@ class NameSurvey:
         self.more = False
         self._redactor = Redactor(shown)
 
-    def look(self, fields: Mapping[str, Any], where: str) -> None:
+    def count(self, fields: Mapping[str, Any], where: str) -> None:
         """Count the names in `fields` and below; `where` says what they are of."""
         self._look(fields, where, 0)
 

@@ -14,7 +14,7 @@ class Bucket:
         self._tokens = burst
         self._at = now
 
-    def take(self, now: float, want: int = 1) -> int:
+    def draw(self, now: float, want: int = 1) -> int:
         """As many of `want` tokens as there are."""
         given = min(want, self.left(now))
         self._tokens -= given

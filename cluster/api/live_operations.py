@@ -53,7 +53,7 @@ class ProgressPublisher:
         while True:
             self._hurry.clear()
             try:
-                open_ones = await self.look(time.monotonic())
+                open_ones = await self.publish(time.monotonic())
             except EyrieError as error:
                 log.info("operations are not shown now: %s", error)
             try:
@@ -62,7 +62,7 @@ class ProgressPublisher:
             except TimeoutError:
                 continue
 
-    async def look(self, now: float) -> bool:
+    async def publish(self, now: float) -> bool:
         """One look; whether something is open. Raises EyrieErrors."""
         open_ones = await self._store.open_operations(limit=SHOWN)
         ended = [one for one in await self._store.operations(limit=SHOWN) if one.over]

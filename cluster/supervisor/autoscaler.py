@@ -40,11 +40,11 @@ class Autoscaler:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
-                await self.look(time.monotonic())
+                await self.decide(time.monotonic())
             except EyrieError as error:
                 log.info("the load cannot be looked at now: %s", error)
 
-    async def look(self, now: float) -> None:
+    async def decide(self, now: float) -> None:
         """Once. Raises Unavailable."""
         before = self._fleet.shape
         hubs = await self._count("hub", before.hubs, now)

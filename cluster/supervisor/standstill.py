@@ -139,12 +139,12 @@ class StandstillWatch:
         try:
             while True:
                 await asyncio.sleep(LOOK_S)
-                await self.look()
+                await self.check()
         finally:
             if self._finding is not None:
                 self._finding.cancel()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Look once; whoever stands still and does not answer is ended, and replaced like any other
         that died."""
         pids = self._pids()

@@ -113,7 +113,7 @@ class Access:
         TooMany."""
         self.limiter.check("address_requests", place(address))
         principal = await self.identify(token, address)
-        await self.limiter.take(
+        await self.limiter.charge(
             ("user_requests", principal.sub), ("address_requests", place(address))
         )
         return principal

@@ -87,7 +87,7 @@ class Limiter:
         self._flying: asyncio.Task[None] | None = None
         self._away_until = float("-inf")
 
-    async def take(self, *charges: tuple[Scope, str]) -> None:
+    async def charge(self, *charges: tuple[Scope, str]) -> None:
         """Charge one to each bucket. Raises TooMany with the seconds to wait where one is empty
         (the others are charged all the same)."""
         for scope, name in charges:
@@ -113,14 +113,14 @@ class Limiter:
         Only failures are counted and only failures are refused for it: nobody can lock out a
         neighbour, or a user, by failing for them.
         """
-        await self.take(("address_failures", address))
+        await self.charge(("address_failures", address))
         if subject:
-            await self.take(("subject_failures", subject))
+            await self.charge(("subject_failures", subject))
 
     async def expired(self, address: str) -> None:
         """Somebody showed a genuine token whose time is over. Raises TooMany for one too many of
         this address: these have a bound of their own, since a wall that slept shows them too."""
-        await self.take(("address_expired", address))
+        await self.charge(("address_expired", address))
 
     def commands(self, user: str) -> Callable[[float], bool]:
         """Whether a user may send one more command now (monotonic seconds). Of this hub alone: they
@@ -128,7 +128,7 @@ class Limiter:
         bucket = self._own_bucket("user_commands", user, hubs=1)
 
         def may(now: float) -> bool:
-            given = bucket.take(now) > 0
+            given = bucket.draw(now) > 0
             self.refused["user_commands"] += not given
             return given
 
@@ -137,7 +137,7 @@ class Limiter:
     def spend(self, scope: Scope, name: str) -> None:
         """Charge one to a bucket of this hub alone. Raises TooMany where it is empty."""
         bucket = self._own_bucket(scope, name, hubs=1)
-        if not bucket.take(self._now()):
+        if not bucket.draw(self._now()):
             raise self._refuse(scope, bucket.wait_s)
 
     async def close(self) -> None:
@@ -187,7 +187,7 @@ class Limiter:
                 ]
                 try:
                     async with asyncio.timeout(self._settings.timeout_s):
-                        grants = await buckets.take(asks)
+                        grants = await buckets.charge(asks)
                 except (EyrieError, TimeoutError) as error:
                     if self._away_until == float("-inf"):
                         log.warning(
@@ -204,7 +204,7 @@ class Limiter:
                         log.info("limits are kept in Redis again")
                     self._away_until = float("-inf")
                     for (scope, name), grant in zip((key for key, _ in batch), grants, strict=True):
-                        self._own_bucket(scope, name).take(self._now(), grant.given)
+                        self._own_bucket(scope, name).draw(self._now(), grant.given)
                 for (key, answers), grant in zip(batch, grants, strict=True):
                     self._settle(key, answers, grant)
                 batch = []
@@ -244,7 +244,7 @@ class Limiter:
     def _by_itself(self, scope: Scope, name: str, wanted: int) -> Grant:
         self.alone += wanted
         bucket = self._own_bucket(scope, name)
-        return Grant(bucket.take(self._now(), wanted), bucket.wait_s)
+        return Grant(bucket.draw(self._now(), wanted), bucket.wait_s)
 
     def _own_bucket(self, scope: Scope, name: str, *, hubs: int = 0) -> Bucket:
         key = f"{scope}:{name}"

@@ -62,7 +62,7 @@ class BrokerReader:
                 continue
             if publication.kind in LANES:
                 self.latencies.sample(LANES[publication.kind], publication.body, time.time())
-            self._feed.take(publication)
+            self._feed.receive(publication)
 
     def _notice(self, body: bytes) -> None:
         log.info("broker: %s", body.decode(errors="replace"))

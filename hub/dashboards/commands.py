@@ -72,7 +72,7 @@ class HubCommands:
         try:
             principal = await access.identify(token, dashboard.address)
             turn = self._reviews.turn
-            await access.limiter.take(("user_connects", principal.sub))
+            await access.limiter.charge(("user_connects", principal.sub))
             await access.require_connect(principal)
             access.revocations.require(principal)
         except EyrieError as error:

@@ -71,7 +71,7 @@ class Admission:
         kept = (
             settings.connections_burst // RESERVED if self._comes_often(place(address), now) else 0
         )
-        if self._bucket.left(now) <= kept or not self._bucket.take(now):
+        if self._bucket.left(now) <= kept or not self._bucket.draw(now):
             return self._deny(TOO_FAST, self._queue(now))
         return None
 
@@ -107,7 +107,7 @@ class Admission:
             if len(self._rates) > MAX_ADDRESSES:
                 self._rates.popitem(last=False)
         self._rates.move_to_end(address)
-        return not bucket.take(now)
+        return not bucket.draw(now)
 
     def _queue(self, now: float) -> int:
         """Seconds after which the bucket can have served those refused before: the later the

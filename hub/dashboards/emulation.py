@@ -72,14 +72,14 @@ class Emulation:
             self._hand_over(session, data)
         elif not self._genuine(node, session):
             raise NotFound("no hub gave this session out", hint="Connect again.")
-        elif not self._passed.take(time.monotonic()):
+        elif not self._passed.draw(time.monotonic()):
             raise TooMany("too many commands for other hubs", retry_after_s=1.0)
-        elif not await self._broker.tell(
+        elif not await self._broker.send(
             node, MARK + msgspec.msgpack.encode(_Passed(session, data))
         ):
             raise NotFound(f"no hub is called {node[:80]!r}", hint="Connect again.")
 
-    def take(self, body: bytes) -> bool:
+    def receive(self, body: bytes) -> bool:
         """A message from Redis to this hub; whether it was for here."""
         if not body.startswith(MARK):
             return False

@@ -129,7 +129,7 @@ class Node:
     def _own_message(self, body: bytes) -> None:
         """Redis brought something for this hub alone: commands of a one-way stream, or the
         canary."""
-        if not self.emulation.take(body):
+        if not self.emulation.receive(body):
             self.canary.deliver(body)
 
     def start(self) -> None:

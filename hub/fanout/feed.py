@@ -73,7 +73,7 @@ class Feed:
 
     # publications
 
-    def take(self, publication: BrokerMessage) -> None:
+    def receive(self, publication: BrokerMessage) -> None:
         """One publication of the broker (the notices excepted, see the node)."""
         self.stats.publications += 1
         if publication.kind == "state":
@@ -114,7 +114,7 @@ class Feed:
             self._camera_event(p)
             return
         stream = self.site(p.site)
-        outcome = stream.take(p.stream_epoch, Item(p.stream_offset, p.body, p))
+        outcome = stream.receive(p.stream_epoch, Item(p.stream_offset, p.body, p))
         if isinstance(outcome, StreamReset):
             self._reset_site(p.site, outcome)
             outcome = [outcome.item]
@@ -187,7 +187,7 @@ class Feed:
         topic = self._topics.get(channels.camera_events(p.camera))
         if topic is None:
             return
-        outcome = topic.stream.take(p.epoch, Item(p.offset, p.body))
+        outcome = topic.stream.receive(p.epoch, Item(p.offset, p.body))
         if isinstance(outcome, StreamReset):
             self._reset_topic(topic)
             return

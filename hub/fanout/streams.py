@@ -37,7 +37,7 @@ class TopicPosition:
         self.filling = False
         self._held.clear()
 
-    def take(self, epoch: str, item: Item) -> "list[Item] | MissingPublications | StreamReset":
+    def receive(self, epoch: str, item: Item) -> "list[Item] | MissingPublications | StreamReset":
         """A publication: what can be passed on now, or what stands in the way."""
         if not self.known:
             self.start(epoch, item.offset)

@@ -20,5 +20,5 @@ async def tick(topics: dict[str, Topic], fanout: Fanout, hz: float) -> None:
 def show(topics: dict[str, Topic], fanout: Fanout, now: float) -> None:
     """One tick of every wall. `now` is monotonic seconds."""
     for topic in list(topics.values()):
-        if topic.wall is not None and (changed := topic.wall.take(now)):
+        if topic.wall is not None and (changed := topic.wall.end_tick(now)):
             topic.show_wall(fanout, changed)

@@ -47,7 +47,7 @@ class WallFeed:
         """This camera's summary changed."""
         self._changed[camera] = None
 
-    def take(self, now: float) -> list[str]:
+    def end_tick(self, now: float) -> list[str]:
         """End the tick: the cameras that changed in it, or whose newest summary a rate held back
         until now; none when there is nothing to say."""
         if self._later:

@@ -49,7 +49,7 @@ async def _post(node: EdgeNode, ingest: Ingest, request: Request) -> Response:
             await node.access.failed(shown, claimed_key(headers))
             raise
     principal = await node.access.identify(shown)
-    await node.context.limiter.take(("device_posts", principal.sub))
+    await node.context.limiter.charge(("device_posts", principal.sub))
     await node.access.admit(principal, camera)
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and kind not in MSGPACK_TYPES:

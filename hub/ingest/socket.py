@@ -224,7 +224,7 @@ class _EdgeSocket:
                 else msgspec.structs.replace(self._shown, token=hello.token)
             )
             principal = await self._node.access.identify(shown)
-            await self._node.context.limiter.take(("device_hellos", principal.sub))
+            await self._node.context.limiter.charge(("device_hellos", principal.sub))
             await self._node.access.admit(principal, camera)
         except EyrieError as error:
             if isinstance(error, Unauthorized):

@@ -185,4 +185,4 @@ class _Allowance:
     def take(self, now: float, size: int) -> bool:
         """Whether one more frame of so many bytes fits; the bytes that are left go to smaller
         ones."""
-        return bool(self._frames.take(now)) and self._bytes.take(now, size) == size
+        return bool(self._frames.draw(now)) and self._bytes.draw(now, size) == size

@@ -57,7 +57,7 @@ class Cameras:
         if not added:
             raise taken(new.camera)
         self._changes.changed(principal, f"camera {new.camera} added to site {new.site}")
-        await self._changes.tell(new.camera, new.site)
+        await self._changes.announce(new.camera, new.site)
         record = await self._changes.camera("register", principal, new.camera)
         return endpoint.answer(
             described(record),
@@ -119,7 +119,7 @@ class Cameras:
             principal,
             f"camera {record.camera} changed to version {version}, {tags_of(fields.tags)}",
         )
-        await self._changes.tell(record.camera, record.site)
+        await self._changes.announce(record.camera, record.site)
         record = await self._changes.camera("registry.write", principal, record.camera)
         return endpoint.answer(described(record), version=record.version)
 
@@ -136,7 +136,7 @@ class Cameras:
         ):
             raise endpoint.stale(f"camera {record.camera}")
         self._changes.changed(principal, f"camera {record.camera} deleted")
-        await self._changes.tell(record.camera, record.site)
+        await self._changes.announce(record.camera, record.site)
         return endpoint.gone()
 
 

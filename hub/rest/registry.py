@@ -96,7 +96,7 @@ class RegistryChanges:
         """Who changed what, for the log."""
         log.info("registry: %s by %s (token %s)", what, principal.sub, principal.jti)
 
-    async def tell(self, camera: str, site: str) -> int | None:
+    async def announce(self, camera: str, site: str) -> int | None:
         """Have the caches and the actor of a camera read it again; the scene version in force
         there, None when no actor said so in time.
 

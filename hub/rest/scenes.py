@@ -101,7 +101,7 @@ class Scenes:
         if version is None:
             raise endpoint.stale(f"the scene of camera {record.camera}")
         self._changes.changed(principal, f"camera {record.camera}: {what}, scene version {version}")
-        in_force = await self._changes.tell(record.camera, record.site)
+        in_force = await self._changes.announce(record.camera, record.site)
         return _shown(record, scene, version, in_force=in_force)
 
 

@@ -56,7 +56,7 @@ class SignIns:
             raise Unavailable("this hub has no Redis, which keeps codes of sign-ins")
         try:
             code = (await endpoint.body(request, SignIn, limit=MAX_BODY_BYTES)).code
-            sealed = await self._store.take(sign_in.name_of(code))
+            sealed = await self._store.pop(sign_in.name_of(code))
             if sealed is None:
                 raise Unauthorized(USED, hint="Make another one: `eyrie sign-in`.")
             token = sign_in.opened(code, sealed)

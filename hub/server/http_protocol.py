@@ -62,7 +62,7 @@ class BoundedHttp(H11Protocol):
         self.conn = AnsweringConnection(self.answer_headers, MAX_HEADER_BYTES)
         self.app_state = {**self.app_state, PROTOCOL: self}
 
-    def take(self, taker: Taker) -> None:
+    def hand_over(self, taker: Taker) -> None:
         """The connection is `taker`'s from now on: it answers on the transport, and what still
         comes in is thrown away."""
         self.taken = taker

@@ -143,7 +143,7 @@ class Fallbacks:
             self._limiter.spend(
                 "session_passed", session
             )  # first: one session drains nothing that its neighbours need
-            await self._limiter.take(("address_passed", address))
+            await self._limiter.charge(("address_passed", address))
         try:
             await self._emulation.deliver(node, session, data)
         except NotFound:

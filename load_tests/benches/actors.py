@@ -82,7 +82,7 @@ def _measure(
             )
 
         began = time.perf_counter()
-        devices.tell(plan("cold", STEADY_FPS))
+        devices.send(plan("cold", STEADY_FPS))
         devices.hear(START_S + 10.0)
         start_s = time.perf_counter() - began
         processes = sum(

@@ -46,7 +46,7 @@ def check(history: Sequence[Operation], stored: Stored, *, whole: bool = True) -
         if isinstance(operation, Closed):
             closes.append(operation)
         else:
-            cameras.setdefault(operation.camera, _Camera(operation.camera)).take(operation)
+            cameras.setdefault(operation.camera, _Camera(operation.camera)).add(operation)
     for event in stored.events:
         cameras.setdefault(event.camera, _Camera(event.camera)).events.append(
             (event, msgspec.json.decode(event.body))
@@ -98,7 +98,7 @@ class _Camera:
         self.sent_at: list[float] = []
         self.row: Any = None
 
-    def take(self, operation: Operation) -> None:
+    def add(self, operation: Operation) -> None:
         """Sort one operation in."""
         match operation:
             case Sent():

@@ -34,13 +34,13 @@ class BenchChild:
         """To the process, for those that say more than one thing at a time."""
         return self._pipe
 
-    def tell(self, what: object) -> None:
+    def send(self, what: object) -> None:
         """Say `what`; the answer is heard later."""
         self._pipe.send(what)
 
     def ask(self, what: object) -> Any:
         """Say `what`; the next answer."""
-        self.tell(what)
+        self.send(what)
         return self.hear()
 
     def hear(self, within_s: float = ANSWER_S) -> Any:

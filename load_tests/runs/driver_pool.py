@@ -32,7 +32,7 @@ class DriverPool:
         for driver in self._drivers:
             driver.pipe.send(at)
 
-    def look(self) -> DeviceProgress:
+    def progress(self) -> DeviceProgress:
         """How it goes, all together; the latencies are those since the look before. Raises what
         went wrong in a driver."""
         for number, driver in enumerate(self._drivers):

@@ -102,7 +102,7 @@ class FaultActs:
         lasts_s = 0.0 if name == "links-cut" else for_s
         self.strikes.append(Strike(name, now_s, now_s + lasts_s, "said by the proxies"))
 
-    def look(self, at_s: float) -> None:
+    def undo_due(self, at_s: float) -> None:
         """Take away the causes whose time is over; one that cannot be taken away yet is tried again
         at the next look. See who is back."""
         for ended in list(self._ended):
@@ -132,9 +132,9 @@ class FaultActs:
         """Everything is over. What cannot be taken away within `LONGEST_UNDO_S` is missing."""
         deadline = time.monotonic() + LONGEST_UNDO_S
         while (self._on or self._ended) and time.monotonic() < deadline:
-            self.look(1e9)
+            self.undo_due(1e9)
             time.sleep(0.5)
-        self.look(math.inf)
+        self.undo_due(math.inf)
         self.not_back = [
             f"{process} is not back {time.time() - ended_s:.0f} s after it was ended"
             for _, process, ended_s, _ in self._ended

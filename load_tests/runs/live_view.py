@@ -58,7 +58,7 @@ class LiveView:
         else:
             self._live.update(self.screen())
 
-    def look(self, second: Second, happened: Sequence[Happened]) -> None:
+    def show(self, second: Second, happened: Sequence[Happened]) -> None:
         """What a second showed."""
         self._seconds.append(second)
         self._happened = happened

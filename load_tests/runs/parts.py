@@ -144,7 +144,7 @@ class BadLinks:
             self._planned.append(Planned(0.0, number, kind, for_s))
             self._child.pipe.send(self._planned[-1])
 
-    def look(self) -> list[Happened]:
+    def news(self) -> list[Happened]:
         """The faults since the last look."""
         found = []
         while self._child.pipe.poll():
@@ -156,7 +156,7 @@ class BadLinks:
 
     def heal(self) -> list[Happened]:
         """No more faults; those since the last look."""
-        found = self.look()
+        found = self.news()
         self._child.pipe.send("over")
         while (said := self._child.hear(ANSWER_S)) is not None:
             found.append(Happened(*said))
@@ -203,7 +203,7 @@ class Deploy:
         assert self._child.stdout is not None
         os.set_blocking(self._child.stdout.fileno(), False)
 
-    def look(self) -> list[Happened]:
+    def news(self) -> list[Happened]:
         """The hubs replaced since the last look."""
         assert self._child.stdout is not None
         with contextlib.suppress(BlockingIOError):
@@ -230,7 +230,7 @@ class Deploy:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
-        found = self.look()
+        found = self.news()
         assert self._child.stderr is not None
         errors = self._child.stderr.read().strip().splitlines()[-1:] or ["no reason was given"]
         self._child.communicate()

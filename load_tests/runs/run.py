@@ -270,17 +270,17 @@ class _Run:
                 self._act(acts.pop(0), running, fleet, began)
             self._thaw(running, now - began)
             if self._faults is not None:
-                self._faults.look(now - began)
+                self._faults.undo_due(now - began)
             self._watch_growth(running, now - began)
             if self._deploy is not None:
-                self._happened += self._deploy.look()
+                self._happened += self._deploy.news()
             if links is not None:
-                self._happened += links.look()
+                self._happened += links.news()
             cpu, took_s, at_s = running.cpu_of_processes(), now - before, now - began
             cores = {
                 kind: round(seconds / took_s, 3) for kind, seconds in cpu_between(used, cpu).items()
             }
-            report, progress = fleet.report(), pool.look()
+            report, progress = fleet.report(), pool.progress()
             (self._ages if self._happened else self._calm_ages).extend(report.ages)
             acked = Histogram(progress.latency)
             due = (

@@ -35,7 +35,7 @@ class DecisionQueue:
         self._limit = limit
         self._waiting: deque[tuple[DecisionInput, Decision]] = deque()
 
-    def put(self, questions: Sequence[DecisionInput], decisions: Sequence[Decision]) -> None:
+    def add(self, questions: Sequence[DecisionInput], decisions: Sequence[Decision]) -> None:
         """Never waits."""
         for pair in zip(questions, decisions, strict=True):
             if len(self._waiting) >= self._limit:

@@ -81,7 +81,7 @@ class PolicyFollower:
                 if database is None:
                     database = await Database.open(self._settings.postgres, name=self._name)
                     loader = Loader(PostgresRevisionStore(database), key, self._build, self._use)
-                await loader.look()
+                await loader.poll()
                 self._refused, failing = loader.refused, False
                 self._looked.set()
                 for job in self._jobs:

@@ -33,7 +33,7 @@ class Loader:
         self._generation = 0
         self._engine: Engine | None = None
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """One look. Raises Unavailable when the store is away; what is wrong with a revision is in
         `refused`."""
         current = await self._store.current()

@@ -67,7 +67,7 @@ class PolicyActor:
                 )
             )
         queue = DecisionQueue()
-        made = cls(None, queue.put)
+        made = cls(None, queue.add)
         first = name == FIRST
         jobs: list[Job] = [DecisionLogWriter(queue, settings.policy)]
         if first:

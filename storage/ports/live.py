@@ -132,7 +132,7 @@ class Broker(Protocol):
         `name` is unique per hub. Raises Unavailable or UnknownOutcome.
         """
 
-    async def tell(self, name: str, body: bytes) -> bool:
+    async def send(self, name: str, body: bytes) -> bool:
         """Send `body` to the hub that echoes under `name`: it gets it by `run` with the kind
         ``canary``. Whether anybody listens.
 

@@ -31,7 +31,7 @@ class Buckets(Protocol):
     """Token buckets that every hub takes from. A bucket nobody has used for as long as it takes to
     fill is full, and forgotten."""
 
-    async def take(self, asks: Sequence[Ask]) -> list[Grant]:
+    async def charge(self, asks: Sequence[Ask]) -> list[Grant]:
         """One grant each, in order, in one round trip. Raises Unavailable, or UnknownOutcome: the
         tokens may be gone."""
 
@@ -50,9 +50,9 @@ class GrantStore(Protocol):
 class SignInStore(Protocol):
     """What codes of sign-ins hand over, once. It may be lost: then another link is made."""
 
-    async def put(self, name: str, sealed: bytes, ttl_s: int) -> None:
+    async def keep(self, name: str, sealed: bytes, ttl_s: int) -> None:
         """Keep it for `ttl_s` seconds. Raises Unavailable, UnknownOutcome."""
 
-    async def take(self, name: str) -> bytes | None:
+    async def pop(self, name: str) -> bytes | None:
         """What was kept, and kept no longer: of all who ask, on all hubs, one gets it. Raises
         Unavailable, UnknownOutcome."""

@@ -116,7 +116,7 @@ class RedisBroker:
             await self._send("SUBSCRIBE", [channel])
         await run(self._link, [("PUBLISH", channel, keys.encode_canary(name, body))], writing=True)
 
-    async def tell(self, name: str, body: bytes) -> bool:
+    async def send(self, name: str, body: bytes) -> bool:
         [heard] = await run(
             self._link,
             [("PUBLISH", keys.canary_channel(name), keys.encode_canary(name, body))],
@@ -194,7 +194,7 @@ class RedisBroker:
                 self._live.clear()
                 self._owed.clear()
                 await connection.disconnect(nowait=True)
-            self.inbox.tell(LOST)
+            self.inbox.notify(LOST)
             self._tries += 1
             await asyncio.sleep(random.uniform(0.02, bound_s(self._tries, 0.05, MAX_BACKOFF_S)))
 
@@ -240,7 +240,7 @@ class RedisBroker:
             self.rejected += 1
             return
         if fits(publication, *expected):
-            self.inbox.put(publication, len(payload))
+            self.inbox.add(publication, len(payload))
         else:
             self.rejected += 1
 
@@ -248,7 +248,7 @@ class RedisBroker:
         if self._returning and self._wanted.keys() <= self._live:
             self._returning = False
             self.reconnections += 1
-            self.inbox.tell(RESUBSCRIBED)
+            self.inbox.notify(RESUBSCRIBED)
 
 
 async def _ping(connection: AbstractConnection) -> None:

@@ -35,7 +35,7 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, publication: BrokerMessage, size: int) -> None:
+    def add(self, publication: BrokerMessage, size: int) -> None:
         """Add what arrived; `size` in bytes."""
         if len(self._items) >= self._limits[0] or self._bytes + size > self._limits[1]:
             self._items.clear()
@@ -46,13 +46,13 @@ class Inbox:
                 self._add(notice(LOST), 0)
         self._add(publication, size)
 
-    def tell(self, body: bytes) -> None:
+    def notify(self, body: bytes) -> None:
         """Add a notice. That the connection is lost is told once."""
         lost = body == LOST
         if lost and self._lost:
             return
         self._lost = lost
-        self.put(notice(body), 0)
+        self.add(notice(body), 0)
 
     async def get(self) -> BrokerMessage:
         """The oldest, as soon as there is one."""

@@ -20,7 +20,7 @@ class RedisBuckets:
         """Give the connection back."""
         await self._link.close()
 
-    async def take(self, asks: Sequence[Ask]) -> list[Grant]:
+    async def charge(self, asks: Sequence[Ask]) -> list[Grant]:
         calls = [
             call_of("bucket", [keys.bucket(ask.name)], [repr(ask.rate), ask.burst, ask.want])
             for ask in asks

@@ -17,9 +17,9 @@ class RedisSignIns:
         """Give the connection back."""
         await self._link.close()
 
-    async def put(self, name: str, sealed: bytes, ttl_s: int) -> None:
+    async def keep(self, name: str, sealed: bytes, ttl_s: int) -> None:
         await run(self._link, [("SET", keys.sign_in(name), sealed, "EX", ttl_s)], writing=True)
 
-    async def take(self, name: str) -> bytes | None:
+    async def pop(self, name: str) -> bytes | None:
         found = (await run(self._link, [("GETDEL", keys.sign_in(name))], writing=True))[0]
         return None if found is None else bytes(found)

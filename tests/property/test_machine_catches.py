@@ -89,14 +89,14 @@ def shows_what_is_not_committed(monkey: pytest.MonkeyPatch) -> None:
 
 def breaks_the_chain(monkey: pytest.MonkeyPatch) -> None:
     """I17: a row's events are chained to the row's start, not to each other."""
-    kept = Journal.take
+    kept = Journal.seal
 
-    def take(self: Journal) -> list[Any]:
-        sealed = kept(self)
+    def seal(self: Journal, sealing: Any = None) -> list[Any]:
+        sealed = kept(self, sealing)
         self.chain = sealed[0].hash if sealed else self.chain
         return sealed
 
-    monkey.setattr(Journal, "take", take)
+    monkey.setattr(Journal, "seal", seal)
 
 
 def skips_the_commit_of_dead_letters(monkey: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,7 @@ def pending_commit(core: CameraCore, sealing: Sealing | None = None) -> CommitRo
         return None
     order, journal = core.order, core.journal
     core.in_flight_view = view_of(core) if journal.waiting else None
-    events = journal.take(sealing)
+    events = journal.seal(sealing)
     after = Position(order.session, order.seq, journal.epoch, journal.offset, journal.chain)
     faults = core.picture.faults
     row = CommitRow(

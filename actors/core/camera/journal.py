@@ -131,7 +131,7 @@ class Journal:
             self.alert = severity.highest(held, level)
             self.alert_until_us = self.stream_us + severity.ALERT_HOLD_US
 
-    def take(self, sealing: Sealing | None = None) -> list[StoredEvent]:
+    def seal(self, sealing: Sealing | None = None) -> list[StoredEvent]:
         """Seal what waits, in order; `chain` is then the hash of the last. Without `sealing`
         personal values stay in the bodies."""
         sealed = []

@@ -115,7 +115,7 @@ def _look(survey: NameSurvey, fields: Any, where: str) -> None:
             hint="Use one with the scope pii:read.",
         )
     if isinstance(fields, dict):
-        survey.look(fields, where)
+        survey.count(fields, where)
 
 
 def _events(hub: HubRest, site: str, most: int) -> Iterator[dict[str, Any]]:

@@ -119,7 +119,7 @@ def link_of(settings: Settings, url: str, token: str) -> str:
     async def keep() -> None:
         store = RedisSignIns(settings.redis, name="sign-in")
         try:
-            await store.put(offered.name, offered.sealed, sign_in.LIFE_S)
+            await store.keep(offered.name, offered.sealed, sign_in.LIFE_S)
         finally:
             await store.close()
 

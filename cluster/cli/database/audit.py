@@ -69,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
         return asyncio.run(_export(arguments.source or here, Path(arguments.file)))
     if arguments.kind == "verify":
         verifier = ChainVerifier()
-        asyncio.run(_each(arguments.source or here, verifier.take))
+        asyncio.run(_each(arguments.source or here, verifier.add))
         return _tell(verifier.verdict, "sound", as_json=arguments.json)
     first, second = Derived(), Derived()
-    asyncio.run(_each(arguments.a, first.take))
-    asyncio.run(_each(arguments.b, second.take))
+    asyncio.run(_each(arguments.a, first.add))
+    asyncio.run(_each(arguments.b, second.add))
     return _tell(
         compare(first, second),
         "equal in everything derived from observations",

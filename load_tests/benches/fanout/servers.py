@@ -159,7 +159,7 @@ def camera(
             nonlocal version
             for _ in range(burst):
                 version += 1
-                node.feed.take(
+                node.feed.receive(
                     BrokerMessage("state", SITE, "c0", 1, version, body=stamped(BODY_BYTES))
                 )
             await asyncio.sleep(0)
@@ -243,10 +243,10 @@ def wall(
                 LiveSummary(f"c{number}", 1, version, 0, stamped(SUMMARY_BYTES))
                 for number in range(WALL_CAMERAS)
             ]
-            node.feed.take(BrokerMessage("summaries", SITE, entries=entries))
+            node.feed.receive(BrokerMessage("summaries", SITE, entries=entries))
             topic = node.topics[f"site:{SITE}"]
             assert topic.wall is not None
-            topic.show_wall(node.fanout, topic.wall.take(time.monotonic()))
+            topic.show_wall(node.fanout, topic.wall.end_tick(time.monotonic()))
             await asyncio.sleep(0)
             return counted[-1]
 
@@ -441,7 +441,7 @@ class _Silence:
     async def echo(self, name: str, body: bytes) -> None:
         return
 
-    async def tell(self, name: str, body: bytes) -> bool:
+    async def send(self, name: str, body: bytes) -> bool:
         return False
 
     async def state(self, site: str, camera: str) -> LiveState | None:

@@ -34,10 +34,10 @@ async def test_check_38_two_hubs_together_get_exactly_the_burst(
     ask = Ask("user_requests:ada", 0.01, 20)
 
     async def many(buckets: Buckets) -> int:
-        return sum([(await buckets.take([ask]))[0].given for _ in range(20)])
+        return sum([(await buckets.charge([ask]))[0].given for _ in range(20)])
 
     assert sum(await asyncio.gather(many(hubs[0]), many(hubs[1]))) == 20
-    (grant,) = await hubs[1].take([ask])
+    (grant,) = await hubs[1].charge([ask])
     assert grant.given == 0
     assert 90 < grant.retry_s <= 100
 
@@ -47,7 +47,7 @@ async def test_tokens_come_back_at_the_rate_and_a_part_of_what_is_wanted_is_give
 ) -> None:
     assert [
         grant.given
-        for grant in await hubs[0].take(
+        for grant in await hubs[0].charge(
             [Ask("a:x", 100.0, 5, 3), Ask("a:x", 100.0, 5, 3), Ask("a:y", 100.0, 5, 9)]
         )
     ] == [
@@ -56,7 +56,7 @@ async def test_tokens_come_back_at_the_rate_and_a_part_of_what_is_wanted_is_give
         5,
     ]
     await asyncio.sleep(0.1)
-    (grant,) = await hubs[1].take([Ask("a:x", 100.0, 5, 9)])
+    (grant,) = await hubs[1].charge([Ask("a:x", 100.0, 5, 9)])
     assert grant.given == 5, "ten would have come back; it holds five"
 
 
@@ -66,7 +66,7 @@ async def test_a_limit_is_remembered_until_it_is_full_again(servers: Servers) ->
     buckets = RedisBuckets(servers.settings.redis, name="one")
     link = RedisLink(servers.settings.redis, "by-hand")
     try:
-        assert (await buckets.take([Ask("user_requests:ada", 0.1, 20, 20)]))[0].given == 20
+        assert (await buckets.charge([Ask("user_requests:ada", 0.1, 20, 20)]))[0].given == 20
         [keys] = await link.call([("KEYS", "*ada*")], writing=False)
         assert isinstance(keys, list)
         [left_ms] = await link.call([("PTTL", *keys)], writing=False)

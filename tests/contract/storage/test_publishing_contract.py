@@ -248,11 +248,11 @@ async def test_what_a_hub_sends_to_itself_comes_back_to_it(contract: Contract) -
 async def test_a_hub_is_told_by_name_and_a_name_nobody_has_is_noticed(contract: Contract) -> None:
     await contract.broker.echo("hub-1.abc", b"here I am")
     assert (await received(contract, 1))[0].body == b"here I am"
-    assert await contract.broker.tell("hub-1.abc", b"for you")
+    assert await contract.broker.send("hub-1.abc", b"for you")
     assert [(p.kind, p.site, p.body) for p in await received(contract, 1)] == [
         ("canary", "hub-1.abc", b"for you")
     ]
-    assert not await contract.broker.tell("hub-2.abc", b"for nobody")
+    assert not await contract.broker.send("hub-2.abc", b"for nobody")
 
 
 async def test_a_site_is_numbered_from_when_somebody_begins(contract: Contract) -> None:

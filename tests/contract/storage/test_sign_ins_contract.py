@@ -29,17 +29,17 @@ async def hubs(
 
 async def test_one_of_all_hubs_gets_it_once(hubs: tuple[SignInStore, SignInStore]) -> None:
     first, second = hubs
-    await first.put("a", b"\x00sealed\xff", 60)
-    taken = await asyncio.gather(*(hub.take("a") for hub in (first, second) * 5))
+    await first.keep("a", b"\x00sealed\xff", 60)
+    taken = await asyncio.gather(*(hub.pop("a") for hub in (first, second) * 5))
     assert sorted(taken, key=lambda found: found is None) == [b"\x00sealed\xff", *[None] * 9]
-    assert await second.take("never") is None
+    assert await second.pop("never") is None
 
 
 async def test_it_is_kept_for_its_time_and_no_longer(hubs: tuple[SignInStore, SignInStore]) -> None:
     first, second = hubs
     names = iter(range(1000))
     for name in range(1000):
-        await first.put(str(name), b"short", 1)
+        await first.keep(str(name), b"short", 1)
     async with asyncio.timeout(10):
-        while await second.take(str(next(names))) is not None:
+        while await second.pop(str(next(names))) is not None:
             await asyncio.sleep(0.05)

@@ -71,15 +71,15 @@ async def test_unchanged_operations_are_shown_seldom() -> None:
 
     store = MemoryClusterStore()
     progress = ProgressPublisher(store, Shower())
-    assert [await progress.look(now) for now in (0.0, 1.0, 29.0)] == [False] * 3
+    assert [await progress.publish(now) for now in (0.0, 1.0, 29.0)] == [False] * 3
     assert len(shown) == 1
-    await progress.look(31.0)
+    await progress.publish(31.0)
     assert shown == [b'{"operations":[]}'] * 2
     for index in range(40):
         await store.ask(RequestedOperation(f"op{index}", "move", "gate", {}, "olga"))
         await store.finish(f"op{index}", "done")
     await store.ask(RequestedOperation("open", "move", "gate", {}, "olga"))
-    assert await progress.look(32.0)
+    assert await progress.publish(32.0)
     found = [one["id"] for one in json.loads(shown[-1])["operations"]]
     assert (found[0], found[1], len(found)) == ("open", "op39", 20)
 

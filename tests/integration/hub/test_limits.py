@@ -106,7 +106,7 @@ async def test_check_38_requests_of_a_user_are_counted_exactly_over_two_hubs_thr
 
 async def test_check_38_without_redis_the_limits_stay(tmp_path: Path) -> None:
     memory = MemoryBuckets()
-    memory.faults.down.add("take")
+    memory.faults.down.add("charge")
     async with running_hub(tmp_path, limits=LIMITS, buckets=memory) as hub:
         assert statuses(await answers(hub, 25, hub.token())) == {200: 20, 429: 5}
         assert "eyrie_hub_limits_alone_total" in await hub.metrics()

@@ -115,7 +115,7 @@ async def test_a_hub_whose_reader_has_failed_says_so_and_asks_to_be_replaced(
         def broken(publication: BrokerMessage) -> None:
             raise ZeroDivisionError(publication.kind)
 
-        monkeypatch.setattr(hub.hub.node.feed, "take", broken)
+        monkeypatch.setattr(hub.hub.node.feed, "receive", broken)
         await hub.show("cam-1", 1)
         async with asyncio.timeout(30):
             await hub.hub.node.broken.wait()

@@ -102,7 +102,7 @@ def run(folder: Path, examples: int) -> None:
 
         link, kept = sign_in.offer(people), hub.hub.context.sign_ins
         assert kept is not None
-        asyncio.run(kept.put(link.name, link.sealed, sign_in.LIFE_S))
+        asyncio.run(kept.keep(link.name, link.sealed, sign_in.LIFE_S))
         revision = prepared(url, {"Authorization": f"Bearer {people}"})
         names = {
             "camera": ["gate", "dock", "yard"],

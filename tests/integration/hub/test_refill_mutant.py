@@ -67,6 +67,6 @@ async def test_a_hub_without_refill_is_caught(
 
     monkeypatch.setattr(Feed, "compare", nothing)
     monkeypatch.setattr(LiveStates, "take_heartbeat", lambda *_: ([], []))
-    monkeypatch.setattr(TopicPosition, "take", whatever_comes)
+    monkeypatch.setattr(TopicPosition, "receive", whatever_comes)
     async with running_hub(tmp_path) as hub:
         assert any("silent gap" in detail for detail in await lost_and_back(hub))

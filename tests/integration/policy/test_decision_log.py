@@ -103,7 +103,7 @@ async def test_a_full_queue_and_a_lost_batch_are_counted(
 ) -> None:
     queue = DecisionQueue(limit=4)
     made = RegoEngine(SOURCES).decide(ASKED)
-    queue.put(ASKED, made)
+    queue.add(ASKED, made)
     assert queue.dropped == 2
     keep = DecisionLogWriter(queue, PolicySettings())
 
@@ -115,7 +115,7 @@ async def test_a_full_queue_and_a_lost_batch_are_counted(
         with pytest.raises(Unavailable):
             await keep(database)
     assert queue.dropped == 6
-    queue.put(ASKED[:3], made[:3])
+    queue.add(ASKED[:3], made[:3])
     await keep(database)
     assert [row.dropped for row in await stores.decisions.after(0, 10)] == [6, 0, 0]
 

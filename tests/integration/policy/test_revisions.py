@@ -80,16 +80,16 @@ async def test_the_settings_modules_are_in_force_until_somebody_activates_others
 
 async def test_what_is_activated_decides(stores: Stores) -> None:
     loaded = Loaded(stores)
-    await loaded.loader.look()
+    await loaded.loader.poll()
     assert loaded.engine is None
     assert "ever activated" in loaded.loader.refused
     await activate(stores, read_sources())
-    await loaded.loader.look()
+    await loaded.loader.poll()
     assert loaded.engine is not None
     assert loaded.loader.refused == ""
     assert loaded.engine.decide([ASKED])[0].allow
     await activate(stores, CLOSED)
-    await loaded.loader.look()
+    await loaded.loader.poll()
     assert loaded.engine.decide([ASKED]) == [bounds.denied("closed", revision(CLOSED))]
 
 
@@ -109,12 +109,12 @@ async def test_120_what_does_not_fit_is_not_loaded_and_the_last_good_one_stays(
 ) -> None:
     await revisions.keep_default(stores.revisions, KEY, read_sources())
     loaded, late = Loaded(stores), Loaded(stores)
-    await loaded.loader.look()
+    await loaded.loader.poll()
     good = loaded.revision
     await activate(stores, CLOSED)
     await stores.database.fetch(tamper)
     for each in (loaded, late):
-        await each.loader.look()
+        await each.loader.poll()
         assert each.loader.refused
     assert (loaded.revision, late.revision) == (good, "")
 
@@ -123,9 +123,9 @@ async def test_120_an_older_activation_put_back_is_not_loaded(stores: Stores) ->
     await revisions.keep_default(stores.revisions, KEY, read_sources())
     loaded = Loaded(stores)
     await activate(stores, CLOSED)
-    await loaded.loader.look()
+    await loaded.loader.poll()
     await stores.database.fetch("DELETE FROM policy_activations WHERE generation = 2")
-    await loaded.loader.look()
+    await loaded.loader.poll()
     assert loaded.revision == revision(CLOSED)
     assert "older" in loaded.loader.refused
 
@@ -133,7 +133,7 @@ async def test_120_an_older_activation_put_back_is_not_loaded(stores: Stores) ->
 async def test_120_a_revision_of_another_key_is_not_loaded(stores: Stores) -> None:
     loaded = Loaded(stores)
     await activate(stores, CLOSED, key=b"x" * 32)
-    await loaded.loader.look()
+    await loaded.loader.poll()
     assert loaded.engine is None
     assert "not signed" in loaded.loader.refused
 

@@ -220,7 +220,7 @@ async def test_attack_08_a_slow_revision_that_is_in_force_is_not_loaded_and_the_
         await store.activate(
             revisions.activation(await store.current(), record.revision, key, author="ada")
         )
-        await loader.look()
+        await loader.poll()
     assert len(engines) == 1
     assert "`subscribe`" in loader.refused
 
@@ -252,7 +252,7 @@ async def in_force(settings: PostgresSettings, key: bytes) -> tuple[bool, bool]:
     engines = list[Engine]()
     database = await Database.open(settings, name="test")
     try:
-        await Loader(PostgresRevisionStore(database), key, RegoEngine, engines.append).look()
+        await Loader(PostgresRevisionStore(database), key, RegoEngine, engines.append).poll()
         proof = await prove(PostgresAuditLog(database).read(), key)
     finally:
         await database.close()

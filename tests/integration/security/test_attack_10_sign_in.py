@@ -63,7 +63,7 @@ async def two_hubs(
 async def link_for(kept: MemorySignIns, token: str) -> str:
     """The code of a new link."""
     made = sign_in.offer(token)
-    await kept.put(made.name, made.sealed, sign_in.LIFE_S)
+    await kept.keep(made.name, made.sealed, sign_in.LIFE_S)
     return made.code
 
 
@@ -124,7 +124,7 @@ async def test_attack_10_what_is_no_code_or_no_longer_one_signs_nobody_in(tmp_pa
             )
         forged = sign_in.offer(hub.token("eve", roles=["admin"]))
         code = await link_for(kept, hub.token())
-        await kept.put(sign_in.name_of(code), forged.sealed, 60)
+        await kept.keep(sign_in.name_of(code), forged.sealed, 60)
         assert (await exchange(hub, code)).status_code == 401, (
             "who writes to Redis puts no token of theirs below another's code"
         )
@@ -209,7 +209,7 @@ async def test_attack_10_no_code_and_no_token_is_in_a_log(
 async def test_attack_10_redis_away_is_an_error_and_no_sign_in(tmp_path: Path) -> None:
     async with two_hubs(tmp_path) as (hub, _, kept):
         code = await link_for(kept, hub.token())
-        kept.faults.plan("take", "fail")
+        kept.faults.plan("pop", "fail")
         assert (await exchange(hub, code)).status_code == 503
         assert (await exchange(hub, code)).status_code == 200
 

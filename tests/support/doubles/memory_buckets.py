@@ -17,11 +17,11 @@ class MemoryBuckets:
         self.asked: list[Ask] = []
         self._buckets: dict[str, Bucket] = {}
 
-    async def take(self, asks: Sequence[Ask]) -> list[Grant]:
+    async def charge(self, asks: Sequence[Ask]) -> list[Grant]:
         self.asked += asks
-        return await self.faults.run("take", lambda: [self._one(ask) for ask in asks])
+        return await self.faults.run("charge", lambda: [self._one(ask) for ask in asks])
 
     def _one(self, ask: Ask) -> Grant:
         now = time.monotonic()
         bucket = self._buckets.setdefault(ask.name, Bucket(ask.rate, ask.burst, now))
-        return Grant(bucket.take(now, ask.want), bucket.wait_s)
+        return Grant(bucket.draw(now, ask.want), bucket.wait_s)

@@ -247,7 +247,7 @@ class MemoryBroker:
             else publication.site in self.sites
         )
         if wanted and self.connected:
-            self.inbox.put(publication, len(publication.body))
+            self.inbox.add(publication, len(publication.body))
 
     def cut(self) -> None:
         """The connection is lost and comes back at once: what was published in between is gone."""
@@ -257,12 +257,12 @@ class MemoryBroker:
     def disconnect(self) -> None:
         """The connection is lost."""
         self.connected = False
-        self.inbox.tell(LOST)
+        self.inbox.notify(LOST)
 
     def reconnect(self) -> None:
         """It is back."""
         self.connected = True
-        self.inbox.tell(RESUBSCRIBED)
+        self.inbox.notify(RESUBSCRIBED)
 
     async def run(self) -> AsyncIterator[BrokerMessage]:
         while True:
@@ -294,21 +294,21 @@ class MemoryBroker:
 
         def act() -> None:
             if self.connected:
-                self.inbox.put(BrokerMessage("canary", name, body=body), len(body))
+                self.inbox.add(BrokerMessage("canary", name, body=body), len(body))
 
         self.name = name
         await self.faults.run("echo", act)
 
-    async def tell(self, name: str, body: bytes) -> bool:
+    async def send(self, name: str, body: bytes) -> bool:
         there = [
             broker for broker in self.server.brokers if broker.name == name and broker.connected
         ]
 
         def act() -> None:
             for broker in there:
-                broker.inbox.put(BrokerMessage("canary", name, body=body), len(body))
+                broker.inbox.add(BrokerMessage("canary", name, body=body), len(body))
 
-        await self.faults.run("tell", act)
+        await self.faults.run("send", act)
         return bool(there)
 
     async def state(self, site: str, camera: str) -> LiveState | None:

@@ -12,11 +12,11 @@ class MemorySignIns:
         self.faults = Faults()
         self.kept: dict[str, tuple[bytes, float]] = {}
 
-    async def put(self, name: str, sealed: bytes, ttl_s: int) -> None:
+    async def keep(self, name: str, sealed: bytes, ttl_s: int) -> None:
         await self.faults.run(
-            "put", lambda: self.kept.__setitem__(name, (sealed, time.monotonic() + ttl_s))
+            "keep", lambda: self.kept.__setitem__(name, (sealed, time.monotonic() + ttl_s))
         )
 
-    async def take(self, name: str) -> bytes | None:
-        sealed, until = await self.faults.run("take", lambda: self.kept.pop(name, (None, 0.0)))
+    async def pop(self, name: str) -> bytes | None:
+        sealed, until = await self.faults.run("pop", lambda: self.kept.pop(name, (None, 0.0)))
         return sealed if time.monotonic() < until else None

@@ -91,14 +91,14 @@ def applies_duplicates(camera_inputs: Any) -> None:
 
 def breaks_the_chain(journal: Any) -> None:
     """I3: the events of a row are chained to its beginning, not to each other."""
-    kept = journal.Journal.take
+    kept = journal.Journal.seal
 
-    def take(self: Any) -> Any:
-        sealed = kept(self)
+    def seal(self: Any, sealing: Any = None) -> Any:
+        sealed = kept(self, sealing)
         self.chain = sealed[0].hash if sealed else self.chain
         return sealed
 
-    put(journal.Journal, "take", take)
+    put(journal.Journal, "seal", seal)
 
 
 def keeps_the_generation(postgres_cameras: Any) -> None:
@@ -121,16 +121,16 @@ def keeps_the_generation(postgres_cameras: Any) -> None:
 
 def drops_events(streams: Any) -> None:
     """I5: every seventh event is passed over in a hub as if it had been shown."""
-    kept, seen = streams.TopicPosition.take, [0]
+    kept, seen = streams.TopicPosition.receive, [0]
 
-    def take(self: Any, epoch: str, item: Any) -> Any:
+    def receive(self: Any, epoch: str, item: Any) -> Any:
         found = kept(self, epoch, item)
         if isinstance(found, list) and found:
             seen[0] += 1
             return [] if seen[0] % 7 == 0 else found
         return found
 
-    put(streams.TopicPosition, "take", take)
+    put(streams.TopicPosition, "receive", receive)
 
 
 def falls_silent(redis_publisher: Any) -> None:

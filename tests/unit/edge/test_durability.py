@@ -61,9 +61,9 @@ def test_what_was_synced_outlasts_a_power_failure_and_the_rest_goes_whole(
 ) -> None:
     made = opened(tmp_path / "s")
     for seq in range(1, 6):
-        made.put(seq, body(seq), alarm=False)
+        made.append(seq, body(seq), alarm=False)
     made.sync()
-    made.put(6, body(6), alarm=False)
+    made.append(6, body(6), alarm=False)
     disk.cut_power()
     again = opened(tmp_path / "s")
     assert [seq for seq, _, _ in again.recovered.held] == [1, 2, 3, 4, 5]
@@ -77,7 +77,7 @@ def test_a_segment_is_on_the_disk_before_the_next_one_begins(
     """Later segments may be synced alone: what lies before them must not be missing then."""
     made = opened(tmp_path / "s", segment_bytes=200)
     for seq in range(1, 31):
-        made.put(seq, body(seq), alarm=False)
+        made.append(seq, body(seq), alarm=False)
     made.sync()
     disk.cut_power()
     assert held(tmp_path / "s") == list(range(1, 31))
@@ -85,7 +85,7 @@ def test_a_segment_is_on_the_disk_before_the_next_one_begins(
 
 def test_a_clean_end_is_on_the_disk(tmp_path: Path, disk: LosingDisk) -> None:
     made = opened(tmp_path / "s")
-    made.put(1, body(1), alarm=False)
+    made.append(1, body(1), alarm=False)
     made.close()
     assert disk.unsynced() == 0
     disk.cut_power()
@@ -94,7 +94,7 @@ def test_a_clean_end_is_on_the_disk(tmp_path: Path, disk: LosingDisk) -> None:
 
 def test_a_sync_that_fails_is_told(tmp_path: Path, disk: LosingDisk) -> None:
     made = opened(tmp_path / "s")
-    made.put(1, body(1), alarm=True)
+    made.append(1, body(1), alarm=True)
     disk.refusals = 1
     with pytest.raises(Unavailable, match="cannot be synced"):
         made.sync()
@@ -108,12 +108,12 @@ def test_a_write_that_found_room_for_a_part_leaves_nothing(
 ) -> None:
     """What is written later is found, at its place: reading it back needs no restart either."""
     made = opened(tmp_path / "s")
-    made.put(1, body(1), alarm=False)
+    made.append(1, body(1), alarm=False)
     disk.room = fits
     with pytest.raises(Unavailable, match="cannot be written"):
-        made.put(2, body(2), alarm=True)
+        made.append(2, body(2), alarm=True)
     disk.room = None
-    made.put(3, body(3), alarm=False)
+    made.append(3, body(3), alarm=False)
     assert made.get(3) == body(3)
     assert made.get(2) is None
     made.close()

@@ -26,7 +26,7 @@ def written(
 ) -> None:
     made = opened(folder, segment_bytes=segment_bytes)
     for seq in range(1, count + 1):
-        made.put(seq, body(seq), alarm=seq % 10 == 0)
+        made.append(seq, body(seq), alarm=seq % 10 == 0)
     if clean:
         made.close()
 
@@ -60,7 +60,7 @@ def test_everything_comes_back_after_a_clean_end_and_after_a_kill(
 def test_acks_and_gaps_survive(tmp_path: Path) -> None:
     made = opened(tmp_path / "s", segment_bytes=200)
     for seq in range(1, 21):
-        made.put(seq, body(seq), alarm=False)
+        made.append(seq, body(seq), alarm=False)
     made.give_up([11, 12, 14], "full")
     made.forget(list(range(1, 11)), 10)
     made.close()
@@ -73,7 +73,7 @@ def test_acks_and_gaps_survive(tmp_path: Path) -> None:
 def test_the_numbers_go_on_when_everything_was_acked(tmp_path: Path) -> None:
     made = opened(tmp_path / "s", segment_bytes=100)
     for seq in range(1, 31):
-        made.put(seq, body(seq), alarm=False)
+        made.append(seq, body(seq), alarm=False)
         made.forget([seq], seq)
     made.close()
     for _ in range(3):
@@ -129,8 +129,8 @@ def test_a_flipped_bit_costs_one_record_and_never_gives_a_wrong_body(
 
 def test_damage_while_open_is_noticed_when_read(tmp_path: Path) -> None:
     made = opened(tmp_path / "s")
-    made.put(1, body(1), alarm=False)
-    made.put(2, body(2), alarm=False)
+    made.append(1, body(1), alarm=False)
+    made.append(2, body(2), alarm=False)
     path = newest(tmp_path / "s")
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -158,7 +158,7 @@ def test_the_folder_stays_within_its_bound_even_with_alarms_in_every_segment(
     held: list[int] = []
     for seq in range(1, 2001):
         alarm = seq % 50 == 0
-        made.put(seq, body(seq), alarm=alarm)
+        made.append(seq, body(seq), alarm=alarm)
         (alarms if alarm else held).append(seq)
         if len(held) > 30:
             made.give_up([held.pop(0)], "full")
@@ -174,20 +174,20 @@ def test_a_disk_that_refuses_leaves_no_half_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = opened(tmp_path / "s")
-    made.put(1, body(1), alarm=False)
+    made.append(1, body(1), alarm=False)
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:9]))
     with pytest.raises(Unavailable, match="cannot be written"):
-        made.put(2, body(2), alarm=False)
+        made.append(2, body(2), alarm=False)
     monkeypatch.undo()
-    made.put(3, body(3), alarm=False)
+    made.append(3, body(3), alarm=False)
     made.close()
     assert [seq for seq, _, _ in opened(tmp_path / "s").recovered.held] == [1, 3]
 
 
 def test_a_finished_session_leaves_nothing_behind(tmp_path: Path) -> None:
     made = opened(tmp_path / "s")
-    made.put(1, body(1), alarm=False)
+    made.append(1, body(1), alarm=False)
     made.remove()
     assert not (tmp_path / "s").exists()
 

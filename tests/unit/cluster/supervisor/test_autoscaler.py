@@ -15,7 +15,7 @@ async def test_busy_hubs_become_more_and_it_is_told_why(rigs: Callable[..., Rig]
     await rig.supervisor.start()
     await rig.supervisor.ready(10.0)
     rig.machine.processes["hub-0"].cpu = 1.4
-    look = rig.supervisor._autoscaler.look
+    look = rig.supervisor._autoscaler.decide
     await look(0.0)
     await look(GROW_AFTER_S + 1)
     assert rig.stores.cluster.wanted is None, "nobody made it auto"
@@ -40,5 +40,5 @@ async def test_room_is_asked_for_when_the_nodes_have_too_little(rigs: Callable[.
     rig.machine.of_nodes = [NodeView("here", cores=2, slots=2, head=True)]
     await rig.supervisor.start()
     await rig.supervisor.ensure(["a", "b", "c"])
-    await rig.supervisor._autoscaler.look(0.0)
+    await rig.supervisor._autoscaler.decide(0.0)
     assert rig.machine.requested == 3

@@ -44,7 +44,7 @@ async def test_the_autoscaler_yields_to_who_changed_the_shape_while_it_looked(
     cluster, hub = rig.stores.cluster, rig.machine.processes["hub-0"]
     assert rig.supervisor.fleet.version == 1
     hub.cpu = 1.4
-    look = rig.supervisor._autoscaler.look
+    look = rig.supervisor._autoscaler.decide
     await look(0.0)
     hers = WantedShape(hubs=Scale(1, 1, 2, True))
 

@@ -91,16 +91,16 @@ async def test_it_begins_at_once_and_stops() -> None:
 async def test_a_hub_notes_what_lies_outside(caplog: pytest.LogCaptureFixture) -> None:
     stores = memory_stores()
     watch = PartitionAlarm(stores.events)
-    await watch.look(1.0)
+    await watch.check(1.0)
     assert (watch.rows, watch.notes()) == (0, [])
     stores.events.database.homeless = 1000
-    await watch.look(2.0)
+    await watch.check(2.0)
     assert watch.rows == 0, "not before its time"
-    await watch.look(1.0 + EVERY_S)
+    await watch.check(1.0 + EVERY_S)
     assert len(watch.notes()) == 1
     assert "1000 or more events" in caplog.text
     stores.events.faults.plan("homeless", "fail")
-    await watch.look(1.0 + 2 * EVERY_S)
+    await watch.check(1.0 + 2 * EVERY_S)
     assert watch.rows == 1000
 
 
@@ -108,9 +108,9 @@ async def test_a_hub_notes_an_old_snapshot(caplog: pytest.LogCaptureFixture) -> 
     stores = memory_stores()
     watch = PartitionAlarm(stores.events)
     stores.events.database.oldest_snapshot_s = 299.0
-    await watch.look(1.0)
+    await watch.check(1.0)
     assert (watch.snapshot_s, watch.notes()) == (299.0, [])
     stores.events.database.oldest_snapshot_s = 301.0
-    await watch.look(1.0 + EVERY_S)
+    await watch.check(1.0 + EVERY_S)
     assert "301 s old" in watch.notes()[0]
     assert [record.levelname for record in caplog.records] == ["ERROR"]

@@ -129,7 +129,7 @@ class Rig:
     async def looks(self, count: int) -> None:
         """So many looks, a second apart."""
         for _ in range(count):
-            await self._watch.look()
+            await self._watch.check()
             self.now += 1.0
             await asyncio.sleep(0)
 

@@ -29,7 +29,7 @@ async def granted(limiter: Limiter, scope: Scope, name: str, times: int) -> int:
     count = 0
     for _ in range(times):
         try:
-            await limiter.take((scope, name))
+            await limiter.charge((scope, name))
         except TooMany:
             continue
         count += 1
@@ -52,9 +52,9 @@ async def test_check_38_hubs_share_a_limit_and_nobody_else_pays_for_it() -> None
 async def test_who_was_refused_is_told_when_to_come_back_and_not_asked_about_until_then() -> None:
     buckets, clock = MemoryBuckets(), Clock()
     limiter = Limiter(limits(user_requests_per_s=0.01, user_requests_burst=1), 1, buckets, clock)
-    await limiter.take(("user_requests", "ada"))
+    await limiter.charge(("user_requests", "ada"))
     with pytest.raises(TooMany) as caught:
-        await limiter.take(("user_requests", "ada"))
+        await limiter.charge(("user_requests", "ada"))
     assert caught.value.retry_after_s is not None
     assert 90 < caught.value.retry_after_s <= 100
     asked = len(buckets.asked)
@@ -68,7 +68,7 @@ async def test_who_was_refused_is_told_when_to_come_back_and_not_asked_about_unt
 async def test_check_38_without_redis_each_hub_goes_on_with_its_share() -> None:
     buckets, clock = MemoryBuckets(), Clock()
     limiter = Limiter(limits(user_requests_per_s=1.0, user_requests_burst=10), 2, buckets, clock)
-    buckets.faults.down.add("take")
+    buckets.faults.down.add("charge")
     assert await granted(limiter, "user_requests", "ada", 20) == 5
     clock.now += 3.0
     assert await granted(limiter, "user_requests", "ada", 1) == 1, (
@@ -86,36 +86,36 @@ async def test_what_was_given_before_an_outage_counts_in_it() -> None:
     buckets, clock = MemoryBuckets(), Clock()
     limiter = Limiter(limits(user_requests_per_s=0.001, user_requests_burst=10), 1, buckets, clock)
     assert await granted(limiter, "user_requests", "ada", 8) == 8
-    buckets.faults.down.add("take")
+    buckets.faults.down.add("charge")
     assert await granted(limiter, "user_requests", "ada", 8) == 2
 
 
 async def test_a_hanging_redis_holds_nobody_longer_than_the_timeout() -> None:
     buckets = MemoryBuckets()
-    buckets.faults.plan("take", "hang")
+    buckets.faults.plan("charge", "hang")
     limiter = Limiter(limits(user_requests_burst=10), 1, buckets)
     async with asyncio.timeout(30):
-        await limiter.take(("user_requests", "ada"))
-        await limiter.take(("user_requests", "ada"))
+        await limiter.charge(("user_requests", "ada"))
+        await limiter.charge(("user_requests", "ada"))
     assert limiter.alone == 2
-    assert buckets.faults.calls["take"] == 1, "it is left alone for a moment"
+    assert buckets.faults.calls["charge"] == 1, "it is left alone for a moment"
 
 
 async def test_a_gateway_that_says_hello_for_many_cameras_costs_a_few_questions() -> None:
     buckets, clock = MemoryBuckets(), Clock()
     limiter = Limiter(limits(device_hellos_per_s=0.01, device_hellos_burst=120), 1, buckets, clock)
     one_by_one = [
-        asyncio.create_task(limiter.take(("device_hellos", "other-box"))) for _ in range(3)
+        asyncio.create_task(limiter.charge(("device_hellos", "other-box"))) for _ in range(3)
     ]
     await asyncio.sleep(0)
     one_by_one += [
-        asyncio.create_task(limiter.take(("device_hellos", "other-box"))) for _ in range(130)
+        asyncio.create_task(limiter.charge(("device_hellos", "other-box"))) for _ in range(130)
     ]
     results = await asyncio.gather(*one_by_one, return_exceptions=True)
     assert sum(result is None for result in results) == 120, "who waited gets what was taken before"
     buckets.asked.clear()
     together = await asyncio.gather(
-        *(limiter.take(("device_hellos", "gate-box")) for _ in range(30))
+        *(limiter.charge(("device_hellos", "gate-box")) for _ in range(30))
     )
     assert (len(together), len(buckets.asked)) == (30, 1)
     assert await granted(limiter, "device_hellos", "gate-box", 100) == 90
@@ -124,10 +124,10 @@ async def test_a_gateway_that_says_hello_for_many_cameras_costs_a_few_questions(
 
 async def test_everybody_waiting_is_answered_when_the_hub_stops() -> None:
     buckets = MemoryBuckets()
-    buckets.faults.plan("take", "hang")
+    buckets.faults.plan("charge", "hang")
     limiter = Limiter(limits(user_requests_burst=10, timeout_s=30), 1, buckets)
-    waiting = asyncio.create_task(limiter.take(("user_requests", "ada")))
-    while not buckets.faults.calls["take"]:
+    waiting = asyncio.create_task(limiter.charge(("user_requests", "ada")))
+    while not buckets.faults.calls["charge"]:
         await asyncio.sleep(0)
     await limiter.close()
     async with asyncio.timeout(30):

@@ -55,7 +55,7 @@ class Rig:
             [], [LiveEvent("north", camera, 1, "e1", offset, published(body, bytes(32)))], {}, {}
         )
         if not lost:
-            self.feed.take(self.memory.redis.site("north").stream[-1])
+            self.feed.receive(self.memory.redis.site("north").stream[-1])
 
     async def offsets(self, name: str) -> list[int]:
         """What the subscriber of `name` has got, after the turn of the loop."""
@@ -72,7 +72,7 @@ async def test_the_latest_state_is_shown_and_an_older_one_refused() -> None:
     rig = Rig("camera:gate")
     rig.feed.live.expect("north", ["gate"], 0.0)
     for message in (state(2), state(1), state(1, generation=2), state(9)):
-        rig.feed.take(message)
+        rig.feed.receive(message)
         await asyncio.sleep(0)
     assert [shown["data"]["version"] for shown in rig.clients["camera:gate"].got] == [2, 1]
     assert rig.feed.stats.refused == 2
@@ -82,9 +82,11 @@ async def test_a_summary_is_on_the_walls_of_its_site_and_of_the_fleet() -> None:
     rig = Rig("site:north", "site:south", "fleet")
     rig.feed.live.expect("north", ["gate"], 0.0)
     entry = LiveSummary("gate", 1, 1, 0, b'{"camera":"gate"}')
-    rig.feed.take(BrokerMessage("summaries", "north", entries=[entry]))
+    rig.feed.receive(BrokerMessage("summaries", "north", entries=[entry]))
     changed = {
-        name: topic.wall.take(0.0) for name, topic in rig.topics.items() if topic.wall is not None
+        name: topic.wall.end_tick(0.0)
+        for name, topic in rig.topics.items()
+        if topic.wall is not None
     }
     assert changed == {"site:north": ["gate"], "site:south": [], "fleet": ["gate"]}
 
@@ -92,7 +94,7 @@ async def test_a_summary_is_on_the_walls_of_its_site_and_of_the_fleet() -> None:
 async def test_a_camera_that_falls_silent_is_shown_as_stale() -> None:
     rig = Rig("camera:gate")
     rig.feed.live.expect("north", ["gate"], 0.0)
-    rig.feed.take(state(1))
+    rig.feed.receive(state(1))
     known = rig.feed.live.known("gate")
     assert known is not None
     rig.feed.sweep(known.heard + STALE_AFTER_S + 0.1)
@@ -109,7 +111,7 @@ async def test_events_come_each_once_by_camera_site_and_fleet() -> None:
     await rig.feed.open_site("north")
     await rig.happens("gate", 1)
     await rig.happens("gate", 2)
-    rig.feed.take(rig.memory.redis.site("north").stream[0])
+    rig.feed.receive(rig.memory.redis.site("north").stream[0])
     assert await rig.offsets("events:camera:gate") == [1, 2]
     assert await rig.offsets("events:site:north") == [1, 2]
     assert len(rig.clients["events:fleet"].got) == 2
@@ -144,10 +146,10 @@ async def test_a_hole_that_nothing_fills_and_another_numbering_end_the_subscript
     await rig.happens("gate", 1)
     await rig.happens("gate", 2, lost=True)
     rig.memory.redis.site("north").stream.clear()
-    rig.feed.take(event(rig.memory.redis.site("north").epoch, 4))
+    rig.feed.receive(event(rig.memory.redis.site("north").epoch, 4))
     await until(lambda: rig.clients["events:site:north"].ended, what="2500")
     await rig.feed.open_site("north")
-    rig.feed.take(event("another", 1))
+    rig.feed.receive(event("another", 1))
     await until(lambda: rig.feed.stats.resets == 2, what="the second reset")
     assert {close.code for _, close in rig.clients["events:site:north"].ended} == {2500}
 
@@ -173,9 +175,9 @@ async def test_a_heartbeat_tells_of_events_that_never_came() -> None:
     await rig.happens("gate", 1)
     await rig.happens("gate", 2, lost=True)
     beat = BrokerMessage("heartbeat", "north", entries=[LiveSummary("gate", 1, 0, 2)])
-    rig.feed.take(beat)
+    rig.feed.receive(beat)
     assert await rig.offsets("events:camera:gate") == [1], "it may still be on its way"
-    rig.feed.take(beat)
+    rig.feed.receive(beat)
     await until(lambda: len(rig.clients["events:camera:gate"].got) == 2, what="the second event")
 
 
@@ -183,7 +185,7 @@ async def test_the_clusters_operations_are_shown_when_they_change() -> None:
     rig = Rig("cluster:operations")
     rig.topics["cluster:operations"].render = lambda _: rig.feed.operations
     for body in (b"", b'{"operations":[1]}', b'{"operations":[1]}'):
-        rig.feed.take(BrokerMessage("operations", "cluster", body=body))
+        rig.feed.receive(BrokerMessage("operations", "cluster", body=body))
         await asyncio.sleep(0)
     assert [shown["offset"] for shown in rig.clients["cluster:operations"].got] == [1]
 
@@ -191,9 +193,9 @@ async def test_the_clusters_operations_are_shown_when_they_change() -> None:
 async def test_what_nobody_watches_any_more_is_forgotten() -> None:
     rig = Rig()
     await rig.feed.open_site("north")
-    rig.feed.take(state(1))
+    rig.feed.receive(state(1))
     assert rig.feed.live.known("gate") is not None
     rig.feed.forget_site("north")
     assert (rig.feed.live.known("gate"), rig.feed.sites) == (None, {})
-    rig.feed.take(state(2))
+    rig.feed.receive(state(2))
     assert rig.feed.live.known("gate") is None

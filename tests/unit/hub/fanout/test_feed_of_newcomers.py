@@ -51,9 +51,9 @@ async def test_events_that_waited_are_read_after_a_repair_that_is_under_way() ->
     assert feed.site("north").offset == 1
     await happens("gate", 2)  # is lost on the way
     broker.held = asyncio.Event()
-    feed.take(await happens("gate", 3))
+    feed.receive(await happens("gate", 3))
     await until(lambda: broker.reading == 1, what="the repair")
-    feed.take(await happens("yard", 1))
+    feed.receive(await happens("yard", 1))
     assert feed.newcomers.waiting() == ["north"]
     feed.admit("north", ["gate", "yard"])
     broker.held.set()

@@ -122,11 +122,11 @@ def test_a_camera_that_never_was_active_says_so() -> None:
 def test_a_wall_joins_ready_bytes() -> None:
     summaries = {"a": b'{"camera":"a"}', "b": b'{"camera":"b"}'}
     wall = WallFeed("north", lambda camera: summaries.get(camera), Pacing())
-    assert wall.take(0.0) == []
+    assert wall.end_tick(0.0) == []
     wall.mark("b")
     wall.mark("a")
     wall.mark("b")
-    assert wall.take(0.0) == ["b", "a"]
+    assert wall.end_tick(0.0) == ["b", "a"]
     assert wall.message(["b", "a", "gone"], DEFAULT, 0.0, full=False) == (
         b'{"site":"north","tick":1,"full":false,"cameras":[{"camera":"b"},{"camera":"a"}]}'
     )

@@ -71,12 +71,12 @@ async def test_events_that_could_not_be_read_back_are_read_with_the_next_one(fai
     broker.failures = failures
     for attempt in range(failures):
         reads = broker.reads
-        feed.take(await happens(memory, 3 + attempt))
+        feed.receive(await happens(memory, 3 + attempt))
         await until(lambda before=reads: broker.reads > before, what="a read")  # type: ignore[misc]
         await until(lambda: not feed.site(SITE).filling, what="the end of it")
         assert feed.site(SITE).offset == 1
     last = 3 + failures
-    feed.take(await happens(memory, last))
+    feed.receive(await happens(memory, last))
     await until(lambda: feed.site(SITE).offset == last, what="all that was missing")
     await feed.close()
 
@@ -93,12 +93,12 @@ async def test_events_of_one_camera_that_could_not_be_read_back_are_read_with_th
     topic.stream.start("e1", 1)
     await happens(memory, 2)  # is lost on the way
     broker.failures = 1_000
-    feed.take(await happens(memory, 3))
+    feed.receive(await happens(memory, 3))
     await until(lambda: not topic.stream.filling, what="the end of the read")
     assert topic.stream.offset == 1
     await until(lambda: not feed.site(SITE).filling, what="the site's")
     broker.failures = 0
-    feed.take(await happens(memory, 4))
+    feed.receive(await happens(memory, 4))
     await until(lambda: topic.stream.offset == 4, what="all that was missing")
     await feed.close()
 
@@ -106,11 +106,11 @@ async def test_events_of_one_camera_that_could_not_be_read_back_are_read_with_th
 def test_what_is_held_during_a_refill_is_bounded() -> None:
     stream = TopicPosition()
     stream.start("e", 1)
-    assert stream.take("e", Item(3, b"")) == MissingPublications(1)
+    assert stream.receive("e", Item(3, b"")) == MissingPublications(1)
     for offset in range(4, MAX_HELD + 3):
-        assert stream.take("e", Item(offset, b"")) == []
+        assert stream.receive("e", Item(offset, b"")) == []
     beyond = Item(MAX_HELD + 3, b"")
-    assert stream.take("e", beyond) == StreamReset("e", beyond)
+    assert stream.receive("e", beyond) == StreamReset("e", beyond)
 
 
 def test_a_hole_is_asked_for_once_while_it_is_being_filled() -> None:

@@ -71,17 +71,17 @@ def test_why_a_place_is_lost_is_told() -> None:
 def test_a_stream_passes_on_what_continues_it() -> None:
     stream = TopicPosition()
     assert not stream.known
-    assert stream.take("e", items(5)[0]) == items(5)
-    assert stream.take("e", items(6)[0]) == items(6)
-    assert stream.take("e", items(6)[0]) == []
-    assert stream.take("e", items(2)[0]) == []
+    assert stream.receive("e", items(5)[0]) == items(5)
+    assert stream.receive("e", items(6)[0]) == items(6)
+    assert stream.receive("e", items(6)[0]) == []
+    assert stream.receive("e", items(2)[0]) == []
 
 
 def test_a_hole_holds_back_what_lies_beyond_it_until_it_is_filled() -> None:
     stream = TopicPosition()
     stream.start("e", 3)
-    assert stream.take("e", items(6)[0]) == MissingPublications(3)
-    assert stream.take("e", items(7)[0]) == []
+    assert stream.receive("e", items(6)[0]) == MissingPublications(3)
+    assert stream.receive("e", items(7)[0]) == []
     assert stream.lacks(9) is None
     assert stream.fill(items(4, 5, 6)) == items(4, 5, 6, 7)
     assert (stream.offset, stream.filling) == (7, False)
@@ -93,10 +93,10 @@ def test_a_hole_holds_back_what_lies_beyond_it_until_it_is_filled() -> None:
 def test_a_hole_that_stays_and_another_epoch_reset_the_stream() -> None:
     stream = TopicPosition()
     stream.start("e", 3)
-    stream.take("e", items(6)[0])
+    stream.receive("e", items(6)[0])
     assert stream.fill(items(5)) is None
     stream.start("e", 3)
-    assert stream.take("f", items(1)[0]) == StreamReset("f", items(1)[0])
+    assert stream.receive("f", items(1)[0]) == StreamReset("f", items(1)[0])
 
 
 @given(st.lists(st.integers(1, 12), max_size=40))
@@ -105,7 +105,7 @@ def test_a_stream_never_passes_on_twice_or_out_of_order(offsets: list[int]) -> N
     stream.start("e", 0)
     seen: list[int] = []
     for offset in offsets:
-        outcome = stream.take("e", items(offset)[0])
+        outcome = stream.receive("e", items(offset)[0])
         if isinstance(outcome, MissingPublications):
             outcome = stream.fill(items(*range(outcome.after + 1, max(offsets) + 1))) or []
         assert isinstance(outcome, list)

@@ -28,11 +28,11 @@ class Shown:
 
 def test_a_tick_names_what_changed_in_it_once() -> None:
     shown = Shown()
-    assert shown.wall.take(0.0) == []
+    assert shown.wall.end_tick(0.0) == []
     for camera in ("yard", "gate", "yard"):
         shown.wall.mark(camera)
-    assert shown.wall.take(0.25) == ["yard", "gate"]
-    assert shown.wall.take(0.5) == []
+    assert shown.wall.end_tick(0.25) == ["yard", "gate"]
+    assert shown.wall.end_tick(0.5) == []
 
 
 def test_ticks_grow_with_time_whatever_was_shown_between() -> None:
@@ -40,14 +40,14 @@ def test_ticks_grow_with_time_whatever_was_shown_between() -> None:
     busy, quiet = Shown(), Shown()
     for now in (0.0, 0.25, 0.5, 1.0):
         busy.change("gate", 2)
-        busy.wall.take(now)
+        busy.wall.end_tick(now)
     quiet.change("yard", 2)
-    quiet.wall.take(0.0)
+    quiet.wall.end_tick(0.0)
     quiet.change("yard", 3)
-    quiet.wall.take(1.0)
+    quiet.wall.end_tick(1.0)
     assert busy.wall.tick == quiet.wall.tick == 1001
     quiet.change("yard", 4)
-    quiet.wall.take(1.0)
+    quiet.wall.end_tick(1.0)
     assert quiet.wall.tick == 1002, "never the same twice"
 
 
@@ -67,12 +67,12 @@ def test_a_camera_under_a_rate_shows_its_newest_when_that_is_due() -> None:
     shown, view = Shown(), View(limit_hz=1.0)
     assert shown.message(["gate"], view, 0.0) is not None
     shown.change("gate", 2)
-    shown.wall.take(0.25)
+    shown.wall.end_tick(0.25)
     message = shown.message(["gate"], view, 0.25)
     assert message is not None
     assert message["cameras"][0]["n"] == 1, "what was shown less than a second ago"
-    assert shown.wall.take(0.75) == []
-    assert shown.wall.take(1.0) == ["gate"], "held back until now"
+    assert shown.wall.end_tick(0.75) == []
+    assert shown.wall.end_tick(1.0) == ["gate"], "held back until now"
     message = shown.message(["gate"], view, 1.0)
     assert message is not None
     assert message["cameras"][0]["n"] == 2

@@ -35,7 +35,7 @@ def test_progress_is_summed_and_everybody_is_heard_to_the_end() -> None:
         seen: list[DeviceProgress] = []
 
         def all_is_seen() -> bool:
-            seen.append(pool.look())
+            seen.append(pool.progress())
             return seen[-1].sent == 9
 
         block_until(all_is_seen, "all progress is seen")

@@ -38,7 +38,7 @@ def test_a_terminal_is_shown_everything_that_a_watcher_asks_for() -> None:
     )
     with view:
         view.say("127.0.0.1:1: 20 cameras")
-        view.look(SECOND, DONE)
+        view.show(SECOND, DONE)
         console = Console(file=(seen := io.StringIO()), width=110)
         console.print(view.screen())
     text = seen.getvalue()
@@ -62,7 +62,7 @@ def test_elsewhere_there_is_a_line_a_second(capsys: pytest.CaptureFixture[str]) 
     with LiveView(
         READY_MADE["steady"], 7, Console(file=io.StringIO(), force_terminal=False)
     ) as view:
-        view.look(SECOND, DONE)
+        view.show(SECOND, DONE)
     said = capsys.readouterr().out
     assert said == line_of(SECOND, DONE) + "\n"
     assert "[hub replaced]" in said
