@@ -1,19 +1,13 @@
-"""`eyrie up` in trouble: servers that take connections and say nothing, its own servers killed
-under it, and itself killed."""
+"""`eyrie up` refused in time: servers that take connections and say nothing, and a port that is
+none."""
 
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import pytest
 
-from storage.embedded.data_dir import start_time
-from tests.support.cluster.product import Product, data_folder, eyrie, product
-from tests.support.waiting import block_until
+from tests.support.cluster.product import data_folder, eyrie
 
 pytestmark = pytest.mark.ray
 
@@ -58,43 +52,3 @@ def test_a_port_that_is_none_is_a_wrong_setting() -> None:
     assert refused.returncode == 2
     assert "hub.port" in refused.stderr
     assert "Traceback" not in refused.stderr
-
-
-def pid_of(running: Product, name: str) -> int | None:
-    return next((record.pid for record in running.data.noted() if record.name == name), None)
-
-
-def is_ready(running: Product) -> bool:
-    try:
-        return bool(urlopen(running.url + "health/ready", timeout=5).status == 200)
-    except OSError:
-        return False
-
-
-def test_killed_servers_come_back_and_a_killed_launcher_leaves_its_port_free() -> None:
-    with data_folder() as path:
-        first = Product(path, ["--no-simulate"])
-        try:
-            first.wait_ready()
-            before = {name: pid_of(first, name) for name in ("redis", "postgres")}
-            for pid in before.values():
-                assert pid is not None
-                os.kill(pid, signal.SIGKILL)
-            block_until(
-                lambda: all(pid_of(first, name) not in (None, pid) for name, pid in before.items()),
-                "servers are back",
-                within_s=40,
-            )
-            block_until(lambda: is_ready(first), "the hub is ready again", within_s=40)
-            family = {pid: start_time(pid) for pid in first.processes()}
-        finally:
-            first.kill_launcher()
-        port = urlsplit(first.url).port
-        with product(path, "--no-simulate", "--port", str(port)) as second:
-            assert urlsplit(second.url).port == port
-            assert [
-                pid
-                for pid, started in family.items()
-                if started is not None and start_time(pid) == started
-            ] == []
-        assert second.data.noted() == []
