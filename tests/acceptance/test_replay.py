@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 GARAGE = "nvidia-360d/garage.jsonl"
 GARAGE_MESSAGES = 2000
+UNTIMED = "opendatacam/rawdetections.ndjson"
 FRAMES = 2573
 PACKED = {
     "EYRIE_CLUSTER_CAMERAS_PER_ACTOR": "16"
@@ -61,18 +62,21 @@ def export(path: Path, to: Path) -> None:
 @dataclass(frozen=True)
 class Twice:
     """The garage, replayed twice: each account, what was stored behind it, and what `eyrie audit
-    verify` said at the end."""
+    verify` said at the end; and the account of frames without times or tracks, replayed
+    thereafter."""
 
     first: dict[str, Any]
     before: Path
     second: dict[str, Any]
     after: Path
+    untimed: dict[str, Any]
     verified: "subprocess.CompletedProcess[str]"
 
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
     recording(GARAGE)
+    recording(UNTIMED)
     folder = tmp_path_factory.mktemp("garage")
     before, after = folder / "first.ndjson", folder / "second.ndjson"
     with data_folder() as path, product(path, "--no-simulate", env=PACKED):
@@ -80,7 +84,8 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> Twice:
         export(path, before)
         second = replay(path, GARAGE, "deepstream")
         export(path, after)
-        return Twice(first, before, second, after, eyrie("audit", "verify", path))
+        untimed = replay(path, UNTIMED, "opendatacam")
+        return Twice(first, before, second, after, untimed, eyrie("audit", "verify", path))
 
 
 def test_the_garage_twice_is_the_garage_once(twice: Twice) -> None:
@@ -92,10 +97,8 @@ def test_the_garage_twice_is_the_garage_once(twice: Twice) -> None:
     assert twice.verified.returncode == 0, twice.verified.stdout
 
 
-def test_frames_without_times_or_tracks_replay_whole() -> None:
-    recording("opendatacam/rawdetections.ndjson")
-    with data_folder() as path, product(path, "--no-simulate"):
-        account = replay(path, "opendatacam/rawdetections.ndjson", "opendatacam")
+def test_frames_without_times_or_tracks_replay_whole(twice: Twice) -> None:
+    account = twice.untimed
     assert account["messages"] == FRAMES
     assert account["committed"] + account["duplicate"] + sum(account["rejected"].values()) == FRAMES
     assert account["committed"] > 0
