@@ -1,53 +1,41 @@
-"""The whole product, started once for the tests that only look at it: they run one after the other,
-whatever file they are in."""
+"""The whole product, started once for the tests that only look at it, and once for those that
+bring a load of their own."""
 
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from load_tests.checker.stored import install_witness
+from storage.process.settings_files import read_resolved
 from tests.support.cluster.product import Product, data_folder, product
+from tests.support.cluster.started_once import StartedOnce
 
-HERE = Path(__file__).parent
-STARTED = pytest.StashKey[ExitStack]()
+LOOKED_AT = StartedOnce("stack", Path(__file__).parent)
+LOADED = StartedOnce("bare_stack", Path(__file__).parent)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """See `StartedOnce`."""
+    config.pluginmanager.register(LOOKED_AT, "acceptance stack")
+    config.pluginmanager.register(LOADED, "acceptance stack without a site")
 
 
 @pytest.fixture(scope="session")
-def stack(request: pytest.FixtureRequest) -> Iterator[Product]:
-    """`eyrie up` with the simulated site of 8 cameras. It works hard: it is stopped before the
-    first test that does not look at it."""
-    with ExitStack() as started:
-        request.config.stash[STARTED] = started
+def stack() -> Iterator[Product]:
+    """`eyrie up` with the simulated site of 8 cameras."""
+    with LOOKED_AT.started as started:
         yield started.enter_context(product(started.enter_context(data_folder())))
 
 
-def _looks_at_it(item: pytest.Item | None) -> bool:
-    return (
-        item is not None
-        and item.path.is_relative_to(HERE)
-        and "stack" in getattr(item, "fixturenames", ())
-    )
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that look at it follow the first of them."""
-    looking = [item for item in items if _looks_at_it(item)]
-    if looking:
-        first = items.index(looking[0])
-        items[:] = [
-            *items[:first],
-            *looking,
-            *(item for item in items[first:] if not _looks_at_it(item)),
-        ]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
-    """Stop it behind the last of them."""
-    try:
-        yield
-    finally:
-        if _looks_at_it(item) and not _looks_at_it(nextitem):
-            item.config.stash.get(STARTED, ExitStack()).close()
+@pytest.fixture(scope="session")
+def bare_stack() -> Iterator[Product]:
+    """`eyrie up` without a simulated site. What is written is witnessed, and actors that hang are
+    replaced soon."""
+    env = {"EYRIE_CLUSTER_ACTOR_DEAD_AFTER_S": "3"}
+    with LOADED.started as started:
+        path = started.enter_context(data_folder())
+        running = started.enter_context(product(path, "--no-simulate", env=env))
+        asyncio.run(install_witness(read_resolved(running.data.settings_file).postgres))
+        yield running

@@ -10,20 +10,20 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from actors.core.errors import EyrieError
 from actors.core.settings import PostgresSettings
-from load_tests.checker.stored import install_witness, read_back
+from load_tests.checker.stored import read_back
 from load_tests.drivers.fault_proxy import Cut, Where, fault_proxy
 from storage.embedded.data_dir import start_time
 from storage.postgres.pool import Database
 from storage.process.settings_files import read_resolved
 from storage.stores import Stores, open_stores
-from tests.support.cluster.product import Product, data_folder, product
+from tests.support.cluster.product import Product
 from tests.support.load.fault_load import Load, watching
 from tests.support.load.fault_runs import actor_of, address, checked, load, same
 from tests.support.waiting import until
@@ -35,15 +35,13 @@ COMMIT_WAITS = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND "
     "wait_event_type = 'Lock' AND query ~ 'snapshot'"
 )
-ENV = {"EYRIE_CLUSTER_ACTOR_DEAD_AFTER_S": "3"}
 SEED = 7
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Product]:
-    with data_folder() as path, product(path, "--no-simulate", env=ENV) as up:
-        asyncio.run(install_witness(read_resolved(up.data.settings_file).postgres))
-        yield up
+@pytest.fixture
+def running(bare_stack: Product) -> Product:
+    """The product under load."""
+    return bare_stack
 
 
 @pytest.fixture
