@@ -39,6 +39,9 @@ publish = true
 read_history = true
 """
 
+# Seconds for an answer of Redis: by default a hub takes two of silence for a loss, and clients are
+# sent away. The hubs, their Redis and the clients' suite share the machine of a test.
+PATIENT_S = 30.0
 
 INSECURE = """
 secret_file = "{folder}/secret"
@@ -79,13 +82,14 @@ async def compatible_hub(
     profile_text: str = PROFILE,
     store_type: type[RedisChannels] = RedisChannels,
     memory: MemoryStores | None = None,
+    redis_timeout_s: float = PATIENT_S,
     **changes: Any,
 ) -> AsyncIterator[TestHub]:
     """One hub; `changes` are settings of it."""
     hub = msgspec.structs.replace(settings(folder, profile_text), **changes)
     profile = load(hub)
     assert profile is not None
-    store = store_type(RedisSettings(url=redis_url), name=name)
+    store = store_type(RedisSettings(url=redis_url, timeout_s=redis_timeout_s), name=name)
     plain = PlainChannels(profile, store)
     await store.open(plain.arrived, plain.lost)
     try:
