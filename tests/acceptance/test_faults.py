@@ -89,7 +89,12 @@ async def test_a_frozen_actor_that_thaws_stores_nothing_and_ends(
                     "frozen-0"
                 ].generation == generation:
                     await asyncio.sleep(0.1)
-            await made.more(60)
+            acked = made.cameras["frozen-0"].acked
+            await until(
+                lambda: made.cameras["frozen-0"].acked > acked,
+                within_s=60,
+                what="an ack of its successor",
+            )
             assert same(before.pid, started), "the frozen process was to live until it thaws"
         finally:
             os.kill(before.pid, signal.SIGCONT)
