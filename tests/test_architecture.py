@@ -37,7 +37,7 @@ LONGER = {
     "tests/integration/hub/test_tls.py": 454,
     "tests/integration/security/test_matrix.py": 404,
     "tests/integration/storage/test_embedded.py": 404,
-    "tests/support/doubles/memory_postgres.py": 415,
+    "tests/support/doubles/memory_postgres.py": 411,
     "tests/support/hub/hub.py": 438,
     "tests/unit/cluster/supervisor/test_operations.py": 449,
     "tests/unit/deploy/test_deploy.py": 453,

@@ -35,9 +35,8 @@ class StreamReads:
             return epoch, top, [Item(p.stream_offset, p.body, p) for p in found]
         epoch, top, found = await self._broker.history(site, channel.target, after, limit)
         items = [Item(p.offset, p.body) for p in found]
-        if not epoch:  # Redis knows nothing of it (never an event, or lost): PostgreSQL does
-            rows = await self._events.latest(channel.target, 1)
-            epoch, top = (rows[-1].epoch, rows[-1].offset) if rows else ("", 0)
+        if not epoch:  # Redis knows nothing of it, PostgreSQL does, also before the first event
+            epoch, top = await self._events.numbering(channel.target)
         reaches = after >= top or (bool(items) and items[0].offset == after + 1)
         if not reaches and epoch and asked_epoch in ("", epoch):
             items = await self._feed.read_stored(channel.target, epoch, after, limit)

@@ -99,8 +99,7 @@ class PostgresEventStore:
 
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         """Those of the current epoch; earlier epochs fill up what is missing."""
-        tip = await self._database.fetch(self._sql["tip"], camera)
-        epoch, last = (tip[0]["epoch"], tip[0]["last_offset"]) if tip else ("", 0)
+        epoch, last = await self.numbering(camera)
         found: list[EventRow] = []
         first, today = await self._days.bounds()
         if last:
@@ -120,6 +119,10 @@ class PostgresEventStore:
         if len(found) < limit:
             found += await self._of_earlier_epochs(camera, epoch, limit - len(found), first, today)
         return await self._with_personal(found[::-1])
+
+    async def numbering(self, camera: str) -> tuple[str, int]:
+        tip = await self._database.fetch(self._sql["tip"], camera)
+        return (tip[0]["epoch"], tip[0]["last_offset"]) if tip else ("", 0)
 
     async def _of_earlier_epochs(
         self, camera: str, epoch: str, limit: int, first: date, today: date

@@ -39,6 +39,10 @@ class EventStore(Protocol):
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         """The newest events of one camera, oldest first."""
 
+    async def numbering(self, camera: str) -> tuple[str, int]:
+        """The epoch of a camera's events and the offset of the last one, 0 before the first; an
+        empty epoch and 0 for a camera that was never registered."""
+
     async def page(
         self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int
     ) -> EventPage:

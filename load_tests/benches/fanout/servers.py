@@ -463,6 +463,9 @@ class _NoEvents:
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         return []
 
+    async def numbering(self, camera: str) -> tuple[str, int]:
+        return "", 0
+
     async def page(
         self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int
     ) -> EventPage:

@@ -41,6 +41,17 @@ async def test_the_latest_events_oldest_first(contract: Contract) -> None:
     assert await contract.events.latest("unknown", 2) == []
 
 
+async def test_the_numbering_of_a_camera_is_known_before_its_first_event(
+    contract: Contract,
+) -> None:
+    epoch = (await _with_events(contract, ["cam-1"], 5))["cam-1"]
+    assert await contract.events.numbering("cam-1") == (epoch, 5)
+    epoch = (await _with_events(contract, ["cam-2"], 0))["cam-2"]
+    assert epoch
+    assert await contract.events.numbering("cam-2") == (epoch, 0)
+    assert await contract.events.numbering("unknown") == ("", 0)
+
+
 async def test_the_events_of_a_site_in_pages_both_ways(contract: Contract) -> None:
     await _with_events(contract, ["cam-1", "cam-2"], 3)
     query = EventQuery(sites=("elsewhere", "site"), low_us=RECEIVED_US + 2)

@@ -18,6 +18,7 @@ from tests.support.hub.hub import TestHub, running_hub
 from tests.support.servers.store_servers import redis
 
 CHANNEL = "events:site:north"
+CAMERA = "events:camera:cam-1"
 TOLD = {"code": 2500, "reason": "insufficient state"}
 
 
@@ -92,6 +93,26 @@ async def test_who_comes_before_the_first_event_recovers_it(tmp_path: Path) -> N
             assert [one["offset"] for one in back["publications"]] == [1, 2]
 
 
+async def test_a_camera_without_events_is_numbered_also_when_redis_has_lost_its_mark(
+    tmp_path: Path,
+) -> None:
+    async with over_redis(tmp_path) as stack:
+        await stack.command("FLUSHALL")
+        async with stack.hub.dashboard() as dash:
+            place = (await dash.ask("subscribe", channel=CAMERA))["subscribe"]
+            assert place["epoch"] == "e1"
+        await stack.happen(1, 2)
+        async with stack.hub.dashboard() as dash:
+            back = await rejoin(dash, place["epoch"], place.get("offset", 0), CAMERA)
+            assert [one["offset"] for one in back["publications"]] == [1, 2]
+        for offset in (1, 2, 3):  # a restored database numbers anew
+            await stack.hub.happen("cam-1", offset, epoch="e2")
+        async with stack.hub.dashboard() as dash:
+            back = await rejoin(dash, place["epoch"], place.get("offset", 0), CAMERA)
+            assert "recovered" not in back, "events 1 and 2 of before would be missed in silence"
+            assert back["epoch"] == "e2"
+
+
 @pytest.mark.parametrize(
     ("command", "undo"),
     [
@@ -119,7 +140,7 @@ async def test_a_redis_that_takes_no_writes_gives_a_place_that_no_numbering_has(
                 assert "recovered" not in await rejoin(dash, place["epoch"], 0)
 
 
-async def rejoin(dash: Any, epoch: str, offset: int) -> dict[str, Any]:
+async def rejoin(dash: Any, epoch: str, offset: int, channel: str = CHANNEL) -> dict[str, Any]:
     """Come back to a place."""
-    answer = await dash.ask("subscribe", channel=CHANNEL, recover=True, epoch=epoch, offset=offset)
+    answer = await dash.ask("subscribe", channel=channel, recover=True, epoch=epoch, offset=offset)
     return cast("dict[str, Any]", answer["subscribe"])

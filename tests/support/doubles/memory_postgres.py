@@ -60,6 +60,12 @@ class MemoryDatabase:
         return record is not None and record.site == event.site
 
 
+def number(database: MemoryDatabase, camera: str, epoch: str, offset: int) -> None:
+    """A camera's events are numbered so, as its owner commits it."""
+    if (row := database.rows.get(camera)) is not None:
+        row.position = msgspec.structs.replace(row.position, epoch=epoch, last_offset=offset)
+
+
 class MemoryCameraStore:
     """`storage.ports.cameras.CameraStore`. Operations: assign, activate, open_session, commit,
     ownership, owners."""
@@ -226,13 +232,10 @@ class MemoryEventStore:
         return sorted(found, key=lambda row: (row.epoch, row.offset))
 
     async def after(self, camera: str, epoch: str, offset: int, limit: int) -> list[EventRow]:
-
-        def act() -> list[EventRow]:
-            return [row for row in self._of(camera) if row.epoch == epoch and row.offset > offset][
-                :limit
-            ]
-
-        return await self.faults.run("after", act)
+        return await self.faults.run(
+            "after",
+            lambda: [r for r in self._of(camera) if r.epoch == epoch and r.offset > offset][:limit],
+        )
 
     async def homeless(self) -> int:
         """`database.homeless` sets it."""
@@ -240,6 +243,11 @@ class MemoryEventStore:
 
     async def latest(self, camera: str, limit: int) -> list[EventRow]:
         return await self.faults.run("latest", lambda: self._of(camera)[-limit:])
+
+    async def numbering(self, camera: str) -> tuple[str, int]:
+        row = self.database.rows.get(camera)
+        found = ("", 0) if row is None else (row.position.epoch, row.position.last_offset)
+        return await self.faults.run("latest", lambda: found)
 
     async def page(
         self, query: EventQuery, *, newest: bool, beyond: Key | None, limit: int
@@ -273,11 +281,8 @@ class MemoryEventStore:
     async def export(self, cameras: Sequence[str] | None = None) -> AsyncIterator[EventRow]:
 
         def act() -> Iterator[EventRow]:
-            found = (
-                stored.row
-                for stored in self.database.events
-                if cameras is None or stored.row.camera in cameras
-            )
+            rows = (stored.row for stored in self.database.events)
+            found = (row for row in rows if cameras is None or row.camera in cameras)
             return iter(sorted(found, key=lambda row: (row.camera, row.epoch, row.offset)))
 
         for row in await self.faults.run("export", act):
@@ -295,17 +300,8 @@ class MemoryDeadLetterStore:
 
         def act() -> list[int]:
             return [
-                _dead(
-                    self.database,
-                    one.camera,
-                    one.session,
-                    0,
-                    one.code,
-                    one.detail,
-                    one.raw,
-                    one.received_us,
-                )
-                for one in letters
+                _dead(self.database, n.camera, n.session, 0, n.code, n.detail, n.raw, n.received_us)
+                for n in letters
             ]
 
         return await self.faults.run("add_many", act)

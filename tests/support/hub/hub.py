@@ -43,7 +43,7 @@ from storage.ports.policy import Audit, PolicyMarks, PolicyStore, Revocation
 from storage.ports.processes import ActorRecord, HubRecord
 from storage.ports.rate_limits import Buckets, GrantStore, SignInStore
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
-from tests.support.doubles.memory_postgres import StoredRow
+from tests.support.doubles.memory_postgres import StoredRow, number
 from tests.support.doubles.memory_redis import MemoryBroker
 from tests.support.doubles.memory_revisions import MemoryDecisions, MemoryRevisions, MemoryShadows
 from tests.support.doubles.memory_sign_ins import MemorySignIns
@@ -221,10 +221,10 @@ class TestHub:
         self, *cameras: str, site: str = "north", tags: Sequence[str] = (), scene: bytes = b"{}"
     ) -> None:
         """Register cameras."""
+        register = self.memory.registry.register
         for camera in cameras:
-            await self.memory.registry.register(
-                camera, site, name=camera.upper(), scene=scene, tags=tags
-            )
+            await register(camera, site, name=camera.upper(), scene=scene, tags=tags)
+            number(self.memory.database, camera, "e1", 0)
 
     async def show(
         self, camera: str, version: int, *, site: str = "north", generation: int = 1, **fields: Any
@@ -261,9 +261,9 @@ class TestHub:
     ) -> None:
         """Store an event and, unless told otherwise, publish it."""
         body, digest = event_body(camera, site, epoch, offset, **fields), bytes(32)
-        self.memory.database.events.append(
-            StoredRow(site, EventRow(camera, epoch, offset, body, digest, 0))
-        )
+        row = EventRow(camera, epoch, offset, body, digest, 0)
+        self.memory.database.events.append(StoredRow(site, row))
+        number(self.memory.database, camera, epoch, offset)
         if publish:
             await self.memory.publisher.publish(
                 [], [LiveEvent(site, camera, 1, epoch, offset, published(body, digest))], {}, {}

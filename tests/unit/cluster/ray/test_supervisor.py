@@ -1,9 +1,13 @@
-"""Which process is ended for a supervisor that stands still."""
+"""Which process is ended for a supervisor that stands still; one that Ray has started again opens
+itself for whoever asks for its turn."""
+
+from pathlib import Path
 
 import pytest
 
+from actors.core.errors import ConfigError
 from actors.supervision import Turn
-from cluster.ray.supervisor import REPLACE_S, stands_still
+from cluster.ray.supervisor import REPLACE_S, RaySupervisor, stands_still
 
 TURN = Turn(20.0, "node-1", 77, 1_000)
 
@@ -24,3 +28,12 @@ def test_the_process_that_answered_last_is_ended_once_it_was_silent_for_long() -
 )
 def test_nobody_else_is(silent_s: float, node: str, started: int | None) -> None:
     assert not stands_still(TURN, silent_s, node=node, started=started)
+
+
+async def test_whoever_asks_for_its_turn_opens_it_and_hears_why_that_cannot_be(
+    tmp_path: Path,
+) -> None:
+    """As Ray leaves it after a restart: constructed, and nothing else."""
+    nowhere = tmp_path / "settings.json"
+    with pytest.raises(ConfigError, match=nowhere.name):
+        await RaySupervisor(str(nowhere)).turn()

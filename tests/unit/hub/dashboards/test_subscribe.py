@@ -12,7 +12,7 @@ from hub.protocol import errors
 from hub.protocol.channels import CLUSTER_OPERATIONS
 from storage.ports.events import EventRow
 from storage.ports.live import LiveEvent, LiveState, LiveSummary
-from tests.support.doubles.memory_postgres import StoredRow
+from tests.support.doubles.memory_postgres import StoredRow, number
 from tests.support.hub.dashboard_node import NodeRig, running_node
 from tests.support.waiting import until
 
@@ -28,6 +28,7 @@ async def happen(rig: NodeRig, camera: str, *offsets: int, stored_only: bool = F
         )
         row = EventRow(camera, "e1", offset, body, bytes(32), 0)
         rig.memory.database.events.append(StoredRow("north", row))
+        number(rig.memory.database, camera, "e1", offset)
         if not stored_only:
             event = LiveEvent("north", camera, 1, "e1", offset, published(body, bytes(32)))
             await rig.memory.publisher.publish([], [event], {}, {})
