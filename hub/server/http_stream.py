@@ -164,7 +164,7 @@ class Fallbacks:
         dashboard = self._connections.open(_Link(http, codec), codec.name, address)
         self._emulation.enter(dashboard)
         stream = _Stream(dashboard)
-        http.take(stream)
+        http.hand_over(stream)
         http.transport.write(
             http.head(
                 b"200 OK",
