@@ -258,6 +258,16 @@ def test_vague_verbs_name_ever_fewer_methods() -> None:
     assert {verb: len(owners) for verb, owners in found.items()} == VAGUE_VERBS, found
 
 
+def test_a_docstring_says_what_it_is_about() -> None:
+    wrong = [
+        f"{name_of(path)}: {riddle}"
+        for path in sources()
+        for riddle in ("See the port", '"""They have."""', '"""Nobody counts."""')
+        if riddle in path.read_text(encoding="utf-8")
+    ]
+    assert wrong == []
+
+
 def test_no_registry_and_no_machine_is_named() -> None:
     wrong = []
     for path in committed():

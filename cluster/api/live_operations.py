@@ -20,7 +20,7 @@ SHOWN = 20  # operations: all that are open, then the newest ended ones
 log = logging.getLogger("eyrie.cluster.progress")
 
 
-class SnapshotSource(Protocol):
+class OperationsPublisher(Protocol):
     """`storage.ports.live.Publisher`, as much of it as is needed."""
 
     async def show_operations(self, body: bytes) -> None: ...
@@ -36,9 +36,9 @@ class Shown(msgspec.Struct, frozen=True):
 class ProgressPublisher:
     """One per API. :meth:`hurry` when something was asked for."""
 
-    def __init__(self, store: ClusterStore, shower: SnapshotSource) -> None:
+    def __init__(self, store: ClusterStore, publisher: OperationsPublisher) -> None:
         self._store = store
-        self._shower = shower
+        self._publisher = publisher
         self._hurry = asyncio.Event()
         self._last: tuple[bytes, float] = (b"", float("-inf"))
 
@@ -70,6 +70,6 @@ class ProgressPublisher:
         body = msgspec.json.encode(Shown([models.operation(one) for one in shown]))
         last, at = self._last
         if body != last or now - at >= REPEAT_S:
-            await self._shower.show_operations(body)
+            await self._publisher.show_operations(body)
             self._last = (body, now)
         return bool(open_ones)

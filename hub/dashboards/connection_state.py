@@ -401,7 +401,7 @@ class ConnectionState:
 
 
 def _may(_now: float) -> bool:
-    """Nobody counts."""
+    """The default: the commands of a user are not counted."""
     return True
 
 

@@ -90,7 +90,7 @@ class LiveStates:
         return site in self._complete
 
     def mark_complete(self, site: str) -> None:
-        """They have."""
+        """The last summaries of the site have been read."""
         if site in self._sites:
             self._complete.add(site)
 

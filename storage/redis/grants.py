@@ -10,7 +10,7 @@ from storage.redis.scripts import run
 
 
 class RedisGrants:
-    """See the port."""
+    """What was allowed lately, as Redis keys that expire."""
 
     def __init__(self, settings: RedisSettings, *, name: str) -> None:
         self._link = RedisLink(settings, f"{name}:grants")

@@ -11,7 +11,7 @@ from storage.redis.scripts import call_of, run
 
 
 class RedisBuckets:
-    """See the port."""
+    """Token buckets of all hubs, kept by one Redis script."""
 
     def __init__(self, settings: RedisSettings, *, name: str) -> None:
         self._link = RedisLink(settings, f"{name}:limits")

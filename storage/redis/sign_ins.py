@@ -8,7 +8,7 @@ from storage.redis.scripts import run
 
 
 class RedisSignIns:
-    """See the port. Connects when it is first asked."""
+    """Sealed sign-ins as Redis keys that expire. Connects when it is first asked."""
 
     def __init__(self, settings: RedisSettings, *, name: str) -> None:
         self._link = RedisLink(settings, f"{name}:sign-ins")
