@@ -21,6 +21,7 @@ from load_tests.harness.stack import Stack
 from storage.embedded.data_dir import start_time
 
 GONE_S = 5.0
+COMES_WITHIN_S = 5.0
 SLOW_STOPPED_S, SLOW_RUNNING_S = (
     0.24,
     0.06,
@@ -64,10 +65,13 @@ def names() -> list[str]:
 
 
 def find(running: Stack, which: str) -> int:
-    """The pid of the (first) process of that name. Raises StartError where there is none."""
-    found = find_all(running, which)
-    if not found:
-        raise StartError(f"there is no process of {which}")
+    """The pid of the (first) process of that name. Raises StartError where there is none, and none
+    comes within `COMES_WITHIN_S`: the other fault of a pair may just have killed it."""
+    until = time.monotonic() + COMES_WITHIN_S
+    while not (found := find_all(running, which)):
+        if time.monotonic() > until:
+            raise StartError(f"there is no process of {which}")
+        time.sleep(0.1)
     return found[0]
 
 
