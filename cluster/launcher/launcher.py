@@ -30,6 +30,7 @@ from cluster.audit_checkpoint import CheckpointWriter
 from cluster.launcher.node_metrics import MetricsServer
 from cluster.launcher.restarts import Restarts
 from cluster.launcher.setup import apply_registry_file, prepare_stores, resolve
+from cluster.launcher.stopped_hubs import StoppedHubs
 from cluster.ray.head import RayHead
 from cluster.ray.process import environment
 from storage.embedded.data_dir import DataDir, of
@@ -70,6 +71,7 @@ class Launcher:
         self.data: DataDir = of(settings)
         self.metrics = MetricsServer(self.data, settings)
         self._checkpoint = CheckpointWriter(reporter.note)
+        self._stopped_hubs = StoppedHubs(reporter.note)
         self.resolved = settings
         self.ready: dict[str, Any] = {}
         self._postgres: EmbeddedPostgres | None = None
@@ -130,6 +132,7 @@ class Launcher:
             self._write_settings(address=self._ray.address)
         with self._report.step("supervisor, policy actor and hub"):
             self._start_driver()
+        self._stopped_hubs.start()
 
     def start_site(self) -> None:
         """Begin to stream the simulated site."""
@@ -194,6 +197,7 @@ class Launcher:
             if server is not None:
                 with self._report.step(f"stopping {name}"):
                     server.stop()
+        self._stopped_hubs.stop()
         self.metrics.stop()
         with contextlib.suppress(FileNotFoundError):
             self.data.settings_file.unlink()

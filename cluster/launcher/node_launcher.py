@@ -24,6 +24,7 @@ from cluster.launcher import joining
 from cluster.launcher.launcher import CAMERA_SLOTS, CHECK_S, Reporter
 from cluster.launcher.node_metrics import MetricsServer
 from cluster.launcher.restarts import Pauses
+from cluster.launcher.stopped_hubs import StoppedHubs
 from cluster.ray.node import RayNode
 from cluster.ray.process import environment
 from hub.server.tls import server_context
@@ -70,6 +71,7 @@ class NodeLauncher:
         self._ray = msgspec.structs.replace(settings.ray, token_file=token)
         self._node: RayNode | None = None
         self._pauses = Pauses()
+        self._stopped_hubs = StoppedHubs(reporter.note)
         self.metrics = MetricsServer(self.data, settings)
         self.resolved = settings
 
@@ -97,6 +99,7 @@ class NodeLauncher:
             self._read_settings()
         with self._report.step("Ray"):
             self._join()
+        self._stopped_hubs.start()
 
     def watch(self, stopped: Callable[[], bool]) -> bool:
         """Stay joined until `stopped`, or until the cluster lets this node go (False then)."""
@@ -121,6 +124,7 @@ class NodeLauncher:
         if self._node is not None:
             with self._report.step("stopping Ray"):
                 self._node.stop()
+        self._stopped_hubs.stop()
         self.metrics.stop()
         with contextlib.suppress(FileNotFoundError):
             self.data.settings_file.unlink()
