@@ -62,6 +62,7 @@ class LinkRig:
         self.behind = behind
         self.address = LinkAddress(node="here", path=path)
         self.maker = maker()
+        self.raw: list[RawHub] = []  # closed with the rig, also where a test fails
 
     async def link(self, hub: str = "hub-0.ab") -> tuple[HubLink, User]:
         """A good link."""
@@ -94,6 +95,8 @@ async def link_rig(folder: Path, bounds: LinkBounds = BOUNDS) -> AsyncIterator[L
     try:
         yield rig
     finally:
+        for peer in rig.raw:
+            peer.writer.close()
         await server.stop()
 
 
@@ -107,7 +110,9 @@ class RawHub:
 
     @classmethod
     async def come(cls, rig: LinkRig) -> "RawHub":
-        return cls(*await asyncio.open_unix_connection(rig.address.path))
+        made = cls(*await asyncio.open_unix_connection(rig.address.path))
+        rig.raw.append(made)
+        return made
 
     async def hear(self) -> list[tuple[Kind, bytes]]:
         """The next frames; none when the other end closed."""

@@ -140,7 +140,9 @@ async def test_a_process_of_another_user_is_refused(
     real = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: real + 1)
     peer = await RawHub.come(rig)
-    assert refusals(await peer.closed()) == ["forbidden"]
+    (refused,) = [payload for kind, payload in await peer.closed() if kind is Kind.REFUSED]
+    refusal = msgspec.msgpack.decode(refused, type=LinkRefusal)
+    assert (refusal.code, refusal.detail) == ("forbidden", f"the peer is a process of user {real}")
     monkeypatch.undo()
     await rig.still_takes()
 
