@@ -5,7 +5,8 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TypeVar
 
 from actors.core.settings import HubSettings
 from hub.access import client_address
@@ -17,6 +18,8 @@ from hub.dashboards.handshake import Refusal
 from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import JSON, Codec
 from hub.protocol.paths import DASHBOARD_PATHS
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -108,10 +111,17 @@ class Connections:
         there = list(self.connected)
         random.shuffle(there)
         self.to_drain += len(there)
-        for number, batch in enumerate(connection_limits.batches(there, window_s)):
-            if number:
-                await asyncio.sleep(connection_limits.STEP_S)
-            for dashboard in batch:
-                dashboard.drop(connection_limits.goodbye(random.random()))
+        async for dashboard in paced(there, window_s):
+            dashboard.drop(connection_limits.goodbye(random.random()))
         for dashboard in list(self.connected):  # who came in while the others were closed
             dashboard.drop(connection_limits.goodbye(random.random()))
+
+
+async def paced(items: Sequence[T], window_s: float) -> AsyncIterator[T]:
+    """`items` in their batches (:func:`connection_limits.batches`), with a pause of
+    `connection_limits.STEP_S` between two of them."""
+    for number, batch in enumerate(connection_limits.batches(items, window_s)):
+        if number:
+            await asyncio.sleep(connection_limits.STEP_S)
+        for item in batch:
+            yield item

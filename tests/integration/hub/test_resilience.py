@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
 from actors.core.settings import HubSettings
-from hub.dashboards import canary
+from hub.dashboards import canary, connection_limits
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until
 
@@ -92,6 +92,7 @@ async def test_a_stopping_hub_is_first_not_ready_then_closes_its_dashboards_in_b
             return found
 
         watching = [asyncio.create_task(watch(connection)) for connection in opened]
+        began = loop.time()
         stopping = asyncio.create_task(hub.hub.stop(5.0))
         await until(lambda: "draining" in hub.hub.health.ready().reasons, what="readiness is off")
         assert not seen, "readiness goes first"
@@ -101,9 +102,10 @@ async def test_a_stopping_hub_is_first_not_ready_then_closes_its_dashboards_in_b
         delays = Counter(reason.partition("reconnect_after_ms=")[2] for _, reason in ends)
         assert len(delays) > count // 2, "everybody has a delay of its own"
         assert {ready for _, ready in seen} == {False}
-        assert max(at for at, _ in seen) - min(at for at, _ in seen) >= 0.04, (
-            "not all in one moment"
-        )
+        pauses = len(list(connection_limits.batches(range(count), 0.5))) - 1
+        assert pauses > 0
+        last = max(at for at, _ in seen)
+        assert last - began >= pauses * connection_limits.STEP_S - 0.01, "not all in one moment"
         assert hub.hub.node.connections.to_drain == count
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", hub.port)) != 0

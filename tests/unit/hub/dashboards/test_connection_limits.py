@@ -1,5 +1,8 @@
 """Admission and drain: what is refused, for how long, and who leaves when."""
 
+import asyncio
+import itertools
+
 import msgspec
 
 from actors.core.settings import HubSettings
@@ -12,6 +15,7 @@ from hub.dashboards.connection_limits import (
     USER_FULL,
     Admission,
 )
+from hub.dashboards.connections import paced
 from hub.protocol.disconnects import MAX_REASON_BYTES
 from hub.server.waiting_connections import WaitingConnections
 
@@ -83,6 +87,16 @@ def test_few_leave_at_once_and_many_within_the_window() -> None:
     assert sorted(item for batch in many for item in batch) == list(range(10_000))
     assert [len(batch) for batch in connection_limits.batches(range(1000), 0.0)] == [1000]
     assert list(connection_limits.batches([], 5.0)) == []
+
+
+async def test_between_two_batches_there_is_a_pause() -> None:
+    loop = asyncio.get_running_loop()
+    at = [loop.time() async for _ in paced(range(60), 0.5)]
+    sizes = [len(batch) for batch in connection_limits.batches(range(60), 0.5)]
+    assert len(at) == 60
+    assert len(sizes) > 1
+    for first in itertools.accumulate(sizes[:-1]):
+        assert at[first] - at[first - 1] >= connection_limits.STEP_S - 0.01
 
 
 def test_the_last_word_fits_a_close_frame() -> None:
