@@ -364,7 +364,7 @@ def _payload(name: str) -> Document:
 def _message(name: str, struct: type[msgspec.Struct]) -> Document:
     return {
         "name": name.rpartition("/")[2],
-        "summary": (struct.__doc__ or "").partition("\n")[0],
+        "summary": _paragraphs(struct.__doc__ or "").partition("\n\n")[0],
         "payload": _payload(name),
     }
 

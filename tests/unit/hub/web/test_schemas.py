@@ -194,6 +194,12 @@ def test_asyncapi_names_every_message_and_channel() -> None:
     } == addresses
 
 
+def test_no_summary_of_a_message_is_cut_off() -> None:
+    messages = schemas.asyncapi("1")["components"]["messages"]
+    cut = [name for name, message in messages.items() if not message["summary"].endswith(".")]
+    assert cut == []
+
+
 def test_the_index_lists_all() -> None:
     assert {shown["name"] for shown in schemas.index()["schemas"]} == DOCUMENTS.keys()
     assert {f"events/{kind}" for kind in TYPES} <= DOCUMENTS.keys()
