@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from actors.core.messages.events import CHAIN_START
+from actors.core.messages.personal import comparable
 
 MAX_FINDINGS = 200  # findings kept by one check; beyond it only the number grows
 
@@ -249,6 +250,7 @@ def compare(first: Derived, second: Derived) -> Verdict:
 
 def _key(fields: dict[str, Any]) -> tuple[Any, ...]:
     names = ("camera", "type", "track", "zone", "line", "label", "session", "seq", "time")
+    fields = dict(comparable(fields))
     return (
         *(fields.get(name) for name in names),
         msgspec.json.encode(fields.get("data"), order="sorted"),

@@ -12,6 +12,7 @@ from actors.core.camera.core import CameraCore
 from actors.core.messages.commits import Activation, Position
 from actors.core.messages.deliveries import Attach, Data, DeclareGap
 from actors.core.messages.events import CHAIN_START
+from actors.core.messages.personal import comparable
 from actors.core.settings import CameraSettings
 
 BATCH = 256  # observations in one step
@@ -41,7 +42,8 @@ class Folded(msgspec.Struct):
 
 
 def derived_key(event: Mapping[str, Any]) -> Key:
-    """What identifies a derived event, its time excepted."""
+    """What identifies a derived event, its time and its personal values excepted."""
+    event = comparable(event)
     names = ("type", "track", "zone", "line", "label", "session", "seq")
     return (
         *(event.get(name) for name in names),

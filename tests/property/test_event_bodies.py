@@ -17,7 +17,7 @@ from actors.core.messages.events import (
     seal,
     seal_open,
 )
-from actors.core.messages.personal import Sealing, genuine
+from actors.core.messages.personal import Sealing, comparable, genuine
 from actors.core.redaction import HARMLESS
 
 SEALING = Sealing(bytes(range(32)))
@@ -247,3 +247,15 @@ def test_what_says_it_again_goes_with_it() -> None:
     assert shown(stored, whole=False)["label"] == {"erased": "plates"}
     again = shown(stored)
     assert (again["data"], again["label"], again["track"]) == (data, "BAB123", "car b-ab-123")
+
+
+@settings(max_examples=40, deadline=None)
+@given(DATA, FIELDS, FIELDS)
+def test_both_versions_of_one_event_compare_as_equal(
+    data: dict[str, Any], label: str | None, track: str | None
+) -> None:
+    event = event_of({"data": data}, label=label, track=track)
+    plain = comparable(msgspec.json.decode(seal(event, CHAIN_START, received_us=1, time_us=1).body))
+    apart = comparable(msgspec.json.decode(sealed(event, Classes()).body))
+    names = ("type", "label", "track", "data", "seq", "time")
+    assert [plain.get(name) for name in names] == [apart.get(name) for name in names]

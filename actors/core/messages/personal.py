@@ -122,6 +122,24 @@ def open_part(data: Pairs, envelope: Mapping[str, str | None], classes: Classes)
     return OpenPart(found, seen, taking.values)
 
 
+def comparable(event: Mapping[str, Any], classes: Classes = BUILT_IN) -> Mapping[str, Any]:
+    """A decoded event as its open part says it, whether its body is of version 1 or 2: so two that
+    tell the same are equal, but for their personal values. Commitments differ by their salts."""
+    if event.get("v") == VERSION or not str(event.get("type", "")).startswith(ALARM):
+        return event
+    data = event.get("data")
+    found = (
+        open_part(data, {name: event.get(name) for name in _ENVELOPE}, classes)
+        if isinstance(data, dict)
+        else None
+    )
+    if found is None:
+        return event
+    stands = {name: text for name, text in found.envelope.items() if text is not None}
+    rest = {name: value for name, value in event.items() if name not in _ENVELOPE}
+    return {**rest, **stands, "data": found.data}
+
+
 class _TooDeep(Exception):
     pass
 
