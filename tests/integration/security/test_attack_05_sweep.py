@@ -84,6 +84,8 @@ NOTHING = (
     "GET /v1/sites/{site} ",
     "cluster GET /v1/cluster ",
     "/v1/cluster/nodes",
+    "cluster GET /v1/jobs",
+    "cluster GET /v1/schedules",
     "/v1/cluster/hubs",
     "/v1/cluster/policies",
     "/v1/cluster/workers",
