@@ -12,6 +12,16 @@ from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 
 
+def statements() -> dict[str, str]:
+    """The statements over camera rows by name. ``commit_whole`` without personal values, and
+    ``commit_personal`` with them."""
+    found = dict(sql("cameras"))
+    whole = found["commit_whole"]
+    found["commit_whole"] = whole.replace("{personal}", "")
+    found["commit_personal"] = whole.replace("{personal}", sql("personal")["store"])
+    return found
+
+
 class PostgresCameraStore:
     """`storage.ports.cameras.CameraStore` over one :class:`Database`."""
 
@@ -20,10 +30,7 @@ class PostgresCameraStore:
         must be neither lost nor stored in the open."""
         self._database = database
         self._keyring = keyring
-        self._sql = dict(sql("cameras"))
-        whole = self._sql["commit_whole"]
-        self._sql["commit_whole"] = whole.replace("{personal}", "")
-        self._sql["commit_personal"] = whole.replace("{personal}", sql("personal")["store"])
+        self._sql = statements()
 
     async def assign(self, camera: str, owner: str | None, *, previous: str | None) -> bool:
         return bool(

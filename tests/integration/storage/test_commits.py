@@ -11,9 +11,8 @@ import pytest
 
 from actors.core.errors import BadInput, Unavailable, UnknownOutcome
 from actors.core.settings import PostgresSettings
-from storage.postgres.cameras import PostgresCameraStore
+from storage.postgres.cameras import PostgresCameraStore, statements
 from storage.postgres.pool import Database
-from storage.postgres.statements import sql
 from storage.stores import Stores
 from tests.support.servers.store_fixtures import Servers
 from tests.support.store_rows import OWNER, event_of, row_of, running
@@ -160,7 +159,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
     os.kill(pid, number)
 
 
-@pytest.mark.parametrize("statement", ["commit_positions", "commit_whole"])
+@pytest.mark.parametrize("statement", ["commit_positions", "commit_whole", "commit_personal"])
 @pytest.mark.parametrize("cameras", [1, 400])
 async def test_every_plan_of_a_commit_locks_in_the_order_of_cameras(
     stores: Stores, statement: str, cameras: int
@@ -169,7 +168,7 @@ async def test_every_plan_of_a_commit_locks_in_the_order_of_cameras(
     wait for each other."""
     for number in range(cameras):
         await stores.registry.register(f"cam-{number:03d}", "site")
-    text = sql("cameras")[statement]
+    text = statements()[statement]
     given = ", ".join(["NULL"] * max(int(number) for number in re.findall(r"\$(\d+)", text)))
     async with stores.database.connection() as connection:
         for analyzed in (False, True):
