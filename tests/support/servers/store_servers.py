@@ -66,25 +66,34 @@ class Server:
         return self._process.pid
 
     def start(self, ready: Callable[[], bool]) -> None:
-        """Start and wait until `ready`."""
-        with (self.folder / "log").open("ab") as log:
+        """Start and wait until `ready`. Children of a PostgreSQL that was killed go a moment after
+        it; until then a new one refuses their shared memory, and is started again."""
+        log = self.folder / "log"
+        before = log.stat().st_size if log.exists() else 0
+        self._spawn(log)
+        deadline = time.monotonic() + START_S
+        while not ready():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.command[0]} did not start:\n{_tail(log, before)}")
+            if self._process is not None and self._process.poll() is not None:
+                said = _tail(log, before)
+                if "pre-existing shared memory block" not in said:
+                    raise AssertionError(f"{self.command[0]} did not start:\n{said}")
+                before = log.stat().st_size
+                self._spawn(log)
+            time.sleep(0.02)
+
+    def _spawn(self, log: Path) -> None:
+        with log.open("ab") as written:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
-                stdout=log,
-                stderr=log,
+                stdout=written,
+                stderr=written,
                 user=self._user,
                 group=self._user,
                 preexec_fn=_die_with_parent,
             )
-        deadline = time.monotonic() + START_S
-        while not ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(
-                    f"{self.command[0]} did not "
-                    f"start:\n{(self.folder / 'log').read_text('utf-8', 'replace')[-2000:]}"
-                )
-            time.sleep(0.02)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -102,6 +111,11 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(STOP_S)
+
+
+def _tail(log: Path, since: int) -> str:
+    """What a log has from byte `since` on; 2,000 bytes at most."""
+    return log.read_bytes()[since:][-2000:].decode("utf-8", "replace")
 
 
 @contextmanager
