@@ -65,24 +65,29 @@ def test_a_start_without_room_says_how_many_bytes_it_needs_and_where(who: Person
 def test_a_disk_that_fills_up_during_the_start_is_told_in_one_line(who: Person) -> None:
     data = who.home / "data"
     with machine(disk(who.home, DATABASE_BYTES + 80 * MIB)) as where:
+        ended = threading.Event()
 
         def fill() -> None:
+            """What is freed meanwhile is taken too."""
             block_until(
                 lambda: where.inside(data / "postgres").exists(),
                 "the database is being made",
                 within_s=60,
             )
             with where.inside(who.home / "others").open("wb", buffering=0) as file:
-                try:
-                    while True:
+                while not ended.is_set():
+                    try:
                         file.write(bytes(MIB))
-                except OSError:
-                    return
+                    except OSError:
+                        ended.wait(0.01)
 
         filler = threading.Thread(target=fill)
         filler.start()
-        refused = up(where, who, data)
-        filler.join()
+        try:
+            refused = up(where, who, data)
+        finally:
+            ended.set()
+            filler.join()
         assert refused.returncode == 1, refused.stderr
         assert f"a disk is full; Eyrie writes to {data} (" in refused.stderr
         assert "Traceback" not in refused.stderr
