@@ -24,6 +24,8 @@ LOGS_BYTES = 32 * MIB
 SEGMENT_BYTES = 16 * MIB  # a WAL segment: with less, PostgreSQL ends at the next one that it makes
 RAY_BYTES = 64 * MIB  # Ray's session in the temporary folder
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# The second is PostgreSQL's hint after a write that found room for a part of a page (md.c).
+SAID = (os.strerror(errno.ENOSPC), "Check free disk space")
 
 
 def needs(data: Path, *, database: bool) -> dict[Path, int]:
@@ -75,7 +77,7 @@ def told_when_full(wanted: Mapping[Path, int]) -> Iterator[None]:
     try:
         yield
     except (EyrieError, OSError) as error:
-        said = os.strerror(errno.ENOSPC) in str(error)
+        said = any(words in str(error) for words in SAID)
         if not said and not (isinstance(error, OSError) and error.errno in FULL):
             raise
         places = ", ".join(

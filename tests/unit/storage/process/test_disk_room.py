@@ -43,8 +43,12 @@ def test_folders_on_one_disk_add_up_and_need_not_be_there(tmp_path: Path) -> Non
         StartError(
             f"initdb: error: could not write to file: {os.strerror(errno.ENOSPC)}\nmore of it"
         ),
+        StartError(
+            'initdb: FATAL: could not extend file "base/1/2675": wrote only 4096 of 8192 bytes\n'
+            "HINT:  Check free disk space."
+        ),
     ],
-    ids=["full", "quota", "a server's words"],
+    ids=["full", "quota", "a server's words", "a part of a page"],
 )
 def test_what_fails_for_want_of_room_is_told_in_one_line(
     tmp_path: Path, failure: Exception
