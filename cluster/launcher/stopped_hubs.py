@@ -20,6 +20,7 @@ from cluster.supervisor.standstill import Standstill, activities, activity_of
 
 TITLE = b"ray::RayHub"  # how Ray names the process of an actor of that class
 LOOK_S = 1.0  # seconds between two looks
+FIND_S = 5.0  # seconds between two searches for hubs, which read the whole table of processes
 STOPPED_S = 7.0  # seconds; the supervisor has ended it by then where it can
 STOP_S = 5.0  # seconds the last look may take
 
@@ -41,6 +42,8 @@ class StoppedHubs:
         self._root = os.getpid() if root is None else root
         self._now = now
         self._standstill = Standstill(STOPPED_S)
+        self._hubs: dict[str, int] = {}
+        self._found_at = float("-inf")
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stopped-hubs", daemon=True)
 
@@ -56,13 +59,17 @@ class StoppedHubs:
 
     def check(self) -> None:
         """Look once, and end who has been stopped for :data:`STOPPED_S`."""
-        hubs = {str(pid): pid for pid in descendants(self._root) if _titled(pid)}
-        for name, activity in self._standstill.still(activities(hubs), self._now()).items():
-            if not activity.stopped or activity_of(hubs[name]) != activity:
+        now = self._now()
+        if now - self._found_at >= FIND_S:
+            self._found_at = now
+            self._hubs = {str(pid): pid for pid in descendants(self._root) if _titled(pid)}
+        for name, activity in self._standstill.still(activities(self._hubs), now).items():
+            pid = self._hubs[name]
+            if not activity.stopped or activity_of(pid) != activity or not _titled(pid):
                 continue
             self._note(f"a hub (process {name}) is ended: it was stopped for {STOPPED_S:g} s")
             with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
-                os.kill(hubs[name], signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
     def _run(self) -> None:
         while not self._over.wait(LOOK_S):
