@@ -219,9 +219,13 @@ def test_what_is_too_deep_goes_whole() -> None:
     deep: Any = "B-AB 123"
     for _ in range(60):
         deep = [deep]
-    stored = sealed(event_of({"data": {"color": deep}}, label=None, track=None), Classes())
+    event = event_of({"data": {"color": deep}}, label="B-AB 123", track="t1", kind="alarm.door")
+    stored = sealed(event, Classes())
     assert msgspec.json.decode(stored.body)["data"] == {"unknown": {"erased": "unknown"}}
-    assert shown(stored)["data"] == {"data": {"color": deep}}
+    assert b"B-AB 123" not in stored.body, "nothing says what its label repeats, so it goes too"
+    assert (stored.event.label, stored.event.track) == (None, None)
+    seen = shown(stored)
+    assert (seen["data"], seen["label"]) == ({"data": {"color": deep}}, "B-AB 123")
 
 
 def test_what_says_it_again_goes_with_it() -> None:

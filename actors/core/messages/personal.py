@@ -103,18 +103,23 @@ def open_part(data: Pairs, envelope: Mapping[str, str | None], classes: Classes)
     What repeats a personal value anywhere else in the event is as personal as the value.
     """
     taking = _Taking(classes)
+    looked_through = True
     try:
         found = taking.fields(data, (), "/data", 0)
         if not taking.values:
             return None
         found = taking.echoes(found, "/data", 0)
-    except (_TooDeep, RecursionError):  # what cannot be looked through is not stored in the open
+    except (_TooDeep, RecursionError):  # what cannot be looked through is not stored in the open,
         taking = _Taking(classes)
         found = taking.whole(data)
+        looked_through = False  # nor what may repeat it
     seen: dict[str, str | None] = {}
     for name in _ENVELOPE:
         text = envelope.get(name)
-        if text is not None and (class_ := _repeated(name, text, taking.hidden)) is not None:
+        class_ = None if text is None else UNKNOWN
+        if text is not None and looked_through:
+            class_ = _repeated(name, text, taking.hidden)
+        if class_ is not None:
             taking.values[f"/{name}"] = (class_, _encoder.encode(text))
             seen[name] = ERASED_TYPE if name == "type" else None
         else:
