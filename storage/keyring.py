@@ -102,7 +102,7 @@ class FolderKeyring:
             raise Unavailable(
                 f"the keyring {self._folder} cannot be used: {error.strerror}",
                 hint="Personal values are neither stored nor shown without it: "
-                "look at privacy.keyring_dir.",
+                "look at events.keyring_dir.",
             ) from error
 
     def _make(self, scope: KeyScope) -> Key:
