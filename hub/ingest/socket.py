@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -11,7 +12,8 @@ from typing import Any
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized
+from actors.core.backoff import bound_s
+from actors.core.errors import BadInput, EyrieError, TooMany, Unauthorized, Unavailable
 from actors.core.messages.deliveries import Answer
 from actors.core.messages.edge_protocol import (
     MAX_MESSAGE_BYTES,
@@ -43,6 +45,10 @@ TICK_S = 0.5  # seconds between two looks at the clock
 RECHECK_S = 2.0
 MAX_OUTBOX = 4_096  # messages waiting for an edge that does not read
 MAX_ASKING = 64  # hellos of one socket that are asked about at once; the others wait for their turn
+# seconds without any decision after which hellos are refused; until then they are asked about
+# again, with the pauses below: a policy that is busy when many actors start is late, not away
+HOLD_S = 5.0
+ASK_AGAIN_S, ASK_AGAIN_MAX_S = 0.2, 1.0
 TOO_SLOW = 4009  # close code: the edge does not read, reconnect
 GOING_AWAY = 4001  # close code: the hub stops, reconnect (another hub, or this one later)
 MESSAGE_TOO_BIG = 1009
@@ -104,6 +110,7 @@ class _EdgeSocket:
             str, Hello
         ] = {}  # by camera, in the order they came; at most as many as a socket may carry
         self._answering = 0
+        self._undecided_since: float | None = None  # since when no hello could be decided about
         self._link_name = node.open_link(self._answered, self._leave)
         first_message_s = node.context.settings.hub.first_message_s
         self._link = EdgeLink(
@@ -218,21 +225,45 @@ class _EdgeSocket:
     async def _authorize(self, hello: Hello) -> None:
         now, camera = time.monotonic(), hello.camera
         try:
-            shown = (
-                self._shown
-                if hello.token is None
-                else msgspec.structs.replace(self._shown, token=hello.token)
-            )
-            principal = await self._node.access.identify(shown)
-            await self._node.context.limiter.charge(("device_hellos", principal.sub))
-            await self._node.access.admit(principal, camera)
+            principal = await self._admitted(hello)
         except EyrieError as error:
             if isinstance(error, Unauthorized):
                 log.warning("edge %s: camera %s: %s", self._link_name, camera, error)
             self._carry_out(self._link.refused(camera, error, wall_us()))
         else:
-            self._principals[camera] = principal
-            self._carry_out(self._link.admitted(hello, now, wall_us()))
+            if principal is not None:
+                self._principals[camera] = principal
+                self._carry_out(self._link.admitted(hello, now, wall_us()))
+
+    async def _admitted(self, hello: Hello) -> Principal | None:
+        """Whose hello it is, once it is allowed; None: a newer one of its camera waits, or the
+        socket ends. Where no decision can be had it is asked about again, for `HOLD_S`."""
+        shown = (
+            self._shown
+            if hello.token is None
+            else msgspec.structs.replace(self._shown, token=hello.token)
+        )
+        principal = await self._node.access.identify(shown)
+        await self._node.context.limiter.charge(("device_hellos", principal.sub))
+        attempts = 0
+        while hello.camera not in self._hellos and not self._link.closed:
+            try:
+                await self._node.access.admit(principal, hello.camera)
+            except Unavailable as error:
+                now = time.monotonic()
+                since = self._undecided_since = self._undecided_since or now
+                if type(error) is not Unavailable or now - since >= HOLD_S:
+                    raise
+                pause_s = bound_s(attempts, ASK_AGAIN_S, ASK_AGAIN_MAX_S)
+                attempts += 1
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            except EyrieError:
+                self._undecided_since = None
+                raise
+            else:
+                self._undecided_since = None
+                return principal
+        return None
 
     def _device(self) -> str:
         """Who has shown a valid token here; empty: nobody. Only their frames are kept; what others

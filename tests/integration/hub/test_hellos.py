@@ -12,6 +12,7 @@ from websockets.typing import Subprotocol
 from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from hub.ingest.link import MAX_CAMERAS
 from hub.ingest.socket import MAX_ASKING
+from policy.decision import bounds
 from policy.decision.model import Decision, DecisionInput
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.hub import running_hub
@@ -70,6 +71,40 @@ async def test_as_many_hellos_in_a_row_as_a_socket_may_carry_are_all_welcomed(
             welcomed = [(await heard(socket, "welcome"))["camera"] for _ in cameras]
             assert sorted(welcomed) == sorted(cameras)
             assert policy.most == MAX_ASKING
+
+
+class LatePolicy:
+    """A `Decider` that has no decision `late` times, then allows."""
+
+    def __init__(self, late: int) -> None:
+        self.late = late
+
+    async def decide(self, question: DecisionInput) -> Decision:
+        self.late -= 1
+        if self.late >= 0:
+            return Decision(False, bounds.POLICY_UNAVAILABLE, "r1")
+        return Decision(True, "allowed", "r1")
+
+
+async def test_a_hello_that_cannot_be_decided_about_now_is_asked_about_again(
+    tmp_path: Path,
+) -> None:
+    actor = FakeActor("actor-1")
+    async with running_hub(
+        tmp_path, directory=FakeDirectory(lambda camera: actor), decider=LatePolicy(1)
+    ) as hub:
+        await hub.register("cam")
+        headers = {"authorization": f"Bearer {hub.token('gateway', typ='edge', roles=['edge'])}"}
+        async with connect(
+            f"ws://127.0.0.1:{hub.port}/v1/edge",
+            subprotocols=[Subprotocol(SUBPROTOCOL_JSON)],
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+        ) as socket:
+            hello = {"type": "hello", "camera": "cam", "session": "s1"}
+            await socket.send(msgspec.json.encode(hello).decode())
+            assert (await heard(socket, "welcome"))["camera"] == "cam"
 
 
 async def heard(socket: Any, kind: str) -> dict[str, Any]:
