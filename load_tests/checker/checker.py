@@ -22,6 +22,7 @@ from load_tests.harness.history import (
     Acknowledged,
     Closed,
     Declared,
+    LostOnItsWay,
     Move,
     Operation,
     RecordedLetter,
@@ -42,9 +43,12 @@ def check(history: Sequence[Operation], stored: Stored, *, whole: bool = True) -
     seen everything too."""
     cameras = {row.camera: _Camera(row.camera) for row in stored.cameras}
     closes: list[Closed] = []
+    lost: dict[str, list[LostOnItsWay]] = defaultdict(list)
     for operation in history:
         if isinstance(operation, Closed):
             closes.append(operation)
+        elif isinstance(operation, LostOnItsWay):
+            lost[operation.watcher].append(operation)
         else:
             cameras.setdefault(operation.camera, _Camera(operation.camera)).add(operation)
     for event in stored.events:
@@ -73,10 +77,10 @@ def check(history: Sequence[Operation], stored: Stored, *, whole: bool = True) -
         sent_at = sorted(camera.sent_at)
         for watcher, states in camera.states.items():
             found += [
-                *told(name, watcher, states, camera.moves, camera.row),
+                *told(name, watcher, states, camera.moves, camera.row, lost[watcher]),
                 *never_older(name, watcher, states),
             ]
-            found += aged(name, watcher, states, sent_at)
+            found += aged(name, watcher, states, sent_at, lost[watcher])
     for finding in verify([*stored.events, *stored.cameras]).findings:
         found.append(Violation("I3", finding.camera, f"{finding.what}: {finding.detail}"))
     return sorted(found, key=lambda violation: (violation.invariant, violation.camera))
@@ -119,7 +123,7 @@ class _Camera:
                 self.states[operation.watcher].append(operation)
             case WatcherPosition() | ShownEvent() | ToldGap():
                 self.seen[operation.watcher].append(operation)
-            case Closed():
+            case Closed() | LostOnItsWay():
                 pass
 
     def finish(self, row: CameraTotals | None) -> None:

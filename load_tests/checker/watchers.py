@@ -14,6 +14,7 @@ from hub.protocol import disconnects
 from load_tests.checker.violations import Violation
 from load_tests.harness.history import (
     Closed,
+    LostOnItsWay,
     Move,
     ShownEvent,
     ShownState,
@@ -83,6 +84,7 @@ def told(
     states: Sequence[ShownState],
     moves: Sequence[Move],
     row: CameraTotals | None,
+    lost: Sequence[LostOnItsWay] = (),
 ) -> Iterable[Violation]:
     """I6: who lacks something newer for `TOLD_WITHIN_S` has been told that what it sees is old. I7:
     no state beyond what is committed."""
@@ -93,21 +95,37 @@ def told(
             yield Violation("I7", camera, detail, watcher=watcher, offset=state.offset)
     times = [state.at_s for state in states]
     for move in moves:
-        until = move.at_s + TOLD_WITHIN_S
+        until = _told_by(move.at_s, lost)
         if move.at_s < times[0] or until > times[-1]:
             continue
         newest = states[bisect.bisect_right(times, until) - 1]
         if newest.status == "online" and newest.offset < move.offset:
             detail = (
                 f"{watcher} saw event {newest.offset} as present, {move.offset} was stored "
-                f"{TOLD_WITHIN_S:g} s before"
+                f"{until - move.at_s:g} s before"
             )
             yield Violation("I6", camera, detail, watcher=watcher, offset=newest.offset)
             return
 
 
+def _told_by(at_s: float, lost: Sequence[LostOnItsWay]) -> float:
+    """When a dashboard must have been told that it lacks what is newer since `at_s`. Where its own
+    link loses what goes to it, nobody but its client can tell it: when pings stay away, or soon
+    after the link carries again."""
+    until_s = at_s + TOLD_WITHIN_S
+    for one in lost:
+        if one.from_s <= until_s and at_s <= one.until_s + CATCH_UP_S:
+            last_s = min(one.from_s + one.told_s, one.until_s + TOLD_WITHIN_S)
+            until_s = max(until_s, last_s)
+    return until_s
+
+
 def aged(
-    camera: str, watcher: str, states: Sequence[ShownState], sent_at: Sequence[float]
+    camera: str,
+    watcher: str,
+    states: Sequence[ShownState],
+    sent_at: Sequence[float],
+    lost: Sequence[LostOnItsWay] = (),
 ) -> Iterable[Violation]:
     """I6 by the age of what is shown, whatever the cause. What the device sent (`sent_at`: the
     first times, in order) after what is shown as ``online`` was received must be shown within
@@ -120,7 +138,7 @@ def aged(
         if state.status != "online" or not state.received_s or place >= len(sent_at):
             since = math.inf
             continue
-        late_s = sent_at[place] + TOLD_WITHIN_S
+        late_s = _told_by(sent_at[place], lost)
         if late_s >= after.at_s:
             since = math.inf
             continue

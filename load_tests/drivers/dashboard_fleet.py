@@ -17,6 +17,7 @@ from load_tests.harness.recording import Recorder
 OPEN_AT_ONCE = 40  # connections opened in one turn
 CHUNK = 262_144
 TRICKLE_S = 1.0  # between two bytes
+LISTEN_EVERY_S = 0.5  # between two looks for pings that stay away
 
 
 class DashboardFleet:
@@ -26,7 +27,7 @@ class DashboardFleet:
         recorder = Recorder(Path(plan.history), plan.proc) if plan.history else None
         self.shared = Shared(plan, recorder)
         self.poll = select.epoll()
-        self.trickled = 0.0
+        self.trickled = self.listened = 0.0
         self.dashboards = [
             SimulatedDashboard(number, self.shared, self.forget) for number in range(plan.clients)
         ]
@@ -111,6 +112,11 @@ class DashboardFleet:
                 0 if self.shared.slowed and dashboard.slow else select.EPOLLIN,
             )
         self._trickle(now)
+        if now - self.listened >= LISTEN_EVERY_S:
+            self.listened = now
+            for dashboard in self.dashboards:
+                if dashboard.gives_up(now):
+                    dashboard.lose()
         for fd, _ in self.poll.poll(0.01):
             found = self.by_fd.get(fd)
             if found is None or found.sock is None:

@@ -36,6 +36,7 @@ MAX_BACKOFF_S = 5.0
 SLOW_RECEIVE_BYTES = (
     4096  # receive buffer of those who are to be slow: what the kernel holds is not held by the hub
 )
+PATIENCE_S = 10.0  # after a ping that was due: centrifuge-js, `maxServerPingDelay`
 CATCH_UP_S = 2.0  # seconds in which a healed dashboard reads what has waited for it
 RECORDED = 100  # dashboards of a process that write a history at most
 _RECEIVED = re.compile(rb'"received":"([^"]+)"')
@@ -86,6 +87,8 @@ class SimulatedDashboard:
         self.subscribed = False  # once; from then on a lost place is told
         self.offset = 0
         self.lost_at = 0.0
+        self.ping_s = 0.0  # the hub's interval, as its greeting says it; 0 before that
+        self.pinged = 0.0
         self.tries = 0
         self.due = 0.0
 
@@ -104,7 +107,7 @@ class SimulatedDashboard:
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         self.sock.setblocking(False)
-        self.buffer, self.upgraded = b"", False
+        self.buffer, self.upgraded, self.ping_s = b"", False, 0.0
 
     def feed(self, data: bytes) -> None:
         """Bytes of the server."""
@@ -153,6 +156,12 @@ class SimulatedDashboard:
             self.shared.lost_before.add(self.number)
         self.live = False
         self.retry(now)
+
+    def gives_up(self, now: float) -> bool:
+        """Whether a ping is overdue: a stock client takes its connection for lost then."""
+        looks_away = self.slow and self.shared.looks_away()
+        overdue_s = now - self.pinged - self.ping_s - PATIENCE_S
+        return self.sock is not None and self.ping_s > 0 and overdue_s > 0 and not looks_away
 
     def retry(self, now: float) -> None:
         """Connect again, later every time it fails."""
@@ -211,6 +220,7 @@ class SimulatedDashboard:
 
     def _line(self, line: bytes) -> None:
         if line == b"{}":
+            self.pinged = time.monotonic()
             self._send(b"{}")
         elif line.startswith(b'{"push":{"channel":"events:') and b'"unsubscribe":' in line[:160]:
             self._unsubscribed(json.loads(line)["push"]["unsubscribe"])
@@ -254,6 +264,9 @@ class SimulatedDashboard:
         if "error" in message:
             self.lose(f"reply: {message['error']}")
             return
+        if "connect" in message:
+            self.ping_s = float(str(message["connect"].get("ping", 0)))
+            self.pinged = time.monotonic()
         result = message.get("subscribe")
         if result is None:
             return

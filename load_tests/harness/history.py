@@ -95,8 +95,28 @@ class Closed(msgspec.Struct, frozen=True):
     camera: str = ""
 
 
+class LostOnItsWay(msgspec.Struct, frozen=True):
+    """Between these times (wall clock) the link of `watcher` lost what went to it, and did not end.
+    Pings that stay away tell its client, within `told_s`: the hub's interval and the client's
+    patience."""
+
+    watcher: str
+    from_s: float
+    until_s: float
+    told_s: float
+    camera: str = ""  # of all
+
+
 Operation = (
-    Sent | Declared | Acknowledged | WatcherPosition | ShownEvent | ToldGap | ShownState | Closed
+    Sent
+    | Declared
+    | Acknowledged
+    | WatcherPosition
+    | ShownEvent
+    | ToldGap
+    | ShownState
+    | Closed
+    | LostOnItsWay
 )
 
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from actors.core.errors import EyrieError
+from load_tests.drivers.simulated_dashboard import PATIENCE_S
 from load_tests.faults.stack import PROCESSES, find_all, strike
 from load_tests.faults.struck import Struck
 from load_tests.faults.times import Strike
-from load_tests.harness.history import Closed, Operation
+from load_tests.harness.history import Closed, LostOnItsWay, Operation
 from load_tests.harness.scenarios import Act, FaultKind
 from load_tests.harness.stack import Stack
 from load_tests.runs.parts import BadLinks
@@ -41,6 +42,7 @@ OF_LINKS: Mapping[str, FaultKind] = {
     "links-one-way": "half-open",
 }
 LONGEST_UNDO_S = 60.0
+LATE_PING_S = 2.0  # seconds by which a ping or the look for it may be late
 # seconds after a fault in which what it had broken may end without a word: a new Ray takes that
 # long on a busy machine
 EXCUSED_S = 150.0
@@ -139,6 +141,20 @@ class FaultActs:
             f"{process} is not back {time.time() - ended_s:.0f} s after it was ended"
             for _, process, ended_s, _ in self._ended
         ]
+
+
+def lost_on_their_way(
+    strikes: Sequence[Strike], watchers: Sequence[str], ping_s: float
+) -> list[LostOnItsWay]:
+    """For each of the `watchers` whose links go through the proxies and each time in which those
+    lost what went one way. `ping_s`: between two pings of the hub."""
+    told_s = ping_s + PATIENCE_S + LATE_PING_S
+    return [
+        LostOnItsWay(watcher, one.at_s, one.over_s, told_s)
+        for one in strikes
+        if OF_LINKS.get(one.name) == "half-open"
+        for watcher in watchers
+    ]
 
 
 def excused(history: list[Operation], strikes: Sequence[Strike]) -> list[Operation]:

@@ -36,6 +36,7 @@ class Dashboards:
     def __init__(self, lean: Sequence[BenchChild], sdk: Sequence[BenchChild], size: int) -> None:
         self._lean, self._all = lean, [*lean, *sdk]
         self.size = size
+        self.behind: list[str] = []  # watchers whose links go through a fault proxy
         self.reports: list[FleetReport] = []
 
     def report(self) -> FleetReport:
@@ -90,6 +91,7 @@ def dashboards(
     tokens = [running.viewer_token(f"viewer-{number}") for number in range(USERS)]
     with contextlib.ExitStack() as children:
         made: list[list[BenchChild]] = [[], []]
+        behind: list[str] = []
         more = [f"camera:{camera}" for camera in cameras[:MORE]]
         for which, (total, target) in enumerate(
             ((lean, dashboard_fleet.watch), (sdk, sdk_dashboards.watch))
@@ -97,6 +99,8 @@ def dashboards(
             for number in range(math.ceil(total / PER_PROCESS)):
                 clients = min(PER_PROCESS, total - number * PER_PROCESS)
                 proc = f"{'sdk' if which else 'dashboards'}-{number}"
+                proxied = 0 if which else round(clients * min(1.0, through))
+                behind += [f"{proc}/{place}" for place in range(proxied)]
                 child = children.enter_context(BenchChild(target))
                 # The slow ones come first, those on bad links too: a scenario has either.
                 child.pipe.send(
@@ -109,13 +113,14 @@ def dashboards(
                         str(folder / f"{proc}.jsonl"),
                         proc,
                         round(clients * scenario.slow_share),
-                        0 if which else round(clients * min(1.0, through)),
+                        proxied,
                         proxy_port,
                         more,
                     )
                 )
                 made[which].append(child)
         found = Dashboards(made[0], made[1], lean + sdk)
+        found.behind = behind
         if not found.wait_live(LIVE_S):
             last = found.reports[-1]
             raise StartError(

@@ -36,7 +36,7 @@ from load_tests.harness.stack import Stack, stack
 from load_tests.harness.synthetic_scene import scene_of, walk
 from load_tests.runs.device_plans import plans
 from load_tests.runs.driver_pool import DriverPool
-from load_tests.runs.fault_acts import FaultActs, excused
+from load_tests.runs.fault_acts import FaultActs, excused, lost_on_their_way
 from load_tests.runs.growth import Sample, grown, slopes
 from load_tests.runs.growth_samples import sample
 from load_tests.runs.parts import BadLinks, Dashboards, Deploy, bad_links, dashboards
@@ -48,9 +48,7 @@ HUBS_S = 5.0  # seconds for which the hubs are taken to be the same
 BEGIN_S = 0.5  # seconds from the word to the beginning, so that every process has heard it
 LOOKS_FOR_GROWTH = 60  # at least, however short the run
 QUIET_S = 20.0  # seconds at the end within which everything must have come back
-# seconds within which the database must give everything back; a busy machine needs more than one
-# attempt
-READ_S = 120.0
+READ_S = 120.0  # seconds for reading all back; a busy machine needs more than one attempt
 LIVE_S = 30.0  # seconds within which every dashboard must be back at the end
 SESSION = "run"
 
@@ -147,7 +145,7 @@ class _Run:
                 before = self._measure(running)
                 drove = self._drive(running, pool, fleet, links)
                 resources = self._quiet(running, fleet, before)
-            history, stored = self._read(running)
+            history, stored = self._read(running, fleet.behind)
             began = time.perf_counter()
             strikes = self._faults.strikes if self._faults is not None else []
             history, stored = (
@@ -376,11 +374,13 @@ class _Run:
             *within_budget(sorted([*self._calm_ages, *self._ages]), self._scenario.budget_p99_s),
         ]
 
-    def _read(self, running: Stack) -> tuple[list[Operation], Stored]:
-        """The histories of all processes, and what a fresh connection finds stored."""
+    def _read(self, running: Stack, behind: Sequence[str]) -> tuple[list[Operation], Stored]:
+        """All histories, and what is stored. `behind`: watchers whose links go through a proxy."""
         history = recording.operations(
             recording.read(self._folder), lambda camera, seq: self._pool[seq - 1]
         )
+        if (faults := self._faults) is not None:
+            history += lost_on_their_way(faults.strikes, behind, running.settings.hub.ping_s)
         self._tell(f"checking {len(history)} operations")
         deadline = time.monotonic() + READ_S
         while True:

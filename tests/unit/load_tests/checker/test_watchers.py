@@ -21,6 +21,7 @@ from load_tests.checker.watchers import (
 )
 from load_tests.harness.history import (
     Closed,
+    LostOnItsWay,
     Move,
     Operation,
     ShownEvent,
@@ -112,6 +113,32 @@ def test_staleness_is_told_within_ten_seconds(states: Sequence[ShownState], brok
     assert {violation.invariant for violation in told("cam", "w", states, [MOVE], ROW)} == (
         {"I6"} if broken else set()
     )
+
+
+@pytest.mark.parametrize(
+    ("told_at", "carries_at", "broken"),
+    [
+        (134.9, 160.0, False),
+        (136.1, 160.0, True),  # pings stayed away, and nobody was told
+        (124.9, 115.0, False),
+        (126.1, 115.0, True),  # the link carries again, and what is newer does not come
+    ],
+)
+def test_who_is_cut_off_one_way_is_told_by_its_own_client(
+    told_at: float, carries_at: float, broken: bool
+) -> None:
+    """Nothing reaches a dashboard whose link loses what goes to it: 10 s cannot be asked for."""
+    states = [
+        state(1, 2, "online", 90.0),
+        state(1, 2, DISCONNECTED, told_at),
+        state(1, 3, "online", 170.0),
+    ]
+    lost = [LostOnItsWay("w", 100.0, carries_at, 35.0)]
+    assert bool(list(told("cam", "w", states, [MOVE], ROW, lost))) is broken
+    sent_at = [95.0, 100.0, 105.0]
+    seen = [ShownState("w", "cam", 1, 2, one.status, one.at_s, 95.0) for one in states]
+    assert bool(list(aged("cam", "w", seen, sent_at, lost))) is broken
+    assert list(aged("cam", "w", seen, sent_at))
 
 
 def test_a_state_of_what_is_not_committed_is_caught() -> None:
