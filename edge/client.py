@@ -316,7 +316,7 @@ class EdgeClient:
             with contextlib.suppress(TimeoutError):  # a stream that is not open has a hello due
                 await asyncio.wait_for(
                     self._wanted.wait(),
-                    None if all(s.open for s in self._streams.values()) else GREET_S,
+                    None if all(s.open or s.away for s in self._streams.values()) else GREET_S,
                 )
             if not self._hurry.is_set() and not self._leaving:
                 with contextlib.suppress(TimeoutError):
@@ -336,7 +336,7 @@ class EdgeClient:
         now = time.monotonic()
         greeting = sum(stream.greeting for stream in self._streams.values())
         for stream in sorted(self._streams.values(), key=lambda stream: not stream.urgent):
-            if not stream.open and not stream.greeting:
+            if not (stream.open or stream.greeting or stream.away):
                 if greeting >= MAX_GREETING:
                     continue
                 greeting += 1

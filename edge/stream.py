@@ -23,7 +23,7 @@ from edge.spools import Spool
 from edge.window import FORGOTTEN, MAX_ITEM_BYTES, SHED, UNREADABLE, Account, Batch, Missing, Window
 
 OnFull = Literal["shed", "wait"]
-Phase = Literal["closed", "greeting", "open", "ended"]
+Phase = Literal["closed", "greeting", "open", "away", "ended"]
 
 GREETING_S = 30.0  # seconds without a welcome before the hello is said again
 UNWRITTEN = "the edge could not spool it"
@@ -83,6 +83,7 @@ class Stream:
         self._past = Account()
         self._change = asyncio.Event()
         self.welcomed = False
+        self._left: str | None = None
 
     # the device's side
 
@@ -90,6 +91,11 @@ class Stream:
     def session(self) -> str:
         """The session that new observations go to."""
         return self._sessions[-1].name
+
+    @property
+    def next_seq(self) -> int:
+        """The seq that the next observation gets in `session`."""
+        return self._sessions[-1].window.next_seq
 
     @property
     def pending(self) -> int:
@@ -122,7 +128,7 @@ class Stream:
             )
         while self._on_full == "wait" and self.error is None and not self._roomy(len(body)):
             await self.changed()
-        seq = self._take(body, faults, alarm=observation.alarm is not None)
+        seq = self.append(body, faults, alarm=observation.alarm is not None)
         if observation.alarm is not None:
             await asyncio.to_thread(self.sync)
         return seq
@@ -138,7 +144,7 @@ class Stream:
             )
         if self._on_full == "wait" and not self._roomy(len(body)):
             raise TooMany("the spool is full", hint="Wait for acks.")
-        return self._take(body, faults, alarm=observation.alarm is not None)
+        return self.append(body, faults, alarm=observation.alarm is not None)
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Return when everything taken is durable. Raises the stream's terminal error, or
@@ -153,11 +159,26 @@ class Stream:
         """Wait until something moved: an ack, a welcome, an end."""
         await self._change.wait()
 
+    def leave(self, reason: str) -> None:
+        """Say goodbye for this camera once all is durable, and be away until :meth:`come_back`: its
+        origin does not see it (`reason`, one word of the camera's state)."""
+        self._left = reason
+        self._wake(False)
+
+    def come_back(self) -> None:
+        """The origin sees the camera again."""
+        self._left = None
+        if self._phase == "away":
+            self._phase, self._due = "closed", 0.0
+        self._wake(False)
+
     def _roomy(self, size: int) -> bool:
         window = self._sessions[-1].window
         return window.next_seq <= window.acked or window.has_room(size)
 
-    def _take(self, body: bytes, faults: Faults, *, alarm: bool) -> int:
+    def append(self, body: bytes, faults: Faults, *, alarm: bool) -> int:
+        """Take an observation as `messages.encode_body` made it (at most `MAX_ITEM_BYTES`), live
+        ones shed when full; its seq. Raises as :meth:`send`, which syncs an alarm besides."""
         if self.error is not None:
             raise self.error
         session = self._sessions[-1]
@@ -191,6 +212,11 @@ class Stream:
         return self._phase == "open"
 
     @property
+    def away(self) -> bool:
+        """It has left, and nothing of it waits."""
+        return self._phase == "away"
+
+    @property
     def greeting(self) -> bool:
         """A hello is under way."""
         return self._phase == "greeting"
@@ -199,6 +225,12 @@ class Stream:
         """The next frame to write, or None. `now` is the client's monotonic clock in seconds,
         `sent` its wall clock."""
         session = self._sessions[0]
+        if self._left is not None and not self.pending and self._phase in ("open", "closed"):
+            was_open = self._phase == "open"
+            self._phase = "away"
+            return messages.encode(form, Bye(1000, self._left, self.camera)) if was_open else None
+        if self._phase == "away" and self.pending:
+            self._phase = "closed"
         if self._phase in ("closed", "greeting"):
             if now < self._due:
                 return None
@@ -228,7 +260,7 @@ class Stream:
 
     def disconnected(self) -> None:
         """The socket is gone."""
-        if self._phase != "ended":
+        if self._phase not in ("ended", "away"):
             self._phase = "closed"
             self._due = 0.0
         self._sessions[0].window.disconnected()

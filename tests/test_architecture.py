@@ -97,6 +97,7 @@ BORDERS = {
     "channels": ("load_tests/benches/fanout/python_peers.py",),
     "django": ("load_tests/benches/fanout/python_peers.py",),
     "h11": ("hub/*.py",),
+    "paho": ("edge/sources/mqtt.py",),
     "cryptography": (
         "policy/identity/certificates.py",
         "policy/identity/certificate_authority.py",

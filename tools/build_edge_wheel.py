@@ -26,6 +26,7 @@ SIGNING = {
     "cryptography": "cryptography",
     "http_message_signatures": "http-message-signatures",
 }  # needed by `edge.signing` alone
+SOURCES = {"paho": "paho-mqtt"}  # needed by `edge.sources` alone
 PROJECT = """
 [build-system]
 requires = ["setuptools>=80"]
@@ -42,6 +43,10 @@ dependencies = [{dependencies}]
 
 [project.optional-dependencies]
 signing = [{signing}]
+sources = [{sources}]
+
+[project.scripts]
+eyrie-edge = "edge.sources.command:main"
 
 [tool.setuptools]
 packages = [{packages}]
@@ -82,7 +87,7 @@ def closure() -> tuple[list[Path], set[str]]:
                 ROOT / top
             ).is_dir():
                 others.add(top)
-    if strange := others - DISTRIBUTIONS.keys() - SIGNING.keys():
+    if strange := others - DISTRIBUTIONS.keys() - SIGNING.keys() - SOURCES.keys():
         raise ValueError(
             f"{PACKAGE} imports {', '.join(sorted(strange))}, which no table here names"
         )
@@ -92,7 +97,8 @@ def closure() -> tuple[list[Path], set[str]]:
 def project(files: list[Path], others: set[str]) -> str:
     """The ``pyproject.toml`` of the wheel."""
     own = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pinned = dict(line.split("==") for line in own["dependencies"])
+    pins = own["dependencies"] + own["optional-dependencies"]["sources"]
+    pinned = dict(line.split("==") for line in pins)
 
     def listed(names: dict[str, str]) -> str:
         return ", ".join(
@@ -106,6 +112,7 @@ def project(files: list[Path], others: set[str]) -> str:
         version=own["version"],
         dependencies=listed(DISTRIBUTIONS),
         signing=listed(SIGNING),
+        sources=listed(SOURCES),
         packages=", ".join(f'"{p}"' for p in packages),
     )
 

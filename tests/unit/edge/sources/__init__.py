@@ -1,0 +1,1 @@
+"""Ways in: mappings, journal, command."""
