@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.core.errors import Conflict
+from edge.sessions import open_sessions
 from edge.sources.journal import Entry, Journal, Placed, repair
 from edge.spool import DiskSpool
 from edge.spool_folder import CameraFolder
@@ -74,6 +75,25 @@ def test_the_spool_gets_what_it_lacks_and_nothing_twice(tmp_path: Path) -> None:
     assert repair(tmp_path, [placed(seq) for seq in (1, 2, 3, 4)], CAPACITY) == 2
     assert held(tmp_path) == {2: b"body 2", 3: b"body 3", 4: b"body 4"}
     assert repair(tmp_path, [placed(seq) for seq in (1, 2, 3, 4)], CAPACITY) == 0
+
+
+def test_a_power_failure_leaves_the_session_as_it_was(tmp_path: Path) -> None:
+    folder = CameraFolder(tmp_path, "gate")
+    path = folder.place("s1")
+    disk = DiskSpool(path, capacity=CAPACITY)
+    disk.append(1, b"body 1", alarm=False)
+    disk.append(2, b"body 2", alarm=True)
+    segment = max(path.glob("*.seg"))
+    segment.write_bytes(segment.read_bytes()[:-20])  # what was not synced
+    (path / "boot").write_text("another\n")
+    folder.close()
+    wanted = [placed(seq) for seq in (1, 2, 3)]
+    assert repair(tmp_path, wanted, CAPACITY) == 2
+    folder = CameraFolder(tmp_path, "gate")
+    (session,), _ = open_sessions(folder, None, CAPACITY)
+    assert (session.name, session.window.next_seq, session.window.pending) == ("s1", 4, 3)
+    session.spool.close()
+    folder.close()
 
 
 def test_a_session_that_is_gone_was_delivered_and_one_that_never_was_is_made(
