@@ -23,10 +23,10 @@ from actors.core.times import from_us
 from edge.adapters.readings import RefusedInput, label
 from edge.sources.frigate_messages import (
     METRES_PER_SECOND,
-    Event,
     FrigateConfig,
     Review,
     Tracked,
+    TrackedEvent,
     Update,
     learned,
     seen_object,
@@ -40,7 +40,7 @@ AWAY_US = 10_000_000
 AWAY_RUN = 3
 AVAILABLE, STATUS = "available", "status/detect"
 
-_events = msgspec.json.Decoder(Event)
+_events = msgspec.json.Decoder(TrackedEvent)
 _reviews = msgspec.json.Decoder(Review)
 _updates = msgspec.json.Decoder(Update)
 M = TypeVar("M")
@@ -145,7 +145,7 @@ class FrigateMapping:
 
     # topics
 
-    def _event(self, event: Event, receipt: Receipt) -> list[Outcome]:
+    def _event(self, event: TrackedEvent, receipt: Receipt) -> list[Outcome]:
         tracked = event.after
         if event.type not in ("new", "update", "end"):
             raise RefusedInput("unknown_type", f"an event of type {event.type[:40]!r}")

@@ -37,7 +37,7 @@ class Tracked(msgspec.Struct):
     recognized_license_plate_score: Any = None
 
 
-class Event(msgspec.Struct):
+class TrackedEvent(msgspec.Struct):
     """``<prefix>/events``: `type` is new, update or end."""
 
     type: str

@@ -29,7 +29,7 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _HEAD = struct.Struct("<II")
 
 
-class Placed(msgspec.Struct, frozen=True, array_like=True):
+class SpooledItem(msgspec.Struct, frozen=True, array_like=True):
     """An encoded observation and where it goes in the spool of its camera."""
 
     camera: str
@@ -43,17 +43,17 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     """One record. `memory`: changed values by key, None for forgotten ones."""
 
     memory: dict[str, Any]
-    placed: list[Placed] = []
+    placed: list[SpooledItem] = []
 
 
-class Journal:
+class SourceJournal:
     """The journal of one source; one process at a time. `memory` and `placed` are what it held when
     it was opened."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.memory: dict[str, Any] = {}
-        self.placed: list[Placed] = []
+        self.placed: list[SpooledItem] = []
         self.size = 0  # bytes of the file in use
         self._descriptor = -1
         self._number = 0
@@ -152,11 +152,11 @@ class Journal:
         os.ftruncate(self._descriptor, self.size)
 
 
-def repair(spool: Path, placed: Sequence[Placed], capacity: int) -> int:
+def repair(spool: Path, placed: Sequence[SpooledItem], capacity: int) -> int:
     """Add to the spool of each camera what the journal holds beyond its last seq; how many (blocks,
     before a client opens it). A session that is gone was delivered whole."""
     added = 0
-    by_camera: dict[str, list[Placed]] = {}
+    by_camera: dict[str, list[SpooledItem]] = {}
     for one in placed:
         by_camera.setdefault(one.camera, []).append(one)
     for camera, wanted in by_camera.items():

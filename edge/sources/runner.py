@@ -22,7 +22,7 @@ from actors.core.times import to_us
 from edge import messages
 from edge.adapters.readings import RefusedInput, camera_id
 from edge.client import CAPACITY_BYTES, EdgeClient
-from edge.sources.journal import MAX_BYTES, Entry, Journal, Placed, repair
+from edge.sources.journal import MAX_BYTES, Entry, SourceJournal, SpooledItem, repair
 from edge.sources.mqtt import Delivery
 from edge.sources.receipts import Given, Mapping, Memory, Outcome, Presence
 from edge.stream import Stream
@@ -78,7 +78,7 @@ class SourceRunner:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: SourceJournal,
         memory: Memory,
         mapping: Mapping,
         client: EdgeClient,
@@ -109,8 +109,8 @@ class SourceRunner:
 
     async def round(self, deliveries: Sequence[Delivery]) -> None:
         """Take these over: afterwards they may be acknowledged."""
-        placed: list[Placed] = []
-        work: list[tuple[Stream, Placed, Faults]] = []
+        placed: list[SpooledItem] = []
+        work: list[tuple[Stream, SpooledItem, Faults]] = []
         for stream in self.cameras.values():
             if stream.error is not None:
                 self._fatal(stream, stream.error, count=False)
@@ -156,11 +156,11 @@ class SourceRunner:
         self,
         outcomes: Sequence[Outcome],
         places: dict[str, int],
-        work: list[tuple[Stream, Placed, Faults]],
+        work: list[tuple[Stream, SpooledItem, Faults]],
         presences: list[tuple[str, str | None]],
-    ) -> list[Placed]:
+    ) -> list[SpooledItem]:
         """The observations of one receipt; `places`: the next seq of each camera in this round."""
-        placed: list[Placed] = []
+        placed: list[SpooledItem] = []
         for outcome in outcomes:
             if not isinstance(outcome, Given):
                 presences.append((outcome.source, outcome.reason))
@@ -180,7 +180,7 @@ class SourceRunner:
             seq = places.get(stream.camera, stream.next_seq)
             places[stream.camera] = seq + 1
             is_alarm = observation.alarm is not None
-            one = Placed(stream.camera, stream.session, seq, is_alarm, body)
+            one = SpooledItem(stream.camera, stream.session, seq, is_alarm, body)
             placed.append(one)
             work.append((stream, one, faults))
             self.counts.observations += 1
@@ -196,7 +196,7 @@ class SourceRunner:
                 self._trouble(error.detail)
                 await asyncio.sleep(RETRY_S)
 
-    async def _spool(self, work: list[tuple[Stream, Placed, Faults]]) -> None:
+    async def _spool(self, work: list[tuple[Stream, SpooledItem, Faults]]) -> None:
         moved = False
         for stream, placed, faults in work:
             while True:
@@ -261,10 +261,10 @@ class SourceRunner:
 
 def open_journal(
     folders: SourceFolders, capacity: int = CAPACITY_BYTES
-) -> tuple[Journal, Memory, int]:
+) -> tuple[SourceJournal, Memory, int]:
     """The journal with its memory, after the spools were repaired from it, and how many
     observations that added (blocks; before the edge client opens the spools)."""
-    journal = Journal(folders.journal)
+    journal = SourceJournal(folders.journal)
     added = repair(folders.spool, journal.placed, capacity)
     journal.placed.clear()
     return journal, Memory(journal.memory), added

@@ -13,11 +13,11 @@ from typing import Any
 from paho.mqtt.client import Client
 
 from edge.sources import command
-from edge.sources.journal import Journal
+from edge.sources.journal import SourceJournal
 from edge.stream import Stream
 
 POINTS: dict[str, tuple[type[Any], str]] = {
-    "journal": (Journal, "append"),
+    "journal": (SourceJournal, "append"),
     "spool": (Stream, "append"),
     "acknowledge": (Client, "ack"),
 }

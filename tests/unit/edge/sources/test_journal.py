@@ -6,15 +6,15 @@ import pytest
 
 from actors.core.errors import Conflict
 from edge.sessions import open_sessions
-from edge.sources.journal import Entry, Journal, Placed, repair
+from edge.sources.journal import Entry, SourceJournal, SpooledItem, repair
 from edge.spool import DiskSpool
 from edge.spool_folder import CameraFolder
 
 CAPACITY = 1_000_000
 
 
-def placed(seq: int, session: str = "s1") -> Placed:
-    return Placed("gate", session, seq, False, b"body %d" % seq)
+def placed(seq: int, session: str = "s1") -> SpooledItem:
+    return SpooledItem("gate", session, seq, False, b"body %d" % seq)
 
 
 def held(spool: Path) -> dict[int, bytes | None]:
@@ -28,7 +28,7 @@ def held(spool: Path) -> dict[int, bytes | None]:
 
 
 def test_a_torn_end_is_cut_off_at_every_byte(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
+    journal = SourceJournal(tmp_path)
     journal.append(Entry({"a": 1}, [placed(1)]))
     whole = journal.size
     journal.append(Entry({"a": 2, "b": 3}, [placed(2)]))
@@ -37,30 +37,30 @@ def test_a_torn_end_is_cut_off_at_every_byte(tmp_path: Path) -> None:
     data = path.read_bytes()
     for cut in range(whole, len(data)):
         path.write_bytes(data[:cut])
-        again = Journal(tmp_path)
+        again = SourceJournal(tmp_path)
         assert (again.memory, [one.seq for one in again.placed]) == ({"a": 1}, [1])
         again.append(Entry({"c": 4}))
         again.close()
-        last = Journal(tmp_path)
+        last = SourceJournal(tmp_path)
         assert last.memory == {"a": 1, "c": 4}
         last.close()
 
 
 def test_a_rewrite_keeps_the_memory_alone(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
+    journal = SourceJournal(tmp_path)
     journal.append(Entry({"a": 1}, [placed(1)]))
     journal.rewrite({"a": 1, "b": 2})
     journal.append(Entry({"a": None}))
     journal.close()
-    again = Journal(tmp_path)
+    again = SourceJournal(tmp_path)
     assert (again.memory, again.placed) == ({"b": 2}, [])
     again.close()
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
+    journal = SourceJournal(tmp_path)
     with pytest.raises(Conflict):
-        Journal(tmp_path)
+        SourceJournal(tmp_path)
     journal.close()
 
 
