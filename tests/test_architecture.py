@@ -106,6 +106,7 @@ BORDERS = {
         "policy/identity/sign_in.py",
         "edge/signing.py",
         "storage/postgres/personal.py",
+        "storage/backups/keys.py",
     ),
     "http_message_signatures": ("policy/identity/http_signatures.py", "edge/signing.py"),
     "prometheus_client": ("*/metrics.py", "*/*_metrics.py", "hub/health.py"),

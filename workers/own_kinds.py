@@ -9,6 +9,7 @@ from storage.ports.jobs import JobStore, Values
 from storage.ports.schedules import NewSchedule
 from storage.postgres.row_retention import forget
 from storage.stores import Stores
+from workers.backup_jobs import BACKUP_SCHEDULES, backup_kinds
 from workers.kinds import JobKind, RunningJob
 
 DONE_DAYS = 14.0  # how long finished jobs are remembered
@@ -28,7 +29,13 @@ def kinds_of(stores: Stores, settings: Settings) -> list[JobKind]:
         JobKind("events.retention", lambda _job: _events(stores, settings), timeout_s=1_800.0),
         JobKind("jobs.retention", lambda job: forget_jobs(job, stores.jobs)),
         JobKind("rows.retention", lambda _job: _forget_rows(stores, settings)),
+        *backup_kinds(settings),
     ]
+
+
+def schedules_of(settings: Settings) -> Sequence[NewSchedule]:
+    """Those that a worker with these settings declares."""
+    return (*SCHEDULES, *BACKUP_SCHEDULES) if settings.backup.dir else SCHEDULES
 
 
 async def forget_jobs(

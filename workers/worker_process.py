@@ -12,7 +12,7 @@ from storage.stores import Stores, open_stores
 from workers import metrics
 from workers.connecting import ConnectorRunner
 from workers.kinds import by_name
-from workers.own_kinds import SCHEDULES, kinds_of
+from workers.own_kinds import kinds_of, schedules_of
 from workers.scheduling import Scheduler
 from workers.worker import Worker
 
@@ -28,7 +28,7 @@ class WorkerProcess:
     def __init__(self, name: str, stores: Stores, settings: Settings) -> None:
         self._stores = stores
         self.worker = Worker(name, stores.jobs, by_name(kinds_of(stores, settings)))
-        self.scheduler = Scheduler(stores.schedules, SCHEDULES, made=self.worker.wake)
+        self.scheduler = Scheduler(stores.schedules, schedules_of(settings), made=self.worker.wake)
         self.connectors = ConnectorRunner(name, stores.connectors, {})
         self._tasks: list[asyncio.Task[None]] = []
 

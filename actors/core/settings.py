@@ -2,8 +2,7 @@
 the same names everywhere.
 
 Pure: a mapping in, a tree out. `storage.process.settings_files` reads files and environment.
-Secrets are never values here, only paths of files that hold them; durations are seconds and end in
-``_s``.
+Secrets are never values here, only paths of files; durations are seconds and end in ``_s``.
 """
 
 import difflib
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from actors.core.backup_settings import BackupSettings
 from actors.core.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -333,8 +333,7 @@ class SimulateSettings(_Section, frozen=True):
 
 
 class MetricsSettings(_Section, frozen=True):
-    """Where a node's launcher serves the merged metrics of its processes. `port` 0: any free one;
-    it is told at the start."""
+    """Where a launcher serves the merged metrics of its node. `port` 0: any free one, told then."""
 
     host: str = "127.0.0.1"
     port: Port = 0
@@ -373,6 +372,7 @@ class Settings(_Section, frozen=True):
     hub: HubSettings = HubSettings()
     limits: LimitsSettings = LimitsSettings()
     cluster: ClusterSettings = ClusterSettings()
+    backup: BackupSettings = BackupSettings()
     simulate: SimulateSettings = SimulateSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()

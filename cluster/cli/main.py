@@ -31,6 +31,9 @@ COMMANDS = (
     "tail",
     "dead-letters",
     "jobs",
+    "backup",
+    "restore",
+    "upgrade",
     "audit",
     "epoch",
     "policy",
@@ -44,6 +47,9 @@ ELSEWHERE = {
     "audit": "cluster.cli.database.audit",
     "epoch": "cluster.cli.database.epoch",
     "jobs": "cluster.cli.database.jobs",
+    "backup": "cluster.cli.database.backup",
+    "restore": "cluster.cli.database.restore",
+    "upgrade": "cluster.cli.database.upgrade",
 }
 
 EXAMPLES = """examples:
@@ -61,6 +67,7 @@ EXAMPLES = """examples:
   eyrie registry apply cameras.toml           sites, cameras and their zones from a file
   eyrie dead-letters list                     what was refused, and why
   eyrie jobs list --state dead                background work that failed, and why
+  eyrie backup take --to /backups             a backup, while everything runs
   eyrie policy list                           revisions of the policy, and which one is in force
   eyrie privacy attributes                    attributes that redaction hides because no list knows them
   eyrie audit verify                          prove that stored events are complete and in order

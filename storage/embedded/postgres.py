@@ -78,8 +78,7 @@ class EmbeddedPostgres:
                 f"the database in {self._folder} is gone",
                 hint="Put it back (docs/deploy.md), then start again.",
             )
-        self._user.own(self._folder)
-        self._user.own(self._sockets)
+        self.own_folders()
         cluster = self._folder / POSTGRES.line
         check_line(self._folder)
         if not (cluster / "PG_VERSION").exists():
@@ -104,6 +103,18 @@ class EmbeddedPostgres:
         )
         self._make_database(binaries)
         self._ran = True
+
+    def own_folders(self) -> None:
+        """Make the folders of the database and of its socket, and give them to the server's user.
+        Raises StartError."""
+        self._user.own(self._folder)
+        self._user.own(self._sockets)
+
+    def give_away(self, cluster: Path) -> None:
+        """Let the server's user own everything in `cluster`. Raises OSError."""
+        if self._user.other:
+            for path in (cluster, *cluster.rglob("*")):
+                os.chown(path, self._user.uid, self._user.gid, follow_symlinks=False)
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything committed is on disk."""
@@ -134,7 +145,10 @@ class EmbeddedPostgres:
     def _write_access(self, cluster: Path) -> None:
         """Only we (and the server's own user) get in, as the one role."""
         names = sorted({self._user.name, pwd.getpwuid(os.geteuid()).pw_name})
-        self._write(cluster / "pg_hba.conf", "local all all peer map=eyrie\n")
+        self._write(
+            cluster / "pg_hba.conf",
+            "local all all peer map=eyrie\nlocal replication all peer map=eyrie\n",  # base backups
+        )
         self._write(
             cluster / "pg_ident.conf", "".join(f'eyrie "{name}" {ROLE}\n' for name in names)
         )

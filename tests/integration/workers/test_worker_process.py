@@ -2,7 +2,14 @@
 make."""
 
 import asyncio
+from pathlib import Path
 
+import msgspec
+import pytest
+
+from actors.core.backup_settings import BackupSettings
+from actors.core.settings import DataSettings
+from storage.embedded.data_dir import DataDir
 from storage.ports.jobs import JobRow
 from storage.stores import Stores, open_stores
 from tests.support.servers.store_fixtures import Servers, servers, wipe
@@ -12,8 +19,8 @@ from workers.worker_process import WorkerProcess
 __all__ = ["servers"]
 
 
-async def ended(stores: Stores, schedule: str) -> JobRow:
-    async with asyncio.timeout(60):
+async def ended(stores: Stores, schedule: str, *, within_s: float = 60) -> JobRow:
+    async with asyncio.timeout(within_s):
         while not (job := await stores.schedules.run_now(schedule, who="test")):
             await asyncio.sleep(0.02)  # it is declared when the worker begins
         while (row := await stores.jobs.get(job)) is None or row.state in ("ready", "running"):
@@ -39,4 +46,39 @@ async def test_every_schedule_of_this_release_makes_jobs_that_end_well(servers: 
             assert await process.stop(5.0) is True
         assert (await stores.connectors.beat("other", seen_s=60)).workers == 1
     finally:
+        await stores.close()
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(900)
+async def test_backups_are_taken_and_checked_by_workers_where_a_folder_is_set(
+    servers: Servers, tmp_path: Path
+) -> None:
+    data = DataDir(tmp_path / "data")
+    data.prepare()
+    (data.keys / "policy.secret").write_text("planted-key")
+    backup = BackupSettings(dir=str(tmp_path / "backups"), keys_dir=str(tmp_path / "vault"))
+    settings = msgspec.structs.replace(
+        servers.settings, backup=backup, data=DataSettings(dir=str(data.path))
+    )
+    await wipe(settings)
+    stores = await open_stores(settings, name="asks")
+    process = await WorkerProcess.open(settings, "worker-0:test")
+    try:
+        taken = await ended(stores, "backup.take", within_s=300)
+        assert (taken.state, taken.error) == ("done", "")
+        checked = await ended(stores, "backup.check", within_s=300)
+        assert (checked.state, checked.error) == ("done", "")
+        assert (checked.result["backup"], checked.result["green"]) == (taken.result["name"], True)
+        dump = Path(backup.dir) / taken.result["name"] / "database.dump"
+        dump.write_bytes(dump.read_bytes()[:-1] + b"?")
+        job = await stores.schedules.run_now("backup.check", who="test")
+        assert job
+        async with asyncio.timeout(300):
+            while (
+                not (row := await stores.jobs.get(job)) or "not what was written" not in row.error
+            ):
+                await asyncio.sleep(0.05)
+    finally:
+        await process.stop(5.0)
         await stores.close()

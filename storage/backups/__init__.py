@@ -1,0 +1,1 @@
+"""Backups of PostgreSQL and of the keys beside it, and putting them back."""
