@@ -36,11 +36,14 @@ START_S = 300.0
 # seconds within which a supervisor that does not work is named (design section 12, promise 15)
 NAMED_S = 10.0
 SUPERVISOR, HUB, POLICY = "ray::RaySupervisor", "ray::RayHub", "ray::RayPolicy"
+WORKER = "ray::RayWorker"
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Stack]:
-    with stack(cluster={"actor_dead_after_s": 3.0, "start_timeout_s": START_S}) as started:
+    with stack(
+        cluster={"actor_dead_after_s": 3.0, "start_timeout_s": START_S, "workers": 1}
+    ) as started:
         yield started
 
 
@@ -83,7 +86,7 @@ async def asked(running: Stack, stores: Stores, path: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize("title", [POLICY, HUB])
+@pytest.mark.parametrize("title", [POLICY, HUB, WORKER])
 async def test_the_supervisor_and_a_service_are_killed_and_both_come_back(
     running: Stack, stores: Stores, title: str
 ) -> None:
