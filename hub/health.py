@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from hub.dashboards.node import Node
 from hub.web.endpoint import OpenHandler
-from hub.web.health import SERVICE, Health
+from hub.web.health import SERVICE, HubHealth
 
 
 class HealthCheck:
@@ -28,11 +28,11 @@ class HealthCheck:
         self._checks = checks
         self._notes = notes
 
-    def live(self) -> Health:
+    def live(self) -> HubHealth:
         """The process answers."""
-        return Health(SERVICE, self._instance, self._node.name, True)
+        return HubHealth(SERVICE, self._instance, self._node.name, True)
 
-    def ready(self) -> Health:
+    def ready(self) -> HubHealth:
         """Ready, or the reasons why not."""
         node = self._node
         reasons = []
@@ -44,14 +44,14 @@ class HealthCheck:
             reasons.append("Redis is not heard")
         reasons += [reason for check in self._checks if (reason := check()) is not None]
         notes = [note for ask in self._notes if (note := ask()) is not None]
-        return Health(SERVICE, self._instance, node.name, not reasons, reasons, notes)
+        return HubHealth(SERVICE, self._instance, node.name, not reasons, reasons, notes)
 
     def handlers(self) -> dict[str, OpenHandler]:
         """Both, by the ids of `hub.rest.table`."""
         return {"live": _answering(self.live), "ready": _answering(self.ready)}
 
 
-def _answering(ask: Callable[[], Health]) -> OpenHandler:
+def _answering(ask: Callable[[], HubHealth]) -> OpenHandler:
     async def answer(_request: Request) -> Response:
         health = ask()
         return Response(

@@ -65,7 +65,6 @@ NAMED_TWICE = {
     "DecisionPage",
     "DecisionShown",
     "Gap",
-    "Health",
 }
 # Classes with a public method of that name. `put` is insert or replace in a store, `take` removes
 # the next of a queue; `look` and `tell` say too little. They only fall.

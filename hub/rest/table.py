@@ -22,7 +22,7 @@ from hub.rest.policy import Activate, NewRevision
 from hub.rest.revocations import Revoke
 from hub.rest.shadow import StartShadow
 from hub.rest.sign_in import SignIn
-from hub.web.health import Health
+from hub.web.health import HubHealth
 from hub.web.openapi import (
     CURSOR,
     ETAG,
@@ -604,7 +604,7 @@ _HEALTH = (
         "live",
         "Health",
         "Does the process answer?",
-        (Answer(200, "It does.", Health),),
+        (Answer(200, "It does.", HubHealth),),
     ),
     Endpoint(
         "GET",
@@ -612,7 +612,7 @@ _HEALTH = (
         "ready",
         "Health",
         "Does it take clients?",
-        (Answer(200, "It does.", Health), Answer(503, "It does not, and says why.", Health)),
+        (Answer(200, "It does.", HubHealth), Answer(503, "It does not, and says why.", HubHealth)),
     ),
 )
 

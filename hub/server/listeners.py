@@ -14,7 +14,7 @@ import ssl
 import msgspec
 
 from actors.core.errors import StartError
-from hub.web.health import SERVICE, Health
+from hub.web.health import SERVICE, HubHealth
 
 PROBE_S = 2.0
 MAX_ANSWER = 65_536  # bytes read of a probed server's answer
@@ -52,7 +52,7 @@ def open_private() -> socket.socket:
     return _bind("127.0.0.1", 0, share=False)
 
 
-async def probe(host: str, port: int, *, tls: bool = False) -> Health | None:
+async def probe(host: str, port: int, *, tls: bool = False) -> HubHealth | None:
     """Who answers there, None when it is no hub. `host` may be a wildcard address. With `tls` it
     may show any certificate."""
     target = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
@@ -72,7 +72,7 @@ async def probe(host: str, port: int, *, tls: bool = False) -> Health | None:
                         return None
             finally:
                 writer.close()
-        health = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2], type=Health)
+        health = msgspec.json.decode(answer.partition(b"\r\n\r\n")[2], type=HubHealth)
     except (OSError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return health if health.service == SERVICE else None

@@ -5,7 +5,7 @@ import msgspec
 SERVICE = "eyrie-hub"
 
 
-class Health(msgspec.Struct, frozen=True):
+class HubHealth(msgspec.Struct, frozen=True):
     """The answer of both endpoints. `instance` tells hubs of one deployment from any other program
     on a port.
 

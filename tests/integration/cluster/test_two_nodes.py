@@ -1,6 +1,7 @@
 """Two real raylets: what is told of them, where an actor goes, a frozen one, and one that is let
 go."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -21,33 +22,46 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[RayNode, Asker]]:
-    """A node beside a head, and a driver to ask."""
-    with data_folder() as first, data_folder() as second:
-        data, further = DataDir(first), DataDir(second)
+def head() -> Iterator[RayHead]:
+    with data_folder() as folder:
+        data = DataDir(folder)
         data.prepare()
-        further.prepare()
-        head = RayHead(data, cameras=4)
-        head.spawn()
+        started = RayHead(data, cameras=4)
+        started.spawn()
         try:
-            head.wait()
-            settings = RaySettings(address=head.address, token_file=str(head.token_file))
-            node = RayNode(
-                further,
-                address=head.address,
-                settings=settings,
-                cameras=4,
-                settings_file=further.settings_file,
-            )
-            node.spawn()
-            try:
-                node.wait()
-                with asker(head.address, head.token_file) as driver:
-                    yield node, driver
-            finally:
-                node.stop()
+            started.wait()
+            yield started
         finally:
-            head.stop()
+            started.stop()
+
+
+@contextlib.contextmanager
+def beside(head: RayHead) -> Iterator[tuple[RayNode, Asker]]:
+    """A node beside the head, and a driver to ask."""
+    with data_folder() as folder:
+        data = DataDir(folder)
+        data.prepare()
+        node = RayNode(
+            data,
+            address=head.address,
+            settings=RaySettings(address=head.address, token_file=str(head.token_file)),
+            cameras=4,
+            settings_file=data.settings_file,
+        )
+        node.spawn()
+        try:
+            node.wait()
+            with asker(head.address, head.token_file) as driver:
+                yield node, driver
+        finally:
+            node.stop()
+
+
+@pytest.fixture(scope="module")
+def pair(head: RayHead) -> Iterator[tuple[RayNode, Asker]]:
+    """A node that stays for all tests."""
+    with beside(head) as made:
+        yield made
 
 
 def of(pair: tuple[RayNode, Asker]) -> NodeView | None:
@@ -58,7 +72,9 @@ def of(pair: tuple[RayNode, Asker]) -> NodeView | None:
 
 def test_both_are_told_and_an_actor_runs_where_it_is_bound_to(pair: tuple[RayNode, Asker]) -> None:
     node, driver = pair
-    head, further = driver.nodes()
+    nodes = {found.id: found for found in driver.nodes()}
+    further = nodes.pop(node.node_id)
+    head = next(found for found in nodes.values() if found.head)
     assert (head.head, head.alive, head.draining, head.slots) == (True, True, False, 4)
     assert (further.id, further.head, further.alive, further.slots) == (
         node.node_id,
@@ -90,12 +106,13 @@ def test_a_frozen_raylet_is_seen_at_once_and_seen_again_when_it_wakes(
 
 
 def test_a_node_that_is_let_go_ends_by_itself_and_resources_can_be_asked_for(
-    pair: tuple[RayNode, Asker],
+    head: RayHead,
 ) -> None:
-    node, driver = pair
-    driver.ask("request", 8)
-    driver.ask("release", "ab" * 28, 5.0)  # one that is gone already
-    assert not node.released()
-    driver.ask("release", node.node_id, 20.0)
-    block_until(lambda: of(pair) is None, "Ray has it no more")
-    block_until(node.released, "its raylet has ended in order")
+    with beside(head) as pair:
+        node, driver = pair
+        driver.ask("request", 8)
+        driver.ask("release", "ab" * 28, 5.0)  # one that is gone already
+        assert not node.released()
+        driver.ask("release", node.node_id, 20.0)
+        block_until(lambda: of(pair) is None, "Ray has it no more")
+        block_until(node.released, "its raylet has ended in order")

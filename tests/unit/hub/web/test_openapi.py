@@ -9,6 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from starlette.routing import BaseRoute, Route
 
+from cluster.api import endpoints
 from hub.rest import table
 from hub.web import openapi, openapi_page
 from tests.support.hub.hub import running_hub
@@ -45,6 +46,13 @@ async def test_every_route_is_in_the_document(tmp_path: Path) -> None:
 
 def test_every_answer_has_a_schema_and_every_reference_leads_somewhere() -> None:
     check_document(DOCUMENT)
+
+
+def test_schemas_are_named_for_what_they_are_and_not_for_where_they_lie() -> None:
+    """Two types of one name would get the paths of their modules as names: every move of a file
+    would rename the types of generated clients."""
+    names = [*DOCUMENT["components"]["schemas"], *endpoints.openapi("1")["components"]["schemas"]]
+    assert [name for name in names if not name.isidentifier()] == []
 
 
 def test_what_may_be_hidden_is_said() -> None:
