@@ -230,7 +230,7 @@ class Stream:
             self._phase = "away"
             return messages.encode(form, Bye(1000, self._left, self.camera)) if was_open else None
         if self._phase == "away" and self.pending:
-            self._phase = "closed"
+            self._phase, self._due = "closed", 0.0
         if self._phase in ("closed", "greeting"):
             if now < self._due:
                 return None

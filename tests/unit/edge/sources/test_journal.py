@@ -1,5 +1,6 @@
 """The journal of a source: whole after any crash, and the spool is repaired from it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,21 @@ def test_a_torn_end_is_cut_off_at_every_byte(tmp_path: Path) -> None:
         last = SourceJournal(tmp_path)
         assert last.memory == {"a": 1, "c": 4}
         last.close()
+
+
+def test_what_was_appended_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = SourceJournal(tmp_path)
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", counted)
+    journal.append(Entry({"a": 1}))
+    assert synced == [journal.size]
+    journal.close()
 
 
 def test_a_rewrite_keeps_the_memory_alone(tmp_path: Path) -> None:
