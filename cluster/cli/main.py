@@ -38,6 +38,7 @@ COMMANDS = (
     "epoch",
     "policy",
     "privacy",
+    "completion",
 )
 
 ELSEWHERE = {
@@ -88,6 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name in COMMANDS:
         _module(name).add_parser(commands)
+    parser.set_defaults(parser=parser)
     return parser
 
 
