@@ -15,6 +15,7 @@ from storage.ports.audit_log import AuditLog
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
 from storage.ports.connectors import BreakerStore, ConnectorStore
+from storage.ports.counts import CountStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.jobs import JobStore
@@ -28,6 +29,7 @@ from storage.postgres.audit_log import PostgresAuditLog
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.cluster import PostgresClusterStore
 from storage.postgres.connectors import PostgresBreakerStore, PostgresConnectorStore
+from storage.postgres.counts import PostgresCountStore
 from storage.postgres.dead_letters import PostgresDeadLetterStore
 from storage.postgres.decisions import PostgresDecisionStore, PostgresShadowStore
 from storage.postgres.jobs import PostgresJobStore
@@ -64,6 +66,7 @@ class Stores:
     schedules: ScheduleStore
     connectors: ConnectorStore
     breakers: BreakerStore
+    counts: CountStore
     publisher: Publisher
     keyring: Keyring
     database: Database
@@ -126,6 +129,7 @@ async def open_stores(
         schedules=PostgresScheduleStore(database),
         connectors=PostgresConnectorStore(database),
         breakers=PostgresBreakerStore(database),
+        counts=PostgresCountStore(database),
         publisher=redis,
         keyring=keyring,
         database=database,

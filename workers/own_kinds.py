@@ -10,6 +10,7 @@ from storage.ports.schedules import NewSchedule
 from storage.postgres.row_retention import forget
 from storage.stores import Stores
 from workers.backup_jobs import BACKUP_SCHEDULES, backup_kinds
+from workers.counting import fold_counts
 from workers.kinds import JobKind, RunningJob
 
 DONE_DAYS = 14.0  # how long finished jobs are remembered
@@ -19,6 +20,7 @@ SLICE = 1_000  # rows of one deletion
 SCHEDULES: Sequence[NewSchedule] = (
     NewSchedule("events.retention", "events.retention", at="00:20", jitter_s=1_800),
     NewSchedule("jobs.retention", "jobs.retention", every_s=3_600, jitter_s=600),
+    NewSchedule("counts.fold", "counts.fold", every_s=60, jitter_s=10),
     NewSchedule("rows.retention", "rows.retention", every_s=900, jitter_s=300),
 )
 
@@ -29,6 +31,7 @@ def kinds_of(stores: Stores, settings: Settings) -> list[JobKind]:
         JobKind("events.retention", lambda _job: _events(stores, settings), timeout_s=1_800.0),
         JobKind("jobs.retention", lambda job: forget_jobs(job, stores.jobs)),
         JobKind("rows.retention", lambda _job: _forget_rows(stores, settings)),
+        JobKind("counts.fold", lambda job: fold_counts(job, stores.counts), timeout_s=3_600.0),
         *backup_kinds(settings),
     ]
 

@@ -81,7 +81,8 @@ async def wipe(settings: Settings) -> None:
         "policy_revisions, policy_activations, policy_decisions, policy_shadows, policy_flips, "
         "revocations, audit_log, "
         "cluster_wanted, cluster_cordons, cluster_orders, cluster_troubles, cluster_operations, "
-        "cluster_decisions, jobs, job_log, schedules, connectors, breakers, workers"
+        "cluster_decisions, jobs, job_log, schedules, connectors, breakers, workers, "
+        "counts, count_cursors"
     )
     await database.fetch(
         "UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''"
