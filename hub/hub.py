@@ -33,6 +33,7 @@ from hub.protocol.messages import JSON
 from hub.protocol.protobuf_codec import PROTOBUF
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.rest import policy, routes, states
+from hub.rest.privacy import PrivacyHandlers
 from hub.rest.sign_in import SignIns
 from hub.server.http_stream import Fallbacks
 from hub.server.listeners import open_private, open_public
@@ -125,6 +126,7 @@ class Hub:
         handlers = {
             **routes.handlers(context, self.access, self.cameras, self.edge.access, auditor),
             **policy.handlers(context, auditor),
+            **PrivacyHandlers(stores.privacy, stores.registry, auditor).all(),
             **states.handlers(
                 self.access,
                 self.cameras,

@@ -77,6 +77,14 @@ class FolderKeyring:
             found |= read
         return found
 
+    async def renew(self, ids: Collection[str]) -> dict[str, Key]:
+        wanted = sorted(set(ids))
+        made = await self._apart(lambda: {name: self._renew(name) for name in wanted})
+        gone = set(wanted)
+        for scope in [scope for scope, (_, key) in self._current.items() if key.id in gone]:
+            del self._current[scope]
+        return made
+
     async def destroy(self, ids: Collection[str]) -> list[str]:
         wanted = sorted(set(ids))
         for name in wanted:
@@ -105,19 +113,25 @@ class FolderKeyring:
                 "look at events.keyring_dir.",
             ) from error
 
-    def _make(self, scope: KeyScope) -> Key:
+    def _renew(self, name: str) -> Key:
+        *scope, number = name.split("/")
+        _checked(name)
+        return self._make(KeyScope(*scope), above=int(number))
+
+    def _make(self, scope: KeyScope, above: int = 0) -> Key:
         folder = self._folder / _checked_scope(scope)
         if not folder.is_dir():
             _make_folders(self._folder, folder)
         while True:
             number, live = _newest(folder)
-            if live:
+            if live and number > above:
                 name = f"{folder.relative_to(self._folder)}/{number}"
                 with contextlib.suppress(FileNotFoundError):  # destroyed just now: look again
                     return Key(name, _read(folder / f"{number}.key"))
                 continue
             with contextlib.suppress(FileExistsError):  # another process was faster: look again
-                _write_new(folder / f"{number + 1}.key", secrets.token_bytes(KEY_BYTES))
+                fresh = max(number, above) + 1
+                _write_new(folder / f"{fresh}.key", secrets.token_bytes(KEY_BYTES))
 
     def _read_all(self, names: list[str]) -> Iterator[tuple[str, bytes | None]]:
         for name in names:

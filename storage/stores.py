@@ -22,6 +22,7 @@ from storage.ports.jobs import JobStore
 from storage.ports.keyring import Keyring
 from storage.ports.live import Publisher
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
+from storage.ports.privacy import PrivacyStore
 from storage.ports.processes import ActorStore, ApiStore, HubStore
 from storage.ports.registry import Registry
 from storage.ports.schedules import ScheduleStore
@@ -35,6 +36,7 @@ from storage.postgres.decisions import PostgresDecisionStore, PostgresShadowStor
 from storage.postgres.jobs import PostgresJobStore
 from storage.postgres.policy import PostgresPolicyStore, PostgresRevisionStore
 from storage.postgres.pool import Database
+from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.processes import PostgresActorStore, PostgresApiStore, PostgresHubStore
 from storage.postgres.registry import PostgresRegistry
 from storage.postgres.schedules import PostgresScheduleStore
@@ -67,6 +69,7 @@ class Stores:
     connectors: ConnectorStore
     breakers: BreakerStore
     counts: CountStore
+    privacy: PrivacyStore
     publisher: Publisher
     keyring: Keyring
     database: Database
@@ -130,6 +133,7 @@ async def open_stores(
         connectors=PostgresConnectorStore(database),
         breakers=PostgresBreakerStore(database),
         counts=PostgresCountStore(database),
+        privacy=PostgresPrivacyStore(database, keyring),
         publisher=redis,
         keyring=keyring,
         database=database,

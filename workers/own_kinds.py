@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from actors.core.errors import Unavailable
 from actors.core.settings import Settings
+from privacy.erasure import Erasure, ErasureParts
 from storage.events.partitions import drop_old, make_partitions
 from storage.ports.jobs import JobStore, Values
 from storage.ports.schedules import NewSchedule
+from storage.postgres.privacy import ERASURE
 from storage.postgres.row_retention import forget
-from storage.stores import Stores
+from storage.stores import Stores, keyring_folder
 from workers.backup_jobs import BACKUP_SCHEDULES, backup_kinds
 from workers.counting import fold_counts
 from workers.kinds import JobKind, RunningJob
@@ -33,12 +35,19 @@ def kinds_of(stores: Stores, settings: Settings) -> list[JobKind]:
         JobKind("rows.retention", lambda _job: _forget_rows(stores, settings)),
         JobKind("counts.fold", lambda job: fold_counts(job, stores.counts), timeout_s=3_600.0),
         *backup_kinds(settings),
+        JobKind(ERASURE, lambda job: _erase(job, stores, settings), timeout_s=3_600.0),
     ]
 
 
 def schedules_of(settings: Settings) -> Sequence[NewSchedule]:
     """Those that a worker with these settings declares."""
     return (*SCHEDULES, *BACKUP_SCHEDULES) if settings.backup.dir else SCHEDULES
+
+
+async def _erase(job: RunningJob, stores: Stores, settings: Settings) -> Values:
+    """Erasures that were asked for by one person and approved by another."""
+    parts = ErasureParts.of(stores, settings, keyring_folder(settings))
+    return await Erasure(parts, str(job.args["request"])).run(job)
 
 
 async def forget_jobs(

@@ -15,9 +15,10 @@ from policy.audit import beginning
 from policy.engine import review, sandbox
 from policy.engine.modules import read_sources, revision
 from policy.identity.keys import ensure_secret, read_secret
+from privacy.replay import replay_erasures
 from storage.embedded.data_dir import DataDir, of
 from storage.migrations import migrate
-from storage.stores import open_stores
+from storage.stores import keyring_folder, open_stores
 
 
 def resolve(
@@ -78,6 +79,9 @@ def prepare_stores(settings: Settings) -> list[str]:
             await revisions.keep_default(stores.revisions, key, modules)
             if new:
                 await stores.audit_log.begin(beginning(key))
+            await replay_erasures(
+                stores.database, stores.keyring, keyring_folder(settings), stores.audit_log, key
+            )
         finally:
             await stores.close()
         return applied

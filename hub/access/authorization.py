@@ -44,10 +44,14 @@ SystemAction = Literal[
     "policy.change",
     "audit.read",
     "token.revoke",
+    "privacy.read",
+    "privacy.request",
+    "privacy.approve",
+    "privacy.hold",
 ]
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
 # Action → the kind of thing it is done to.
-SYSTEM: dict[SystemAction, Literal["cluster", "policy", "audit"]] = {
+SYSTEM: dict[SystemAction, Literal["cluster", "policy", "audit", "privacy"]] = {
     "cluster.read": "cluster",
     "cluster.operate": "cluster",
     "job.read": "cluster",
@@ -56,6 +60,10 @@ SYSTEM: dict[SystemAction, Literal["cluster", "policy", "audit"]] = {
     "policy.change": "policy",
     "audit.read": "audit",
     "token.revoke": "policy",
+    "privacy.read": "privacy",
+    "privacy.request": "privacy",
+    "privacy.approve": "privacy",
+    "privacy.hold": "privacy",
 }
 
 

@@ -17,6 +17,7 @@ from storage.ports.cameras import CameraStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
+from storage.ports.privacy import PrivacyStore
 from storage.ports.processes import ActorStore, HubStore
 from storage.ports.rate_limits import Buckets, SignInStore
 from storage.ports.registry import Registry
@@ -68,6 +69,10 @@ class HubStores(Protocol):
     @property
     def audit_log(self) -> AuditLog:
         """`storage.ports.audit_log.AuditLog`."""
+
+    @property
+    def privacy(self) -> PrivacyStore:
+        """`storage.ports.privacy.PrivacyStore`."""
 
     async def close(self) -> None:
         """Close the connections."""

@@ -14,14 +14,13 @@ from actors.core.messages.registry import CameraFields, NewCamera, NewSite, Site
 from actors.core.messages.states import State
 from actors.core.scene.scene import Line, Scene, Zone
 from hub.rest import models as shapes
+from hub.rest import privacy_endpoints, token_endpoints
 from hub.rest.cameras import Reset
 from hub.rest.dead_letters import Discard, Status
 from hub.rest.event_filters import MAX_TEXT, ORDERS, SEVERITIES
 from hub.rest.events import NDJSON
 from hub.rest.policy import Activate, NewRevision
-from hub.rest.revocations import Revoke
 from hub.rest.shadow import StartShadow
-from hub.rest.sign_in import SignIn
 from hub.web.health import HubHealth
 from hub.web.openapi import (
     CURSOR,
@@ -47,6 +46,7 @@ TAGS = {
     "Dead letters": "Items that were refused, kept with their reason.",
     "Policy": "Who may do what, as revisions; what was decided, and who changed it.",
     "Tokens": "Tokens and certificates of devices taken back; hubs follow within seconds.",
+    **privacy_endpoints.TAGS,
     "Health": "For balancers and probes.",
 }
 TEXT = (
@@ -566,37 +566,6 @@ _POLICY = (
     ),
 )
 
-_TOKENS = (
-    _read(
-        "/v1/revocations",
-        "listRevocations",
-        "Tokens",
-        "Revocations that hold",
-        shapes.RevocationList,
-        "token.revoke",
-    ),
-    Endpoint(
-        "POST",
-        "/v1/revocations",
-        "revoke",
-        "Tokens",
-        "Take back a token, all of a subject, or a certificate",
-        (Answer(201, "Taken back.", shapes.RevocationShown),),
-        body=Revoke,
-        action="token.revoke",
-    ),
-    Endpoint(
-        "POST",
-        "/v1/sign-in",
-        "signIn",
-        "Tokens",
-        "Exchange the code of a link of `eyrie sign-in`, once, for its token",
-        (Answer(200, "Here it is.", shapes.SignedIn),),
-        body=SignIn,
-        errors=(401, 403, 429, 503),
-    ),
-)
-
 _HEALTH = (
     Endpoint(
         "GET",
@@ -622,7 +591,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *_STATE,
     *_LETTERS,
     *_POLICY,
-    *_TOKENS,
+    *token_endpoints.ENDPOINTS,
+    *privacy_endpoints.ENDPOINTS,
     *_HEALTH,
 )
 

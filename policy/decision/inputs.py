@@ -113,7 +113,7 @@ def register(principal: Principal, camera: str, *, site: str) -> DecisionInput:
 
 
 def on_system(
-    action: str, principal: Principal, kind: Literal["cluster", "policy", "audit"]
+    action: str, principal: Principal, kind: Literal["cluster", "policy", "audit", "privacy"]
 ) -> DecisionInput:
     """May it do this to the deployment itself? Actions: cluster.read, cluster.operate, job.read,
     job.operate, policy.read, policy.change, audit.read, …"""

@@ -32,6 +32,7 @@ ROLES = (
 _SYSTEM = {
     "policy": ("policy.read", "policy.change", "token.revoke"),
     "audit": ("audit.read",),
+    "privacy": ("privacy.read", "privacy.request", "privacy.approve", "privacy.hold"),
     "cluster": ("cluster.read", "cluster.operate", "job.read", "job.operate"),
 }
 _CHANNEL = ("subscribe", "history", "presence", "publish")

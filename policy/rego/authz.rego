@@ -41,6 +41,9 @@ running := {"register", "registry.write"} | clustering
 
 ruling := {"policy.read", "policy.change", "audit.read", "token.revoke"}
 
+# Values of data subjects: an erasure is approved by another person than who asked for it.
+subjects := {"privacy.read", "privacy.request", "privacy.approve", "privacy.hold"}
+
 # Roles about the deployment and nothing else: no site limits them.
 overall := {
 	"auditor": {"policy.read", "audit.read"},
@@ -53,7 +56,7 @@ grants := {
 	"viewer": reading,
 	"operator": ((reading | operating) | clustering),
 	"admin": ((reading | operating) | running),
-	"privacy": (reading | ruling),
+	"privacy": ((reading | ruling) | subjects),
 	"ingester": {"ingest", "register"},
 	"auditor": overall.auditor,
 	"policy-admin": overall["policy-admin"],
@@ -67,7 +70,7 @@ default in_scope := false
 in_scope if input.resource.kind in {"dashboard", "edge"}
 
 # What belongs to the whole deployment: for tokens that are limited to no site or camera,
-deployment := {"cluster", "policy", "audit"}
+deployment := {"cluster", "policy", "audit", "privacy"}
 
 in_scope if {
 	input.resource.kind in deployment

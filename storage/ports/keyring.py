@@ -43,6 +43,10 @@ class Keyring(Protocol):
         """id → secret, None for a key that was destroyed. An id that is missing from the answer was
         never here, or is not yet."""
 
+    async def renew(self, ids: Collection[str]) -> dict[str, Key]:
+        """For each of these keys one that is newer and of the same scope, made where there is none:
+        it is current from now on, everywhere within a second. Again gives the same."""
+
     async def destroy(self, ids: Collection[str]) -> list[str]:
         """Erase these keys for ever, and remember that they were; those that were not erased
         before. A key that was never here counts as one that is erased: it must not come later."""

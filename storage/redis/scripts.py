@@ -29,6 +29,8 @@ NAMES = (
     "channel_publish",
     "channel_history",
     "bucket",
+    "erase",
+    "replace",
 )
 READ_ONLY = (
     "READONLY",

@@ -17,3 +17,14 @@ ORDER BY id LIMIT $4;
 -- name: mark
 UPDATE dead_letters SET status = $2, reason = $3, handled_by = $4, handled = now() WHERE id = ANY ($1::bigint[]) AND status = 'new'
 RETURNING id;
+
+-- name: empty
+-- Of cameras and a time, what has not been emptied.
+UPDATE dead_letters SET raw = '', detail = '', status = 'discarded', reason = 'erased', handled_by = 'eyrie', handled = now()
+WHERE id IN (
+    SELECT id FROM dead_letters
+    WHERE camera = ANY ($1::text[]) AND received >= to_timestamp(0) + $2::bigint * interval '1 microsecond'
+        AND received < to_timestamp(0) + $3::bigint * interval '1 microsecond' AND (raw <> '' OR detail <> '')
+    LIMIT $4
+)
+RETURNING id;

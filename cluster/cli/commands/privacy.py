@@ -1,4 +1,5 @@
-"""``eyrie privacy``: which names of attributes are seen, and hidden because no list knows them."""
+"""``eyrie privacy``: which names of attributes are seen, and hidden because no list knows them;
+requests of data subjects are in `cluster.cli.commands.privacy_requests`."""
 
 import argparse
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from actors.core.errors import BadInput, ConfigError, Forbidden
 from actors.core.identifiers import require_id
 from actors.core.messages.event_data import TYPES
 from cluster.cli import console
+from cluster.cli.commands import privacy_requests
 from cluster.cli.hub_options import add_hub_options, http_url, settings, tls_context, token_source
 from cluster.cli.options import whole
 from cluster.rest_client import HubRest
@@ -35,8 +37,8 @@ def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
         "privacy",
-        help="attributes that no list knows",
-        description="What redaction hides because no list knows it.",
+        help="personal values, requests and holds",
+        description="Personal values: what is hidden, requests of data subjects, holds.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -64,10 +66,19 @@ def add_parser(commands: Any) -> None:
     )
     add_hub_options(names)
     names.add_argument("--json", action="store_true", help="print JSON")
+    privacy_requests.add_parsers(kinds)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List them."""
+    """Do it."""
+    return (
+        _attributes(arguments)
+        if arguments.kind == "attributes"
+        else privacy_requests.run(arguments)
+    )
+
+
+def _attributes(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.events <= MAX_EVENTS or not 0 <= arguments.cameras <= MAX_CAMERAS:
         raise BadInput(
             f"--events is 0 to {MAX_EVENTS}, --cameras 0 to {MAX_CAMERAS}",

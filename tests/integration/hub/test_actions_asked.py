@@ -29,24 +29,29 @@ from hub.web.openapi import Endpoint
 from policy.decision.model import Decision, DecisionInput
 from tests.support.cluster.cluster_api import NODE, running_api
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub import privacy_routes
 from tests.support.hub.compatible_hubs import compatible_hub
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.servers.store_servers import redis
 
-NAMES = {
-    "camera": "gate",
-    "site": "north",
-    "zone": "door",
-    "line": "entry",
-    "letter": "1",
-    "revision": "0" * 64,
-    "node": NODE,
-    "actor": "gate.0011223344",
-    "hub": "hub-0",
-    "policy": "policy-0",
-    "worker": "worker-0",
-    "process": "hub-0",
-} | {"operation": "op1", "job": "1", "schedule": "events.retention"}
+NAMES = (
+    {
+        "camera": "gate",
+        "site": "north",
+        "zone": "door",
+        "line": "entry",
+        "letter": "1",
+        "revision": "0" * 64,
+        "node": NODE,
+        "actor": "gate.0011223344",
+        "hub": "hub-0",
+        "policy": "policy-0",
+        "worker": "worker-0",
+        "process": "hub-0",
+    }
+    | {"operation": "op1", "job": "1", "schedule": "events.retention"}
+    | privacy_routes.NAMES
+)
 SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]
 BODIES: dict[str, Any] = {
     "addSite": {"site": "east"},
@@ -61,7 +66,7 @@ BODIES: dict[str, Any] = {
     "startShadow": {"revision": "0" * 64},
     "revoke": {"jti": "somebody"},
     "postObservations": {"session": "s", "observations": []},
-}
+} | privacy_routes.BODIES
 # What is done to the deployment itself is asked by the row, so here is once more what the rows must
 # say.
 OF_SYSTEM = {
@@ -73,11 +78,7 @@ OF_SYSTEM = {
     ("GET", "/v1/revocations"): "token.revoke",
     ("POST", "/v1/revocations"): "token.revoke",
 }
-EMPTY_LISTS = {
-    "listSites",
-    "listCameras",
-    "listDeadLetters",
-}  # who may see nothing of them gets an empty page
+EMPTY_LISTS = {"listSites", "listCameras", "listDeadLetters"}  # of nothing to see
 Asked = dict[str, set[str]]
 
 

@@ -79,6 +79,7 @@ def test_only_the_product_and_its_licence_are_inside(names: list[str]) -> None:
         "storage",
         "policy",
         "workers",
+        "privacy",
         "hub",
         "cluster",
         "edge",

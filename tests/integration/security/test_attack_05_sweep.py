@@ -56,6 +56,7 @@ pytestmark = pytest.mark.timeout(400)  # many requests, on a machine that may be
 # Ways that hold nothing of a camera (of a zone: numbers): they are red for no rule, whatever is
 # taken out.
 NOTHING = (
+    "GET /v1/privacy/",
     "GET / ",
     "GET /health",
     "GET /openapi",

@@ -27,6 +27,7 @@ from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.principal import Principal
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub import privacy_routes
 from tests.support.hub.hub import Dash, TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
 
@@ -122,7 +123,7 @@ REST: dict[str, tuple[str, str, Any, int]] = {
         },
         200,
     ),
-}
+} | privacy_routes.REST
 # Operation → what policy is asked.
 ACTIONS = {
     "read.state": "subscribe",
@@ -165,7 +166,7 @@ class Cell:
 def cells() -> list[Cell]:
     """Every operation by every role in every place, with what must come out."""
     made = []
-    for line in TABLE.strip().splitlines():
+    for line in (TABLE.strip() + privacy_routes.MATRIX).strip().splitlines():
         operation, kind, who = line.split(maxsplit=2)
         places = (
             ("everywhere",)
@@ -184,9 +185,8 @@ def cells() -> list[Cell]:
 
 def principal(role: str, sites: tuple[str, ...]) -> Principal:
     typ = {"ingester": "service", "edge": "edge"}.get(role, "user")
-    return Principal(
-        role, f"{role}-1", typ, 0, 1, () if role == "nobody" else (role,), sites, None, ()
-    )
+    roles = () if role == "nobody" else (role,)
+    return Principal(role, f"{role}-1", typ, 0, 1, roles, sites, None, ())
 
 
 def question(cell: Cell) -> DecisionInput:
@@ -199,8 +199,8 @@ def question(cell: Cell) -> DecisionInput:
     if cell.kind == "deployment":
         if action == "connect":
             return inputs.connect(who, to="dashboard")
-        named = cell.operation if action in ("token", "audit", "policy") else action
-        return inputs.on_system(named, who, "audit" if named == "audit.read" else "policy")
+        named = cell.operation if action in ("token", "audit", "policy", "privacy") else action
+        return inputs.on_system(named, who, privacy_routes.KINDS.get(action, "policy"))
     if cell.kind == "fleet":
         return inputs.on_fleet(action, who)
     return (

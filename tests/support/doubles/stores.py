@@ -12,6 +12,7 @@ from tests.support.doubles.memory_postgres import (
     MemoryDeadLetterStore,
     MemoryEventStore,
 )
+from tests.support.doubles.memory_privacy import MemoryPrivacyStore
 from tests.support.doubles.memory_redis import MemoryBroker, MemoryPublisher, MemoryRedis
 from tests.support.doubles.memory_registry import MemoryRegistry
 from tests.support.doubles.memory_schedules import MemoryScheduleStore
@@ -34,6 +35,7 @@ class MemoryStores:
     schedules: MemoryScheduleStore
     connectors: MemoryConnectorStore
     breakers: MemoryBreakerStore
+    privacy: MemoryPrivacyStore
 
     def broker(self) -> MemoryBroker:
         """Another hub's broker."""
@@ -56,4 +58,5 @@ def memory_stores() -> MemoryStores:
         schedules=MemoryScheduleStore(jobs),
         connectors=MemoryConnectorStore(lambda: jobs.now_us),
         breakers=MemoryBreakerStore(),
+        privacy=MemoryPrivacyStore(),
     )

@@ -158,10 +158,10 @@ class _Stores:
         self.hubs = Records()
         self.actors = _Actors()
         self.policy = policy or self.hubs
-        self.revisions = MemoryRevisions()
-        self.decisions = MemoryDecisions()
+        self.revisions, self.decisions = MemoryRevisions(), MemoryDecisions()
         self.shadows = MemoryShadows()
         self.audit_log = audit_log or MemoryAuditLog()
+        self.privacy = memory.privacy
 
     async def close(self) -> None:
         """Nothing to close."""

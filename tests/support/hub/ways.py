@@ -51,7 +51,7 @@ class Subject(msgspec.Struct, frozen=True):
             "line": "entry",
         }
         return pattern.replace("{rest:path}", self.camera).format(
-            **values, revision="0" * 64, method="info"
+            **values, revision="0" * 64, method="info", request="0" * 32, hold="0" * 32
         )
 
 

@@ -1,0 +1,1 @@
+"""Personal values on real servers."""
