@@ -10,6 +10,7 @@ from actors.core.errors import Unavailable
 from actors.core.settings import Settings
 from storage.embedded import data_dir
 from storage.events.events import PostgresEventStore
+from storage.events.sinks import PostgresSinkStore
 from storage.keyring import FolderKeyring
 from storage.ports.audit_log import AuditLog
 from storage.ports.cameras import CameraStore
@@ -26,6 +27,7 @@ from storage.ports.privacy import PrivacyStore
 from storage.ports.processes import ActorStore, ApiStore, HubStore
 from storage.ports.registry import Registry
 from storage.ports.schedules import ScheduleStore
+from storage.ports.sinks import SinkStore
 from storage.postgres.audit_log import PostgresAuditLog
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.cluster import PostgresClusterStore
@@ -70,6 +72,7 @@ class Stores:
     breakers: BreakerStore
     counts: CountStore
     privacy: PrivacyStore
+    sinks: SinkStore
     publisher: Publisher
     keyring: Keyring
     database: Database
@@ -134,6 +137,7 @@ async def open_stores(
         breakers=PostgresBreakerStore(database),
         counts=PostgresCountStore(database),
         privacy=PostgresPrivacyStore(database, keyring),
+        sinks=PostgresSinkStore(database, keyring),
         publisher=redis,
         keyring=keyring,
         database=database,

@@ -19,6 +19,7 @@ PACKAGES = (
     "edge",
     "workers",
     "privacy",
+    "connectors",
     "load_tests",
 )
 MAX_LINES = 400
@@ -105,7 +106,7 @@ BORDERS = {
     "socketio": ("load_tests/benches/fanout/python_peers.py",),
     "channels": ("load_tests/benches/fanout/python_peers.py",),
     "django": ("load_tests/benches/fanout/python_peers.py",),
-    "h11": ("hub/*.py",),
+    "h11": ("hub/*.py", "connectors/sinks/http_client.py"),
     "paho": ("edge/sources/mqtt.py",),
     "cryptography": (
         "policy/identity/certificates.py",
@@ -117,6 +118,8 @@ BORDERS = {
         "storage/postgres/personal.py",
         "storage/backups/keys.py",
         "privacy/receipts.py",
+        "connectors/sinks/sealed.py",
+        "connectors/sinks/signatures.py",
     ),
     "http_message_signatures": ("policy/identity/http_signatures.py", "edge/signing.py"),
     "prometheus_client": ("*/metrics.py", "*/*_metrics.py", "hub/health.py"),
@@ -134,8 +137,9 @@ LAYERS = {
     "actors": 4,
     "hub": 5,
     "workers": 5,
-    "cluster": 6,
-    "load_tests": 7,
+    "connectors": 6,
+    "cluster": 7,
+    "load_tests": 8,
 }
 
 # Neither of these belongs in any file of the repository: registries by name, and places of one

@@ -19,7 +19,7 @@ from storage.process.inspection import inspect
 from storage.process.log_file import log_to_file
 from storage.process.metrics import ProcessMetrics
 from storage.process.settings_files import node_settings
-from workers.worker_process import WorkerProcess
+from workers.worker_process import OpenConnectors, WorkerProcess
 
 MAX_CALLS = 20
 PROBE_S = 1.0  # seconds between two questions whether a worker gets on
@@ -32,9 +32,12 @@ log = logging.getLogger("eyrie.workers")
 class RayWorker:
     """The actor class. The constructor does no I/O; `open` does."""
 
-    def __init__(self, settings_path: str, index: int) -> None:
+    def __init__(
+        self, settings_path: str, index: int, connectors: OpenConnectors | None = None
+    ) -> None:
         self._settings_path = settings_path
         self._index = index
+        self._connectors = connectors
         self._process: WorkerProcess | None = None
         self._copying: asyncio.Task[None] | None = None
 
@@ -44,7 +47,8 @@ class RayWorker:
             settings = node_settings(self._settings_path)
             log_to_file(settings, name_of(self._index))
             name = f"{name_of(self._index)}:{os.getpid()}:{secrets.token_hex(4)}"
-            self._process = process = await WorkerProcess.open(settings, name)
+            process = await WorkerProcess.open(settings, name, self._connectors)
+            self._process = process
             metrics = ProcessMetrics(of(settings), process.collect)
             self._copying = asyncio.create_task(metrics.run(), name="process-metrics")
             log.info("%s is at work", name)
@@ -132,9 +136,15 @@ def name_of(index: int) -> str:
 
 
 def start(
-    settings_path: str, index: int, *, namespace: str, placed: Mapping[str, Any] | None = None
+    settings_path: str,
+    index: int,
+    *,
+    namespace: str,
+    placed: Mapping[str, Any] | None = None,
+    connectors: OpenConnectors | None = None,
 ) -> WorkerHandle:
-    """Create worker `index`; `open` it next. `placed` are Ray options that say where.
+    """Create worker `index`; `open` it next. `placed` are Ray options that say where; `connectors`
+    opens those it can run (a function of a module, which Ray names to the process).
 
     Raises Conflict when an actor of that name still lives, Unavailable when Ray is away.
     """
@@ -150,7 +160,7 @@ def start(
         **(placed or {}),
     }
     try:
-        handle = ray.remote(RayWorker).options(**options).remote(settings_path, index)
+        handle = ray.remote(RayWorker).options(**options).remote(settings_path, index, connectors)
     except ray.exceptions.ActorAlreadyExistsError as error:
         raise Conflict(f"{name_of(index)} exists already") from error
     except ray.exceptions.RayError as error:

@@ -4,6 +4,8 @@ together."""
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
@@ -11,32 +13,58 @@ from storage.process.metrics import Metric
 from storage.stores import Stores, open_stores
 from workers import metrics
 from workers.connecting import ConnectorRunner
-from workers.kinds import by_name
+from workers.kinds import ConnectorKind, by_name
 from workers.own_kinds import kinds_of, schedules_of
 from workers.scheduling import Scheduler
 from workers.worker import Worker
 
-CONNECTIONS = 3  # to PostgreSQL: claims, ends, and what the jobs do
+CONNECTIONS = 4  # to PostgreSQL: claims, ends, and what jobs and connectors do
 
 log = logging.getLogger("eyrie.workers")
+
+
+class Connectors(Protocol):
+    """The connectors of a process, by kind, and what they share."""
+
+    kinds: Mapping[str, ConnectorKind]
+
+    def collect(self) -> list[Metric]:
+        """Their metrics."""
+
+    async def close(self) -> None:
+        """After all of them have ended."""
+
+
+OpenConnectors = Callable[[Stores, Settings], Awaitable[Connectors]]
 
 
 class WorkerProcess:
     """One per process; `name` is unique for each life of a worker, so that its leases are its
     own."""
 
-    def __init__(self, name: str, stores: Stores, settings: Settings) -> None:
+    def __init__(
+        self, name: str, stores: Stores, settings: Settings, connectors: Connectors | None = None
+    ) -> None:
         self._stores = stores
         self.worker = Worker(name, stores.jobs, by_name(kinds_of(stores, settings)))
         self.scheduler = Scheduler(stores.schedules, schedules_of(settings), made=self.worker.wake)
-        self.connectors = ConnectorRunner(name, stores.connectors, {})
+        self._shared = connectors
+        kinds = {} if connectors is None else connectors.kinds
+        self.connectors = ConnectorRunner(name, stores.connectors, kinds)
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, settings: Settings, name: str) -> "WorkerProcess":
+    async def open(
+        cls, settings: Settings, name: str, connectors: OpenConnectors | None = None
+    ) -> "WorkerProcess":
         """Connect and begin. Raises Unavailable, ConfigError."""
         stores = await open_stores(settings, name=name, connections=CONNECTIONS)
-        process = cls(name, stores, settings)
+        try:
+            shared = None if connectors is None else await connectors(stores, settings)
+        except BaseException:
+            await stores.close()
+            raise
+        process = cls(name, stores, settings, shared)
         for what, loop in (
             ("jobs", process.worker.run()),
             ("schedules", process.scheduler.run()),
@@ -67,10 +95,13 @@ class WorkerProcess:
         jobs.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(jobs, return_exceptions=True)
+        if self._shared is not None:
+            await self._shared.close()
         await self._stores.close()
         return ended
 
     def collect(self) -> list[Metric]:
         """Its metrics."""
         connectors = len(self.connectors.running)
-        return metrics.collect(self.worker.counts.ends, self.worker.running, connectors)
+        own = metrics.collect(self.worker.counts.ends, self.worker.running, connectors)
+        return own if self._shared is None else [*own, *self._shared.collect()]

@@ -13,6 +13,7 @@ import msgspec
 
 from actors.core.backup_settings import BackupSettings
 from actors.core.errors import ConfigError
+from actors.core.sink_settings import SinksSettings
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -368,6 +369,7 @@ class Settings(_Section, frozen=True):
     events: EventsSettings = EventsSettings()
     dead_letters: DeadLettersSettings = DeadLettersSettings()
     sessions: SessionsSettings = SessionsSettings()
+    sinks: SinksSettings = SinksSettings()
     channels: ChannelsSettings = ChannelsSettings()
     hub: HubSettings = HubSettings()
     limits: LimitsSettings = LimitsSettings()

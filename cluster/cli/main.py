@@ -34,6 +34,7 @@ COMMANDS = (
     "backup",
     "restore",
     "upgrade",
+    "sinks",
     "audit",
     "epoch",
     "policy",
@@ -51,6 +52,7 @@ ELSEWHERE = {
     "backup": "cluster.cli.database.backup",
     "restore": "cluster.cli.database.restore",
     "upgrade": "cluster.cli.database.upgrade",
+    "sinks": "cluster.cli.database.sinks",
 }
 
 EXAMPLES = """examples:
@@ -69,6 +71,7 @@ EXAMPLES = """examples:
   eyrie dead-letters list                     what was refused, and why
   eyrie jobs list --state dead                background work that failed, and why
   eyrie backup take --to /backups             a backup, while everything runs
+  eyrie sinks make ops --webhook URL --sites "*"   have events posted to another system
   eyrie policy list                           revisions of the policy, and which one is in force
   eyrie privacy attributes                    attributes that redaction hides because no list knows them
   eyrie audit verify                          prove that stored events are complete and in order

@@ -14,6 +14,7 @@ from cluster.ray import nodes as ray_nodes
 from cluster.ray import session
 from cluster.supervisor.models import SERVICE_PREFIXES
 from cluster.supervisor.ports import Process
+from connectors.ray_policy_call import open_connectors
 from hub import ray_hub
 from policy.actor import ray_policy
 from workers import ray_worker
@@ -85,7 +86,11 @@ class RayMachine:
     async def start_worker(self, index: int, node: str = "") -> Process:
         try:
             return ray_worker.start(
-                self._path, index, namespace=self._namespace, placed=ray_nodes.bound_to(node)
+                self._path,
+                index,
+                namespace=self._namespace,
+                placed=ray_nodes.bound_to(node),
+                connectors=open_connectors,
             )
         except Conflict:
             living = await ray_worker.attach(index, namespace=self._namespace)

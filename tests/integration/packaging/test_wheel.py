@@ -80,6 +80,7 @@ def test_only_the_product_and_its_licence_are_inside(names: list[str]) -> None:
         "policy",
         "workers",
         "privacy",
+        "connectors",
         "hub",
         "cluster",
         "edge",

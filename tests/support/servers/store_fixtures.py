@@ -82,7 +82,8 @@ async def wipe(settings: Settings) -> None:
         "revocations, audit_log, "
         "cluster_wanted, cluster_cordons, cluster_orders, cluster_troubles, cluster_operations, "
         "cluster_decisions, jobs, job_log, schedules, connectors, breakers, workers, "
-        "counts, count_cursors, privacy_requests, privacy_places, holds"
+        "counts, count_cursors, privacy_requests, privacy_places, holds, "
+        "sinks, sink_cursors, sink_holes, sink_attempts, sink_replays"
     )
     await database.fetch(
         "UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''"

@@ -1,0 +1,14 @@
+"""The sections of the settings about sinks (`actors.core.settings`)."""
+
+from typing import Annotated
+
+import msgspec
+
+Range = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class SinksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Ways out (docs/sinks.md). `private_receivers`: addresses (``10.2.0.0/16``) at which webhooks
+    may reach receivers that are not public, by http too; empty: none."""
+
+    private_receivers: list[Range] = []

@@ -1,0 +1,1 @@
+"""Connectors: what brings events out of Eyrie to other systems."""

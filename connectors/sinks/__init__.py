@@ -1,0 +1,1 @@
+"""Sinks: destinations that get events once, in order per camera, under policy."""
