@@ -54,6 +54,12 @@ class Sorter(Generic[T]):
         default_factory=list
     )  # neighbours in time, away from the run
 
+    def resume(self, newest_us: int, released_us: int) -> None:
+        """Go on after a restart: what had come, and what was released, before anything is pushed.
+        0: nothing."""
+        self._newest_us = newest_us or None
+        self._released_us = released_us or None
+
     def push(self, time_us: int, item: T) -> Sorted[T]:
         """The items that are in order now, oldest first, and those that came too late."""
         out: Sorted[T] = Sorted()

@@ -60,7 +60,7 @@ class FrigateOptions(msgspec.Struct, frozen=True):
 class FrigateMapping:
     """One Frigate. `CANNOT_TELL`: what it does not say and nobody guesses."""
 
-    CANNOT_TELL = (
+    CANNOT_TELL: tuple[str, ...] = (
         "frame rate: Frigate tells of changes, not of frames",
         "leaving, where an end was lost: such an object goes 130 s later, or with a count of zero",
     )
