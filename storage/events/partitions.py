@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from storage.postgres.holds import Held, lock
 from storage.postgres.pool import Database, answering
 from storage.postgres.statements import sql
 
@@ -166,11 +167,13 @@ class DroppedDay(msgspec.Struct, frozen=True):
 
 
 class RetentionReport(msgspec.Struct, frozen=True):
-    """`before`: events received earlier went (or would go, when `dry`)."""
+    """`before`: events received earlier went (or would go, when `dry`); `held`: partitions of days
+    that a hold keeps, whole."""
 
     before: datetime
     dropped: list[DroppedDay]
     dry: bool = False
+    held: list[str] = []
 
     @property
     def events(self) -> int:
@@ -196,14 +199,13 @@ async def drop_old(database: Database, keep_days: int, *, dry: bool = False) -> 
                 "'events'::regclass"
             )
             days = {name: day for row in children if (day := day_of(name := row[0])) is not None}
-            dropped = [
-                await _drop(connection, name, before, dry=dry)
-                for name in sorted(days)
-                if _over(days[name], before)
-            ]
+            over = sorted(name for name in days if _over(days[name], before))
+            found = [await _drop(connection, name, days[name], before, dry=dry) for name in over]
+            dropped = [one for one in found if one is not None]
+            held = [name for name, one in zip(over, found, strict=True) if one is None]
             dropped.append(await _empty_default(connection, before, dry=dry))
     return RetentionReport(
-        before, [one for one in dropped if one.partition != DEFAULT or one.events], dry
+        before, [one for one in dropped if one.partition != DEFAULT or one.events], dry, held
     )
 
 
@@ -211,9 +213,13 @@ def _over(day: date, before: datetime) -> bool:
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) <= before
 
 
-async def _drop(connection: Any, name: str, before: datetime, *, dry: bool) -> DroppedDay:
+async def _drop(
+    connection: Any, name: str, day: date, before: datetime, *, dry: bool
+) -> DroppedDay | None:
+    """None: a hold reaches into the day."""
     async with connection.transaction():
-        await _begin(connection)
+        if (await _begin(connection)).day(datetime(day.year, day.month, day.day, tzinfo=UTC)):
+            return None
         receipt = await _weigh(connection, name, before)
         if not dry:
             await connection.execute(
@@ -233,13 +239,11 @@ async def _empty_default(connection: Any, before: datetime, *, dry: bool) -> Dro
             await connection.execute(
                 sql("retention")["note_horizons"].format(table=DEFAULT), before, timeout=STATEMENT_S
             )
-            await connection.execute(
-                f"DELETE FROM {DEFAULT} WHERE received < $1", before, timeout=STATEMENT_S
-            )
+            await connection.execute(sql("retention")["empty_default"], before, timeout=STATEMENT_S)
     return receipt
 
 
-async def _begin(connection: Any) -> None:
+async def _begin(connection: Any) -> Held:
     await connection.execute(
         f"SET LOCAL statement_timeout = '{STATEMENT_S}s'; SET LOCAL transaction_timeout = "
         f"'{STATEMENT_S}s'"
@@ -247,6 +251,7 @@ async def _begin(connection: Any) -> None:
     await connection.execute(
         "SELECT pg_advisory_xact_lock($1), pg_advisory_xact_lock($2)", MAKER_LOCK, DROP_LOCK
     )
+    return await lock(connection)
 
 
 async def _weigh(connection: Any, name: str, before: datetime) -> DroppedDay:

@@ -7,12 +7,14 @@ from datetime import datetime
 import msgspec
 
 from storage.ports.keyring import Keyring
+from storage.postgres.holds import deleting
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 
 log = logging.getLogger("eyrie.storage.personal")
 
 BATCH = 5_000  # rows deleted by one statement
+KEYS = 50  # destroyed while no hold can be placed
 
 
 class ErasedDays(msgspec.Struct, frozen=True):
@@ -23,13 +25,19 @@ class ErasedDays(msgspec.Struct, frozen=True):
 
 
 async def erase_old(database: Database, keyring: Keyring, before: datetime) -> ErasedDays:
-    """Erase what was received before the UTC day that `before` begins. Again is harmless. Raises
-    Unavailable; what went until then is gone."""
+    """Erase what was received before the UTC day that `before` begins, and is not held. Again is
+    harmless. Raises Unavailable; what went until then is gone."""
     day = f"{before:%Y%m%d}"
-    keys = await keyring.destroy([name for name in await keyring.ids() if name[:8] < day])
+    old = [name for name in await keyring.ids() if name[:8] < day]
+    keys: list[str] = []
+    for start in range(0, len(old), KEYS):
+        async with deleting(database) as (_connection, held):
+            part = [name for name in old[start : start + KEYS] if not held.key(name)]
+            keys += await keyring.destroy(part)
     rows = 0
     while True:
-        gone = await database.fetch(sql("personal")["delete_old"], before, BATCH, writing=True)
+        async with deleting(database) as (connection, _held):
+            gone = await connection.fetch(sql("personal")["delete_old"], before, BATCH)
         rows += len(gone)
         if len(gone) < BATCH:
             break

@@ -4,6 +4,7 @@ number in each statement."""
 import msgspec
 
 from actors.core.settings import DeadLettersSettings, SessionsSettings
+from storage.postgres.holds import deleting
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 
@@ -46,7 +47,8 @@ async def _all(database: Database, statement: str, bound: float) -> int:
     """Repeat a deletion of at most `LETTERS` rows until it finds fewer."""
     gone = 0
     while True:
-        found = len(await database.fetch(statement, bound, LETTERS, writing=True))
+        async with deleting(database) as (connection, _held):
+            found = len(await connection.fetch(statement, bound, LETTERS))
         gone += found
         if found < LETTERS:
             return gone

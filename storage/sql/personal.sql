@@ -15,5 +15,12 @@ WHERE {window};
 )
 
 -- name: delete_old
-DELETE FROM event_personal WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM event_personal WHERE received < $1 LIMIT $2)
+-- Under the lock of holds (`storage.postgres.holds`); what is held stays.
+DELETE FROM event_personal WHERE (tableoid, ctid) IN (
+    SELECT tableoid, ctid FROM event_personal p WHERE received < $1 AND NOT EXISTS (
+        SELECT FROM holds h WHERE h.released IS NULL AND h.ends > now() AND p.camera = ANY (h.cameras)
+            AND p.received >= h.since AND p.received < h.until
+    )
+    LIMIT $2
+)
 RETURNING 1;

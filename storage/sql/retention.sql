@@ -9,3 +9,10 @@ WHERE event_horizons."offset" < excluded."offset";
 
 -- name: horizons
 SELECT camera, epoch, "offset", hash FROM event_horizons ORDER BY camera, epoch;
+
+-- name: empty_default
+-- What is old in the default partition, and not held.
+DELETE FROM events_default e WHERE received < $1 AND NOT EXISTS (
+    SELECT FROM holds h WHERE h.released IS NULL AND h.ends > now() AND e.camera = ANY (h.cameras)
+        AND e.received >= h.since AND e.received < h.until
+);

@@ -1,6 +1,12 @@
+-- Letters go under the lock of holds (`storage.postgres.holds`); what is held stays.
+
 -- name: old_letters
 DELETE FROM dead_letters WHERE id IN (
-    SELECT id FROM dead_letters WHERE received < now() - $1::float8 * interval '1 day' ORDER BY received LIMIT $2
+    SELECT id FROM dead_letters l WHERE received < now() - $1::float8 * interval '1 day' AND NOT EXISTS (
+        SELECT FROM holds h WHERE h.released IS NULL AND h.ends > now() AND l.camera = ANY (h.cameras)
+            AND l.received >= h.since AND l.received < h.until
+    )
+    ORDER BY received LIMIT $2
 ) RETURNING id;
 
 -- name: letters_beyond
@@ -10,7 +16,13 @@ SELECT max(id) FROM (
 ) letters WHERE size > $1::bigint;
 
 -- name: letters_up_to
-DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE id <= $1 ORDER BY id LIMIT $2) RETURNING id;
+DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM dead_letters l WHERE id <= $1 AND NOT EXISTS (
+        SELECT FROM holds h WHERE h.released IS NULL AND h.ends > now() AND l.camera = ANY (h.cameras)
+            AND l.received >= h.since AND l.received < h.until
+    )
+    ORDER BY id LIMIT $2
+) RETURNING id;
 
 -- name: cameras_after
 SELECT camera FROM positions WHERE camera > $1 ORDER BY camera LIMIT $2;

@@ -1,12 +1,18 @@
 """Holds win over every deletion; a hold and an erasure at one moment are decided by one lock."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
 from actors.core.errors import Conflict
+from actors.core.settings import DeadLettersSettings, SessionsSettings
+from actors.core.times import to_us
+from storage.events.partitions import drop_old, partition_name
+from storage.events.personal_retention import erase_old
 from storage.ports.privacy import Scope
+from storage.postgres.row_retention import forget
 from tests.support.privacy.rig import FIRST, SECOND, Rig, no_audit
 
 
@@ -90,3 +96,65 @@ async def test_a_hold_elsewhere_or_over_is_in_nobodys_way(rig: Rig) -> None:
     assert await rig.requests.release_hold("h4", "cy", audit=no_audit)
     assert not await rig.requests.release_hold("h4", "cy", audit=no_audit)
     assert (await rig.carried_out(id)).state == "done"
+
+
+LONG_AGO = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+async def left(rig: Rig) -> dict[str, int]:
+    """How many values, keys, events and whole dead letters of cam-1 and of cam-2 there are."""
+    statement = (
+        "SELECT (SELECT count(*) FROM event_personal WHERE camera = 'cam-1'), "
+        "(SELECT count(*) FROM event_personal WHERE camera = 'cam-2'), "
+        "(SELECT count(*) FROM events WHERE camera = 'cam-1'), "
+        "(SELECT count(*) FROM events WHERE camera = 'cam-2'), "
+        "(SELECT count(*) FROM dead_letters)"
+    )
+    (row,) = await rig.stores.database.fetch(statement)
+    names = ("values-1", "values-2", "events-1", "events-2", "letters")
+    keys = await rig.keys.ids()
+    found = dict(zip(names, row, strict=True))
+    return found | {
+        f"keys-{number}": sum(f"/cam-{number}/" in key for key in keys) for number in (1, 2)
+    }
+
+
+async def retain(rig: Rig) -> None:
+    """All that is old goes."""
+    database = rig.stores.database
+    await erase_old(database, rig.keys, LONG_AGO)
+    await forget(database, DeadLettersSettings(keep_days=1), SessionsSettings())
+    await drop_old(database, 1)
+
+
+async def test_retention_leaves_what_is_held(rig: Rig) -> None:
+    before = await left(rig)
+    one = msgspec.structs.replace(rig.hold().scope, cameras=("cam-1",))
+    await rig.requests.place_hold(rig.hold(scope=one), audit=no_audit)
+    await retain(rig)
+    gone = {"values-2": 0, "events-2": 0, "keys-2": 0}
+    assert await left(rig) == before | gone
+    assert await plates(rig) == [FIRST["plate"], SECOND["plate"]]
+    assert await rig.requests.release_hold("h1", "cy", audit=no_audit)
+    await retain(rig)
+    assert await left(rig) == dict.fromkeys(before, 0)
+
+
+async def test_a_held_day_is_not_dropped(rig: Rig) -> None:
+    """The partition of a day stays whole while a hold reaches into it."""
+    database = rig.stores.database
+    day = (datetime.now(UTC) - timedelta(days=40)).date()
+    name = partition_name(day)
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    await database.fetch(
+        f"CREATE TABLE {name} PARTITION OF events FOR VALUES FROM ('{start}') "
+        f"TO ('{start + timedelta(days=1)}')"
+    )
+    reaching = to_us(start + timedelta(hours=23))
+    scope = Scope(("cam-1",), reaching, reaching + 1)
+    await rig.requests.place_hold(rig.hold(scope=scope), audit=no_audit)
+    report = await drop_old(database, 30)
+    assert (report.held, [one.partition for one in report.dropped]) == ([name], ["events_default"])
+    await rig.requests.release_hold("h1", "cy", audit=no_audit)
+    report = await drop_old(database, 30)
+    assert (report.held, [one.partition for one in report.dropped]) == ([], [name])
