@@ -37,6 +37,8 @@ class Bound(msgspec.Struct, frozen=True):
 BOUNDS: Mapping[str, Bound] = {
     "memory": Bound("bytes", 12 * MIB, spare=4 * MIB),  # anonymous memory of one process
     "files": Bound("files", 4, spare=2),  # of one process
+    # A backend opens a file for each table and index that it first touches, and keeps it.
+    "files postgres": Bound("files", 4, spare=16),
     "threads": Bound("threads", 4, spare=2),  # of one process
     "processes": Bound("processes", 1, spare=0.5),
     "redis keys": Bound("keys", 4, spare=2),
