@@ -2,7 +2,7 @@
 (design sections 3 and 6).
 
 One loop commits, opens sessions, renews activations and beats; a second one publishes
-(`actors.publish_loop`). `deliver` steps at once, so the mailbox is the credits that the core gave.
+(`actors.publish_loop`). `take` steps at once, so the mailbox is the credits that the core gave.
 Queries, health and stop never wait for data.
 """
 
@@ -17,7 +17,6 @@ import msgspec
 
 from actors.activation import ActorStores, activate
 from actors.answer_queue import HubAnswers
-from actors.call_order import CallOrder
 from actors.commit_loop import CommitLoop
 from actors.core.camera import core as camera_core
 from actors.core.camera.core import Configure, Effects, ResetCounts, Tick
@@ -74,7 +73,6 @@ class CameraActor:
         self.note = StepNote()
         self.given_up: dict[str, str] = {}
         self._answers = HubAnswers()
-        self._order = CallOrder()
         self._live = Live(
             stores.publisher,
             stores.events,
@@ -180,22 +178,29 @@ class CameraActor:
                 if left is not None:
                     self.leave(left, reason, code=code)
 
-    async def deliver(self, hub: str, items: bytes) -> bytes:
-        """One call of a hub (`actors.core.messages.deliveries`). Raises BadInput when `items` does
+    def linked(self, hub: str, send: Callable[[bytes], None]) -> None:
+        """:meth:`actors.links.server.Served.linked`."""
+        self._answers.linked(hub, send)
+
+    def unlinked(self, hub: str, send: Callable[[bytes], None]) -> None:
+        """:meth:`actors.links.server.Served.unlinked`."""
+        self._answers.unlinked(hub, send)
+
+    def take(self, items: bytes) -> None:
+        """Items of a hub (`actors.core.messages.deliveries`), encoded. Raises BadInput when they do
         not decode."""
         try:
-            numbered, batch = deliveries.open_call(items)
+            batch = deliveries.items_decoder.decode(items)
         except msgspec.MsgspecError as error:
-            raise BadInput(f"a delivery of {hub} does not decode: {error}") from error
-        if numbered is not None:
-            await self._order.turn(hub, numbered)
-        call = self._answers.arrive(hub)
+            raise BadInput(f"items of a hub do not decode: {error}") from error
+        if len(batch) == 1:
+            self._take(batch[0].camera, batch)
+            return
         by_camera: dict[str, list[Item]] = {}
         for item in batch:
             by_camera.setdefault(item.camera, []).append(item)
         for camera, group in by_camera.items():
             self._take(camera, group)
-        return deliveries.encoder.encode(await self._answers.take(hub, call))
 
     def health(self) -> dict[str, Any]:
         """How the loop that does the work fares; safe to read from another thread."""
@@ -248,7 +253,6 @@ class CameraActor:
         """Take no more data, commit and show what is stepped, close. False when the last commit did
         not succeed in `grace_s`."""
         self._stopping = True
-        self._answers.close()
         done = True
         try:
             async with asyncio.timeout(grace_s):
@@ -264,6 +268,7 @@ class CameraActor:
                 hosted.behind = True  # a publication may just have been cut off: look what is there
                 hosted.live_due = 0.0
             await self._live.publish()
+        self._answers.flush()
         await self._stores.close()
         self.note.close()
         return done

@@ -36,20 +36,17 @@ class Link(Protocol):
     def close(self) -> None:
         """End it at once."""
 
-    async def finish(self) -> None:
+    def end(self) -> None:
         """End it once everything that was sent has left this process."""
 
+    async def finish(self) -> None:
+        """The same, and wait for it."""
 
-class ActorHandle(Protocol):
-    """One actor process."""
+
+class ActorControl(Protocol):
+    """What a hub asks of one actor process beside its link."""
 
     name: str
-
-    async def deliver(self, hub: str, items: bytes) -> bytes:
-        """`actors.core.messages.deliveries`: encoded items in, encoded answers out; a long poll.
-
-        Raises Unavailable when the process is gone or too slow.
-        """
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
         """The registry changed these cameras: read it now. Camera → the scene version in force, of
@@ -69,6 +66,13 @@ class ActorHandle(Protocol):
         NotFound, Conflict, Unavailable."""
 
 
+class ActorHandle(ActorControl, Protocol):
+    """One actor process, where it takes links."""
+
+    async def connect(self, hub: str, user: LinkUser) -> Link:
+        """A link of the hub process `hub` to it. Raises Unavailable when it is gone or too slow."""
+
+
 class Directory(Protocol):
     """Finds (and has started) the actor of a camera. A subscription never activates a camera; a
     hello does."""
@@ -77,7 +81,7 @@ class Directory(Protocol):
         """Camera → handle of its owner, starting actors where none is. Missing: could not be had in
         time, with the reason in the log."""
 
-    async def living(self, name: str) -> ActorHandle | None:
+    async def living(self, name: str) -> ActorControl | None:
         """The process `name` (an owner in PostgreSQL) if it lives; starts nothing. Raises
         Unavailable when nobody can say."""
 

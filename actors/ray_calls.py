@@ -6,6 +6,7 @@ from typing import Any
 
 import ray
 import ray.exceptions
+import ray.util
 
 from actors.core.errors import EyrieError, Unavailable
 
@@ -43,6 +44,16 @@ def kill(handle: Any) -> None:
         ray.kill(handle, no_restart=True)
     except (ValueError, ray.exceptions.RayError):
         return
+
+
+# of a head that no other machine can join: a loopback address that Ray does not turn into the
+# machine's public one, as it does 127.0.0.1
+ALONE = "127.0.0.2"
+
+
+def ray_address() -> str:
+    """The address by which Ray reaches this node."""
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
 
 
 def whereabouts() -> dict[str, Any]:

@@ -12,13 +12,18 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import ray
 
 from actors.camera_actor import CameraActor
 from actors.core.attribute_classes import Classes
 from actors.core.errors import Conflict, Unavailable
+from actors.core.settings import Settings
+from actors.links.address import LinkAddress
+from actors.links.keys import link_key, server_tls
+from actors.links.server import LinkServer
 from actors.metrics import collect
-from actors.ray_calls import answer, find, kill, whereabouts
+from actors.ray_calls import ALONE, answer, find, kill, ray_address, whereabouts
 from actors.sealing import Sealer
 from actors.step_notes import left_behind
 from storage.embedded.data_dir import of
@@ -29,7 +34,7 @@ from storage.process.settings_files import node_settings
 from storage.stores import open_stores
 
 CAMERA_SLOT = "camera_slot"  # Ray resource: one per camera that a node may host
-MAX_CALLS = 1000  # calls in a process at once; every hub has at most two
+MAX_CALLS = 1000  # calls in a process at once
 EXIT_AFTER_S = 0.5  # a written-off process may still return its last answers
 
 log = logging.getLogger("eyrie.actors.ray")
@@ -45,12 +50,15 @@ class RayCamera:
         self._actor: CameraActor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
+        self._links: LinkServer | None = None
+        self._address: dict[str, Any] = {}
         self._copying: asyncio.Task[None] | None = None
 
     async def open(self) -> dict[str, Any]:
-        """Open the stores and begin to work; where it runs, and under ``died`` which processes died
-        on this node with which camera (`actors.step_notes`). Again is harmless. Raises Unavailable,
-        ConfigError."""
+        """Open the stores and begin to work; where it runs, under ``link`` where it takes links
+        (:class:`LinkAddress`), and under ``died`` which processes died on this node with which
+        camera (`actors.step_notes`). Again is harmless. Raises Unavailable, ConfigError,
+        StartError."""
         settings = node_settings(self._settings_path)
         if self._actor is None:
             log_to_file(settings, self._name)
@@ -65,12 +73,36 @@ class RayCamera:
                 written_off=self._written_off,
             )
             actor.note.open(of(settings), self._name)
+            try:
+                await self._listen(actor, settings)
+            except BaseException:
+                await stores.close()  # the next attempt has connections of its own
+                raise
             actor.start()
             self._actor = actor
             self._copying = asyncio.create_task(
                 ProcessMetrics(of(settings), lambda: collect(actor)).run(), name="process-metrics"
             )
-        return {**whereabouts(), "died": left_behind(of(settings))}
+        return {**whereabouts(), "link": self._address, "died": left_behind(of(settings))}
+
+    async def _listen(self, actor: CameraActor, settings: Settings) -> None:
+        """Take links: of this node by a Unix socket, of others where there may be others."""
+        links = LinkServer(
+            actor,
+            link_key(settings.ray),
+            cluster=settings.ray.namespace,
+            name=self._name,
+            silent_s=settings.hub.call_timeout_s,
+        )
+        folder = of(settings).socket_folder("links")
+        path, host, port = await links.listen_here(folder), ray_address(), 0
+        if settings.ray.host or host != ALONE:
+            ports = range(settings.ray.link_port_min, settings.ray.link_port_max + 1)
+            port = await links.listen_beyond(host, ports, *server_tls(folder))
+        address = LinkAddress(
+            node=whereabouts()["node"], path=path, host=host if port else "", port=port
+        )
+        self._links, self._address = links, msgspec.to_builtins(address)
 
     async def adopt(self, cameras: list[str]) -> dict[str, str]:
         """Activate `cameras`; camera → why not."""
@@ -83,10 +115,6 @@ class RayCamera:
     async def pause(self, cameras: list[str]) -> None:
         """:meth:`CameraActor.pause`."""
         self._opened().pause(cameras)
-
-    async def deliver(self, hub: str, items: bytes) -> bytes:
-        """The long poll of a hub."""
-        return await self._opened().deliver(hub, items)
 
     async def look(self, cameras: list[str]) -> dict[str, int]:
         """:meth:`actors.registry_sync.RegistrySync.look`."""
@@ -113,8 +141,8 @@ class RayCamera:
 
     @ray.method(concurrency_group="control")
     async def describe(self) -> dict[str, Any]:
-        """:meth:`CameraActor.describe`."""
-        return self._opened().describe()
+        """:meth:`CameraActor.describe`, and ``link`` as :meth:`open` says it."""
+        return {**self._opened().describe(), "link": self._address}
 
     @ray.method(concurrency_group="control")
     async def inspect(self, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +156,14 @@ class RayCamera:
         if actor is None or loop is None:
             return True
         return await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(actor.stop(grace_s), loop)
+            asyncio.run_coroutine_threadsafe(self._stop(actor, grace_s), loop)
         )
+
+    async def _stop(self, actor: CameraActor, grace_s: float) -> bool:
+        done = await actor.stop(grace_s)
+        if self._links is not None:
+            await self._links.stop()
+        return done
 
     def _opened(self) -> CameraActor:
         if self._actor is None:
@@ -143,19 +177,13 @@ class RayCamera:
 
 
 class RayCameraProcess:
-    """The handle: `actors.ports.ActorHandle` for hubs, and what the supervisor needs. Every call
+    """The handle: `actors.ports.ActorControl` for hubs, and what the supervisor needs. Every call
     has a deadline in seconds."""
 
     def __init__(self, name: str, handle: Any, *, call_timeout_s: float = 5.0) -> None:
         self.name = name
         self._handle = handle
         self._timeout_s = call_timeout_s
-
-    async def deliver(self, hub: str, items: bytes) -> bytes:
-        reply = await answer(self._handle.deliver.remote(hub, items), self._timeout_s, self.name)
-        if not isinstance(reply, bytes):
-            raise Unavailable(f"{self.name} gave no bytes")
-        return reply
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
         return dict(
@@ -176,7 +204,7 @@ class RayCameraProcess:
         return str(await answer(self._handle.replay.remote(letter, by), self._timeout_s, self.name))
 
     async def open(self, timeout_s: float) -> dict[str, Any]:
-        """Wait for the process and open its stores; ``{node, pid, died}``."""
+        """Wait for the process and open its stores; ``{node, pid, link, died}``."""
         where = await answer(self._handle.open.remote(), timeout_s, self.name)
         return dict(where)
 

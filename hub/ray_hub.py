@@ -16,6 +16,8 @@ import ray
 import ray.exceptions
 
 from actors.core.errors import Conflict, Unavailable
+from actors.links.client import LinkMaker
+from actors.links.keys import link_key
 from actors.ray_calls import answer, find, kill, whereabouts
 from actors.ray_directory import RayDirectory
 from actors.ray_supervision import RaySupervision
@@ -62,8 +64,14 @@ class RayHub:
             log_to_file(settings, f"hub-{self._index}")
             self._loop = asyncio.get_running_loop()
             namespace, timeout_s = settings.ray.namespace, settings.hub.call_timeout_s
+            links = LinkMaker(
+                link_key(settings.ray),
+                cluster=namespace,
+                node=whereabouts()["node"],
+                silent_s=timeout_s,
+            )
             directory = RayDirectory(
-                namespace=namespace, timeout_s=LOCATE_S, call_timeout_s=timeout_s
+                namespace=namespace, timeout_s=LOCATE_S, call_timeout_s=timeout_s, links=links
             )
             policy = PolicyCaller(
                 settings.policy.replicas,

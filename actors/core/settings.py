@@ -65,7 +65,7 @@ class RaySettings(_Section, frozen=True):
     `host`: the address by which other machines reach this one; empty: nobody can join. Ray listens
     on all interfaces whatever it is. `port`: of the head (0: a free one of the range). All other
     ports of Ray lie from `port_min` to `port_max`; the first 64 are for Ray itself, the rest for
-    one worker each.
+    one worker each. Actors take links of other nodes from `link_port_min` to `link_port_max`.
     """
 
     address: str = ""
@@ -75,6 +75,8 @@ class RaySettings(_Section, frozen=True):
     port: Port = 0
     port_min: Annotated[int, msgspec.Meta(ge=1_024, le=65_000)] = 10_002
     port_max: Annotated[int, msgspec.Meta(ge=1_124, le=65_535)] = 19_999
+    link_port_min: Annotated[int, msgspec.Meta(ge=1_024, le=65_535)] = 20_000
+    link_port_max: Annotated[int, msgspec.Meta(ge=1_024, le=65_535)] = 23_999
 
 
 class OpaSettings(_Section, frozen=True):
@@ -170,9 +172,9 @@ class CameraSettings(_Section, frozen=True):
 
 
 class EventsSettings(_Section, frozen=True):
-    """Stored events. `keep_days` whole days (UTC, by the day of receiving) are kept, older ones
-    dropped; 0 keeps all. `keyring_dir`: the keys of personal values, the same folder on every
-    machine; empty: `keyring` in the data directory."""
+    """Stored events of `keep_days` whole days (UTC, by the day of receiving) are kept; 0: all.
+    `keyring_dir`: the keys of personal values, the same folder on every machine; empty: `keyring`
+    in the data directory."""
 
     keyring_dir: str = ""
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90

@@ -125,11 +125,18 @@ class HubLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def end(self) -> None:
+        """End once everything written is out; at once where that takes longer than a silence."""
+        if not self._over:
+            self._over = True
+            self._end_timer()
+            self._transport.close()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._silent_s, self._transport.abort)
+
     async def finish(self) -> None:
-        """End once everything written is with the actor's machine."""
-        self._over = True
-        self._end_timer()
-        self._transport.close()
+        """The same, and wait for it."""
+        self.end()
         await asyncio.shield(self._gone)
 
     def connection_made(self, transport: Any) -> None:
@@ -178,6 +185,8 @@ class HubLink(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if not self._gone.done():
             self._gone.set_result(None)
+        if self._over:
+            self._end_timer()
         self._fail("it closed the link" if error is None else f"the link broke: {error}")
 
     def _greet(self, greeting: HubGreeting, kind: Kind, payload: bytes) -> None:

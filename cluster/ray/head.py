@@ -6,13 +6,11 @@ import secrets
 from pathlib import Path
 
 from actors.core.settings import RaySettings
+from actors.ray_calls import ALONE
 from cluster.ray.ports import OWN_PORTS, free_ports
 from cluster.ray.process import RayProcesses, environment
 from policy.identity.keys import read_secret
 from storage.embedded.data_dir import DataDir
-
-# a loopback address that Ray does not turn into the machine's public one, as it does 127.0.0.1
-NODE = "127.0.0.2"
 
 
 class RayHead(RayProcesses):
@@ -21,7 +19,7 @@ class RayHead(RayProcesses):
 
     def __init__(self, data: DataDir, *, cameras: int, settings: RaySettings | None = None) -> None:
         ray = settings or RaySettings()
-        super().__init__(data, "ray", settings=ray, host=ray.host or NODE, cameras=cameras)
+        super().__init__(data, "ray", settings=ray, host=ray.host or ALONE, cameras=cameras)
         self._own_token = data.keys / "ray.token"
         self.token_file = Path(ray.token_file) if ray.token_file else self._own_token
         self._port = ray.port

@@ -96,6 +96,17 @@ class RaySupervisor:
         """:meth:`Supervisor.ensure`."""
         return await (await self._opened()).ensure(cameras, doubted)
 
+    async def locate(self, cameras: list[str], doubted: list[str]) -> dict[str, Any]:
+        """The same for hubs, under ``placed``, and under ``links`` where those processes take
+        links; none of a process that has not said so yet: its cameras are asked for again."""
+        supervisor = await self._opened()
+        placed = await supervisor.ensure(cameras, doubted)
+        links = supervisor.fleet.links(set(placed.values()))
+        return {
+            "placed": {camera: name for camera, name in placed.items() if name in links},
+            "links": links,
+        }
+
     async def stop(self, grace_s: float) -> bool:
         """:meth:`Supervisor.stop`."""
         supervisor = (

@@ -45,6 +45,8 @@ class Actor:
     node: str = ""
     pid: int = 0
     reason: str = ""
+    # where it takes links (`actors.links.address`)
+    link: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     paused: frozenset[str] = frozenset()
     figures: dict[str, Any] = field(default_factory=dict)  # of the last survey
@@ -125,6 +127,11 @@ class FleetMemory:
         self._camera_orders: dict[str, Order] = {}
         self._paused_sites: set[str] = set()
         self.kept_away: dict[str, TroubleRecord] = {}  # quarantined by a person
+
+    def links(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Process → where it takes links, of those of `names` that have said so."""
+        known = [self.actors[name] for name in names if name in self.actors]
+        return {actor.name: actor.link for actor in known if actor.link}
 
     # orders
 

@@ -145,6 +145,7 @@ class Hosting:
             where = await actor.process.open(self._start_timeout_s)
             if isinstance(where, dict):
                 actor.node, actor.pid = str(where.get("node", actor.node)), int(where.get("pid", 0))
+                actor.link = dict(where.get("link", {}))
                 await self._stores.actors.put(
                     ActorRecord(actor.name, actor.node, actor.pid, "ready", actor.reason)
                 )
@@ -427,6 +428,7 @@ class Hosting:
                 await asyncio.sleep(RETRY_S)
                 continue
             actor.density = int(told.get("capacity", actor.density))
+            actor.link = dict(told.get("link", {}))
             for camera in owned:
                 if camera in told.get("hosted", {}):
                     actor.cameras[camera] = time.monotonic()
@@ -441,9 +443,7 @@ class Hosting:
         actor = self._fleet.actors.get(name)
         if actor is None or actor.phase != "ready":
             return
-        given = dict(
-            actor.cameras
-        )  # what is given or moved while it answers is not judged by the answer
+        given = dict(actor.cameras)  # what is moved while it answers is not judged by the answer
         try:
             told = await actor.process.describe(ENSURE_S)
         except EyrieError as error:

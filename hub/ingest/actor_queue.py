@@ -1,15 +1,14 @@
-"""What waits for one camera actor in a hub, and the calls to it: bounded, batched, at most two in
-flight (design section 10)."""
+"""What waits for one camera actor in a hub, and the link to it: bounded, batched, cameras in turn.
+
+Items go out in the turn of the loop that brought them. Only where the actor holds several of this
+hub's cameras they linger (`hub.linger_s`), to go in one frame; alarms and hellos never do.
+"""
 
 import asyncio
 import logging
-import secrets
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-import msgspec
 
 from actors.core.errors import EyrieError
 from actors.core.messages import deliveries
@@ -25,21 +24,20 @@ from actors.core.messages.deliveries import (
     Welcomed,
 )
 from actors.core.settings import HubSettings
-from actors.ports import ActorHandle
+from actors.ports import ActorHandle, Link
 from hub.ingest.fair_queue import FairQueue
 
 MAX_QUEUE_ITEMS = 8_192  # items waiting for one actor
 MAX_QUEUE_BYTES = 8 * 1024 * 1024  # encoded bytes waiting for one actor
-MAX_CALLS = 2  # calls in flight to one actor
-MAX_ENTRIES = 65_535  # of a msgpack array with a 16-bit length, as a call is
-_HEADER_BYTES = 40  # at most: the array's header and the call's number
+MAX_ENTRIES = 65_535  # of a msgpack array with a 16-bit length, as a frame's payload is
 
 log = logging.getLogger("eyrie.hub.pump")
 
 
 @dataclass(slots=True)
 class PumpCounts:
-    """What the hub's metrics read. All grow only, but `queued_bytes`."""
+    """What the hub's metrics read. All grow only, but `queued_bytes`. A call is a frame of items, a
+    failed one a lost link."""
 
     calls: int = 0
     failed_calls: int = 0
@@ -56,10 +54,10 @@ class Owner(Protocol):
     counts: PumpCounts
 
     def failed(self, actor: "ActorQueue", reason: str) -> None:
-        """A call failed or took too long."""
+        """There is no link, or it was lost."""
 
     def answered(self, actor: "ActorQueue", answers: Iterable[Answer]) -> None:
-        """The answers of one call."""
+        """Answers of the actor."""
 
     def current(self, attach_key: tuple[str, str]) -> Attach | None:
         """The attach of (camera, link) as it would be sent again now."""
@@ -69,25 +67,35 @@ class Owner(Protocol):
 
 
 class ActorQueue:
-    """What waits for one actor, and the calls to it."""
+    """What waits for one actor, and the link to it (`actors.ports.LinkUser`)."""
 
     def __init__(self, pump: Owner, handle: ActorHandle, settings: HubSettings) -> None:
         self.name = handle.name
         self._pump = pump
         self._handle = handle
         self._linger_s = settings.linger_s
-        self._timeout_s = settings.call_timeout_s
         self._queue = FairQueue()
-        self._urgent = False
-        self._since = 0.0
-        self._sent = 0.0
-        self._calls: set[asyncio.Task[None]] = set()
+        self._cameras: set[str] = set()
         self._unacked: dict[tuple[str, str], int] = {}
         self._again: dict[tuple[str, str], None] = {}
-        self._wake = asyncio.Event()
+        self._link: Link | None = None
+        self._due: asyncio.Handle | None = None
+        self._hurry = False
         self._over = False
-        self._name_of_calls = secrets.token_hex(4)
-        self._number = 0
+        self._empty = asyncio.Event()
+
+    async def connect(self) -> None:
+        """Make the link; what was put meanwhile goes out. Once."""
+        try:
+            link = await self._handle.connect(self._pump.hub, self)
+        except EyrieError as error:
+            self.lost(error.detail)
+            return
+        if self._over:
+            link.close()
+            return
+        self._link = link
+        self._send()
 
     def put(self, item: Item, *, urgent: bool) -> None:
         """Queue `item`, or note that its link must attach again when there is no room."""
@@ -104,30 +112,31 @@ class ActorQueue:
             self._again[key] = None
             self._pump.counts.dropped += 1
             return
-        if not self._queue:
-            self._since = time.monotonic()
         self._queue.put(item.camera, encoded)
         self._pump.counts.queued_bytes += len(encoded)
-        self._urgent |= urgent
         self._note(key, item)
-        self._wake.set()
+        self._schedule(
+            urgent or len(self._cameras) < 2 or self._queue.bytes >= deliveries.MAX_BATCH_BYTES // 2
+        )
 
-    def idle_when_sent(self) -> None:
-        """Some camera left: end once nothing is queued, when it was the last."""
-        self._wake.set()
+    def left(self, camera: str) -> None:
+        """`camera` is not of this actor any more: end once nothing is queued, when it was the
+        last."""
+        self._cameras.discard(camera)
+        self._schedule(True)
 
     async def stop(self, grace_s: float) -> None:
         """Wait until the queue is sent, at most `grace_s`, then end."""
         self._unacked.clear()
         self._again.clear()
-        self._urgent = True
-        self._wake.set()
+        self._schedule(True)
         try:
             async with asyncio.timeout(grace_s):
-                while self._queue or self._calls:
-                    if self._calls:
-                        await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
-                    await asyncio.sleep(0)
+                while self._queue and not self._over:
+                    self._empty.clear()
+                    await self._empty.wait()
+                if self._link is not None:
+                    await self._link.finish()
         except TimeoutError:
             log.warning(
                 "actor %s did not take the last %d items in time; their edges keep them",
@@ -136,93 +145,82 @@ class ActorQueue:
             )
         self._end()
 
-    async def drive(self) -> None:
-        """Send calls for as long as this actor is in use."""
-        while not self._over:
-            self._wake.clear()
-            pause = self._pause()
-            if pause == 0.0:
-                self._send()
-                continue
-            if (
-                pause is None
-                and not self._queue
-                and not self._calls
-                and not self._unacked
-                and self._pump.retire(self)
-            ):
-                return
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+    def answered(self, answers: Sequence[Answer]) -> None:
+        if self._over:
+            return
+        for answer in answers:
+            self._settle(answer)
+        if self._link is not None:
+            self._link.owed(bool(self._unacked))
+        self._pump.answered(self, answers)
+        self._retire_if_idle()
 
-    def _pause(self) -> float | None:
-        """Seconds until the next call may go; None: not before something happens."""
-        if len(self._calls) >= MAX_CALLS:
-            return None
-        if self._queue:
-            if self._urgent or self._queue.bytes >= deliveries.MAX_CALL_BYTES // 2:
-                return 0.0
-            return max(0.0, self._since + self._linger_s - time.monotonic())
-        if not self._unacked or self._calls:
-            return None
-        return max(0.0, self._sent + self._linger_s - time.monotonic())
+    def writable(self) -> None:
+        self._send()
+
+    def lost(self, reason: str) -> None:
+        if not self._over:
+            self._end()
+            self._pump.failed(self, reason)
+
+    def _schedule(self, now: bool) -> None:
+        """Send in this turn of the loop, or after the linger."""
+        if self._over or (self._due is not None and (self._hurry or not now)):
+            return
+        if self._due is not None:
+            self._due.cancel()
+        loop = asyncio.get_running_loop()
+        self._hurry = now or self._linger_s == 0.0
+        self._due = (
+            loop.call_soon(self._send)
+            if self._hurry
+            else loop.call_later(self._linger_s, self._send)
+        )
 
     def _send(self) -> None:
-        batch = self._queue.take(deliveries.MAX_CALL_BYTES - _HEADER_BYTES, MAX_ENTRIES - 1)
-        self._pump.counts.queued_bytes -= sum(map(len, batch))
-        self._sent = self._since = time.monotonic()
+        """All that the link takes now."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        link = self._link
+        if link is None or self._over:
+            return
+        while self._queue and not link.full:
+            batch = self._queue.take(deliveries.MAX_BATCH_BYTES, MAX_ENTRIES)
+            self._pump.counts.queued_bytes -= sum(map(len, batch))
+            self._pump.counts.calls += 1
+            self._pump.counts.items += len(batch)
+            link.send(batch)
+            if not self._queue:
+                self._attach_again()
+        link.owed(bool(self._unacked))
         if not self._queue:
-            self._urgent = False
-            self._attach_again()
-        self._pump.counts.calls += 1
-        self._pump.counts.items += len(batch)
-        self._number += 1
-        numbered = deliveries.encoder.encode(deliveries.Numbered(self._name_of_calls, self._number))
-        payload = b"".join((b"\xdc", (len(batch) + 1).to_bytes(2, "big"), numbered, *batch))
-        call = asyncio.get_running_loop().create_task(self._call(payload))
-        self._calls.add(call)
-        call.add_done_callback(self._called)
+            self._empty.set()
+            self._retire_if_idle()
 
-    async def _call(self, payload: bytes) -> None:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                reply = await self._handle.deliver(self._pump.hub, payload)
-            answers = deliveries.answers_decoder.decode(reply)
-        except TimeoutError:
-            self._fail(f"no answer within {self._timeout_s:g} s")
-        except (EyrieError, msgspec.MsgspecError) as error:
-            self._fail(str(error))
-        else:
-            for answer in answers:
-                self._settle(answer)
-            self._pump.answered(self, answers)
-
-    def _called(self, call: asyncio.Task[None]) -> None:
-        self._calls.discard(call)
-        self._wake.set()
-        if not call.cancelled() and (error := call.exception()) is not None:
-            self._fail(repr(error))
-
-    def _fail(self, reason: str) -> None:
-        self._end()
-        self._pump.failed(self, reason)
+    def _retire_if_idle(self) -> None:
+        """End in order when nothing is queued or due and no camera is here any more."""
+        if self._over or self._queue or self._unacked or self._link is None:
+            return
+        if not self._cameras and self._pump.retire(self):
+            self._over = True
+            self._link.end()
 
     def _end(self) -> None:
         self._over = True
         self._pump.counts.queued_bytes -= self._queue.bytes
         self._queue.clear()
-        for call in self._calls - {asyncio.current_task()}:
-            call.cancel()
-        self._wake.set()
+        self._empty.set()
+        if self._due is not None:
+            self._due.cancel()
+        if self._link is not None:
+            self._link.close()
 
     def _note(self, key: tuple[str, str], item: Item) -> None:
-        """Remember what an answer is owed for: while there is any, one call stays parked at the
-        actor."""
+        """Remember what an answer is owed for: while there is any, the actor may not be silent."""
         match item:
             case Attach():
+                self._cameras.add(item.camera)
                 self._unacked[key] = max(0, self._unacked.get(key, 0))
             case Data():
                 self._unacked[key] = item.first_seq + len(item.items) - 1

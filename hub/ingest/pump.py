@@ -1,5 +1,5 @@
-"""Items to camera actors and answers back: one bounded queue per (hub, actor), at most two calls in
-flight (design section 10).
+"""Items to camera actors and answers back: one bounded queue and one link per (hub, actor) (design
+section 10).
 
 The pump keeps nothing that matters. When an actor fails, is too slow or does not own a camera any
 more, what was queued for it is dropped, the camera is located again and every link of it attaches
@@ -119,7 +119,7 @@ class Pump:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def failed(self, actor: ActorQueue, reason: str) -> None:
-        """A call to `actor` failed or took too long: its cameras are looked up again."""
+        """There is no link to `actor`, or it was lost: its cameras are looked up again."""
         if self._actors.get(actor.name) is not actor:
             return
         del self._actors[actor.name]
@@ -138,8 +138,7 @@ class Pump:
             self._drop_if_idle(camera)
 
     def answered(self, actor: ActorQueue, answers: Iterable[Answer]) -> None:
-        """Route the answers of one call. Those of an actor that a camera has left are late and mean
-        nothing."""
+        """Route answers. Those of an actor that a camera has left are late and mean nothing."""
         for answer in answers:
             camera = self._cameras.get(answer.camera)
             if camera is None or camera.actor is not actor:
@@ -148,6 +147,7 @@ class Pump:
                 if answer.code == deliveries.NOT_OWNER:
                     self._directory.forget(actor.name)
                     camera.actor = None
+                    actor.left(camera.name)
                     self._look_up(camera)
                     continue
                 camera.links.pop(answer.link, None)
@@ -168,7 +168,7 @@ class Pump:
         if not camera.links and not camera.locating:
             self._cameras.pop(camera.name, None)
             if camera.actor is not None:
-                camera.actor.idle_when_sent()
+                camera.actor.left(camera.name)
 
     def retire(self, actor: ActorQueue) -> bool:
         """True when no camera needs `actor` any more; it is then forgotten here."""
@@ -235,7 +235,7 @@ class Pump:
         actor = self._actors.get(handle.name)
         if actor is None:
             actor = self._actors[handle.name] = ActorQueue(self, handle, self._settings)
-            self._spawn(actor.drive())
+            self._spawn(actor.connect())
         camera.actor = actor
         for link in list(camera.links):
             attach = self.current((camera.name, link))

@@ -1,7 +1,6 @@
 """A camera actor over real stores, and a hub made of calls: what the integration tests of `actors`
 share."""
 
-import logging
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,6 @@ from actors.camera_actor import CameraActor
 from actors.core.messages import deliveries
 from actors.core.messages.deliveries import Acked, Answer, Attach, Data, Item
 from actors.core.settings import CameraSettings, PostgresSettings, RedisSettings, Settings
-from actors.core.task_set import TaskSet
 from actors.core.times import rfc3339
 from actors.wall_clock import WallClock, wall_us
 from storage.ports.events import EventRow
@@ -62,7 +60,7 @@ class Process:
         self.stores = stores
         self.hub = f"hub-{secrets.token_hex(2)}"
         self.answers: list[Answer] = []
-        self._polls = TaskSet(logging.getLogger("eyrie.tests.camera"))
+        actor.linked(self.hub, self._answered)
 
     @classmethod
     async def begin(
@@ -87,12 +85,11 @@ class Process:
         return cls(actor, own)
 
     def send(self, *items: Item) -> None:
-        """One call, its answers collected in `answers`."""
-        self._polls.spawn(self._call(list(items)))
+        """One frame; answers are collected in `answers`."""
+        self.actor.take(deliveries.encoder.encode(items))
 
-    async def _call(self, items: list[Item]) -> None:
-        reply = await self.actor.deliver(self.hub, deliveries.encoder.encode(items))
-        self.answers += deliveries.answers_decoder.decode(reply)
+    def _answered(self, answers: bytes) -> None:
+        self.answers += deliveries.answers_decoder.decode(answers)
 
     def attach(self, camera: str, session: str = "s1", link: str = "1") -> None:
         """A hello."""
@@ -113,28 +110,15 @@ class Process:
         ]
 
     async def acked(self, camera: str, seq: int) -> None:
-        """Wait for the ack of `seq`, polling as a hub does."""
-
-        def there() -> bool:
-            if any(ack.seq >= seq for ack in self.of(Acked, camera)):
-                return True
-            if not self._polls:
-                self.send()
-            return False
-
-        await until(there, what=f"the ack of {camera} {seq}")
+        """Wait for the ack of `seq`."""
+        await until(
+            lambda: any(ack.seq >= seq for ack in self.of(Acked, camera)),
+            what=f"the ack of {camera} {seq}",
+        )
 
     async def has(self, kind: type[Any], times: int = 1) -> None:
-        """Wait for answers of one kind, polling."""
-
-        def there() -> bool:
-            if len(self.of(kind)) >= times:
-                return True
-            if not self._polls:
-                self.send()
-            return False
-
-        await until(there, what=f"{times} × {kind.__name__}")
+        """Wait for answers of one kind."""
+        await until(lambda: len(self.of(kind)) >= times, what=f"{times} × {kind.__name__}")
 
     def freeze(self) -> None:
         """Like SIGKILL: the loops end at once, nothing is committed or published any more."""
@@ -145,7 +129,6 @@ class Process:
     async def end(self) -> None:
         """Close without a last commit."""
         self.freeze()
-        await self._polls.close()
         await self.actor._tasks.join()
         await self.stores.close()
 

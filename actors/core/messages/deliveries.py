@@ -1,20 +1,16 @@
-"""What crosses between a hub and a camera actor: one Ray call carries many items, one reply many
-answers.
+"""What crosses between a hub and a camera actor, on their link: many items in a frame one way, many
+answers the other.
 
-A `link` names one camera stream on one edge socket: ``<hub>/<socket number>``. The actor answers to
-links; the hub routes them.
-
-`deliver(items) -> answers` is a long poll: the actor steps the items at once, then holds the call
-until something is due to this hub (an ack after a commit, a resync, …), a newer call of the same
-hub arrives, or `PARK_S` passes. So acks need no call of their own.
+A `link` here names one camera stream on one edge socket: ``<hub>/<socket number>``. The actor
+answers to links; the hub routes them. Items of a camera arrive in the order they were sent, or not
+at all from some point on: then the hub attaches anew.
 """
 
 import msgspec
 
 from actors.core.messages.observations import Backlog
 
-PARK_S = 2.0  # seconds a call may be held when nothing is due
-MAX_CALL_BYTES = 98_304  # stays below Ray's 100 KiB inline limit
+MAX_BATCH_BYTES = 98_304  # of items in a frame, where they are more than one
 
 
 class Attach(msgspec.Struct, tag="attach", array_like=True, frozen=True):
@@ -72,14 +68,6 @@ class Detach(msgspec.Struct, tag="detach", array_like=True, frozen=True):
     received_us: int
     clean: bool
     reason: str
-
-
-class Numbered(msgspec.Struct, tag="call", array_like=True, frozen=True):
-    """The first entry of a call: its number, 1, 2, 3, …, among the calls of one queue of a hub.
-    Calls to an actor keep no order."""
-
-    queue: str
-    number: int
 
 
 Item = Attach | Data | DeclareGap | Alive | Detach
@@ -141,11 +129,4 @@ NOT_OWNER = 4010  # Dismissed.code: route again, say nothing to the edge but res
 
 encoder = msgspec.msgpack.Encoder()
 answers_decoder = msgspec.msgpack.Decoder(list[Answer])
-_calls = msgspec.msgpack.Decoder(list[Item | Numbered])
-
-
-def open_call(payload: bytes) -> tuple[Numbered | None, list[Item]]:
-    """What a call carries, with its number if it has one. Raises msgspec.MsgspecError."""
-    entries = _calls.decode(payload)
-    first = entries[0] if entries and isinstance(entries[0], Numbered) else None
-    return first, [entry for entry in entries if not isinstance(entry, Numbered)]
+items_decoder = msgspec.msgpack.Decoder(list[Item])

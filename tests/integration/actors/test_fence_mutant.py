@@ -69,8 +69,6 @@ async def a_zombie_writes(
     old.data(camera, range(11, 31))
 
     def settled() -> bool:
-        if not old._polls:
-            old.send()
         counts = old.actor._commits.counts
         return counts["not_moved"] > 0 or max(ack.seq for ack in old.of(Acked)) > 10
 

@@ -15,7 +15,7 @@ from actors.camera_actor import CameraActor
 from actors.core.errors import Unavailable
 from actors.core.messages.deliveries import Acked, Answer, AskedAgain, Attach, Data, Welcomed
 from actors.core.settings import HubSettings, Settings
-from actors.ports import ActorHandle
+from actors.ports import ActorControl, ActorHandle, Link, LinkUser
 from actors.wall_clock import wall_us
 from cluster.planning.placement import NodeView
 from cluster.supervisor.ports import CameraProcess, Process
@@ -25,6 +25,7 @@ from storage.stores import open_stores
 from tests.support.camera_rig import walk
 from tests.support.doubles.fleet_stores import MemoryActors, MemoryCameras
 from tests.support.doubles.machines import FakeMachine
+from tests.support.doubles.near_link import NearLinks
 
 BATCH = 10  # observations of one delivery
 PACE_S = 0.05  # seconds between two deliveries of a camera
@@ -41,6 +42,7 @@ class LocalProcess:
         self._capacity = capacity
         self._actor: CameraActor | None = None
         self._dead = asyncio.Event()
+        self._links: NearLinks | None = None
         self.crash_after_release = False
 
     def _opened(self) -> CameraActor:
@@ -53,6 +55,7 @@ class LocalProcess:
         stores = await open_stores(self._settings, name=self.name)
         self._actor = CameraActor(self.name, stores, self._settings.camera, capacity=self._capacity)
         self._actor.start()
+        self._links = NearLinks(self._actor, self.name)
         return {"node": self.node, "pid": 1}
 
     async def adopt(self, cameras: Sequence[str], timeout_s: float) -> dict[str, str]:
@@ -70,8 +73,10 @@ class LocalProcess:
     async def describe(self, timeout_s: float) -> dict[str, Any]:
         return self._opened().describe()
 
-    async def deliver(self, hub: str, items: bytes) -> bytes:
-        return await self._opened().deliver(hub, items)
+    async def connect(self, hub: str, user: LinkUser) -> Link:
+        self._opened()
+        assert self._links is not None
+        return await self._links.connect(hub, user)
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
         """Not asked."""
@@ -104,6 +109,8 @@ class LocalProcess:
         """Its loops end at once: nothing is committed any more."""
         if self._actor is not None and not self._dead.is_set():
             self._actor._tasks.cancel()
+            if self._links is not None:
+                self._links.break_off()
         self._dead.set()
 
     async def close(self) -> None:
@@ -154,7 +161,7 @@ class LocalDirectory:
         placed = await self.supervisor.ensure(cameras, doubted)
         return {camera: self._machine.local[name] for camera, name in placed.items()}
 
-    async def living(self, name: str) -> ActorHandle | None:
+    async def living(self, name: str) -> ActorControl | None:
         return self._machine.local.get(name)
 
     def forget(self, name: str) -> None:

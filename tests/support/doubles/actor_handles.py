@@ -1,34 +1,36 @@
 """Doubles of `actors.ports`: an actor that answers as told, and a directory over such actors."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from actors.core.errors import EyrieError, Unavailable
 from actors.core.messages import deliveries
 from actors.core.messages.deliveries import Acked, Answer, Attach, Data, DeclareGap, Item, Welcomed
-from actors.ports import ActorHandle
+from actors.links.server import Send
+from actors.ports import ActorControl, ActorHandle, Link, LinkUser
+from tests.support.doubles.near_link import NearLink, NearLinks
 
 
 class FakeActor:
-    """Answers attaches and acks data at once, in order; parks a call when nothing is due. Switches:
-    `dead`, `silent`, `mute`."""
+    """Answers attaches and acks data at once, in order. Switches: `dead`, `mute`, `full`;
+    :meth:`die` ends its links."""
 
     def __init__(self, name: str, *, credits: int = 100) -> None:
         self.name = name
         self.credits = credits
-        self.dead = False  # calls raise Unavailable
-        self.silent = False  # calls never return
+        self.dead = False  # there is no link to it
         self.mute = False  # data is taken and never acked
+        self.full = False  # new links take nothing, until their `full` is reset
         self.last_seq: dict[str, int] = {}
-        self.calls: list[list[Item]] = []
-        self.in_flight = 0
-        self.most_in_flight = 0
+        self.calls: list[list[Item]] = []  # the frames
+        self.sizes: list[int] = []  # and their bytes
+        self.made: list[NearLink] = []  # every link to it, the newest last
         self.override: Callable[[Item], list[Answer] | None] = lambda item: None
         self.looked: list[str] = []
         self.replayed: list[tuple[int, str]] = []
         self.resets: list[tuple[str, Sequence[str] | None, str | None]] = []
         self.refusal: EyrieError | None = None  # what a replay raises
-        self._newer = asyncio.Event()
+        self._links = NearLinks(self, name)
+        self._hubs: dict[str, Send] = {}
 
     async def look(self, cameras: Sequence[str]) -> dict[str, int]:
         """Note it."""
@@ -58,29 +60,42 @@ class FakeActor:
         """Everything delivered, in order."""
         return [item for call in self.calls for item in call]
 
-    async def deliver(self, hub: str, items: bytes) -> bytes:
-        """One call of a hub."""
+    async def connect(self, hub: str, user: LinkUser) -> Link:
+        """:meth:`actors.ports.ActorHandle.connect`."""
         if self.dead:
             raise Unavailable(f"{self.name} is gone")
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            _numbered, batch = deliveries.open_call(items)
-            self.calls.append(batch)
-            if self.silent:
-                await asyncio.Event().wait()
-            self._newer.set()
-            newer = self._newer = asyncio.Event()
-            answers = [answer for item in batch for answer in self._answers(item)]
-            if not answers:
-                try:
-                    async with asyncio.timeout(deliveries.PARK_S):
-                        await newer.wait()
-                except TimeoutError:
-                    answers = []
-            return deliveries.encoder.encode(answers)
-        finally:
-            self.in_flight -= 1
+        link = await self._links.connect(hub, user)
+        self.made.append(link)
+        link.full = self.full
+        return link
+
+    def die(self, reason: str = "it closed the link") -> None:
+        """Its links are lost, and there are no new ones."""
+        self.dead = True
+        self._links.break_off(reason)
+
+    def linked(self, hub: str, send: Send) -> None:
+        self._hubs[hub] = send
+
+    def unlinked(self, hub: str, send: Send) -> None:
+        if self._hubs.get(hub) == send:
+            del self._hubs[hub]
+
+    @property
+    def linked_hubs(self) -> list[str]:
+        """Who has a link now."""
+        return list(self._hubs)
+
+    def take(self, items: bytes) -> None:
+        """A frame of a hub."""
+        batch = deliveries.items_decoder.decode(items)
+        self.calls.append(batch)
+        self.sizes.append(len(items))
+        for item in batch:
+            answers = self._answers(item)
+            send = self._hubs.get(item.link.rpartition("/")[0])
+            if answers and send is not None:
+                send(deliveries.encoder.encode(answers))
 
     def _answers(self, item: Item) -> list[Answer]:
         told = self.override(item)
@@ -116,7 +131,7 @@ class FakeDirectory:
             raise Unavailable("the supervisor does not answer")
         return {camera: handle for camera in cameras if (handle := self.owner(camera)) is not None}
 
-    async def living(self, name: str) -> ActorHandle | None:
+    async def living(self, name: str) -> ActorControl | None:
         """The owner of that name, taking names of cameras and actors for the same."""
         return self.owner(name)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from actors.camera_actor import CameraActor
 from actors.core.errors import NotFound
 from actors.core.settings import CameraSettings
-from actors.ports import ActorHandle
+from actors.ports import ActorHandle, Link, LinkUser
 from storage.ports.processes import ActorRecord
 from tests.support.doubles.fleet_stores import MemoryActors
 from tests.support.doubles.memory_postgres import (
@@ -18,6 +18,7 @@ from tests.support.doubles.memory_postgres import (
 )
 from tests.support.doubles.memory_redis import MemoryPublisher
 from tests.support.doubles.memory_registry import MemoryRegistry
+from tests.support.doubles.near_link import NearLinks
 from tests.support.doubles.stores import MemoryStores
 
 
@@ -54,6 +55,7 @@ class LocalActor:
             self.name, self._stores, settings, capacity=64, written_off=self.written_off.append
         )
         self._memory = memory
+        self._links = NearLinks(self.actor, self.name)
 
     async def start(self) -> None:
         """Begin, with a record as a supervisor writes it: without one the first heartbeat makes the
@@ -75,8 +77,8 @@ class LocalActor:
     def forget(self, name: str) -> None:
         """It does not go away."""
 
-    async def deliver(self, hub: str, items: bytes) -> bytes:
-        return await self.actor.deliver(hub, items)
+    async def connect(self, hub: str, user: LinkUser) -> Link:
+        return await self._links.connect(hub, user)
 
     async def reset_counts(
         self, camera: str, lines: Sequence[str] | None, reason: str | None
