@@ -138,11 +138,12 @@ class ActorQueue:
                 if self._link is not None:
                     await self._link.finish()
         except TimeoutError:
-            log.warning(
-                "actor %s did not take the last %d items in time; their edges keep them",
-                self.name,
-                len(self._queue),
-            )
+            if self._queue:
+                log.warning(
+                    "actor %s did not take the last %d items in time; their edges keep them",
+                    self.name,
+                    len(self._queue),
+                )
         self._end()
 
     def answered(self, answers: Sequence[Answer]) -> None:

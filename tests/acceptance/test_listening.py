@@ -107,6 +107,10 @@ def test_nothing_of_ours_is_reached_from_outside_and_nothing_of_ray_without_its_
         AGENT,
     )
     assert [kind for kind in kinds if not any(kind in found.owner for found in ray)] == []
+    links = stack.data.socket_folder("links")
+    assert links.stat().st_mode & 0o777 == 0o700
+    assert [link.name for link in links.iterdir() if link.stat().st_mode & 0o777 != 0o600] == []
+    assert any(links.iterdir()), "camera actors take links there, and on no port"
     token = Path(settings.ray.token_file).read_text(encoding="ascii").strip()
     for found in ray:
         host = found.host if found.host.startswith("127.") else "127.0.0.1"

@@ -409,7 +409,7 @@ async def test_welcomes_of_a_reattach_resync_the_edge(rig: Rig) -> None:
         successor = FakeActor("actor-2")
         successor.last_seq = dict(rig.actor.last_seq)
         rig.directory.owner = lambda camera: successor
-        rig.actor.dead = True
+        rig.actor.die()
         await edge.observe(3)
         assert (await edge.hear("resync"))["resume_from"] == 3
         await edge.observe(3)

@@ -2,7 +2,6 @@
 under way, over doubles of storage: nothing is lost, nothing is shown twice, nothing stands still.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -13,12 +12,10 @@ from actors.activation import activate
 from actors.commit_loop import MAX_FAILURES
 from actors.core.camera import core as camera_core
 from actors.core.errors import Conflict
-from actors.core.messages import deliveries
 from actors.core.messages.commits import CommitRow
-from actors.core.messages.deliveries import Acked, AskedAgain, Data, Numbered, Welcomed
-from actors.wall_clock import wall_us
+from actors.core.messages.deliveries import Acked, Data, Welcomed
 from storage.ports.epochs import new_epoch
-from tests.support.camera_rig import Process, walk
+from tests.support.camera_rig import Process
 from tests.support.doubles.memory_postgres import MemoryCameraStore
 from tests.support.doubles.memory_process import SITE, ProcessStores, begin
 from tests.support.waiting import until
@@ -322,22 +319,3 @@ async def test_a_pause_outlives_an_activation_anew(start: Start, stores: Process
     process.data(CAMERA, range(1, 31))
     await process.has(Welcomed, 2)
     assert reach(process, CAMERA) <= before
-
-
-async def test_calls_of_a_hub_are_taken_in_the_order_in_which_it_made_them(
-    start: Start,
-) -> None:
-    process = await start()
-
-    async def call(number: int, seqs: range) -> None:
-        data = Data(CAMERA, f"{process.hub}/1", "s1", seqs[0], wall_us(), "json", walk(seqs))
-        reply = await process.actor.deliver(
-            process.hub, deliveries.encoder.encode([Numbered("q", number), data])
-        )
-        process.answers += deliveries.answers_decoder.decode(reply)
-
-    async with asyncio.TaskGroup() as calls:
-        calls.create_task(call(2, range(4, 7)))
-        calls.create_task(call(1, range(1, 4)))
-    await process.acked(CAMERA, 6)
-    assert process.of(AskedAgain) == []
