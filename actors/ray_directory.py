@@ -1,14 +1,13 @@
 """Where cameras live, as a hub knows it: a bounded cache in front of the supervisor
 (`actors.ports.Directory`), and links to their processes."""
 
-import logging
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from actors.core.errors import Unavailable
+from actors.known_places import KnownPlaces
 from actors.links.address import LinkAddress
 from actors.links.client import LinkMaker
 from actors.ports import ActorControl, ActorHandle, Link, LinkUser
@@ -16,10 +15,7 @@ from actors.ray_calls import answer, find
 from actors.ray_camera import RayCameraProcess, attach
 
 SUPERVISOR = "supervisor"  # the supervisor's actor name
-MAX_CAMERAS = 100_000  # cameras remembered
 MAX_DOUBTED = 64  # failed actors told to the supervisor at once
-
-log = logging.getLogger("eyrie.actors.directory")
 
 
 class LinkedActor:
@@ -66,26 +62,21 @@ class RayDirectory:
         self._timeout_s = timeout_s
         self._call_timeout_s = call_timeout_s
         self._supervisor: Any | None = None
-        self._names: OrderedDict[str, str] = OrderedDict()
         self._links = links
-        self._addresses: dict[str, LinkAddress] = {}
+        self._places = KnownPlaces()
         self._processes: dict[str, RayCameraProcess] = {}
         self._doubted: dict[str, None] = {}
 
     async def locate(self, cameras: Sequence[str]) -> dict[str, ActorHandle]:
         """Raises Unavailable when the supervisor cannot be asked."""
-        unknown = [camera for camera in cameras if camera not in self._names]
+        unknown = [camera for camera in cameras if self._places.find(camera) is None]
         if unknown:
-            for camera, name in (await self._ensure(unknown)).items():
-                self._names[camera] = name
-            while len(self._names) > MAX_CAMERAS:
-                self._names.popitem(last=False)
+            await self._ensure(unknown)
         found: dict[str, ActorHandle] = {}
         for camera in cameras:
-            place = self._names.get(camera, "")
-            address = self._addresses.get(place)
-            if address is not None:
-                found[camera] = LinkedActor(place, address, self._links, self)
+            place = self._places.find(camera)
+            if place is not None:
+                found[camera] = LinkedActor(*place, self._links, self)
         return found
 
     async def living(self, name: str) -> ActorControl | None:
@@ -94,20 +85,19 @@ class RayDirectory:
             process = await attach(
                 name, namespace=self._namespace, call_timeout_s=self._call_timeout_s
             )
-            if process is not None and name in self._addresses:
+            if process is not None and name in self._places:
                 self._processes[name] = process
         return process
 
     def forget(self, name: str) -> None:
         self._processes.pop(name, None)
-        self._addresses.pop(name, None)
-        for camera in [camera for camera, known in self._names.items() if known == name]:
-            del self._names[camera]
+        self._places.forget(name)
         self._doubted[name] = None
         if len(self._doubted) > MAX_DOUBTED:
             del self._doubted[next(iter(self._doubted))]
 
-    async def _ensure(self, cameras: list[str]) -> dict[str, str]:
+    async def _ensure(self, cameras: list[str]) -> None:
+        """Ask the supervisor where `cameras` live."""
         doubted = list(self._doubted)
         supervisor = self._supervisor or await find(SUPERVISOR, self._namespace)
         if supervisor is None:
@@ -116,12 +106,12 @@ class RayDirectory:
             told = await answer(
                 supervisor.locate.remote(cameras, doubted), self._timeout_s, SUPERVISOR
             )
-            placed: dict[str, str] = dict(told["placed"])
-            self._addresses |= msgspec.convert(told["links"], dict[str, LinkAddress])
         except Unavailable:
             self._supervisor = None
             raise
         self._supervisor = supervisor
         for name in doubted:
             self._doubted.pop(name, None)
-        return placed
+        links = msgspec.convert(told["links"], dict[str, LinkAddress])
+        for name in self._places.learn(told["placed"], links):
+            self._processes.pop(name, None)
