@@ -153,10 +153,8 @@ class CameraActor:
     def _pause(self, hosted: Hosted, paused: bool) -> None:
         hosted.paused = paused
         if hosted.phase == "active":
-            self.carry_out(
-                hosted,
-                camera_core.pause(hosted.core, paused, self._commits.window_items, self._now_us()),
-            )
+            window = self._commits.window_items
+            self.carry_out(hosted, camera_core.pause(hosted.core, paused, window, self._now_us()))
             log.info("camera %s %s", hosted.camera, "is paused" if paused else "goes on")
 
     async def release(
@@ -240,13 +238,12 @@ class CameraActor:
             }
             for h in list(self._cameras.values())
         }
-        counts, faults = dict(self._commits.counts), dict(self._commits.object_faults)
         return {
             **self.health(),
             "hosted": cameras,
             "given_up": dict(self.given_up),
-            "counts": counts,
-            "object_faults": faults,
+            "counts": dict(self._commits.counts),
+            "object_faults": dict(self._commits.object_faults),
         }
 
     async def stop(self, grace_s: float = 5.0) -> bool:
@@ -309,11 +306,8 @@ class CameraActor:
         (:meth:`_ask_again`)."""
         for item in items:
             if isinstance(item, Attach):
-                self._answers.post(
-                    Dismissed(
-                        camera, item.link, deliveries.NOT_OWNER, "its mailbox is full of hellos"
-                    )
-                )
+                why = "its mailbox is full of hellos"
+                self._answers.post(Dismissed(camera, item.link, deliveries.NOT_OWNER, why))
 
     def _ask_again(self, hosted: Hosted) -> None:
         """There is room for what was refused."""
