@@ -48,7 +48,7 @@ class ActorControl(Protocol):
 
     name: str
 
-    async def look(self, cameras: Sequence[str]) -> dict[str, int]:
+    async def refresh(self, cameras: Sequence[str]) -> dict[str, int]:
         """The registry changed these cameras: read it now. Camera → the scene version in force, of
         those hosted there.
 

@@ -116,7 +116,7 @@ class RayCamera:
         """:meth:`CameraActor.pause`."""
         self._opened().pause(cameras)
 
-    async def look(self, cameras: list[str]) -> dict[str, int]:
+    async def refresh(self, cameras: list[str]) -> dict[str, int]:
         """:meth:`actors.registry_sync.RegistrySync.look`."""
         return await self._opened().registry.look(cameras)
 
@@ -185,9 +185,9 @@ class RayCameraProcess:
         self._handle = handle
         self._timeout_s = call_timeout_s
 
-    async def look(self, cameras: Sequence[str]) -> dict[str, int]:
+    async def refresh(self, cameras: Sequence[str]) -> dict[str, int]:
         return dict(
-            await answer(self._handle.look.remote(list(cameras)), self._timeout_s, self.name)
+            await answer(self._handle.refresh.remote(list(cameras)), self._timeout_s, self.name)
         )
 
     async def reset_counts(

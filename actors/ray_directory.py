@@ -33,8 +33,8 @@ class LinkedActor:
     async def connect(self, hub: str, user: LinkUser) -> Link:
         return await self._links.connect(self._address, self.name, hub, user)
 
-    async def look(self, cameras: Sequence[str]) -> dict[str, int]:
-        return await (await self._control()).look(cameras)
+    async def refresh(self, cameras: Sequence[str]) -> dict[str, int]:
+        return await (await self._control()).refresh(cameras)
 
     async def reset_counts(
         self, camera: str, lines: Sequence[str] | None, reason: str | None

@@ -79,7 +79,7 @@ NAMED_TWICE = {
 }
 # Classes with a public method of that name. `put` is insert or replace in a store, `take` removes
 # the next of a queue; `look` and `tell` say too little. They only fall.
-VAGUE_VERBS = {"put": 14, "take": 8, "look": 6, "tell": 0}
+VAGUE_VERBS = {"put": 14, "take": 8, "look": 3, "tell": 0}
 LONGEST_PAUSE_S = 0.2
 
 # Where each third-party border lies: the only files that may import the library.

@@ -112,7 +112,7 @@ class RegistryChanges:
                     if owner is None or owner.owner is None
                     else await self._directory.living(owner.owner)
                 )
-                return None if actor is None else (await actor.look([camera])).get(camera)
+                return None if actor is None else (await actor.refresh([camera])).get(camera)
         except (EyrieError, TimeoutError) as error:
             log.info(
                 "the actor of camera %s was not told of its change, it looks by itself: %s",

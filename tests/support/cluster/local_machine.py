@@ -78,7 +78,7 @@ class LocalProcess:
         assert self._links is not None
         return await self._links.connect(hub, user)
 
-    async def look(self, cameras: Sequence[str]) -> dict[str, int]:
+    async def refresh(self, cameras: Sequence[str]) -> dict[str, int]:
         """Not asked."""
         return {}
 

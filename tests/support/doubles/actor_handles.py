@@ -32,7 +32,7 @@ class FakeActor:
         self._links = NearLinks(self, name)
         self._hubs: dict[str, Send] = {}
 
-    async def look(self, cameras: Sequence[str]) -> dict[str, int]:
+    async def refresh(self, cameras: Sequence[str]) -> dict[str, int]:
         """Note it."""
         if self.dead:
             raise Unavailable(f"{self.name} is gone")

@@ -85,7 +85,7 @@ class LocalActor:
     ) -> str:
         return await self.actor.registry.reset_counts(camera, lines, reason)
 
-    async def look(self, cameras: Sequence[str]) -> dict[str, int]:
+    async def refresh(self, cameras: Sequence[str]) -> dict[str, int]:
         """Nothing to look for."""
         return {}
 
