@@ -29,10 +29,11 @@ class Faults:
         self._plans[operation].extend(hows)
 
     async def run(self, operation: str, action: Callable[[], T]) -> T:
-        """Carry `action` out under the plan. Yields to the loop once, as a round trip would."""
+        """Carry `action` out under the plan. Yields to the loop once, as a round trip would; a call
+        that is cancelled meanwhile has met its plan all the same."""
         self.calls[operation] += 1
-        await asyncio.sleep(0)
         how = self._plans[operation].popleft() if self._plans[operation] else None
+        await asyncio.sleep(0)
         if how == "fail" or operation in self.down:
             raise Unavailable(f"{operation}: planned failure")
         if how == "hang":
