@@ -206,6 +206,7 @@ async def test_a_catch_up_that_fails_again_and_again_ends_with_every_event_shown
     start: Start, stores: ProcessStores
 ) -> None:
     process = await start()
+    await until(lambda: not process.actor.describe()["hosted"][CAMERA]["behind"])
     stores.redis.faults.plan("publish", "fail", "after", "fail")
     stores.redis.faults.plan("fences", "fail")
     stores.redis.faults.plan("published_marks", "fail", "fail")
