@@ -3,6 +3,7 @@ in order."""
 
 import asyncio
 import json
+import secrets
 import time
 from pathlib import Path
 
@@ -30,9 +31,13 @@ NAMESPACE = "hubtest"
 async def _serve(servers: Servers, folder: Path) -> None:
     auth = auth_settings(folder)
     plain: Settings = msgspec.structs.replace(servers.settings, auth=auth, hub=HubSettings(port=0))
-    settings = msgspec.structs.replace(
-        plain, ray=msgspec.structs.replace(plain.ray, namespace=NAMESPACE)
+    token_file = folder / "ray-token"  # what Ray itself makes at home may be read by others
+    token_file.touch(0o600)
+    token_file.write_text(secrets.token_hex(32), encoding="ascii")
+    ray_settings = msgspec.structs.replace(
+        plain.ray, namespace=NAMESPACE, token_file=str(token_file)
     )
+    settings = msgspec.structs.replace(plain, ray=ray_settings)
     path = folder / "settings.json"
     write_resolved(path, settings)
     await wipe(settings)
