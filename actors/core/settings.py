@@ -172,17 +172,15 @@ class CameraSettings(_Section, frozen=True):
 
 
 class EventsSettings(_Section, frozen=True):
-    """Stored events of `keep_days` whole days (UTC, by the day of receiving) are kept; 0: all.
-    `keyring_dir`: the keys of personal values, the same folder on every machine; empty: `keyring`
-    in the data directory."""
+    """Events of `keep_days` whole days (UTC, of receiving) are kept; 0: all. `keyring_dir`: keys of
+    personal values, the same folder on every machine; empty: `keyring` in the data directory."""
 
     keyring_dir: str = ""
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
 
 
 class DeadLettersSettings(_Section, frozen=True):
-    """What was refused. Kept for `keep_days`, and the newest `keep_mb` MiB of it; 0 days: by size
-    alone.
+    """What was refused: of `keep_days` (0: of any age), the newest `keep_mb` MiB.
 
     Frames that nobody could decode are kept at `device_per_s` of one device (a token's subject) on
     a hub, `device_burst` at once, and at `hub_per_s` and `hub_burst` of all; of bytes, 16 KiB for
