@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
+from actors.core.errors import ConfigError
 from actors.core.settings import Settings
 from connectors import metrics
 from connectors.sinks import guard, sealed
@@ -41,6 +43,8 @@ class SinkConnectors:
             key=key,
             client=HttpClient(allowed),
             allowed=allowed,
+            nats_url=settings.nats.url,
+            nats_token=await asyncio.to_thread(_token, settings.nats.token_file),
         )
         return cls(context, policy)
 
@@ -51,3 +55,13 @@ class SinkConnectors:
     async def close(self) -> None:
         """After the connectors have ended."""
         await self._policy.close()
+
+
+def _token(path: str) -> str:
+    """Blocking. Raises ConfigError."""
+    if not path:
+        return ""
+    try:
+        return Path(path).expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"nats.token_file cannot be read: {error}") from error

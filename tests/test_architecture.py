@@ -107,6 +107,7 @@ BORDERS = {
     "channels": ("load_tests/benches/fanout/python_peers.py",),
     "django": ("load_tests/benches/fanout/python_peers.py",),
     "h11": ("hub/*.py", "connectors/sinks/http_client.py"),
+    "nats": ("connectors/sinks/nats_client.py",),
     "paho": ("edge/sources/mqtt.py",),
     "cryptography": (
         "policy/identity/certificates.py",

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.core.backup_settings import BackupSettings
 from actors.core.errors import ConfigError
-from actors.core.sink_settings import SinksSettings
+from actors.core.sink_settings import NatsSettings, SinksSettings
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -22,8 +22,7 @@ PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True): ...
 
 
 class DataSettings(_Section, frozen=True):
@@ -370,6 +369,7 @@ class Settings(_Section, frozen=True):
     dead_letters: DeadLettersSettings = DeadLettersSettings()
     sessions: SessionsSettings = SessionsSettings()
     sinks: SinksSettings = SinksSettings()
+    nats: NatsSettings = NatsSettings()
     channels: ChannelsSettings = ChannelsSettings()
     hub: HubSettings = HubSettings()
     limits: LimitsSettings = LimitsSettings()

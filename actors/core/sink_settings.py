@@ -12,3 +12,11 @@ class SinksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     may reach receivers that are not public, by http too; empty: none."""
 
     private_receivers: list[Range] = []
+
+
+class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The NATS server whose JetStream takes events of sinks that name none. `url`:
+    ``nats://host:4222``, without secrets; `token_file`: what it lets us in by."""
+
+    url: str = ""
+    token_file: str = ""

@@ -41,6 +41,7 @@ class SinkContext:
     client: HttpClient
     allowed: Sequence[Network] = ()
     nats_url: str = ""
+    nats_token: str = ""
     now_s: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     idle_s: float = 0.5

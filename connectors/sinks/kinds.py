@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from connectors.sinks import webhook
+from connectors.sinks import jetstream, webhook
 from connectors.sinks.context import SinkContext
 from workers.kinds import ConnectorKind
 
@@ -11,5 +11,6 @@ def kinds_of(context: SinkContext) -> Mapping[str, ConnectorKind]:
     """By name."""
     kinds = [
         ConnectorKind("sink.webhook", lambda connector: webhook.run(connector, context)),
+        ConnectorKind("sink.jetstream", lambda connector: jetstream.run(connector, context)),
     ]
     return {kind.name: kind for kind in kinds}

@@ -111,7 +111,7 @@ def _step(
     skipped: SinkHole | None,
 ) -> Step:
     received_us = row.received_us or at.received_us
-    after = Cursor(row.epoch, row.offset, at.sent, received_us)
+    after = Cursor(row.epoch, row.offset, at.sent, received_us, at.place)
     if skipped is not None:
         told = Step(None, after) if skipped.silent else _tell(skipped, due, at, ruling)
         return Step(told.message, msgspec.structs.replace(after, sent=told.after.sent))

@@ -43,17 +43,20 @@ class SinkRow(msgspec.Struct, frozen=True):
 
 class Cursor(msgspec.Struct, frozen=True):
     """Everything of a camera up to (epoch, offset) is over. `sent`: the id of the last message that
-    went out; `received_us`: when the event at the cursor was received, 0: unknown."""
+    went out; `received_us`: when the event at the cursor was received, 0: unknown; `place`: the
+    number of the last message in its stream, 0: none, or there is no stream."""
 
     epoch: str = ""
     offset: int = 0
     sent: str = ""
     received_us: int = 0
+    place: int = 0
 
 
 class DueCamera(msgspec.Struct, frozen=True):
     """A camera with more than its cursor says. `epoch` and `last_offset` are its position.
-    `failures` of the next event, in a row, since `since_us` (0: none)."""
+    `failures` of the next event, in a row, since `since_us` (0: none). The sink began after
+    (`begin_epoch`, `begin_offset`)."""
 
     camera: str
     site: str
@@ -63,6 +66,8 @@ class DueCamera(msgspec.Struct, frozen=True):
     last_offset: int
     failures: int = 0
     since_us: int = 0
+    begin_epoch: str = ""
+    begin_offset: int = 0
 
 
 class CursorMove(msgspec.Struct, frozen=True):
@@ -187,6 +192,9 @@ class SinkStore(Protocol):
     async def due(self, name: str, *, busy: Collection[str], limit: int) -> list[DueCamera]:
         """At most `limit` cameras that have events to be passed on and are not waiting, the least
         recently moved first; none of `busy`."""
+
+    async def beyond(self, name: str, place: int) -> list[DueCamera]:
+        """The cameras whose cursor names a place in the stream above `place`: it lost them."""
 
     async def read(self, due: Sequence[DueCamera], limit: int) -> Mapping[str, list[EventRow]]:
         """Camera → at most `limit` of the events beyond its cursor, in order. Those of a site that

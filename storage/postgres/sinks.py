@@ -100,19 +100,11 @@ class PostgresSinks:
         await self._database.fetch(self._sql["adopt"], name, writing=True)
 
     async def due(self, name: str, *, busy: Collection[str], limit: int) -> list[DueCamera]:
-        return [
-            DueCamera(
-                row["camera"],
-                row["site"],
-                tuple(row["tags"]),
-                Cursor(row["epoch"], row["offset"], row["sent"], _us(row["received"])),
-                row["tip_epoch"],
-                row["last_offset"],
-                row["failures"],
-                _us(row["since"]),
-            )
-            for row in await self._database.fetch(self._sql["due"], name, list(busy), limit)
-        ]
+        rows = await self._database.fetch(self._sql["due"], name, list(busy), limit)
+        return [_due(row) for row in rows]
+
+    async def beyond(self, name: str, place: int) -> list[DueCamera]:
+        return [_due(row) for row in await self._database.fetch(self._sql["beyond"], name, place)]
 
     async def move(self, claim: ConnectorClaim, name: str, moves: Sequence[CursorMove]) -> set[str]:
         arrays: list[list[Any]] = [
@@ -123,6 +115,7 @@ class PostgresSinks:
             [one.after.offset for one in moves],
             [one.after.sent for one in moves],
             [from_us(us) if (us := one.after.received_us) else None for one in moves],
+            [one.after.place for one in moves],
         ]
         return await self._fenced("move", claim, name, arrays)
 
@@ -274,6 +267,21 @@ def _sink(row: Any) -> SinkRow:
         row["who"],
         to_us(row["created"]),
         to_us(row["changed"]),
+    )
+
+
+def _due(row: Any) -> DueCamera:
+    return DueCamera(
+        row["camera"],
+        row["site"],
+        tuple(row["tags"]),
+        Cursor(row["epoch"], row["offset"], row["sent"], _us(row["received"]), row["place"]),
+        row["tip_epoch"],
+        row["last_offset"],
+        row["failures"],
+        _us(row["since"]),
+        row["begin_epoch"],
+        row["begin_offset"],
     )
 
 

@@ -2,7 +2,8 @@
 INSERT INTO sinks (name, kind, spec, secrets, who, state) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING RETURNING name;
 
 -- name: begin_now
-INSERT INTO sink_cursors (sink, camera, epoch, "offset") SELECT $1, camera, epoch, last_offset FROM positions;
+INSERT INTO sink_cursors (sink, camera, epoch, "offset", begin_epoch, begin_offset)
+SELECT $1, camera, epoch, last_offset, epoch, last_offset FROM positions;
 
 -- name: get
 SELECT name, kind, spec, state, reason, secrets, who, created, changed FROM sinks WHERE name = $1;
@@ -41,12 +42,18 @@ WHERE NOT EXISTS (SELECT FROM sink_cursors m WHERE m.sink = $1 AND m.camera = p.
 ON CONFLICT (sink, camera) DO NOTHING;
 
 -- name: due
-SELECT m.camera, c.site, c.tags, m.epoch, m."offset", m.sent, m.received, m.failures, m.since,
+SELECT m.camera, c.site, c.tags, m.epoch, m."offset", m.sent, m.received, m.place, m.failures, m.since, m.begin_epoch, m.begin_offset,
        p.epoch AS tip_epoch, p.last_offset
 FROM sink_cursors m JOIN positions p ON p.camera = m.camera JOIN cameras c ON c.camera = m.camera
 WHERE m.sink = $1 AND NOT m.parked AND (m.retry_at IS NULL OR m.retry_at <= now())
     AND (m.epoch <> p.epoch OR m."offset" < p.last_offset) AND m.camera <> ALL ($2::text[])
 ORDER BY m.changed LIMIT $3;
+
+-- name: beyond
+SELECT m.camera, c.site, c.tags, m.epoch, m."offset", m.sent, m.received, m.place, m.failures, m.since, m.begin_epoch, m.begin_offset,
+       p.epoch AS tip_epoch, p.last_offset
+FROM sink_cursors m JOIN positions p ON p.camera = m.camera JOIN cameras c ON c.camera = m.camera
+WHERE m.sink = $1 AND m.place > $2;
 
 -- name: read
 -- Per camera a range of the key; {window} is a condition on `received` by constants (`storage.events.windows`).
@@ -60,10 +67,10 @@ ORDER BY e.camera, e.epoch, e."offset";
 
 -- name: move
 WITH mine AS (SELECT name FROM connectors WHERE name = $1 AND generation = $2 AND owner <> '' FOR SHARE)
-UPDATE sink_cursors m SET epoch = g.epoch, "offset" = g."offset", sent = g.sent, received = g.received, changed = now(),
+UPDATE sink_cursors m SET epoch = g.epoch, "offset" = g."offset", sent = g.sent, received = g.received, place = g.place, changed = now(),
     failures = 0, since = NULL, retry_at = NULL, error = '', parked = false
-FROM mine, unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[], $9::text[], $10::timestamptz[])
-    AS g (camera, before_epoch, before_offset, epoch, "offset", sent, received)
+FROM mine, unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[], $9::text[], $10::timestamptz[], $11::bigint[])
+    AS g (camera, before_epoch, before_offset, epoch, "offset", sent, received, place)
 WHERE m.sink = $3 AND m.camera = g.camera AND m.epoch = g.before_epoch AND m."offset" = g.before_offset
 RETURNING m.camera;
 
@@ -117,13 +124,17 @@ DELETE FROM sink_attempts WHERE sink = $1 AND (at < now() - $3::float8 * interva
     OR id <= coalesce((SELECT id FROM sink_attempts WHERE sink = $1 ORDER BY id DESC OFFSET $2 LIMIT 1), 0));
 
 -- name: lag
-SELECT count(*) FILTER (WHERE m.epoch <> p.epoch OR m."offset" < p.last_offset) AS cameras,
-    coalesce(sum(CASE WHEN m.epoch = p.epoch THEN greatest(p.last_offset - m."offset", 0) ELSE p.last_offset END), 0)::bigint AS events,
-    count(*) FILTER (WHERE m.parked) AS parked, count(*) FILTER (WHERE m.failures > 0) AS failing,
-    coalesce((array_agg(m.error ORDER BY m.retry_at DESC NULLS LAST) FILTER (WHERE m.error <> ''))[1], '') AS error,
-    coalesce(extract(epoch FROM now() - min(m.changed) FILTER (WHERE m.epoch <> p.epoch OR m."offset" < p.last_offset)), 0)::float8
-        AS behind_s
-FROM sink_cursors m JOIN positions p ON p.camera = m.camera WHERE m.sink = $1;
+-- A camera without a cursor is one that the sink has not come to yet.
+SELECT count(*) FILTER (WHERE behind) AS cameras, coalesce(sum(events), 0)::bigint AS events,
+    count(*) FILTER (WHERE parked) AS parked, count(*) FILTER (WHERE failures > 0) AS failing,
+    coalesce((array_agg(error ORDER BY retry_at DESC NULLS LAST) FILTER (WHERE error <> ''))[1], '') AS error,
+    coalesce(extract(epoch FROM now() - min(changed) FILTER (WHERE behind)), 0)::float8 AS behind_s
+FROM (
+    SELECT m.parked, m.failures, m.error, m.retry_at, m.changed,
+        m.camera IS NULL AND p.last_offset > 0 OR m.epoch <> p.epoch OR m."offset" < p.last_offset AS behind,
+        CASE WHEN m.epoch = p.epoch THEN greatest(p.last_offset - m."offset", 0) ELSE p.last_offset END AS events
+    FROM positions p LEFT JOIN sink_cursors m ON m.sink = $1 AND m.camera = p.camera
+) AS found;
 
 -- name: cursors
 SELECT m.camera, m.epoch, m."offset", p.last_offset, m.sent, m.failures, m.parked, m.error, m.retry_at, m.changed

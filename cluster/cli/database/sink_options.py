@@ -84,7 +84,16 @@ def _add_others(kinds: Any) -> None:
 
 def _add_make(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name")
-    parser.add_argument("--webhook", required=True, metavar="URL", help="POST events there")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--webhook", metavar="URL", help="POST events there")
+    where.add_argument(
+        "--jetstream",
+        nargs="?",
+        const="EYRIE_EVENTS",
+        metavar="STREAM",
+        help="publish into a stream of NATS (default EYRIE_EVENTS)",
+    )
+    parser.add_argument("--nats", default="", metavar="URL", help="default: EYRIE_NATS_URL")
     parser.add_argument("--binary", action="store_true", help="CloudEvents in binary mode")
     for name, help in (
         ("sites", 'whose events it may have; "*": all'),
@@ -110,9 +119,11 @@ def spec_of(given: argparse.Namespace) -> Values:
     """What `make` was told, for `connectors.sinks.spec.parse`. Raises BadInput."""
     if not given.sites and not given.cameras:
         raise BadInput("say whose events: --sites or --cameras", hint='All of them: --sites "*".')
-    to = {"type": "webhook", "url": given.webhook}
-    if given.binary:
-        to["mode"] = "binary"
+    if given.webhook:
+        to = {"type": "webhook", "url": given.webhook}
+        to |= {"mode": "binary"} if given.binary else {}
+    else:
+        to = {"type": "jetstream", "stream": given.jetstream, "url": given.nats}
     view: dict[str, Any] = {"sites": given.sites or []}
     view |= {k: v for k in ("cameras", "roles", "scopes", "purpose") if (v := getattr(given, k))}
     kept = {k: v for k in ("types", "severities") if (v := getattr(given, k))}

@@ -76,9 +76,10 @@ def event_of(
     type: str = "zone.entered",
     severity: Any = "info",
     data: dict[str, Any] | None = None,
+    back_s: int = 0,
 ) -> Event:
-    """The `number`-th after `position`, received now."""
-    now = rfc3339(time.time_ns() // 1_000)
+    """The `number`-th after `position`, received now, or so by a clock that is `back_s` behind."""
+    now = rfc3339(time.time_ns() // 1_000 - back_s * 1_000_000)
     offset = position.last_offset + number
     return Event(
         id=f"{camera}/{position.epoch}/{offset}",
