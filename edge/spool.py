@@ -108,10 +108,14 @@ class DiskSpool:
         place = self._places.get(seq)
         if place is None:
             return None
+        size = HEADER_BYTES + place.length
         try:
-            with open(place.segment.path, "rb") as file:
-                file.seek(place.offset)
-                record = file.read(HEADER_BYTES + place.length)
+            if place.segment is self._segments[-1] and self._descriptor >= 0:
+                record = os.pread(self._descriptor, size, place.offset)
+            else:
+                with open(place.segment.path, "rb") as file:
+                    file.seek(place.offset)
+                    record = file.read(size)
         except OSError:
             return None
         found = next(read_records(record), None)
@@ -210,7 +214,7 @@ class DiskSpool:
         number = int(self._segments[-1].path.stem) + 1 if self._segments else 1
         path = self.folder / f"{number:08d}.seg"
         self._descriptor = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
+            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
         self._segments.append(_Segment(path))
         # the first record carries what deleted segments knew

@@ -108,7 +108,7 @@ BORDERS = {
     "django": ("load_tests/benches/fanout/python_peers.py",),
     "h11": ("hub/*.py", "connectors/sinks/http_client.py"),
     "nats": ("connectors/sinks/nats_client.py",),
-    "paho": ("edge/sources/mqtt.py",),
+    "paho": ("edge/sources/mqtt.py", "load_tests/benches/sources*.py"),
     "cryptography": (
         "policy/identity/certificates.py",
         "policy/identity/certificate_authority.py",

@@ -28,6 +28,7 @@ Version = Literal["3.1.1", "5"]
 MAX_HELD = 4_096  # messages taken from the broker and not yet taken over; then reading stops
 MAX_PAYLOAD_BYTES = 1_048_576
 FULL_PAUSE_S = 0.05
+COMPANY_S = 0.002  # the first message waits for more: a round costs one sync, however many it has
 SESSION_EXPIRY_S = 7 * 86_400  # how long the broker keeps our place (MQTT 5)
 RECEIVE_MAXIMUM = 1_000  # messages of QoS 1 under way at once (MQTT 5)
 
@@ -101,12 +102,13 @@ class MqttOrigin:
 
     async def receive(self, most: int, timeout_s: float | None) -> list[Delivery]:
         """What came, at most `most` messages in the broker's order; nothing after `timeout_s`."""
+        self._arrived.clear()  # before the look: what comes after it sets it again
         if not self._held:
-            self._arrived.clear()
             try:
                 await asyncio.wait_for(self._arrived.wait(), timeout_s)
             except TimeoutError:
                 return []
+            await asyncio.sleep(COMPANY_S)
         return [self._held.popleft() for _ in range(min(most, len(self._held)))]
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
@@ -208,7 +210,8 @@ class MqttOrigin:
         while len(self._held) >= MAX_HELD and not self._stopping:
             time.sleep(FULL_PAUSE_S)  # in paho's thread: its socket fills, the broker waits
         self._held.append(delivery)
-        self._loop.call_soon_threadsafe(self._arrived.set)
+        if not self._arrived.is_set():  # a call into the loop is a system call
+            self._loop.call_soon_threadsafe(self._arrived.set)
 
     def _told(self, state: Literal["online", "refused", "away"], why: str) -> None:
         if (state, why) != (self.state, self.why):
