@@ -124,7 +124,8 @@ class Erasure:
 
     async def _letters(self) -> Audit:
         request = await self._request()
-        count = await erase_letters(self._parts.database, request.scope)
+        parts = self._parts
+        count = await erase_letters(parts.database, parts.keyring, request.scope, parts.settle_s)
         return self._noting(request, "letters", {"emptied": count})
 
     async def _redis(self) -> Audit:

@@ -42,7 +42,7 @@ async def replay_erasures(
         await _restore(database, record)
         await erase_places(database, keyring, id, record.keys, 0.0)
         await keyring.destroy(record.keys)
-        letters = await erase_letters(database, record.scope)
+        letters = await erase_letters(database, keyring, record.scope, 0.0)
         draft = AuditDraft(
             "eyrie",
             "",

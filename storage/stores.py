@@ -121,7 +121,7 @@ async def open_stores(
         cameras=PostgresCameraStore(database, keyring),
         events=PostgresEventStore(database, keyring),
         registry=PostgresRegistry(database),
-        dead_letters=PostgresDeadLetterStore(database),
+        dead_letters=PostgresDeadLetterStore(database, keyring),
         actors=PostgresActorStore(database),
         hubs=PostgresHubStore(database),
         api=PostgresApiStore(database),

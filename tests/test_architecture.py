@@ -117,6 +117,7 @@ BORDERS = {
         "policy/identity/sign_in.py",
         "edge/signing.py",
         "storage/postgres/personal.py",
+        "storage/postgres/letters.py",
         "storage/backups/keys.py",
         "privacy/receipts.py",
         "connectors/sinks/sealed.py",

@@ -8,6 +8,7 @@ from privacy.erasure import Erasure, ErasureParts
 from storage.events.partitions import drop_old, make_partitions
 from storage.ports.jobs import JobStore, Values
 from storage.ports.schedules import NewSchedule
+from storage.postgres.letters import forget_letter_keys
 from storage.postgres.privacy import ERASURE
 from storage.postgres.row_retention import forget
 from storage.stores import Stores, keyring_folder
@@ -74,5 +75,6 @@ async def _events(stores: Stores, settings: Settings) -> Values:
 async def _forget_rows(stores: Stores, settings: Settings) -> Values:
     """Dead letters and sessions that are over."""
     gone = await forget(stores.database, settings.dead_letters, settings.sessions)
+    await forget_letter_keys(stores.database, stores.keyring)
     letters = {"old_letters": gone.old_letters, "large_letters": gone.large_letters}
     return {**letters, "sessions": gone.sessions}

@@ -16,6 +16,7 @@ from actors.core.settings import EventsSettings
 from storage.events.partitions import PartitionReport, RetentionReport, drop_old, make_partitions
 from storage.events.personal_retention import erase_old
 from storage.ports.keyring import Keyring
+from storage.postgres.letters import forget_letter_keys
 from storage.postgres.pool import Database
 
 DAY_S = 86_400.0
@@ -50,6 +51,8 @@ class PostgresPartitions:
         report = await drop_old(self._database, keep_days)
         if keep_days and self._keyring is not None:
             await erase_old(self._database, self._keyring, report.before)
+        if self._keyring is not None:
+            await forget_letter_keys(self._database, self._keyring)
         return report
 
 

@@ -5,12 +5,16 @@ from typing import Any
 
 from actors.core.camera.snapshot import totals
 from actors.core.messages.commits import Activation
-from actors.core.settings import PostgresSettings
+from actors.core.settings import PostgresSettings, Settings
 from cluster.event_proofs import AuditEvent, CameraTotals
 from load_tests.harness.history import Move, RecordedLetter, Stored
 from storage.events.archive import read_archive
+from storage.keyring import FolderKeyring
 from storage.ports.events import EventRow
+from storage.ports.keyring import Keyring
+from storage.postgres.letters import opened
 from storage.postgres.pool import Database
+from storage.stores import keyring_folder
 
 _WITNESS = (
     """CREATE TABLE IF NOT EXISTS witnessed (
@@ -46,8 +50,15 @@ async def install_witness(settings: PostgresSettings) -> None:
         await database.close()
 
 
-async def read_back(settings: PostgresSettings, cameras: list[str]) -> Stored:
-    """Everything of `cameras`, as of now."""
+async def read_back_of(settings: Settings, cameras: list[str]) -> Stored:
+    """The same of a platform that runs on this machine."""
+    return await read_back(settings.postgres, cameras, FolderKeyring(keyring_folder(settings)))
+
+
+async def read_back(
+    settings: PostgresSettings, cameras: list[str], keyring: Keyring | None = None
+) -> Stored:
+    """Everything of `cameras`, as of now; dead letters are read by the keys of `keyring`."""
     events: list[AuditEvent] = []
     rows: list[CameraTotals] = []
     scenes: dict[str, bytes] = {}
@@ -85,9 +96,11 @@ async def read_back(settings: PostgresSettings, cameras: list[str]) -> Stored:
     try:
         moves = await moves_of(database, cameras)
         letters = await database.fetch(
-            "SELECT camera, session, seq, raw FROM dead_letters WHERE camera = ANY ($1::text[])",
+            "SELECT camera, session, seq, code, detail, raw, received FROM dead_letters "
+            "WHERE camera = ANY ($1::text[])",
             cameras,
         )
+        letters = await opened(letters, keyring)
     finally:
         await database.close()
     return Stored(rows, events, [_letter(row) for row in letters], moves, scenes)

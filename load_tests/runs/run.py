@@ -17,7 +17,7 @@ import msgspec
 from actors.core.errors import Unavailable
 from load_tests.checker.checker import check
 from load_tests.checker.resources import Resources, baseline, returned, within_budget
-from load_tests.checker.stored import install_witness, read_back
+from load_tests.checker.stored import install_witness, read_back_of
 from load_tests.checker.verdict import RunObservations, judge, summed
 from load_tests.checker.violations import excerpt
 from load_tests.drivers import devices, sdk_dashboards
@@ -385,7 +385,7 @@ class _Run:
         deadline = time.monotonic() + READ_S
         while True:
             try:
-                return history, asyncio.run(read_back(running.settings.postgres, self._names))
+                return history, asyncio.run(read_back_of(running.settings, self._names))
             except Unavailable:
                 if time.monotonic() > deadline:
                     raise

@@ -8,6 +8,7 @@ import msgspec
 
 from storage.ports.keyring import Keyring
 from storage.postgres.holds import deleting
+from storage.postgres.letters import CLASS as LETTERS
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 
@@ -28,7 +29,7 @@ async def erase_old(database: Database, keyring: Keyring, before: datetime) -> E
     """Erase what was received before the UTC day that `before` begins, and is not held. Again is
     harmless. Raises Unavailable; what went until then is gone."""
     day = f"{before:%Y%m%d}"
-    old = [name for name in await keyring.ids() if name[:8] < day]
+    old = [name for name in await keyring.ids() if name[:8] < day and f"/{LETTERS}/" not in name]
     keys: list[str] = []
     for start in range(0, len(old), KEYS):
         async with deleting(database) as (_connection, held):

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from actors.core.errors import BadInput
 from actors.core.messages.commits import Activation, CommitRow, Ownership
 from storage.ports.keyring import Keyring
-from storage.postgres import personal
+from storage.postgres import letters, personal
 from storage.postgres import rows as rows_of
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
+
+LETTER_AT = (0, 1, 3, 6, 4, 5)  # camera, session, code, received, detail and raw of a letter
 
 
 def statements() -> dict[str, str]:
@@ -68,11 +70,8 @@ class PostgresCameraStore:
         name = "commit_positions"
         if any(row.events or row.dead_letters or row.replayed for row in rows):
             name = "commit_whole"
-            arguments += (
-                rows_of.event_columns(rows)
-                + rows_of.letter_columns(rows)
-                + rows_of.replayed_columns(rows)
-            )
+            said = await letters.sealed(rows_of.letter_columns(rows), LETTER_AT, self._keyring)
+            arguments += rows_of.event_columns(rows) + said + rows_of.replayed_columns(rows)
             if (values := await personal.columns(rows, self._keyring)) is not None:
                 name = "commit_personal"
                 arguments += values

@@ -3,21 +3,28 @@
 from collections.abc import Sequence
 
 from storage.ports.dead_letters import DeadLetterRow, NewLetter
+from storage.ports.keyring import Keyring
 from storage.ports.policy import Audit
 from storage.postgres import rows as rows_of
+from storage.postgres.letters import opened, sealed
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
+
+NEW_AT = (0, 1, 2, 5, 3, 4)  # camera, session, code, received, detail and raw of a new letter
 
 
 class PostgresDeadLetterStore:
     """`storage.ports.dead_letters.DeadLetterStore` over one :class:`Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keyring: Keyring | None = None) -> None:
+        """`keyring`: what letters are encrypted under; None stores them as they come, and reads no
+        encrypted one."""
         self._database = database
+        self._keyring = keyring
         self._sql = sql("dead_letters")
 
     async def add_many(self, letters: Sequence[NewLetter]) -> list[int]:
-        columns = rows_of.new_letter_columns(letters)
+        columns = await sealed(rows_of.new_letter_columns(letters), NEW_AT, self._keyring)
         return [
             int(row[0])
             for row in await self._database.fetch(self._sql["add"], *columns, writing=True)
@@ -40,11 +47,15 @@ class PostgresDeadLetterStore:
     ) -> list[DeadLetterRow]:
         return [
             rows_of.dead_letter(row)
-            for row in await self._database.fetch(self._sql["list"], camera, status, after, limit)
+            for row in await opened(
+                await self._database.fetch(self._sql["list"], camera, status, after, limit),
+                self._keyring,
+            )
         ]
 
     async def get(self, letter: int) -> DeadLetterRow | None:
-        found = await self._database.fetch(self._sql["get"], letter)
+        rows = await self._database.fetch(self._sql["get"], letter)
+        found = await opened(rows, self._keyring)
         return rows_of.dead_letter(found[0]) if found else None
 
     async def mark(

@@ -28,3 +28,23 @@ WHERE id IN (
     LIMIT $4
 )
 RETURNING id;
+
+-- name: of_days
+-- Of cameras and a time, after an id, what is not empty.
+SELECT id, camera, session, code, detail, raw, received FROM dead_letters
+WHERE camera = ANY ($1::text[]) AND received >= to_timestamp(0) + $2::bigint * interval '1 microsecond'
+    AND received < to_timestamp(0) + $3::bigint * interval '1 microsecond' AND id > $4 AND raw <> ''
+ORDER BY id LIMIT $5;
+
+-- name: move
+-- Another text in the place of one that still is what was read.
+UPDATE dead_letters l SET raw = v.fresh FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS v (id, raw, fresh)
+WHERE l.id = v.id AND l.raw = v.raw RETURNING l.id;
+
+-- name: used_days
+-- Which of these UTC days have letters.
+SELECT d.day_us FROM unnest($1::bigint[]) AS d (day_us)
+WHERE EXISTS (
+    SELECT FROM dead_letters l WHERE l.received >= to_timestamp(0) + d.day_us * interval '1 microsecond'
+        AND l.received < to_timestamp(0) + d.day_us * interval '1 microsecond' + interval '1 day'
+);

@@ -12,6 +12,7 @@ from actors.core.times import to_us
 from storage.events.partitions import drop_old, partition_name
 from storage.events.personal_retention import erase_old
 from storage.ports.privacy import Scope
+from storage.postgres.letters import forget_letter_keys
 from storage.postgres.row_retention import forget
 from tests.support.privacy.rig import FIRST, SECOND, Rig, no_audit
 
@@ -124,6 +125,7 @@ async def retain(rig: Rig) -> None:
     database = rig.stores.database
     await erase_old(database, rig.keys, LONG_AGO)
     await forget(database, DeadLettersSettings(keep_days=1), SessionsSettings())
+    await forget_letter_keys(database, rig.keys)
     await drop_old(database, 1)
 
 

@@ -50,7 +50,7 @@ class Rig:
         self.keys = FolderKeyring(self.folder)
         self.cameras = PostgresCameraStore(stores.database, self.keys)
         self.events = PostgresEventStore(stores.database, self.keys)
-        self.letters = PostgresDeadLetterStore(stores.database)
+        self.letters = PostgresDeadLetterStore(stores.database, self.keys)
         self.requests = PostgresPrivacyStore(stores.database, self.keys)
         self.audit_key = read_secret(key_file)
 
