@@ -74,7 +74,7 @@ class JetstreamRelay:
         self._to = to
         self._link = link
         self._work = SinkWork(name, spec, connector.connector.claim, context)
-        self._stream_last = 0  # when the connection began
+        self._stream_last = 0  # the highest number that this connection knows to be there
         self._ends: dict[str, int] = {}  # camera → the number of its last message, as we know
         self._alone: set[str] = set()  # cameras whose batch was refused: one at a time
 
@@ -152,6 +152,7 @@ class JetstreamRelay:
         except Unavailable:
             self._ends.clear()
             raise
+        self._stream_last = max(self._stream_last, last)
         first = last - len(messages) + 1
         moves: list[CursorMove] = []
         for due, steps, count in reached:

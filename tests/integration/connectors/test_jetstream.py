@@ -171,20 +171,27 @@ async def test_a_broker_that_loses_its_tail_gets_it_again(
     assert by_camera(await held(server)) == fleet.ids
 
 
+@pytest.mark.parametrize("connected", [True, False])
 async def test_what_a_stream_has_dropped_by_age_is_not_sent_again(
-    stores: Stores, server: NatsServer
+    stores: Stores, server: NatsServer, connected: bool
 ) -> None:
+    """Also while the relay is connected and believes in an end that is no more."""
     fleet = await fleet_of(stores)
     await make(stores, "js", TO)
     await fleet.commit("c1", 3)
     await fleet.commit("c2", 1)
-    async with worker(stores, context_of(stores, nats_url=server.url)):
+    async with contextlib.AsyncExitStack() as running:
+        await running.enter_async_context(worker(stores, context_of(stores, nats_url=server.url)))
         await until(lambda: passed_on(stores))
-    async with asking(server) as client:
-        asked = b'{"filter":"eyrie.v1.site.c1.>"}'
-        await client.request("$JS.API.STREAM.PURGE.EYRIE_EVENTS", asked, timeout=20)
-    await fleet.commit("c1", 2)
-    async with worker(stores, context_of(stores, nats_url=server.url)):
+        if not connected:
+            await running.aclose()
+        async with asking(server) as client:
+            asked = b'{"filter":"eyrie.v1.site.c1.>"}'
+            await client.request("$JS.API.STREAM.PURGE.EYRIE_EVENTS", asked, timeout=20)
+        await fleet.commit("c1", 2)
+        if not connected:
+            again = worker(stores, context_of(stores, nats_url=server.url))
+            await running.enter_async_context(again)
         await until(lambda: passed_on(stores))
     assert by_camera(await held(server))["c1"] == fleet.ids["c1"][3:]
 
