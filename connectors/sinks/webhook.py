@@ -18,7 +18,8 @@ from storage.ports.sinks import Attempt, Cursor, CursorMove, DueCamera, Failure,
 from workers.kinds import RunningConnector
 
 EVENTS = 20  # of a camera, read at once
-REFRESH_S = 2.0  # seconds until changed secrets are used, and old attempts go
+REFRESH_S = 2.0  # seconds until changed secrets are used
+FORGET_S = 60.0  # seconds between two looks for old attempts
 
 log = logging.getLogger("eyrie.sinks.webhook")
 
@@ -47,6 +48,7 @@ class WebhookRelay:
         self._breaker = EndpointBreaker(name, context)
         self._secrets = Secrets()
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by camera
+        self._forget_at = 0.0
 
     async def run(self) -> None:
         """For ever."""
@@ -67,8 +69,10 @@ class WebhookRelay:
     async def _refresh(self) -> None:
         row, _ = await stored(self._context.store, self._name)
         self._secrets = sealed.unseal(self._context.key, self._name, row.secrets)
-        await self._context.store.forget_attempts(self._name)
         await self._connector.note({})
+        if (now := asyncio.get_running_loop().time()) >= self._forget_at:
+            await self._context.store.forget_attempts(self._name)
+            self._forget_at = now + FORGET_S
 
     async def _begin(self) -> bool:
         """Give free places to cameras; whether there were any. While the breaker is not closed
@@ -81,10 +85,10 @@ class WebhookRelay:
         for due, plan in found:
             self._tasks[due.camera] = asyncio.create_task(self._serve(due, plan))
         places -= len(found)
-        again = await self._context.store.replays(self._name, limit=places) if places else []
+        busy = list(self._tasks)
+        again = await self._context.store.replays(self._name, busy=busy, limit=places)
         for replay in again:
-            if replay.camera not in self._tasks:
-                self._tasks[replay.camera] = asyncio.create_task(self._replay(replay))
+            self._tasks[replay.camera] = asyncio.create_task(self._replay(replay))
         return bool(found or again)
 
     async def _settle(self, *, wait: bool) -> None:

@@ -242,8 +242,10 @@ class SinkStore(Protocol):
     async def replay(self, name: str, replay: SinkReplay, *, who: str, audit: Audit | None) -> int:
         """Want events once more; its number, 0 when the sink is not there."""
 
-    async def replays(self, name: str, *, limit: int) -> Sequence[SinkReplay]:
-        """Those to go on with now, the oldest of each camera."""
+    async def replays(
+        self, name: str, *, busy: Collection[str], limit: int
+    ) -> Sequence[SinkReplay]:
+        """Those to go on with now, the oldest of each camera, none of `busy`."""
 
     async def replayed(
         self, claim: ConnectorClaim, name: str, id: int, *, next: int, error: str, after_s: float

@@ -233,7 +233,9 @@ class PostgresSinks:
         rows = await self._database.change(self._sql["replay"], *arguments, audit=audit)
         return int(rows[0][0]) if rows else 0
 
-    async def replays(self, name: str, *, limit: int) -> Sequence[SinkReplay]:
+    async def replays(
+        self, name: str, *, busy: Collection[str], limit: int
+    ) -> Sequence[SinkReplay]:
         return [
             SinkReplay(
                 row["id"],
@@ -245,7 +247,7 @@ class PostgresSinks:
                 row["site"],
                 tuple(row["tags"]),
             )
-            for row in await self._database.fetch(self._sql["replays"], name, limit)
+            for row in await self._database.fetch(self._sql["replays"], name, limit, list(busy))
         ]
 
     async def replayed(

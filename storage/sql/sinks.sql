@@ -149,7 +149,7 @@ SELECT name, $2, $3, $4, $5, $6 FROM sinks WHERE name = $1 RETURNING id;
 SELECT r.id, r.camera, r.epoch, r.next, r.last, r.failures, c.site, c.tags
 FROM (SELECT DISTINCT ON (camera) * FROM sink_replays WHERE sink = $1 ORDER BY camera, id) AS r
     JOIN cameras c ON c.camera = r.camera
-WHERE r.retry_at <= now() ORDER BY r.id LIMIT $2;
+WHERE r.retry_at <= now() AND r.camera <> ALL ($3::text[]) ORDER BY r.id LIMIT $2;
 
 -- name: replayed
 WITH mine AS (SELECT name FROM connectors WHERE name = $1 AND generation = $2 AND owner <> '' FOR SHARE),

@@ -1,7 +1,7 @@
 """Cursors of sinks in a real database."""
 
 from storage.ports.connectors import ConnectorClaim
-from storage.ports.sinks import Cursor, CursorMove, Failure, connector_of
+from storage.ports.sinks import Cursor, CursorMove, Failure, SinkReplay, connector_of
 from storage.stores import Stores
 from tests.support.connectors.fleet import Fleet, make
 
@@ -76,3 +76,16 @@ async def test_a_camera_without_a_cursor_counts_as_behind(stores: Stores) -> Non
     await make(stores, "hook", TO)
     lag = await stores.sinks.lag("hook")
     assert (lag.cameras, lag.events) == (1, 3)
+
+
+async def test_a_busy_camera_is_given_no_replay_and_each_camera_one_at_a_time(
+    stores: Stores,
+) -> None:
+    """A relay that was given one it cannot begin would ask again at once, for ever."""
+    fleet, _ = await made(stores)
+    epoch = fleet.places["c1"][2].epoch
+    for first in (1, 4):
+        replay = SinkReplay(0, "c1", epoch, first, first + 1)
+        assert await stores.sinks.replay("hook", replay, who="x", audit=None)
+    assert [one.next for one in await stores.sinks.replays("hook", busy=(), limit=5)] == [1]
+    assert await stores.sinks.replays("hook", busy=["c1"], limit=5) == []

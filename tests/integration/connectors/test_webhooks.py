@@ -159,7 +159,7 @@ async def test_a_sites_sink_gets_no_other_sites_events_in_replays_neither(stores
             await until(lambda: len(receiver.taken) == 4)
 
             async def replayed() -> bool:
-                return not await stores.sinks.replays("hook", limit=5)
+                return not await stores.sinks.replays("hook", busy=(), limit=5)
 
             await until(replayed)
     assert {one.camera for one in receiver.seen} == {"c1"}
