@@ -1,5 +1,6 @@
 """What an actor process shows: events after their commit, states at `live_hz`, summaries at
-`wall_hz`, a heartbeat (design section 6).
+`wall_hz`, a heartbeat (design section 6). States of a camera that nobody watches go with its
+summaries: Redis says how many a publication reached.
 
 Two loops: what is due, and what has to be caught up, which reads PostgreSQL and so may take its
 time without holding a heartbeat. Nothing queues while Redis is away. A camera that is `behind`
@@ -27,6 +28,7 @@ from storage.ports.live import LiveEvent, LiveState, LiveSummary, Publisher
 SPACING_S = (
     0.02  # seconds between two publications that carry no event: what comes meanwhile goes along
 )
+UNHEARD_S = 1.0  # seconds, at most, from a state that reached nobody to the next one
 IDLE_S = 0.5  # seconds between looks for cameras that are behind, where nobody told of one
 RETRY_S = 0.5  # seconds between attempts while Redis or the catch-up fails
 MAX_EVENTS = 2_000  # committed events held for publication; beyond it they are read back instead
@@ -223,7 +225,13 @@ class Live:
         if self._refused:  # what is refused below must not take the heartbeats along
             await self._publisher.publish([], [], {}, heartbeats)
             heartbeats = {}
-        refused = await self._publisher.publish(states, events, summaries, heartbeats)
+        unheard: set[str] = set()
+        refused = await self._publisher.publish(
+            states, events, summaries, heartbeats, unheard=unheard
+        )
+        for hosted in active:
+            if hosted.camera in unheard:  # the next state goes with the wall
+                hosted.live_due = max(hosted.live_due, min(self._wall_at, now + UNHEARD_S))
         for entries in summaries.values():
             told = {entry.camera: entry.version for entry in entries}
             for hosted in active:

@@ -1,7 +1,8 @@
 -- Show states: keep each as the last one and publish it.
 -- KEYS: fences, versions, states. ARGV: channel prefix, then camera, generation, version, payload, …
--- Returns the cameras below the fence. A state that is not newer than the one shown is dropped.
-local refused = {}
+-- Returns the cameras below the fence, and those whose state reached nobody. A state that is not newer than the
+-- one shown is dropped.
+local refused, unheard = {}, {}
 for i = 2, #ARGV, 4 do
     local camera, generation, version = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
     local fence = tonumber(redis.call('HGET', KEYS[1], camera) or '-1')
@@ -20,8 +21,10 @@ for i = 2, #ARGV, 4 do
         if generation > shown_generation or (generation == shown_generation and version > shown_version) then
             redis.call('HSET', KEYS[2], camera, ARGV[i + 1] .. ' ' .. ARGV[i + 2])
             redis.call('HSET', KEYS[3], camera, ARGV[i + 3])
-            redis.call('PUBLISH', ARGV[1] .. camera, ARGV[i + 3])
+            if redis.call('PUBLISH', ARGV[1] .. camera, ARGV[i + 3]) == 0 then
+                unheard[#unheard + 1] = camera
+            end
         end
     end
 end
-return refused
+return {refused, unheard}

@@ -73,11 +73,14 @@ class Publisher(Protocol):
         events: Sequence[LiveEvent],
         summaries: dict[str, list[LiveSummary]],
         heartbeats: dict[str, list[LiveSummary]],
+        *,
+        unheard: set[str] | None = None,
     ) -> set[str]:
         """Show states, events (idempotent per (camera, epoch, offset), in order), summaries and
         heartbeats by site.
 
-        Returns the refused cameras.
+        Returns the refused cameras; adds to `unheard` those whose state was kept and reached no
+        subscriber.
 
         Refused: a lower generation than the fence, or events that would leave a hole after the
         mark. Either way re-read (`CameraStore.ownership`, then `published_marks`) before going on.

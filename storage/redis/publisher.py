@@ -69,6 +69,8 @@ class RedisPublisher:
         events: Sequence[LiveEvent],
         summaries: dict[str, list[LiveSummary]],
         heartbeats: dict[str, list[LiveSummary]],
+        *,
+        unheard: set[str] | None = None,
     ) -> set[str]:
         """Events go first, so that no state is seen before the events it folds in."""
         calls: list[Command] = []
@@ -78,29 +80,36 @@ class RedisPublisher:
             for part in _chunks(group)
         ]
         if event_calls:
-            # The events script compares the server with the one that counted so far, so it must be
-            # known before the call is built.
-            await self._link.open()
+            await self._link.open()  # the events script names the server that is connected
         for site, part in event_calls:
             calls.append(self._events(site, part))
+        first = len(calls)
         for site, group in _by_site((s.site, s) for s in states).items():
             calls += [_states(site, part) for part in _chunks(group)]
+        last = len(calls)
         for site, entries in summaries.items():
             calls += [_entries("summaries", site, part) for part in _chunks(entries)]
         for site, entries in heartbeats.items():
             calls += [_entries("heartbeat", site, part) for part in _chunks(entries)]
         try:
-            refused = _names(await run(self._link, calls, writing=True))
+            replies = await run(self._link, calls, writing=True)
         except Unavailable as error:
             if FULL in error.detail:
                 await self._budget.give_way(self._link)
             raise
+        of_states = replies[first:last]
+        if unheard is not None:
+            unheard.update(_names(names for _, names in of_states))
         if events:
-            for event in events:
-                self._budget.append(keys.stream(event.site), len(event.body))
-                self._budget.append(keys.stream(event.site, event.camera), len(event.body))
-            await self._budget.keep(self._link)
-        return refused
+            await self._keep(events)
+        return _names([*replies[:first], *(names for names, _ in of_states), *replies[last:]])
+
+    async def _keep(self, events: Sequence[LiveEvent]) -> None:
+        """The streams within their budget, now that they hold `events`."""
+        for event in events:
+            self._budget.append(keys.stream(event.site), len(event.body))
+            self._budget.append(keys.stream(event.site, event.camera), len(event.body))
+        await self._budget.keep(self._link)
 
     async def published_marks(
         self, cameras: Sequence[tuple[str, str]]

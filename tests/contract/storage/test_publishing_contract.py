@@ -52,6 +52,18 @@ async def test_a_state_reaches_its_watchers_and_is_kept(contract: Contract) -> N
     assert await contract.broker.state("site", "unknown") is None
 
 
+async def test_the_publisher_hears_whose_state_reached_nobody(contract: Contract) -> None:
+    await contract.broker.watch([], [("site", "cam-1")])
+    states = [state("cam-2"), state(), state("cam-3", site="elsewhere")]
+    unheard: set[str] = set()
+    assert await contract.publisher.publish(states, [event(1)], {}, {}, unheard=unheard) == set()
+    assert unheard == {"cam-2", "cam-3"}
+    await contract.publisher.raise_fences([("site", "cam-2", 7)])
+    behind, unheard = [state("cam-2", version=2), state(version=2)], set()
+    assert await contract.publisher.publish(behind, [], {}, {}, unheard=unheard) == {"cam-2"}
+    assert unheard == set()
+
+
 async def test_an_older_state_is_never_shown(contract: Contract) -> None:
     await contract.broker.watch([], [("site", "cam-1")])
     for generation, version in ((1, 2), (1, 2), (1, 1), (2, 1), (2, 2)):

@@ -57,10 +57,9 @@ class MemoryRedis:
         fences[camera] = generation
         return True
 
-    def send(self, publication: BrokerMessage) -> None:
-        """To every broker that watches."""
-        for broker in self.brokers:
-            broker.receive(publication)
+    def send(self, publication: BrokerMessage) -> bool:
+        """To every broker that watches; whether one does."""
+        return any([broker.receive(publication) for broker in self.brokers])
 
 
 class MemoryPublisher:
@@ -111,14 +110,17 @@ class MemoryPublisher:
         events: Sequence[LiveEvent],
         summaries: dict[str, list[LiveSummary]],
         heartbeats: dict[str, list[LiveSummary]],
+        *,
+        unheard: set[str] | None = None,
     ) -> set[str]:
+        missed: set[str] = set() if unheard is None else unheard
 
         def act() -> set[str]:
             refused: set[str] = set()
             for event in events:
                 if event.camera not in refused and not self._event(event):
                     refused.add(event.camera)
-            refused |= {state.camera for state in states if not self._state(state)}
+            refused |= {state.camera for state in states if not self._state(state, missed)}
             for kind, groups in (("summaries", summaries), ("heartbeat", heartbeats)):
                 for site, entries in groups.items():
                     refused |= self._entries(kind, site, entries)
@@ -158,23 +160,23 @@ class MemoryPublisher:
         self.server.send(publication)
         return True
 
-    def _state(self, state: LiveState) -> bool:
+    def _state(self, state: LiveState, unheard: set[str]) -> bool:
         if not self.server.passes(state.site, state.camera, state.generation):
             return False
         shown = self.server.site(state.site).states.get(state.camera)
         if shown is None or (state.generation, state.version) > (shown.generation, shown.version):
             self.server.site(state.site).states[state.camera] = state
-            self.server.send(
-                BrokerMessage(
-                    "state",
-                    state.site,
-                    state.camera,
-                    state.generation,
-                    state.version,
-                    offset=state.offset,
-                    body=state.body,
-                )
+            message = BrokerMessage(
+                "state",
+                state.site,
+                state.camera,
+                state.generation,
+                state.version,
+                offset=state.offset,
+                body=state.body,
             )
+            if not self.server.send(message):
+                unheard.add(state.camera)
         return True
 
     def _entries(self, kind: str, site: str, entries: Sequence[LiveSummary]) -> set[str]:
@@ -237,8 +239,8 @@ class MemoryBroker:
         self.name = ""  # which this broker echoes under
         server.brokers.append(self)
 
-    def receive(self, publication: BrokerMessage) -> None:
-        """What the server sends."""
+    def receive(self, publication: BrokerMessage) -> bool:
+        """What the server sends; whether this broker gets it."""
         wanted = (
             self.operating
             if publication.kind == "operations"
@@ -248,6 +250,7 @@ class MemoryBroker:
         )
         if wanted and self.connected:
             self.inbox.add(publication, len(publication.body))
+        return wanted and self.connected
 
     def cut(self) -> None:
         """The connection is lost and comes back at once: what was published in between is gone."""
