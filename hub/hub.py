@@ -33,6 +33,7 @@ from hub.protocol.messages import JSON
 from hub.protocol.protobuf_codec import PROTOBUF
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.rest import policy, routes, states
+from hub.rest.counts import CountReads
 from hub.rest.privacy import PrivacyHandlers
 from hub.rest.sign_in import SignIns
 from hub.server.http_stream import Fallbacks
@@ -135,6 +136,7 @@ class Hub:
                 broker,
                 stores.events,
             ),
+            **CountReads(self.access, stores.counts).handlers(),
         }
         hosts = Hosts(settings.hub.host, settings.hub.allowed_hosts)
         edge, connections = EdgeRoutes(self.edge), self.node.connections

@@ -29,6 +29,7 @@ COMMANDS = (
     "replay",
     "simulate",
     "tail",
+    "counts",
     "dead-letters",
     "jobs",
     "backup",

@@ -14,6 +14,7 @@ from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
 from storage.ports.audit_log import AuditLog
 from storage.ports.cameras import CameraStore
+from storage.ports.counts import CountStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
@@ -33,6 +34,10 @@ class HubStores(Protocol):
     @property
     def events(self) -> EventStore:
         """`storage.ports.events.EventStore`."""
+
+    @property
+    def counts(self) -> CountStore:
+        """`storage.ports.counts.CountStore`."""
 
     @property
     def registry(self) -> Registry:

@@ -16,6 +16,7 @@ from actors.core.scene.scene import Line, Scene, Zone
 from hub.rest import models as shapes
 from hub.rest import privacy_endpoints, token_endpoints
 from hub.rest.cameras import Reset
+from hub.rest.count_table import COUNTS
 from hub.rest.dead_letters import Discard, Status
 from hub.rest.event_filters import MAX_TEXT, ORDERS, SEVERITIES
 from hub.rest.events import NDJSON
@@ -50,10 +51,8 @@ TAGS = {
     "Health": "For balancers and probes.",
 }
 TEXT = (
-    "REST of a hub: reads and changes of the registry, stored events, HTTP ingest, dead letters "
-    "and policy. "
-    "The sockets are described by /asyncapi.json, the shapes of messages by /schemas/. Errors "
-    "are problem details (RFC 9457)."
+    "REST of a hub: registry, stored events and counts, ingest, dead letters, policy. The sockets "
+    "are described by /asyncapi.json, shapes by /schemas/. Errors are problems (RFC 9457)."
 )
 
 _CAMERA = Parameter("camera", "path", CameraId, "id of the camera")
@@ -589,6 +588,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *_REGISTRY,
     *_SCENES,
     *_STATE,
+    *COUNTS,
     *_LETTERS,
     *_POLICY,
     *token_endpoints.ENDPOINTS,

@@ -302,7 +302,7 @@ async def test_a_handler_that_asks_another_action_is_found(
         if endpoint.action in ("subscribe", "history")
     }
     assert wrong(rest_table.ENDPOINTS, recorder.asked) >= of_views
-    assert len(of_views) == 6
+    assert len(of_views) == 8
 
 
 def test_rows_about_the_deployment_ask_what_they_are_for() -> None:

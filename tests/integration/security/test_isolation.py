@@ -35,6 +35,8 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("DELETE", "/v1/sites/{site}", None),
     ("GET", "/v1/sites/{site}/state", None),
     ("GET", "/v1/sites/{site}/events", None),
+    ("GET", "/v1/sites/{site}/counts", None),
+    ("GET", "/v1/cameras/{camera}/counts", None),
     ("GET", "/v1/cameras?site={site}", None),
     ("POST", "/v1/cameras@{site}", None),
     ("GET", "/v1/cameras/{camera}", None),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.support.doubles.memory_cluster import MemoryClusterStore
 from tests.support.doubles.memory_connectors import MemoryBreakerStore, MemoryConnectorStore
+from tests.support.doubles.memory_counts import MemoryCountStore
 from tests.support.doubles.memory_jobs import MemoryJobStore
 from tests.support.doubles.memory_postgres import (
     MemoryCameraStore,
@@ -36,6 +37,7 @@ class MemoryStores:
     connectors: MemoryConnectorStore
     breakers: MemoryBreakerStore
     privacy: MemoryPrivacyStore
+    counts: MemoryCountStore
 
     def broker(self) -> MemoryBroker:
         """Another hub's broker."""
@@ -59,4 +61,5 @@ def memory_stores() -> MemoryStores:
         connectors=MemoryConnectorStore(lambda: jobs.now_us),
         breakers=MemoryBreakerStore(),
         privacy=MemoryPrivacyStore(),
+        counts=MemoryCountStore(database),
     )

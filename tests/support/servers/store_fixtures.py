@@ -13,6 +13,7 @@ from storage.migrations import migrate
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
 from storage.ports.connectors import BreakerStore, ConnectorStore
+from storage.ports.counts import CountStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.jobs import JobStore
@@ -52,6 +53,7 @@ class Contract:
     schedules: ScheduleStore
     connectors: ConnectorStore
     breakers: BreakerStore
+    counts: CountStore
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +122,7 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
             memory.schedules,
             memory.connectors,
             memory.breakers,
+            memory.counts,
         )
         return
     settings = servers.settings
@@ -138,6 +141,7 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
         opened.schedules,
         opened.connectors,
         opened.breakers,
+        opened.counts,
     )
     await broker.close()
     await opened.close()
