@@ -105,7 +105,8 @@ class MqttOrigin:
         self._arrived.clear()  # before the look: what comes after it sets it again
         if not self._held:
             try:
-                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):  # `wait_for` may swallow a cancellation
+                    await self._arrived.wait()
             except TimeoutError:
                 return []
             await asyncio.sleep(COMPANY_S)

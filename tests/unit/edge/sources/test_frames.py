@@ -102,6 +102,15 @@ def test_what_waits_is_remembered_and_what_was_said_is_not() -> None:
     assert not any(key.startswith("wait/") for key in origin.memory.kept)
 
 
+def test_what_waits_is_there_after_a_restart() -> None:
+    origin = Origin()
+    origin.hear(full(0.0, "1"))
+    origin.hear(full(0.0, "2"))
+    origin.restart()
+    (said,) = origin.rest()
+    assert {one.id for one in said.objects or []} == {"1", "2"}
+
+
 def test_what_is_too_late_is_counted() -> None:
     origin = Origin()
     for at in (0.0, 3.0, 6.0):
