@@ -17,6 +17,7 @@ from policy.identity import sign_in
 from storage.ports.policy import DecisionRow
 from tests.support.doubles.local_actor import local_actor
 from tests.support.doubles.stores import memory_stores
+from tests.support.hub import privacy_routes
 from tests.support.hub.api_fuzz import Known, fuzz, in_thread
 from tests.support.hub.hub import TestHub, running_hub
 
@@ -90,6 +91,21 @@ def prepared(url: str, headers: dict[str, str]) -> str:
     return str(found)
 
 
+def asked_of_privacy(url: str, headers: dict[str, str]) -> dict[str, list[str]]:
+    """Requests and holds that somebody else has asked for: who asked may not approve."""
+    with httpx.Client(base_url=f"{url}/v1/privacy", headers=headers, timeout=60) as http:
+
+        def made(path: str, operation: str) -> dict[str, str]:
+            answer = http.post(path, json=privacy_routes.BODIES[operation]).raise_for_status()
+            found: dict[str, str] = answer.json()
+            return found
+
+        return {
+            "request": [made("/requests", "askPrivacy")["request"] for _ in range(2)],
+            "hold": [made("/holds", "placeHold")["hold"] for _ in range(2)],
+        }
+
+
 def run(folder: Path, examples: int) -> None:
     with in_thread(lambda: furnished(folder)) as hub:
         url = f"http://127.0.0.1:{hub.port}"
@@ -111,6 +127,9 @@ def run(folder: Path, examples: int) -> None:
             "revision": [revision],
             "zone": ["z1"],
             "line": ["l1"],
+            **asked_of_privacy(
+                url, {"Authorization": f"Bearer {hub.token('eva', roles=['privacy'])}"}
+            ),
         }
         bodies: dict[str, Any] = {
             "addSite": {"site": "south"},
@@ -128,6 +147,7 @@ def run(folder: Path, examples: int) -> None:
             "rollBackPolicy": {},
             "discardDeadLetter": {"reason": "noise"},
             "signIn": {"code": link.code},
+            **privacy_routes.BODIES,
             "postObservations": {
                 "session": "s1",
                 "first_seq": 1,

@@ -166,10 +166,10 @@ async def test_attack_09_pages_with_a_filter_have_all_that_is_seen_and_a_cursor_
     hub: TestHub,
 ) -> None:
     for offset in (4, 6, 9):
-        await hub.happen("yard", offset, label="ka canary 77", data={"data": {"colour": "red"}})
+        await hub.happen("yard", offset, label="ka otter 77", data={"data": {"colour": "red"}})
     for offset in (5, 7, 8, 10, 11):
         await hub.happen(
-            "yard", offset, label="ka canary 77", data={"data": {"plate": "KA CANARY 77"}}
+            "yard", offset, label="ka otter 77", data={"data": {"plate": "KA OTTER 77"}}
         )
 
     async def walk(path: str, way: str, place: str, **chosen: str) -> tuple[list[int], list[str]]:
@@ -179,7 +179,7 @@ async def test_attack_09_pages_with_a_filter_have_all_that_is_seen_and_a_cursor_
             headers={"authorization": f"Bearer {hub.token('anna')}"}, timeout=30
         ) as http:
             while len(cursors) < 9:
-                params = {"label": "ka canary 77", **chosen} | ({place: cursor} if cursor else {})
+                params = {"label": "ka otter 77", **chosen} | ({place: cursor} if cursor else {})
                 page = (
                     (await http.get(f"http://127.0.0.1:{hub.port}/v1/{path}", params=params))
                     .raise_for_status()
