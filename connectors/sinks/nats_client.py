@@ -77,10 +77,14 @@ class NatsLink:
                 error_cb=ignore,
                 token=token or None,
             )
-        except nats.errors.AuthorizationError as error:
-            raise ConfigError("NATS refuses our token") from error
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            raise Unavailable(f"NATS cannot be reached: {type(error).__name__}: {error}") from error
+        except BaseException as error:  # a connection half made is nobody's but ours
+            await cls(client).close()
+            if isinstance(error, nats.errors.AuthorizationError):
+                raise ConfigError("NATS refuses our token") from error
+            if isinstance(error, nats.errors.Error | OSError | TimeoutError):
+                why = f"{type(error).__name__}: {error}"
+                raise Unavailable(f"NATS cannot be reached: {why}") from error
+            raise
         return cls(client)
 
     async def close(self) -> None:
