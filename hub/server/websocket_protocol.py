@@ -36,7 +36,9 @@ STALL_S = 30.0  # seconds an ASGI socket (the edge's) may stay above its write m
 PINGS_PER_S = 4.0
 PINGS_BURST = 32.0
 MAX_FRAGMENTS = 64  # of one message
-MAX_QUEUED = 1024  # messages an ASGI app has not taken yet (uvicorn ignores ws_max_queue here)
+# Messages an ASGI app has not taken yet (uvicorn ignores ws_max_queue here). One read of 256 KiB
+# may bring so many of 64 bytes: a gateway says hello for 1,024 cameras in a row.
+MAX_QUEUED = 4096
 # bytes; what the kernel may hold unsent, so that the newest state is not behind megabytes of old
 # ones
 NOTSENT_LOWAT = 131_072

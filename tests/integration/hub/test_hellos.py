@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
@@ -35,9 +36,11 @@ class HeldPolicy:
         return Decision(True, "allowed", "r1")
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 async def test_as_many_hellos_in_a_row_as_a_socket_may_carry_are_all_welcomed(
-    tmp_path: Path,
+    tmp_path: Path, at_once: bool
 ) -> None:
+    """`at_once`: all come with one read of the hub, as to one that was busy meanwhile."""
     policy, actor = HeldPolicy(), FakeActor("actor-1")
     cameras = [f"cam-{number}" for number in range(MAX_CAMERAS)]
     async with running_hub(
@@ -56,11 +59,12 @@ async def test_as_many_hellos_in_a_row_as_a_socket_may_carry_are_all_welcomed(
             max_queue=None,
         ) as socket:
             for camera in [*cameras, "one-too-many"]:
-                await socket.send(
-                    msgspec.json.encode(
-                        {"type": "hello", "camera": camera, "session": "s1"}
-                    ).decode()
-                )
+                hello = msgspec.json.encode({"type": "hello", "camera": camera, "session": "s1"})
+                if at_once:
+                    socket.protocol.send_text(hello)
+                else:
+                    await socket.send(hello.decode())
+            socket.transport.write(b"".join(socket.protocol.data_to_send()))
             # The last one is refused at once, so all before it have been read while policy was
             # silent.
             assert [await heard(socket, "bye")] == [{"camera": "one-too-many", "code": 4008}]
