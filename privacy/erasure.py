@@ -44,8 +44,8 @@ NOT_REACHED = (
 Done = dict[str, Any]
 
 
-class StepKeeper(Protocol):
-    """A job that keeps which steps are done (`workers.kinds.RunningJob`)."""
+class RunsSteps(Protocol):
+    """A job that notes which steps are done (`workers.kinds.RunningJob`)."""
 
     async def step(self, name: str, work: Callable[[], Awaitable[Audit | None]]) -> None:
         """Carry a step out unless it is done; its effect happens with the note."""
@@ -85,7 +85,7 @@ class Erasure:
         self._parts = parts
         self._id = id
 
-    async def run(self, job: StepKeeper) -> Done:
+    async def run(self, job: RunsSteps) -> Done:
         """All that is left of it; what came of it. Raises NotFound for a request that nobody
         approved, Unavailable."""
         await job.step("begin", self._begin)

@@ -28,6 +28,24 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_database_options(parser: argparse.ArgumentParser, *, changes: bool) -> None:
+    """Which database, and how it is told; `changes`: what is done stands in the audit log."""
+    add_settings_options(parser)
+    parser.add_argument(
+        "--source",
+        default="",
+        metavar="SOURCE",
+        help="a data directory or a postgresql:// address; default: the settings'",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    if changes:
+        parser.add_argument(
+            "--key-file",
+            metavar="FILE",
+            help="the secret that seals the audit log; default: the data directory's",
+        )
+
+
 def whole(text: str) -> int:
     """A whole number of an option."""
     try:

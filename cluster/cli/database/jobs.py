@@ -14,7 +14,7 @@ from actors.core.times import rfc3339
 from cluster.cli import console
 from cluster.cli.database.audit_log import sealing_key, stored_at
 from cluster.cli.database.machine_user import machine_user
-from cluster.cli.options import add_settings_options, loaded, whole
+from cluster.cli.options import add_database_options, loaded, whole
 from cluster.event_archive import database_of
 from policy.audit import sealing
 from storage.ports.audit_log import AuditDraft
@@ -75,20 +75,7 @@ def add_parser(commands: Any) -> None:
     ):
         kinds.add_parser(name, help=help).add_argument("schedule")
     for name, kind in kinds.choices.items():
-        add_settings_options(kind)
-        kind.add_argument(
-            "--source",
-            default="",
-            metavar="SOURCE",
-            help="a data directory or a postgresql:// address; default: the settings'",
-        )
-        kind.add_argument("--json", action="store_true", help="print JSON")
-        if name in CHANGES:
-            kind.add_argument(
-                "--key-file",
-                metavar="FILE",
-                help="the secret that seals the audit log; default: the data directory's",
-            )
+        add_database_options(kind, changes=name in CHANGES)
 
 
 def run(arguments: argparse.Namespace) -> int:

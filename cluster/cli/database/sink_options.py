@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from actors.core.errors import BadInput
-from cluster.cli.options import add_settings_options, whole
+from cluster.cli.options import add_database_options, whole
 from storage.ports.jobs import Values
 
 EXAMPLES = """examples:
@@ -46,20 +46,7 @@ def add_commands(commands: Any) -> None:
     kinds.add_parser("list", help="all, with how far they are behind")
     _add_others(kinds)
     for name, kind in kinds.choices.items():
-        add_settings_options(kind)
-        kind.add_argument(
-            "--source",
-            default="",
-            metavar="SOURCE",
-            help="a data directory or a postgresql:// address; default: the settings'",
-        )
-        kind.add_argument("--json", action="store_true", help="print JSON")
-        if name in CHANGES:
-            kind.add_argument(
-                "--key-file",
-                metavar="FILE",
-                help="the secret that seals the audit log; default: the data directory's",
-            )
+        add_database_options(kind, changes=name in CHANGES)
 
 
 def _add_others(kinds: Any) -> None:
