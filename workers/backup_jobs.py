@@ -12,8 +12,8 @@ import msgspec
 
 from actors.core.errors import Unavailable
 from actors.core.settings import Settings
-from storage.ports.jobs import Values
-from storage.ports.schedules import NewSchedule
+from storage.ports.background.jobs import Values
+from storage.ports.background.schedules import NewSchedule
 from storage.process.settings_files import write_resolved
 from workers.kinds import JobKind
 

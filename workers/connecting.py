@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from actors.core.errors import EyrieError, Fenced
-from storage.ports.connectors import ClaimedConnector, ConnectorClaim, ConnectorStore
+from storage.ports.background.connectors import ClaimedConnector, ConnectorClaim, ConnectorStore
 from workers.kinds import ConnectorKind, RunningConnector
 
 log = logging.getLogger("eyrie.workers.connectors")

@@ -4,8 +4,8 @@ What it does stands in PostgreSQL after each slice, cursor and counts together, 
 anywhere, and run twice at once.
 """
 
-from storage.ports.counts import CountSlice, CountStore, Step
-from storage.ports.jobs import Values
+from storage.ports.background.counts import CountSlice, CountStore, Step
+from storage.ports.background.jobs import Values
 from workers.kinds import RunningJob
 
 CAMERAS, EVENTS = 50, 500  # of one statement

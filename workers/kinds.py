@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from actors.core.errors import Fenced
-from storage.ports.connectors import ClaimedConnector, ConnectorStore
-from storage.ports.jobs import ClaimedJob, JobStore, Values
+from storage.ports.background.connectors import ClaimedConnector, ConnectorStore
+from storage.ports.background.jobs import ClaimedJob, JobStore, Values
 from storage.ports.policy import Audit
 from workers.retries import RetryPolicy
 

@@ -6,10 +6,10 @@ from actors.core.errors import Unavailable
 from actors.core.settings import Settings
 from privacy.erasure import Erasure, ErasureParts
 from storage.events.partitions import drop_old, make_partitions
-from storage.ports.jobs import JobStore, Values
-from storage.ports.schedules import NewSchedule
-from storage.postgres.letters import forget_letter_keys
-from storage.postgres.privacy import ERASURE
+from storage.ports.background.jobs import JobStore, Values
+from storage.ports.background.schedules import NewSchedule
+from storage.postgres.people.letters import forget_letter_keys
+from storage.postgres.people.privacy import ERASURE
 from storage.postgres.row_retention import forget
 from storage.stores import Stores, keyring_folder
 from workers.backup_jobs import BACKUP_SCHEDULES, backup_kinds

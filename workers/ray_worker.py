@@ -12,7 +12,7 @@ import ray
 import ray.exceptions
 
 from actors.core.errors import Conflict, Unavailable
-from actors.ray_calls import answer, find, kill, whereabouts
+from actors.on_ray.calls import answer, find, kill, whereabouts
 from storage.embedded.data_dir import of
 from storage.process import cpu_load
 from storage.process.inspection import inspect

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from actors.core.errors import EyrieError
-from storage.ports.schedules import NewSchedule, ScheduleRow, ScheduleStore
+from storage.ports.background.schedules import NewSchedule, ScheduleRow, ScheduleStore
 from workers.timetable import Timing, check, due_us, next_slot
 
 DUE = 50  # schedules that are looked at in one go

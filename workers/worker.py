@@ -26,7 +26,7 @@ from actors.core.errors import (
     NotFound,
     Unavailable,
 )
-from storage.ports.jobs import (
+from storage.ports.background.jobs import (
     NO_MORE,
     Claim,
     ClaimedJob,

@@ -11,11 +11,11 @@ from cluster.supervisor.models import SupervisorPort
 from hub.web import endpoint
 from policy.audit import Auditor
 from policy.identity.principal import Principal
+from storage.ports.background.jobs import JobStore
+from storage.ports.background.schedules import ScheduleStore
 from storage.ports.cluster import ClusterStore
-from storage.ports.jobs import JobStore
 from storage.ports.policy import Audit
 from storage.ports.registry import Registry
-from storage.ports.schedules import ScheduleStore
 
 LAST_DECISIONS = 20  # shown with one thing
 MAX_BODY_BYTES = 64 * 1024

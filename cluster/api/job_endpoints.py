@@ -7,7 +7,7 @@ import msgspec
 from cluster.api import job_models as shapes
 from cluster.api.models import Target
 from hub.web.openapi import KEY, LOCATION, Answer, Endpoint, Parameter, paged
-from storage.ports.jobs import MAX_NAME, JobState
+from storage.ports.background.jobs import MAX_NAME, JobState
 
 READ, OPERATE = "job.read", "job.operate"
 TAG = "Jobs"

@@ -7,8 +7,8 @@ import msgspec
 
 from actors.core.times import Rfc3339, rfc3339
 from cluster.api.models import Input
-from storage.ports.jobs import JobRow, JobState
-from storage.ports.schedules import ScheduleRow
+from storage.ports.background.jobs import JobRow, JobState
+from storage.ports.background.schedules import ScheduleRow
 
 JobReason = Annotated[
     str,

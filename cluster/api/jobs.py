@@ -12,9 +12,9 @@ from cluster.api.context import MAX_BODY_BYTES, ApiContext
 from cluster.api.idempotency import key_of
 from hub.web import endpoint
 from policy.identity.principal import Principal
-from storage.ports.jobs import JOB_STATES, MAX_NAME, JobRow
+from storage.ports.background.jobs import JOB_STATES, MAX_NAME, JobRow
+from storage.ports.background.schedules import ScheduleRow
 from storage.ports.policy import Audit
-from storage.ports.schedules import ScheduleRow
 
 
 class JobHandlers:

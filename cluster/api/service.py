@@ -22,13 +22,13 @@ from policy.audit import Auditor
 from policy.decision.enforcer import Call
 from policy.decision.policy_client import PolicyClient
 from storage.ports.audit_log import AuditLog
+from storage.ports.background.jobs import JobStore
+from storage.ports.background.schedules import ScheduleStore
 from storage.ports.cluster import ClusterStore
-from storage.ports.jobs import JobStore
 from storage.ports.live import Publisher
 from storage.ports.policy import PolicyStore
 from storage.ports.processes import ApiRecord, ApiStore
 from storage.ports.registry import Registry
-from storage.ports.schedules import ScheduleStore
 
 RETRY_S = 3.0  # seconds before a port that was taken is tried again
 RECORD_S = (
@@ -53,11 +53,11 @@ class HostStores(Protocol):
 
     @property
     def jobs(self) -> JobStore:
-        """`storage.ports.jobs.JobStore`."""
+        """`storage.ports.background.jobs.JobStore`."""
 
     @property
     def schedules(self) -> ScheduleStore:
-        """`storage.ports.schedules.ScheduleStore`."""
+        """`storage.ports.background.schedules.ScheduleStore`."""
 
     @property
     def policy(self) -> PolicyStore:

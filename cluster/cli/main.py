@@ -54,6 +54,17 @@ ELSEWHERE = {
     "restore": "cluster.cli.database.restore",
     "upgrade": "cluster.cli.database.upgrade",
     "sinks": "cluster.cli.database.sinks",
+    "certs": "cluster.cli.commands.people.certs",
+    "keys": "cluster.cli.commands.people.keys",
+    "policy": "cluster.cli.commands.people.policy",
+    "privacy": "cluster.cli.commands.people.privacy",
+    "sign-in": "cluster.cli.commands.people.sign_in",
+    "token": "cluster.cli.commands.people.token",
+    "counts": "cluster.cli.commands.streams.counts",
+    "dead-letters": "cluster.cli.commands.streams.dead_letters",
+    "replay": "cluster.cli.commands.streams.replay",
+    "simulate": "cluster.cli.commands.streams.simulate",
+    "tail": "cluster.cli.commands.streams.tail",
 }
 
 EXAMPLES = """examples:

@@ -21,7 +21,7 @@ import msgspec
 
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
-from actors.ray_supervision import RaySupervision
+from actors.on_ray.supervision import RaySupervision
 from actors.supervision import SupervisorWatch, Turn
 from cluster.ray import settings as ray_settings
 from cluster.ray import supervisor as ray_supervisor

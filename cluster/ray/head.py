@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from actors.core.settings import RaySettings
-from actors.ray_calls import ALONE
+from actors.on_ray.calls import ALONE
 from cluster.ray.ports import OWN_PORTS, free_ports
 from cluster.ray.process import RayProcesses, environment
 from policy.identity.keys import read_secret

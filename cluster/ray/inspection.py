@@ -5,8 +5,8 @@ import asyncio
 from typing import Any
 
 from actors.core.errors import NotFound
-from actors.ray_calls import answer, find
-from actors.ray_directory import SUPERVISOR
+from actors.on_ray.calls import answer, find
+from actors.on_ray.directory import SUPERVISOR
 from storage.process.inspection import inspect
 
 ASK_S = 5.0  # seconds a process may take on top of what it was asked for

@@ -4,11 +4,11 @@ hubs and policy replicas."""
 import asyncio
 import os
 
-from actors import ray_camera
 from actors.core.errors import Conflict, Unavailable
 from actors.core.settings import Settings
-from actors.ray_calls import whereabouts
-from actors.ray_camera import RayCameraProcess
+from actors.on_ray import camera as ray_camera
+from actors.on_ray.calls import whereabouts
+from actors.on_ray.camera import RayCameraProcess
 from cluster.planning.placement import NodeView
 from cluster.ray import nodes as ray_nodes
 from cluster.ray import session

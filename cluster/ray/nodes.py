@@ -18,7 +18,7 @@ from ray._private import state
 from ray.autoscaler.sdk import request_resources
 
 from actors.core.errors import Unavailable
-from actors.ray_camera import CAMERA_SLOT
+from actors.on_ray.camera import CAMERA_SLOT
 from cluster.planning.placement import NodeView
 
 VERIFIED = "2.60"  # the version of Ray that the private parts were tried with

@@ -19,8 +19,8 @@ import ray.exceptions
 
 from actors.core.errors import Unavailable
 from actors.core.task_set import TaskSet
-from actors.ray_calls import answer, find, kill, whereabouts
-from actors.ray_directory import SUPERVISOR
+from actors.on_ray.calls import answer, find, kill, whereabouts
+from actors.on_ray.directory import SUPERVISOR
 from actors.supervision import IDLE_S, Turn
 from cluster.api.service import ApiHost
 from cluster.ray import session
@@ -28,9 +28,9 @@ from cluster.ray.inspection import RayInspector
 from cluster.ray.machine import RayMachine
 from cluster.ray.nodes import HEAD
 from cluster.supervisor import metrics as cluster_metrics
-from cluster.supervisor.partitions import PartitionMaintenance, PostgresPartitions
-from cluster.supervisor.row_retention import RowRetention
 from cluster.supervisor.supervisor import Supervisor
+from cluster.supervisor.upkeep.partitions import PartitionMaintenance, PostgresPartitions
+from cluster.supervisor.upkeep.row_retention import RowRetention
 from policy.actor.ray_policy import PolicyCaller
 from storage.embedded.data_dir import of, start_time
 from storage.postgres.row_retention import forget

@@ -30,7 +30,6 @@ from cluster.planning.reconcile import (
 )
 from cluster.supervisor import snapshots
 from cluster.supervisor.autoscaler import Autoscaler
-from cluster.supervisor.deleted_cameras import DeletedCameras
 from cluster.supervisor.dry_run import Planner
 from cluster.supervisor.fleet import Actor, FleetMemory
 from cluster.supervisor.heartbeats import Beats
@@ -41,6 +40,7 @@ from cluster.supervisor.ports import Machine, Process, SupervisorStores
 from cluster.supervisor.services import Services, stop_all
 from cluster.supervisor.standstill import StandstillWatch
 from cluster.supervisor.survey import Survey
+from cluster.supervisor.upkeep.deleted_cameras import DeletedCameras
 from storage.ports.cluster import TroubleRecord
 
 ENSURE_S = 1.0  # seconds an `ensure` waits at most; the caller asks again

@@ -14,8 +14,8 @@ from connectors.sinks.spec import SinkSpec
 from policy.decision import inputs
 from policy.decision.bounds import UNCACHED
 from policy.decision.model import Decider
-from storage.ports.connectors import BreakerStore
-from storage.ports.sinks import SinkRow, SinkStore
+from storage.ports.background.connectors import BreakerStore
+from storage.ports.background.sinks import SinkRow, SinkStore
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import msgspec
 
 from connectors.sinks.context import SinkContext
-from storage.ports.sinks import connector_of
+from storage.ports.background.sinks import connector_of
 from workers.breaker import SECOND_US, Breaker, BreakerPolicy, admit, failed, succeeded
 
 POLICY = BreakerPolicy(failures=5, open_s=10.0, longest_s=600.0, trial_s=30.0)

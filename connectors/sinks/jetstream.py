@@ -27,7 +27,7 @@ from connectors.sinks.stream_places import (
     subject_of,
     thin,
 )
-from storage.ports.sinks import Cursor, CursorMove, DueCamera
+from storage.ports.background.sinks import Cursor, CursorMove, DueCamera
 from workers.kinds import RunningConnector
 
 CAMERAS = 100  # of one turn

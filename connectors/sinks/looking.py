@@ -7,8 +7,8 @@ from actors.core.errors import Fenced
 from connectors.sinks.context import SinkContext, SinkPolicy
 from connectors.sinks.planning import Plan, plan
 from connectors.sinks.spec import SinkSpec
-from storage.ports.connectors import ConnectorClaim
-from storage.ports.sinks import CursorMove, DueCamera
+from storage.ports.background.connectors import ConnectorClaim
+from storage.ports.background.sinks import CursorMove, DueCamera
 
 ADOPT_S = 2.0  # between two looks for cameras that are new
 MAX_HOLES = 1_000  # skipped events that are looked at, of the cameras of one look

@@ -9,8 +9,8 @@ from connectors.sinks import envelope as envelopes
 from connectors.sinks.envelope import CloudEvent
 from connectors.sinks.spec import Filter, wants
 from hub.access import redaction
+from storage.ports.background.sinks import Cursor, DueCamera, SinkHole
 from storage.ports.events import EventRow
-from storage.ports.sinks import Cursor, DueCamera, SinkHole
 
 LOST = "retention was faster than this sink"
 

@@ -8,7 +8,7 @@ import msgspec
 
 from actors.core.errors import BadInput
 from policy.identity.principal import Principal
-from storage.ports.jobs import Values
+from storage.ports.background.jobs import Values
 
 MAX_NAMES = 200  # of one list of a filter or view
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}\Z")

@@ -5,7 +5,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from connectors.sinks.envelope import CloudEvent, headers
-from storage.ports.sinks import Cursor, DueCamera
+from storage.ports.background.sinks import Cursor, DueCamera
 
 
 class StreamEnd(msgspec.Struct, frozen=True):

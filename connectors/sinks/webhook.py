@@ -14,7 +14,14 @@ from connectors.sinks.looking import SinkWork
 from connectors.sinks.planning import Plan
 from connectors.sinks.sealed import Secrets
 from connectors.sinks.spec import SinkSpec, Webhook
-from storage.ports.sinks import Attempt, Cursor, CursorMove, DueCamera, Failure, SinkReplay
+from storage.ports.background.sinks import (
+    Attempt,
+    Cursor,
+    CursorMove,
+    DueCamera,
+    Failure,
+    SinkReplay,
+)
 from workers.kinds import RunningConnector
 
 EVENTS = 20  # of a camera, read at once

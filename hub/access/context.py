@@ -13,8 +13,8 @@ from policy.decision.model import Decider, TokenVerifier
 from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
 from storage.ports.audit_log import AuditLog
+from storage.ports.background.counts import CountStore
 from storage.ports.cameras import CameraStore
-from storage.ports.counts import CountStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
@@ -37,7 +37,7 @@ class HubStores(Protocol):
 
     @property
     def counts(self) -> CountStore:
-        """`storage.ports.counts.CountStore`."""
+        """`storage.ports.background.counts.CountStore`."""
 
     @property
     def registry(self) -> Registry:

@@ -24,11 +24,11 @@ from hub.dashboards.actions import (
     SendReply,
     Shut,
 )
-from hub.dashboards.canary import CanaryConnection
 from hub.dashboards.connection import ConnectionStats, Dashboard
 from hub.dashboards.connection_limits import Admission
-from hub.dashboards.reauthorization import Reviews
 from hub.dashboards.subscribe import Joins
+from hub.dashboards.timed.canary import CanaryConnection
+from hub.dashboards.timed.reauthorization import Reviews
 from hub.fanout.recovery import outcome
 from hub.fanout.topics import Topic
 from hub.protocol import disconnects, errors

@@ -11,10 +11,10 @@ from typing import TypeVar
 from actors.core.settings import HubSettings
 from hub.access import client_address
 from hub.dashboards import connection_limits
-from hub.dashboards.canary import CanaryConnection
 from hub.dashboards.connection import ClientSocket, ConnectionServices, Dashboard
 from hub.dashboards.connection_limits import Admission
 from hub.dashboards.handshake import Refusal
+from hub.dashboards.timed.canary import CanaryConnection
 from hub.protocol.disconnects import CloseCode
 from hub.protocol.messages import JSON, Codec
 from hub.protocol.paths import DASHBOARD_PATHS

@@ -12,19 +12,19 @@ from actors.core.task_set import TaskSet
 from hub.access.authorization import Access
 from hub.access.registry_cache import CameraCache
 from hub.dashboards.broker_reader import BrokerReader
-from hub.dashboards.canary import CanaryConnection
-from hub.dashboards.clock import Clock
 from hub.dashboards.commands import HubCommands
 from hub.dashboards.connection import ConnectionServices, ConnectionStats, Dashboard
 from hub.dashboards.connection_limits import Admission
 from hub.dashboards.connection_state import ConnectionLimits
 from hub.dashboards.connections import Connections
 from hub.dashboards.emulation import Emulation
-from hub.dashboards.expiry import Expiry
 from hub.dashboards.extension import Extension
-from hub.dashboards.polled_sites import Polls
-from hub.dashboards.reauthorization import Reviews
 from hub.dashboards.subscribe import Joins
+from hub.dashboards.timed.canary import CanaryConnection
+from hub.dashboards.timed.clock import Clock
+from hub.dashboards.timed.expiry import Expiry
+from hub.dashboards.timed.polled_sites import Polls
+from hub.dashboards.timed.reauthorization import Reviews
 from hub.fanout import wall_ticks
 from hub.fanout.broker_subscriptions import Interest
 from hub.fanout.fanout import Fanout

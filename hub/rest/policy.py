@@ -12,7 +12,7 @@ from actors.core.errors import BadInput, Conflict, NotFound, Unavailable
 from actors.core.times import rfc3339
 from hub.access.context import HubContext
 from hub.rest import audit_log, shadow
-from hub.rest import revocations as revocation_routes
+from hub.rest.people import revocations as revocation_routes
 from hub.web import endpoint
 from hub.web.endpoint import Handler
 from policy.actor import revisions

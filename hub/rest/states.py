@@ -15,12 +15,12 @@ from hub.access import redaction
 from hub.access.authorization import Access
 from hub.access.redaction import View
 from hub.access.registry_cache import CameraCache
-from hub.dashboards.polled_sites import Polls
+from hub.dashboards.timed.polled_sites import Polls
 from hub.fanout import live_states
 from hub.fanout.live_states import LiveStates
 from hub.protocol import channels
 from hub.rest.cameras import described
-from hub.rest.events import EventReads
+from hub.rest.history.events import EventReads
 from hub.web.endpoint import Handler, answer, limit_of
 from policy.identity.principal import Principal
 from storage.ports.events import EventStore

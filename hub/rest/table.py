@@ -14,12 +14,12 @@ from actors.core.messages.registry import CameraFields, NewCamera, NewSite, Site
 from actors.core.messages.states import State
 from actors.core.scene.scene import Line, Scene, Zone
 from hub.rest import models as shapes
-from hub.rest import privacy_endpoints, token_endpoints
 from hub.rest.cameras import Reset
-from hub.rest.count_table import COUNTS
 from hub.rest.dead_letters import Discard, Status
-from hub.rest.event_filters import MAX_TEXT, ORDERS, SEVERITIES
-from hub.rest.events import NDJSON
+from hub.rest.history.count_table import COUNTS
+from hub.rest.history.event_filters import MAX_TEXT, ORDERS, SEVERITIES
+from hub.rest.history.events import NDJSON
+from hub.rest.people import privacy_endpoints, token_endpoints
 from hub.rest.policy import Activate, NewRevision
 from hub.rest.shadow import StartShadow
 from hub.web.health import HubHealth

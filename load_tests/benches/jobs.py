@@ -15,8 +15,8 @@ from load_tests.benches import jobs_peer
 from load_tests.harness.private_postgres import private_postgres
 from load_tests.harness.results import Measured, spread
 from storage.migrations import migrate
-from storage.ports.jobs import ClaimedJob, FinishedJob, NewJob, Values
-from storage.postgres.jobs import PostgresJobStore
+from storage.ports.background.jobs import ClaimedJob, FinishedJob, NewJob, Values
+from storage.postgres.background.jobs import PostgresJobStore
 from storage.postgres.pool import Database
 from workers.kinds import JobKind, RunningJob, by_name
 from workers.worker import Worker, WorkerLimits

@@ -3,7 +3,7 @@ process and its ack back.
 
 The floor: a bare asyncio protocol in another process that sends back the same frames, on the same
 kind of socket and loop. And a Ray call to an actor of the same shape, in a private Eyrie
-(`load_tests.benches.ray_call`). Rounds of link and floor alternate.
+(`load_tests.benches.on_ray.ray_call`). Rounds of link and floor alternate.
 """
 
 import asyncio
@@ -214,7 +214,7 @@ def _over_ray(seed: int, calls: int) -> float:
             [
                 sys.executable,
                 "-m",
-                "load_tests.benches.ray_call",
+                "load_tests.benches.on_ray.ray_call",
                 str(running.data.settings_file),
                 str(seed),
                 str(calls),

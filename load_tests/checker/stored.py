@@ -12,7 +12,7 @@ from storage.events.archive import read_archive
 from storage.keyring import FolderKeyring
 from storage.ports.events import EventRow
 from storage.ports.keyring import Keyring
-from storage.postgres.letters import opened
+from storage.postgres.people.letters import opened
 from storage.postgres.pool import Database
 from storage.stores import keyring_folder
 

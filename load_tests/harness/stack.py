@@ -271,7 +271,7 @@ class Stack:
     def counting(self) -> Iterator["Counting"]:
         """Counters of the camera actors."""
         child = subprocess.Popen(
-            [sys.executable, "-m", "load_tests.benches.actor_counts", str(self.data.settings_file)],
+            [sys.executable, "-m", "load_tests.harness.actor_counts", str(self.data.settings_file)],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

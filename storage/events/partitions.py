@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from storage.postgres.holds import Held, lock
+from storage.postgres.people.holds import Held, lock
 from storage.postgres.pool import Database, answering
 from storage.postgres.statements import sql
 

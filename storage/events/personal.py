@@ -17,7 +17,7 @@ from storage.events import windows
 from storage.ports.events import EventRow
 from storage.ports.keyring import Key, Keyring
 from storage.postgres import rows as rows_of
-from storage.postgres.personal import Place, opened
+from storage.postgres.people.personal import Place, opened
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 

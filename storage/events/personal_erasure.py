@@ -14,7 +14,7 @@ import msgspec
 
 from storage.ports.keyring import Key, Keyring
 from storage.postgres import rows as rows_of
-from storage.postgres.personal import opened, sealed
+from storage.postgres.people.personal import opened, sealed
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 

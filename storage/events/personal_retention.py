@@ -7,8 +7,8 @@ from datetime import datetime
 import msgspec
 
 from storage.ports.keyring import Keyring
-from storage.postgres.holds import deleting
-from storage.postgres.letters import CLASS as LETTERS
+from storage.postgres.people.holds import deleting
+from storage.postgres.people.letters import CLASS as LETTERS
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 

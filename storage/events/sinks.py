@@ -1,23 +1,23 @@
-"""Reading events for sinks: `storage.ports.sinks.SinkStore`, whole."""
+"""Reading events for sinks: `storage.ports.background.sinks.SinkStore`, whole."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from storage.events import windows
 from storage.events.personal import PersonalValues
+from storage.ports.background.sinks import DueCamera
 from storage.ports.events import EventRow
 from storage.ports.keyring import Keyring
-from storage.ports.sinks import DueCamera
 from storage.postgres import rows as rows_of
+from storage.postgres.background.sinks import PostgresSinks
 from storage.postgres.pool import Database
-from storage.postgres.sinks import PostgresSinks
 
 EVERYWHERE: windows.Window = (None, None)
 
 
 class PostgresSinkStore(PostgresSinks):
-    """`storage.ports.sinks.SinkStore`: reads look from the day of each cursor on, and everywhere
-    where that cannot have shown all."""
+    """`storage.ports.background.sinks.SinkStore`: reads look from the day of each cursor on, and
+    everywhere where that cannot have shown all."""
 
     def __init__(
         self,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from actors.core.errors import BadInput
 from actors.core.messages.commits import Activation, CommitRow, Ownership
 from storage.ports.keyring import Keyring
-from storage.postgres import letters, personal
 from storage.postgres import rows as rows_of
+from storage.postgres.people import letters, personal
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 

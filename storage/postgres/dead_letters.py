@@ -6,7 +6,7 @@ from storage.ports.dead_letters import DeadLetterRow, NewLetter
 from storage.ports.keyring import Keyring
 from storage.ports.policy import Audit
 from storage.postgres import rows as rows_of
-from storage.postgres.letters import opened, sealed
+from storage.postgres.people.letters import opened, sealed
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 

@@ -4,7 +4,7 @@ number in each statement."""
 import msgspec
 
 from actors.core.settings import DeadLettersSettings, SessionsSettings
-from storage.postgres.holds import deleting
+from storage.postgres.people.holds import deleting
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 

@@ -15,7 +15,7 @@ WHERE {window};
 )
 
 -- name: delete_old
--- Under the lock of holds (`storage.postgres.holds`); what is held stays.
+-- Under the lock of holds (`storage.postgres.people.holds`); what is held stays.
 DELETE FROM event_personal WHERE (tableoid, ctid) IN (
     SELECT tableoid, ctid FROM event_personal p WHERE received < $1 AND NOT EXISTS (
         SELECT FROM holds h WHERE h.released IS NULL AND h.ends > now() AND p.camera = ANY (h.cameras)

@@ -1,4 +1,4 @@
--- Letters go under the lock of holds (`storage.postgres.holds`); what is held stays.
+-- Letters go under the lock of holds (`storage.postgres.people.holds`); what is held stays.
 
 -- name: old_letters
 DELETE FROM dead_letters WHERE id IN (

@@ -17,7 +17,7 @@ import msgspec
 from actors.core.errors import EyrieError
 from actors.core.settings import AuthSettings, Settings, build
 from cluster.cli import console
-from cluster.cli.commands import sign_in
+from cluster.cli.commands.people import sign_in
 from cluster.cli.hub_options import pinned
 from cluster.cli.options import add_settings_options, loaded, whole
 from cluster.launcher import machine

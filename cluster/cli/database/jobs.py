@@ -18,13 +18,13 @@ from cluster.cli.options import add_database_options, loaded, whole
 from cluster.event_archive import database_of
 from policy.audit import sealing
 from storage.ports.audit_log import AuditDraft
-from storage.ports.jobs import JOB_STATES, JobRow
+from storage.ports.background.jobs import JOB_STATES, JobRow
+from storage.ports.background.schedules import ScheduleRow
 from storage.ports.policy import Audit
-from storage.ports.schedules import ScheduleRow
 from storage.postgres.audit_log import PostgresAuditLog
-from storage.postgres.jobs import PostgresJobStore
+from storage.postgres.background.jobs import PostgresJobStore
+from storage.postgres.background.schedules import PostgresScheduleStore
 from storage.postgres.pool import Database
-from storage.postgres.schedules import PostgresScheduleStore
 
 EXAMPLES = """examples:
   eyrie jobs list --state dead                 what failed for good, and why

@@ -5,7 +5,7 @@ from typing import Any
 
 from actors.core.errors import BadInput
 from cluster.cli.options import add_database_options, whole
-from storage.ports.jobs import Values
+from storage.ports.background.jobs import Values
 
 EXAMPLES = """examples:
   eyrie sinks make ops --webhook https://ops.example/eyrie --sites "*" --types "alarm.*"

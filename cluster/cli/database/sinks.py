@@ -27,8 +27,8 @@ from connectors.sinks.sealed import Secret, Secrets
 from policy.audit import sealing
 from storage.events.sinks import PostgresSinkStore
 from storage.ports.audit_log import AuditDraft
+from storage.ports.background.sinks import CursorRow, SinkHole, SinkReplay, SinkRow, SinkState
 from storage.ports.policy import Audit
-from storage.ports.sinks import CursorRow, SinkHole, SinkReplay, SinkRow, SinkState
 from storage.postgres.audit_log import PostgresAuditLog
 from storage.postgres.pool import Database
 from storage.stores import keyring_folder

@@ -1,4 +1,4 @@
-"""`storage.ports.connectors`: the doubles and PostgreSQL. A lease below 0 s is over at once."""
+"""`storage.ports.background.connectors`: doubles and PostgreSQL. A lease below 0 s is over."""
 
 import asyncio
 

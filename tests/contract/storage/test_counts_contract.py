@@ -1,9 +1,9 @@
-"""`storage.ports.counts.CountStore`: the double and PostgreSQL."""
+"""`storage.ports.background.counts.CountStore`: the double and PostgreSQL."""
 
 import msgspec
 
 from actors.core.messages.events import StoredEvent, seal
-from storage.ports.counts import CountQuery, CountRow
+from storage.ports.background.counts import CountQuery, CountRow
 from tests.support.servers.store_fixtures import Contract
 from tests.support.store_rows import RECEIVED_US, event_of, row_of, running
 

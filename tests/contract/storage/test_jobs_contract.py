@@ -1,4 +1,4 @@
-"""`storage.ports.jobs.JobStore`: the double and PostgreSQL. A lease of 0 s is over at once."""
+"""`storage.ports.background.jobs.JobStore`: double and PostgreSQL. A lease of 0 s is over."""
 
 import asyncio
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.core.errors import BadInput, Conflict, Unavailable
-from storage.ports.jobs import (
+from storage.ports.background.jobs import (
     MAX_JSON,
     NO_MORE,
     Claim,

@@ -1,4 +1,4 @@
-"""`storage.ports.schedules.ScheduleStore`: the double and PostgreSQL."""
+"""`storage.ports.background.schedules.ScheduleStore`: the double and PostgreSQL."""
 
 import asyncio
 from typing import Any
@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from actors.core.errors import Unavailable
-from storage.ports.jobs import NO_MORE, FailedJob
-from storage.ports.schedules import NewSchedule
+from storage.ports.background.jobs import NO_MORE, FailedJob
+from storage.ports.background.schedules import NewSchedule
 from tests.support.servers.store_fixtures import Contract
 
 NIGHTLY = NewSchedule("retention", "clean", {"days": 30}, 3, at="03:10", zone="Europe/Berlin")

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from policy.identity.tokens import issue
-from storage.ports.jobs import NO_MORE, FailedJob, FinishedJob, NewJob
-from storage.ports.schedules import NewSchedule
+from storage.ports.background.jobs import NO_MORE, FailedJob, FinishedJob, NewJob
+from storage.ports.background.schedules import NewSchedule
 from tests.support.cluster.cluster_api import TestApi, running_api
 from tests.support.hub.real_policy import real_policy
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import ray
 
-from actors.ray_directory import SUPERVISOR
+from actors.on_ray.directory import SUPERVISOR
 from actors.supervision import Turn
 from cluster.ray.supervisor import REPLACE_S, UNHEARD_S, mend
 from tests.support.processes import frozen, gone

@@ -1,7 +1,7 @@
 """Cursors of sinks in a real database."""
 
-from storage.ports.connectors import ConnectorClaim
-from storage.ports.sinks import Cursor, CursorMove, Failure, SinkReplay, connector_of
+from storage.ports.background.connectors import ConnectorClaim
+from storage.ports.background.sinks import Cursor, CursorMove, Failure, SinkReplay, connector_of
 from storage.stores import Stores
 from tests.support.connectors.fleet import Fleet, make
 

@@ -9,7 +9,7 @@ import standardwebhooks
 from connectors.sinks.guard import networks
 from connectors.sinks.http_client import HttpClient, Limits
 from connectors.sinks.signatures import new_secret, shareable
-from storage.ports.sinks import SinkHole, SinkReplay
+from storage.ports.background.sinks import SinkHole, SinkReplay
 from storage.stores import Stores
 from tests.support.connectors.fleet import LOOPBACK, Fleet, context_of, make, until, worker
 from tests.support.connectors.receiver import Action, Request, receiving

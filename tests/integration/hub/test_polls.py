@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.dashboards.polled_sites import HEARD_WITHIN_S
+from hub.dashboards.timed.polled_sites import HEARD_WITHIN_S
 from hub.fanout.live_states import STALE_AFTER_S
 from tests.support.hub.hub import TestHub, running_hub
 

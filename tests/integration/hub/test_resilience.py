@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
 from actors.core.settings import HubSettings
-from hub.dashboards import canary, connection_limits
+from hub.dashboards import connection_limits
+from hub.dashboards.timed import canary
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.waiting import until
 

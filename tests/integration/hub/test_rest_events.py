@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from hub.rest import events as rest_events
+from hub.rest.history import events as rest_events
 from storage.ports.events import EventRow
 from tests.support.doubles.memory_postgres import StoredRow
 from tests.support.hub.hub import TestHub, event_body, running_hub

@@ -12,7 +12,7 @@ from actors.core.times import to_us
 from storage.events.partitions import drop_old, partition_name
 from storage.events.personal_retention import erase_old
 from storage.ports.privacy import Scope
-from storage.postgres.letters import forget_letter_keys
+from storage.postgres.people.letters import forget_letter_keys
 from storage.postgres.row_retention import forget
 from tests.support.privacy.rig import FIRST, SECOND, Rig, no_audit
 

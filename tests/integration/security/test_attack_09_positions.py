@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from hub.fanout.seen_positions import MARK
-from hub.rest.event_filters import key_of_text
+from hub.rest.history.event_filters import key_of_text
 from tests.support.hub.hub import Dash, TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
 

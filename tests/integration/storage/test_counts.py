@@ -15,8 +15,8 @@ from actors.core.errors import Fenced
 from actors.core.messages.commits import Position
 from actors.core.messages.events import Event, StoredEvent, seal
 from actors.core.times import rfc3339
-from storage.ports.counts import STEPS, CountQuery, CountRow
-from storage.ports.jobs import NewJob
+from storage.ports.background.counts import STEPS, CountQuery, CountRow
+from storage.ports.background.jobs import NewJob
 from storage.postgres.place import renew_epochs
 from storage.stores import Stores, open_stores
 from tests.support.servers.store_fixtures import Servers, stores

@@ -13,7 +13,7 @@ import pytest
 from actors.core.errors import ConfigError, Unavailable
 from actors.core.messages.events import CHAIN_START, published
 from cluster.event_proofs import AuditEvent, CameraTotals, verify
-from cluster.supervisor.partitions import PostgresPartitions
+from cluster.supervisor.upkeep.partitions import PostgresPartitions
 from storage.events.events import PostgresEventStore
 from storage.events.personal_retention import ErasedDays, erase_old
 from storage.keyring import FolderKeyring

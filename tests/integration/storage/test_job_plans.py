@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from storage.migrations import migrate
-from storage.ports.jobs import NewJob
-from storage.postgres.jobs import PostgresJobStore
+from storage.ports.background.jobs import NewJob
+from storage.postgres.background.jobs import PostgresJobStore
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 from tests.support.servers.store_fixtures import settings_of

@@ -11,7 +11,7 @@ import pytest
 from actors.core.errors import Unavailable
 from actors.core.messages.commits import Position
 from actors.core.settings import EventsSettings
-from cluster.supervisor.partitions import RETRY_S, PartitionMaintenance, PostgresPartitions
+from cluster.supervisor.upkeep.partitions import RETRY_S, PartitionMaintenance, PostgresPartitions
 from storage.events.partitions import TRY_S, PartitionReport, make_partitions, partition_name
 from storage.migrations import migrate
 from storage.postgres.cameras import PostgresCameraStore

@@ -13,7 +13,7 @@ from actors.core.messages.commits import Position
 from actors.core.messages.events import Event, StoredEvent, seal
 from actors.core.settings import EventsSettings, Settings
 from actors.core.times import rfc3339, to_us
-from cluster.supervisor.partitions import PartitionMaintenance, PostgresPartitions
+from cluster.supervisor.upkeep.partitions import PartitionMaintenance, PostgresPartitions
 from storage.events.events import PostgresEventStore
 from storage.events.partitions import (
     PARTITIONS_AHEAD,

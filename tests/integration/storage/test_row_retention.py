@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from actors.core.settings import DeadLettersSettings, SessionsSettings
-from cluster.supervisor.row_retention import ROUND_S, RowRetention
+from cluster.supervisor.upkeep.row_retention import ROUND_S, RowRetention
 from storage.migrations import migrate
 from storage.ports.dead_letters import NewLetter
 from storage.postgres.cameras import PostgresCameraStore

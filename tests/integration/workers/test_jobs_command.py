@@ -10,8 +10,8 @@ import pytest
 
 from cluster.cli.database.jobs import bar
 from cluster.cli.main import main
-from storage.ports.jobs import NO_MORE, FailedJob, NewJob
-from storage.ports.schedules import NewSchedule
+from storage.ports.background.jobs import NO_MORE, FailedJob, NewJob
+from storage.ports.background.schedules import NewSchedule
 from storage.stores import Stores, open_stores
 from tests.support.servers.store_fixtures import Servers, servers, wipe
 

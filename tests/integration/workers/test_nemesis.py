@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from storage.migrations import migrate
-from storage.ports.jobs import ClaimedJob, FinishedJob, NewJob
-from storage.postgres.jobs import PostgresJobStore
+from storage.ports.background.jobs import ClaimedJob, FinishedJob, NewJob
+from storage.postgres.background.jobs import PostgresJobStore
 from storage.postgres.pool import Database
 from tests.support.servers.store_fixtures import settings_of
 from tests.support.servers.store_servers import Server, postgres

@@ -10,7 +10,7 @@ import pytest
 from actors.core.backup_settings import BackupSettings
 from actors.core.settings import DataSettings
 from storage.embedded.data_dir import DataDir
-from storage.ports.jobs import JobRow
+from storage.ports.background.jobs import JobRow
 from storage.stores import Stores, open_stores
 from tests.support.servers.store_fixtures import Servers, servers, wipe
 from workers.own_kinds import SCHEDULES

@@ -1,6 +1,6 @@
 """Jobs and schedules in the doubles of a cluster API."""
 
-from storage.ports.jobs import NO_MORE, FailedJob, NewJob
+from storage.ports.background.jobs import NO_MORE, FailedJob, NewJob
 from tests.support.cluster.cluster_api import TestApi
 from workers.own_kinds import SCHEDULES
 

@@ -148,7 +148,7 @@ class LocalMachine(FakeMachine):
 
 
 class LocalDirectory:
-    """`actors.ports.Directory` that asks a supervisor in this process, as `actors.ray_directory`
+    """`actors.ports.Directory` that asks a supervisor in this process, as `actors.on_ray.directory`
     asks one elsewhere."""
 
     def __init__(self, supervisor: Supervisor, machine: LocalMachine) -> None:

@@ -19,7 +19,7 @@ import ray
 
 from actors.core.errors import EyrieError
 from actors.core.settings import RaySettings
-from actors.ray_calls import answer, find, kill
+from actors.on_ray.calls import answer, find, kill
 from cluster.planning.placement import NodeView
 from cluster.ray import nodes as ray_nodes
 from cluster.ray import session

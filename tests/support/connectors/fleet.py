@@ -18,7 +18,7 @@ from connectors.sinks.guard import networks
 from connectors.sinks.http_client import HttpClient, Limits
 from connectors.sinks.kinds import kinds_of
 from connectors.sinks.sealed import Secret, Secrets
-from storage.ports.sinks import SinkRow
+from storage.ports.background.sinks import SinkRow
 from storage.stores import Stores
 from tests.support.hub.real_policy import real_policy
 from tests.support.store_rows import OWNER, SESSION, row_of

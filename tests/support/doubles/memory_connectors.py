@@ -1,17 +1,17 @@
-"""Doubles of `storage.ports.connectors`."""
+"""Doubles of `storage.ports.background.connectors`."""
 
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from storage.ports.connectors import (
+from storage.ports.background.connectors import (
     ClaimedConnector,
     ConnectorClaim,
     ConnectorRow,
     StoredBreaker,
     WorkerShare,
 )
-from storage.ports.jobs import MAX_ERROR, Values
+from storage.ports.background.jobs import MAX_ERROR, Values
 
 SECOND_US = 1_000_000
 

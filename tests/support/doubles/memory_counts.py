@@ -1,4 +1,4 @@
-"""Stored counts in memory: `storage.ports.counts.CountStore`, added up when they are read."""
+"""`storage.ports.background.counts.CountStore` in memory, added up when they are read."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 
 from actors.core.times import parse_rfc3339
-from storage.ports.counts import STEPS, CountQuery, CountRow, CountSlice, Place, Step
+from storage.ports.background.counts import STEPS, CountQuery, CountRow, CountSlice, Place, Step
 from tests.support.doubles.memory_postgres import MemoryDatabase
 
 _Key = tuple[int, str, Place, str, str]  # bucket, camera, place, name, label
 
 
 class MemoryCountStore:
-    """`storage.ports.counts.CountStore`: there is never anything left to fold. Operations:
-    read_counts."""
+    """`storage.ports.background.counts.CountStore`: there is never anything left to fold.
+    Operations: read_counts."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database

@@ -1,5 +1,5 @@
-"""Double of `storage.ports.jobs.JobStore`. Its clock moves with `pass_s` and one microsecond a
-call; `faults` are those of `tests.support.doubles.faults`."""
+"""Double of `storage.ports.background.jobs.JobStore`. Its clock moves with `pass_s` and one
+microsecond a call; `faults` are those of `tests.support.doubles.faults`."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from actors.core.errors import BadInput, Conflict
-from storage.ports.jobs import (
+from storage.ports.background.jobs import (
     MAX_ERROR,
     MAX_JSON,
     MAX_NAME,

@@ -1,12 +1,12 @@
-"""Double of `storage.ports.schedules.ScheduleStore`, over a double of the jobs."""
+"""Double of `storage.ports.background.schedules.ScheduleStore`, over a double of the jobs."""
 
 from collections.abc import Sequence
 
 import msgspec
 
-from storage.ports.jobs import NewJob
+from storage.ports.background.jobs import NewJob
+from storage.ports.background.schedules import NewSchedule, ScheduleRow
 from storage.ports.policy import Audit
-from storage.ports.schedules import NewSchedule, ScheduleRow
 from tests.support.doubles.memory_jobs import MemoryJobStore
 
 

@@ -15,8 +15,8 @@ from websockets.typing import Subprotocol
 from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from cluster.api import endpoints
 from cluster.supervisor.models import ActorState, CameraState, ClusterSnapshot
+from storage.ports.background.jobs import NewJob
 from storage.ports.cluster import ClusterDecision, RequestedOperation
-from storage.ports.jobs import NewJob
 from tests.support.cluster.cluster_api import NODE, SNAPSHOT, TestApi
 from tests.support.hub.hub import PLAIN, TestHub
 from tests.support.hub.ways import AT_ONCE, BROKEN_BODY, Subject, Told, told_by

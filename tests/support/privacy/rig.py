@@ -15,12 +15,12 @@ from privacy.erasure import Erasure, ErasureParts
 from privacy.replay import replay_erasures
 from storage.events.events import PostgresEventStore
 from storage.keyring import FolderKeyring
-from storage.ports.jobs import FinishedJob
+from storage.ports.background.jobs import FinishedJob
 from storage.ports.policy import Audit
 from storage.ports.privacy import Hold, NewRequest, RequestRow, Scope
 from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.dead_letters import PostgresDeadLetterStore
-from storage.postgres.privacy import ERASURE, PostgresPrivacyStore
+from storage.postgres.people.privacy import ERASURE, PostgresPrivacyStore
 from storage.stores import Stores
 from tests.support.store_rows import RECEIVED_US, alarm_of, letter_of, row_of, running
 from workers.kinds import RunningJob

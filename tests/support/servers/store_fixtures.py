@@ -10,16 +10,16 @@ import pytest
 
 from actors.core.settings import EventsSettings, PostgresSettings, RedisSettings, Settings
 from storage.migrations import migrate
+from storage.ports.background.connectors import BreakerStore, ConnectorStore
+from storage.ports.background.counts import CountStore
+from storage.ports.background.jobs import JobStore
+from storage.ports.background.schedules import ScheduleStore
 from storage.ports.cameras import CameraStore
 from storage.ports.cluster import ClusterStore
-from storage.ports.connectors import BreakerStore, ConnectorStore
-from storage.ports.counts import CountStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
-from storage.ports.jobs import JobStore
 from storage.ports.live import Broker, Publisher
 from storage.ports.registry import Registry
-from storage.ports.schedules import ScheduleStore
 from storage.postgres.pool import Database
 from storage.redis.connection import RedisLink
 from storage.stores import Stores, open_broker, open_stores

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.core.settings import PostgresSettings
-from storage.ports.jobs import NewJob, Values
+from storage.ports.background.jobs import NewJob, Values
 from storage.ports.policy import Audit
-from storage.postgres.jobs import PostgresJobStore
+from storage.postgres.background.jobs import PostgresJobStore
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 from workers.kinds import JobKind, RunningJob, by_name

@@ -9,8 +9,8 @@ import pytest
 from connectors.sinks.envelope import encoded, structured
 from connectors.sinks.planning import Plan, SinkRuling, plan
 from connectors.sinks.spec import Filter
+from storage.ports.background.sinks import Cursor, DueCamera, SinkHole
 from storage.ports.events import EventRow
-from storage.ports.sinks import Cursor, DueCamera, SinkHole
 
 YES = SinkRuling(True)
 

@@ -3,7 +3,7 @@
 from connectors.sinks import stream_places
 from connectors.sinks.envelope import CloudEvent, envelope
 from connectors.sinks.stream_places import StreamEnd, settled
-from storage.ports.sinks import Cursor, DueCamera
+from storage.ports.background.sinks import Cursor, DueCamera
 
 BODY = (
     b'{"id":"c1/e/7","type":"zone.entered","v":1,"site":"s","camera":"c1","epoch":"e","offset":7,'

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.core.errors import Unavailable
-from storage.ports.jobs import Values
+from storage.ports.background.jobs import Values
 from tests.support.doubles.stores import MemoryStores, memory_stores
 from workers.connecting import ConnectorRunner
 from workers.kinds import ConnectorKind, RunningConnector

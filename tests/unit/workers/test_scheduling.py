@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from actors.core.errors import BadInput
-from storage.ports.schedules import NewSchedule
+from storage.ports.background.schedules import NewSchedule
 from tests.support.doubles.stores import memory_stores
 from workers.scheduling import Scheduler
 

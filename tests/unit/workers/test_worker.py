@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.core.errors import BadInput, Unavailable
-from storage.ports.jobs import MAX_JSON, NewJob, Values
+from storage.ports.background.jobs import MAX_JSON, NewJob, Values
 from tests.support.doubles.memory_jobs import MemoryJobStore
 from workers.kinds import JobKind, RunningJob, by_name
 from workers.retries import RetryPolicy

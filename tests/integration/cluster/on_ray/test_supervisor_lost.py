@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from actors.ray_directory import SUPERVISOR as NAME
+from actors.on_ray.directory import SUPERVISOR as NAME
 from cluster.cli.main import main
 from edge.client import EdgeClient
 from storage.stores import Stores

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.cli.main import main
-from storage.ports.jobs import JobRow
+from storage.ports.background.jobs import JobRow
 from storage.process.settings_files import read_resolved
 from storage.stores import open_stores
 from tests.support.cluster.ray_stack import Stack

@@ -6,7 +6,8 @@ import pytest
 
 from actors.core.errors import Unavailable
 from cluster.planning.placement import NodeView
-from cluster.supervisor import deleted_cameras, hosting
+from cluster.supervisor import hosting
+from cluster.supervisor.upkeep import deleted_cameras
 from storage.ports.cluster import TroubleRecord
 from storage.ports.processes import ActorRecord
 from tests.support.cluster.supervisor_rig import Rig, Scale

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from actors.core.settings import HubSettings
-from hub.dashboards import canary
+from hub.dashboards.timed import canary
 from hub.protocol import disconnects
 from hub.protocol.paths import DASHBOARD_PATH
 from tests.support.hub.dashboard_node import Wire, running_node

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from actors.core.settings import HubSettings
-from hub.dashboards.timer_wheel import RESOLUTION_S
+from hub.dashboards.timed.timer_wheel import RESOLUTION_S
 from hub.fanout.broker_subscriptions import LINGER_S
 from hub.protocol import disconnects
 from storage.ports.live import LiveState

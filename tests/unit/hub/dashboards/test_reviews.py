@@ -10,7 +10,7 @@ import pytest
 
 from actors.core.errors import Forbidden
 from hub.access.redaction import View
-from hub.dashboards.reauthorization import Reviews
+from hub.dashboards.timed.reauthorization import Reviews
 from hub.fanout.fanout import Fanout
 from hub.protocol import channels, disconnects
 from tests.support.waiting import until

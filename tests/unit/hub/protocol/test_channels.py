@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from actors.core.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from actors.core.settings import ChannelsSettings
 from hub.access import client_address
-from hub.dashboards.timer_wheel import Wheel
+from hub.dashboards.timed.timer_wheel import Wheel
 from hub.protocol import channels, disconnects, errors, frames
 from hub.protocol.disconnects import reconnects, resubscribes
 

@@ -15,8 +15,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from actors.core.errors import BadInput, ConfigError
 from actors.core.scene.scene import Scene
 from cluster.cli import console
-from cluster.cli.commands import simulate
-from cluster.cli.commands.tail import line, require_channel
+from cluster.cli.commands.streams import simulate
+from cluster.cli.commands.streams.tail import line, require_channel
 from cluster.cli.hub_options import complete, token_source
 from cluster.cli.main import main
 from cluster.dashboard_client import ReceivedPublication

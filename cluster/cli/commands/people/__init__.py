@@ -1,0 +1,1 @@
+"""Commands for people and their rights: keys, tokens, policy, privacy. Holds no import by rule."""

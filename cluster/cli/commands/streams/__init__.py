@@ -1,0 +1,1 @@
+"""Commands that send or read streams of cameras. Holds no import by rule."""

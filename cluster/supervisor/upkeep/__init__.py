@@ -1,0 +1,1 @@
+"""What the supervisor keeps in order in the stores. Holds no import by rule."""

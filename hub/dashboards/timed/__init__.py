@@ -1,0 +1,1 @@
+"""What happens to connections by time: canaries, pings, expiry. Holds no import by rule."""

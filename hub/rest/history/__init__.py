@@ -1,0 +1,1 @@
+"""REST for what is stored: events and counts. Holds no import by rule."""

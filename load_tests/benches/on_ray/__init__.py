@@ -1,0 +1,1 @@
+"""Benches of actors and of calls between them. Holds no import by rule."""

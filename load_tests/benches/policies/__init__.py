@@ -1,0 +1,1 @@
+"""Benches of decisions. Holds no import by rule."""

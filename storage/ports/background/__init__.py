@@ -1,0 +1,1 @@
+"""Jobs, schedules, connectors, sinks and counts, to their users. Holds no import by rule."""

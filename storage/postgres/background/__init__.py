@@ -1,0 +1,1 @@
+"""Jobs, schedules, connectors, sinks and stored counts in PostgreSQL. Holds no import by rule."""

@@ -1,0 +1,1 @@
+"""Personal values, holds, requests and erasures in PostgreSQL. Holds no import by rule."""

@@ -1,0 +1,1 @@
+"""Unit tests of `cluster.cli.commands`."""
