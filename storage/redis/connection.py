@@ -6,7 +6,8 @@ the call that met it, and the next call connects anew.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from actors.core.errors import ConfigError, EyrieError, Unavailable, UnknownOutcome
 from actors.core.settings import RedisSettings
+from storage.redis.pipeline import Pipeline, open_pipeline
 
 LOST = (
     RedisConnectionError,
@@ -73,12 +75,22 @@ async def connect(connection: AbstractConnection, timeout_s: float) -> None:
     """Connect and log in within `timeout_s`. Raises Unavailable or ConfigError: nothing was
     sent."""
     try:
-        async with asyncio.timeout(timeout_s):
-            await connection.connect()  # type: ignore[no-untyped-call]
+        with _told():
+            async with asyncio.timeout(timeout_s):
+                await connection.connect()  # type: ignore[no-untyped-call]
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What fails while connecting, in the family's words."""
+    try:
+        yield
     except (AuthenticationError, NoPermissionError) as error:
         raise ConfigError(f"Redis refuses the login: {error}", hint=_LOGIN_HINT) from error
     except (RedisError, *LOST) as error:
-        await connection.disconnect(nowait=True)
         if isinstance(
             error.__cause__, AuthenticationError
         ):  # redis-py wraps it when the first command is refused
@@ -86,9 +98,6 @@ async def connect(connection: AbstractConnection, timeout_s: float) -> None:
         raise Unavailable(
             f"Redis cannot be reached: {error}", hint="Is it running, and is redis.url right?"
         ) from error
-    except BaseException:
-        await connection.disconnect(nowait=True)
-        raise
 
 
 async def write(connection: AbstractConnection, *command: Any) -> None:
@@ -119,8 +128,9 @@ class RedisLink:
     restart or failover changes it)."""
 
     def __init__(self, settings: RedisSettings, name: str) -> None:
-        self._settings = settings
-        self._connection = make_connection(settings, name)
+        self._timeout_s = settings.timeout_s
+        self._address = make_connection(settings, name)
+        self._pipeline: Pipeline | None = None
         self._turn = asyncio.Lock()
         self.server = ""
 
@@ -138,57 +148,39 @@ class RedisLink:
         if not commands:
             return []
         async with self._turn:
-            await self._ensure()
-            return await self._exchange(commands, writing=writing)
+            return await self._exchange(await self._ensure(), commands, writing=writing)
 
-    async def _ensure(self) -> None:
-        if self._connection.is_connected and await self._still_good():
-            return
-        await connect(self._connection, self._settings.timeout_s)
-        info = (await self._exchange([("INFO", "server")], writing=False))[0]
+    async def _ensure(self) -> Pipeline:
+        if self._pipeline is not None and self._pipeline.connected:
+            return self._pipeline
+        with _told():
+            async with asyncio.timeout(self._timeout_s):
+                pipeline = await open_pipeline(self._address, self._timeout_s)
+        info = (await self._exchange(pipeline, [("INFO", "server")], writing=False))[0]
         if isinstance(info, ResponseError):
+            pipeline.close()
             raise ConfigError(
                 f"Redis refuses INFO: {info}",
                 hint="Eyrie needs a user that may run INFO and scripts.",
             )
         self.server = run_id(info)
+        self._pipeline = pipeline
+        return pipeline
 
-    async def _still_good(self) -> bool:
-        """False when the server has closed the connection while nobody looked: found before
-        anything is sent, so nothing is unknown."""
+    async def _exchange(
+        self, pipeline: Pipeline, commands: Sequence[Command], *, writing: bool
+    ) -> list[Any]:
+        packed = self._address.pack_commands(commands)
         try:
-            good = not await self._connection.can_read()
-        except LOST:
-            good = False
-        if not good:
-            await self._connection.disconnect(nowait=True)
-        return good
-
-    async def _exchange(self, commands: Sequence[Command], *, writing: bool) -> list[Any]:
-        connection = self._connection
-        try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                await write_packed(connection, connection.pack_commands(commands))
-                return [await _reply(connection) for _ in commands]
+            return await pipeline.exchange(packed, len(commands), self._timeout_s)
         except LOST as error:
-            await connection.disconnect(nowait=True)
             raise _lost(error, writing=writing) from error
-        except BaseException:
-            # A reply still under way must not be taken for that of the next call.
-            await connection.disconnect(nowait=True)
-            raise
 
     async def close(self) -> None:
         """Close; calls in flight end first."""
         async with self._turn:
-            await self._connection.disconnect(nowait=True)
-
-
-async def _reply(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
+            if self._pipeline is not None:
+                self._pipeline.close()
 
 
 def _lost(error: Exception, *, writing: bool) -> EyrieError:
