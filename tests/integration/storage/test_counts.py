@@ -85,9 +85,9 @@ def event_at(chance: random.Random, camera: str, position: Position, number: int
 async def grow(
     stores: Stores, fleet: Fleet, chance: random.Random, cameras: Sequence[str] = CAMERAS
 ) -> None:
-    """Up to 40 more events of each of `cameras`."""
+    """12 to 39 more events of each of `cameras`: fewer might hold none that is counted."""
     for name in cameras:
-        for _ in range(chance.randrange(1, 40)):
+        for _ in range(chance.randrange(12, 40)):
             generation, position = fleet[name]
             row = row_of(name, generation, position, events=[event_at(chance, name, position, 1)])
             assert await stores.cameras.commit([row]) == {name}
