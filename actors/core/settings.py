@@ -306,17 +306,17 @@ class ChannelsSettings(_Section, frozen=True):
 
 
 class ClusterSettings(_Section, frozen=True):
-    """The supervisor. `cameras_per_actor` = 1 is literal. `workers`: processes that run jobs. A
-    camera that is offline and without a link for `passivate_after_s` leaves its actor until its
-    edge comes again; 0: never. `api_host`, `api_port`: where the cluster API listens, on the
-    supervisor's machine; port 0 lets the system choose, `eyrie cluster` finds it either way.
-    Anywhere but on loopback it needs the hub's certificate (`hub.tls_cert_file`).
+    """The supervisor. `cameras_per_actor` = 1 is literal. `workers`: processes for jobs (counts,
+    backups, erasures, sinks). A camera that is offline and without a link for `passivate_after_s`
+    leaves its actor until its edge comes again; 0: never. `api_host`, `api_port`: where the cluster
+    API listens, on the supervisor's machine; port 0 lets the system choose, `eyrie cluster` finds
+    it either way. Anywhere but on loopback it needs the hub's certificate (`hub.tls_cert_file`).
     """
 
     api_host: str = "127.0.0.1"
     api_port: Port = 8001
     cameras_per_actor: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
-    workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
+    workers: Annotated[int, msgspec.Meta(ge=0, le=64)] = 1
     reconcile_s: Seconds = 0.5
     actor_dead_after_s: Seconds = 5.0
     start_timeout_s: Seconds = 60.0

@@ -278,7 +278,7 @@ async def running_api(
     settings = Settings(
         auth=auth,
         policy=PolicySettings(key_file=str(folder / "policy.secret")),
-        cluster=ClusterSettings(api_port=0),
+        cluster=ClusterSettings(api_port=0, workers=0),
         hub=hub or HubSettings(),
         limits=limits or LimitsSettings(),
     )

@@ -142,7 +142,9 @@ def stack(*, variant: str = "", **sections: Mapping[str, Any]) -> Iterator[Stack
                 policy=PolicySettings(key_file=str(seal)),
                 camera=CameraSettings(**sections.get("camera", {})),
                 hub=HubSettings(**{"port": free_port(), **sections.get("hub", {})}),
-                cluster=ClusterSettings(**{"api_port": 0, **sections.get("cluster", {})}),
+                cluster=ClusterSettings(
+                    **{"api_port": 0, "workers": 0, **sections.get("cluster", {})}
+                ),
             )
             write_resolved(data.settings_file, settings)
             prepare = (

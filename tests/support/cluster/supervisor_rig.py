@@ -21,8 +21,9 @@ class Rig:
     def __init__(self, cameras: tuple[str, ...], **cluster: Any) -> None:
         self.stores = FleetStores(*cameras)
         self.machine = FakeMachine(self.stores.cameras, self.stores.actors)
-        fast = {"reconcile_s": 0.01, "actor_dead_after_s": 0.5, "start_timeout_s": 1.0, **cluster}
-        self.settings = Settings(cluster=ClusterSettings(**fast), hub=HubSettings(replicas=1))
+        fast = {"reconcile_s": 0.01, "actor_dead_after_s": 0.5, "start_timeout_s": 1.0}
+        chosen = {"workers": 0, **fast, **cluster}
+        self.settings = Settings(cluster=ClusterSettings(**chosen), hub=HubSettings(replicas=1))
         self.broken: list[str] = []  # what the supervisor says when a loop has ended
         self.supervisor = Supervisor(
             self.settings, self.stores, self.machine, broken=self.broken.append
