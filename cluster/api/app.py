@@ -17,6 +17,7 @@ from cluster.api.operations import OperationHandlers
 from cluster.api.orders import OrderHandlers
 from cluster.api.processes import Processes
 from cluster.api.reads import ClusterReadHandlers
+from cluster.api.sinks import SinkHandlers
 from hub.access.authorization import Access, SystemAction
 from hub.access.client_address import Network
 from hub.access.credentials import address_of, bearer
@@ -29,7 +30,8 @@ from hub.web.security_headers import SecurityHeaders
 from policy.identity.principal import Principal
 
 REQUEST_S = 10.0  # seconds a request may take
-PROFILE_S = 45.0  # the same for a profile, which takes up to 30
+PROFILE_S = 45.0  # the same for a profile, which takes up to 30, and for a slow receiver
+LONG = ("profile", "testSink")
 MAX_REQUESTS = 32  # under way at once: the supervisor's loop has better things to do
 
 Handler = Callable[[Request, Principal], Awaitable[Response]]
@@ -38,6 +40,9 @@ ACTIONS: dict[str, SystemAction] = {
     "cluster.operate": "cluster.operate",
     "job.read": "job.read",
     "job.operate": "job.operate",
+    "sink.read": "sink.read",
+    "sink.operate": "sink.operate",
+    "sink.change": "sink.change",
 }
 
 
@@ -68,7 +73,7 @@ def create_app(
                 )
                 async with (
                     turn,
-                    asyncio.timeout(PROFILE_S if endpoint.id == "profile" else deadline_s),
+                    asyncio.timeout(PROFILE_S if endpoint.id in LONG else deadline_s),
                 ):
                     await access.require_system(ACTIONS[endpoint.action], principal)
                     return await handlers[endpoint.id](request, principal)
@@ -104,12 +109,13 @@ def create_app(
 
 def handlers_of(context: ApiContext) -> dict[str, Handler]:
     """Handler by the id of its endpoint."""
-    reads, orders, operations, processes, jobs = (
+    reads, orders, operations, processes, jobs, sinks = (
         ClusterReadHandlers(context),
         OrderHandlers(context),
         OperationHandlers(context),
         Processes(context),
         JobHandlers(context),
+        SinkHandlers(context),
     )
     return {
         "overview": reads.overview,
@@ -159,6 +165,17 @@ def handlers_of(context: ApiContext) -> dict[str, Handler]:
         "runSchedule": jobs.run,
         "pauseSchedule": jobs.pause,
         "resumeSchedule": jobs.resume,
+        "listSinks": sinks.list,
+        "makeSink": sinks.make,
+        "readSink": sinks.read,
+        "testSink": sinks.test,
+        "pauseSink": sinks.pause,
+        "resumeSink": sinks.resume,
+        "retrySinkCamera": sinks.retry,
+        "skipSinkEvent": sinks.skip,
+        "replaySinkEvents": sinks.replay,
+        "rotateSinkSecret": sinks.rotate,
+        "deleteSink": sinks.delete,
     }
 
 

@@ -1,7 +1,7 @@
 """What the handlers of the cluster API share: who is asked for what, and how lists are paged."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from starlette.requests import Request
 
@@ -13,6 +13,7 @@ from policy.audit import Auditor
 from policy.identity.principal import Principal
 from storage.ports.background.jobs import JobStore
 from storage.ports.background.schedules import ScheduleStore
+from storage.ports.background.sinks import SinkBook
 from storage.ports.cluster import ClusterStore
 from storage.ports.policy import Audit
 from storage.ports.registry import Registry
@@ -44,6 +45,14 @@ class RoomMaker(Protocol):
     async def request_resources(self, cameras: int) -> None: ...
 
 
+class SinkPlaces(NamedTuple):
+    """Where the secrets of sinks are encrypted under, and the networks in which private receivers
+    are reached all the same."""
+
+    keyring: str
+    receivers: Sequence[str] = ()
+
+
 class ApiContext:
     """One per API. `answers` remembers idempotency keys of what is not stored."""
 
@@ -57,6 +66,8 @@ class ApiContext:
         schedules: ScheduleStore,
         inspector: Inspector,
         room: RoomMaker,
+        sinks: SinkBook,
+        places: SinkPlaces,
     ) -> None:
         self.store = store
         self.supervisor = supervisor
@@ -65,6 +76,8 @@ class ApiContext:
         self.schedules = schedules
         self.inspector = inspector
         self.room = room
+        self.sinks = sinks
+        self.places = places
         self.auditor = auditor
         self.answers = Answers()
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from actors.core.identifiers import CameraId, SiteId
-from cluster.api import job_endpoints, models
+from cluster.api import job_endpoints, models, sink_endpoints
 from cluster.api.models import NodeId, Target
 from cluster.supervisor.models import PlanReport
 from hub.web.openapi import (
@@ -36,6 +36,7 @@ TAGS = {
     "same, dry.",
     "Processes": "Log level and profile of a process while it runs; both end by themselves.",
     **job_endpoints.TAGS,
+    **sink_endpoints.TAGS,
 }
 TEXT = (
     "What runs of this deployment, and how to change it. On its own port, on loopback by default. "
@@ -370,6 +371,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *_OPERATIONS,
     *_PROCESSES,
     *job_endpoints.ENDPOINTS,
+    *sink_endpoints.ENDPOINTS,
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from actors.core.errors import EyrieError
 from actors.core.settings import Settings
 from actors.core.task_set import TaskSet
-from cluster.api.context import ApiContext, Inspector, RoomMaker
+from cluster.api.context import ApiContext, Inspector, RoomMaker, SinkPlaces
 from cluster.api.live_operations import ProgressPublisher
 from cluster.api.server import ApiServer
 from cluster.supervisor.models import ClusterSnapshot, PlanReport, SupervisorPort
@@ -24,11 +24,13 @@ from policy.decision.policy_client import PolicyClient
 from storage.ports.audit_log import AuditLog
 from storage.ports.background.jobs import JobStore
 from storage.ports.background.schedules import ScheduleStore
+from storage.ports.background.sinks import SinkBook
 from storage.ports.cluster import ClusterStore
 from storage.ports.live import Publisher
 from storage.ports.policy import PolicyStore
 from storage.ports.processes import ApiRecord, ApiStore
 from storage.ports.registry import Registry
+from storage.stores import keyring_folder
 
 RETRY_S = 3.0  # seconds before a port that was taken is tried again
 RECORD_S = (
@@ -54,6 +56,10 @@ class HostStores(Protocol):
     @property
     def jobs(self) -> JobStore:
         """`storage.ports.background.jobs.JobStore`."""
+
+    @property
+    def sinks(self) -> SinkBook:
+        """`storage.ports.background.sinks.SinkBook`."""
 
     @property
     def schedules(self) -> ScheduleStore:
@@ -126,6 +132,8 @@ class ApiHost:
             stores.schedules,
             inspector,
             room,
+            stores.sinks,
+            SinkPlaces(str(keyring_folder(settings)), settings.sinks.private_receivers),
         )
         self._tasks = TaskSet(log)
         self.server: ApiServer | None = None

@@ -82,6 +82,25 @@ def kind_of(spec: SinkSpec) -> str:
     return str(spec.to.__struct_config__.tag)
 
 
+def covered(principal: Principal, view: SinkView) -> bool:
+    """Whether a sink stays within what a token is given: who is limited to sites or cameras knows
+    of no sink that reaches beyond, whatever policy is in force."""
+    if principal.cameras is not None and not set(view.cameras or ("*",)) <= set(principal.cameras):
+        return False
+    if "*" in principal.sites:
+        return True
+    return bool(view.sites) and set(view.sites) <= set(principal.sites)
+
+
+def beyond(principal: Principal, view: SinkView) -> str:
+    """What a sink would have that its maker has not, in words; empty: nothing."""
+    roles = sorted(set(view.roles) - set(principal.roles) - {"guest", "viewer"})
+    scopes = sorted(set(view.scopes) - set(principal.scopes))
+    if roles:
+        return f"the roles {', '.join(roles)}"
+    return f"the scopes {', '.join(scopes)}" if scopes else ""
+
+
 def parse(values: Values) -> SinkSpec:
     """The sink that JSON says. Raises BadInput."""
     try:

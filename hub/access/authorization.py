@@ -40,6 +40,9 @@ SystemAction = Literal[
     "cluster.operate",
     "job.read",
     "job.operate",
+    "sink.read",
+    "sink.operate",
+    "sink.change",
     "policy.read",
     "policy.change",
     "audit.read",
@@ -51,11 +54,14 @@ SystemAction = Literal[
 ]
 CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
 # Action → the kind of thing it is done to.
-SYSTEM: dict[SystemAction, Literal["cluster", "policy", "audit", "privacy"]] = {
+SYSTEM: dict[SystemAction, inputs.SystemKind] = {
     "cluster.read": "cluster",
     "cluster.operate": "cluster",
     "job.read": "cluster",
     "job.operate": "cluster",
+    "sink.read": "sink",
+    "sink.operate": "sink",
+    "sink.change": "sink",
     "policy.read": "policy",
     "policy.change": "policy",
     "audit.read": "audit",

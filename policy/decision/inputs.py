@@ -10,6 +10,7 @@ from urllib.parse import quote
 from policy.decision.model import DecisionInput
 from policy.identity.principal import Principal
 
+SystemKind = Literal["cluster", "policy", "audit", "privacy", "sink"]
 Scope = Literal["camera", "site", "fleet", "user"]
 Use = Literal["subscribe", "history"]  # the two ways to see what a channel shows
 
@@ -112,9 +113,7 @@ def register(principal: Principal, camera: str, *, site: str) -> DecisionInput:
     return on_camera("register", principal, camera, site=site)
 
 
-def on_system(
-    action: str, principal: Principal, kind: Literal["cluster", "policy", "audit", "privacy"]
-) -> DecisionInput:
+def on_system(action: str, principal: Principal, kind: SystemKind) -> DecisionInput:
     """May it do this to the deployment itself? Actions: cluster.read, cluster.operate, job.read,
-    job.operate, policy.read, policy.change, audit.read, …"""
+    job.operate, sink.read, policy.read, policy.change, audit.read, …"""
     return DecisionInput(action, subject(principal), {"kind": kind})

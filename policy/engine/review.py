@@ -33,6 +33,7 @@ _SYSTEM = {
     "policy": ("policy.read", "policy.change", "token.revoke"),
     "audit": ("audit.read",),
     "privacy": ("privacy.read", "privacy.request", "privacy.approve", "privacy.hold"),
+    "sink": ("sink.read", "sink.operate", "sink.change"),
     "cluster": ("cluster.read", "cluster.operate", "job.read", "job.operate"),
 }
 _CHANNEL = ("subscribe", "history", "presence", "publish")

@@ -37,7 +37,9 @@ operating := {"publish", "deadletter.read", "deadletter.replay", "deadletter.dis
 
 clustering := {"cluster.read", "cluster.operate", "job.read", "job.operate"}
 
-running := {"register", "registry.write"} | clustering
+sinking := {"sink.read", "sink.operate"}
+
+running := ({"register", "registry.write", "sink.change"} | clustering) | sinking
 
 ruling := {"policy.read", "policy.change", "audit.read", "token.revoke"}
 
@@ -54,7 +56,7 @@ overall := {
 grants := {
 	"guest": looking,
 	"viewer": reading,
-	"operator": ((reading | operating) | clustering),
+	"operator": (((reading | operating) | clustering) | sinking),
 	"admin": ((reading | operating) | running),
 	"privacy": ((reading | ruling) | subjects),
 	"ingester": {"ingest", "register"},
@@ -70,7 +72,7 @@ default in_scope := false
 in_scope if input.resource.kind in {"dashboard", "edge"}
 
 # What belongs to the whole deployment: for tokens that are limited to no site or camera,
-deployment := {"cluster", "policy", "audit", "privacy"}
+deployment := {"cluster", "policy", "audit", "privacy", "sink"}
 
 in_scope if {
 	input.resource.kind in deployment

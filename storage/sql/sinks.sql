@@ -138,7 +138,7 @@ FROM (
 
 -- name: cursors
 SELECT m.camera, m.epoch, m."offset", p.last_offset, m.sent, m.failures, m.parked, m.error, m.retry_at, m.changed
-FROM sink_cursors m JOIN positions p ON p.camera = m.camera WHERE m.sink = $1
+FROM sink_cursors m JOIN positions p ON p.camera = m.camera WHERE m.sink = $1 AND ($3::text IS NULL OR m.camera = $3)
 ORDER BY m.parked DESC, m.failures DESC, p.last_offset - m."offset" DESC, m.camera LIMIT $2;
 
 -- name: replay

@@ -157,8 +157,8 @@ class SinkReplay(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
 
 
-class SinkStore(Protocol):
-    """Sinks, their cursors and what became of events."""
+class SinkBook(Protocol):
+    """What people do to sinks and see of them."""
 
     async def make(
         self, sink: SinkRow, *, from_now: bool, paused: bool = False, audit: Audit | None = None
@@ -182,6 +182,39 @@ class SinkStore(Protocol):
 
     async def set_secrets(self, name: str, sealed: bytes, *, audit: Audit | None = None) -> bool:
         """Others from now on. False: it is not there."""
+
+    async def skip(
+        self, name: str, camera: str, hole: SinkHole, *, audit: Audit | None = None
+    ) -> bool:
+        """Pass over the event that a parked camera stands before: it is told as a hole, where it
+        was told already and refused, in silence. False: nothing is parked there."""
+
+    async def retry(self, name: str, camera: str, *, audit: Audit | None = None) -> bool:
+        """Try a parked or waiting camera again now. False: there is none."""
+
+    async def holes(
+        self, name: str, *, cameras: Sequence[str] | None, limit: int
+    ) -> Sequence[SinkHole]:
+        """The newest first; of these cameras."""
+
+    async def attempts(self, name: str, *, camera: str | None, limit: int) -> Sequence[Attempt]:
+        """The newest first."""
+
+    async def lag(self, name: str) -> SinkLag:
+        """How far it is behind."""
+
+    async def cursors(
+        self, name: str, *, limit: int, camera: str | None = None
+    ) -> Sequence[CursorRow]:
+        """Of all cameras or of one: parked ones first, then failing ones, then those furthest
+        behind."""
+
+    async def replay(self, name: str, replay: SinkReplay, *, who: str, audit: Audit | None) -> int:
+        """Want events once more; its number, 0 when the sink is not there."""
+
+
+class SinkStore(SinkBook, Protocol):
+    """The same, and what runs them: cursors, and what became of events."""
 
     async def disable(self, claim: ConnectorClaim, name: str, reason: str) -> bool:
         """By its owner: the receiver wants no more. False: it is not the caller's any more."""
@@ -210,37 +243,11 @@ class SinkStore(Protocol):
     async def lose(self, claim: ConnectorClaim, name: str, holes: Sequence[SinkHole]) -> None:
         """Say of events that they cannot be sent any more; again is harmless."""
 
-    async def skip(
-        self, name: str, camera: str, hole: SinkHole, *, audit: Audit | None = None
-    ) -> bool:
-        """Pass over the event that a parked camera stands before: it is told as a hole, where it
-        was told already and refused, in silence. False: nothing is parked there."""
-
-    async def retry(self, name: str, camera: str, *, audit: Audit | None = None) -> bool:
-        """Try a parked or waiting camera again now. False: there is none."""
-
-    async def holes(
-        self, name: str, *, cameras: Sequence[str] | None, limit: int
-    ) -> Sequence[SinkHole]:
-        """The newest first; of these cameras."""
-
     async def attempted(self, name: str, attempts: Sequence[Attempt]) -> None:
         """Keep what was tried."""
 
-    async def attempts(self, name: str, *, camera: str | None, limit: int) -> Sequence[Attempt]:
-        """The newest first."""
-
     async def forget_attempts(self, name: str) -> None:
         """The oldest beyond the bounds."""
-
-    async def lag(self, name: str) -> SinkLag:
-        """How far it is behind."""
-
-    async def cursors(self, name: str, *, limit: int) -> Sequence[CursorRow]:
-        """Parked ones first, then failing ones, then those furthest behind."""
-
-    async def replay(self, name: str, replay: SinkReplay, *, who: str, audit: Audit | None) -> int:
-        """Want events once more; its number, 0 when the sink is not there."""
 
     async def replays(
         self, name: str, *, busy: Collection[str], limit: int

@@ -211,7 +211,9 @@ class PostgresSinks:
         (row,) = await self._database.fetch(self._sql["lag"], name)
         return SinkLag(*row)
 
-    async def cursors(self, name: str, *, limit: int) -> Sequence[CursorRow]:
+    async def cursors(
+        self, name: str, *, limit: int, camera: str | None = None
+    ) -> Sequence[CursorRow]:
         return [
             CursorRow(
                 row["camera"],
@@ -225,7 +227,7 @@ class PostgresSinks:
                 _us(row["retry_at"]),
                 to_us(row["changed"]),
             )
-            for row in await self._database.fetch(self._sql["cursors"], name, limit)
+            for row in await self._database.fetch(self._sql["cursors"], name, limit, camera)
         ]
 
     async def replay(self, name: str, replay: SinkReplay, *, who: str, audit: Audit | None) -> int:

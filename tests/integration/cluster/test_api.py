@@ -18,7 +18,7 @@ from cluster.supervisor.models import ClusterSnapshot
 from hub.server.listeners import open_alone
 from storage.ports.cluster import ClusterDecision, RequestedOperation
 from tests.support.cluster.cluster_api import NODE, OTHER, StillSupervisor, TestApi, running_api
-from tests.support.cluster.filled_jobs import JOB_BODIES, JOB_NAMES, fill_jobs
+from tests.support.cluster.filled_sinks import MORE_BODIES, MORE_NAMES, fill_more
 from tests.support.hub.api_fuzz import Known, fuzz, in_thread
 from tests.unit.hub.web.test_openapi import check_document, routes_of, told
 
@@ -334,7 +334,7 @@ def fuzzed(folder: Path, examples: int) -> None:
             "camera": ["gate", "dock", "attic"],
             "operation": ["op1", "op2"],
             "process": ["hub-0", "supervisor"],
-        } | JOB_NAMES
+        } | MORE_NAMES
         bodies = {
             "cordon": {"reason": "new disk"},
             "beginQuarantine": {},
@@ -347,9 +347,9 @@ def fuzzed(folder: Path, examples: int) -> None:
             "plan": {"kind": "drain", "target": NODE},
             "setLogLevel": {"level": "debug"},
             "profile": {"for_s": 0.1},
-        } | JOB_BODIES
+        } | MORE_BODIES
         asked(api, "op1", "op2")
-        asyncio.run(fill_jobs(api))
+        asyncio.run(fill_more(api))
         found = fuzz(
             api.url,
             Known(names, bodies, lambda method, path: api.token()),

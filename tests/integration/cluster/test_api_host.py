@@ -30,6 +30,7 @@ from tests.support.doubles.memory_jobs import MemoryJobStore
 from tests.support.doubles.memory_redis import MemoryPublisher
 from tests.support.doubles.memory_registry import MemoryRegistry
 from tests.support.doubles.memory_schedules import MemoryScheduleStore
+from tests.support.doubles.memory_sinks import MemorySinkStore
 from tests.support.doubles.stores import memory_stores
 from tests.support.hub.hub import Records
 from tests.support.tokens import auth_settings
@@ -63,6 +64,7 @@ class Stores:
     registry: MemoryRegistry
     jobs: MemoryJobStore
     schedules: MemoryScheduleStore
+    sinks: MemorySinkStore
     policy: Records
     audit_log: MemoryAuditLog
     api: Address
@@ -87,6 +89,7 @@ async def hosted(
         memory.registry,
         memory.jobs,
         memory.schedules,
+        memory.sinks,
         Records(),
         MemoryAuditLog(),
         Address(),

@@ -49,7 +49,7 @@ NAMES = (
         "worker": "worker-0",
         "process": "hub-0",
     }
-    | {"operation": "op1", "job": "1", "schedule": "events.retention"}
+    | {"operation": "op1", "job": "1", "schedule": "events.retention", "sink": "ops"}
     | privacy_routes.NAMES
 )
 SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]

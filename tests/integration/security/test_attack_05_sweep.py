@@ -87,6 +87,7 @@ NOTHING = (
     "/v1/cluster/nodes",
     "cluster GET /v1/jobs",
     "cluster GET /v1/schedules",
+    "cluster GET /v1/sinks",
     "/v1/cluster/hubs",
     "/v1/cluster/policies",
     "/v1/cluster/workers",

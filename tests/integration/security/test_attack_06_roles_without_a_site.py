@@ -33,6 +33,9 @@ DEPLOYMENT = {
     "cluster.operate",
     "job.read",
     "job.operate",
+    "sink.read",
+    "sink.operate",
+    "sink.change",
 }
 LIMITED: list[dict[str, Any]] = [
     {"sites": ["north"]},

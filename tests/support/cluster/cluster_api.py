@@ -3,7 +3,7 @@ it."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from actors.core.settings import (
     PolicySettings,
     Settings,
 )
-from cluster.api.context import ApiContext
+from cluster.api.context import ApiContext, SinkPlaces
 from cluster.api.server import ApiServer
 from cluster.supervisor.models import (
     PLAN_KINDS,
@@ -40,6 +40,7 @@ from policy.audit import Auditor
 from policy.decision.model import Decider
 from policy.identity.keys import ensure_secret
 from policy.identity.tokens import JwtVerifier, issue
+from storage.ports.background.sinks import SinkBook
 from storage.ports.cluster import WantedShape
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
 from tests.support.doubles.memory_cluster import MemoryClusterStore
@@ -261,10 +262,12 @@ async def running_api(
     hub: HubSettings | None = None,
     memory: MemoryStores | None = None,
     limits: LimitsSettings | None = None,
+    sinks: SinkBook | None = None,
+    receivers: Sequence[str] = (),
     **options: Any,
 ) -> AsyncIterator[TestApi]:
     """Start one on a free port. `options` go to the application; `decider` is asked instead of the
-    double; `memory` is a hub's."""
+    double; `memory` is a hub's; `sinks` are kept there, and `receivers` reached."""
     mine = memory is None
     memory = memory or memory_stores()
     for camera, site in (
@@ -305,6 +308,8 @@ async def running_api(
         memory.schedules,
         inspector,
         rooms,
+        sinks or memory.sinks,
+        SinkPlaces(str(folder / "keyring"), receivers),
     )
     server = ApiServer(settings, context, access, **options)
     await server.start()

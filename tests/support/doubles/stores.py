@@ -17,6 +17,7 @@ from tests.support.doubles.memory_privacy import MemoryPrivacyStore
 from tests.support.doubles.memory_redis import MemoryBroker, MemoryPublisher, MemoryRedis
 from tests.support.doubles.memory_registry import MemoryRegistry
 from tests.support.doubles.memory_schedules import MemoryScheduleStore
+from tests.support.doubles.memory_sinks import MemorySinkStore
 
 
 @dataclass
@@ -38,6 +39,7 @@ class MemoryStores:
     breakers: MemoryBreakerStore
     privacy: MemoryPrivacyStore
     counts: MemoryCountStore
+    sinks: MemorySinkStore
 
     def broker(self) -> MemoryBroker:
         """Another hub's broker."""
@@ -62,4 +64,5 @@ def memory_stores() -> MemoryStores:
         breakers=MemoryBreakerStore(),
         privacy=MemoryPrivacyStore(),
         counts=MemoryCountStore(database),
+        sinks=MemorySinkStore(),
     )

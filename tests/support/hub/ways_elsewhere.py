@@ -174,6 +174,7 @@ async def by_cluster(api: TestApi, token: str, subjects: Sequence[Subject]) -> l
                     "operation": f"{subject.letter:032x}",
                     "job": str(1 + subjects.index(subject)),
                     "schedule": "events.retention",
+                    "sink": "ops",
                 }
                 filled = path.format(**values)
                 answer = await http.request(method, filled, content=body or None)
