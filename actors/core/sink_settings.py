@@ -16,7 +16,9 @@ class SinksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The NATS server whose JetStream takes events of sinks that name none. `url`:
-    ``nats://host:4222``, without secrets; `token_file`: what it lets us in by."""
+    ``nats://host:4222``, without secrets; `token_file`: what it lets us in by. `embedded`: where no
+    `url` is given and PostgreSQL is embedded, too, a server of our own runs on loopback."""
 
     url: str = ""
     token_file: str = ""
+    embedded: bool = True

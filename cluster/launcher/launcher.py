@@ -1,9 +1,9 @@
 """The launcher behind `eyrie up`: starts the servers, the driver and the simulated site, keeps them
 running, stops them in order.
 
-Order up: PostgreSQL, Redis, Ray head (its start overlaps theirs), migrations, driver (supervisor,
-policy, hubs), simulated site. Order down: simulated site, driver (edges told, last commits), Ray,
-Redis, PostgreSQL. What runs as a child of ours dies with us.
+Order up: PostgreSQL, Redis, NATS, Ray head (its start overlaps theirs), migrations, driver
+(supervisor, policy, hubs), simulated site. Order down: simulated site, driver (edges told, last
+commits), Ray, NATS, Redis, PostgreSQL. What runs as a child of ours dies with us.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ import msgspec
 from actors.core.errors import StartError
 from actors.core.log_format import counted
 from actors.core.settings import Settings
+from actors.core.sink_settings import NatsSettings
 from cluster.audit_checkpoint import CheckpointWriter
 from cluster.launcher.node_metrics import MetricsServer
 from cluster.launcher.restarts import Restarts
@@ -34,6 +35,7 @@ from cluster.launcher.stopped_hubs import StoppedHubs
 from cluster.ray.head import RayHead
 from cluster.ray.process import environment
 from storage.embedded.data_dir import DataDir, of
+from storage.embedded.nats import EmbeddedNats
 from storage.embedded.postgres import EmbeddedPostgres
 from storage.embedded.redis import EmbeddedRedis
 from storage.embedded.server import ServerProcess
@@ -76,6 +78,7 @@ class Launcher:
         self.ready: dict[str, Any] = {}
         self._postgres: EmbeddedPostgres | None = None
         self._redis: EmbeddedRedis | None = None
+        self._nats: EmbeddedNats | None = None
         self._ray: RayHead | None = None
         self._driver = ServerProcess("driver", self.data)
         self._site = ServerProcess("simulate", self.data)
@@ -114,6 +117,10 @@ class Launcher:
             with self._report.step("Redis"):
                 self._redis = EmbeddedRedis(data)
                 self._redis.start()
+        if settings.nats.embedded and not settings.nats.url and self._postgres is not None:
+            with self._report.step("NATS"):
+                self._nats = EmbeddedNats(data)
+                self._nats.start()
         self._write_settings(address=settings.ray.address)
         with self._report.step("database schema, Redis"):
             applied = prepare_stores(self.resolved)
@@ -171,6 +178,8 @@ class Launcher:
                 self._restarts.again("PostgreSQL", self._postgres.start)
             if self._redis is not None and not self._redis.alive():
                 self._restarts.again("Redis", self._redis.start)
+            if self._nats is not None and not self._nats.alive():
+                self._restarts.again("NATS", self._nats.start)
             if self._ray is not None and not self._ray.alive():
                 self._restarts.again("the Ray head", self._restart_ray)
             elif not self._driver.alive() and not stopped():
@@ -191,6 +200,7 @@ class Launcher:
         self._checkpoint.stop()
         for name, server in (
             ("Ray", self._ray),
+            ("NATS", self._nats),
             ("Redis", self._redis),
             ("PostgreSQL", self._postgres),
         ):
@@ -211,8 +221,16 @@ class Launcher:
             url=self._redis.url if self._redis else "",
             address=address,
             ray_token=str(self._ray.token_file) if self._ray else "",
+            nats=self._nats_settings(),
         )
         write_resolved(self.data.settings_file, self.resolved)
+
+    def _nats_settings(self) -> NatsSettings:
+        given = self._settings.nats
+        if self._nats is None:
+            return given
+        url, token = self._nats.url, str(self._nats.token_file)
+        return msgspec.structs.replace(given, url=url, token_file=token)
 
     def _environment(self) -> dict[str, str]:
         token = self.resolved.ray.token_file

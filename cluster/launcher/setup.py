@@ -8,6 +8,7 @@ import msgspec
 
 from actors.core.errors import ConfigError
 from actors.core.settings import HubSettings, Settings
+from actors.core.sink_settings import NatsSettings
 from cluster.registry_file import RegistryChange, parse
 from cluster.registry_target import StoreTarget, carry_out, compare
 from policy.actor import revisions
@@ -22,7 +23,14 @@ from storage.stores import keyring_folder, open_stores
 
 
 def resolve(
-    settings: Settings, data: DataDir, *, dsn: str, url: str, address: str, ray_token: str
+    settings: Settings,
+    data: DataDir,
+    *,
+    dsn: str,
+    url: str,
+    address: str,
+    ray_token: str,
+    nats: NatsSettings,
 ) -> Settings:
     """`settings` with the addresses of embedded servers, the data directory and the files of
     secrets filled in."""
@@ -53,6 +61,7 @@ def resolve(
         auth=replace(auth, device_keys_file=_absolute(auth.device_keys_file)),
         registry=replace(settings.registry, scenes_file=_absolute(settings.registry.scenes_file)),
         policy=policy,
+        nats=nats,
         hub=_with_absolute_files(settings.hub),
     )
 

@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from actors.core.errors import ConfigError, Unavailable
 
 TIMEOUT_S = 5.0  # of one request
+REFUSED = "authorization violation"  # as the server says it
 NO_MESSAGE = 10037
 WRONG_SEQUENCE = 10071
 DUPLICATE = 10201  # a batch that holds an id of the window of duplicates
@@ -79,7 +80,7 @@ class NatsLink:
             )
         except BaseException as error:  # a connection half made is nobody's but ours
             await cls(client).close()
-            if isinstance(error, nats.errors.AuthorizationError):
+            if isinstance(error, nats.errors.Error) and REFUSED in str(error).lower():
                 raise ConfigError("NATS refuses our token") from error
             if isinstance(error, nats.errors.Error | OSError | TimeoutError):
                 why = f"{type(error).__name__}: {error}"

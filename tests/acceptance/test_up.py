@@ -60,8 +60,8 @@ def living(family: dict[int, int | None]) -> list[int]:
 
 
 def servers_killed_and_back(running: Product) -> None:
-    """`kill -9` for both servers: others take their places, and the hub is ready again."""
-    before = {name: pid_of(running, name) for name in ("redis", "postgres")}
+    """`kill -9` for the servers: others take their places, and the hub is ready again."""
+    before = {name: pid_of(running, name) for name in ("redis", "postgres", "nats")}
     for pid in before.values():
         assert pid is not None
         os.kill(pid, signal.SIGKILL)

@@ -88,7 +88,9 @@ def fleet_settings(settings: Settings) -> Settings:
             f"not set: {'; '.join(missing)}",
             hint="Nothing can be made up on a machine that is one of many: set them.",
         )
-    return resolve(settings, of(settings), dsn="", url="", address="", ray_token="")
+    return resolve(
+        settings, of(settings), dsn="", url="", address="", ray_token="", nats=settings.nats
+    )
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,8 @@ EXAMPLES = """examples:
   eyrie sinks replay ops cam-1 --from 10 --to 20
   eyrie sinks rotate ops                        a new secret; both sign for a day
   eyrie sinks pause ops                         and `resume`, `delete`
+  eyrie sinks make stream --jetstream --sites "*"
+  eyrie sinks where                             the NATS server whose streams hold events
 
 exit codes: 0 done, 1 it was not, 2 wrong usage
 """
@@ -44,6 +46,7 @@ def add_commands(commands: Any) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="command")
     _add_make(kinds.add_parser("make", help="a new one"))
     kinds.add_parser("list", help="all, with how far they are behind")
+    kinds.add_parser("where", help="the NATS server, and the file of the token it asks for")
     _add_others(kinds)
     for name, kind in kinds.choices.items():
         add_database_options(kind, changes=name in CHANGES)

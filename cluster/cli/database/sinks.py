@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from actors.core.errors import BadInput
+from actors.core.errors import BadInput, NotFound
 from actors.core.settings import Settings
 from cluster.cli import console
 from cluster.cli.database.audit_log import sealing_key, stored_at
 from cluster.cli.database.machine_user import machine_user
 from cluster.cli.database.sink_options import CHANGES, add_commands, spec_of
-from cluster.cli.options import loaded
+from cluster.cli.options import loaded, running
 from cluster.event_archive import database_of
 from connectors.sinks import signatures
 from connectors.sinks.desk import AttemptShown, HoleShown, SinkCamera, SinkDesk
@@ -38,6 +38,8 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it; 0 when it was done."""
     settings = loaded(arguments).settings
+    if arguments.kind == "where":
+        return _where(arguments, settings)
     source = arguments.source or stored_at(settings)
     key = sealing_key(arguments) if arguments.kind in CHANGES else b""
 
@@ -50,6 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
 
     with database_of(source) as reached:
         return asyncio.run(act())
+
+
+def _where(arguments: argparse.Namespace, settings: Settings) -> int:
+    """The server of the settings, else that of the instance which runs there."""
+    nats = settings.nats if settings.nats.url else running(arguments).nats
+    if not nats.url:
+        raise NotFound("there is no NATS server", hint="Set EYRIE_NATS_URL.")
+    if arguments.json:
+        console.emit({"url": nats.url, "token_file": nats.token_file})
+    else:
+        rows = [("url", nats.url), ("token file", nats.token_file or "(none)")]
+        console.table("NATS", ("field", "value"), rows)
+    return console.OK
 
 
 class _Command:

@@ -36,7 +36,7 @@ def say(
     source = ["--source", servers.settings.postgres.dsn, "--json"]
 
     async def run(*words: str) -> tuple[int, Any, str]:
-        changes = words[0] not in ("list", "show", "test")
+        changes = words[0] not in ("list", "show", "test", "where")
         options = [*source, *(["--key-file", str(key)] if changes else [])]
         code = await asyncio.to_thread(main, ["sinks", *words, *options])
         told = capsys.readouterr()
@@ -110,3 +110,13 @@ async def test_what_is_no_sink_is_refused(
     assert code != 0
     assert why in error
     assert await stores.sinks.all() == []
+
+
+async def test_consumers_are_told_where_the_stream_is_and_shown_no_token(
+    stores: Stores, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await say("where"))[0] == 2
+    monkeypatch.setenv("EYRIE_NATS_URL", "nats://broker:4222")
+    monkeypatch.setenv("EYRIE_NATS_TOKEN_FILE", str(tmp_path / "token"))
+    code, told, _ = await say("where")
+    assert (code, told) == (0, {"url": "nats://broker:4222", "token_file": str(tmp_path / "token")})
