@@ -25,6 +25,8 @@ async def test_a_slot_makes_one_job_and_missed_ones_make_one() -> None:
     await stores.jobs.cancel(1, reason="out of the way")
     stores.jobs.pass_s(60 * 500)
     assert sum([await worker.round() for worker in workers]) == 1
+    await stores.jobs.cancel(2, reason="out of the way")
+    assert sum([await worker.round() for worker in workers]) == 0, "none is left to be made up for"
     assert len(made) == 2
     assert [row.kind for row in stores.jobs.rows.values()] == ["count", "count"]
 
