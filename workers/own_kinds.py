@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from actors.core.errors import Unavailable
 from actors.core.settings import Settings
 from privacy.erasure import Erasure, ErasureParts
+from privacy.keep_rules import KeepRules
+from privacy.retention import RETENTION, ClassRetention
 from storage.events.partitions import drop_old, make_partitions
 from storage.ports.background.jobs import JobStore, Values
 from storage.ports.background.schedules import NewSchedule
@@ -24,6 +26,7 @@ SCHEDULES: Sequence[NewSchedule] = (
     NewSchedule("events.retention", "events.retention", at="00:20", jitter_s=1_800),
     NewSchedule("jobs.retention", "jobs.retention", every_s=3_600, jitter_s=600),
     NewSchedule("counts.fold", "counts.fold", every_s=60, jitter_s=10),
+    NewSchedule(RETENTION, RETENTION, at="00:50", jitter_s=1_800),
     NewSchedule("rows.retention", "rows.retention", every_s=900, jitter_s=300),
 )
 
@@ -35,6 +38,7 @@ def kinds_of(stores: Stores, settings: Settings) -> list[JobKind]:
         JobKind("jobs.retention", lambda job: forget_jobs(job, stores.jobs)),
         JobKind("rows.retention", lambda _job: _forget_rows(stores, settings)),
         JobKind("counts.fold", lambda job: fold_counts(job, stores.counts), timeout_s=3_600.0),
+        JobKind(RETENTION, lambda job: _forget_values(job, stores, settings), timeout_s=3_600.0),
         *backup_kinds(settings),
         JobKind(ERASURE, lambda job: _erase(job, stores, settings), timeout_s=3_600.0),
     ]
@@ -49,6 +53,18 @@ async def _erase(job: RunningJob, stores: Stores, settings: Settings) -> Values:
     """Erasures that were asked for by one person and approved by another."""
     parts = ErasureParts.of(stores, settings, keyring_folder(settings))
     return await Erasure(parts, str(job.args["request"])).run(job)
+
+
+async def _forget_values(job: RunningJob, stores: Stores, settings: Settings) -> Values:
+    """Personal values whose class has had its time."""
+    retention = ClassRetention(
+        stores.database,
+        stores.keyring,
+        stores.audit_log,
+        KeepRules(settings.personal.keep),
+        settings.policy.key_file,
+    )
+    return await retention.run(job)
 
 
 async def forget_jobs(

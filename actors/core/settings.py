@@ -13,6 +13,7 @@ import msgspec
 
 from actors.core.backup_settings import BackupSettings
 from actors.core.errors import ConfigError
+from actors.core.personal_settings import PersonalSettings
 from actors.core.sink_settings import NatsSettings, SinksSettings
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -26,8 +27,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class DataSettings(_Section, frozen=True):
-    """Where embedded servers keep their data; empty means ``~/.local/share/eyrie``, as root
-    ``/var/lib/eyrie``."""
+    """For embedded servers. Empty: ``~/.local/share/eyrie``, as root ``/var/lib/eyrie``."""
 
     dir: str = ""
 
@@ -196,8 +196,7 @@ class DeadLettersSettings(_Section, frozen=True):
 
 class SessionsSettings(_Section, frozen=True):
     """Edge sessions that are over: remembered for `keep_days` after the next one began, and the
-    newest `keep_per_camera` of each camera, so that an old one is recognised when it comes back.
-    One that was forgotten is taken for new: its observations would count twice."""
+    newest `keep_per_camera` of each camera. One that was forgotten and comes back counts twice."""
 
     keep_days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] = 90
     keep_per_camera: Count = 10_000
@@ -366,6 +365,7 @@ class Settings(_Section, frozen=True):
     registry: RegistrySettings = RegistrySettings()
     camera: CameraSettings = CameraSettings()
     events: EventsSettings = EventsSettings()
+    personal: PersonalSettings = PersonalSettings()
     dead_letters: DeadLettersSettings = DeadLettersSettings()
     sessions: SessionsSettings = SessionsSettings()
     sinks: SinksSettings = SinksSettings()

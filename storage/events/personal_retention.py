@@ -2,6 +2,7 @@
 of the database, then their rows."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -45,3 +46,21 @@ async def erase_old(database: Database, keyring: Keyring, before: datetime) -> E
     if keys or rows:
         log.info("erased %d keys and %d personal values from before %s", len(keys), rows, day)
     return ErasedDays(len(keys), rows)
+
+
+async def erase_keys(database: Database, keyring: Keyring, names: Sequence[str]) -> ErasedDays:
+    """Erase the values under these keys that are not held, and then the keys, of days that nothing
+    is received on any more: at most `KEYS`. Again is harmless, and counts the keys again. Raises
+    Unavailable; what went until then is gone."""
+    rows = 0
+    while True:
+        async with deleting(database) as (connection, held):
+            part = [name for name in names if not held.key(name)]
+            gone = await connection.fetch(sql("personal")["delete_of_keys"], part, BATCH)
+        rows += len(gone)
+        if len(gone) < BATCH:
+            break
+    async with deleting(database) as (_connection, held):
+        part = [name for name in names if not held.key(name)]
+        await keyring.destroy(part)
+    return ErasedDays(len(part), rows)

@@ -24,3 +24,7 @@ DELETE FROM event_personal WHERE (tableoid, ctid) IN (
     LIMIT $2
 )
 RETURNING 1;
+
+-- name: delete_of_keys
+DELETE FROM event_personal WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM event_personal WHERE key = ANY ($1::text[]) LIMIT $2)
+RETURNING 1;

@@ -14,6 +14,7 @@ from actors.core.identifiers import require_id
 from actors.core.messages.event_data import TYPES
 from cluster.cli import console
 from cluster.cli.commands.people import privacy_requests
+from cluster.cli.database import personal_retention
 from cluster.cli.hub_options import add_hub_options, http_url, settings, tls_context, token_source
 from cluster.cli.options import whole
 from cluster.rest_client import HubRest
@@ -66,16 +67,17 @@ def add_parser(commands: Any) -> None:
     )
     add_hub_options(names)
     names.add_argument("--json", action="store_true", help="print JSON")
+    personal_retention.add_parser(kinds)
     privacy_requests.add_parsers(kinds)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it."""
-    return (
-        _attributes(arguments)
-        if arguments.kind == "attributes"
-        else privacy_requests.run(arguments)
-    )
+    if arguments.kind == "attributes":
+        return _attributes(arguments)
+    if arguments.kind == "retention":
+        return personal_retention.run(arguments)
+    return privacy_requests.run(arguments)
 
 
 def _attributes(arguments: argparse.Namespace) -> int:
