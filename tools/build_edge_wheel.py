@@ -120,14 +120,19 @@ def project(files: list[Path], others: set[str]) -> str:
 def build(into: Path) -> Path:
     """Build it without an index; the wheel. Raises CalledProcessError."""
     files, others = closure()
-    with tempfile.TemporaryDirectory(prefix="eyrie-edge-") as folder:
+    return built(files, project(files, others), into, "eyrie_edge")
+
+
+def built(files: list[Path], text: str, into: Path, name: str) -> Path:
+    """A wheel of some of our files, by a ``pyproject.toml`` of its own."""
+    with tempfile.TemporaryDirectory(prefix="eyrie-wheel-") as folder:
         source = Path(folder)
         for path in files:
             copy = source / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
         shutil.copy(ROOT / "LICENSE", source)
-        (source / "pyproject.toml").write_text(project(files, others), encoding="utf-8")
+        (source / "pyproject.toml").write_text(text, encoding="utf-8")
         command = [
             sys.executable,
             "-m",
@@ -143,7 +148,7 @@ def build(into: Path) -> Path:
             cwd=source,
             check=True,
         )
-    return next(into.glob("eyrie_edge-*.whl"))
+    return next(into.glob(f"{name}-*.whl"))
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ configured range; and what Ray serves there is refused to whoever has not the to
 
 import os
 import re
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -95,8 +96,11 @@ def test_nothing_of_ours_is_reached_from_outside_and_nothing_of_ray_without_its_
     assert [
         found
         for found in ours
-        if not re.search("ray::(RayHub|RaySupervisor)|cluster.cli.main up", found.owner)
+        if not re.search("ray::(RayHub|RaySupervisor)|cluster.cli.main up|nats-server", found.owner)
     ] == []
+    (broker,) = [found for found in ours if "nats-server" in found.owner]
+    with socket.create_connection((broker.host, broker.port), 5) as link:
+        assert b'"auth_required":true' in link.recv(4096)
     kinds = (
         "gcs_server",
         "raylet",

@@ -110,7 +110,8 @@ def test_check_63_no_secret_is_in_an_argument_or_the_environment(stack: Product)
 def test_check_63_no_secret_is_in_a_log(stack: Product) -> None:
     """Those of the product, of Ray and of the servers: every file of the data directory that is no
     database and no key."""
-    kept = (stack.data.keys, stack.data.path / "postgres", stack.data.path / "redis")
+    servers = (stack.data.path / name for name in ("postgres", "redis", "nats"))
+    kept = (stack.data.keys, *servers)
     looked = []
     for path in stack.data.path.rglob("*"):
         if (

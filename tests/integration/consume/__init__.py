@@ -1,0 +1,1 @@
+"""Consumers over a real broker and a real database."""

@@ -1,0 +1,1 @@
+"""Tests of `consume`, by values alone."""
