@@ -13,11 +13,11 @@ from actors.core.identifiers import require_id
 from edge.sources.axis import AxisFrames
 from edge.sources.deepstream import DeepStreamFrames
 from edge.sources.frames import FrameFormat, FrameMapping
-from edge.sources.frigate import FrigateMapping, FrigateOptions
-from edge.sources.frigate_config import load_config, proposal
+from edge.sources.frigate.config import load_config, proposal
+from edge.sources.frigate.mapping import FrigateMapping, FrigateOptions
 from edge.sources.mapping_file import JsonFrames, read_mapping
-from edge.sources.onvif_json import OnvifEvents
-from edge.sources.onvif_xml import OnvifMetadata
+from edge.sources.onvif.events import OnvifEvents
+from edge.sources.onvif.metadata import OnvifMetadata
 from edge.sources.options import add_broker, add_hub, add_names, camera_names, required, size
 from edge.sources.receipts import Memory
 from edge.sources.running import run_source

@@ -15,8 +15,8 @@ import msgspec
 
 from actors.core.messages.observations import Observation
 from edge.adapters.readings import RefusedInput
-from edge.sources.frigate import FrigateMapping, FrigateOptions
-from edge.sources.frigate_messages import read_config
+from edge.sources.frigate.mapping import FrigateMapping, FrigateOptions
+from edge.sources.frigate.messages import read_config
 from edge.sources.receipts import Given, Memory, Receipt
 from tests.support.servers.edge_server import EdgeServer
 from tests.support.servers.frigate import Step

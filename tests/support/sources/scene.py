@@ -14,10 +14,10 @@ from edge.adapters.readings import AdapterOptions, ReadMessage
 from edge.sources.axis import AxisFrames
 from edge.sources.deepstream import DeepStreamFrames
 from edge.sources.frames import FrameFormat, FrameMapping
-from edge.sources.frigate import FrigateMapping, FrigateOptions
-from edge.sources.frigate_messages import read_config
+from edge.sources.frigate.mapping import FrigateMapping, FrigateOptions
+from edge.sources.frigate.messages import read_config
 from edge.sources.mapping_file import JsonFrames, read_mapping
-from edge.sources.onvif_xml import OnvifMetadata
+from edge.sources.onvif.metadata import OnvifMetadata
 from edge.sources.receipts import Given, Mapping, Memory, Receipt
 from tests.support.servers.frigate import HEIGHT, WIDTH, config, event
 

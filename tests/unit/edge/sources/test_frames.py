@@ -15,7 +15,7 @@ from edge.adapters.readings import RefusedInput
 from edge.sources.axis import AxisFrames
 from edge.sources.deepstream import DeepStreamFrames
 from edge.sources.frames import FrameFormat, FrameMapping
-from edge.sources.onvif_json import OnvifEvents
+from edge.sources.onvif.events import OnvifEvents
 from edge.sources.receipts import Given, Memory, Outcome, Receipt
 
 START_US = 1_790_000_000_000_000

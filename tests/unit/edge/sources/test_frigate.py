@@ -13,9 +13,9 @@ from actors.core.messages.observations import Object, Observation
 from actors.core.times import to_us
 from cluster.registry_file import RegistryFile
 from edge.adapters.readings import RefusedInput
-from edge.sources.frigate import FrigateMapping, FrigateOptions
-from edge.sources.frigate_config import proposal
-from edge.sources.frigate_messages import read_config, zone_points
+from edge.sources.frigate.config import proposal
+from edge.sources.frigate.mapping import FrigateMapping, FrigateOptions
+from edge.sources.frigate.messages import read_config, zone_points
 from edge.sources.receipts import Given, Memory, Presence, Receipt
 from tests.support.servers.frigate import START, Step, config, event, review, walk
 

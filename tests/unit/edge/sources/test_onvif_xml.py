@@ -11,7 +11,7 @@ from actors.core.boxes import Box
 from actors.core.messages.observations import Object
 from edge.adapters.readings import ReadMessage, RefusedInput, Rejection
 from edge.sources.bounded_xml import MAX_BYTES, MAX_DEPTH, parse
-from edge.sources.onvif_xml import OnvifMetadata
+from edge.sources.onvif.metadata import OnvifMetadata
 from edge.sources.receipts import Memory, Receipt
 
 HEAD = '<tt:MetadataStream xmlns:tt="http://www.onvif.org/ver10/schema">'

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from edge.client import EdgeClient
-from edge.sources.frigate import FrigateMapping, FrigateOptions
-from edge.sources.frigate_messages import read_config
+from edge.sources.frigate.mapping import FrigateMapping, FrigateOptions
+from edge.sources.frigate.messages import read_config
 from edge.sources.journal import SourceJournal
 from edge.sources.mqtt import Delivery
 from edge.sources.receipts import Memory, Receipt

@@ -21,7 +21,7 @@ from actors.core.messages.object_faults import Faults, mended
 from actors.core.messages.observations import MAX_OBJECTS, Object, Observation
 from actors.core.times import from_us
 from edge.adapters.readings import RefusedInput, label
-from edge.sources.frigate_messages import (
+from edge.sources.frigate.messages import (
     METRES_PER_SECOND,
     FrigateConfig,
     Review,
@@ -32,8 +32,8 @@ from edge.sources.frigate_messages import (
     seen_object,
     us_of,
 )
-from edge.sources.frigate_objects import CameraMemory, HeldObjects, OpenObject
-from edge.sources.frigate_reviews import ReviewLog
+from edge.sources.frigate.objects import CameraMemory, HeldObjects, OpenObject
+from edge.sources.frigate.reviews import ReviewLog
 from edge.sources.receipts import Given, Memory, Outcome, Presence, Receipt
 
 AWAY_US = 10_000_000

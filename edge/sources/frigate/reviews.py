@@ -4,7 +4,7 @@ alert, one when it ends; each once."""
 from actors.core.messages.observations import Alarm, Observation
 from actors.core.times import from_us
 from edge.adapters.readings import RefusedInput
-from edge.sources.frigate_messages import Review, ReviewItem, us_of
+from edge.sources.frigate.messages import Review, ReviewItem, us_of
 from edge.sources.receipts import Given, Memory
 
 KEPT = 1_024  # items that are still known

@@ -13,7 +13,7 @@ import msgspec
 from actors.core.messages.observations import Observation
 from actors.core.times import from_us
 from edge.adapters.readings import Reading, ReadMessage, RefusedInput, parse_time
-from edge.sources.onvif_properties import OnvifProperties, values
+from edge.sources.onvif.properties import OnvifProperties, values
 from edge.sources.paths import level
 from edge.sources.receipts import Memory, Receipt
 

@@ -12,7 +12,7 @@ import msgspec
 from actors.core.errors import BadInput, Unavailable
 from actors.core.identifiers import is_id
 from edge.adapters.readings import RefusedInput, camera_id
-from edge.sources.frigate_messages import FrigateConfig, read_config, zone_points
+from edge.sources.frigate.messages import FrigateConfig, read_config, zone_points
 
 MAX_BYTES = 16 * 1024 * 1024
 TIMEOUT_S = 10.0

@@ -20,7 +20,7 @@ from edge.adapters.readings import (
     score,
 )
 from edge.sources.bounded_xml import Element, parse
-from edge.sources.onvif_properties import OnvifProperties, values
+from edge.sources.onvif.properties import OnvifProperties, values
 from edge.sources.paths import level
 from edge.sources.receipts import Memory, Receipt
 

@@ -1,0 +1,1 @@
+"""Frigate over MQTT and its configuration."""
