@@ -37,6 +37,8 @@ BENCHES = {
     "and to pgqueuer where it is installed",
     "sources": "messages per processor second of a Frigate source with 200 cameras, next to a bare "
     "MQTT subscriber",
+    "sinks": "events per processor second of a relay into JetStream, next to a bare publisher; "
+    "how long an event takes from its commit to the broker's ack at half load",
     "reads": "reads of events with 8, 90 and 400 days kept",
 }
 

@@ -5,12 +5,14 @@ bindings/http-protocol-binding.md, bindings/nats-protocol-binding.md). Pure.
 A consumer that knows it has missed nothing, whatever filter and policy have left out.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 SPEC = "1.0"
+PLAIN = re.compile(r"[!#$&-~]*")  # what a header's value says as it is
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
 SKIPPED = "eyrie.sink.skipped.v1"
@@ -57,9 +59,12 @@ def head(body: bytes) -> Head:
     return _head.decode(body)
 
 
-def envelope(body: bytes, previous: str, *, redacted: bool) -> CloudEvent:
-    """The envelope of an event as it may be shown. Times are RFC 3339 already."""
-    event = head(body)
+def envelope(
+    body: bytes, previous: str, *, redacted: bool, known: Head | None = None
+) -> CloudEvent:
+    """The envelope of an event as it may be shown. Times are RFC 3339 already. `known`: what
+    :func:`head` says of it."""
+    event = head(body) if known is None else known
     text, number = SEVERITIES.get(event.severity, ("INFO", 9))
     attributes: dict[str, Any] = {
         **_common(event.id, event.site, event.camera, event.epoch, event.offset, previous),
@@ -129,6 +134,8 @@ def headers(one: CloudEvent, prefix: str = "ce-") -> dict[str, str]:
 def encoded(text: str) -> str:
     """A header's value: space, quote, percent and what is not printable ASCII are encoded
     (HTTP protocol binding, 3.1.3.2)."""
+    if PLAIN.fullmatch(text):
+        return text
     return "".join(
         char if "!" <= char <= "~" and char not in '"%' else _percent(char) for char in text
     )

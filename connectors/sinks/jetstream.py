@@ -1,8 +1,9 @@
 """A sink that fills a stream of NATS JetStream: of each camera every event once and in order.
 
-A turn is one atomic batch of many cameras. Each camera's first message names the number that must
-be its last one in the stream, so of two relays at once only one gets anywhere; whatever outcome is
-unknown, the stream is asked what it holds before anything else is sent.
+What is due goes out in atomic batches of many cameras, one after the other. Each camera's first
+message names the number that must be its last one in the stream, so of two relays at once only one
+gets anywhere; whatever outcome is unknown, the stream is asked what it holds before anything else
+is sent.
 """
 
 import asyncio
@@ -116,8 +117,9 @@ class JetstreamRelay:
             if due.camera in self._ends or await self._settle(due):
                 ready.append((due, plan))
         alone = [one for one in ready if one[0].camera in self._alone]
-        if ready:
-            await self._send(alone[:1] or ready)
+        left = alone[:1] or ready
+        while left:
+            left = await self._send(left)
         return bool(plans)
 
     async def _settle(self, due: DueCamera) -> bool:
@@ -136,8 +138,11 @@ class JetstreamRelay:
     def _filter(self, due: DueCamera) -> str:
         return f"{camera_subject(self._to.prefix, due.site, due.camera)}.>"
 
-    async def _send(self, ready: list[tuple[DueCamera, Plan]]) -> None:
+    async def _send(self, ready: list[tuple[DueCamera, Plan]]) -> list[tuple[DueCamera, Plan]]:
+        """One batch; what it had no room for."""
         messages, reached = self._batch(ready)
+        if not messages:
+            return []
         cameras = [due.camera for due, _, _ in reached]
         try:
             last = await self._link.publish_batch(secrets.token_hex(16), messages)
@@ -148,7 +153,7 @@ class JetstreamRelay:
                 raise
             self._alone.update(cameras)
             log.warning("a batch of %d cameras is sent one by one: %s", len(cameras), refused)
-            return
+            return []
         except Unavailable:
             self._ends.clear()
             raise
@@ -163,6 +168,7 @@ class JetstreamRelay:
             moves.append(CursorMove(due.camera, due.cursor, _placed(after, first - 1)))
         await self._work.move(moves)
         self._context.counts.sent += len(messages)
+        return _rest(ready, {move.camera: move for move in moves}, reached)
 
     def _batch(
         self, ready: list[tuple[DueCamera, Plan]]
@@ -194,6 +200,24 @@ class JetstreamRelay:
             if len(messages) == BATCH or size > BATCH_BYTES:
                 break
         return messages, reached
+
+
+def _rest(
+    ready: list[tuple[DueCamera, Plan]],
+    moves: dict[str, CursorMove],
+    reached: list[tuple[DueCamera, list[Step], int]],
+) -> list[tuple[DueCamera, Plan]]:
+    """What is left of the plans, from where their cursors are now."""
+    over = {due.camera: len(steps) for due, steps, _ in reached}
+    left = []
+    for due, plan in ready:
+        steps = plan.steps[over.get(due.camera, 0) :]
+        if not steps:
+            continue
+        if (move := moves.get(due.camera)) is not None:
+            due = msgspec.structs.replace(due, cursor=move.after)
+        left.append((due, Plan(steps)))
+    return left
 
 
 def _placed(cursor: Cursor, number: int) -> Cursor:

@@ -132,4 +132,4 @@ def shown(row: EventRow, previous: str, filter: Filter, ruling: SinkRuling) -> C
         filter, type=event.type, severity=event.severity, site=event.site, camera=event.camera
     ):
         return None
-    return envelopes.envelope(body, previous, redacted=bool(ruling.redact))
+    return envelopes.envelope(body, previous, redacted=bool(ruling.redact), known=event)

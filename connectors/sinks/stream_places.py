@@ -7,6 +7,8 @@ import msgspec
 from connectors.sinks.envelope import CloudEvent, headers
 from storage.ports.background.sinks import Cursor, DueCamera
 
+MAX_HEADERS = 32 * 1024  # bytes: names are bounded, so those of one message take far less
+
 
 class StreamEnd(msgspec.Struct, frozen=True):
     """The last message of a camera in the stream: its number, its id, which event it is of."""
@@ -75,6 +77,8 @@ def expecting(subject: str, number: int) -> dict[str, str]:
 def thin(message: CloudEvent, limit: int) -> CloudEvent:
     """`message`, without its data where it is larger than `limit` bytes: `dataref` says where to
     read it."""
+    if len(message.data) + MAX_HEADERS <= limit:
+        return message
     size = len(message.data) + sum(len(k) + len(v) + 4 for k, v in headers(message).items())
     if size + 1_024 <= limit:
         return message
