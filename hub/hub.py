@@ -34,6 +34,7 @@ from hub.protocol.protobuf_codec import PROTOBUF
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.rest import policy, routes, states
 from hub.rest.history.counts import CountReads
+from hub.rest.people.access_bundles import AccessBundles
 from hub.rest.people.privacy import PrivacyHandlers
 from hub.rest.people.sign_in import SignIns
 from hub.server.http_stream import Fallbacks
@@ -128,6 +129,7 @@ class Hub:
             **routes.handlers(context, self.access, self.cameras, self.edge.access, auditor),
             **policy.handlers(context, auditor),
             **PrivacyHandlers(stores.privacy, stores.registry, auditor).all(),
+            **AccessBundles(stores.privacy, stores.events, self.access, auditor).all(),
             **states.handlers(
                 self.access,
                 self.cameras,

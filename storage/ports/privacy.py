@@ -121,6 +121,9 @@ class PrivacyStore(Protocol):
         """Have an erasure that was asked for, or held up, carried out. False: there is none such,
         or `by` is who asked for it."""
 
+    async def answer(self, id: str, *, audit: Audit) -> bool:
+        """A request for access is done: all of it was handed out. False: there is none such."""
+
     async def withdraw(self, id: str, *, audit: Audit) -> bool:
         """End a request before it was begun. False: there is none such."""
 

@@ -36,6 +36,9 @@ UPDATE privacy_requests SET state = 'approved', approved_by = $2, approved = now
 WHERE id = $1 AND kind = 'erasure' AND state IN ('asked', 'held') AND asked_by <> $2
 RETURNING id;
 
+-- name: answer
+UPDATE privacy_requests SET state = 'done', ended = now() WHERE id = $1 AND kind = 'access' AND state = 'asked' RETURNING id;
+
 -- name: withdraw
 UPDATE privacy_requests SET state = 'withdrawn', ended = now() WHERE id = $1 AND state IN ('asked', 'approved', 'held') RETURNING id;
 

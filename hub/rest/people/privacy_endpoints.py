@@ -102,6 +102,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _REQUEST,
         errors=(409,),
     ),
+    _change(
+        "POST",
+        f"{_ONE}/bundle",
+        "bundlePrivacy",
+        "What is known of who asked for access, everybody else masked; recorded",
+        Answer(200, "A page of it.", shapes.AccessBundle),
+        "privacy.request",
+        _REQUEST,
+        body=shapes.AccessAsked,
+        errors=(409,),
+    ),
     _read("/v1/privacy/holds", "listHolds", "Holds, newest first", shapes.HoldList),
     _change(
         "POST",

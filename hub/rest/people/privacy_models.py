@@ -118,4 +118,33 @@ class HoldList(msgspec.Struct, frozen=True):
     holds: list[HoldShown]
 
 
+class AccessAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why values of a person are read, and which page: `limit` events beyond the first `after`."""
+
+    purpose: _Why
+    after: Annotated[int, msgspec.Meta(ge=0, le=20_000)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 100
+
+
+class BundledShown(msgspec.Struct, frozen=True):
+    """One event with the values of the request; all others are redacted. `unreadable`: paths whose
+    values are erased, or cannot be read now."""
+
+    id: str
+    received: _Time
+    event: dict[str, Any]
+    unreadable: list[str]
+
+
+class AccessBundle(msgspec.Struct, frozen=True):
+    """Of the `total` events of a request. `missing`: ids of those that retention dropped since;
+    `next`: `after` of the next page, where there is one."""
+
+    request: str
+    total: int
+    events: list[BundledShown]
+    missing: list[str]
+    next: int | None = None
+
+
 Change = Literal["approve", "withdraw"]

@@ -109,6 +109,9 @@ class PostgresPrivacyStore:
 
         return bool(await self._database.change(self._sql["approve"], id, by, audit=with_job))
 
+    async def answer(self, id: str, *, audit: Audit) -> bool:
+        return bool(await self._database.change(self._sql["answer"], id, audit=audit))
+
     async def withdraw(self, id: str, *, audit: Audit) -> bool:
         return bool(await self._database.change(self._sql["withdraw"], id, audit=audit))
 

@@ -95,13 +95,17 @@ def asked_of_privacy(url: str, headers: dict[str, str]) -> dict[str, list[str]]:
     """Requests and holds that somebody else has asked for: who asked may not approve."""
     with httpx.Client(base_url=f"{url}/v1/privacy", headers=headers, timeout=60) as http:
 
-        def made(path: str, operation: str) -> dict[str, str]:
-            answer = http.post(path, json=privacy_routes.BODIES[operation]).raise_for_status()
+        def made(path: str, operation: str, **also: str) -> dict[str, str]:
+            body = privacy_routes.BODIES[operation] | also
+            answer = http.post(path, json=body).raise_for_status()
             found: dict[str, str] = answer.json()
             return found
 
         return {
-            "request": [made("/requests", "askPrivacy")["request"] for _ in range(2)],
+            "request": [
+                made("/requests", "askPrivacy", kind=kind)["request"]
+                for kind in ("erasure", "erasure", "access")
+            ],
             "hold": [made("/holds", "placeHold")["hold"] for _ in range(2)],
         }
 

@@ -1,15 +1,23 @@
 """Requests of data subjects and holds, by REST of a hub."""
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from actors.core.messages.commits import Position
+from cluster.cli.main import main
 from hub.rest import table
+from storage.ports.events import EventRow
 from storage.ports.privacy import ValuePlace
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
+from tests.support.doubles.memory_postgres import StoredRow
 from tests.support.hub import privacy_routes
 from tests.support.hub.hub import TestHub, running_hub
+from tests.support.store_rows import alarm_of
 
 AT_US = 1_767_225_700_000_000  # within WHERE
 WHERE = privacy_routes.WHERE
@@ -103,3 +111,95 @@ async def test_a_hold_is_placed_seen_and_released(tmp_path: Path) -> None:
         assert [(one["hold"], one["released_by"]) for one in found["holds"]] == [
             (made["hold"], "cy")
         ]
+
+
+async def filled(hub: TestHub) -> None:
+    """Two alarms at a camera, of two persons each, and their values for a search."""
+    await hub.register("gate")
+    before = Position("s1", 0, "e1", 0, bytes(32))
+    for offset, plate in ((1, "AB-123"), (2, "AB-123")):
+        said = {"plate": plate, "name": f"Somebody {offset}"}
+        alarm = alarm_of("gate", before, said, received_us=AT_US)
+        personal = tuple(alarm.personal)
+        row = EventRow("gate", "e1", offset, alarm.body, alarm.hash, AT_US, personal)
+        hub.memory.database.events.append(StoredRow("north", row))
+        hub.memory.privacy.values += [
+            (ValuePlace("gate", "e1", offset, AT_US, one.path, one.class_), one.value)
+            for one in personal
+        ]
+        before = Position("s1", offset, "e1", offset, alarm.hash)
+
+
+async def test_access_hands_out_ones_own_values_with_purpose_and_record(tmp_path: Path) -> None:
+    log = MemoryAuditLog()
+    async with running_hub(tmp_path, audit_log=log) as hub, httpx.AsyncClient(timeout=30) as http:
+        await filled(hub)
+        ann = Officer(hub, http, "ann")
+        ask = {**WHERE, "purpose": "request 17", "values": ["AB-123"], "kind": "access"}
+        _, made = await ann("POST", "/requests", ask)
+        path = f"/requests/{made['request']}/bundle"
+        assert (await ann("POST", path, {"purpose": ""}))[0] == 400
+        assert not [one for one in log.entries if one.action == "privacy.disclose"]
+        status, first = await ann("POST", path, {"purpose": "the answer to 17", "limit": 1})
+        assert (status, first["total"], first["next"]) == (200, 2, 1)
+        assert first["events"][0]["event"]["data"]["data"] == {
+            "plate": "AB-123",
+            "name": {"redacted": "names"},
+        }
+        assert (await ann("GET", f"/requests/{made['request']}"))[1]["state"] == "asked"
+        status, last = await ann("POST", path, {"purpose": "the answer to 17", "after": 1})
+        assert (status, last.get("next"), last["missing"]) == (200, None, [])
+        assert (await ann("GET", f"/requests/{made['request']}"))[1]["state"] == "done"
+        assert "Somebody" not in str(first) + str(last)
+        written = [(one.action, one.target) for one in log.entries[-3:]]
+        id = made["request"]
+        assert written == [
+            ("privacy.disclose", id),
+            ("privacy.disclose", id),
+            ("privacy.answered", id),
+        ]
+        assert "purpose: the answer to 17" in log.entries[-2].detail
+        assert (await ann("POST", path, {"purpose": "a copy"}))[0] == 200, "it may be read again"
+
+
+async def test_nobody_hands_out_what_is_hidden_from_them(tmp_path: Path) -> None:
+    log = MemoryAuditLog()
+    async with running_hub(tmp_path, audit_log=log) as hub, httpx.AsyncClient(timeout=30) as http:
+        await filled(hub)
+        ann = Officer(hub, http, "ann")
+        ask = {**WHERE, "purpose": "request 17", "values": ["AB-123"]}
+        _, access = await ann("POST", "/requests", {**ask, "kind": "access"})
+        _, erasure = await ann("POST", "/requests", {**ask, "kind": "erasure"})
+        why = {"purpose": "the answer to 17"}
+        assert (await ann("POST", f"/requests/{erasure['request']}/bundle", why))[0] == 409
+        hub.policy.redact = ("plates",)
+        hub.hub.policy_changed("r2")
+        status, told = await ann("POST", f"/requests/{access['request']}/bundle", why)
+        assert (status, "AB-123" in str(told)) == (403, False)
+        assert not [one for one in log.entries if one.action == "privacy.disclose"]
+        assert (await ann("POST", f"/requests/{access['request']}/withdraw"))[0] == 200
+        assert (await ann("POST", f"/requests/{access['request']}/bundle", why))[0] == 409
+
+
+async def test_the_command_hands_out_all_pages_as_one_document(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running_hub(tmp_path) as hub:
+        await filled(hub)
+        token, values = tmp_path / "token", tmp_path / "values"
+        await asyncio.to_thread(token.write_text, hub.token("ann", roles=["privacy"]))
+        await asyncio.to_thread(values.write_text, "AB-123\n")
+
+        async def say(*words: str) -> Any:
+            where = ["--url", f"http://127.0.0.1:{hub.port}", "--token-file", str(token), "--json"]
+            options = [*where, "--data-dir", str(tmp_path / "none")]
+            assert await asyncio.to_thread(main, ["privacy", "requests", *words, *options]) == 0
+            return json.loads(capsys.readouterr().out)
+
+        where = ["--camera", "gate", "--from", WHERE["from"], "--to", WHERE["to"]]
+        asked = ["ask", "access", *map(str, where), "--values-file", str(values)]
+        made = await say(*asked, "--purpose", "request 17")
+        found = await say("bundle", made["request"], "--purpose", "the answer to 17")
+        assert [one["id"] for one in found["events"]] == ["gate/e1/1", "gate/e1/2"]
+        assert found["missing"] == []
+        assert "Somebody" not in str(found)

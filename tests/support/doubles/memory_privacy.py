@@ -79,6 +79,12 @@ class MemoryPrivacyStore:
             outcome="",
         )
 
+    async def answer(self, id: str, *, audit: Audit) -> bool:
+        row, now = self._requests.get(id), time.time_ns() // 1000
+        if row is None or row.kind != "access":
+            return False
+        return await self._change(id, ("asked",), audit, state="done", ended_us=now)
+
     async def withdraw(self, id: str, *, audit: Audit) -> bool:
         now = time.time_ns() // 1000
         states = ("asked", "approved", "held")

@@ -8,6 +8,7 @@ NAMES = {"request": "0" * 32, "hold": "0" * 32}
 BODIES: dict[str, Any] = {
     "searchPrivacy": {**PRIVACY, "values": ["somebody"]},
     "askPrivacy": {**PRIVACY, "kind": "erasure"},
+    "bundlePrivacy": {"purpose": "a test"},
     "placeHold": {**WHERE, "reason": "a case", "ends": "2030-01-01T00:00:00Z"},
 }
 # (method, path) → what policy is asked.
@@ -18,6 +19,7 @@ ACTIONS = {
     ("GET", "/v1/privacy/requests/{request}"): "privacy.read",
     ("POST", "/v1/privacy/requests/{request}/approve"): "privacy.approve",
     ("POST", "/v1/privacy/requests/{request}/withdraw"): "privacy.request",
+    ("POST", "/v1/privacy/requests/{request}/bundle"): "privacy.request",
     ("GET", "/v1/privacy/holds"): "privacy.read",
     ("POST", "/v1/privacy/holds"): "privacy.hold",
     ("DELETE", "/v1/privacy/holds/{hold}"): "privacy.hold",

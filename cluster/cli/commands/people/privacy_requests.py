@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   eyrie privacy requests ask erasure --camera gate --from … --to … --values-file plate.txt --purpose "request 17"
   eyrie privacy requests approve ID                another person than who asked, by the token's subject
   eyrie privacy requests receipt ID > receipt.json
+  eyrie privacy requests bundle ID --purpose "request 17" > access.json     of an access request; everybody else is masked
   eyrie privacy verify receipt.json --key HEX      anywhere, without a hub; `eyrie privacy key` prints the key
   eyrie privacy holds place --camera gate --from … --to … --reason "case 7" --ends 2027-06-30T00:00:00Z
 
@@ -48,6 +49,9 @@ def add_parsers(kinds: Any) -> None:
         ("receipt", "the signed receipt of an erasure that is done"),
     ):
         requests.add_parser(name, help=help).add_argument("request", metavar="ID")
+    bundle = requests.add_parser("bundle", help="what is known of who asked for access; recorded")
+    bundle.add_argument("request", metavar="ID")
+    bundle.add_argument("--purpose", required=True, help="why it is read; it is kept")
     ask = requests.add_parser("ask", help="ask for access or erasure")
     ask.add_argument("of", choices=("access", "erasure"))
     _add_where(ask)
@@ -96,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         "requests show": _show,
         "requests receipt": _receipt,
         "requests ask": _ask,
+        "requests bundle": _bundle,
         "requests approve": _change,
         "requests withdraw": _change,
         "holds list": _holds,
@@ -221,6 +226,22 @@ def _ask(hub: HubRest, arguments: argparse.Namespace) -> int:
         "purpose": arguments.purpose,
     }
     return _told(arguments, _sent(hub, "POST", REQUESTS, body), "request")
+
+
+def _bundle(hub: HubRest, arguments: argparse.Namespace) -> int:
+    """All pages as one document, for who asked: JSON either way."""
+    path, after = f"{REQUESTS}/{arguments.request}/bundle", 0
+    events, missing = list[Any](), list[str]()
+    while True:
+        body = {"purpose": arguments.purpose, "after": after}
+        page = _sent(hub, "POST", path, body)
+        events += page["events"]
+        missing += page["missing"]
+        if page.get("next") is None:
+            break
+        after = page["next"]
+    console.emit({"request": arguments.request, "events": events, "missing": missing})
+    return console.OK
 
 
 def _change(hub: HubRest, arguments: argparse.Namespace) -> int:
