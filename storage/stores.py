@@ -12,6 +12,7 @@ from storage.embedded import data_dir
 from storage.events.events import PostgresEventStore
 from storage.events.sinks import PostgresSinkStore
 from storage.keyring import FolderKeyring
+from storage.ports.alerts import AlertStore
 from storage.ports.audit_log import AuditLog
 from storage.ports.background.connectors import BreakerStore, ConnectorStore
 from storage.ports.background.counts import CountStore
@@ -28,6 +29,7 @@ from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, Shad
 from storage.ports.privacy import PrivacyStore
 from storage.ports.processes import ActorStore, ApiStore, HubStore
 from storage.ports.registry import Registry
+from storage.postgres.alerts import PostgresAlertStore
 from storage.postgres.audit_log import PostgresAuditLog
 from storage.postgres.background.connectors import PostgresBreakerStore, PostgresConnectorStore
 from storage.postgres.background.counts import PostgresCountStore
@@ -71,6 +73,7 @@ class Stores:
     connectors: ConnectorStore
     breakers: BreakerStore
     counts: CountStore
+    alerts: AlertStore
     privacy: PrivacyStore
     sinks: SinkStore
     publisher: Publisher
@@ -136,6 +139,7 @@ async def open_stores(
         connectors=PostgresConnectorStore(database),
         breakers=PostgresBreakerStore(database),
         counts=PostgresCountStore(database),
+        alerts=PostgresAlertStore(database),
         privacy=PostgresPrivacyStore(database, keyring),
         sinks=PostgresSinkStore(database, keyring),
         publisher=redis,

@@ -19,6 +19,7 @@ PACKAGES = (
     "edge",
     "workers",
     "privacy",
+    "alerts",
     "connectors",
     "consume",
     "load_tests",
@@ -143,12 +144,13 @@ LAYERS = {
     "consume": 1,
     "policy": 2,
     "privacy": 3,
-    "actors": 4,
-    "hub": 5,
-    "workers": 5,
-    "connectors": 6,
-    "cluster": 7,
-    "load_tests": 8,
+    "alerts": 4,
+    "actors": 5,
+    "hub": 6,
+    "workers": 6,
+    "connectors": 7,
+    "cluster": 8,
+    "load_tests": 9,
 }
 
 # Neither of these belongs in any file of the repository: registries by name, and places of one

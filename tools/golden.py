@@ -31,6 +31,7 @@ from actors.core.messages.edge_protocol import (
 )
 from actors.core.messages.events import published
 from actors.core.messages.observations import Alarm, Backlog, Object, Observation
+from actors.core.scene.alert_rules import AlertRule, Condition, Occupancy
 from actors.core.scene.scene import Ground, Line, Place, Scene, Zone
 from tests.support.load.cores import Shell, at, at_us, frame, person
 
@@ -60,6 +61,14 @@ SCENE = Scene(
         [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)],
         [(0.0, 0.0), (20.0, 0.0), (20.0, 10.0), (0.0, 10.0)],
     ),
+    alerts={
+        "forced": AlertRule(
+            [Condition(events=["alarm.door.forced"]), Condition(occupancy=[Occupancy("door")])],
+            "critical",
+            clear_after_s=5.0,
+        ),
+        "kept": AlertRule([Condition(events=["alarm.door.forced"])], clear_after_s=None),
+    },
     place=Place("north gate", 52.52, 13.405, "ground floor", "deliveries"),
 )
 SEEN = Object(
@@ -126,7 +135,7 @@ def lived() -> Shell:
         Object("truck" if i < 4 else "car", (0.7, 0.7, 0.8, 0.8), 0.4, "w") for i in range(len(way))
     ]
     frames = [
-        frame(i / 10, person("a", x, 0.5), SEEN, wavering[i], alarm=alarm if i == 5 else None)
+        frame(i / 10, person("a", x, 0.5), SEEN, wavering[i], alarm=alarm if i in (5, 9) else None)
         for i, x in enumerate(way)
     ]
     shell.walk(frames, batch=8)

@@ -184,6 +184,7 @@ def _states() -> dict[str, CodecCase]:
         Health(session="s1", seq=70),
         None,
         tracks,
+        [],
     )
 
     def render() -> bytes:

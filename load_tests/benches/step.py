@@ -20,7 +20,7 @@ from actors.core.messages.events import CHAIN_START
 from actors.core.scene.scene import Scene
 from actors.core.settings import CameraSettings
 from load_tests.harness.results import Measured, spread
-from load_tests.harness.synthetic_scene import scene_of, walk
+from load_tests.harness.synthetic_scene import alert_rules, scene_of, walk
 
 FRAMES = 2_000  # observations of one case
 COMMIT_EVERY = 20
@@ -38,7 +38,8 @@ REFERENCE = (5, 3, 1)
 
 
 def run(seed: int) -> Measured:
-    """Figures in microseconds per observation, and `ratios.step_vs_decode` of `REFERENCE`."""
+    """Figures in microseconds per observation, `ratios.step_vs_decode` of `REFERENCE`, and
+    `ratios.rules10_vs_none`: the same with ten alert rules as a multiple of without."""
     figures: dict[str, object] = {}
     floor: dict[str, object] = {}
     ratio = 0.0
@@ -47,7 +48,28 @@ def run(seed: int) -> Measured:
         figures[f"{objects} objects, {zones} zones, {lines} lines"] = case.figures
         if (objects, zones, lines) == REFERENCE:
             floor, ratio = case.floor, case.ratios["step_vs_decode"]
-    return Measured(figures, floor, {"step_vs_decode": ratio})
+    ruled, rules_ratio = _with_rules(seed)
+    figures["with ten alert rules"] = ruled
+    return Measured(figures, floor, {"step_vs_decode": ratio, "rules10_vs_none": rules_ratio})
+
+
+def _with_rules(seed: int) -> tuple[dict[str, object], float]:
+    """Microseconds per step of `REFERENCE` with `alert_rules`, and the median of the ratios to
+    without, in turn."""
+    objects, zones, lines = REFERENCE
+    frames, scene = walk(seed, objects, FRAMES), scene_of(zones, lines)
+    ruled = msgspec.structs.replace(scene, alerts=alert_rules(scene))
+    pairs = []
+    events = 0
+    for _ in range(REPEATS):
+        plain_s, _, _ = _time_steps(frames, scene)
+        ruled_s, _, events = _time_steps(frames, ruled)
+        pairs.append((ruled_s, ruled_s / plain_s))
+    figures: dict[str, object] = {
+        "step_us": spread([_us(seconds / FRAMES) for seconds, _ in pairs]),
+        "events_per_observation": round(events / FRAMES, 4),
+    }
+    return figures, round(spread([ratio for _, ratio in pairs]).median, 3)
 
 
 def _case(seed: int, objects: int, zones: int, lines: int) -> Measured:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from actors.core.messages.observations import Object, Observation
+from actors.core.scene.alert_rules import AlertRule, Condition, Occupancy
 from actors.core.scene.scene import Line, Scene, Zone
 
 JITTER = 3 / 1920
@@ -27,6 +28,26 @@ def scene_of(zones: int, lines: int) -> Scene:
         for index in range(lines)
     }
     return Scene(zones=found, lines=across)
+
+
+def alert_rules(scene: Scene) -> dict[str, AlertRule]:
+    """Ten rules over the zones and lines of `scene`, of every kind that there is."""
+    zones, lines = list(scene.zones), list(scene.lines)
+    crowds = {
+        f"crowd-{index}": AlertRule(
+            [Condition(occupancy=[Occupancy(zones[index % len(zones)], over=1 + index, for_s=2.0)])]
+        )
+        for index in range(4)
+    }
+    moments = {
+        "in": Condition(events=["zone.entered"], zones=zones[:1], labels=["person"]),
+        "over": Condition(events=["line.crossed"], lines=lines),
+        "loiters": Condition(events=["loitering.started"]),
+        "alarm": Condition(events=["alarm.*"]),
+        "away": Condition(events=["camera.offline"]),
+        "severe": Condition(events=["stream.gap", "track.started"], at_least="warning"),
+    }
+    return crowds | {name: AlertRule([one]) for name, one in moments.items()}
 
 
 def walk(seed: int, objects: int, frames: int) -> list[bytes]:

@@ -6,21 +6,26 @@ from collections.abc import Mapping, Sequence
 from actors.core.errors import BadInput
 from actors.core.messages.commits import Activation, CommitRow, Ownership
 from storage.ports.keyring import Keyring
+from storage.postgres import alerts
 from storage.postgres import rows as rows_of
 from storage.postgres.people import letters, personal
 from storage.postgres.pool import Database
 from storage.postgres.statements import sql
 
+WIDTHS = {"commit_whole": 38, "commit_personal": 46}  # parameters
 LETTER_AT = (0, 1, 3, 6, 4, 5)  # camera, session, code, received, detail and raw of a letter
 
 
 def statements() -> dict[str, str]:
-    """The statements over camera rows by name. ``commit_whole`` without personal values, and
-    ``commit_personal`` with them."""
+    """The statements over camera rows by name. ``commit_whole`` without personal values,
+    ``commit_personal`` with them, and both with ``_alerts``."""
     found = dict(sql("cameras"))
     whole = found["commit_whole"]
-    found["commit_whole"] = whole.replace("{personal}", "")
-    found["commit_personal"] = whole.replace("{personal}", sql("personal")["store"])
+    parts = {"commit_whole": "", "commit_personal": sql("personal")["store"]}
+    for name, values in parts.items():
+        text = whole.replace("{personal}", values)
+        found[name] = text.replace("{alerts}", "")
+        found[f"{name}_alerts"] = text.replace("{alerts}", alerts.part(WIDTHS[name]))
     return found
 
 
@@ -75,6 +80,9 @@ class PostgresCameraStore:
             if (values := await personal.columns(rows, self._keyring)) is not None:
                 name = "commit_personal"
                 arguments += values
+            if (points := alerts.columns(rows)) is not None:
+                name = f"{name}_alerts"
+                arguments += points
         try:
             moved = await self._database.fetch(self._sql[name], *arguments, writing=True)
         except BadInput as error:

@@ -103,7 +103,7 @@ WITH given AS (
     UPDATE dead_letters d SET status = 'replayed', handled_by = r.handler, handled = now()
     FROM unnest($36::text[], $37::bigint[], $38::text[]) AS r (camera, id, handler) JOIN moved USING (camera)
     WHERE d.id = r.id AND d.camera = r.camera AND d.status = 'new'
-){personal}
+){personal}{alerts}
 SELECT camera FROM moved;
 
 -- name: all_rows

@@ -30,6 +30,7 @@ from actors.core.messages.deliveries import (
 )
 from actors.core.messages.events import CHAIN_START, seal
 from actors.core.messages.observations import Alarm, Object
+from actors.core.scene.alert_rules import AlertRule, Condition, Occupancy
 from actors.core.scene.scene import Line, Scene, Zone
 from tests.support.load.cores import CAMERA, Shell, at_us, derived, frame, person
 
@@ -49,6 +50,16 @@ SCENE = Scene(
         ),
     },
     lines={"gate": Line([(0.5, 0.0), (0.45, 0.5), (0.5, 1.0)], frames=2)},
+    alerts={
+        "tampered": AlertRule([Condition(events=["alarm.*"])], "critical", clear_after_s=1.5),
+        "crowd": AlertRule(
+            [
+                Condition(occupancy=[Occupancy("left", over=1, for_s=0.4)]),
+                Condition(events=["zone.entered", "line.crossed"], labels=["person"]),
+            ],
+            clear_after_s=0.8,
+        ),
+    },
     min_hits=2,
     lost_after_s=0.6,
     stationary_after_s=1.0,

@@ -109,6 +109,7 @@ def restore(
     found = decode_snapshot(activation.snapshot)
     core = CameraCore(activation, owner, settings, scene, found, now_us)
     fill(core.picture, found)
+    core.watch_alerts()
     core.faults_told = dict(found.faults)
     if found.session != activation.position.session:
         end_session(core, found.session, found.seq, now_us)
@@ -223,6 +224,7 @@ def pending_commit(core: CameraCore, sealing: Sealing | None = None) -> CommitRo
         core.letters,
         core.replayed,
         since(core.faults_told, faults) if faults else {},
+        core.alerts.taken(),
     )
     core.faults_told = dict(faults)
     core.letters, core.replayed = [], []

@@ -120,6 +120,8 @@ def _observe(
         if faults:
             add(core.picture.faults, faults)
         core.picture.frame(objects, journal)
+        if core.alerts.rules:
+            core.alerts.frame(journal)
         core.rate.frame(clock.now_us)
         core.frame_us = received_us
     if alarm is not None and details is not None:
@@ -261,6 +263,8 @@ def configure(core: CameraCore, scene: Scene, version: int, now_us: int) -> None
         "camera.scene_changed",
         data=SceneChanged(version=version, **changed(core.digests, rules.digests)),
     )
+    core.alerts.adopt(core.journal, rules.alerts)
+    core.watch_alerts()
     core.journal.overrides = rules.severities
     core.digests = rules.digests
     core.scene_version = version

@@ -1,16 +1,22 @@
 """The events of one camera between two commits: numbered when they happen, sealed and chained when
 their commit is taken."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from actors.core import severity
-from actors.core.messages.event_data import ALARM, EventData
+from actors.core.messages.event_data import ALARM, ALERT, EventData
 from actors.core.messages.events import Event, StoredEvent, seal, seal_open
 from actors.core.messages.personal import Sealing
 from actors.core.messages.states import LastEvent
 from actors.core.redaction import repeats
 from actors.core.severity import Severity
 from actors.core.times import rfc3339
+
+# Told of every event but those of alerts: kind, zone, line, label, severity, id.
+Watch = Callable[["Journal", str, str | None, str | None, str | None, str, str], None]
+_NEVER_LAST = ("track.", "alert.changed")  # no news on a tile
 
 EVENT_COST = 600  # bytes counted per waiting event against the camera's mailbox
 
@@ -40,6 +46,7 @@ class Journal:
         "stream_us",
         "time_us",
         "waiting",
+        "watch",
     )
 
     def __init__(self, camera: str, site: str, epoch: str, offset: int, chain: bytes) -> None:
@@ -49,6 +56,7 @@ class Journal:
         self.offset = offset
         self.chain = chain
         self.waiting: list[tuple[Event, int, int]] = []
+        self.watch: Watch | None = None
         self.overrides: dict[str, Severity] = {}
         self.last: LastEvent | None = None
         self.alert = "info"
@@ -107,7 +115,7 @@ class Journal:
             data=msgspec.to_builtins(data) if data is not None else {},
         )
         self.waiting.append((event, self.received_us, self.time_us))
-        if not kind.startswith("track."):
+        if not kind.startswith(_NEVER_LAST):
             # Walls show this without the data, so nobody could tell there that it says again what
             # the data says.
             said = (
@@ -130,6 +138,8 @@ class Journal:
             held = self.alert if self.stream_us < self.alert_until_us else "info"
             self.alert = severity.highest(held, level)
             self.alert_until_us = self.stream_us + severity.ALERT_HOLD_US
+        if self.watch is not None and not kind.startswith(ALERT):
+            self.watch(self, kind, zone, line, label, level, event.id)
 
     def seal(self, sealing: Sealing | None = None) -> list[StoredEvent]:
         """Seal what waits, in order; `chain` is then the hash of the last. Without `sealing`

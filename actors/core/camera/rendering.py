@@ -11,6 +11,7 @@ from actors.core import severity
 from actors.core.boxes import shown
 from actors.core.camera.tracks import Picture, Track
 from actors.core.messages.states import (
+    AlertView,
     FpsQuality,
     Health,
     LastEvent,
@@ -48,6 +49,7 @@ class RenderedState(msgspec.Struct):
     health: Health
     place: Place | None
     tracks: list[TrackView]
+    alerts: list[AlertView]
     unknown_since: str | None = None
 
 
@@ -158,6 +160,7 @@ def render(
             counts=view.counts,
             severity=view.severity,
             last_event=view.last_event,
+            alerts=view.alerts or msgspec.UNSET,
             health=health,
             echoes=_echoes(view),
         )
@@ -179,6 +182,7 @@ def _echoes(view: RenderedState) -> dict[str, tuple[str, ...]] | msgspec.UnsetTy
     last = view.last_event
     inside = {label for labels in view.occupancy.values() for label in labels}
     texts = {*view.objects, *view.occupancy, *inside, *view.counts, view.health.session}
+    texts |= {text for alert in view.alerts for text in (alert.rule, alert.place) if text}
     texts |= (
         {text for text in (last.type, last.label, last.zone, last.line) if text}
         if last is not None

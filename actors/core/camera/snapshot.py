@@ -12,6 +12,7 @@ from actors.core.boxes import Box
 from actors.core.camera.labels import Votes
 from actors.core.camera.tracks import Picture, Track
 from actors.core.errors import BadInput
+from actors.core.messages.alerts import AlertPoint
 from actors.core.messages.states import LastEvent, Status
 from actors.core.scene.ground import Pace
 from actors.core.scene.lines import Count, Crossing
@@ -74,6 +75,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     tracks: list[TrackRow] = []
     faults: dict[str, int] = {}
     stepped_ahead_seq: int = 0
+    alerts: list[AlertPoint] = []
 
 
 class Totals(msgspec.Struct, frozen=True):

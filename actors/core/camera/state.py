@@ -1,5 +1,6 @@
 """One camera's state in memory, and what is taken out of it: its snapshot and its view."""
 
+from actors.core.camera.alerts import Alerts
 from actors.core.camera.clocks import FrameRate, OffsetEstimate, StreamClock
 from actors.core.camera.commands import Configure, ResetCounts
 from actors.core.camera.credits import window
@@ -22,6 +23,7 @@ from actors.core.messages.states import Health, Status
 from actors.core.scene.compiled import SceneRules
 from actors.core.scene.scene import Scene
 from actors.core.settings import CameraSettings
+from actors.core.severity import highest
 from actors.core.times import rfc3339
 
 MOST = (
@@ -34,6 +36,7 @@ class CameraCore:
     `status`."""
 
     __slots__ = (
+        "alerts",
         "backlog",
         "camera",
         "capture_us",
@@ -130,7 +133,14 @@ class CameraCore:
         self.digests = rules.digests
         self.journal.overrides = rules.severities
         self.picture = Picture(rules)
+        self.alerts = Alerts(rules.alerts, found.alerts)
+        self.watch_alerts()
         self.liveness.expect(rules.expected_fps, event_only=rules.event_only)
+
+    def watch_alerts(self) -> None:
+        """Rules see the events from now on; none costs nothing."""
+        self.alerts.occupancy = self.picture.occupancy
+        self.journal.watch = self.alerts.saw if self.alerts.rules else None
 
     @property
     def status(self) -> Status:
@@ -182,6 +192,7 @@ def snapshot_of(core: CameraCore) -> bytes:
             track_rows(picture),
             picture.faults,
             stepped_ahead_seq=core.stepped_ahead_seq,
+            alerts=core.alerts.rows(),
         )
     )
 
@@ -206,7 +217,11 @@ def view_of(core: CameraCore) -> RenderedState:
         objects=objects_by_label(picture),
         occupancy={zone: dict(labels) for zone, labels in picture.occupancy.items()},
         counts=line_counts(picture),
-        severity=severity_now(core.liveness.status, alert, 0 if unknown else picture.loitering),
+        severity=highest(
+            severity_now(core.liveness.status, alert, 0 if unknown else picture.loitering),
+            core.alerts.worst(),
+        ),
+        alerts=core.alerts.views(),
         last_event=journal.last,
         health=Health(
             session=order.session,

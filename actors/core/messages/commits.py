@@ -3,6 +3,7 @@ takes these."""
 
 import msgspec
 
+from actors.core.messages.alerts import AlertPoint
 from actors.core.messages.events import StoredEvent
 
 
@@ -54,6 +55,7 @@ class CommitRow(msgspec.Struct, frozen=True, array_like=True):
         # objects by what was wrong with them (`actors.core.messages.object_faults`); for metrics,
         # not stored as such
     ] = {}
+    alerts: list[AlertPoint] = []  # those that changed
 
 
 class Activation(msgspec.Struct, frozen=True):

@@ -159,6 +159,28 @@ class Dwell(EventData, frozen=True):
     dwell_s: float
 
 
+class AlertOccurred(EventData, frozen=True):
+    """`alert.raised` and `alert.changed`: a point of the scene's rule, at a zone or line where the
+    rule looks at one, stands at this occurrence. `cause`: the event that raised it."""
+
+    rule: str
+    occurrence: int
+    since: Rfc3339
+    place: str = ""
+    cause: str | None = None
+
+
+class AlertCleared(EventData, frozen=True):
+    """`alert.cleared`: it is over, raised `since`. `reason`: ``quiet``, ``by_hand``,
+    ``rule_removed``, or the type of the event that cleared it."""
+
+    rule: str
+    occurrence: int
+    since: Rfc3339
+    reason: str
+    place: str = ""
+
+
 class AlarmData(EventData, frozen=True):
     """`alarm.<type>`: what the edge said, as it said it."""
 
@@ -167,6 +189,7 @@ class AlarmData(EventData, frozen=True):
 
 
 ALARM = "alarm."
+ALERT = "alert."
 
 TYPES: dict[str, type[EventData]] = {
     "camera.online": EventData,
@@ -188,6 +211,9 @@ TYPES: dict[str, type[EventData]] = {
     "line.crossed": LineCrossed,
     "loitering.started": Dwell,
     "loitering.ended": Dwell,
+    "alert.raised": AlertOccurred,
+    "alert.changed": AlertOccurred,
+    "alert.cleared": AlertCleared,
 }
 
 

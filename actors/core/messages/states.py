@@ -7,6 +7,7 @@ import msgspec
 
 from actors.core.messages.observations import Backlog
 from actors.core.scene.scene import Place
+from actors.core.severity import Severity
 from actors.core.times import Rfc3339
 
 Quality = Literal["unknown", "good", "fair", "bad", "unusable"]
@@ -52,6 +53,17 @@ class LastEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     echoes: dict[str, tuple[str, ...]] | msgspec.UnsetType = msgspec.UNSET
 
 
+class AlertView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One raised alert: the scene's rule, the zone or line, since when (RFC 3339), and how often it
+    arose since ever."""
+
+    rule: str
+    severity: Severity
+    since: Rfc3339
+    occurrence: int
+    place: str = ""
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How well the camera's stream comes. Counts are of this activation but for `gaps`, `missing`,
     `rejected`, `left_out` and `mended`, which the camera keeps. The last two are objects by reason
@@ -87,6 +99,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     and not what is there now (when the last frame was received; null while frames come, and before
     the first).
 
+    `alerts`: those that are raised, the worst first, at most eight; missing when there is none.
+
     `echoes`: labels and names of it that the attributes of its tracks say too → the names of those
     attributes. It is there only where there are such, and only for who may see every class: views
     hide by it.
@@ -108,6 +122,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, LineCount]
     severity: str
     last_event: LastEvent | None = None
+    alerts: list[AlertView] | msgspec.UnsetType = msgspec.UNSET
     health: Health
     echoes: dict[str, tuple[str, ...]] | msgspec.UnsetType = msgspec.UNSET
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from math import isfinite
 
 from actors.core.errors import BadInput
+from actors.core.scene.alert_checks import alert_problem
 from actors.core.scene.scene import Line, Scene, Zone
 
 MIN_AREA = 1e-6  # of the picture: a thousandth of its width by a thousandth of its height
@@ -47,6 +48,11 @@ def problems(scene: Scene) -> list[str]:
         kind, _, place = rule.partition("/")
         if not kind or ("/" in rule and place not in places):
             found.append(f"severity {rule[:80]!r} names no zone or line of this scene")
+    found += [
+        f"alert {name}: {why}"
+        for name, rule in scene.alerts.items()
+        if (why := alert_problem(rule, scene.zones.keys(), scene.lines.keys())) is not None
+    ]
     numbers = [scene.lost_after_s, scene.stationary_after_s, scene.expected_fps or 0.0]
     numbers += [zone.loitering_s or 0.0 for zone in scene.zones.values()]
     if not all(map(isfinite, numbers)):

@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+from actors.core.scene.alert_rules import AlertRule, CompiledRule
 from actors.core.scene.ground import GroundPlane
 from actors.core.scene.lines import CompiledLine
 from actors.core.scene.scene import Ground, Line, Scene, Zone
@@ -12,16 +13,17 @@ from actors.core.scene.zones import CompiledZone
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def digest(rule: Zone | Line | Ground) -> str:
+def digest(rule: Zone | Line | Ground | AlertRule) -> str:
     """16 hex digits that change with the rule."""
     return hashlib.sha256(_encoder.encode(rule)).hexdigest()[:16]
 
 
 class SceneRules:
-    """Zones, lines and track rules in microseconds. `digests` (``zone:<id>``, ``line:<id>``,
-    ``ground``) tell two versions of one apart."""
+    """Zones, lines, alert and track rules in microseconds. `digests` (``zone:<id>``, ``line:<id>``,
+    ``alert:<id>``, ``ground``) tell two versions of one apart."""
 
     __slots__ = (
+        "alerts",
         "digests",
         "event_only",
         "expected_fps",
@@ -58,6 +60,8 @@ class SceneRules:
         self.digests |= {f"line:{key}": line.digest for key, line in self.lines.items()}
         if scene.ground is not None:
             self.digests["ground"] = digest(scene.ground)
+        self.alerts = [CompiledRule(key, rule) for key, rule in sorted(scene.alerts.items())]
+        self.digests |= {f"alert:{key}": digest(rule) for key, rule in scene.alerts.items()}
 
 
 def changed(old: dict[str, str], new: dict[str, str]) -> dict[str, list[str]]:

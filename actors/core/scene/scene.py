@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from actors.core.identifiers import CameraId, Label
+from actors.core.scene.alert_rules import AlertRule
 from actors.core.scene.ground import GroundPlane
 from actors.core.severity import Severity
 
@@ -78,7 +79,8 @@ class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Frames are expected at `expected_fps` (None: as often as they came so far); a camera that gives
     none for three of them, and at least `camera.stale_after_s`, is not seeing. `event_only`: none
     are expected, it is never stale while its device is heard. `severities` overrides the severity
-    of an event by ``<type>`` or, stronger, ``<type>/<zone or line>``.
+    of an event by ``<type>`` or, stronger, ``<type>/<zone or line>``. `alerts`: when somebody is
+    needed.
     """
 
     zones: Annotated[dict[CameraId, Zone], msgspec.Meta(max_length=64)] = {}
@@ -91,3 +93,4 @@ class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     severities: Annotated[dict[str, Severity], msgspec.Meta(max_length=64)] = {}
     ground: Ground | None = None
     place: Place | None = None
+    alerts: Annotated[dict[CameraId, AlertRule], msgspec.Meta(max_length=32)] = {}

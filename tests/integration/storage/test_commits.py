@@ -159,7 +159,16 @@ def _signal(pid: int, number: signal.Signals) -> None:
     os.kill(pid, number)
 
 
-@pytest.mark.parametrize("statement", ["commit_positions", "commit_whole", "commit_personal"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "commit_positions",
+        "commit_whole",
+        "commit_personal",
+        "commit_whole_alerts",
+        "commit_personal_alerts",
+    ],
+)
 @pytest.mark.parametrize("cameras", [1, 400])
 async def test_every_plan_of_a_commit_locks_in_the_order_of_cameras(
     stores: Stores, statement: str, cameras: int

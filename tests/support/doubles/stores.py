@@ -3,6 +3,7 @@ ones."""
 
 from dataclasses import dataclass
 
+from tests.support.doubles.memory_alerts import MemoryAlertingCameras, MemoryAlertStore
 from tests.support.doubles.memory_cluster import MemoryClusterStore
 from tests.support.doubles.memory_connectors import MemoryBreakerStore, MemoryConnectorStore
 from tests.support.doubles.memory_counts import MemoryCountStore
@@ -40,6 +41,7 @@ class MemoryStores:
     privacy: MemoryPrivacyStore
     counts: MemoryCountStore
     sinks: MemorySinkStore
+    alerts: MemoryAlertStore
 
     def broker(self) -> MemoryBroker:
         """Another hub's broker."""
@@ -49,10 +51,11 @@ class MemoryStores:
 def memory_stores() -> MemoryStores:
     """Empty ones."""
     database, redis, jobs = MemoryDatabase(), MemoryRedis(), MemoryJobStore()
+    alerts = MemoryAlertStore(database)
     return MemoryStores(
         database=database,
         redis=redis,
-        cameras=MemoryCameraStore(database),
+        cameras=MemoryAlertingCameras(database, alerts),
         events=MemoryEventStore(database),
         registry=MemoryRegistry(database),
         dead_letters=MemoryDeadLetterStore(database),
@@ -65,4 +68,5 @@ def memory_stores() -> MemoryStores:
         privacy=MemoryPrivacyStore(),
         counts=MemoryCountStore(database),
         sinks=MemorySinkStore(),
+        alerts=alerts,
     )

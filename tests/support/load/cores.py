@@ -271,7 +271,8 @@ def derived(row: Row) -> list[tuple[Any, ...]]:
                     event.session,
                     event.seq,
                     event.time,
-                    event.data,
+                    # the id of the cause counts what depends on the clock too
+                    {key: value for key, value in event.data.items() if key != "cause"},
                 )
             )
     return found

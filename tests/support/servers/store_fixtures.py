@@ -10,6 +10,7 @@ import pytest
 
 from actors.core.settings import EventsSettings, PostgresSettings, RedisSettings, Settings
 from storage.migrations import migrate
+from storage.ports.alerts import AlertStore
 from storage.ports.background.connectors import BreakerStore, ConnectorStore
 from storage.ports.background.counts import CountStore
 from storage.ports.background.jobs import JobStore
@@ -54,6 +55,7 @@ class Contract:
     connectors: ConnectorStore
     breakers: BreakerStore
     counts: CountStore
+    alerts: AlertStore
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +86,8 @@ async def wipe(settings: Settings) -> None:
         "revocations, audit_log, "
         "cluster_wanted, cluster_cordons, cluster_orders, cluster_troubles, cluster_operations, "
         "cluster_decisions, jobs, job_log, schedules, connectors, breakers, workers, "
-        "counts, count_cursors, privacy_requests, privacy_places, holds, "
+        "counts, count_cursors, alerts, alert_work, alert_log, "
+        "privacy_requests, privacy_places, holds, "
         "sinks, sink_cursors, sink_holes, sink_attempts, sink_replays"
     )
     await database.fetch(
@@ -123,6 +126,7 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
             memory.connectors,
             memory.breakers,
             memory.counts,
+            memory.alerts,
         )
         return
     settings = servers.settings
@@ -142,6 +146,7 @@ async def contract(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
         opened.connectors,
         opened.breakers,
         opened.counts,
+        opened.alerts,
     )
     await broker.close()
     await opened.close()

@@ -1,0 +1,1 @@
+"""What people do about alerts. Holds no import by rule."""
