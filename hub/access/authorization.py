@@ -52,7 +52,9 @@ SystemAction = Literal[
     "privacy.approve",
     "privacy.hold",
 ]
-CameraAction = Literal["registry.read", "registry.write", "register"] | LetterAction
+CameraAction = (
+    Literal["registry.read", "registry.write", "register", "alert.operate"] | LetterAction
+)
 # Action → the kind of thing it is done to.
 SYSTEM: dict[SystemAction, inputs.SystemKind] = {
     "cluster.read": "cluster",

@@ -12,6 +12,7 @@ from hub.access.rate_limits import Limiter
 from policy.decision.model import Decider, TokenVerifier
 from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
+from storage.ports.alerts import AlertStore
 from storage.ports.audit_log import AuditLog
 from storage.ports.background.counts import CountStore
 from storage.ports.cameras import CameraStore
@@ -38,6 +39,10 @@ class HubStores(Protocol):
     @property
     def counts(self) -> CountStore:
         """`storage.ports.background.counts.CountStore`."""
+
+    @property
+    def alerts(self) -> AlertStore:
+        """`storage.ports.alerts.AlertStore`."""
 
     @property
     def registry(self) -> Registry:

@@ -4,6 +4,7 @@ from hub.access.authorization import Access
 from hub.access.context import HubContext
 from hub.access.registry_cache import CameraCache
 from hub.ingest.authorization import EdgeAccess
+from hub.rest.alerts.handlers import AlertHandlers
 from hub.rest.cameras import Cameras, Counts
 from hub.rest.dead_letters import DeadLetters
 from hub.rest.registry import RegistryChanges
@@ -47,4 +48,5 @@ def handlers(
         "readDeadLetter": letters.read,
         "replayDeadLetter": letters.replay,
         "discardDeadLetter": letters.discard,
+        **AlertHandlers(access, changes, stores.alerts, auditor).all(),
     }

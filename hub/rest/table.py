@@ -14,12 +14,11 @@ from actors.core.messages.registry import CameraFields, NewCamera, NewSite, Site
 from actors.core.messages.states import State
 from actors.core.scene.scene import Line, Scene, Zone
 from hub.rest import models as shapes
+from hub.rest import parts
 from hub.rest.cameras import Reset
 from hub.rest.dead_letters import Discard, Status
-from hub.rest.history.count_table import COUNTS
 from hub.rest.history.event_filters import MAX_TEXT, ORDERS, SEVERITIES
 from hub.rest.history.events import NDJSON
-from hub.rest.people import privacy_endpoints, token_endpoints
 from hub.rest.policy import Activate, NewRevision
 from hub.rest.shadow import StartShadow
 from hub.web.health import HubHealth
@@ -47,7 +46,7 @@ TAGS = {
     "Dead letters": "Items that were refused, kept with their reason.",
     "Policy": "Who may do what, as revisions; what was decided, and who changed it.",
     "Tokens": "Tokens and certificates of devices taken back; hubs follow within seconds.",
-    **privacy_endpoints.TAGS,
+    **parts.TAGS,
     "Health": "For balancers and probes.",
 }
 TEXT = (
@@ -588,11 +587,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *_REGISTRY,
     *_SCENES,
     *_STATE,
-    *COUNTS,
     *_LETTERS,
     *_POLICY,
-    *token_endpoints.ENDPOINTS,
-    *privacy_endpoints.ENDPOINTS,
+    *parts.ENDPOINTS,
     *_HEALTH,
 )
 

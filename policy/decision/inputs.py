@@ -80,8 +80,8 @@ def subscribe(
 def on_camera(
     action: str, principal: Principal, camera: str, *, site: str, tags: Sequence[str] = ()
 ) -> DecisionInput:
-    """May it do this to one camera? Actions: ingest, register, registry.write, deadletter.replay,
-    …"""
+    """May it do this to one camera? Actions: ingest, register, registry.write, alert.operate,
+    deadletter.replay, …"""
     return DecisionInput(
         action,
         subject(principal),

@@ -38,7 +38,7 @@ _SYSTEM = {
 }
 _CHANNEL = ("subscribe", "history", "presence", "publish")
 _LETTERS = ("deadletter.read", "deadletter.replay", "deadletter.discard")
-_CAMERA = ("ingest", "register", "registry.read", "registry.write", *_LETTERS)
+_CAMERA = ("ingest", "register", "registry.read", "registry.write", "alert.operate", *_LETTERS)
 _question = msgspec.json.Decoder(DecisionInput)
 
 

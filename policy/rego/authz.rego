@@ -33,7 +33,7 @@ looking := {"connect", "subscribe"}
 
 reading := looking | {"history", "presence", "registry.read"}
 
-operating := {"publish", "deadletter.read", "deadletter.replay", "deadletter.discard"}
+operating := {"publish", "alert.operate", "deadletter.read", "deadletter.replay", "deadletter.discard"}
 
 clustering := {"cluster.read", "cluster.operate", "job.read", "job.operate"}
 

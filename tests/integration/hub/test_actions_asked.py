@@ -29,7 +29,7 @@ from hub.web.openapi import Endpoint
 from policy.decision.model import Decision, DecisionInput
 from tests.support.cluster.cluster_api import NODE, running_api
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import privacy_routes
+from tests.support.hub import alert_routes, more_routes
 from tests.support.hub.compatible_hubs import compatible_hub
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.servers.store_servers import redis
@@ -50,7 +50,7 @@ NAMES = (
         "process": "hub-0",
     }
     | {"operation": "op1", "job": "1", "schedule": "events.retention", "sink": "ops"}
-    | privacy_routes.NAMES
+    | more_routes.NAMES
 )
 SQUARE = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]]
 BODIES: dict[str, Any] = {
@@ -66,7 +66,7 @@ BODIES: dict[str, Any] = {
     "startShadow": {"revision": "0" * 64},
     "revoke": {"jti": "somebody"},
     "postObservations": {"session": "s", "observations": []},
-} | privacy_routes.BODIES
+} | more_routes.BODIES
 # What is done to the deployment itself is asked by the row, so here is once more what the rows must
 # say.
 OF_SYSTEM = {
@@ -113,6 +113,7 @@ async def furnished(folder: Path, recorder: Recorder) -> AsyncIterator[TestHub]:
         await hub.show("gate", 1)
         await hub.happen("gate", 1)
         await hub.memory.dead_letters.add("gate", "s1", "bad", "why", b"{", 1)
+        alert_routes.raise_alert(hub, "gate")
         yield hub
 
 
@@ -296,13 +297,10 @@ async def test_a_handler_that_asks_another_action_is_found(
     recorder = Recorder(allow=True)
     async with furnished(tmp_path / "hub", recorder) as hub:
         await rest(hub, allow=True)
-    of_views = {
-        endpoint.id
-        for endpoint in rest_table.ENDPOINTS
-        if endpoint.action in ("subscribe", "history")
-    }
+    views = ("subscribe", "history")
+    of_views = {endpoint.id for endpoint in rest_table.ENDPOINTS if endpoint.action in views}
     assert wrong(rest_table.ENDPOINTS, recorder.asked) >= of_views
-    assert len(of_views) == 8
+    assert len(of_views) == 12
 
 
 def test_rows_about_the_deployment_ask_what_they_are_for() -> None:

@@ -17,7 +17,7 @@ from policy.identity import sign_in
 from storage.ports.policy import DecisionRow
 from tests.support.doubles.local_actor import local_actor
 from tests.support.doubles.stores import memory_stores
-from tests.support.hub import privacy_routes
+from tests.support.hub import alert_routes, privacy_routes
 from tests.support.hub.api_fuzz import Known, fuzz, in_thread
 from tests.support.hub.hub import TestHub, running_hub
 
@@ -60,6 +60,8 @@ async def furnished(folder: Path) -> AsyncIterator[TestHub]:
             await hub.happen("gate", offset)
         for code in "bad_input", "poison", "bad_input":
             await memory.dead_letters.add("gate", "s1", code, "not good", b"\xff{", 1)
+        for camera in ("gate", "dock", "yard"):
+            alert_routes.raise_alert(hub, camera)
         revisions = hub.hub.context.stores.revisions
         assert revisions is not None
         await hub.hub.context.stores.decisions.write(
@@ -131,6 +133,7 @@ def run(folder: Path, examples: int) -> None:
             "revision": [revision],
             "zone": ["z1"],
             "line": ["l1"],
+            **{name: [value] for name, value in alert_routes.NAMES.items()},
             **asked_of_privacy(
                 url, {"Authorization": f"Bearer {hub.token('eva', roles=['privacy'])}"}
             ),
@@ -152,6 +155,7 @@ def run(folder: Path, examples: int) -> None:
             "discardDeadLetter": {"reason": "noise"},
             "signIn": {"code": link.code},
             **privacy_routes.BODIES,
+            **alert_routes.BODIES,
             "postObservations": {
                 "session": "s1",
                 "first_seq": 1,

@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 from actors.core.messages.edge_protocol import SUBPROTOCOL_JSON
 from actors.core.settings import RegistrySettings
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
+from tests.support.hub import alert_routes
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
 
@@ -37,6 +38,10 @@ REQUESTS: list[tuple[str, str, Any]] = [
     ("GET", "/v1/sites/{site}/events", None),
     ("GET", "/v1/sites/{site}/counts", None),
     ("GET", "/v1/cameras/{camera}/counts", None),
+    ("GET", "/v1/sites/{site}/alerts", None),
+    ("GET", "/v1/cameras/{camera}/alerts", None),
+    ("GET", "/v1/cameras/{camera}/alerts/{rule}", None),
+    ("POST", "/v1/cameras/{camera}/alerts/{rule}/{act}", {"note": "a test"}),
     ("GET", "/v1/cameras?site={site}", None),
     ("POST", "/v1/cameras@{site}", None),
     ("GET", "/v1/cameras/{camera}", None),
@@ -89,6 +94,7 @@ async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestHub
             site = "north" if camera == "gate" else "south"
             await running.show(camera, 1, site=site)
             await running.happen(camera, 1, site=site)
+            alert_routes.raise_alert(running, camera, site=site)
             await running.memory.dead_letters.add(
                 camera, "s1", "bad_input", "why", b"{}", 1_790_000_000_000_000
             )
@@ -112,7 +118,9 @@ async def shape(
     kind = ids_of(path)
     if "@" in path:
         path, body = "/v1/cameras", {"camera": "fresh", "site": value}
-    url = path.replace(f"{{{kind}}}", value).replace("{zone}", "door").replace("{line}", "entry")
+    url = path.replace(f"{{{kind}}}", value)
+    for name, own in {"zone": "door", "line": "entry", **alert_routes.NAMES}.items():
+        url = url.replace(f"{{{name}}}", own)
     answer = await http.request(method, url, json=body)
     headers = {
         name: text

@@ -27,7 +27,7 @@ from policy.engine.modules import read_sources
 from policy.engine.rego_engine import RegoEngine
 from policy.identity.principal import Principal
 from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
-from tests.support.hub import privacy_routes
+from tests.support.hub import more_routes, privacy_routes
 from tests.support.hub.hub import Dash, TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
 
@@ -123,7 +123,7 @@ REST: dict[str, tuple[str, str, Any, int]] = {
         },
         200,
     ),
-} | privacy_routes.REST
+} | more_routes.REST
 # Operation → what policy is asked.
 ACTIONS = {
     "read.state": "subscribe",
@@ -138,6 +138,7 @@ ACTIONS = {
     "change.camera": "registry.write",
     "change.scene": "registry.write",
     "reset.counts": "registry.write",
+    "alert.act": "alert.operate",
     "add.camera": "register",
     "change.site": "registry.write",
     "letter.read": "deadletter.read",
@@ -166,7 +167,7 @@ class Cell:
 def cells() -> list[Cell]:
     """Every operation by every role in every place, with what must come out."""
     made = []
-    for line in (TABLE.strip() + privacy_routes.MATRIX).strip().splitlines():
+    for line in (TABLE.strip() + more_routes.MATRIX).strip().splitlines():
         operation, kind, who = line.split(maxsplit=2)
         places = (
             ("everywhere",)

@@ -152,7 +152,7 @@ class _Stores:
         audit_log: AuditLog | None = None,
     ) -> None:
         self.cameras = memory.cameras
-        self.events, self.counts = memory.events, memory.counts
+        self.events, self.counts, self.alerts = memory.events, memory.counts, memory.alerts
         self.registry = memory.registry
         self.dead_letters = memory.dead_letters
         self.hubs = Records()
