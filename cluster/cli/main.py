@@ -30,6 +30,7 @@ COMMANDS = (
     "simulate",
     "tail",
     "counts",
+    "alerts",
     "dead-letters",
     "jobs",
     "backup",
@@ -60,6 +61,7 @@ ELSEWHERE = {
     "privacy": "cluster.cli.commands.people.privacy",
     "sign-in": "cluster.cli.commands.people.sign_in",
     "token": "cluster.cli.commands.people.token",
+    "alerts": "cluster.cli.commands.streams.alerts",
     "counts": "cluster.cli.commands.streams.counts",
     "dead-letters": "cluster.cli.commands.streams.dead_letters",
     "replay": "cluster.cli.commands.streams.replay",
@@ -80,6 +82,7 @@ EXAMPLES = """examples:
   eyrie certs init                            an authority for TLS and for devices' certificates
   eyrie cameras --status offline              cameras, with filters
   eyrie registry apply cameras.toml           sites, cameras and their zones from a file
+  eyrie alerts list                           what needs somebody
   eyrie dead-letters list                     what was refused, and why
   eyrie jobs list --state dead                background work that failed, and why
   eyrie backup take --to /backups             a backup, while everything runs

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from tests.integration.hub.test_registry import client
-from tests.support.hub.alert_routes import raise_alert
+from tests.support.hub.alert_routes import SINCE, raise_alert
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
 
@@ -59,6 +60,13 @@ async def test_who_may_see_a_camera_sees_its_alerts_and_no_others(hub: TestHub) 
     async with client(hub, roles=["viewer"], sites=["*"], scopes=["restricted:read"]) as http:
         found = await listed(http, "/v1/alerts")
         assert found == ["gate unacknowledged", "vault unacknowledged", "dock unacknowledged"]
+
+
+async def test_a_hidden_alert_takes_no_room_in_an_answer(hub: TestHub) -> None:
+    raise_alert(hub, "vault", since=SINCE - timedelta(hours=1))
+    async with client(hub, roles=["viewer"], sites=["north"]) as http:
+        found = (await http.get("/v1/sites/north/alerts?limit=1")).json()
+        assert ([one["camera"] for one in found["alerts"]], found["more"]) == (["gate"], False)
 
 
 async def test_an_alert_lives_as_isa_182_says(hub: TestHub) -> None:

@@ -1,0 +1,1 @@
+"""Personal values: requests, holds, receipts."""
