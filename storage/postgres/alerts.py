@@ -85,7 +85,8 @@ class PostgresAlertStore:
     ) -> AlertRow | None:
         key = (camera, rule, place)
         async with self._database.transaction(writing=True) as connection:
-            found = await connection.fetchrow(self._sql["lock"], *key)
+            await connection.execute(self._sql["lock"], *key)
+            found = await connection.fetchrow(self._sql["read"], *key)
             if found is None:
                 return None
             row = _row(found)

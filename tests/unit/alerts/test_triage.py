@@ -101,12 +101,8 @@ def test_nothing_is_ever_just_quiet(steps: list[str]) -> None:
         elif step == "wait":
             row = later(row, 3_000)
         else:
-            more: dict[str, Any] = {
-                "occurrence": row.occurrences,
-                "verdict": "test",
-                "note": "n",
-                "for_s": 600.0,
-            }
+            more: dict[str, Any] = {"verdict": "test", "note": "n", "for_s": 600.0}
+            more["occurrence"] = row.occurrences
             try:
                 row = after(row, step, **more)
             except Conflict:

@@ -32,6 +32,18 @@ exit codes: 0 done, 1 refused (somebody was first, or it arose again) or no conn
 """  # noqa: E501
 
 
+ONE = {
+    "show": "one, and what was done about it",
+    "ack": "say that you have seen it",
+    "confirm": "say that somebody acted on it",
+    "assign": "give it to a person",
+    "verdict": "say what it was",
+    "note": "write something to it",
+    "shelve": "set it aside for a time",
+    "unshelve": "take it back",
+}
+
+
 def add_parser(commands: Any) -> None:
     """Add the sub-command."""
     parser = commands.add_parser(
@@ -47,17 +59,7 @@ def add_parser(commands: Any) -> None:
     of.add_argument("--site", default="", metavar="SITE")
     of.add_argument("--camera", default="", metavar="CAMERA")
     found.add_argument("--all", action="store_true", help="what is over and acknowledged too")
-    texts = {
-        "show": "one, and what was done about it",
-        "ack": "say that you have seen it",
-        "confirm": "say that somebody acted on it",
-        "assign": "give it to a person",
-        "verdict": "say what it was",
-        "note": "write something to it",
-        "shelve": "set it aside for a time",
-        "unshelve": "take it back",
-    }
-    made = {name: kinds.add_parser(name, help=text) for name, text in texts.items()}
+    made = {name: kinds.add_parser(name, help=text) for name, text in ONE.items()}
     for one in made.values():
         one.add_argument("alert", help="camera/rule, or camera/rule/place")
     for name in ("ack", "confirm"):
@@ -68,12 +70,7 @@ def add_parser(commands: Any) -> None:
     made["verdict"].add_argument("verdict", choices=VERDICTS)
     made["note"].add_argument("note")
     made["shelve"].add_argument(
-        "--for",
-        dest="for_s",
-        type=duration,
-        required=True,
-        metavar="TIME",
-        help="like 30m or 2h; at most 8h",
+        "--for", dest="for_s", type=duration, required=True, metavar="TIME", help="like 30m, 2h"
     )
     made["shelve"].add_argument("--reason", dest="note", required=True)
     for one in (found, *made.values()):
