@@ -40,6 +40,9 @@ PATIENCE_S = 10.0  # after a ping that was due: centrifuge-js, `maxServerPingDel
 CATCH_UP_S = 2.0  # seconds in which a healed dashboard reads what has waited for it
 RECORDED = 100  # dashboards of a process that write a history at most
 _RECEIVED = re.compile(rb'"received":"([^"]+)"')
+# How a hub answers a handshake with: later (docs/protocols.md, limits and drains): it is full, or
+# the request took its time on a bad link.
+LATER = (b" 503 ", b" 408 ")
 
 
 class Shared:
@@ -118,8 +121,8 @@ class SimulatedDashboard:
                 return
             status = head.split(b"\r\n", 1)[0]
             if b" 101 " not in status:
-                # 503 is how a hub says: later (docs/protocols.md, limits and drains).
-                self.lose("" if b" 503 " in status else f"handshake: {status[:30]!r}")
+                later = any(code in status for code in LATER)
+                self.lose("" if later else f"handshake: {status[:30]!r}")
                 return
             self.upgraded, self.buffer = True, rest
             self._greet()

@@ -96,9 +96,9 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class LostOnItsWay(msgspec.Struct, frozen=True):
-    """Between these times (wall clock) the link of `watcher` lost what went to it, and did not end.
-    Pings that stay away tell its client, within `told_s`: the hub's interval and the client's
-    patience."""
+    """Between these times (wall clock) the link of `watcher` lost or held what went to it, and did
+    not end. Pings that stay away tell its client, within `told_s`: the hub's interval and the
+    client's patience."""
 
     watcher: str
     from_s: float

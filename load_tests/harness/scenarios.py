@@ -117,12 +117,13 @@ ROOMS = {
     "freeze-policy": 40.0,
     "redis-connections-cut": 40.0,
     "links-cut": 40.0,
+    "links-silent": 110.0,
     "links-one-way": 110.0,
     "": 80.0,
 }
-# Seconds that a fault lasts; of those that are not here: `FAULT_S`. Who is cut off one way hears it
-# from its own client, when pings stay away for 35 s.
-LASTS = {"links-one-way": 45.0}
+# Seconds that a fault lasts; of those that are not here: `FAULT_S`. A dashboard whose own link
+# brings nothing and does not end hears it from its own client, when pings stay away for 35 s.
+LASTS = {"links-silent": 45.0, "links-one-way": 45.0}
 _ALL = ("hub", "actor", "policy", "supervisor", "driver", "redis", "postgres", "raylet", "gcs")
 FAULTS = (
     *(f"kill-{process}" for process in _ALL),

@@ -41,6 +41,7 @@ OF_LINKS: Mapping[str, FaultKind] = {
     "links-silent": "blackhole",
     "links-one-way": "half-open",
 }
+WITHOUT_AN_END = ("blackhole", "half-open")
 LONGEST_UNDO_S = 60.0
 LATE_PING_S = 2.0  # seconds by which a ping or the look for it may be late
 # seconds after a fault in which what it had broken may end without a word: a new Ray takes that
@@ -147,12 +148,12 @@ def lost_on_their_way(
     strikes: Sequence[Strike], watchers: Sequence[str], ping_s: float
 ) -> list[LostOnItsWay]:
     """For each of the `watchers` whose links go through the proxies and each time in which those
-    lost what went one way. `ping_s`: between two pings of the hub."""
+    lost or held what goes to it, without an end. `ping_s`: between two pings of the hub."""
     told_s = ping_s + PATIENCE_S + LATE_PING_S
     return [
         LostOnItsWay(watcher, one.at_s, one.over_s, told_s)
         for one in strikes
-        if OF_LINKS.get(one.name) == "half-open"
+        if OF_LINKS.get(one.name) in WITHOUT_AN_END
         for watcher in watchers
     ]
 
