@@ -161,6 +161,7 @@ def undisturbed_equals_killed(undisturbed: Path, env: dict[str, str]) -> dict[st
     return account
 
 
+@pytest.mark.prove
 def test_a_kill_in_the_middle_changes_nothing_derived(twice: Twice) -> None:
     undisturbed_equals_killed(twice.before, PACKED)
 

@@ -27,6 +27,7 @@ class Silent:
         return os.getpid()
 
 
+@pytest.mark.prove
 @pytest.mark.ray
 def test_it_is_ended_by_ray_after_longer_and_another_takes_its_place() -> None:
     async def act(pid: int) -> None:

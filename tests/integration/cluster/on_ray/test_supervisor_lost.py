@@ -102,6 +102,7 @@ async def test_the_supervisor_and_a_service_are_killed_and_both_come_back(
     await answers(ready, "a hub that is ready")
 
 
+@pytest.mark.prove
 async def test_the_supervisor_is_killed_and_a_hub_stands_still_and_another_hub_serves(
     running: Stack, stores: Stores
 ) -> None:
@@ -119,6 +120,7 @@ async def test_the_supervisor_is_killed_and_a_hub_stands_still_and_another_hub_s
     await replaced(running, SUPERVISOR, supervisor)
 
 
+@pytest.mark.prove
 async def test_the_supervisor_and_a_camera_actor_are_killed_and_the_camera_is_hosted_again(
     running: Stack, stores: Stores
 ) -> None:

@@ -1,8 +1,11 @@
 """The fan-out bench measures what it says, small and fast here."""
 
+import pytest
+
 from load_tests.benches.fanout import fanout
 
 
+@pytest.mark.prove
 def test_every_server_delivers_everything_and_the_ratios_are_there() -> None:
     measured = fanout.run(1, clients=20, rounds=1)
     assert set(measured.ratios) >= {
