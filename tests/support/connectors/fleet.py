@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from actors.core.errors import EyrieError
 from actors.core.messages.commits import Position
 from actors.core.messages.events import Event, StoredEvent, published, seal
 from actors.core.times import parse_rfc3339, rfc3339
@@ -138,7 +139,8 @@ async def worker(
 
     async def rounds() -> None:
         while True:
-            await runner.round()
+            with contextlib.suppress(EyrieError):  # a database that is away: the next round tells
+                await runner.round()
             await asyncio.sleep(0.05)
 
     task = asyncio.create_task(rounds())
