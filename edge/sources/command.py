@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from actors.core.errors import BadInput, ConfigError, EyrieError, Unavailable
@@ -16,9 +18,22 @@ from edge.sources.frames import FrameFormat, FrameMapping
 from edge.sources.frigate.config import load_config, proposal
 from edge.sources.frigate.mapping import FrigateMapping, FrigateOptions
 from edge.sources.mapping_file import JsonFrames, read_mapping
+from edge.sources.mqtt import MqttOrigin
 from edge.sources.onvif.events import OnvifEvents
 from edge.sources.onvif.metadata import OnvifMetadata
-from edge.sources.options import add_broker, add_hub, add_names, camera_names, required, size
+from edge.sources.onvif.pulled import PulledEvents
+from edge.sources.onvif.pullpoint import PullPointOrigin
+from edge.sources.options import (
+    add_broker,
+    add_device,
+    add_hub,
+    add_names,
+    camera_names,
+    device_settings,
+    mqtt_settings,
+    required,
+    size,
+)
 from edge.sources.receipts import Memory
 from edge.sources.running import run_source
 from edge.sources.sample import try_sample
@@ -44,6 +59,9 @@ def add_source(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     mqtt = kinds.add_parser("mqtt", help="cameras and analytics that publish over MQTT")
     mqtt.add_argument("--topic", action="append", default=[], help="what to subscribe to")
     mqtt.set_defaults(run=_mqtt)
+    onvif = kinds.add_parser("onvif", help="the events of a camera, from its ONVIF PullPoint")
+    add_device(onvif)
+    onvif.set_defaults(run=_onvif)
     sample = kinds.add_parser("test", help="show what becomes of a message, and end")
     sample.add_argument("--topic", default="", help="the topic that the message came by")
     sample.add_argument("--sample", type=Path, required=True, help="a file with one message")
@@ -54,8 +72,9 @@ def add_source(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         parser.add_argument("--frame-size", type=size, help="WIDTHxHEIGHT of --format deepstream")
         parser.add_argument("--topic-level", type=int, help="which level names the camera, from 0")
     for parser in (frigate, mqtt):
-        add_names(parser)
         add_broker(parser)
+    for parser in (frigate, mqtt, onvif):
+        add_names(parser)
         add_hub(parser)
 
 
@@ -82,7 +101,8 @@ async def _frigate(options: argparse.Namespace) -> int:
                 log.warning("%s", error.detail)
 
     topics = FrigateMapping(chosen, Memory()).topics
-    return await run_source(options, "eyrie-source-frigate", topics, make, reload)
+    connect = _broker(options, topics)
+    return await run_source(options, "eyrie-source-frigate", connect, make, reload)
 
 
 async def _configure(place: str, mapping: FrigateMapping) -> None:
@@ -105,7 +125,23 @@ async def _mqtt(options: argparse.Namespace) -> int:
     async def make(memory: Memory) -> FrameMapping:
         return FrameMapping(frame_format(options, memory), memory)
 
-    return await run_source(options, f"eyrie-source-{options.format}", options.topic, make)
+    connect = _broker(options, options.topic)
+    return await run_source(options, f"eyrie-source-{options.format}", connect, make)
+
+
+def _broker(options: argparse.Namespace, topics: list[str]) -> Callable[[], MqttOrigin]:
+    return lambda: MqttOrigin(mqtt_settings(options), topics)
+
+
+async def _onvif(options: argparse.Namespace) -> int:
+    name = required(options.name, "--name")
+    settings = device_settings(options)
+
+    async def make(memory: Memory) -> FrameMapping:
+        return FrameMapping(PulledEvents(memory, name), memory)
+
+    connect = functools.partial(PullPointOrigin, settings)
+    return await run_source(options, "eyrie-source-onvif", connect, make)
 
 
 async def _test(options: argparse.Namespace) -> int:

@@ -100,6 +100,15 @@ class MqttOrigin:
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
 
+    def account(self) -> tuple[str, dict[str, object]]:
+        """What the status file says of it, and under which name."""
+        return "broker", {
+            "state": self.state,
+            "why": self.why,
+            "connections": self.connections,
+            "lost_session": self.lost_session,
+        }
+
     async def receive(self, most: int, timeout_s: float | None) -> list[Delivery]:
         """What came, at most `most` messages in the broker's order; nothing after `timeout_s`."""
         self._arrived.clear()  # before the look: what comes after it sets it again

@@ -12,6 +12,7 @@ from actors.core.errors import BadInput, ConfigError
 from actors.core.identifiers import require_id
 from edge.adapters.readings import camera_id
 from edge.sources.mqtt import MqttSettings
+from edge.sources.onvif.device import SERVICE, DeviceSettings
 
 MAX_SECRET_BYTES = 16_384
 
@@ -34,6 +35,14 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca", type=Path, help="whom to trust with mqtts://")
     parser.add_argument("--cert", type=Path, help="our certificate for mqtts://")
     parser.add_argument("--key", type=Path, help="and its key")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Where a device is that speaks ONVIF."""
+    parser.add_argument("--device", help="http://HOST[:PORT] or https://…, of its device service")
+    parser.add_argument("--name", help="what the camera is called: its id, unless --camera says so")
+    parser.add_argument("--credentials", type=Path, help="file: user, and password on line 2")
+    parser.add_argument("--ca", type=Path, help="whom to trust with https://")
 
 
 def add_hub(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +98,32 @@ def mqtt_settings(options: argparse.Namespace) -> MqttSettings:
         version=options.mqtt,
         tls=tls,
         credentials=(lambda: _credentials(path)) if path is not None else None,
+    )
+
+
+def device_settings(options: argparse.Namespace) -> DeviceSettings:
+    """Where the device is. Raises :class:`BadInput`, ConfigError."""
+    address = required(options.device, "--device")
+    parts = urlsplit(address)
+    try:
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535
+        is_one = False
+    if not is_one:
+        raise BadInput(f"{address} is no address of a device", hint="http://HOST[:PORT]")
+    if parts.username is not None:
+        raise BadInput(
+            "a user stands in the address, where everybody sees it",
+            hint="Write user and password into a file: --credentials FILE.",
+        )
+    path = options.credentials
+    if path is not None:
+        _credentials(path)
+    secure = parts.scheme == "https"
+    return DeviceSettings(
+        address if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{SERVICE}",
+        credentials=(lambda: _credentials(path)) if path is not None else None,
+        tls=trust(options.ca) or ssl.create_default_context() if secure else None,
     )
 
 

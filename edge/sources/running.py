@@ -11,10 +11,9 @@ from typing import Any, Protocol
 import msgspec
 
 from edge.client import EdgeClient
-from edge.sources.mqtt import MqttOrigin
-from edge.sources.options import camera_names, mqtt_settings, required, token, trust
+from edge.sources.options import camera_names, required, token, trust
 from edge.sources.receipts import Mapping, Memory
-from edge.sources.runner import SourceFolders, SourceRunner, open_journal
+from edge.sources.runner import Origin, SourceFolders, SourceRunner, open_journal
 
 STATUS_EVERY_S = 1.0
 
@@ -34,17 +33,34 @@ class SourceMapping(Mapping, Protocol):
         ...
 
 
+class RunningOrigin(Origin, Protocol):
+    """An origin with a life of its own."""
+
+    def start(self) -> None:
+        """Connect in the background, again and again."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave."""
+        ...
+
+    def account(self) -> tuple[str, dict[str, object]]:
+        """What it says of itself, and under which name."""
+        ...
+
+
 async def run_source(
     options: argparse.Namespace,
     producer: str,
-    topics: list[str],
+    connect: Callable[[], RunningOrigin],
     make: Callable[[Memory], Coroutine[Any, Any, SourceMapping]],
     beside: Callable[[Any], Coroutine[Any, Any, None]] | None = None,
 ) -> int:
-    """Run until it is cancelled. `make` gives the mapping over what is remembered; `beside` runs
-    along with it. Raises the family for what ends a source."""
+    """Run until it is cancelled. `connect` makes the origin, not started; `make` gives the mapping
+    over what is remembered; `beside` runs along with it. Raises the family for what ends a
+    source."""
     folders = SourceFolders.under(options.folder)
-    settings = mqtt_settings(options)
+    origin = connect()
     hub = required(options.hub, "--hub")
     journal, memory, added = await asyncio.to_thread(open_journal, folders)
     if added:
@@ -58,7 +74,6 @@ async def run_source(
         tls=trust(options.hub_ca),
     ) as client:
         runner = SourceRunner(journal, memory, mapping, client, camera_names(options))
-        origin = MqttOrigin(settings, topics)
         tasks = [asyncio.create_task(_watch(options.status, runner, origin, mapping))]
         if beside is not None:
             tasks.append(asyncio.create_task(beside(mapping)))
@@ -77,7 +92,7 @@ async def run_source(
 
 
 async def _watch(
-    path: Path | None, runner: SourceRunner, origin: MqttOrigin, mapping: SourceMapping
+    path: Path | None, runner: SourceRunner, origin: RunningOrigin, mapping: SourceMapping
 ) -> None:
     """Write the state of the source to `path` whenever it changed."""
     before = b""
@@ -91,7 +106,9 @@ async def _watch(
         await asyncio.sleep(STATUS_EVERY_S)
 
 
-def status(runner: SourceRunner, origin: MqttOrigin, mapping: SourceMapping) -> dict[str, object]:
+def status(
+    runner: SourceRunner, origin: RunningOrigin, mapping: SourceMapping
+) -> dict[str, object]:
     """What the source says of itself. `cannot_tell`: what its origin does not say, and nobody
     guesses."""
     cameras = {}
@@ -103,13 +120,9 @@ def status(runner: SourceRunner, origin: MqttOrigin, mapping: SourceMapping) -> 
             "state": "unheard" if stream is None else error.code if error else "open",
             "waiting": stream.pending if stream is not None else 0,
         }
+    name, said = origin.account()
     return {
-        "broker": {
-            "state": origin.state,
-            "why": origin.why,
-            "connections": origin.connections,
-            "lost_session": origin.lost_session,
-        },
+        name: said,
         "cameras": cameras,
         "counts": {**msgspec.to_builtins(runner.counts), "nothing_new": dict(mapping.counts)},
         "cannot_tell": list(mapping.CANNOT_TELL),

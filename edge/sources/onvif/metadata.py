@@ -72,7 +72,7 @@ class OnvifMetadata:
             return [Rejection(refused.code, refused.detail, b"")]
         alarm = self._properties.alarm(
             topic.text.strip(),
-            message.attributes.get("PropertyOperation", "Changed"),
+            message.attributes.get("PropertyOperation", ""),
             values(_items(message, "Source") | _items(message, "Key")),
             values(_items(message, "Data")),
         )

@@ -23,7 +23,10 @@ class OnvifProperties:
         self, topic: str, operation: str, source: dict[str, Any], data: dict[str, Any]
     ) -> Alarm | None:
         """The alarm of an event, or None where it says nothing new. `operation`: Initialized (the
-        value of a property as we begin to listen), Changed, Deleted."""
+        value of a property as we begin to listen), Changed, Deleted; empty for an event that is
+        no property, which is news each time."""
+        if not operation:
+            return Alarm(f"onvif.{kind(topic)}", "notice", data={**source, **data})
         key = "/".join([topic, *(f"{name}={value}" for name, value in sorted(source.items()))])
         before = self._known.get(key)
         if operation == "Deleted":

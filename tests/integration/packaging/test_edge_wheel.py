@@ -30,7 +30,7 @@ with BlockingEdgeClient(sys.argv[1], "token", spool=None) as client:
     committed = camera.account().committed
 
 import edge
-extras = ("edge.signing", "edge.examples.signed_post", "edge.__main__", *(f"edge.sources.{name}" for name in ("command", "mqtt", "options", "runner", "running")))
+extras = ("edge.signing", "edge.examples.signed_post", "edge.__main__", *(f"edge.sources.{name}" for name in ("command", "mqtt", "onvif.device", "onvif.pullpoint", "options", "runner", "running")))
 modules = [name for _, name, _ in pkgutil.walk_packages(edge.__path__, "edge.") if name not in extras]
 for name in modules:
     importlib.import_module(name)

@@ -116,6 +116,14 @@ def notice(operation: str, value: str) -> str:
     )
 
 
+def test_an_event_that_is_no_property_is_told_each_time() -> None:
+    metadata = OnvifMetadata(Memory(), camera="front")
+    happened = notice("", "7").replace(' PropertyOperation=""', "")
+    for _ in range(2):
+        (found,) = read(happened, metadata)
+        assert found.observation.alarm is not None
+
+
 def test_properties_initialized_changed_and_deleted() -> None:
     metadata = OnvifMetadata(Memory(), camera="front")
 
