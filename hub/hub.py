@@ -34,8 +34,7 @@ from hub.protocol.protobuf_codec import PROTOBUF
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.rest import policy, routes, states
 from hub.rest.history.counts import CountReads
-from hub.rest.people.access_bundles import AccessBundles
-from hub.rest.people.privacy import PrivacyHandlers
+from hub.rest.people import subjects
 from hub.rest.people.sign_in import SignIns
 from hub.server.http_stream import Fallbacks
 from hub.server.listeners import open_private, open_public
@@ -128,8 +127,7 @@ class Hub:
         handlers = {
             **routes.handlers(context, self.access, self.cameras, self.edge.access, auditor),
             **policy.handlers(context, auditor),
-            **PrivacyHandlers(stores.privacy, stores.registry, auditor).all(),
-            **AccessBundles(stores.privacy, stores.events, self.access, auditor).all(),
+            **subjects.handlers(stores, settings, self.access, auditor),
             **states.handlers(
                 self.access,
                 self.cameras,

@@ -15,6 +15,7 @@ from policy.identity.revocations import Revocations
 from storage.ports.alerts import AlertStore
 from storage.ports.audit_log import AuditLog
 from storage.ports.background.counts import CountStore
+from storage.ports.background.sinks import SinkList
 from storage.ports.cameras import CameraStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
@@ -83,6 +84,10 @@ class HubStores(Protocol):
     @property
     def privacy(self) -> PrivacyStore:
         """`storage.ports.privacy.PrivacyStore`."""
+
+    @property
+    def sinks(self) -> SinkList:
+        """`storage.ports.background.sinks.SinkList`."""
 
     async def close(self) -> None:
         """Close the connections."""

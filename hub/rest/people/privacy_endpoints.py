@@ -6,6 +6,7 @@ import msgspec
 
 from hub.rest.people import privacy_models as shapes
 from hub.web.openapi import LOCATION, Answer, Endpoint, Parameter, paged
+from privacy.processing import ProcessingRecord
 
 TAG = "Personal values"
 TAGS = {
@@ -112,6 +113,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         _REQUEST,
         body=shapes.AccessAsked,
         errors=(409,),
+    ),
+    _read(
+        "/v1/privacy/record",
+        "readProcessingRecord",
+        "The record of processing, as far as the deployment knows it",
+        ProcessingRecord,
     ),
     _read("/v1/privacy/holds", "listHolds", "Holds, newest first", shapes.HoldList),
     _change(

@@ -213,6 +213,13 @@ class SinkBook(Protocol):
         """Want events once more; its number, 0 when the sink is not there."""
 
 
+class SinkList(Protocol):
+    """Who only tells which sinks there are."""
+
+    async def all(self) -> list[SinkRow]:
+        """By name."""
+
+
 class SinkStore(SinkBook, Protocol):
     """The same, and what runs them: cursors, and what became of events."""
 

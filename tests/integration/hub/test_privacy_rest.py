@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from actors.core.messages.commits import Position
 from cluster.cli.main import main
 from hub.rest import table
+from privacy.processing import ProcessingRecord, page_of
+from storage.ports.background.sinks import SinkRow
 from storage.ports.events import EventRow
 from storage.ports.privacy import ValuePlace
 from tests.support.doubles.memory_audit_log import MemoryAuditLog
@@ -203,3 +206,30 @@ async def test_the_command_hands_out_all_pages_as_one_document(
         assert [one["id"] for one in found["events"]] == ["gate/e1/1", "gate/e1/2"]
         assert found["missing"] == []
         assert "Somebody" not in str(found)
+
+
+async def test_the_record_of_processing_tells_classes_recipients_and_what_waits(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path) as hub, httpx.AsyncClient(timeout=30) as http:
+        await filled(hub)
+        hub.memory.sinks.rows["<b>out"] = SinkRow("<b>out", "webhook", {"url": "https://x"})
+        ann = Officer(hub, http, "ann")
+        hold = {**WHERE, "reason": "case 7", "ends": "2040-01-01T00:00:00Z"}
+        await ann("POST", "/holds", hold)
+        await ann("POST", "/requests", {**WHERE, "purpose": "request 17", "kind": "access"})
+        status, found = await ann("GET", "/record")
+        assert status == 200
+        assert [one["class"] for one in found["classes"]] == [
+            "faces",
+            "names",
+            "plates",
+            "text",
+            "unknown",
+        ]
+        assert found["sites"] == ["north"]
+        assert found["recipients"] == [{"sink": "<b>out", "kind": "webhook", "state": "active"}]
+        assert (found["requests_open"], found["requests_overdue"], found["holds"]) == (1, 0, 1)
+        page = page_of(msgspec.convert(found, ProcessingRecord))
+        assert "&lt;b&gt;out (webhook, active)" in page
+        assert "<b>" not in page

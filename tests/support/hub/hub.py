@@ -161,7 +161,7 @@ class _Stores:
         self.revisions, self.decisions = MemoryRevisions(), MemoryDecisions()
         self.shadows = MemoryShadows()
         self.audit_log = audit_log or MemoryAuditLog()
-        self.privacy = memory.privacy
+        self.privacy, self.sinks = memory.privacy, memory.sinks
 
     async def close(self) -> None:
         """Nothing to close."""

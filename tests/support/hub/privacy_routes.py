@@ -20,6 +20,7 @@ ACTIONS = {
     ("POST", "/v1/privacy/requests/{request}/approve"): "privacy.approve",
     ("POST", "/v1/privacy/requests/{request}/withdraw"): "privacy.request",
     ("POST", "/v1/privacy/requests/{request}/bundle"): "privacy.request",
+    ("GET", "/v1/privacy/record"): "privacy.read",
     ("GET", "/v1/privacy/holds"): "privacy.read",
     ("POST", "/v1/privacy/holds"): "privacy.hold",
     ("DELETE", "/v1/privacy/holds/{hold}"): "privacy.hold",

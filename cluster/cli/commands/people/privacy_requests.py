@@ -16,6 +16,7 @@ from cluster.cli.hub_options import add_hub_options, http_url, tls_context, toke
 from cluster.cli.options import add_settings_options, loaded, whole
 from cluster.rest_client import HubRest
 from privacy import receipts
+from privacy.processing import ProcessingRecord, page_of
 from storage.stores import keyring_folder
 
 REQUESTS, HOLDS = "/v1/privacy/requests", "/v1/privacy/holds"
@@ -27,6 +28,7 @@ EXAMPLES = """examples:
   eyrie privacy requests approve ID                another person than who asked, by the token's subject
   eyrie privacy requests receipt ID > receipt.json
   eyrie privacy requests bundle ID --purpose "request 17" > access.json     of an access request; everybody else is masked
+  eyrie privacy record --html > record.html        the record of processing, for print
   eyrie privacy verify receipt.json --key HEX      anywhere, without a hub; `eyrie privacy key` prints the key
   eyrie privacy holds place --camera gate --from … --to … --reason "case 7" --ends 2027-06-30T00:00:00Z
 
@@ -70,6 +72,7 @@ def add_parsers(kinds: Any) -> None:
     for parser in (*requests.choices.values(), *holds.choices.values(), search):
         add_hub_options(parser)
         parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_record(kinds)
     verify = kinds.add_parser("verify", help="check a receipt, without a hub")
     verify.add_argument("receipt", metavar="FILE")
     verify.add_argument("--key", default="", help="who must have signed it; default: this keyring")
@@ -96,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     verb = f"{arguments.kind} {getattr(arguments, 'verb', '')}".strip()
     acts: dict[str, Callable[[HubRest, argparse.Namespace], int]] = {
         "search": _search,
+        "record": _record,
         "requests list": _list,
         "requests show": _show,
         "requests receipt": _receipt,
@@ -108,6 +112,23 @@ def run(arguments: argparse.Namespace) -> int:
         "holds release": _release,
     }
     return acts[verb](hub, arguments)
+
+
+def _add_record(kinds: Any) -> None:
+    record = kinds.add_parser("record", help="the record of processing, as the deployment knows it")
+    record.add_argument("--html", action="store_true", help="a page for print")
+    add_hub_options(record)
+    record.add_argument("--json", action="store_true", help="print JSON (the default)")
+
+
+def _record(hub: HubRest, arguments: argparse.Namespace) -> int:
+    answer = hub.send("GET", "/v1/privacy/record").body
+    found = msgspec.json.decode(answer, type=ProcessingRecord)
+    if arguments.html:
+        sys.stdout.write(page_of(found))
+    else:
+        console.emit(found)
+    return console.OK
 
 
 def _group(kinds: Any, name: str, help: str) -> Any:
