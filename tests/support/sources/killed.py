@@ -1,7 +1,8 @@
 """A source that is killed at a chosen point: ``python -m tests.support.sources.killed WHAT N -- …``
 
 WHAT is one call of the way from receipt to acknowledgement, N which of them; the process kills
-itself with SIGKILL right before it (``before-…``) or right after it (``after-…``).
+itself with SIGKILL right before it (``before-…``) or right after it (``after-…``). Its rounds are
+small: a broker may hand over all that it has at once, and one round would take it.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import Any
 
 from paho.mqtt.client import Client
 
-from edge.sources import command
+from edge.sources import command, runner
 from edge.sources.journal import SourceJournal
 from edge.stream import Stream
 
@@ -21,6 +22,9 @@ POINTS: dict[str, tuple[type[Any], str]] = {
     "spool": (Stream, "append"),
     "acknowledge": (Client, "ack"),
 }
+
+
+ROUND = 16  # receipts
 
 
 def die() -> None:
@@ -63,6 +67,7 @@ def half(call: Callable[..., Any], number: int) -> Callable[..., Any]:
 
 def main() -> int:
     """Run the source until the point."""
+    runner.ROUND = ROUND
     point, number = sys.argv[1], int(sys.argv[2])
     if point == "half-journal":
         os.write = half(os.write, number)
