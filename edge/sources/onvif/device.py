@@ -98,6 +98,7 @@ class OnvifDevice:
                 raise Unavailable(f"the device answers {said}")
             if self._settings.credentials is None or not self._learn(found):
                 break
+        self._way, self._challenge = "none", None  # a nonce does not outlive the wait
         raise Forbidden(
             f"the device does not let us in: {said}",
             hint="Give a user of the device that may read events: --credentials FILE.",
@@ -107,9 +108,9 @@ class OnvifDevice:
         """How to say who we are; whether that is worth another try."""
         asked = challenge(found.all("www-authenticate"))
         if asked is not None:
-            is_new = self._challenge is None or self._challenge.nonce != asked.nonce
+            is_wrong = self._way == "digest" and self._uses == 1  # so it is not the nonce's age
             self._way, self._challenge, self._uses = "digest", asked, 0
-            return is_new
+            return not is_wrong
         was, self._way = self._way, "token"
         return was != "token"
 

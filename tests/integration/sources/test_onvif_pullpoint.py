@@ -148,6 +148,8 @@ async def test_a_wrong_password_is_tried_seldom_and_said(access: str) -> None:
         async with listening(device, "wrong") as listener:
             await until(lambda: listener.origin.state == "refused", what="the refusal")
             assert "does not let us in" in listener.origin.why
+            tries = device.calls.count("GetSystemDateAndTime")
+            assert device.refusals <= 2 * tries  # without a word of us, and with one password
             device.switches.password = "wrong"  # the operator changes it there
             await online(listener)
 
