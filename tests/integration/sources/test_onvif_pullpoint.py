@@ -1,8 +1,10 @@
 """PullPoint against a simulated device, and docs/sources/onvif.md as it stands there."""
 
+import argparse
 import asyncio
 import re
 import shlex
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,13 +13,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actors.core.errors import BadInput, Unavailable
 from actors.core.messages.observations import Alarm
 from edge.adapters.readings import ReadMessage, RefusedInput
 from edge.sources.bounded_xml import MAX_BYTES
-from edge.sources.onvif.device import DeviceSettings
+from edge.sources.onvif.device import DeviceSettings, OnvifDevice
 from edge.sources.onvif.pulled import PulledEvents
 from edge.sources.onvif.pullpoint import PullPointOrigin
+from edge.sources.options import add_device, device_settings
 from edge.sources.receipts import Memory
+from tests.support.certificates import authority
 from tests.support.servers.edge_server import EdgeServer
 from tests.support.servers.onvif_device import (
     PASSWORD,
@@ -32,6 +37,35 @@ ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "sources" / "onvif.md").read_text(encoding="utf-8")
 MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"
 CROSSED = "tns1:RuleEngine/LineDetector/Crossed"
+
+
+def settings(device: SimulatedOnvifDevice, *more: str) -> DeviceSettings:
+    """What the command line makes of these options."""
+    parser = argparse.ArgumentParser()
+    add_device(parser)
+    return device_settings(parser.parse_args(["--device", device.url, *more]))
+
+
+async def test_a_device_behind_tls_is_one_that_is_trusted(tmp_path: Path) -> None:
+    ours = authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ours.file("server.pem"), ours.file("server.key"))
+    async with SimulatedOnvifDevice(context) as device:
+        trusting = OnvifDevice(settings(device, "--ca", ours.file("ca.pem")))
+        assert (await trusting.events_address()).startswith("https://127.0.0.1:")
+        with pytest.raises(Unavailable, match="certificate"):
+            await OnvifDevice(settings(device)).events_address()
+        assert device.calls == ["GetCapabilities"]
+
+
+@pytest.mark.parametrize(
+    "address", ["camera", "mqtt://a", "http://", "http://a:99999", "http://u:p@a", "http://u@a"]
+)
+def test_what_is_no_address_of_a_device_is_refused(address: str) -> None:
+    device = SimulatedOnvifDevice()
+    device.url = address
+    with pytest.raises(BadInput):
+        settings(device)
 
 
 class Listener:

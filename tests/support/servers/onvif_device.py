@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import re
+import ssl
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,7 +44,8 @@ class SimulatedOnvifDevice:
     """Use it as a context; `url` is its device service. `calls`: what was asked, in order;
     `violations`: what a client must not do."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.switches = DeviceSwitches()
         self.calls: list[str] = []
         self.violations: list[str] = []
@@ -67,9 +69,10 @@ class SimulatedOnvifDevice:
     async def start(self, port: int = 0) -> None:
         """Begin, without any subscription from before."""
         self.subscriptions.clear()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/onvif/device_service"
+        scheme = "https" if self._tls is not None else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}/onvif/device_service"
 
     async def stop(self) -> None:
         """End; what waits for messages gets none."""
