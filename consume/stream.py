@@ -19,11 +19,14 @@ from nats.aio.subscription import Subscription
 from consume.errors import Away, BrokerRefuses
 
 TIMEOUT_S = 5.0  # of one request
+CLOSE_S = 2.0  # a connection takes to close
 BATCH = 256  # messages asked for at once
 WAIT_S = 1.0  # that the broker waits for the first of them
 FORGET_S = 60.0  # after which a broker forgets a consumer that asks nothing
 NO_MESSAGE = 10037
 REFUSED = "authorization violation"
+
+_closing: set[asyncio.Task[None]] = set()  # connections on their way out
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -85,9 +88,16 @@ class StreamReader:
         return cls(client, source)
 
     async def close(self) -> None:
-        """Never raises."""
+        """Goes on by itself where it is cancelled: a client that was stopped on its way out is
+        closed by nobody any more. Raises nothing else."""
+        closing = asyncio.create_task(self._close(), name="nats-close")
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+        await asyncio.shield(closing)
+
+    async def _close(self) -> None:
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(CLOSE_S):
                 await self._client.close()
         except (nats.errors.Error, OSError, TimeoutError):
             return

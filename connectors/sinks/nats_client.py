@@ -18,10 +18,13 @@ from nats.aio.client import Client
 from actors.core.errors import ConfigError, Unavailable
 
 TIMEOUT_S = 5.0  # of one request
+CLOSE_S = 2.0  # a connection takes to close
 REFUSED = "authorization violation"  # as the server says it
 NO_MESSAGE = 10037
 WRONG_SEQUENCE = 10071
 DUPLICATE = 10201  # a batch that holds an id of the window of duplicates
+
+_closing: set[asyncio.Task[None]] = set()  # connections on their way out
 
 
 class Rejected(Unavailable):
@@ -89,9 +92,16 @@ class NatsLink:
         return cls(client)
 
     async def close(self) -> None:
-        """Never raises."""
+        """Goes on by itself where it is cancelled: a client that was stopped on its way out is
+        closed by nobody any more. Raises nothing else."""
+        closing = asyncio.create_task(self._close(), name="nats-close")
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+        await asyncio.shield(closing)
+
+    async def _close(self) -> None:
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(CLOSE_S):
                 await self._client.close()
         except (nats.errors.Error, OSError, TimeoutError):
             return

@@ -1,8 +1,10 @@
 """JetStream sinks over real stores and a real NATS server: what the stream holds is what the table
 of events holds, per camera, once, in order."""
 
+import asyncio
 import base64
 import contextlib
+import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -255,3 +257,23 @@ async def test_a_relay_that_believes_an_old_end_publishes_nothing(
         await until(lambda: passed_on(stores))
         ids = fleet.ids["c1"]
     assert by_camera(await held(server))["c1"] == [*ids[:2], skipped, ids[3]]
+
+
+async def test_whoever_is_cancelled_while_it_closes_leaves_no_connection(
+    server: NatsServer,
+) -> None:
+    """A relay that is taken away while its broker dies: its socket was left to the garbage
+    collector."""
+    this = asyncio.current_task()
+    for steps in range(1, 8):
+        link = await NatsLink.open(server.url)
+        await link.stream("EYRIE_EVENTS")  # now it has a subscription
+        closing = asyncio.create_task(link.close())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+    await until(
+        lambda: not any("nats" in repr(one).lower() for one in asyncio.all_tasks() - {this})
+    )
+    gc.collect()  # a connection that nobody closed is told now
