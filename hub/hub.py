@@ -34,8 +34,7 @@ from hub.protocol.protobuf_codec import PROTOBUF
 from hub.protocol.stream_codecs import JSON_STREAM, PROTOBUF_STREAM, SSE
 from hub.rest import policy, routes, states
 from hub.rest.history.counts import CountReads
-from hub.rest.people import subjects
-from hub.rest.people.sign_in import SignIns
+from hub.rest.people import entrances, subjects
 from hub.server.http_stream import Fallbacks
 from hub.server.listeners import open_private, open_public
 from hub.server.tls import server_context
@@ -100,6 +99,7 @@ class Hub:
             context.limiter,
             context.now_s,
             context.grants,
+            people=context.people,
         )
         self.node = Node(
             settings,
@@ -141,14 +141,13 @@ class Hub:
         hosts = Hosts(settings.hub.host, settings.hub.allowed_hosts)
         edge, connections = EdgeRoutes(self.edge), self.node.connections
         fallbacks = Fallbacks(settings.hub, connections, self.node.emulation, self.access.limiter)
-        sign_ins = SignIns(context.sign_ins, self.access, lambda: connections.origins)
         self.app = create_app(
             settings.hub,
             self.access,
             handlers,
             {
                 "postObservations": edge.observations,
-                "signIn": sign_ins.exchange,
+                **entrances.handlers(context, self.access, lambda: connections.origins),
                 "metricsOfNode": self._on_private_port(NodeMetrics(data_dir.of(settings)).text),
                 "metrics": self._on_private_port(self.metrics.text),
                 **self.health.handlers(),

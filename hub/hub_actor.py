@@ -96,6 +96,7 @@ class HubActor:
             buckets=self._buckets,
             grants=self._granted,
             sign_ins=self._sign_ins,
+            people=stores.people,
         )
         self._hub = hub = Hub(
             context,

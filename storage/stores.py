@@ -25,6 +25,7 @@ from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
 from storage.ports.keyring import Keyring
 from storage.ports.live import Publisher
+from storage.ports.people import PeopleStore
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
 from storage.ports.privacy import PrivacyStore
 from storage.ports.processes import ActorStore, ApiStore, HubStore
@@ -39,6 +40,7 @@ from storage.postgres.cameras import PostgresCameraStore
 from storage.postgres.cluster import PostgresClusterStore
 from storage.postgres.dead_letters import PostgresDeadLetterStore
 from storage.postgres.decisions import PostgresDecisionStore, PostgresShadowStore
+from storage.postgres.people.people import PostgresPeopleStore
 from storage.postgres.people.privacy import PostgresPrivacyStore
 from storage.postgres.policy import PostgresPolicyStore, PostgresRevisionStore
 from storage.postgres.pool import Database
@@ -76,6 +78,7 @@ class Stores:
     alerts: AlertStore
     privacy: PrivacyStore
     sinks: SinkStore
+    people: PeopleStore
     publisher: Publisher
     keyring: Keyring
     database: Database
@@ -142,6 +145,7 @@ async def open_stores(
         alerts=PostgresAlertStore(database),
         privacy=PostgresPrivacyStore(database, keyring),
         sinks=PostgresSinkStore(database, keyring),
+        people=PostgresPeopleStore(database),
         publisher=redis,
         keyring=keyring,
         database=database,

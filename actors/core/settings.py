@@ -262,8 +262,8 @@ class LimitsSettings(_Section, frozen=True):
     `failures` are tokens that are not good, and sessions of ``/emulation`` that nobody holds; only
     further ones are refused for them. `expired` are genuine tokens whose time is over. `passed` are
     commands on ``/emulation`` for other hubs, of an address over all hubs and of one session on
-    each. The buckets are in Redis; while it does not answer within `timeout_s` each of
-    `hub.replicas` hubs goes on with its share.
+    each. `passwords` are tries with one, good or not. The buckets are in Redis; while it does
+    not answer within `timeout_s` each of `hub.replicas` hubs goes on with its share.
     """
 
     user_connects_per_s: PerSecond = 100.0
@@ -288,6 +288,10 @@ class LimitsSettings(_Section, frozen=True):
     address_failures_burst: Count = 300
     subject_failures_per_s: PerSecond = 1.0
     subject_failures_burst: Count = 100
+    address_passwords_per_s: PerSecond = 0.5
+    address_passwords_burst: Count = 60
+    user_passwords_per_s: PerSecond = 0.1
+    user_passwords_burst: Count = 20
     timeout_s: Seconds = 0.25
 
 

@@ -27,6 +27,7 @@ from storage.ports.background.schedules import ScheduleStore
 from storage.ports.background.sinks import SinkBook
 from storage.ports.cluster import ClusterStore
 from storage.ports.live import Publisher
+from storage.ports.people import PeopleStore
 from storage.ports.policy import PolicyStore
 from storage.ports.processes import ApiRecord, ApiStore
 from storage.ports.registry import Registry
@@ -72,6 +73,10 @@ class HostStores(Protocol):
     @property
     def audit_log(self) -> AuditLog:
         """`storage.ports.audit_log.AuditLog`."""
+
+    @property
+    def people(self) -> PeopleStore | None:
+        """`storage.ports.people.PeopleStore`; None: no tickets are taken."""
 
     @property
     def api(self) -> ApiStore:
@@ -168,6 +173,7 @@ class ApiHost:
             self._policy.enforcer,
             CameraCache(self._stores.registry),
             Limiter(self._settings.limits, 1, None),
+            people=self._stores.people,
         )
         self._policy.follow(access.use)
 

@@ -21,6 +21,7 @@ COMMANDS = (
     "cluster",
     "config",
     "sign-in",
+    "users",
     "token",
     "keys",
     "certs",
@@ -55,6 +56,7 @@ ELSEWHERE = {
     "restore": "cluster.cli.database.restore",
     "upgrade": "cluster.cli.database.upgrade",
     "sinks": "cluster.cli.database.sinks",
+    "users": "cluster.cli.database.users",
     "certs": "cluster.cli.commands.people.certs",
     "keys": "cluster.cli.commands.people.keys",
     "policy": "cluster.cli.commands.people.policy",
@@ -77,6 +79,7 @@ EXAMPLES = """examples:
   eyrie tail camera:demo-1                    one camera's state as it comes
   eyrie replay garage.jsonl --format deepstream --speed max --site garage
   eyrie sign-in                               a link that opens the console, once
+  eyrie users add ada --role viewer --site garage   somebody who signs in with a password
   eyrie token --role viewer --site demo       a development token
   eyrie keys make                             a key pair for tokens, instead of the shared secret
   eyrie certs init                            an authority for TLS and for devices' certificates

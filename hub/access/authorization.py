@@ -23,9 +23,11 @@ from policy.decision import inputs
 from policy.decision.bounds import TRANSIENT
 from policy.decision.inputs import Use
 from policy.decision.model import Decider, Decision, DecisionInput, TokenVerifier
+from policy.identity import sessions
 from policy.identity.principal import Principal
 from policy.identity.revocations import Revocations
 from policy.identity.tokens import claimed_subject
+from storage.ports.people import PeopleStore
 from storage.ports.registry import CameraRecord
 
 log = logging.getLogger(__name__)
@@ -92,9 +94,12 @@ class Access:
         limiter: Limiter,
         now_s: Callable[[], float] = time.time,
         grants: Grants | None = None,
+        people: PeopleStore | None = None,
     ) -> None:
+        """`people`: whose tickets are taken; None takes none."""
         self.revocations = Revocations()
         self.limiter = limiter
+        self._people = people
         self.grants = grants if grants is not None else Grants()
         self.now_s = now_s
         self._verifier = verifier
@@ -116,6 +121,8 @@ class Access:
         """The same, with failures of `address` counted. Raises also TooMany, for one too many of
         them."""
         try:
+            if sessions.is_ticket(token):
+                return await self._ticket_holder(str(token))
             return self.verify(token)
         except Expired:
             await self.limiter.expired(place(address))
@@ -123,6 +130,23 @@ class Access:
         except Unauthorized:
             await self.limiter.failed(place(address), claimed_subject(token))
             raise
+
+    async def _ticket_holder(self, ticket: str) -> Principal:
+        """Who shows a ticket of a session. Asked of the database every time: a session that was
+        ended, or a person who was disabled, is nobody from then on."""
+        if self._people is None:
+            raise Unauthorized("tickets of sessions are not taken here")
+        holder = await self._people.holder(
+            sessions.hashed(ticket.removeprefix(sessions.TICKET_PREFIX))
+        )
+        if holder is None:
+            raise Expired(
+                "the ticket, or its session, is over", hint="Get another one, or sign in."
+            )
+        principal = sessions.principal_of(holder)
+        if not self.revocations.holds(principal):
+            raise Unauthorized("the session was ended")
+        return principal
 
     async def identify_request(self, token: object, address: str) -> Principal:
         """The user behind a REST request of `address`, with the request counted. Raises also

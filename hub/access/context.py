@@ -19,6 +19,7 @@ from storage.ports.background.sinks import SinkList
 from storage.ports.cameras import CameraStore
 from storage.ports.dead_letters import DeadLetterStore
 from storage.ports.events import EventStore
+from storage.ports.people import PeopleStore
 from storage.ports.policy import DecisionStore, PolicyStore, RevisionStore, ShadowStore
 from storage.ports.privacy import PrivacyStore
 from storage.ports.processes import ActorStore, HubStore
@@ -109,6 +110,7 @@ class HubContext:
     buckets: Buckets | None = None
     grants: Grants = field(default_factory=Grants)
     sign_ins: SignInStore | None = None
+    people: PeopleStore | None = None
     limiter: Limiter = field(init=False)
 
     def __post_init__(self) -> None:

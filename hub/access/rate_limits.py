@@ -36,6 +36,8 @@ Scope = Literal[
     "address_expired",
     "address_passed",
     "session_passed",
+    "address_passwords",
+    "user_passwords",
 ]
 LEASED = {
     "device_hellos": 50,
@@ -54,6 +56,8 @@ _TEXTS: dict[str, str] = {
     "address_requests": "requests of this address",
     "device_hellos": "hellos of this device",
     "device_posts": "posts of this device",
+    "address_passwords": "sign-ins of this address",
+    "user_passwords": "sign-ins of this name",
     "address_failures": "failed tokens of this address",
     "subject_failures": "failed tokens of this name",
     "address_expired": "expired tokens of this address",

@@ -295,6 +295,18 @@ class SignedIn(msgspec.Struct, frozen=True):
     expires: Rfc3339
 
 
+class SessionShown(msgspec.Struct, frozen=True):
+    """A `ticket`, shown in place of a token until `expires`, of who signed in; the session `ends`
+    then at the latest."""
+
+    ticket: str
+    expires: Rfc3339
+    user: str
+    roles: list[str]
+    sites: list[str]
+    ends: Rfc3339
+
+
 class RevocationList(msgspec.Struct, frozen=True):
     """Those that hold."""
 

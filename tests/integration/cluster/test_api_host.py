@@ -69,6 +69,7 @@ class Stores:
     audit_log: MemoryAuditLog
     api: Address
     publisher: MemoryPublisher
+    people: None = None
 
 
 @asynccontextmanager

@@ -39,6 +39,7 @@ from policy.identity.tokens import JwtVerifier, issue
 from storage.ports.audit_log import AuditLog
 from storage.ports.events import EventRow
 from storage.ports.live import LiveEvent, LiveState, LiveSummary
+from storage.ports.people import PeopleStore
 from storage.ports.policy import Audit, PolicyMarks, PolicyStore, Revocation
 from storage.ports.processes import ActorRecord, HubRecord
 from storage.ports.rate_limits import Buckets, GrantStore, SignInStore
@@ -401,6 +402,7 @@ async def running_hub(
     audit_log: AuditLog | None = None,
     dead_letters: DeadLettersSettings | None = None,
     sign_ins: SignInStore | None = None,
+    people: PeopleStore | None = None,
 ) -> AsyncIterator[TestHub]:
     """Start a hub on a free port and stop it. `folder` keeps its token secret; `decider` is asked
     instead of the double with switches."""
@@ -429,6 +431,7 @@ async def running_hub(
         buckets=buckets,
         grants=Grants(grants),
         sign_ins=sign_ins or MemorySignIns(),
+        people=people,
     )
     made = Hub(context, broker, instance="test", extension=extension)
     await made.start()

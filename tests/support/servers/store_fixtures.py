@@ -88,7 +88,8 @@ async def wipe(settings: Settings) -> None:
         "cluster_decisions, jobs, job_log, schedules, connectors, breakers, workers, "
         "counts, count_cursors, alerts, alert_work, alert_log, "
         "privacy_requests, privacy_places, holds, "
-        "sinks, sink_cursors, sink_holes, sink_attempts, sink_replays"
+        "sinks, sink_cursors, sink_holes, sink_attempts, sink_replays, "
+        "people, people_sessions, people_tickets"
     )
     await database.fetch(
         "UPDATE audit_head SET number = 0, hash = decode(repeat('00', 32), 'hex'), seal = ''"
