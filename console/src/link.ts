@@ -1,4 +1,4 @@
-import { Centrifuge, SubscriptionState, type Subscription } from "centrifuge";
+import { Centrifuge, SubscriptionState, type Subscription, UnauthorizedError } from "centrifuge";
 
 import {
   type CameraEvent,
@@ -14,6 +14,7 @@ import {
   readSummary,
   readWall,
 } from "./model";
+import { NoSession } from "./people";
 
 export type Connection =
   | { readonly state: "connecting"; readonly reason: string }
@@ -41,11 +42,17 @@ export class Link {
   private readonly client: Centrifuge;
 
   constructor(
-    private readonly token: string,
+    private token: string,
     onConnection: (connection: Connection) => void,
+    renew?: () => Promise<string>,
   ) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.client = new Centrifuge(`${scheme}://${location.host}/connection/websocket`, { token, name: "console", maxReconnectDelay: 5000 });
+    this.client = new Centrifuge(`${scheme}://${location.host}/connection/websocket`, {
+      token,
+      name: "console",
+      maxReconnectDelay: 5000,
+      ...(renew === undefined ? {} : { getToken: () => this.renewed(renew) }),
+    });
     this.client.on("connecting", (ctx) => onConnection({ state: "connecting", reason: ctx.code === 0 ? "" : ctx.reason }));
     this.client.on("connected", () => onConnection({ state: "connected" }));
     this.client.on("disconnected", (ctx) => {
@@ -65,6 +72,16 @@ export class Link {
 
   close(): void {
     this.client.disconnect();
+  }
+
+  /** The next ticket of a session. Where there is no session any more, the client is told to stop. */
+  private async renewed(renew: () => Promise<string>): Promise<string> {
+    try {
+      this.token = await renew();
+    } catch (error) {
+      throw error instanceof NoSession ? new UnauthorizedError(error.message) : error;
+    }
+    return this.token;
   }
 
   /** What a list of REST answers, up to `limit` of it. Throws an Error that says why there is none. */

@@ -8,6 +8,7 @@ import { Fleet } from "./fleet";
 import { Head } from "./head";
 import { type Connection, Link } from "./link";
 import { Names } from "./names";
+import { closeSession, mayHaveSession, nextTicket, NoSession, openSession } from "./people";
 import { type Arrival, exchange, forgetToken, hrefOf, keepToken, route, storedToken, takeFromAddress } from "./session";
 import { replaceSession, signIn, signingIn } from "./signin";
 import { WallView } from "./wall";
@@ -31,6 +32,8 @@ class Console {
     private readonly app: HTMLElement,
     token: string,
     private readonly leave: (reason: string) => void,
+    signOut: () => void,
+    private readonly renew?: () => Promise<string>,
   ) {
     this.names = new Names(
       () => this.walls.again(),
@@ -39,9 +42,9 @@ class Console {
     this.wall = new WallView(this.fleet, this.names);
     this.head = new Head(
       () => this.link.open(),
-      () => this.leave("Signed out."),
+      signOut,
     );
-    this.link = new Link(token, (connection) => this.onConnection(connection));
+    this.link = new Link(token, (connection) => this.onConnection(connection), renew);
     this.app.replaceChildren(this.head.element, this.wall.element);
     this.walls = new Walls(this.link, this.names, this.wall, () => this.head.showTally(this.fleet.tally()));
     this.walls.begin();
@@ -85,7 +88,11 @@ class Console {
     this.connected = connection.state === "connected";
     if (connection.state === "closed" && connection.needsToken) {
       forgetToken();
-      this.leave(`Eyrie did not accept the token: ${connection.reason}. Get a new one.`);
+      this.leave(
+        this.renew === undefined
+          ? `Eyrie did not accept the token: ${connection.reason}. Get a new one.`
+          : `Your session is over: ${connection.reason}. Sign in, and you are back here.`,
+      );
       return;
     }
     this.head.showConnection(connection);
@@ -109,22 +116,47 @@ function start(app: HTMLElement): void {
     console = null;
     forgetToken();
     delete app.dataset["connection"];
-    app.replaceChildren(signIn(reason, enter));
+    app.replaceChildren(signIn(reason, signInWith, enter));
+  };
+  const signInWith = async (user: string, password: string): Promise<void> => {
+    enterSession((await openSession(user, password)).ticket);
+  };
+  const enterSession = (ticket: string): void => {
+    console?.close();
+    forgetToken();
+    const renew = async (): Promise<string> => (await nextTicket()).ticket;
+    console = new Console(app, ticket, ask, signOut, renew);
+  };
+  const signOut = (): void => {
+    if (!mayHaveSession()) {
+      ask("Signed out.");
+      return;
+    }
+    closeSession().then(
+      () => ask("Signed out."),
+      (error: Error) => ask(`Not signed out: ${error.message}. Open this page again, and sign out there.`),
+    );
   };
   const enter = (token: string): void => {
     console?.close();
     keepToken(token);
-    console = new Console(app, token, ask);
+    console = new Console(app, token, ask, signOut);
   };
   const resume = (): void => {
     const token = storedToken();
-    if (token === null) ask("This console needs a token.");
-    else enter(token);
+    if (token !== null) enter(token);
+    else if (mayHaveSession()) {
+      app.replaceChildren(signingIn());
+      nextTicket().then(
+        (found) => enterSession(found.ticket),
+        (error: Error) => ask(error instanceof NoSession ? "Your session is over. Sign in, and you are back here." : `${error.message}.`),
+      );
+    } else ask("Sign in to see your cameras.");
   };
 
   const arrive = (arrived: Arrival): void => {
     const kept = storedToken();
-    if (kept === null || kept === arrived.token?.trim()) {
+    if ((kept === null && !mayHaveSession()) || kept === arrived.token?.trim()) {
       take(arrived);
       return;
     }

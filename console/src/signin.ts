@@ -26,8 +26,43 @@ export function replaceSession(onKeep: () => void, onReplace: () => void): HTMLE
   );
 }
 
-/** The form that asks for a token, with the reason why it asks. */
-export function signIn(reason: string, onToken: (token: string) => void): HTMLElement {
+/** The page that asks who somebody is, with the reason why it asks: by name and password, or by a token. */
+export function signIn(reason: string, onPassword: (user: string, password: string) => Promise<void>, onToken: (token: string) => void): HTMLElement {
+  return el("main", { class: "sign-in" }, passwordForm(reason, onPassword), tokenForm(onToken));
+}
+
+function passwordForm(reason: string, onPassword: (user: string, password: string) => Promise<void>): HTMLElement {
+  const user = el("input", { id: "user", required: true, autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: 64 });
+  const password = el("input", { id: "password", type: "password", required: true, autocomplete: "current-password", maxlength: 256 });
+  const why = el("p", { class: "reason", role: "alert" }, reason);
+  const button = el("button", { type: "submit", class: "button primary" }, "Sign in");
+  const form = el(
+    "form",
+    { class: "panel" },
+    el("h1", {}, "Eyrie"),
+    why,
+    el("label", { for: "user" }, "Name"),
+    user,
+    el("label", { for: "password" }, "Password"),
+    password,
+    button,
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (button.disabled) return;
+    button.disabled = true;
+    onPassword(user.value.trim(), password.value).catch((error: Error) => {
+      why.textContent = `Not signed in: ${error.message}.`;
+      button.disabled = false;
+      password.value = "";
+      password.focus();
+    });
+  });
+  queueMicrotask(() => user.focus());
+  return form;
+}
+
+function tokenForm(onToken: (token: string) => void): HTMLElement {
   const input = el("textarea", {
     id: "token",
     rows: 4,
@@ -40,8 +75,6 @@ export function signIn(reason: string, onToken: (token: string) => void): HTMLEl
   const form = el(
     "form",
     { class: "panel" },
-    el("h1", {}, "Eyrie"),
-    el("p", { class: "reason", role: "alert" }, reason),
     el("label", { for: "token" }, "Token"),
     input,
     el(
@@ -53,13 +86,12 @@ export function signIn(reason: string, onToken: (token: string) => void): HTMLEl
       el("code", {}, "eyrie token"),
       " prints a token. It is kept in this tab only.",
     ),
-    el("button", { type: "submit", class: "button primary" }, "Connect"),
+    el("button", { type: "submit", class: "button" }, "Connect"),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const token = input.value.trim();
     if (token !== "") onToken(token);
   });
-  queueMicrotask(() => input.focus());
-  return el("main", { class: "sign-in" }, form);
+  return form;
 }

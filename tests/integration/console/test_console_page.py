@@ -116,7 +116,7 @@ def test_a_silent_hub_is_noticed_by_the_page(hub: FakeConsoleHub, opened: Opened
 def test_without_a_token_the_page_asks_for_one(hub: FakeConsoleHub, opened: Opened) -> None:
     page, _ = opened
     page.goto(hub.url)
-    expect(page.get_by_role("alert")).to_contain_text("needs a token")
+    expect(page.get_by_role("alert")).to_contain_text("Sign in to see")
     screenshot(page, "console-sign-in")
     page.get_by_label("Token").fill("a bad one")
     page.get_by_role("button", name="Connect").click()

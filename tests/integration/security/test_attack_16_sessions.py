@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from actors.core.settings import HubSettings, LimitsSettings, PolicySettings
 from hub.protocol import disconnects
@@ -22,6 +23,7 @@ from storage.postgres.people.people import PostgresPeopleStore
 from storage.stores import Stores
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
+from tests.support.servers.browser import chromium_path, open_page, screenshot
 
 EVIL = "https://evil.example"
 WALL = "https://wall.example"
@@ -292,3 +294,61 @@ async def test_attack_16_no_secret_is_in_a_log(
     assert "ada signed in with a password" in ours
     for hidden in (ticket, secret, PASSWORD, ADA.password):
         assert hidden not in ours
+
+
+@pytest.mark.browser
+async def test_attack_16_the_console_keeps_no_secret_and_stays_signed_in_until_somebody_signs_out(
+    tmp_path: Path, stores: Stores
+) -> None:
+    path = chromium_path()
+    if path is None:
+        pytest.skip("there is no Chromium")
+    async with entrance(tmp_path, stores) as at:
+        await at.hub.show("gate", 1)
+        loop = asyncio.get_running_loop()
+
+        def disable() -> None:
+            change = at.people.change("ada", PersonChange(disabled=True))
+            assert asyncio.run_coroutine_threadsafe(change, loop).result(30)
+
+        def look() -> None:
+            with open_page(path) as (page, errors):
+                page.goto(at.origin)
+                page.keyboard.type("ada")
+                page.keyboard.press("Tab")
+                page.keyboard.type("wrong horse battery")
+                page.keyboard.press("Enter")
+                expect(page.get_by_role("alert")).to_contain_text("is not right")
+                errors.clear()  # the browser's own word for the 401
+                page.keyboard.type(PASSWORD)
+                page.keyboard.press("Enter")
+                expect(page.locator(".connection")).to_have_text("Live")
+                expect(page.locator(".tile")).to_have_count(1)
+                page.reload()
+                expect(page.locator(".connection")).to_have_text("Live")
+                kept = page.evaluate(
+                    "JSON.stringify([history.state, sessionStorage, localStorage, location.href])"
+                )
+                assert "ticket" not in kept
+                assert PASSWORD not in kept
+                assert page.evaluate("document.cookie") == ""
+                page.goto(f"{at.origin}/#token=eyJ.of.another")
+                page.get_by_role("button", name="Keep my session").click()
+                expect(page.locator(".connection")).to_have_text("Live")
+                page.get_by_role("button", name="Sign out").click()
+                expect(page.get_by_role("alert")).to_contain_text("Signed out")
+                page.reload()
+                expect(page.get_by_label("Name")).to_be_focused()
+                assert page.context.cookies() == []
+                page.set_viewport_size({"width": 390, "height": 844})
+                screenshot(page, "console-sign-in-phone")
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390
+                page.get_by_label("Name").fill("ada")
+                page.get_by_label("Password").fill(PASSWORD)
+                page.get_by_role("button", name="Sign in").click()
+                expect(page.locator(".connection")).to_have_text("Live")
+                assert errors == []
+                disable()
+                expect(page.get_by_role("alert").first).to_contain_text("session is over")
+
+        await asyncio.to_thread(look)
