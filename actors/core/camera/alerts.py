@@ -11,7 +11,13 @@ from actors.core.camera.journal import Journal
 from actors.core.messages.alerts import AlertPoint
 from actors.core.messages.event_data import AlertCleared, AlertOccurred
 from actors.core.messages.states import AlertView
-from actors.core.scene.alert_rules import EVENT_TYPES, CompiledRule, Condition, occupied
+from actors.core.scene.alert_rules import (
+    EVENT_TYPES,
+    CompiledRule,
+    Condition,
+    Occupancy,
+    occupied,
+)
 from actors.core.severity import ORDER, highest
 from actors.core.times import rfc3339
 
@@ -62,7 +68,7 @@ class Alerts:
             if kind in EVENT_TYPES:  # the types of alarms are without number
                 self._of_kind[kind] = rules
         for rule in rules:
-            if kind in rule.clear_on:
+            if rule.clears(kind) and not (kind == "zone.exited" and self._held(rule, zone or "")):
                 self._clear_at(journal, rule, zone or line or "", kind)
             so = rule.moments and any(
                 all(occupied(term, self.occupancy) for term in one.occupancy)
@@ -188,6 +194,14 @@ class Alerts:
         for point in self.points.values():
             if point.active and point.rule == rule.name and (not place or point.place == place):
                 self._clear(journal, point, why)
+
+    def _held(self, rule: CompiledRule, zone: str) -> bool:
+        """Whether somebody else whose coming raises the rule is still in the zone."""
+        return any(
+            "zone.entered" in (one.events or ())
+            and occupied(Occupancy(zone, labels=one.labels), self.occupancy)
+            for one in rule.moments
+        )
 
     def clear_by_hand(self, journal: Journal, rule: str, place: str) -> bool:
         """A person says that it is over; False where nothing is raised."""

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from actors.core.scene.alert_rules import ANY_ALARM, EVENT_TYPES, AlertRule, Condition
 
 
-def alert_problem(rule: AlertRule, zones: Collection[str], lines: Collection[str]) -> str | None:
+def alert_problem(
+    rule: AlertRule, zones: Collection[str], lines: Collection[str], *, event_only: bool = False
+) -> str | None:
     """What is wrong with `rule` in a scene with these zones and lines, for people."""
     for number, one in enumerate(rule.when, 1):
         if (why := _condition(one, zones, lines)) is not None:
@@ -18,6 +20,8 @@ def alert_problem(rule: AlertRule, zones: Collection[str], lines: Collection[str
             return f"clear_on {why}"
     if rule.clear_after_s is not None and not isfinite(rule.clear_after_s):
         return "clear_after_s is not a number"
+    if event_only and rule.clear_after_s is not None and not rule.clear_on:
+        return "waits for the time of frames, and this camera sends none (event_only): use clear_on"
     if rule.during is not None:
         try:
             ZoneInfo(rule.during.zone)

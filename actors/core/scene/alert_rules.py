@@ -152,6 +152,10 @@ class CompiledRule:
         named = {name for one in self.moments for name in one.events or ()} | self.clear_on
         return kind in named or (ANY_ALARM in named and kind.startswith("alarm."))
 
+    def clears(self, kind: str) -> bool:
+        """Whether an event of this type ends it."""
+        return kind in self.clear_on or (ANY_ALARM in self.clear_on and kind.startswith("alarm."))
+
     def looks(self, time_us: int) -> bool:
         """Whether the rule's schedule lets it look at this moment."""
         return self.during is None or self.during.holds(time_us)

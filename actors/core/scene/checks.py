@@ -51,7 +51,12 @@ def problems(scene: Scene) -> list[str]:
     found += [
         f"alert {name}: {why}"
         for name, rule in scene.alerts.items()
-        if (why := alert_problem(rule, scene.zones.keys(), scene.lines.keys())) is not None
+        if (
+            why := alert_problem(
+                rule, scene.zones.keys(), scene.lines.keys(), event_only=scene.event_only
+            )
+        )
+        is not None
     ]
     numbers = [scene.lost_after_s, scene.stationary_after_s, scene.expected_fps or 0.0]
     numbers += [zone.loitering_s or 0.0 for zone in scene.zones.values()]

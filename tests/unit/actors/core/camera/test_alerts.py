@@ -22,6 +22,7 @@ from actors.core.scene.alert_rules import (
     HoursWindow,
     Occupancy,
 )
+from actors.core.scene.checks import problems
 from actors.core.scene.scene import Scene, Zone
 from actors.core.times import to_us
 from tests.support.load.cores import START_US, Shell, at, frame, person
@@ -248,3 +249,46 @@ def test_a_rule_may_look_at_every_type_of_event_but_those_of_alerts() -> None:
 def test_a_rule_that_nothing_can_meet_is_refused_with_the_reason(rule: AlertRule, why: str) -> None:
     assert why in (alert_problem(rule, {"all"}, {"gate"}) or "nothing is wrong")
     assert alert_problem(FORCED, {"all"}, {"gate"}) is None
+
+
+def test_an_alert_stays_until_the_last_of_those_who_raise_it_has_left() -> None:
+    rule = AlertRule(
+        [Condition(events=["zone.entered"], labels=["person"])],
+        clear_after_s=None,
+        clear_on=["zone.exited"],
+    )
+    shell = opened(intruder=rule)
+    away = {"a": 1.0, "car": 1.2, "b": 3.0}  # when they leave, in seconds
+    shell.walk(
+        [
+            frame(
+                i / 10,
+                *(
+                    person(
+                        key, 0.5 if i < 10 * left else 0.95, 0.5, label=key.strip("ab") or "person"
+                    )
+                    for key, left in away.items()
+                ),
+            )
+            for i in range(50)
+        ]
+    )
+    exits = shell.of("zone.exited")
+    assert [one.event.track for one in exits] == ["a", "car", "b"]
+    (cleared,) = shell.of("alert.cleared")
+    assert cleared.event.offset > exits[-1].event.offset
+
+
+def test_any_alarm_may_end_an_alert() -> None:
+    rule = msgspec.structs.replace(FORCED, clear_after_s=None, clear_on=["alarm.*"])
+    shell = opened(forced=rule)
+    shell.walk([door(0), door(1, "closed")])
+    assert [one["reason"] for one in told(shell, "cleared")] == ["alarm.closed"]
+
+
+def test_a_camera_without_frames_waits_for_none_of_their_time() -> None:
+    ends = msgspec.structs.replace(FORCED, clear_on=["alarm.closed"])
+    by_hand = msgspec.structs.replace(FORCED, clear_after_s=None)
+    assert problems(Scene(event_only=True, alerts={"door": ends, "other": by_hand})) == []
+    (why,) = problems(Scene(event_only=True, alerts={"door": FORCED}))
+    assert "alert door: waits for the time of frames" in why
