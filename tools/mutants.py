@@ -162,12 +162,22 @@ def chosen(areas: dict[str, MutantFile], names: Sequence[str]) -> list[tuple[Mut
     ]
 
 
+def shares(files: Sequence[str], jobs: int) -> list[Sequence[str]]:
+    """`files` for at most `jobs` at a time; none is empty, which to pytest is every test there
+    is."""
+    return [share for number in range(jobs) if (share := files[number::jobs])]
+
+
 def run(root: Path, names: Sequence[str], jobs: int, narrow: bool) -> int:
     """Judge them all, `jobs` at a time; the exit status."""
     if wrong := list(misfits(root)):
         tell(*wrong, to=sys.stderr)
         return 2
-    work = chosen(read(root), names)
+    areas = read(root)
+    if nowhere := [name for name in names if not chosen(areas, [name])]:
+        tell(f"no mutant is called so, or of such a file: {', '.join(nowhere)}", to=sys.stderr)
+        return 2
+    work = chosen(areas, names)
     with tempfile.TemporaryDirectory(prefix="eyrie-mutants-") as temporary:
         copies: queue.Queue[Copy] = queue.Queue()
         for number in range(jobs):
@@ -194,7 +204,7 @@ def run(root: Path, names: Sequence[str], jobs: int, narrow: bool) -> int:
 
         files = sorted({test.partition("::")[0] for mutant, _ in work for test in mutant.tests})
         with ThreadPoolExecutor(jobs) as pool:
-            for status, written in pool.map(green, [files[n::jobs] for n in range(jobs)]):
+            for status, written in pool.map(green, shares(files, jobs)):
                 if status not in (0, 5):
                     tell("the tests fail with no change made:", written, to=sys.stderr)
                     return 2

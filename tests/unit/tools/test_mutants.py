@@ -78,3 +78,21 @@ def test_the_score_is_told_by_folder_and_for_all() -> None:
 
 def test_nothing_judged_is_no_success() -> None:
     assert mutants.score([]) == ([], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("files", "jobs", "found"),
+    [
+        (["a"], 2, [["a"]]),
+        (["a", "b", "c"], 2, [["a", "c"], ["b"]]),
+        ([], 2, []),
+    ],
+)
+def test_no_share_of_tests_is_empty(files: list[str], jobs: int, found: list[list[str]]) -> None:
+    """To pytest no name is every test that there is."""
+    assert mutants.shares(files, jobs) == found
+
+
+def test_a_name_that_no_mutant_has_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert mutants.main(["no-such-mutant"]) == 2
+    assert "no-such-mutant" in capsys.readouterr().err
