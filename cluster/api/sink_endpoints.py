@@ -6,7 +6,7 @@ import msgspec
 
 from actors.core.identifiers import CameraId
 from cluster.api import sink_models as shapes
-from connectors.sinks.desk import SinkShown
+from connectors.sinks.management import SinkShown
 from hub.web.openapi import KEY, LOCATION, Answer, Endpoint, Method, Parameter, paged
 
 READ, OPERATE, CHANGE = "sink.read", "sink.operate", "sink.change"

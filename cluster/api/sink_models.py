@@ -1,5 +1,5 @@
 """What the cluster API reads and answers about sinks; what it shows of them is
-`connectors.sinks.desk`'s."""
+`connectors.sinks.management`'s."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ import msgspec
 
 from actors.core.identifiers import CameraId
 from cluster.api.models import Input
-from connectors.sinks.desk import SinkStatus
+from connectors.sinks.management import SinkStatus
 from connectors.sinks.spec import Filter, Mode, SinkView
 from storage.ports.background.sinks import SinkState
 

@@ -1,4 +1,4 @@
-"""Sinks by REST, over the desk that the command line uses."""
+"""Sinks by REST, over the management that the command line uses."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,10 +12,10 @@ from actors.core.identifiers import require_id
 from cluster.api import sink_models as shapes
 from cluster.api.context import MAX_BODY_BYTES, ApiContext, page
 from cluster.api.idempotency import key_of
-from connectors.sinks import desk as desks
+from connectors.sinks import management as desks
 from connectors.sinks import signatures
 from connectors.sinks import spec as specs
-from connectors.sinks.desk import SinkDesk
+from connectors.sinks.management import SinkManagement
 from hub.web import endpoint
 from policy.identity.principal import Principal
 from storage.ports.background.sinks import SinkRow
@@ -35,8 +35,8 @@ class SinkHandlers:
         """By name: ``?after=&limit=``."""
         seen = [row for row in await self._store.all() if _seen(principal, row)]
         rows, following = page(request, seen, lambda row: row.name)
-        desk = self._desk(principal)
-        shown = [await desk.status(row) for row in rows]
+        management = self._management(principal)
+        shown = [await management.status(row) for row in rows]
         return endpoint.answer(shapes.SinkPage(shown, following))
 
     async def read(self, request: Request, principal: Principal) -> Response:
@@ -45,7 +45,7 @@ class SinkHandlers:
         camera = request.query_params.get("camera")
         if camera is not None:
             require_id(camera, "camera")
-        return endpoint.answer(await self._desk(principal).show(row, camera))
+        return endpoint.answer(await self._management(principal).show(row, camera))
 
     async def make(self, request: Request, principal: Principal) -> Response:
         """A new one, that may have no more than its maker."""
@@ -64,7 +64,7 @@ class SinkHandlers:
             )
 
         async def work() -> Response:
-            shown = await self._desk(principal).make(
+            shown = await self._management(principal).make(
                 asked.name,
                 values,
                 secret=signatures.new_secret(scheme),
@@ -82,7 +82,7 @@ class SinkHandlers:
 
         async def work() -> Response:
             await self._auditor.announce(principal, "sink.test", row.name)
-            answer = await self._desk(principal).test(row)
+            answer = await self._management(principal).test(row)
             good = 200 <= answer.status < 300
             return endpoint.answer(shapes.SinkTested(good, answer.status, answer.detail))
 
@@ -92,13 +92,13 @@ class SinkHandlers:
         """Nothing is lost as long as events are kept."""
         row = await self._row(request, principal)
         why = await endpoint.body(request, shapes.SinkWhy, limit=MAX_BODY_BYTES)
-        await self._desk(principal).set_state(row.name, "paused", "pause", why.reason)
+        await self._management(principal).set_state(row.name, "paused", "pause", why.reason)
         return endpoint.answer(shapes.SinkNow(row.name, "paused"))
 
     async def resume(self, request: Request, principal: Principal) -> Response:
         """Also one that its receiver disabled."""
         row = await self._row(request, principal)
-        await self._desk(principal).set_state(row.name, "active", "resume")
+        await self._management(principal).set_state(row.name, "active", "resume")
         return endpoint.answer(shapes.SinkNow(row.name, "active"))
 
     async def retry(self, request: Request, principal: Principal) -> Response:
@@ -106,7 +106,7 @@ class SinkHandlers:
         row, camera = await self._row(request, principal), request.path_params["camera"]
 
         async def work() -> Response:
-            await self._desk(principal).retry(row.name, camera)
+            await self._management(principal).retry(row.name, camera)
             return endpoint.answer(shapes.Retried(camera))
 
         return await self._once(request, principal, None, work)
@@ -117,7 +117,7 @@ class SinkHandlers:
         why = await endpoint.body(request, shapes.SkipWhy, limit=MAX_BODY_BYTES)
 
         async def work() -> Response:
-            epoch, offset = await self._desk(principal).skip(row.name, camera, why.reason)
+            epoch, offset = await self._management(principal).skip(row.name, camera, why.reason)
             return endpoint.answer(shapes.Skipped(camera, epoch, offset))
 
         return await self._once(request, principal, why, work)
@@ -128,8 +128,8 @@ class SinkHandlers:
         asked = await endpoint.body(request, shapes.NewReplay, limit=MAX_BODY_BYTES)
 
         async def work() -> Response:
-            desk = self._desk(principal)
-            made = await desk.replay(row, camera, asked.first, asked.last or 0, asked.epoch)
+            management = self._management(principal)
+            made = await management.replay(row, camera, asked.first, asked.last or 0, asked.epoch)
             told = shapes.ReplayMade(made.id, camera, made.epoch, made.next, made.last)
             return endpoint.answer(told, status=202)
 
@@ -142,7 +142,7 @@ class SinkHandlers:
 
         async def work() -> Response:
             fresh = signatures.new_secret(asked.scheme)
-            shown = await self._desk(principal).rotate(row, fresh)
+            shown = await self._management(principal).rotate(row, fresh)
             return endpoint.answer(shapes.SinkMade(row.name, shown))
 
         return await self._once(request, principal, asked, work)
@@ -150,7 +150,7 @@ class SinkHandlers:
     async def delete(self, request: Request, principal: Principal) -> Response:
         """Nothing more goes out."""
         row = await self._row(request, principal)
-        await self._desk(principal).delete(row.name)
+        await self._management(principal).delete(row.name)
         return endpoint.gone()
 
     async def _row(self, request: Request, principal: Principal) -> SinkRow:
@@ -160,8 +160,8 @@ class SinkHandlers:
             raise desks.missing(name)
         return row
 
-    def _desk(self, principal: Principal) -> SinkDesk:
-        return SinkDesk(
+    def _management(self, principal: Principal) -> SinkManagement:
+        return SinkManagement(
             self._store,
             Path(self._places.keyring),
             self._places.receivers,

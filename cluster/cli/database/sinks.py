@@ -19,7 +19,7 @@ from cluster.cli.database.sink_options import CHANGES, add_commands, spec_of
 from cluster.cli.options import loaded, running
 from cluster.event_archive import database_of
 from connectors.sinks import signatures
-from connectors.sinks.desk import AttemptShown, HoleShown, SinkCamera, SinkDesk
+from connectors.sinks.management import AttemptShown, HoleShown, SinkCamera, SinkManagement
 from policy.audit import sealing
 from storage.events.sinks import PostgresSinkStore
 from storage.ports.audit_log import AuditDraft
@@ -75,7 +75,7 @@ class _Command:
         self._sinks = PostgresSinkStore(database)
         self._log = PostgresAuditLog(database)
         self._key = key
-        self._desk = SinkDesk(
+        self._management = SinkManagement(
             self._sinks,
             keyring_folder(settings),
             settings.sinks.private_receivers,
@@ -102,7 +102,7 @@ class _Command:
 
     async def _make(self) -> int:
         given = self._given
-        shown = await self._desk.make(
+        shown = await self._management.make(
             given.name,
             spec_of(given),
             secret=self._new_secret(),
@@ -112,7 +112,7 @@ class _Command:
         return self._told_secret(given.name, shown, f"sink {given.name} is made")
 
     async def _list(self) -> int:
-        shown = [await self._desk.status(row) for row in await self._sinks.all()]
+        shown = [await self._management.status(row) for row in await self._sinks.all()]
         if self._given.json:
             console.emit(msgspec.to_builtins(shown))
             return console.OK
@@ -130,7 +130,7 @@ class _Command:
 
     async def _show(self) -> int:
         row = await self._row()
-        shown = await self._desk.show(row, self._given.camera)
+        shown = await self._management.show(row, self._given.camera)
         told = dict(msgspec.to_builtins(shown))
         if self._given.json:
             console.emit(told)
@@ -147,7 +147,7 @@ class _Command:
 
     async def _test(self) -> int:
         row = await self._row()
-        answer = await self._desk.test(row)
+        answer = await self._management.test(row)
         good = 200 <= answer.status < 300
         told = {"sink": row.name, "ok": good, "status": answer.status, "detail": answer.detail}
         word = "took" if good else "did not take"
@@ -162,39 +162,41 @@ class _Command:
 
     async def _state(self, state: SinkState, reason: str = "") -> int:
         name = self._given.name
-        await self._desk.set_state(name, state, self._given.kind, reason)
+        await self._management.set_state(name, state, self._given.kind, reason)
         return self._told({"sink": name, "state": state}, f"sink {name} is {state}")
 
     async def _retry(self) -> int:
         row, camera = await self._row(), self._given.camera
-        await self._desk.retry(row.name, camera)
+        await self._management.retry(row.name, camera)
         return self._told({"sink": row.name, "camera": camera}, "it is tried again")
 
     async def _skip(self) -> int:
         row, camera = await self._row(), self._given.camera
-        epoch, offset = await self._desk.skip(row.name, camera, self._given.reason)
+        epoch, offset = await self._management.skip(row.name, camera, self._given.reason)
         told = {"sink": row.name, "camera": camera, "epoch": epoch, "offset": offset}
         return self._told(told, f"event {offset} of {camera} is passed over, and told as a hole")
 
     async def _replay(self) -> int:
         row, given = await self._row(), self._given
-        made = await self._desk.replay(row, given.camera, given.first, given.last, given.epoch)
+        made = await self._management.replay(
+            row, given.camera, given.first, given.last, given.epoch
+        )
         told = {"sink": row.name, "replay": made.id, "from": made.next, "to": made.last}
         words = f"replay {made.id}: {made.next} to {made.last} of {given.camera}"
         return self._told(told, words)
 
     async def _rotate(self) -> int:
         row = await self._row()
-        shown = await self._desk.rotate(row, self._new_secret())
+        shown = await self._management.rotate(row, self._new_secret())
         return self._told_secret(row.name, shown, "both secrets sign for a day")
 
     async def _delete(self) -> int:
         name = self._given.name
-        await self._desk.delete(name)
+        await self._management.delete(name)
         return self._told({"sink": name, "deleted": True}, f"sink {name} is deleted")
 
     async def _row(self) -> SinkRow:
-        return await self._desk.row(self._given.name)
+        return await self._management.row(self._given.name)
 
     def _new_secret(self) -> str:
         """Out of a file, never out of the command line, or a fresh one."""

@@ -104,7 +104,7 @@ class SinkShown(SinkStatus, frozen=True):
     attempts: list[AttemptShown]
 
 
-class SinkDesk:
+class SinkManagement:
     """For one who acts, `who`; `record` makes the audit record of a change. `keyring`: the folder
     of ``sinks.key``; `receivers`: networks in which private webhooks are reached all the same."""
 
