@@ -9,6 +9,7 @@ import msgspec
 from actors.core.identifiers import require_id
 from actors.core.log_format import one_line
 from cluster.cli import console
+from cluster.cli.database.machine_user import machine_user
 from cluster.cli.hub_options import add_hub_options, rest
 from cluster.cli.options import duration, whole
 from cluster.rest_client import HubRest
@@ -80,7 +81,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List, show or act."""
-    hub = rest(arguments, subject="alerts")
+    hub = rest(arguments, subject=machine_user())
     if arguments.kind == "list":
         return _list(hub, arguments)
     path, place = _path(arguments.alert)
