@@ -19,7 +19,7 @@ from actors.activation import ActorStores, activate
 from actors.answer_queue import HubAnswers
 from actors.commit_loop import CommitLoop
 from actors.core.camera import core as camera_core
-from actors.core.camera.core import Configure, Effects, ResetCounts, Tick
+from actors.core.camera.core import Effects, Input, Tick
 from actors.core.camera.mailbox import Mailbox
 from actors.core.errors import BadInput
 from actors.core.messages import deliveries
@@ -327,7 +327,7 @@ class CameraActor:
         """`row` is committed."""
         self.registry.committed(row)
 
-    def step(self, hosted: Hosted, items: Sequence[Item | Configure | ResetCounts | Tick]) -> None:
+    def step(self, hosted: Hosted, items: Sequence[Input]) -> None:
         """Step a camera and carry the effects out; an error in it is the camera's alone."""
         began = time.perf_counter()
         effects = self.guarded(

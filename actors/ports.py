@@ -61,6 +61,10 @@ class ActorControl(Protocol):
         """Let lines (None: all) of a camera hosted there count from zero; the id of the committed
         event. Raises NotFound, Unavailable."""
 
+    async def clear_alert(self, camera: str, rule: str, place: str) -> str:
+        """End the raised alert of a camera hosted there; the id of the committed event. Raises
+        Conflict, Unavailable."""
+
     async def replay(self, letter: int, by: str) -> str:
         """Replay a dead letter of a camera hosted there; the id of its committed event. Raises
         NotFound, Conflict, Unavailable."""

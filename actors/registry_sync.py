@@ -15,7 +15,7 @@ import msgspec
 
 from actors.activation import ActorStores
 from actors.core.camera import dead_letters
-from actors.core.camera.core import Configure, ResetCounts
+from actors.core.camera.core import ClearAlert, Configure, ResetCounts
 from actors.core.errors import Conflict, EyrieError, NotFound, Unavailable
 from actors.core.messages.commits import CommitRow
 from actors.core.messages.registry import read_scene
@@ -32,7 +32,7 @@ log = logging.getLogger("eyrie.actors.registry")
 class RegistrySyncHost(Protocol):
     """What the registry sync asks of its actor (`actors.camera_actor`)."""
 
-    def step(self, hosted: Hosted, items: Sequence[Configure | ResetCounts]) -> None:
+    def step(self, hosted: Hosted, items: Sequence[Configure | ResetCounts | ClearAlert]) -> None:
         """Step a camera and carry the effects out."""
 
     def commit_soon(self, hosted: Hosted) -> None:
@@ -122,16 +122,33 @@ class RegistrySync:
         Raises NotFound when it has none of these lines, Unavailable (not hosted here now, a session
         opens, or the commit is late).
         """
+        item = ResetCounts(None if lines is None else list(lines), reason)
+        nothing = NotFound(
+            f"camera {camera} has no such line", hint="GET its scene; it lists the lines."
+        )
+        return await self._command(camera, item, nothing)
+
+    async def clear_alert(self, camera: str, rule: str, place: str) -> str:
+        """End the raised alert of a camera hosted here; the id of its event, committed.
+
+        Raises Conflict when it is not raised, Unavailable (not hosted here now, a session opens, or
+        the commit is late).
+        """
+        over = Conflict(f"alert {rule} of camera {camera} is not raised", hint="Look at it again.")
+        return await self._command(camera, ClearAlert(rule, place), over)
+
+    async def _command(
+        self, camera: str, item: ResetCounts | ClearAlert, nothing: EyrieError
+    ) -> str:
+        """The id of the event of `item`, committed. Raises `nothing` where it makes none."""
         hosted = self._cameras.get(camera)
         if hosted is None or not _active(hosted) or hosted.core.order.opening:
             raise Unavailable(f"camera {camera} is not hosted here now")
         before = hosted.core.journal.offset
-        self._host.step(hosted, [ResetCounts(None if lines is None else list(lines), reason)])
+        self._host.step(hosted, [item])
         journal = hosted.core.journal
         if journal.offset == before or journal.last is None:
-            raise NotFound(
-                f"camera {camera} has no such line", hint="GET its scene; it lists the lines."
-            )
+            raise nothing
         event, key = journal.last.id, (camera, journal.epoch, journal.offset)
         moved = self._resetting.setdefault(key, asyncio.Event())
         self._host.commit_soon(hosted)
@@ -140,7 +157,7 @@ class RegistrySync:
                 await moved.wait()
         except TimeoutError:
             raise Unavailable(
-                f"the reset of {camera} is not committed after {REPLAY_S:g} s",
+                f"what was asked of {camera} is not committed after {REPLAY_S:g} s",
                 hint="Read its state before again.",
             ) from None
         finally:

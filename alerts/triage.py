@@ -120,6 +120,10 @@ def _shelve(row: AlertRow, asked: Asked) -> AlertWork:
     )
 
 
+def _clear(row: AlertRow, asked: Asked) -> AlertWork:
+    return row.work  # the camera's own commit ends the condition
+
+
 def _unshelve(row: AlertRow, asked: Asked) -> AlertWork:
     if state_of(row) != "shelved":
         raise Conflict("it is not shelved", hint="Nothing is left to do.")
@@ -136,4 +140,5 @@ _ACTS = {
     "note": _note,
     "shelve": _shelve,
     "unshelve": _unshelve,
+    "clear": _clear,
 }

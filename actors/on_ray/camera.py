@@ -124,6 +124,10 @@ class RayCamera:
         """:meth:`actors.registry_sync.RegistrySync.reset_counts`."""
         return await self._opened().registry.reset_counts(camera, lines, reason)
 
+    async def clear_alert(self, camera: str, rule: str, place: str) -> str:
+        """:meth:`actors.registry_sync.RegistrySync.clear_alert`."""
+        return await self._opened().registry.clear_alert(camera, rule, place)
+
     async def replay(self, letter: int, by: str) -> str:
         """:meth:`actors.registry_sync.RegistrySync.replay`."""
         return await self._opened().registry.replay(letter, by)
@@ -199,6 +203,10 @@ class RayCameraProcess:
                 self._handle.reset_counts.remote(camera, wanted, reason), self._timeout_s, self.name
             )
         )
+
+    async def clear_alert(self, camera: str, rule: str, place: str) -> str:
+        asked = self._handle.clear_alert.remote(camera, rule, place)
+        return str(await answer(asked, self._timeout_s, self.name))
 
     async def replay(self, letter: int, by: str) -> str:
         return str(await answer(self._handle.replay.remote(letter, by), self._timeout_s, self.name))

@@ -41,6 +41,9 @@ class LinkedActor:
     ) -> str:
         return await (await self._control()).reset_counts(camera, lines, reason)
 
+    async def clear_alert(self, camera: str, rule: str, place: str) -> str:
+        return await (await self._control()).clear_alert(camera, rule, place)
+
     async def replay(self, letter: int, by: str) -> str:
         return await (await self._control()).replay(letter, by)
 

@@ -48,5 +48,5 @@ def handlers(
         "readDeadLetter": letters.read,
         "replayDeadLetter": letters.replay,
         "discardDeadLetter": letters.discard,
-        **AlertHandlers(access, changes, stores.alerts, auditor).all(),
+        **AlertHandlers(access, changes, stores.alerts, auditor, context.directory).all(),
     }

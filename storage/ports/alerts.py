@@ -10,7 +10,7 @@ import msgspec
 from actors.core.severity import Severity
 from storage.ports.policy import Audit
 
-Act = Literal["acknowledge", "confirm", "assign", "verdict", "note", "shelve", "unshelve"]
+Act = Literal["acknowledge", "confirm", "assign", "verdict", "note", "shelve", "unshelve", "clear"]
 Verdict = Literal["true", "false", "test", "nuisance"]
 
 

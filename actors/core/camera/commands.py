@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.core.messages.deliveries import Answer
+from actors.core.messages.deliveries import Answer, Item
 from actors.core.scene.scene import Scene
 
 
@@ -31,8 +31,18 @@ class ResetCounts(msgspec.Struct, frozen=True):
         return ResetCounts(lines, later.reason or self.reason)
 
 
+class ClearAlert(msgspec.Struct, frozen=True):
+    """A person says that the alert of a rule at a place is over; recorded as `alert.cleared`."""
+
+    rule: str
+    place: str = ""
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Time has passed: due at `next_deadline_us`."""
+
+
+Input = Item | Configure | ResetCounts | ClearAlert | Tick  # of a step
 
 
 class Effects(msgspec.Struct):

@@ -37,7 +37,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors.core.camera.commands import Configure, Effects, ResetCounts, Tick
+from actors.core.camera.commands import ClearAlert, Configure, Effects, Input, ResetCounts, Tick
 from actors.core.camera.inputs import (
     apply_alive,
     apply_data,
@@ -45,6 +45,7 @@ from actors.core.camera.inputs import (
     apply_gap,
     apply_later,
     apply_tick,
+    clear_alert,
     configure,
     end_session,
     linked,
@@ -64,7 +65,6 @@ from actors.core.messages.deliveries import (
     Data,
     DeclareGap,
     Detach,
-    Item,
     Refused,
 )
 from actors.core.messages.object_faults import since
@@ -74,8 +74,10 @@ from actors.core.settings import CameraSettings
 
 __all__ = [
     "CameraCore",
+    "ClearAlert",
     "Configure",
     "Effects",
+    "Input",
     "ResetCounts",
     "Tick",
     "ask_again",
@@ -119,9 +121,7 @@ def restore(
     return core
 
 
-def step(
-    core: CameraCore, items: Sequence[Item | Configure | ResetCounts | Tick], now_us: int
-) -> Effects:
+def step(core: CameraCore, items: Sequence[Input], now_us: int) -> Effects:
     """Apply `items` in order. `now_us` serves liveness, hole timeouts and health only: nothing
     derived from observations depends on it."""
     effects = Effects()
@@ -157,6 +157,9 @@ def step(
                 )
             else:
                 reset_counts(core, item, now_us)
+        elif isinstance(item, ClearAlert):
+            if not order.opening:
+                clear_alert(core, item, now_us)
         elif order.opening:
             core.configure_next = item
         else:

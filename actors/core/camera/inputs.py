@@ -4,7 +4,7 @@ here waits or answers by itself."""
 from typing import cast
 
 from actors.core.camera.clocks import FrameRate, OffsetEstimate, StreamClock
-from actors.core.camera.commands import ResetCounts
+from actors.core.camera.commands import ClearAlert, ResetCounts
 from actors.core.camera.decoding import Unusable, alarm_data, decode, require_time
 from actors.core.camera.journal import EVENT_COST
 from actors.core.camera.ordering import fresh_from
@@ -279,6 +279,12 @@ def reset_counts(core: CameraCore, asked: ResetCounts, now_us: int) -> None:
     if final:
         present(core, core.capture_us or now_us, now_us)
         core.journal.emit("camera.counts_reset", data=CountsReset(lines=final, reason=asked.reason))
+
+
+def clear_alert(core: CameraCore, asked: ClearAlert, now_us: int) -> None:
+    """It is over because a person says so; nothing happens where it is not raised."""
+    present(core, core.capture_us or now_us, now_us)
+    core.alerts.clear_by_hand(core.journal, asked.rule, asked.place)
 
 
 def apply_later(core: CameraCore, now_us: int) -> None:

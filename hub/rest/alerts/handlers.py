@@ -8,9 +8,10 @@ from typing import Any, cast, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
-from actors.core.errors import BadInput, NotFound
+from actors.core.errors import BadInput, NotFound, Unavailable
 from actors.core.identifiers import require_id
 from actors.core.times import rfc3339, to_us
+from actors.ports import Directory
 from alerts import triage
 from hub.access.authorization import Access
 from hub.protocol import channels
@@ -38,9 +39,15 @@ class AlertHandlers:
     """The handlers."""
 
     def __init__(
-        self, access: Access, changes: RegistryChanges, alerts: AlertStore, auditor: Auditor
+        self,
+        access: Access,
+        changes: RegistryChanges,
+        alerts: AlertStore,
+        auditor: Auditor,
+        directory: Directory,
     ) -> None:
         self._access = access
+        self._directory = directory
         self._changes = changes
         self._alerts = alerts
         self._auditor = auditor
@@ -103,7 +110,11 @@ class AlertHandlers:
             asked.for_s,
         )
         where = f"{camera}/{rule}/{asked.place}".rstrip("/")
-        audit = self._auditor.record(principal, f"alert.{act}", where, _detail(asked))
+        audit = None
+        if wanted.act == "clear":
+            await self._clear(principal, camera, rule, asked.place, where)
+        else:
+            audit = self._auditor.record(principal, f"alert.{act}", where, _detail(asked))
         row = await self._alerts.act(
             camera,
             rule,
@@ -117,6 +128,22 @@ class AlertHandlers:
         if row is None:
             raise _missing(camera, rule, asked.place)
         return endpoint.answer(_shown(row))
+
+    async def _clear(
+        self, principal: Principal, camera: str, rule: str, place: str, where: str
+    ) -> None:
+        """Have the camera's actor end the condition, in its own commit; recorded before."""
+        if await self._alerts.read(camera, rule, place) is None:
+            raise _missing(camera, rule, place)
+        actor = (await self._directory.locate([camera])).get(camera)
+        if actor is None:
+            raise Unavailable(
+                f"camera {camera} has no actor yet",
+                hint="Try again in a moment.",
+                retry_after_s=2.0,
+            )
+        await self._auditor.announce(principal, "alert.clear", where, "")
+        await actor.clear_alert(camera, rule, place)
 
     async def _list(
         self, request: Request, principal: Principal, channel: Channel, of: dict[str, str]

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from actors.core.errors import Conflict
 from tests.integration.hub.test_registry import client
+from tests.support.doubles.actor_handles import FakeActor, FakeDirectory
 from tests.support.hub.alert_routes import SINCE, raise_alert
 from tests.support.hub.hub import TestHub, running_hub
 from tests.support.hub.real_policy import real_policy
@@ -28,7 +30,9 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[TestHub]:
     """North has a gate and a restricted vault, south a dock; each has an alert."""
-    async with running_hub(tmp_path, decider=real_policy()) as running:
+    actor = FakeActor("actor.one")
+    directory = FakeDirectory(lambda camera: actor)
+    async with running_hub(tmp_path, decider=real_policy(), directory=directory) as running:
         await running.register("gate", site="north")
         await running.register("vault", site="north", tags=["restricted"])
         await running.register("dock", site="south")
@@ -170,3 +174,18 @@ async def test_what_makes_no_sense_is_refused(hub: TestHub) -> None:
         problem(await http.get(f"{ONE}?place=door"), 404, "not_found")
         problem(await http.post(f"{ONE}/explode", json={}), 400, "bad_input")
         problem(await http.post(f"{ONE}/note", json=NOTHING), 404, "not_found")
+
+
+async def test_a_person_may_say_that_it_is_over(hub: TestHub) -> None:
+    async with operator(hub) as http:
+        assert (await http.post(f"{ONE}/clear", json={})).status_code == 200
+        acts = (await http.get(ONE)).json()["acts"]
+        assert [(one["act"], one["who"]) for one in acts] == [("clear", "ann")]
+        problem(await http.post("/v1/cameras/gate/alerts/other/clear", json={}), 404, "not_found")
+    actor = (await hub.hub.context.directory.locate(["gate"]))["gate"]
+    assert isinstance(actor, FakeActor)
+    assert actor.cleared == [("gate", "forced", "")]
+    actor.refusal = Conflict("it is over already")
+    async with operator(hub) as http:
+        problem(await http.post(f"{ONE}/clear", json={}), 409, "conflict")
+        assert len((await http.get(ONE)).json()["acts"]) == 1

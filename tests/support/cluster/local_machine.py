@@ -88,6 +88,10 @@ class LocalProcess:
         """Not asked."""
         raise NotImplementedError
 
+    async def clear_alert(self, camera: str, rule: str, place: str) -> str:
+        """Not asked."""
+        raise NotImplementedError
+
     async def replay(self, letter: int, by: str) -> str:
         """Not asked."""
         raise NotImplementedError

@@ -27,6 +27,7 @@ class FakeActor:
         self.override: Callable[[Item], list[Answer] | None] = lambda item: None
         self.looked: list[str] = []
         self.replayed: list[tuple[int, str]] = []
+        self.cleared: list[tuple[str, str, str]] = []
         self.resets: list[tuple[str, Sequence[str] | None, str | None]] = []
         self.refusal: EyrieError | None = None  # what a replay raises
         self._links = NearLinks(self, name)
@@ -47,6 +48,13 @@ class FakeActor:
             raise self.refusal
         self.resets.append((camera, lines, reason))
         return f"reset-of-{camera}"
+
+    async def clear_alert(self, camera: str, rule: str, place: str) -> str:
+        """Note it."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.cleared.append((camera, rule, place))
+        return f"clearing-of-{camera}"
 
     async def replay(self, letter: int, by: str) -> str:
         """Note it."""

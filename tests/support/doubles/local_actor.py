@@ -85,6 +85,9 @@ class LocalActor:
     ) -> str:
         return await self.actor.registry.reset_counts(camera, lines, reason)
 
+    async def clear_alert(self, camera: str, rule: str, place: str) -> str:
+        return await self.actor.registry.clear_alert(camera, rule, place)
+
     async def refresh(self, cameras: Sequence[str]) -> dict[str, int]:
         """Nothing to look for."""
         return {}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from actors.core.camera import core
-from actors.core.camera.core import CameraCore, Configure, Effects, ResetCounts, Tick
+from actors.core.camera.core import CameraCore, Effects, Input, Tick
 from actors.core.messages.commits import Activation, CommitRow, Position
 from actors.core.messages.deliveries import (
     Acked,
@@ -18,7 +18,6 @@ from actors.core.messages.deliveries import (
     Data,
     DeclareGap,
     Detach,
-    Item,
     Welcomed,
 )
 from actors.core.messages.event_data import shape_of
@@ -137,7 +136,7 @@ class Shell:
         )
         return self.core
 
-    def step(self, *items: Item | Configure | ResetCounts | Tick, commit: bool = True) -> Effects:
+    def step(self, *items: Input, commit: bool = True) -> Effects:
         """Step, open sessions, and commit everything unless told otherwise."""
         effects = core.step(self.core, items, at_us(self.now))
         self.answers.extend(effects.answers)
@@ -162,9 +161,7 @@ class Shell:
         """Attach; the answers to it."""
         return self.told(Attach(CAMERA, link, session, 1, at_us(self.now)))
 
-    def told(
-        self, *items: Item | Configure | ResetCounts | Tick, commit: bool = True
-    ) -> list[Answer]:
+    def told(self, *items: Input, commit: bool = True) -> list[Answer]:
         """The answers to these items alone."""
         self.answers = []
         self.step(*items, commit=commit)

@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   eyrie alerts note gate-1/forced "a fox"
   eyrie alerts shelve gate-1/forced --for 1h --reason "works at the door"
   eyrie alerts unshelve gate-1/forced
+  eyrie alerts clear gate-1/forced
 
 exit codes: 0 done, 1 refused (somebody was first, or it arose again) or no connection, 2 wrong usage
 """  # noqa: E501
@@ -42,6 +43,7 @@ ONE = {
     "note": "write something to it",
     "shelve": "set it aside for a time",
     "unshelve": "take it back",
+    "clear": "say that it is over, where nothing else ends it",
 }
 
 

@@ -119,6 +119,18 @@ def test_only_by_hand_or_by_the_event_that_is_named() -> None:
     ]
 
 
+def test_a_person_may_say_that_it_is_over() -> None:
+    shell = opened(forced=msgspec.structs.replace(FORCED, clear_after_s=None))
+    shell.walk([door(0)])
+    shell.step(core.ClearAlert("other"), core.ClearAlert("forced", "door"))
+    assert told(shell, "cleared") == []
+    shell.step(core.ClearAlert("forced"))
+    shell.step(core.ClearAlert("forced"))
+    assert [one["reason"] for one in told(shell, "cleared")] == ["by_hand"]
+    shell.walk([door(1)], first_seq=2)
+    assert [one["occurrence"] for one in told(shell, "raised")] == [1, 2]
+
+
 def test_a_crowd_must_last_and_is_over_when_it_is_gone() -> None:
     shell = opened(crowd=CROWD)
     two = [person("a", 0.3, 0.5), person("b", 0.7, 0.5)]
