@@ -266,7 +266,7 @@ def _table(name: str, values: Mapping[str, Any]) -> list[str]:
     lines = ["", f"[{name}]"]
     tables = []
     for key, value in values.items():
-        if isinstance(value, dict) and key in ("zones", "lines"):
+        if isinstance(value, dict) and key in ("zones", "lines", "alerts"):
             tables += [
                 line
                 for shape, fields in value.items()

@@ -67,7 +67,7 @@ SCENE = Scene(
             "critical",
             clear_after_s=5.0,
         ),
-        "kept": AlertRule([Condition(events=["alarm.door.forced"])], clear_after_s=None),
+        "kept": AlertRule([Condition(events=["alarm.door.forced"])], clear_after_s="never"),
     },
     place=Place("north gate", 52.52, 13.405, "ground floor", "deliveries"),
 )

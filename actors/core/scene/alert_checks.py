@@ -18,9 +18,9 @@ def alert_problem(
     for kind in rule.clear_on:
         if (why := _unknown(kind)) is not None:
             return f"clear_on {why}"
-    if rule.clear_after_s is not None and not isfinite(rule.clear_after_s):
+    if rule.clear_after_s != "never" and not isfinite(rule.clear_after_s):
         return "clear_after_s is not a number"
-    if event_only and rule.clear_after_s is not None and not rule.clear_on:
+    if event_only and rule.clear_after_s != "never" and not rule.clear_on:
         return "waits for the time of frames, and this camera sends none (event_only): use clear_on"
     if rule.during is not None:
         try:

@@ -90,12 +90,13 @@ class AlertHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AlertRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Raised when any condition of `when` is so. `clear_after_s`: None is by hand alone."""
+    """Raised when any condition of `when` is so. `clear_after_s`: ``never`` leaves it to `clear_on`
+    and to people."""
 
     when: Annotated[list[Condition], msgspec.Meta(min_length=1, max_length=8)]
     severity: Severity = "warning"
     during: AlertHours | None = None
-    clear_after_s: Wait | None = 60.0
+    clear_after_s: Wait | Literal["never"] = 60.0
     clear_on: Annotated[list[EventType], msgspec.Meta(max_length=16)] = []
 
 
@@ -140,7 +141,7 @@ class CompiledRule:
         self.severity = rule.severity
         self.during = CompiledHours(rule.during) if rule.during is not None else None
         self.clear_us = (
-            round(rule.clear_after_s * 1_000_000) if rule.clear_after_s is not None else None
+            None if rule.clear_after_s == "never" else round(rule.clear_after_s * 1_000_000)
         )
         self.clear_on = frozenset(rule.clear_on)
         self.moments = [one for one in rule.when if one.events is not None]

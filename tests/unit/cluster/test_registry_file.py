@@ -4,6 +4,13 @@ import pytest
 
 from actors.core.errors import BadInput, Conflict, StaleTag
 from actors.core.messages.registry import CameraFields, SiteFields
+from actors.core.scene.alert_rules import (
+    AlertHours,
+    AlertRule,
+    Condition,
+    HoursWindow,
+    Occupancy,
+)
 from actors.core.scene.scene import Line, Place, Scene, Zone
 from cluster.registry_file import (
     AddCamera,
@@ -187,6 +194,13 @@ def test_what_is_shown_as_toml_is_read_back_the_same() -> None:
         zones={"door": Zone([(0.1, 0.1), (0.5, 0.1), (0.5, 0.9)], labels=['per"son', "käse"])},
         lines={"l": Line([(0, 0), (1, 1)])},
         severities={"zone.entered/door": "critical"},
+        alerts={
+            "crowd": AlertRule(
+                [Condition(occupancy=[Occupancy("door", over=4, labels=["person"])])],
+                during=AlertHours("Europe/Berlin", [HoursWindow("22:00", "06:00", ["sat"])]),
+            ),
+            "forced": AlertRule([Condition(events=["alarm.*"])], clear_after_s="never"),
+        },
         place=Place(name="Tor \\ 1", lat=1e-7),
     )
     camera = KnownCamera("north", CameraFields(name='Gate "one"', tags=["a", "b"]), scene, "1", "1")

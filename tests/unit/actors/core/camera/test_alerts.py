@@ -106,9 +106,9 @@ def test_while_the_camera_sees_nothing_nothing_is_cleared() -> None:
 def test_only_by_hand_or_by_the_event_that_is_named() -> None:
     rules = {
         "by-event": AlertRule(
-            [Condition(events=["alarm.door"])], clear_after_s=None, clear_on=["alarm.closed"]
+            [Condition(events=["alarm.door"])], clear_after_s="never", clear_on=["alarm.closed"]
         ),
-        "by-hand": AlertRule([Condition(events=["alarm.door"])], clear_after_s=None),
+        "by-hand": AlertRule([Condition(events=["alarm.door"])], clear_after_s="never"),
     }
     shell = opened(**rules)
     shell.walk([door(0), frame(90_000.0)])
@@ -120,7 +120,7 @@ def test_only_by_hand_or_by_the_event_that_is_named() -> None:
 
 
 def test_a_person_may_say_that_it_is_over() -> None:
-    shell = opened(forced=msgspec.structs.replace(FORCED, clear_after_s=None))
+    shell = opened(forced=msgspec.structs.replace(FORCED, clear_after_s="never"))
     shell.walk([door(0)])
     shell.step(core.ClearAlert("other"), core.ClearAlert("forced", "door"))
     assert told(shell, "cleared") == []
@@ -266,7 +266,7 @@ def test_a_rule_that_nothing_can_meet_is_refused_with_the_reason(rule: AlertRule
 def test_an_alert_stays_until_the_last_of_those_who_raise_it_has_left() -> None:
     rule = AlertRule(
         [Condition(events=["zone.entered"], labels=["person"])],
-        clear_after_s=None,
+        clear_after_s="never",
         clear_on=["zone.exited"],
     )
     shell = opened(intruder=rule)
@@ -292,7 +292,7 @@ def test_an_alert_stays_until_the_last_of_those_who_raise_it_has_left() -> None:
 
 
 def test_any_alarm_may_end_an_alert() -> None:
-    rule = msgspec.structs.replace(FORCED, clear_after_s=None, clear_on=["alarm.*"])
+    rule = msgspec.structs.replace(FORCED, clear_after_s="never", clear_on=["alarm.*"])
     shell = opened(forced=rule)
     shell.walk([door(0), door(1, "closed")])
     assert [one["reason"] for one in told(shell, "cleared")] == ["alarm.closed"]
@@ -300,7 +300,7 @@ def test_any_alarm_may_end_an_alert() -> None:
 
 def test_a_camera_without_frames_waits_for_none_of_their_time() -> None:
     ends = msgspec.structs.replace(FORCED, clear_on=["alarm.closed"])
-    by_hand = msgspec.structs.replace(FORCED, clear_after_s=None)
+    by_hand = msgspec.structs.replace(FORCED, clear_after_s="never")
     assert problems(Scene(event_only=True, alerts={"door": ends, "other": by_hand})) == []
     (why,) = problems(Scene(event_only=True, alerts={"door": FORCED}))
     assert "alert door: waits for the time of frames" in why
