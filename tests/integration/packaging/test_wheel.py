@@ -80,6 +80,8 @@ def test_only_the_product_and_its_licence_are_inside(names: list[str]) -> None:
         "policy",
         "workers",
         "privacy",
+        "alerts",
+        "consume",
         "connectors",
         "hub",
         "cluster",

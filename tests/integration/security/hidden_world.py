@@ -10,6 +10,7 @@ import msgspec
 from actors.core.settings import LimitsSettings
 from tests.integration.security.test_attack_05_camera_rules import modules
 from tests.support.cluster.cluster_api import TestApi
+from tests.support.hub.alert_routes import raise_alert
 from tests.support.hub.hub import Dash, TestHub
 from tests.support.hub.ways import Subject, Told, by_requests, sessions
 from tests.support.hub.ways_elsewhere import by_cluster, by_edge, fill_cluster
@@ -134,6 +135,8 @@ class World:
                 scene=json.dumps(named).encode(),
                 tags=[*tags, "restricted"] if rule == "tag" else tags,
             )
+            if rule != "rate":
+                raise_alert(self.hub, hidden.subject.camera, site=hidden.subject.site)
             raw = b"{}" if rule == "rate" else hidden.said.encode()
             await self.hub.memory.dead_letters.add(
                 hidden.subject.camera,

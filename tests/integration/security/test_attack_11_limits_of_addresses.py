@@ -33,8 +33,9 @@ LIMITS = LimitsSettings(
     address_passed_burst=BURST,
 )
 SETTINGS = HubSettings(port=0, trusted_proxies=["127.0.0.1"])
+# Sessions take a cookie and the origin of a page, and count their tries by themselves.
 PUBLIC = re.compile(
-    r"/health/|/metrics|/openapi|/asyncapi|/docs|/schemas|/connection/|/emulation|/v1/\{rest:path\}|/v1/schemas|/v1/sign-in|/v1$"
+    r"/health/|/metrics|/openapi|/asyncapi|/docs|/schemas|/connection/|/emulation|/v1/\{rest:path\}|/v1/schemas|/v1/sign-in|/v1/session|/v1$"
 )
 
 

@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from websockets.exceptions import ConnectionClosed
 
 from hub.protocol import channels
+from tests.support.hub import alert_routes
 from tests.support.hub.hub import PLAIN, Dash, TestHub
 from tests.support.hub.protobuf_dash import protobuf_dashboard
 from tests.support.hub.stream_client import Stream, stream
@@ -32,6 +33,7 @@ NAMES = {
     channels.FLEET_EVENTS: "events:fleet",
     channels.OPERATIONS: "cluster:operations",
 }
+FURTHER = alert_routes.NAMES
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -51,7 +53,7 @@ class Subject(msgspec.Struct, frozen=True):
             "line": "entry",
         }
         return pattern.replace("{rest:path}", self.camera).format(
-            **values, revision="0" * 64, method="info", request="0" * 32, hold="0" * 32
+            **values, **FURTHER, revision="0" * 64, method="info", request="0" * 32, hold="0" * 32
         )
 
 
