@@ -77,7 +77,7 @@ class AlertStore(Protocol):
         has left."""
 
     async def read(self, camera: str, rule: str, place: str) -> AlertRow | None:
-        """One point."""
+        """One point; None also where `select` would leave its camera out."""
 
     async def acts(self, camera: str, rule: str, place: str, limit: int) -> list[AlertActed]:
         """What was done about it, the newest first."""

@@ -27,8 +27,8 @@ LIMIT $5;
 SELECT a.camera, a.rule, a.place, a.site, a.severity, a.active, a.occurrences, a.since, a.cause, a.changed,
     w.version, w.acknowledged, w.acknowledged_by, w.acknowledged_at, w.confirmed, w.confirmed_by, w.assignee, w.verdict,
     w.shelved_until, w.shelved_by, w.shelved_reason, now() AS now
-FROM alerts a LEFT JOIN alert_work w USING (camera, rule, place)
-WHERE a.camera = $1 AND a.rule = $2 AND a.place = $3;
+FROM alerts a LEFT JOIN alert_work w USING (camera, rule, place) JOIN cameras c USING (camera)
+WHERE a.camera = $1 AND a.rule = $2 AND a.place = $3 AND c.deleted IS NULL AND c.site = a.site;
 
 -- name: lock
 -- By itself, before `read`: who waited here would see the work of before in a join (READ COMMITTED looks again at the locked row alone).

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast, get_args
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -83,13 +84,16 @@ class AlertHandlers:
         camera, rule = _point(request)
         place = _place(request.query_params.get("place", ""))
         channel = channels.parse(channels.camera_events(camera))
-        await self._access.told(principal, channel, set())
+        view = await self._access.told(principal, channel, set())
         row = await self._alerts.read(camera, rule, place)
         if row is None:
             raise _missing(camera, rule, place)
         acts = await self._alerts.acts(camera, rule, place, MAX_ACTS)
-        told = [ActShown(a.act, a.who, _time(a.at), a.occurrence, a.note) for a in acts]
-        return endpoint.answer(AlertPage(_shown(row), told))
+        texts = not view.redact_of(camera)
+        told = [
+            ActShown(a.act, a.who, _time(a.at), a.occurrence, a.note if texts else "") for a in acts
+        ]
+        return endpoint.answer(AlertPage(_shown(row, texts=texts), told))
 
     async def act(self, request: Request, principal: Principal) -> Response:
         """Do something about one: `AlertAct`. Who is late is told who was first."""
@@ -112,7 +116,8 @@ class AlertHandlers:
         where = f"{camera}/{rule}/{asked.place}".rstrip("/")
         audit = None
         if wanted.act == "clear":
-            await self._clear(principal, camera, rule, asked.place, where)
+            await self._clear(principal, camera, rule, asked.place, where, wanted)
+            wanted = msgspec.structs.replace(wanted, version=None)  # it was looked at
         else:
             audit = self._auditor.record(principal, f"alert.{act}", where, _detail(asked))
         row = await self._alerts.act(
@@ -127,14 +132,22 @@ class AlertHandlers:
         )
         if row is None:
             raise _missing(camera, rule, asked.place)
-        return endpoint.answer(_shown(row))
+        return endpoint.answer(_shown(row, texts=row.work.shelved_by == principal.sub))
 
     async def _clear(
-        self, principal: Principal, camera: str, rule: str, place: str, where: str
+        self,
+        principal: Principal,
+        camera: str,
+        rule: str,
+        place: str,
+        where: str,
+        wanted: triage.Asked,
     ) -> None:
         """Have the camera's actor end the condition, in its own commit; recorded before."""
-        if await self._alerts.read(camera, rule, place) is None:
+        row = await self._alerts.read(camera, rule, place)
+        if row is None:
             raise _missing(camera, rule, place)
+        triage.decide(row, wanted)  # refused before anything is done
         actor = (await self._directory.locate([camera])).get(camera)
         if actor is None:
             raise Unavailable(
@@ -160,7 +173,8 @@ class AlertHandlers:
         )
         # Policy is asked about cameras that came meanwhile too.
         view = await self._access.told(principal, channel, {row.camera for row in rows})
-        shown = [_shown(row) for row in rows[:limit] if row.camera not in view.exclude]
+        kept = [row for row in rows[:limit] if row.camera not in view.exclude]
+        shown = [_shown(row, texts=not view.redact_of(row.camera)) for row in kept]
         return endpoint.answer(AlertList(shown, len(rows) > limit))
 
 
@@ -192,7 +206,8 @@ def _detail(asked: AlertAct) -> str:
     return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
 
 
-def _shown(row: AlertRow) -> AlertShown:
+def _shown(row: AlertRow, *, texts: bool) -> AlertShown:
+    """`texts`: whether to show what people wrote, which may name somebody."""
     work = row.work
     shelved = triage.state_of(row) == "shelved"
     return AlertShown(
@@ -217,7 +232,7 @@ def _shown(row: AlertRow) -> AlertShown:
         verdict=work.verdict,
         shelved_until=_time(work.shelved_until) if work.shelved_until and shelved else "",
         shelved_by=(work.shelved_by or "") if shelved else "",
-        shelved_reason=(work.shelved_reason or "") if shelved else "",
+        shelved_reason=(work.shelved_reason or "") if shelved and texts else "",
     )
 
 

@@ -150,3 +150,4 @@ async def test_a_deleted_camera_has_no_alerts(contract: Contract, fleet: Fleet) 
     assert record is not None
     assert await contract.registry.remove_camera("gate", expected_version=record.version)
     assert await contract.alerts.select(limit=10, every=True) == []
+    assert await contract.alerts.read("gate", "forced", "") is None

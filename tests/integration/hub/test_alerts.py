@@ -185,7 +185,22 @@ async def test_a_person_may_say_that_it_is_over(hub: TestHub) -> None:
     actor = (await hub.hub.context.directory.locate(["gate"]))["gate"]
     assert isinstance(actor, FakeActor)
     assert actor.cleared == [("gate", "forced", "")]
+    async with operator(hub) as http:
+        problem(await http.post(f"{ONE}/clear", json={"version": 0}), 409, "conflict")
+    assert len(actor.cleared) == 1, "what is refused ends nothing"
     actor.refusal = Conflict("it is over already")
     async with operator(hub) as http:
         problem(await http.post(f"{ONE}/clear", json={}), 409, "conflict")
         assert len((await http.get(ONE)).json()["acts"]) == 1
+
+
+async def test_what_people_wrote_is_for_who_may_see_every_class(hub: TestHub) -> None:
+    async with operator(hub) as http:
+        shelving = await http.post(f"{ONE}/shelve", json={"note": "Mr Smith", "for_s": 60})
+        assert shelving.json()["shelved_reason"] == "Mr Smith"
+        for path in (ONE, "/v1/sites/north/alerts", "/v1/cameras/gate/alerts"):
+            assert "Smith" not in (await http.get(path)).text
+    async with operator(hub, "bob") as http:
+        assert "Smith" not in (await http.post(f"{ONE}/assign", json={"to": "bob"})).text
+    async with operator(hub, scopes=["pii:read"]) as http:
+        assert (await http.get(ONE)).text.count("Mr Smith") == 2

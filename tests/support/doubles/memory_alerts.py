@@ -73,8 +73,10 @@ class MemoryAlertStore:
         return found
 
     async def read(self, camera: str, rule: str, place: str) -> AlertRow | None:
-        row = self.points.get((camera, rule, place))
-        return None if row is None else msgspec.structs.replace(row, now=datetime.now(UTC))
+        row, known = self.points.get((camera, rule, place)), self._database.cameras.get(camera)
+        if row is None or known is None or known.site != row.site:
+            return None
+        return msgspec.structs.replace(row, now=datetime.now(UTC))
 
     async def acts(self, camera: str, rule: str, place: str, limit: int) -> list[AlertActed]:
         found = [one for key, one in self.log if key == (camera, rule, place)]

@@ -38,7 +38,7 @@ def opened(**alerts: AlertRule) -> Shell:
     return shell
 
 
-def door(seconds: float, kind: str = "door", **said: Any) -> bytes:
+def alarmed(seconds: float, kind: str = "door", **said: Any) -> bytes:
     return frame(seconds, alarm=Alarm(kind, **{"severity": "warning", **said}))
 
 
@@ -55,7 +55,7 @@ def shown(shell: Shell) -> dict[str, Any]:
 
 def test_an_alarm_raises_its_alert_once_and_is_counted_after_that() -> None:
     shell = opened(forced=FORCED)
-    shell.walk([door(0), door(1), door(2)])
+    shell.walk([alarmed(0), alarmed(1), alarmed(2)])
     (raised,) = told(shell, "raised")
     cause = shell.of("alarm.door")[0].event.id
     assert (raised["rule"], raised["occurrence"], raised["cause"]) == ("forced", 1, cause)
@@ -67,7 +67,7 @@ def test_an_alarm_raises_its_alert_once_and_is_counted_after_that() -> None:
 
 def test_a_thousand_alarms_in_ten_milliseconds_are_one_alert_and_a_thousand_occurrences() -> None:
     shell = opened(forced=FORCED)
-    shell.walk([door(number / 100_000) for number in range(1_000)], batch=100)
+    shell.walk([alarmed(number / 100_000) for number in range(1_000)], batch=100)
     assert len(told(shell, "raised")) == 1
     assert told(shell, "changed") == []
     assert shown(shell)["alerts"][0]["occurrence"] == 1_000
@@ -77,7 +77,7 @@ def test_a_thousand_alarms_in_ten_milliseconds_are_one_alert_and_a_thousand_occu
 
 def test_it_stays_on_the_tile_until_it_is_over_whatever_happens_meanwhile() -> None:
     shell = opened(forced=FORCED)
-    shell.walk([door(0), *(frame(s, person("a", 0.5, 0.5)) for s in range(1, 50))])
+    shell.walk([alarmed(0), *(frame(s, person("a", 0.5, 0.5)) for s in range(1, 50))])
     summary = shown(shell)
     assert summary["severity"] == "critical"
     assert summary["last_event"]["type"] != "alarm.door"
@@ -90,13 +90,13 @@ def test_it_stays_on_the_tile_until_it_is_over_whatever_happens_meanwhile() -> N
 
 def test_what_comes_again_is_the_next_occurrence() -> None:
     shell = opened(forced=FORCED)
-    shell.walk([door(0), frame(61), door(100)])
+    shell.walk([alarmed(0), frame(61), alarmed(100)])
     assert [one["occurrence"] for one in told(shell, "raised")] == [1, 2]
 
 
 def test_while_the_camera_sees_nothing_nothing_is_cleared() -> None:
     shell = opened(forced=FORCED)
-    shell.walk([door(0)])
+    shell.walk([alarmed(0)])
     shell.tick(3_600.0)
     assert shell.core.status == "offline"
     assert told(shell, "cleared") == []
@@ -111,9 +111,9 @@ def test_only_by_hand_or_by_the_event_that_is_named() -> None:
         "by-hand": AlertRule([Condition(events=["alarm.door"])], clear_after_s="never"),
     }
     shell = opened(**rules)
-    shell.walk([door(0), frame(90_000.0)])
+    shell.walk([alarmed(0), frame(90_000.0)])
     assert told(shell, "cleared") == []
-    shell.walk([door(90_001.0, "closed")], first_seq=3)
+    shell.walk([alarmed(90_001.0, "closed")], first_seq=3)
     assert [(one["rule"], one["reason"]) for one in told(shell, "cleared")] == [
         ("by-event", "alarm.closed")
     ]
@@ -121,13 +121,13 @@ def test_only_by_hand_or_by_the_event_that_is_named() -> None:
 
 def test_a_person_may_say_that_it_is_over() -> None:
     shell = opened(forced=msgspec.structs.replace(FORCED, clear_after_s="never"))
-    shell.walk([door(0)])
+    shell.walk([alarmed(0)])
     shell.step(core.ClearAlert("other"), core.ClearAlert("forced", "door"))
     assert told(shell, "cleared") == []
     shell.step(core.ClearAlert("forced"))
     shell.step(core.ClearAlert("forced"))
     assert [one["reason"] for one in told(shell, "cleared")] == ["by_hand"]
-    shell.walk([door(1)], first_seq=2)
+    shell.walk([alarmed(1)], first_seq=2)
     assert [one["occurrence"] for one in told(shell, "raised")] == [1, 2]
 
 
@@ -168,7 +168,7 @@ def test_a_rule_looks_only_in_its_hours_by_the_wall_clock_of_its_zone() -> None:
     # 12:00 UTC on Sunday 1 March 2026 is 13:00 in Berlin
     during = AlertHours("Europe/Berlin", [HoursWindow("13:00", "13:01", days=["sun"])])
     shell = opened(forced=msgspec.structs.replace(FORCED, during=during, clear_after_s=1.0))
-    shell.walk([door(0), frame(2), door(59.9), frame(61.0), door(62.0)])
+    shell.walk([alarmed(0), frame(2), alarmed(59.9), frame(61.0), alarmed(62.0)])
     assert [one["occurrence"] for one in told(shell, "raised")] == [1, 2]
 
 
@@ -185,7 +185,7 @@ def test_summer_time_moves_a_window_with_the_wall_clock(day: str, inside: bool) 
 
 def test_a_rule_that_is_taken_away_takes_its_alert_along() -> None:
     shell = opened(forced=FORCED, other=FORCED)
-    shell.walk([door(0)])
+    shell.walk([alarmed(0)])
     shell.step(Configure(Scene(zones={"all": EVERYWHERE}, alerts={"other": FORCED}), 2))
     assert [(one["rule"], one["reason"]) for one in told(shell, "cleared")] == [
         ("forced", "rule_removed")
@@ -194,7 +194,7 @@ def test_a_rule_that_is_taken_away_takes_its_alert_along() -> None:
 
 
 def test_a_crash_changes_no_alert() -> None:
-    frames = [door(s) if s % 7 == 0 else frame(s) for s in range(200)]
+    frames = [alarmed(s) if s % 7 == 0 else frame(s) for s in range(200)]
     undisturbed, crashing = opened(forced=FORCED), opened(forced=FORCED)
     undisturbed.walk(frames)
     for seq, one in enumerate(frames, 1):
@@ -224,7 +224,7 @@ def test_points_are_bounded() -> None:
 
 def test_times_are_of_the_capture() -> None:
     shell = opened(forced=FORCED)
-    shell.walk([frame(5), door(7.5)])
+    shell.walk([frame(5), alarmed(7.5)])
     (raised,) = told(shell, "raised")
     assert raised["since"] == f"{at(7.5):%Y-%m-%dT%H:%M:%S.%fZ}"
 
@@ -294,7 +294,7 @@ def test_an_alert_stays_until_the_last_of_those_who_raise_it_has_left() -> None:
 def test_any_alarm_may_end_an_alert() -> None:
     rule = msgspec.structs.replace(FORCED, clear_after_s="never", clear_on=["alarm.*"])
     shell = opened(forced=rule)
-    shell.walk([door(0), door(1, "closed")])
+    shell.walk([alarmed(0), alarmed(1, "closed")])
     assert [one["reason"] for one in told(shell, "cleared")] == ["alarm.closed"]
 
 
